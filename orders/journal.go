@@ -1,0 +1,134 @@
+package orders
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Journal keeps what must survive: idempotency keys, shipments, receipts that
+// wait for their answer, deadlines, and the feed. The suite in
+// orders/journaltest is its definition in code.
+//
+// Every call may be repeated with the same result, so that ErrUnavailable
+// ("nothing is known") is answered by calling again. All methods are safe for
+// concurrent use. What a method returned without error is on stable storage.
+// Reads never wait for writes.
+//
+// # References
+//
+// An answer binds references (the SMSC's message id, the user reference that it
+// may echo) to a part; a report bears one or more of them. Both meet in one
+// record for each (carrier, reference): whichever comes second finds the other
+// half there and applies it, so a receipt may overtake its answer by any
+// time, over any bind and across a restart. References are opaque strings,
+// normalised by the caller.
+type Journal interface {
+	// Accept stores the order, unless its key is known.
+	//
+	// claimed tells that the caller, as in.Claim, owns the hand-over: the key
+	// was new, or was free again (its ids are kept, see Shipment.Reclaim), or
+	// this very claim was stored before. Where claimed is false the shipment is
+	// the one that the key got the first time. A recipient on the
+	// organisation's block list comes back claimed with a final status: it is
+	// not to be sent.
+	Accept(ctx context.Context, in Intake) (s Shipment, claimed bool, err error)
+
+	// Apply stores facts, in order, each in full (shipment, feed entry,
+	// bindings) or not at all. The effects answer them one by one; a fact
+	// about a shipment that does not exist has an effect, not an error.
+	Apply(ctx context.Context, events []Event) ([]Effect, error)
+
+	// Shipment returns the organisation's shipment, or ErrNotFound.
+	Shipment(ctx context.Context, organisation string, id uuid.UUID) (Shipment, error)
+
+	// Feed returns at most q.Limit entries. Sequence numbers are strictly
+	// increasing for an organisation; after an entry was readable, none
+	// with a lower number appears.
+	Feed(ctx context.Context, q FeedQuery) ([]FeedEntry, error)
+
+	// Due returns shipments, at most limit of them, that Expiry at now would
+	// change, and when to ask again: zero where no deadline is known. A later
+	// Accept may bring a nearer one, but none nearer than its TTL.
+	Due(ctx context.Context, now time.Time, limit int) (due []uuid.UUID, next time.Time, err error)
+
+	// Sweep removes what is older than the retention (keys, shipments, feed
+	// entries), and parked reports older than a day. It takes one small step of
+	// about budget records and tells whether more is waiting.
+	Sweep(ctx context.Context, now time.Time, retention time.Duration, budget int) (Swept, error)
+
+	// Close waits for what is being written, and releases the store.
+	Close() error
+}
+
+// Event is a fact: an Answer, a Report, an Expiry or a Block.
+type Event interface{ event() }
+
+// Expiry tells that a shipment's deadline may have passed.
+type Expiry struct {
+	Shipment uuid.UUID
+	At       time.Time
+}
+
+// Block puts a recipient on the organisation's block list, or takes it off.
+type Block struct {
+	Organisation string
+	Channel      Channel
+	Recipient    Recipient
+	Off          bool
+	At           time.Time
+}
+
+func (Answer) event() {}
+func (Report) event() {}
+func (Expiry) event() {}
+func (Block) event()  {}
+
+// Effect is what became of one event.
+type Effect struct {
+	Shipment Shipment // as it is now; zero where none was found
+	Found    bool     // the event has a shipment
+	Changes  []Change // of status, in order; more than one where an answer met a parked report
+	Parked   bool     // a Report that waits for its answer
+	Hint     string   // a Report: the one of its Hints that is bound, where its Refs are not
+}
+
+// Change is one change of status that an event brought.
+type Change struct {
+	From, To Status
+	At       time.Time
+}
+
+// FeedQuery asks for entries after Seq (or before it, newest first).
+type FeedQuery struct {
+	Organisation string
+	Seq          uint64 // exclusive; Descending from 0 starts at the newest
+	Limit        int
+	Descending   bool
+}
+
+// FeedEntry is one change of status. Claim, Parts, Carrier and Detail of its
+// shipment may be empty.
+type FeedEntry struct {
+	Seq      uint64
+	Shipment Shipment
+}
+
+// Swept tells what a step of Sweep removed.
+type Swept struct {
+	Shipments int
+	Parked    int // reports that no answer ever claimed
+	More      bool
+}
+
+var (
+	// ErrUnavailable: the journal could not tell whether the call took effect
+	// (disk full, failing or stalled). Nothing is known; call again.
+	ErrUnavailable = errors.New("journal unavailable")
+	// ErrBusy: the queue in front of the journal is full; nothing was stored.
+	ErrBusy = errors.New("too much in flight")
+	// ErrNotFound: no such shipment, or it is another organisation's.
+	ErrNotFound = errors.New("no such shipment")
+)

@@ -1,0 +1,253 @@
+package orders
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/internal/handover"
+)
+
+// Shipment is what the journal keeps of an order: everything but the text. Its
+// methods are the whole state machine, and pure: a journal loads a shipment,
+// calls one, and stores what came of it in the same transaction as the feed
+// entry.
+//
+//	            Claim                Answer               Report / Expire
+//	(no record) ----> Sending --+--> Accepted/Succeeded --+--> a final status
+//	                   ^  |     |                         |
+//	        Claim again|  |     +------- refused ---------+
+//	                   |  v NotSent
+//	                   New (free)
+//
+// A final status stays, but that Failed_TTL yields to a late Delivered.
+type Shipment struct {
+	ID               uuid.UUID // UUIDv7, so that shipments lie in the journal by time
+	OrderID          uuid.UUID
+	Claim            uuid.UUID // the hand-over that owns the shipment while it is being sent
+	Organisation     string
+	SendersReference string
+	Channel          Channel
+	Recipient        Recipient
+	Status           Status
+	Accepted         time.Time // when the current claim was taken; what the TTL counts from
+	Updated          time.Time // of the last change of status
+	Deadline         time.Time // Accepted + TTL: from here on it is Failed_TTL
+	Carrier          string    // name of the SMSC or relay that has or had it
+	Parts            []Part    // of the message, known from its Answer on
+	Detail           string    // the carrier's last word, for operators: "ESME_RINVDSTADR", "err:013"
+}
+
+// Part is one segment of a long SMS; every other message has one.
+type Part struct {
+	Refs  []string // under which receipts find it; see Journal
+	State PartState
+}
+
+// PartState is what is known of one part. The journal stores its number.
+type PartState uint8
+
+const (
+	PartUnanswered PartState = iota // it may have left
+	PartTaken                       // the carrier gave a reference
+	PartDelivered
+	PartFailed
+)
+
+// Intake is an order on its way into the journal.
+type Intake struct {
+	Shipment uuid.UUID // the id to give the shipment, unless the key is known already
+	OrderID  uuid.UUID // likewise
+	Claim    uuid.UUID // new for every hand-over, the same when a call is repeated
+	Key      string
+	At       time.Time // acceptance, UTC
+
+	Organisation     string
+	SendersReference string
+	Channel          Channel
+	Recipient        Recipient
+	TTL              time.Duration
+}
+
+// Answer is how a hand-over ended, or what came of it later: an answer that
+// was late, a part at a time if need be.
+type Answer struct {
+	Shipment uuid.UUID
+	Claim    uuid.UUID // an answer to another claim than the present one changes nothing
+	At       time.Time
+	Outcome  handover.Outcome
+	Status   Status // for handover.Refused: the final status
+	Carrier  string
+	Total    int // parts that the message has
+	Parts    []PartAnswer
+	Detail   string
+}
+
+// PartAnswer is the carrier's answer to one part.
+type PartAnswer struct {
+	Index int      // from 0
+	Refs  []string // references that receipts may bear: message id, echoed user reference
+	Taken bool     // false: it may have left, no answer came
+}
+
+// Report is what one receipt says of one part.
+type Report struct {
+	Carrier string
+	Refs    []string // references that it bears, the surest first
+	Hints   []string // other forms of the first reference, tried only to tell of them
+	At      time.Time
+	Status  Status // taken (the intermediate ones) or final
+	Detail  string
+}
+
+// Claim makes the shipment of a new order, owned by the hand-over in.Claim.
+func Claim(in Intake) Shipment {
+	s := Shipment{ID: in.Shipment, OrderID: in.OrderID}
+	s.Reclaim(in)
+	return s
+}
+
+// Reclaim starts the shipment afresh for a retried key: both ids stay, all
+// else is as the retry says. Only a shipment with a Free status may be.
+func (s *Shipment) Reclaim(in Intake) {
+	*s = Shipment{
+		ID: s.ID, OrderID: s.OrderID, Claim: in.Claim,
+		Organisation: in.Organisation, SendersReference: in.SendersReference,
+		Channel: in.Channel, Recipient: in.Recipient,
+		Status:   specials[in.Channel].sending,
+		Accepted: in.At, Updated: in.At, Deadline: in.At.Add(in.TTL),
+	}
+}
+
+// Reserve ends a fresh shipment whose recipient is on the organisation's block list.
+func (s *Shipment) Reserve() { s.Status = specials[s.Channel].reserved }
+
+// Answer applies the carrier's answer and tells whether the status changed.
+func (s *Shipment) Answer(a Answer) bool {
+	if a.Claim != s.Claim {
+		return false
+	}
+	sp := specials[s.Channel]
+	if a.Outcome == handover.NotSent {
+		if s.Status != sp.sending || s.Parts != nil {
+			return false
+		}
+		return s.become(sp.fresh, a.At, a.Detail)
+	}
+	s.takeParts(a)
+	switch {
+	case s.Status.Final():
+		return false
+	case a.Outcome == handover.Refused:
+		status := a.Status
+		if !status.Final() || status.Channel() != s.Channel {
+			status = sp.failed
+		}
+		return s.become(status, a.At, a.Detail)
+	case s.Status == sp.sending && s.all(PartTaken):
+		return s.become(sp.taken, a.At, a.Detail)
+	}
+	return false
+}
+
+// takeParts notes what the answer says of the parts. A part's state only grows.
+func (s *Shipment) takeParts(a Answer) {
+	if a.Carrier != "" {
+		s.Carrier = a.Carrier
+	}
+	for len(s.Parts) < max(a.Total, 1) {
+		s.Parts = append(s.Parts, Part{})
+	}
+	for _, pa := range a.Parts {
+		if pa.Index < 0 || pa.Index >= len(s.Parts) {
+			continue
+		}
+		p := &s.Parts[pa.Index]
+		for _, ref := range pa.Refs {
+			p.addRef(ref)
+		}
+		if pa.Taken {
+			p.State = max(p.State, PartTaken)
+		}
+	}
+}
+
+func (p *Part) addRef(ref string) {
+	for _, have := range p.Refs {
+		if have == ref {
+			return
+		}
+	}
+	p.Refs = append(p.Refs, ref)
+}
+
+// all tells whether every part is known and at least in the given state.
+func (s *Shipment) all(least PartState) bool {
+	for _, p := range s.Parts {
+		if p.State < least {
+			return false
+		}
+	}
+	return len(s.Parts) > 0
+}
+
+// Report applies what a receipt says of the part with the given index, and
+// tells whether the status changed. Delivered is when every part is, failed on
+// the first part that failed.
+func (s *Shipment) Report(part int, r Report) bool {
+	sp := specials[s.Channel]
+	if part < 0 || part >= len(s.Parts) || r.Status.Channel() != s.Channel {
+		return false
+	}
+	p := &s.Parts[part]
+	switch {
+	case p.State >= PartDelivered: // a repeat, or a contradiction: the first word stands
+		return false
+	case r.Status.Delivered():
+		p.State = PartDelivered
+	case r.Status.Final():
+		p.State = PartFailed
+	default:
+		p.State = max(p.State, PartTaken)
+	}
+	switch {
+	case p.State == PartDelivered && s.all(PartDelivered) && s.none(PartFailed) &&
+		(!s.Status.Final() || s.Status == sp.expired):
+		return s.become(sp.delivered, r.At, r.Detail)
+	case s.Status.Final():
+		return false
+	case p.State == PartFailed:
+		return s.become(r.Status, r.At, r.Detail)
+	case s.Status == sp.sending && s.all(PartTaken):
+		return s.become(sp.taken, r.At, r.Detail)
+	}
+	return false
+}
+
+func (s *Shipment) none(state PartState) bool {
+	for _, p := range s.Parts {
+		if p.State == state {
+			return false
+		}
+	}
+	return true
+}
+
+// Expire ends a shipment whose deadline has passed, and tells whether the
+// status changed. A free shipment has no deadline: nobody was told of it.
+func (s *Shipment) Expire(now time.Time) bool {
+	if s.Status.Final() || s.Status.Free() || now.Before(s.Deadline) {
+		return false
+	}
+	return s.become(specials[s.Channel].expired, now, s.Detail)
+}
+
+// become changes the status. Updated never goes back, whatever the clocks do.
+func (s *Shipment) become(status Status, at time.Time, detail string) bool {
+	s.Status = status
+	if at.After(s.Updated) {
+		s.Updated = at
+	}
+	s.Detail = detail
+	return true
+}
