@@ -92,7 +92,7 @@ type Effect struct {
 	Found    bool     // the event has a shipment
 	Changes  []Change // of status, in order; more than one where an answer met a parked report
 	Parked   bool     // a Report that waits for its answer
-	Hint     string   // a Report: the one of its Hints that is bound, where its Refs are not
+	Hint     Hint     // a Report: the one of its Hints that is bound, where its Refs are not
 }
 
 // Change is one change of status that an event brought.

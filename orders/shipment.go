@@ -94,11 +94,14 @@ type PartAnswer struct {
 type Report struct {
 	Carrier string
 	Refs    []string // references that it bears, the surest first
-	Hints   []string // other forms of the first reference, tried only to tell of them
+	Hints   []Hint   // other forms of the first reference, tried only to tell of them
 	At      time.Time
 	Status  Status // taken (the intermediate ones) or final
 	Detail  string
 }
+
+// Hint is a reference as it would be under another form of message ids.
+type Hint struct{ Form, Ref string }
 
 // Claim makes the shipment of a new order, owned by the hand-over in.Claim.
 func Claim(in Intake) Shipment {
