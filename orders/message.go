@@ -35,12 +35,15 @@ func (m Message) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("shipment", m.Shipment.String()),
 		slog.String("channel", m.Channel.String()),
-		slog.Any("to", m.To))
+		slog.String("to", m.To.Masked()))
 }
 
-// Recipient is a phone number or an e-mail address. It masks itself in logs;
-// convert it to string where the real value is meant.
+// Recipient is a phone number or an e-mail address. It masks itself in logs
+// and in whatever fmt prints; convert it to string where the real value is meant.
 type Recipient string
+
+// String returns the masked form, so that a careless %v leaks nothing.
+func (r Recipient) String() string { return r.Masked() }
 
 // LogValue keeps as much as tells an operator the country or the domain.
 func (r Recipient) LogValue() slog.Value { return slog.StringValue(r.Masked()) }
