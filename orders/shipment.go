@@ -73,7 +73,7 @@ type Intake struct {
 // was late, a part at a time if need be.
 type Answer struct {
 	Shipment uuid.UUID
-	Claim    uuid.UUID // an answer to another claim than the present one changes nothing
+	Claim    uuid.UUID // an answer to another claim than the present one changes nothing; zero in one that came late
 	At       time.Time
 	Outcome  handover.Outcome
 	Status   Status // for handover.Refused: the final status
@@ -126,8 +126,12 @@ func (s *Shipment) Reclaim(in Intake) {
 func (s *Shipment) Reserve() { s.Status = specials[s.Channel].reserved }
 
 // Answer applies the carrier's answer and tells whether the status changed.
+//
+// A late answer need not name its claim: only an unknown outcome has one, and
+// after that the shipment is never claimed again.
 func (s *Shipment) Answer(a Answer) bool {
-	if a.Claim != s.Claim {
+	late := a.Claim == uuid.Nil && a.Outcome != handover.NotSent
+	if a.Claim != s.Claim && !late {
 		return false
 	}
 	sp := specials[s.Channel]
