@@ -1,0 +1,64 @@
+package client
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Problem is an error answer (RFC 9457).
+type Problem struct {
+	Status     int                 `json:"status"` // HTTP status
+	Title      string              `json:"title"`
+	Detail     string              `json:"detail"`
+	Code       string              `json:"errorCode"` // "NOT-00003", …; often empty
+	Errors     map[string][]string `json:"errors"`    // by property path or query parameter
+	RetryAfter time.Duration       `json:"-"`         // zero where the server gave none
+}
+
+// Error tells all of it, one fault a line.
+func (p *Problem) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %s", p.Status, p.Title)
+	if p.Code != "" {
+		fmt.Fprintf(&b, " (%s)", p.Code)
+	}
+	if p.Detail != "" {
+		fmt.Fprintf(&b, ": %s", p.Detail)
+	}
+	for _, path := range slices.Sorted(maps.Keys(p.Errors)) {
+		for _, message := range p.Errors[path] {
+			fmt.Fprintf(&b, "\n  %s: %s", path, message)
+		}
+	}
+	return b.String()
+}
+
+// Temporary tells whether the same call may succeed a little later.
+func (p *Problem) Temporary() bool {
+	return p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests
+}
+
+// problem reads an error answer. What is not problem+json (a proxy's page, say)
+// becomes a Problem with the status alone.
+func problem(resp *http.Response, raw []byte) *Problem {
+	p := &Problem{}
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "application/problem+json") {
+		if err := json.Unmarshal(raw, p); err != nil {
+			p = &Problem{}
+		}
+	}
+	p.Status = resp.StatusCode
+	if p.Title == "" {
+		p.Title = http.StatusText(resp.StatusCode)
+	}
+	if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 {
+		p.RetryAfter = time.Duration(s) * time.Second
+	}
+	return p
+}

@@ -1,0 +1,87 @@
+package client
+
+import "time"
+
+// SMS is one order of an SMS.
+type SMS struct {
+	IdempotencyID    string       `json:"idempotencyId"`
+	SendersReference string       `json:"sendersReference,omitempty"`
+	Recipient        SMSRecipient `json:"recipientSms"`
+}
+
+// SMSRecipient says to whom an SMS goes, and for how long it is worth delivering.
+type SMSRecipient struct {
+	PhoneNumber string      `json:"phoneNumber"`         // international: + or 00 and the country code
+	TTLSeconds  int         `json:"timeToLiveInSeconds"` // 60–172800
+	Settings    SMSSettings `json:"smsSettings"`
+}
+
+// SMSSettings is what the recipient sees.
+type SMSSettings struct {
+	Sender string `json:"sender,omitempty"` // empty: the server's default
+	Body   string `json:"body"`
+}
+
+// Email is one order of an e-mail.
+type Email struct {
+	IdempotencyID    string         `json:"idempotencyId"`
+	SendersReference string         `json:"sendersReference,omitempty"`
+	Recipient        EmailRecipient `json:"recipientEmail"`
+}
+
+// EmailRecipient says to whom an e-mail goes.
+type EmailRecipient struct {
+	EmailAddress string        `json:"emailAddress"`
+	Settings     EmailSettings `json:"emailSettings"`
+}
+
+// EmailSettings is what the recipient sees.
+type EmailSettings struct {
+	Subject     string `json:"subject"`
+	Body        string `json:"body"`
+	Sender      string `json:"senderEmailAddress,omitempty"` // empty: the server's default
+	ContentType string `json:"contentType,omitempty"`        // "Plain" (default) or "Html"
+}
+
+// Placed is the answer to an order.
+type Placed struct {
+	OrderID          string
+	ShipmentID       string
+	SendersReference string
+	Created          bool   // false: this IdempotencyID was taken before, nothing was sent now
+	Location         string // absolute path of the shipment; only where Created
+}
+
+// Shipment is the state of one shipment.
+type Shipment struct {
+	ShipmentID       string      `json:"shipmentId"`
+	SendersReference string      `json:"sendersReference,omitempty"`
+	Type             string      `json:"type"`   // "Instant"
+	Status           string      `json:"status"` // "Order_Completed", …
+	LastUpdate       time.Time   `json:"lastUpdate"`
+	Recipients       []Recipient `json:"recipients"`
+}
+
+// Recipient is the state of a shipment's one recipient.
+type Recipient struct {
+	Type        string    `json:"type"` // "SMS" or "Email"
+	Destination string    `json:"destination"`
+	Status      string    `json:"status"` // "SMS_Delivered", …
+	LastUpdate  time.Time `json:"lastUpdate"`
+}
+
+// Final tells whether the shipment has reached its end.
+func (s Shipment) Final() bool { return s.Status == "Order_Completed" }
+
+// FeedEntry is one change of status.
+type FeedEntry struct {
+	SequenceNumber uint64 `json:"sequenceNumber"`
+	Shipment
+}
+
+// FeedQuery asks for one page of the feed.
+type FeedQuery struct {
+	Seq        uint64 // exclusive cursor; Descending from 0 starts at the newest
+	PageSize   int    // 1–500; 0 means 500
+	Descending bool
+}
