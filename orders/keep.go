@@ -1,0 +1,82 @@
+package orders
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// deadlinePoll is how often deadlines are asked for at least. The shortest
+	// TTL is 60 s, so that no order accepted since can be due before.
+	deadlinePoll = 30 * time.Second
+	dueBatch     = 500
+
+	sweepEvery  = 10 * time.Minute
+	sweepBudget = 500
+	sweepPause  = 20 * time.Millisecond // between steps, so that orders come first
+)
+
+// keepDeadlines turns shipments whose TTL ran out into …_Failed_TTL.
+func (s *Service) keepDeadlines(ctx context.Context) {
+	for {
+		pause := s.expireDue(ctx)
+		if !sleep(ctx, pause) {
+			return
+		}
+	}
+}
+
+// expireDue expires what is due now, and returns how long to wait until the next.
+func (s *Service) expireDue(ctx context.Context) time.Duration {
+	now := time.Now().UTC()
+	due, next, err := s.cfg.Journal.Due(ctx, now, dueBatch)
+	if err != nil {
+		s.logUnlessDone(ctx, "deadlines not read, trying again", err)
+		return time.Second
+	}
+	if len(due) > 0 {
+		events := make([]Event, len(due))
+		for i, id := range due {
+			events[i] = Expiry{Shipment: id, At: now}
+		}
+		effects, err := s.cfg.Journal.Apply(ctx, events)
+		if err != nil {
+			s.logUnlessDone(ctx, "deadlines not kept, trying again", err)
+			return time.Second
+		}
+		for i, e := range effects {
+			s.applied(events[i], e)
+		}
+		if len(due) == dueBatch {
+			return 0
+		}
+	}
+	if next.IsZero() {
+		return deadlinePoll
+	}
+	return min(max(time.Until(next), 10*time.Millisecond), deadlinePoll)
+}
+
+// sweep removes what is older than the retention, in small steps.
+func (s *Service) sweep(ctx context.Context) {
+	for {
+		swept, err := s.cfg.Journal.Sweep(ctx, time.Now().UTC(), s.cfg.Retention, sweepBudget)
+		if err != nil {
+			s.logUnlessDone(ctx, "retention: step failed, trying again", err)
+		}
+		s.metrics.swept(swept)
+		pause := sweepEvery
+		if swept.More && err == nil {
+			pause = sweepPause
+		}
+		if !sleep(ctx, pause) {
+			return
+		}
+	}
+}
+
+func (s *Service) logUnlessDone(ctx context.Context, msg string, err error) {
+	if ctx.Err() == nil {
+		s.log.Error(msg, "err", err)
+	}
+}

@@ -1,0 +1,140 @@
+package orders
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Stages of an order's way, as they are spelled in the metric.
+const (
+	stageAccept   = "accept"    // until order and key are on disk
+	stageHandOver = "hand_over" // until the carrier answered
+	stageSettle   = "settle"    // until the answer is on disk
+)
+
+// outcomes are those of an order: the four of a hand-over, and those that never
+// came to one.
+var outcomes = []string{"accepted", "refused", "not_sent", "unknown", "repeated", "blocked", "busy", "unavailable"}
+
+// milliseconds are buckets for what takes 100 µs on a good day and 10 s on a bad one.
+var milliseconds = []float64{.0001, .00025, .0005, .001, .002, .003, .005, .0075, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+
+// arrivalTimes are buckets for receipts, from the network's second to the TTL of two days.
+var arrivalTimes = []float64{.01, .05, .1, .5, 1, 2, 5, 10, 30, 60, 300, 1800, 3600, 6 * 3600, 86400, 172800}
+
+type metrics struct {
+	orders       *prometheus.CounterVec
+	stages       *prometheus.HistogramVec
+	changes      *prometheus.CounterVec
+	receipts     *prometheus.CounterVec
+	receiptDelay prometheus.Histogram
+	mismatched   *prometheus.CounterVec
+	unknown      prometheus.Counter
+	unreadable   prometheus.Counter
+	inboxFull    prometheus.Counter
+	removed      prometheus.Counter
+	reg          prometheus.Registerer
+}
+
+func newMetrics(reg prometheus.Registerer, organisations []string) *metrics {
+	if reg == nil {
+		reg = prometheus.NewRegistry()
+	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	m := &metrics{
+		orders: vec("straks_orders_total", "Orders by organisation, channel and outcome.", "organisation", "channel", "outcome"),
+		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "straks_order_stage_seconds",
+			Help: "Time of an order in each stage of its way.", Buckets: milliseconds}, []string{"channel", "stage"}),
+		changes:  vec("straks_status_changes_total", "Shipments that reached a status after their hand-over began.", "status"),
+		receipts: vec("straks_receipts_total", "Receipts stored, by what became of them.", "result"),
+		receiptDelay: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "straks_receipt_delay_seconds",
+			Help: "Time from acceptance of an order to its final receipt.", Buckets: arrivalTimes}),
+		mismatched: vec("straks_receipts_mismatched_total", "Receipts that match nothing, but would under another form of their message id.", "smsc", "form"),
+		unknown:    counter("straks_receipts_unknown_total", "Receipts given up after a day in which no answer claimed them."),
+		unreadable: counter("straks_receipts_unreadable_total", "Receipts without an id or a state."),
+		inboxFull:  counter("straks_receipts_turned_away_total", "Receipts that the SMSC was told to send again because too many waited."),
+		removed:    counter("straks_shipments_removed_total", "Shipments removed at the end of their retention."),
+		reg:        reg,
+	}
+	m.initLabels(organisations)
+	reg.MustRegister(m.orders, m.stages, m.changes, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.unreadable, m.inboxFull, m.removed)
+	return m
+}
+
+// initLabels makes every series exist from the start, so that a rate over it
+// sees its first step.
+func (m *metrics) initLabels(organisations []string) {
+	for _, c := range []Channel{SMS, Email} {
+		for _, org := range organisations {
+			for _, o := range outcomes {
+				m.orders.WithLabelValues(org, c.String(), o)
+			}
+		}
+		for _, stage := range []string{stageAccept, stageHandOver, stageSettle} {
+			m.stages.WithLabelValues(c.String(), stage)
+		}
+	}
+	for _, status := range Statuses() {
+		m.changes.WithLabelValues(status.String())
+	}
+	for _, result := range []string{"applied", "parked", "repeated"} {
+		m.receipts.WithLabelValues(result)
+	}
+}
+
+// watch registers what is read off the service when it is asked for.
+func (m *metrics) watch(s *Service) {
+	m.reg.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "straks_orders_in_flight",
+			Help: "Orders between their request and their outcome on disk."}, func() float64 { return float64(s.InFlight()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "straks_receipts_waiting",
+			Help: "Receipts that wait for the journal."}, func() float64 { return float64(len(s.inbox)) }),
+	)
+}
+
+func (m *metrics) order(o Order, outcome string) {
+	m.orders.WithLabelValues(o.Organisation, o.Message.Channel.String(), outcome).Inc()
+}
+
+func (m *metrics) stage(o Order, stage string, started time.Time) {
+	m.stages.WithLabelValues(o.Message.Channel.String(), stage).Observe(time.Since(started).Seconds())
+}
+
+func (m *metrics) swept(s Swept) {
+	m.removed.Add(float64(s.Shipments))
+	m.unknown.Add(float64(s.Parked))
+}
+
+// applied counts what an event brought, and tells of receipts that would match
+// under another form of their message id.
+func (s *Service) applied(event Event, e Effect) {
+	for _, c := range e.Changes {
+		s.metrics.changes.WithLabelValues(c.To.String()).Inc()
+	}
+	r, ok := event.(Report)
+	if !ok {
+		return
+	}
+	switch {
+	case e.Parked:
+		s.metrics.receipts.WithLabelValues("parked").Inc()
+	case len(e.Changes) == 0:
+		s.metrics.receipts.WithLabelValues("repeated").Inc()
+	default:
+		s.metrics.receipts.WithLabelValues("applied").Inc()
+	}
+	if e.Found && r.Status.Final() && len(e.Changes) > 0 {
+		s.metrics.receiptDelay.Observe(r.At.Sub(e.Shipment.Accepted).Seconds())
+	}
+	if e.Hint.Form != "" {
+		s.metrics.mismatched.WithLabelValues(r.Carrier, e.Hint.Form).Inc()
+		s.log.Warn("receipt matches nothing, but would with another form of message ids: check the SMSC's settings",
+			"smsc", r.Carrier, "message_id_form", e.Hint.Form)
+	}
+}

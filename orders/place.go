@@ -1,0 +1,253 @@
+package orders
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/internal/handover"
+)
+
+// settleWait is how long an order whose outcome is known waits for it to be on
+// disk before its caller is answered anyway; see settle.
+const settleWait = time.Second
+
+// flightKey is an idempotency key in its scope.
+type flightKey struct{ organisation, key string }
+
+// flight is an order between its request and its outcome on disk. Requests
+// with the same key wait for its done.
+type flight struct {
+	done     chan struct{} // closed when the fields below are set
+	shipment Shipment
+	created  bool
+	err      error
+	told     bool // done is closed; touched by the flight's goroutine only
+}
+
+// tell gives the outcome to whoever waits. The first word counts.
+func (f *flight) tell(s Shipment, created bool, err error) {
+	if f.told {
+		return
+	}
+	f.told = true
+	f.shipment, f.created, f.err = s, created, err
+	close(f.done)
+}
+
+// Place carries the order to its outcome. created is false where the key was
+// known: then the shipment is the one of the first time, and nothing is sent.
+//
+// Without an error the order is stored and the carrier took it, refused it for
+// good, or may have it (the shipment's status says which). Errors: ErrNotSent,
+// ErrUnavailable and ErrBusy leave the key free; ErrAbandoned when ctx ends
+// first, the order being carried on; ErrNoChannel.
+func (s *Service) Place(ctx context.Context, o Order) (Shipment, bool, error) {
+	if s.carriers[o.Message.Channel] == nil {
+		return Shipment{}, false, ErrNoChannel
+	}
+	f, first, err := s.board(flightKey{o.Organisation, o.Key})
+	if err != nil {
+		s.metrics.order(o, "busy")
+		return Shipment{}, false, err
+	}
+	if first {
+		go s.fly(context.WithoutCancel(ctx), f, o)
+	}
+	select {
+	case <-f.done:
+		return f.shipment, f.created && first, f.err
+	case <-ctx.Done():
+		return Shipment{}, false, ErrAbandoned
+	}
+}
+
+// board returns the flight of the key, and whether it is a new one.
+func (s *Service) board(k flightKey) (f *flight, first bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f, ok := s.flights[k]; ok {
+		return f, false, nil
+	}
+	if len(s.flights) >= s.cfg.MaxInFlight {
+		return nil, false, ErrBusy
+	}
+	f = &flight{done: make(chan struct{})}
+	s.flights[k] = f
+	return f, true, nil
+}
+
+// land forgets the flight: from now on the journal knows its outcome.
+func (s *Service) land(k flightKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.flights, k)
+	if s.landed != nil && len(s.flights) == 0 {
+		close(s.landed)
+		s.landed = nil
+	}
+}
+
+// InFlight returns the number of orders between their request and their outcome.
+func (s *Service) InFlight() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.flights)
+}
+
+// Drain waits until no order is in flight, or ctx ends. Call it once, when no
+// new ones come.
+func (s *Service) Drain(ctx context.Context) error {
+	s.mu.Lock()
+	landed := make(chan struct{})
+	if len(s.flights) == 0 {
+		close(landed)
+	} else {
+		s.landed = landed
+	}
+	s.mu.Unlock()
+	select {
+	case <-landed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// fly is the whole way of one order. It goes on when the caller has left.
+func (s *Service) fly(ctx context.Context, f *flight, o Order) {
+	defer s.land(flightKey{o.Organisation, o.Key})
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.SendDeadline)
+	defer cancel()
+
+	in := intake(o)
+	started := time.Now()
+	shipment, claimed, err := s.cfg.Journal.Accept(ctx, in)
+	s.metrics.stage(o, stageAccept, started)
+	switch {
+	case err != nil:
+		s.metrics.order(o, "unavailable")
+		f.tell(Shipment{}, false, storeError(err))
+		if !errors.Is(err, ErrBusy) {
+			s.release(in)
+		}
+	case !claimed:
+		s.metrics.order(o, "repeated")
+		f.tell(shipment, false, nil)
+	case shipment.Status.Final(): // on the block list
+		s.metrics.order(o, "blocked")
+		f.tell(shipment, true, nil)
+	default:
+		s.handOver(ctx, f, o, shipment)
+	}
+}
+
+// intake gives the order its ids. A retried key keeps those of the first time.
+func intake(o Order) Intake {
+	return Intake{
+		Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.Must(uuid.NewV7()), Claim: uuid.New(),
+		Key: o.Key, At: time.Now().UTC(),
+		Organisation: o.Organisation, SendersReference: o.SendersReference,
+		Channel: o.Message.Channel, Recipient: o.Message.To, TTL: o.TTL,
+	}
+}
+
+// storeError makes one of the journal's errors of whatever it returned.
+func storeError(err error) error {
+	if errors.Is(err, ErrBusy) || errors.Is(err, ErrUnavailable) {
+		return err
+	}
+	return errors.Join(ErrUnavailable, err)
+}
+
+// handOver sends the message of a claimed shipment and settles its outcome.
+func (s *Service) handOver(ctx context.Context, f *flight, o Order, shipment Shipment) {
+	m := o.Message
+	m.Shipment, m.Organisation, m.Expires = shipment.ID, o.Organisation, shipment.Deadline
+	started := time.Now()
+	h := s.carriers[m.Channel].Send(ctx, m)
+	s.metrics.stage(o, stageHandOver, started)
+	s.metrics.order(o, h.Outcome.String())
+
+	started = time.Now()
+	s.settle(f, shipment, Answer{
+		Shipment: shipment.ID, Claim: shipment.Claim, At: time.Now().UTC(),
+		Outcome: h.Outcome, Status: h.Status, Carrier: h.Carrier,
+		Total: h.Total, Parts: h.Parts, Detail: h.Detail,
+	})
+	s.metrics.stage(o, stageSettle, started)
+}
+
+// settle stores the answer and tells the caller. Should the journal not take it
+// within settleWait the caller is told all the same, since what it is told is
+// true (the order is stored, and the carrier did what it did), and the answer
+// is stored as soon as the journal lets it. Until then the flight is up, so
+// that the key cannot be tried again on what the journal does not know yet.
+func (s *Service) settle(f *flight, shipment Shipment, a Answer) {
+	known := func(now Shipment) {
+		if a.Outcome == handover.NotSent {
+			f.tell(Shipment{}, false, ErrNotSent)
+			return
+		}
+		f.tell(now, true, nil)
+	}
+	s.persist(a, func(e Effect, err error) {
+		if err == nil {
+			s.applied(a, e)
+			known(e.Shipment)
+			return
+		}
+		s.log.Error("outcome not stored, trying again", "shipment", a.Shipment, "outcome", a.Outcome.String(), "err", err)
+		shipment.Answer(a)
+		known(shipment)
+	})
+}
+
+// persist stores an event, however often it takes, and reports each try.
+func (s *Service) persist(e Event, tried func(Effect, error)) {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		ctx, cancel := context.WithTimeout(context.Background(), settleWait)
+		effects, err := s.cfg.Journal.Apply(ctx, []Event{e})
+		cancel()
+		if err == nil {
+			tried(effects[0], nil)
+			return
+		}
+		tried(Effect{}, err)
+		if !s.wait(pause) {
+			return
+		}
+	}
+}
+
+// release makes the key of an order free again of which nobody knows whether
+// it was stored. Nothing of it was sent.
+func (s *Service) release(in Intake) {
+	for pause := 50 * time.Millisecond; s.wait(pause); pause = min(2*pause, 2*time.Second) {
+		ctx, cancel := context.WithTimeout(context.Background(), settleWait)
+		shipment, claimed, err := s.cfg.Journal.Accept(ctx, in)
+		cancel()
+		if err != nil {
+			continue
+		}
+		if claimed && !shipment.Status.Final() {
+			a := Answer{Shipment: shipment.ID, Claim: in.Claim, At: time.Now().UTC(), Outcome: handover.NotSent, Detail: "journal unavailable"}
+			s.persist(a, func(Effect, error) {})
+		}
+		return
+	}
+}
+
+// wait pauses between two tries, and tells whether to go on.
+func (s *Service) wait(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.stop:
+		return false
+	}
+}

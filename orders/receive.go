@@ -1,0 +1,108 @@
+package orders
+
+import (
+	"context"
+)
+
+const (
+	// inboxSize bounds the receipts that wait for the journal. Beyond it the
+	// SMSC is told to come again.
+	inboxSize = 8192
+	// receivers store batches side by side, so that one batch is on its way
+	// into the journal while the one before it is being synced.
+	receivers    = 3
+	receiveBatch = 256
+)
+
+// arrived is a fact on its way to the journal.
+type arrived struct {
+	event Event
+	done  func(error)
+}
+
+// Late takes an answer that came after its hand-over had ended, without
+// waiting. It is lost where ErrBusy is returned: the deadline settles it then.
+func (s *Service) Late(a Answer) error {
+	return s.enqueue(arrived{event: a})
+}
+
+// Block takes a change of a block list, without waiting; see Receive for done.
+func (s *Service) Block(b Block, done func(error)) error {
+	return s.enqueue(arrived{b, done})
+}
+
+func (s *Service) enqueue(a arrived) error {
+	select {
+	case s.inbox <- a:
+		return nil
+	default:
+		s.metrics.inboxFull.Inc()
+		return ErrBusy
+	}
+}
+
+// receive stores what arrives, in batches, until ctx ends and the inbox is empty.
+func (s *Service) receive(ctx context.Context) {
+	for {
+		select {
+		case a := <-s.inbox:
+			s.store(s.batch(a))
+		case <-ctx.Done():
+			select {
+			case a := <-s.inbox:
+				s.store(s.batch(a))
+			default:
+				return
+			}
+		}
+	}
+}
+
+// batch returns what waits already, up to receiveBatch.
+func (s *Service) batch(first arrived) []arrived {
+	batch := []arrived{first}
+	for len(batch) < receiveBatch {
+		select {
+		case a := <-s.inbox:
+			batch = append(batch, a)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// store applies a batch and only then says done.
+func (s *Service) store(batch []arrived) {
+	events := make([]Event, len(batch))
+	for i, a := range batch {
+		events[i] = a.event
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), settleWait)
+	defer cancel()
+	effects, err := s.cfg.Journal.Apply(ctx, events)
+	if err != nil {
+		s.log.Error("receipts not stored, the SMSC is to send them again", "receipts", len(batch), "err", err)
+	}
+	for i, a := range batch {
+		if err == nil {
+			s.applied(a.event, effects[i])
+		}
+		if a.done != nil {
+			a.done(err)
+			continue
+		}
+		if late, ok := a.event.(Answer); ok && err != nil {
+			s.retryLate(late)
+		}
+	}
+}
+
+// retryLate stores a late answer on its own: nobody sends it a second time.
+func (s *Service) retryLate(a Answer) {
+	go s.persist(a, func(e Effect, err error) {
+		if err == nil {
+			s.applied(a, e)
+		}
+	})
+}
