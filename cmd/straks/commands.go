@@ -1,0 +1,9 @@
+package main
+
+// commands is everything that straks can be asked to do, in the order of its help.
+func commands() []command {
+	return []command{
+		{"token", "make a bearer token and its stanza for the configuration", tokenCommand},
+		{"version", "print the version", versionCommand},
+	}
+}

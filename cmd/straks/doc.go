@@ -1,0 +1,16 @@
+// Command straks sends instant notifications: one SMS or one e-mail to one
+// recipient, at once. It is the daemon and everything that its operator and a
+// client need beside it.
+//
+// main only ties signals to a context; run finds the command in a table and
+// turns its error into an exit code, so that tests run the whole program in
+// their own process:
+//
+//	0  done
+//	1  it failed; the reason is on stderr
+//	2  the command line is wrong
+//
+// The daemon proper is wired in daemon*.go and carrier*.go: the only place where
+// smpp, smtp, orders and the journal meet. Everything else here is one file for
+// one command. No command takes a secret as an argument.
+package main

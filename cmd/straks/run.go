@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"straks/internal/nearest"
+)
+
+// Exit codes of the program.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// env is what a command has of the world, apart from its arguments.
+type env struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// command is one line of the table in commands.go.
+type command struct {
+	name string
+	help string // one line, a verb first
+	run  func(ctx context.Context, args []string, e env) error
+}
+
+// usageError is a mistake in the command line: exit code 2.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+// misused returns a usageError.
+func misused(format string, args ...any) error {
+	return usageError(fmt.Sprintf(format, args...))
+}
+
+// run is the program. It returns its exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	err := dispatch(ctx, commands(), args, env{stdin, stdout, stderr})
+	var usage usageError
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitDone
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "straks: %v\n", err)
+		return exitUsage
+	}
+	fmt.Fprintf(stderr, "straks: %v\n", err)
+	return exitFailed
+}
+
+// dispatch runs the command that args name.
+func dispatch(ctx context.Context, table []command, args []string, e env) error {
+	if len(args) == 0 {
+		printCommands(e.stderr, table)
+		return misused("which command?")
+	}
+	switch args[0] {
+	case "help", "-h", "-help", "--help":
+		printCommands(e.stdout, table)
+		return nil
+	}
+	names := make([]string, len(table))
+	for i, c := range table {
+		if c.name == args[0] {
+			return c.run(ctx, args[1:], e)
+		}
+		names[i] = c.name
+	}
+	if near := nearest.To(args[0], names); near != "" {
+		return misused("no command %q; did you mean %q?", args[0], near)
+	}
+	return misused("no command %q; \"straks help\" lists them", args[0])
+}
+
+func printCommands(w io.Writer, table []command) {
+	fmt.Fprint(w, "straks sends one SMS or one e-mail, at once.\n\nCommands:\n\n")
+	for _, c := range table {
+		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.help)
+	}
+	fmt.Fprint(w, "\n\"straks COMMAND -h\" tells the flags of a command.\n")
+}
+
+// flags is the flag set of one command, whose mistakes are usageErrors.
+type flags struct {
+	*flag.FlagSet
+	synopsis string // "check -config FILE"
+}
+
+func newFlags(synopsis string) *flags {
+	name, _, _ := strings.Cut(synopsis, " ")
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // parse says what is wrong, once
+	return &flags{FlagSet: fs, synopsis: synopsis}
+}
+
+// parse reads args, in which flags and operands may be mixed, and returns the
+// operands, of which there must be as many as names has.
+func (f *flags) parse(args []string, e env, names ...string) ([]string, error) {
+	var operands []string
+	for {
+		if err := f.Parse(args); err != nil {
+			return nil, f.explain(err, e)
+		}
+		if f.NArg() == 0 {
+			break
+		}
+		operands, args = append(operands, f.Arg(0)), f.Args()[1:]
+	}
+	if len(operands) > len(names) {
+		return nil, misused("%s: what is %q? usage: straks %s", f.Name(), operands[len(names)], f.synopsis)
+	}
+	if len(operands) < len(names) {
+		return nil, misused("%s: %s is missing; usage: straks %s", f.Name(), names[len(operands)], f.synopsis)
+	}
+	return operands, nil
+}
+
+func (f *flags) explain(err error, e env) error {
+	if !errors.Is(err, flag.ErrHelp) {
+		return misused("%s: %v; usage: straks %s", f.Name(), err, f.synopsis)
+	}
+	fmt.Fprintf(e.stdout, "usage: straks %s\n\n", f.synopsis)
+	f.SetOutput(e.stdout)
+	f.PrintDefaults()
+	return err
+}
