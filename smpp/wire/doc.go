@@ -1,0 +1,42 @@
+// Package wire is SMPP 3.4 as octets: frames, PDUs, and the numbers that the
+// standard gives names to. Both ends use it, the session in package smpp and
+// the simulated SMSC.
+//
+// # A PDU on the wire (SMPP 3.4 §3.2)
+//
+//	octets  0..3   command_length   of the whole PDU, these four included
+//	        4..7   command_id       bit 31 marks a response
+//	        8..11  command_status   0 in a request
+//	       12..15  sequence_number  1..0x7FFFFFFF, chosen by who asks
+//	       16..    mandatory fields in fixed order, then TLVs
+//
+// Two layers stand apart, because their errors reach differently far:
+//
+//   - [Reader] cuts the stream into frames. Its errors end the session: after a
+//     wrong command_length nobody knows where the next PDU starts.
+//   - [Decode] reads one frame's body. Its errors cost that PDU only; a
+//     [DecodeError] bears the command_status with which to answer it.
+//
+// [Append] checks every field against SMPP 3.4 §5.2 before it writes the first
+// octet, so that no text from outside can end a C-octet string early and spill
+// into the fields behind it. Reading is more tolerant than writing: lengths and
+// values that break the standard but leave no doubt are taken as they are.
+//
+// # What go-smpp does here and what it does not
+//
+// The order of mandatory fields and their coding are go-smpp's (v2's field
+// lists over v1's pdufield). Not taken from it:
+//
+//   - TLVs: it keeps them in a map, which loses duplicates and order.
+//   - its frame reader: it allows 4096 octets, and message_payload alone may
+//     have 65535 (SMPP 3.4 §5.3.2.32).
+//   - data_sm, alert_notification and outbind, which it does not know: they are
+//     field lists of our own.
+//   - sm_length, which it takes modulo 256, and every other check.
+//
+// Its decoder is called under recover: a peer must not be able to end the
+// process with an octet string that nobody thought of.
+//
+// Errors name the field and the rule, never the value: values are phone numbers
+// and codes.
+package wire
