@@ -1,0 +1,40 @@
+// Package gsm turns the text of a short message into the octets of a
+// submit_sm and back: which encoding it needs, how many parts it makes, where
+// it may be cut.
+//
+//	Transliterate   look-alikes become GSM characters (optional)
+//	Choose          the encoding that has every character
+//	Split           parts that fit a short message each
+//	UDH8, UDH16     the header of a part
+//	Append          header, then the part's octets
+//
+// # Encoding
+//
+// A text is sent in the GSM 03.38 default alphabet (today 3GPP TS 23.038
+// §6.2.1) if every character is in it or in its extension table, else in UCS-2.
+// Nothing is ever replaced: a character that an encoding lacks is an error,
+// never a "?".
+//
+// Every function first brings the text to Unicode's composed form (NFC), so that
+// an "å" that a keyboard wrote as "a" and a combining ring is the one GSM
+// character, and so are the Ångström and Ohm signs. The reader sees no
+// difference. A run of more than 30 combining marks gets a combining grapheme
+// joiner, as Unicode's stream-safe text format demands (UAX #15 §13).
+//
+// # Parts
+//
+// A short message has 140 octets (3GPP TS 23.040 §9.2.3.24), whatever the
+// SMPP link takes. One that needs more goes out in parts, each of which loses 6
+// octets to a user data header with an 8-bit reference, or 7 with a 16-bit one. With SAR
+// TLVs the SMSC writes that header, so their parts are as short.
+//
+//	            one part   UDH8   UDH16
+//	GSM (septets)    160    153     152
+//	UCS-2 (units)     70     67      66
+//	Latin-1          140    134     133
+//
+// A cut never separates an escape from its septet, a surrogate from its other
+// half, nor a base character from what a reader sees as one with it: combining
+// marks, variation selectors, emoji joined by ZWJ, skin tones, flags, CR LF. The
+// parts can be read one by one, and joining them gives the text back.
+package gsm
