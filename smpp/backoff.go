@@ -1,0 +1,60 @@
+package smpp
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// backoff says how long to wait before the next attempt to bind.
+//
+//	first minute of an outage   200 to 400 ms   bound again within a second of the SMSC's return
+//	then                        growing by half, up to SMSC.ReconnectMax
+//	credentials refused         SMSC.RefusedDelay at once, doubling up to 16 times that
+//
+// Every delay is jittered, so that many binds do not come at the same moment.
+type backoff struct {
+	refusedDelay, most time.Duration
+
+	since   time.Time     // when the outage began; zero while there is none
+	delay   time.Duration // of the last attempt, before jitter
+	refused int           // attempts refused for their credentials, in a row
+}
+
+const (
+	fastPhase = time.Minute
+	fastDelay = 300 * time.Millisecond
+	// steady is how long a session must live to end an outage: an SMSC
+	// that takes the bind and drops it would else be bound to for ever at full speed.
+	steady = 10 * time.Second
+)
+
+// lost notes that a session ended that had lived so long.
+func (b *backoff) lost(now time.Time, lived time.Duration) {
+	b.refused = 0
+	if lived >= steady || b.since.IsZero() {
+		b.since, b.delay = now, 0
+	}
+}
+
+// next returns the wait after an attempt that failed or a session that ended.
+func (b *backoff) next(now time.Time, refused bool) time.Duration {
+	if b.since.IsZero() {
+		b.since = now
+	}
+	if refused {
+		b.refused++
+		return jitter(b.refusedDelay << min(b.refused-1, 4))
+	}
+	b.refused = 0
+	if now.Sub(b.since) < fastPhase {
+		b.delay = fastDelay
+	} else {
+		b.delay = min(max(b.delay, fastDelay)*3/2, b.most)
+	}
+	return jitter(b.delay)
+}
+
+// jitter returns d, a third more or less.
+func jitter(d time.Duration) time.Duration {
+	return d*2/3 + rand.N(d*2/3+1)
+}

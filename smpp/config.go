@@ -1,0 +1,219 @@
+package smpp
+
+import (
+	"time"
+
+	"straks/smpp/gsm"
+)
+
+// Config is what a Gateway is told. In a configuration file the name of a key is
+// the name of the field, in snake_case; lists of tables are in the singular
+// (smsc, route). Durations are written like "250ms", "15s" or "2m".
+type Config struct {
+	// SMSCs are the message centres to bind to. Required, at least one.
+	SMSCs []SMSC
+	// Routes say which SMSC a message goes to. Without any, every message goes
+	// to the SMSCs in the order above. With some, a message that no route
+	// matches is refused before it is stored: a list of prefixes
+	// without a route that matches everything is a list of allowed countries.
+	Routes []Route
+	// DrainTime is how long a shutdown waits for answers to what was submitted.
+	// Default 5s. Messages whose answer doesn't come in time end as unknown.
+	DrainTime time.Duration
+}
+
+// SMSC is one message centre: one account at one carrier.
+type SMSC struct {
+	// Name is how routes, logs, metrics and the journal call it. Required,
+	// letters, digits, '-', '_' and '.'. Receipts are matched by it: after a
+	// change, receipts of older messages are not recognised.
+	Name string
+	// Addr is its "host:port". Required.
+	Addr string
+	// MoreAddrs are further addresses of the same account. Binds are spread over all
+	// of them, and every attempt to bind takes the next.
+	MoreAddrs []string
+	// SystemID is the account's name, at most 15 octets. Required.
+	SystemID string
+	// Password is at most 8 octets (SMPP 3.4 §5.2.2).
+	Password string
+	// SystemType is at most 12 octets. Default empty; some SMSCs want a word of theirs.
+	SystemType string
+	// ServiceType goes into every submit_sm, at most 5 octets. Default empty.
+	ServiceType string
+	// AddressRange is the range of addresses whose messages and receipts we
+	// want, at most 40 octets. Default empty: what the SMSC has on file.
+	AddressRange string
+
+	// Mode is "transceiver" (default) or "transmitter+receiver": every bind is then
+	// two sessions, for SMSCs that know no transceiver.
+	Mode BindMode
+	// Binds is how many binds are kept, 1 to 64, default 1. More carry more where
+	// the SMSC limits each, and keep the service up while one reconnects.
+	Binds int
+	// Window is how many submit_sm of one bind may be unanswered, 1 to 10000, default
+	// 32. What the SMSC allows, or it throttles; throughput is at most
+	// window divided by answer time.
+	Window int
+	// WindowWait is how long a message waits for a full window before the next
+	// SMSC of its route is considered too. Default 250ms.
+	WindowWait time.Duration
+	// Rate is how many submit_sm a second one bind may send at most. Default 0: no
+	// ceiling. Below it, the rate follows what the SMSC takes.
+	Rate float64
+	// StallAfter is how long answers may fail to come before other binds and SMSCs
+	// are preferred to a bind that owes some. Default 1s. A stalled bind is used
+	// when there is nothing else.
+	StallAfter time.Duration
+
+	// ConnectTimeout bounds connecting, TLS handshake and bind, each. Default 5s.
+	ConnectTimeout time.Duration
+	// ResponseTimeout is how long to wait for the answer to a submit_sm before
+	// its place in the window is given away. Default 10s. The send
+	// deadline usually comes first; the answer counts whenever it comes.
+	ResponseTimeout time.Duration
+	// EnquireLink is after how long without a sign of life from the SMSC it is asked for
+	// one. Default 5s.
+	EnquireLink time.Duration
+	// DeadLink is after how long without a sign of life the session is given up and
+	// bound anew. Default 15s. Must be longer than EnquireLink.
+	DeadLink time.Duration
+	// ReconnectMax is the longest wait between two attempts in a long
+	// outage. Default 30s. In the first minute they are 200 to 400 ms apart.
+	ReconnectMax time.Duration
+	// RefusedDelay is the wait after the SMSC refused the credentials. Default
+	// 60s, growing up to 16 times that, so that the account isn't locked.
+	RefusedDelay time.Duration
+
+	// TLS is how the connection is encrypted. Default: not at all, as SMPP over
+	// a VPN or a leased line is.
+	TLS TLS
+
+	// Alphabet is how text is written that has only characters of the SMSC's
+	// default alphabet: "gsm" (default; one character per octet), "gsm-packed" (8
+	// in 7 octets) or "latin1" (ISO 8859-1). Other text goes as UCS-2.
+	Alphabet Alphabet
+	// DataCoding is the data_coding for that alphabet, 0 to 255. Default 0 for both
+	// forms of GSM, 3 for latin1. Some SMSCs want 1 or 241.
+	DataCoding *int
+	// LongMessages is how a message of several parts is sent: "udh8" (default)
+	// or "udh16": parts with a user data header, of 8 or 16 bit reference; "sar":
+	// parts with SAR TLVs; "payload": in one piece in message_payload, the
+	// SMSC cuts it.
+	LongMessages LongMode
+	// Sender is the sender of messages that name none, if the route has none
+	// either. Default empty: the SMSC puts in its own.
+	Sender string
+	// Address overrides type of number and numbering plan.
+	Address Address
+
+	// Validity is how the time to live is told: "relative" (default), "absolute"
+	// (UTC; both clocks must be right) or "none" (the SMSC's own, often days).
+	Validity ValidityMode
+	// ValidityFloor is the least validity period that is sent. Default 0. For
+	// SMSCs that refuse short ones; a message may then be delivered after its
+	// time to live.
+	ValidityFloor time.Duration
+	// ValidityCeiling is the longest that is sent, for SMSCs that refuse long ones.
+	// Default 0: none.
+	ValidityCeiling time.Duration
+	// MinRest is the time to live that must be left when a message is written. With
+	// less it isn't sent. Default 1s.
+	MinRest time.Duration
+
+	// Status overrides what an answer's command_status means. Keys are names
+	// ("ESME_RSUBMITFAIL") or numbers ("0x401"); values say that the message
+	// is to be tried again: "throttled", "temporary", "rebind"; or why it is
+	// refused for good: "failed", "rejected", "invalid_recipient", "barred",
+	// "not_identified", "invalid_sender". Statuses that SMPP 3.4 does not know are
+	// "failed" by default.
+	Status map[string]string
+}
+
+// TLS is how a connection is encrypted.
+type TLS struct {
+	// Mode is "off" (default) or "on".
+	Mode string
+	// CAFile holds the certificates (PEM) that may sign the SMSC's. Default: the system's.
+	CAFile string
+	// CertFile and KeyFile are our certificate and its key (PEM), for SMSCs that ask
+	// for one. Default none. Both or neither.
+	CertFile, KeyFile string
+	// ServerName is the name that the SMSC's certificate must bear. Default: the
+	// host in the address.
+	ServerName string
+	// MinVersion is "1.2" (default) or "1.3".
+	MinVersion string
+}
+
+// Address overrides type of number and numbering plan by kind of address.
+type Address struct {
+	Alphanumeric  *Numbering // default TON 5, NPI 0
+	ShortCode     *Numbering // default TON 3, NPI 0
+	International *Numbering // default TON 1, NPI 1
+	Destination   *Numbering // default TON 1, NPI 1
+}
+
+// Route sends the messages that match all of its conditions to a list of SMSCs.
+// Of several routes that match, the one with the longest matching prefix is
+// taken, then one that names the sender, then one that names the organisation,
+// then the first.
+type Route struct {
+	// Name is how logs and "straks route" call it. Default its number, like "route-1".
+	Name string
+	// Prefixes are beginnings of numbers, like "+47". Default: any number.
+	Prefixes []string
+	// Senders are the senders of the messages, as the callers give them. Default: any.
+	Senders []string
+	// Organisations are the callers' organisations. Default: any.
+	Organisations []string
+	// SMSCs are names, in the order in which they are tried. Required.
+	SMSCs []string
+	// Weights makes equals of the SMSCs that it names: they take the place of
+	// the first of them in turns, each in proportion to its weight (1 to 1000),
+	// and stand in for each other. The others keep their order. Default none.
+	Weights map[string]int
+	// Sender is the sender of messages that name none. Default: the SMSC's.
+	Sender string
+}
+
+// BindMode is how sessions are divided.
+type BindMode string
+
+const (
+	ModeTransceiver BindMode = "transceiver"
+	ModeSeparate    BindMode = "transmitter+receiver"
+)
+
+// LongMode is how a message of several parts is sent.
+type LongMode string
+
+const (
+	LongUDH8    LongMode = "udh8"    // 3GPP TS 23.040 §9.2.3.24.1
+	LongUDH16   LongMode = "udh16"   // 3GPP TS 23.040 §9.2.3.24.8
+	LongSAR     LongMode = "sar"     // SMPP 3.4 §5.3.2.22 to §5.3.2.24
+	LongPayload LongMode = "payload" // SMPP 3.4 §5.3.2.32
+)
+
+// Alphabet is the SMSC's default alphabet.
+type Alphabet string
+
+const (
+	AlphabetGSM       Alphabet = "gsm"
+	AlphabetGSMPacked Alphabet = "gsm-packed"
+	AlphabetLatin1    Alphabet = "latin1"
+)
+
+// encoding returns the package gsm's name for it.
+func (a Alphabet) encoding() gsm.Encoding {
+	switch a {
+	case AlphabetGSMPacked:
+		return gsm.GSM7Packed
+	case AlphabetLatin1:
+		return gsm.Latin1
+	}
+	return gsm.GSM7
+}
+
+// addrs returns every address of the SMSC.
+func (s *SMSC) addrs() []string { return append([]string{s.Addr}, s.MoreAddrs...) }

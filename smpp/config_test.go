@@ -1,0 +1,69 @@
+package smpp
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+)
+
+// minimal is the smallest configuration that works.
+func minimal() Config {
+	return Config{SMSCs: []SMSC{{Name: "telco", Addr: "10.0.0.5:2775", SystemID: "straks", Password: "secret"}}}
+}
+
+func TestMinimalConfigIsValid(t *testing.T) {
+	if err := minimal().Check(); err != nil {
+		t.Fatal(err)
+	}
+	c := minimal().withDefaults()
+	if got := c.Routes[0].SMSCs; !slices.Equal(got, []string{"telco"}) {
+		t.Errorf("default route leads to %v", got)
+	}
+	if s := c.SMSCs[0]; s.Window != 32 || s.DeadLink != 15*time.Second || *s.DataCoding != 0 {
+		t.Errorf("defaults: %+v", s)
+	}
+}
+
+func TestEveryFaultIsToldWithItsKey(t *testing.T) {
+	coding := 256
+	c := Config{
+		SMSCs: []SMSC{
+			{Name: "a b", Addr: "nowhere", SystemID: "", Password: "more than eight", Window: -1, Mode: "both"},
+			{Name: "x", Addr: "[::1]:2775", SystemID: "id", DataCoding: &coding, DeadLink: time.Second, EnquireLink: 2 * time.Second,
+				TLS: TLS{CertFile: "c"}, Status: map[string]string{"ESME_RFOO": "temporary", "0x401": "later"}},
+			{Name: "x", Addr: "h:1", SystemID: "id", Sender: "much too long a sender", Address: Address{ShortCode: &Numbering{7, 2}}},
+		},
+		Routes: []Route{
+			{},
+			{Prefixes: []string{"47"}, SMSCs: []string{"x", "y", "x"}, Weights: map[string]int{"x": 0, "z": 1}},
+		},
+	}
+	want := []string{
+		"smsc[0].name", "smsc[0].addr", "smsc[0].system_id", "smsc[0].password", "smsc[0].window", "smsc[0].mode",
+		"smsc[1].data_coding", "smsc[1].dead_link", "smsc[1].tls.cert_file", "smsc[1].tls.mode", "smsc[1].status", "smsc[1].status.0x401",
+		"smsc[2].name", "smsc[2].sender", "smsc[2].address.short_code.ton", "smsc[2].address.short_code.npi",
+		"route[0].smscs", "route[1].smscs[1]", "route[1].smscs[2]", "route[1].prefixes[0]", "route[1].weights.x", "route[1].weights.z",
+	}
+	got := keys(c.Check())
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func keys(err error) []string {
+	var found []string
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return nil
+	}
+	for _, err := range joined.Unwrap() {
+		var fault *KeyError
+		if errors.As(err, &fault) {
+			found = append(found, fault.Key)
+		}
+	}
+	return found
+}

@@ -1,0 +1,2 @@
+// Package smpp keeps binds to SMSCs and hands short messages over to them.
+package smpp
