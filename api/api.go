@@ -1,0 +1,157 @@
+package api
+
+import (
+	"bytes"
+	"cmp"
+	_ "embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path"
+	"strings"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/orders"
+)
+
+// DefaultBasePath is that of the contract.
+const DefaultBasePath = "/notifications/api/v1"
+
+// Config is what the API is made of. Zero values have the defaults named.
+type Config struct {
+	Service     *orders.Service       // required
+	Auth        Authenticator         // required
+	BasePath    string                // DefaultBasePath; "/" for none
+	MaxBody     int64                 // of a request, in octets; 1 MiB
+	MaxInFlight int                   // calls at a time, beyond it 503; 4096
+	Rates       map[string]Rate       // orders, by organisation; who is absent has no limit
+	Log         *slog.Logger          // slog.Default()
+	Registerer  prometheus.Registerer // nil: metrics are kept, but nobody sees them
+}
+
+//go:embed openapi.yaml
+var document []byte
+
+type api struct {
+	service     *orders.Service
+	auth        Authenticator
+	base        string // empty or /a/b
+	document    []byte
+	maxBody     int64
+	maxInFlight int64
+	limits      limits
+	log         *slog.Logger
+	metrics     *metrics
+
+	calls atomic.Int64 // being answered, of those that need a token
+}
+
+// New returns the handler of the whole API.
+func New(cfg Config) (http.Handler, error) {
+	a := &api{
+		service: cfg.Service, auth: cfg.Auth, log: cfg.Log, limits: newLimits(cfg.Rates),
+		base: strings.TrimRight(cfg.BasePath, "/"), maxBody: cfg.MaxBody, maxInFlight: int64(cfg.MaxInFlight),
+	}
+	if cfg.BasePath == "" {
+		a.base = DefaultBasePath
+	}
+	if a.maxBody == 0 {
+		a.maxBody = 1 << 20
+	}
+	if a.maxInFlight == 0 {
+		a.maxInFlight = 4096
+	}
+	if a.log == nil {
+		a.log = slog.Default()
+	}
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	// The one line of the document that depends on the configuration.
+	a.document = bytes.Replace(document, []byte("- url: "+DefaultBasePath+"\n"), []byte("- url: "+cmp.Or(a.base, "/")+"\n"), 1)
+	var err error
+	if a.metrics, err = newMetrics(cfg.Registerer); err != nil {
+		return nil, err
+	}
+	if _, err := parsePhone("+4799999999"); err != nil { // also loads the metadata, before the first caller waits for it
+		return nil, fmt.Errorf("phone number metadata: %w", err)
+	}
+	return a.mux(), nil
+}
+
+func (a *api) check() error {
+	var faults []error
+	if a.service == nil {
+		faults = append(faults, errors.New("api: no Service"))
+	}
+	if a.auth == nil {
+		faults = append(faults, errors.New("api: no Authenticator"))
+	}
+	if a.base != "" && (path.Clean(a.base) != a.base || a.base[0] != '/' || strings.ContainsAny(a.base, " {}?#%")) {
+		faults = append(faults, fmt.Errorf("api: base path %q: want the form /notifications/api/v1", a.base))
+	}
+	if a.maxBody < 0 || a.maxInFlight < 0 {
+		faults = append(faults, errors.New("api: a limit is negative"))
+	}
+	return errors.Join(faults...)
+}
+
+// routes are all calls of the API. The document describes these and no others.
+func (a *api) routes() []route {
+	return []route{
+		{method: "POST", path: "/future/orders/instant", serve: a.place(readWrapped)},
+		{method: "POST", path: "/future/orders/instant/sms", serve: a.place(readSMS)},
+		{method: "POST", path: "/future/orders/instant/email", serve: a.place(readEmail)},
+		{method: "GET", path: "/future/shipment/feed", serve: a.feed},
+		{method: "GET", path: "/future/shipment/{id}", serve: a.shipment},
+		{method: "GET", path: "/openapi.yaml", public: true, serve: a.describe},
+	}
+}
+
+// mux has a pattern for each path and one for all others. Methods are left to
+// the handlers, so that a wrong one gets its answer in problem+json too.
+func (a *api) mux() http.Handler {
+	mux := http.NewServeMux()
+	for _, rt := range a.routes() {
+		h := a.handler(rt)
+		mux.Handle(a.base+rt.path, h)
+		if rt.public && a.base != "" {
+			mux.Handle(rt.path, h)
+		}
+	}
+	unknown := a.handler(route{path: "unknown", public: true, serve: a.notFound})
+	mux.Handle("/", unknown)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = withoutSlash(r)
+		if escaped := r.URL.EscapedPath(); path.Clean(escaped) != escaped {
+			unknown(w, r) // ServeMux would redirect
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// withoutSlash forgives one slash at the end of the path, as the routing of
+// existing clients' server does.
+func withoutSlash(r *http.Request) *http.Request {
+	p := r.URL.Path
+	if len(p) < 2 || p[len(p)-1] != '/' {
+		return r
+	}
+	u, trimmed := *r.URL, *r
+	u.Path, u.RawPath = p[:len(p)-1], strings.TrimSuffix(u.RawPath, "/")
+	trimmed.URL = &u
+	return &trimmed
+}
+
+// describe serves the OpenAPI document.
+func (a *api) describe(x *exchange) error {
+	x.Header().Set("Content-Type", "application/yaml") // RFC 9512
+	x.Header().Set("Cache-Control", "max-age=300")
+	x.WriteHeader(http.StatusOK)
+	x.Write(a.document)
+	return nil
+}

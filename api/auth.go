@@ -1,0 +1,164 @@
+package api
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ScopeCreate is the scope that every call needs, as it is written in the JSON
+// web tokens that clients of Altinn Notifications have.
+const ScopeCreate = "altinn:serviceowner/notifications.create"
+
+// Principal is who calls.
+type Principal struct {
+	Organisation string   // whose orders and shipments; empty: may do nothing
+	Token        string   // name of the token, for logs
+	Scopes       []string // what the token is good for
+}
+
+// Authenticator tells who calls. Its errors are ErrNoToken, those that wrap
+// ErrInvalidToken, and others where it can't tell now (answered 503). It must
+// be safe for concurrent use, and must never put a token into an error or a log.
+type Authenticator interface {
+	Authenticate(*http.Request) (Principal, error)
+}
+
+var (
+	// ErrNoToken: the request bears no token.
+	ErrNoToken = errors.New("no bearer token")
+	// ErrInvalidToken: the token is malformed, forged, unknown or expired.
+	ErrInvalidToken = errors.New("invalid token")
+)
+
+// maxToken bounds what is hashed for one who may be nobody, in octets.
+const maxToken = 8 << 10
+
+// Bearer returns the token of the request (RFC 6750 §2.1). The other two ways
+// of RFC 6750, in the body and in the URL, are not taken: URLs are logged.
+func Bearer(r *http.Request) (string, error) {
+	values := r.Header.Values("Authorization")
+	if len(values) == 0 {
+		return "", ErrNoToken
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	token = strings.Trim(token, " ")
+	switch {
+	case len(values) > 1:
+		return "", fmt.Errorf("%w: more than one Authorization header", ErrInvalidToken)
+	case !strings.EqualFold(scheme, "Bearer"):
+		return "", ErrNoToken
+	case token == "" || len(token) > maxToken:
+		return "", fmt.Errorf("%w: malformed", ErrInvalidToken)
+	}
+	return token, nil
+}
+
+// Token is a static token, of which only the SHA-256 is known.
+type Token struct {
+	Organisation string
+	Name         string    // appears in logs; unique within the organisation
+	SHA256       string    // of the token, 64 hex digits
+	Expires      time.Time // zero: never
+	Scopes       []string  // nil: ScopeCreate
+}
+
+// Tokens authenticates by static tokens.
+type Tokens struct {
+	tokens []Token
+	sums   [][sha256.Size]byte // of tokens, in their order
+	now    func() time.Time
+}
+
+// NewTokens returns an authenticator over the given tokens. All that is wrong
+// with them is in the one error.
+func NewTokens(tokens []Token) (*Tokens, error) {
+	t := &Tokens{now: time.Now}
+	var faults []error
+	for _, token := range tokens {
+		sum, err := parseSum(token.SHA256)
+		name := fmt.Sprintf("token %q of organisation %q", token.Name, token.Organisation)
+		switch {
+		case token.Organisation == "":
+			faults = append(faults, fmt.Errorf("token %q has no organisation", token.Name))
+		case err != nil:
+			faults = append(faults, fmt.Errorf("%s: %w", name, err))
+		case slices.Contains(t.sums, sum):
+			faults = append(faults, fmt.Errorf("%s: sha256 is that of another token", name))
+		}
+		if token.Scopes == nil {
+			token.Scopes = []string{ScopeCreate}
+		}
+		t.tokens, t.sums = append(t.tokens, token), append(t.sums, sum)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func parseSum(s string) (sum [sha256.Size]byte, err error) {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != len(sum) {
+		return sum, errors.New("sha256 must be 64 hex digits")
+	}
+	return [sha256.Size]byte(b), nil
+}
+
+// Authenticate looks the token up. It compares with every token that there is,
+// so its time tells nothing about any of them.
+func (t *Tokens) Authenticate(r *http.Request) (Principal, error) {
+	token, err := Bearer(r)
+	if err != nil {
+		return Principal{}, err
+	}
+	sum := sha256.Sum256([]byte(token))
+	found := -1
+	for i := range t.sums {
+		same := subtle.ConstantTimeCompare(sum[:], t.sums[i][:])
+		found = subtle.ConstantTimeSelect(same, i, found)
+	}
+	if found < 0 {
+		return Principal{}, fmt.Errorf("%w: unknown", ErrInvalidToken)
+	}
+	known := t.tokens[found]
+	who := Principal{Organisation: known.Organisation, Token: known.Name, Scopes: known.Scopes}
+	if !known.Expires.IsZero() && !t.now().Before(known.Expires) {
+		return who, fmt.Errorf("%w: expired at %s", ErrInvalidToken, known.Expires.Format(time.RFC3339))
+	}
+	return who, nil
+}
+
+// authorize returns who calls, or the answer to one who may not.
+func (a *api) authorize(r *http.Request) (Principal, error) {
+	who, err := a.auth.Authenticate(r)
+	switch {
+	case errors.Is(err, ErrNoToken):
+		return who, unauthorized("Bearer", "Send a token: Authorization: Bearer TOKEN.")
+	case errors.Is(err, ErrInvalidToken):
+		a.log.LogAttrs(r.Context(), levelDenied, "token refused", callerAttrs(r, who, err)...)
+		return who, unauthorized(`Bearer error="invalid_token"`, "The token is unknown, malformed, or expired.")
+	case err != nil:
+		a.log.LogAttrs(r.Context(), levelDenied, "token not checked", callerAttrs(r, who, err)...)
+		return who, unavailable("unavailable", "Tokens can't be checked now.", retryStore)
+	case who.Organisation == "":
+		return who, newProblem(http.StatusForbidden, "The token belongs to no organisation.")
+	case !slices.Contains(who.Scopes, ScopeCreate):
+		p := newProblem(http.StatusForbidden, "The token lacks the scope "+ScopeCreate+".")
+		p.header = [2]string{"WWW-Authenticate", `Bearer error="insufficient_scope", scope="` + ScopeCreate + `"`}
+		return who, p
+	}
+	return who, nil
+}
+
+func unauthorized(challenge, detail string) *problem {
+	p := newProblem(http.StatusUnauthorized, detail)
+	p.header, p.outcome = [2]string{"WWW-Authenticate", challenge}, "unauthorized"
+	return p
+}

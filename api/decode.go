@@ -1,0 +1,150 @@
+package api
+
+import (
+	"bytes"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"straks/orders"
+)
+
+// Bounds of an order.
+const (
+	minTTL   = 60     // seconds, SMS
+	maxTTL   = 172800 // seconds, SMS: 48 hours
+	emailTTL = 48 * time.Hour
+	// maxID bounds what the journal keeps of a caller's words, in characters.
+	maxID = 1024
+)
+
+// placing is an order as it was read from a request, and where each of its
+// fields stands there.
+type placing struct {
+	order  orders.Order
+	faults faults
+	paths  [5]string // in the order of fields
+}
+
+var fields = [5]orders.Field{
+	orders.FieldChannel, orders.FieldRecipient, orders.FieldSender, orders.FieldSubject, orders.FieldBody,
+}
+
+// add notes faults that the service found, each at the property that it is
+// about. A property that is known to be wrong already gets no second verdict.
+func (p *placing) add(found []orders.Fault) {
+	for _, f := range found {
+		path := "$"
+		for i, field := range fields {
+			if field == f.Field && p.paths[i] != "" {
+				path = p.paths[i]
+			}
+		}
+		if !p.faults.covers(path) {
+			p.faults.add(path, f.Message)
+		}
+	}
+}
+
+// form reads one of the three bodies of an order into p.
+type form func(body object, p *placing)
+
+// decode reads an order. Everything that is wrong with it is in the faults of
+// what it returns, all at once.
+func decode(body []byte, read form) *placing {
+	p := &placing{}
+	// A byte order mark is ignored (RFC 8259 §8.1 lets us): .NET clients send it.
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
+	if err := checkJSON(body); err != nil {
+		p.faults.add("$", err.Error())
+		return p
+	}
+	body = bytes.TrimSpace(body)
+	if body[0] != '{' {
+		p.faults.add("$", "must be an object, but is "+kind(body))
+		return p
+	}
+	root := object{raw: body, faults: &p.faults}
+	p.order.Key, p.order.SendersReference = identity(root)
+	read(root, p)
+	return p
+}
+
+func identity(root object) (key, reference string) {
+	key, path := root.required("idempotencyId")
+	if utf8.RuneCountInString(key) > maxID {
+		root.faults.add(path, "must be at most 1024 characters long")
+	}
+	reference, path, _ = root.optional("sendersReference")
+	if utf8.RuneCountInString(reference) > maxID {
+		root.faults.add(path, "must be at most 1024 characters long")
+	}
+	return key, reference
+}
+
+// readWrapped is the older form of the SMS call: one level deeper.
+func readWrapped(body object, p *placing) { readSMS(body.object("recipient"), p) }
+
+func readSMS(body object, p *placing) {
+	recipient := body.object("recipientSms")
+	phone, phonePath := recipient.required("phoneNumber")
+	ttl := recipient.integer("timeToLiveInSeconds", minTTL, maxTTL)
+	settings := recipient.object("smsSettings")
+	sender, senderPath, _ := settings.optional("sender")
+	text, textPath := settings.required("body")
+
+	if phone != "" && !p.faults.covers(phonePath) {
+		number, err := parsePhone(phone)
+		if err != nil {
+			p.faults.add(phonePath, err.Error())
+		}
+		phone = number
+	}
+	p.order.TTL = time.Duration(ttl) * time.Second
+	p.order.Message = orders.Message{
+		Channel: orders.SMS, To: orders.Recipient(phone), From: strings.TrimSpace(sender), Body: text,
+	}
+	p.paths = [5]string{recipient.path, phonePath, senderPath, "", textPath}
+}
+
+func readEmail(body object, p *placing) {
+	recipient := body.object("recipientEmail")
+	to, toPath := recipient.required("emailAddress")
+	settings := recipient.object("emailSettings")
+	subject, subjectPath := settings.required("subject")
+	text, textPath := settings.required("body")
+	sender, senderPath, hasSender := settings.optional("senderEmailAddress")
+	contentType, typePath, hasType := settings.optional("contentType")
+
+	sender = strings.TrimSpace(sender)
+	html := strings.EqualFold(contentType, "Html")
+	if to != "" {
+		p.checkAddress(to, toPath)
+	}
+	if hasSender {
+		p.checkAddress(sender, senderPath)
+	}
+	// A line break in a header would begin another header.
+	if strings.ContainsFunc(subject, unicode.IsControl) {
+		p.faults.add(subjectPath, "must be one line without control characters")
+	}
+	if hasType && !html && !strings.EqualFold(contentType, "Plain") {
+		p.faults.add(typePath, `must be "Plain" or "Html"`)
+	}
+	p.order.TTL = emailTTL
+	p.order.Message = orders.Message{
+		Channel: orders.Email, To: orders.Recipient(to), From: sender, Subject: subject, Body: text, HTML: html,
+	}
+	p.paths = [5]string{recipient.path, toPath, senderPath, subjectPath, textPath}
+}
+
+// checkAddress notes what is wrong with an address.
+func (p *placing) checkAddress(address, path string) {
+	if p.faults.covers(path) {
+		return
+	}
+	if err := checkAddress(address); err != nil {
+		p.faults.add(path, err.Error())
+	}
+}

@@ -1,0 +1,30 @@
+// Package api is the HTTP contract: it turns requests into orders, and
+// shipments into answers. openapi.yaml, which it serves, is the contract in
+// full; a test holds the two against each other.
+//
+//	handler     one for each path: metrics, panics, the method
+//	  answer      calls in flight, then authorize: token, organisation, scope
+//	    place       rate, content type, body, decode, Service.Check, Service.Place
+//	    shipment    one look-up
+//	    feed        one look-up
+//	  problemOf   every error becomes an answer here, and nowhere else
+//
+// Nothing is read of a body before its sender is known. All faults of a body
+// are told at once: decode notes each and goes on, and what the carrier finds
+// (sender, length of the text) is added to them.
+//
+// # What an answer promises
+//
+// 201: stored, and the carrier has it, or refused it, or may have it; the
+// shipment's status tells. 200: this idempotencyId was taken before, nothing
+// was sent now. 503: surely not sent; the id is free. Repeating any order with
+// its own id is safe after any answer, and after none.
+//
+// # What is kept and logged
+//
+// The package keeps nothing between requests but rates and metrics, and starts
+// no goroutine. Of each order there is one log line: who, which channel and
+// shipment, the outcome, and how long it took. The recipient is masked. Text,
+// subject, idempotency key and token are never logged, nor are the values of
+// faulty properties: messages and problems are made of fixed words.
+package api

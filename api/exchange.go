@@ -1,0 +1,140 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+)
+
+// levelDenied is the level of log lines that anybody can cause, token or not.
+const levelDenied = slog.LevelInfo
+
+// exchange is one request and its answer.
+type exchange struct {
+	http.ResponseWriter
+	r      *http.Request
+	who    Principal
+	status int // 0 until the answer has begun
+}
+
+// WriteHeader notes the status on its way.
+func (x *exchange) WriteHeader(status int) {
+	if x.status == 0 {
+		x.status = status
+	}
+	x.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+// reply sends a JSON answer. It is built before its first octet leaves, so a
+// slow reader holds nothing but the octets.
+func (x *exchange) reply(status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	h := x.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	x.WriteHeader(status)
+	x.Write(body) // an error is the client's having gone: there is nobody to tell
+	return nil
+}
+
+// endpoint answers an exchange, or returns the error that problemOf answers.
+type endpoint func(x *exchange) error
+
+// route is one call of the API.
+type route struct {
+	method string // HEAD comes with GET; empty: all
+	path   string // under the base path; the metrics' label
+	public bool   // needs no token
+	serve  endpoint
+}
+
+func (rt route) allowed(method string) bool {
+	return method == rt.method || rt.method == "" || method == http.MethodHead && rt.method == http.MethodGet
+}
+
+func (rt route) allow() string {
+	if rt.method == http.MethodGet {
+		return "GET, HEAD"
+	}
+	return rt.method
+}
+
+// handler answers every request to the route's path, whatever its method.
+func (a *api) handler(rt route) http.HandlerFunc {
+	m := a.metrics.route(rt)
+	return func(w http.ResponseWriter, r *http.Request) {
+		x := &exchange{ResponseWriter: w, r: r}
+		started := time.Now()
+		a.metrics.inFlight.Inc()
+		defer func() {
+			if v := recover(); v != nil {
+				a.recovered(x, rt, v)
+			}
+			a.metrics.inFlight.Dec()
+			m.observe(r.Method, x.status, time.Since(started))
+		}()
+		if err := a.answer(x, rt); err != nil {
+			problemOf(err).write(x)
+		}
+	}
+}
+
+// answer does what comes before every endpoint, and then the endpoint.
+func (a *api) answer(x *exchange, rt route) error {
+	if !rt.allowed(x.r.Method) {
+		p := newProblem(http.StatusMethodNotAllowed, "Use "+rt.allow()+" here.")
+		p.header = [2]string{"Allow", rt.allow()}
+		return p
+	}
+	if rt.public {
+		return rt.serve(x)
+	}
+	if a.calls.Add(1) > a.maxInFlight {
+		a.calls.Add(-1)
+		return unavailable("busy", "Too much is in flight. Nothing was sent: try again with the same idempotencyId.", retryBusy)
+	}
+	defer a.calls.Add(-1)
+	var err error
+	if x.who, err = a.authorize(x.r); err != nil {
+		return err
+	}
+	return rt.serve(x)
+}
+
+// recovered answers a request whose endpoint panicked. The value of the panic
+// is not logged: it may hold what the client sent. The stack tells where.
+func (a *api) recovered(x *exchange, rt route, v any) {
+	if v == http.ErrAbortHandler {
+		panic(v)
+	}
+	a.log.LogAttrs(context.Background(), slog.LevelError, "panic",
+		slog.String("route", rt.path), slog.String("organisation", x.who.Organisation),
+		slog.String("stack", string(debug.Stack())))
+	if x.status == 0 {
+		problemOf(errPanicked).write(x)
+	}
+}
+
+// callerAttrs are what a log line tells of one who was refused.
+func callerAttrs(r *http.Request, who Principal, err error) []slog.Attr {
+	return []slog.Attr{
+		slog.String("remote", r.RemoteAddr), slog.String("organisation", who.Organisation),
+		slog.String("token", who.Token), slog.String("err", err.Error()),
+	}
+}
+
+// notFound answers paths that are no route.
+func (a *api) notFound(x *exchange) error {
+	return newProblem(http.StatusNotFound, "There is nothing at this path. The calls are described in "+a.base+"/openapi.yaml.")
+}

@@ -1,0 +1,173 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// A body is checked once, as a whole, by encoding/json. What follows walks JSON
+// that is known to be valid, so it can neither fail nor recurse: an object is
+// its octets, and a property is found by passing over them. That keeps what
+// encoding/json throws away, the client's own spelling of the names, and costs
+// no memory, however many properties a hostile body has.
+
+// checkJSON returns what keeps body from being one JSON value in UTF-8
+// (RFC 8259 §8.1), in words for the caller.
+func checkJSON(body []byte) error {
+	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
+		return errors.New("the body is empty: send a JSON object")
+	}
+	if !utf8.Valid(body) {
+		return errors.New("the body is not valid UTF-8")
+	}
+	if json.Valid(body) {
+		return nil
+	}
+	var syntax *json.SyntaxError
+	if err := json.Unmarshal(body, new(json.RawMessage)); errors.As(err, &syntax) {
+		read := body[:min(max(int(syntax.Offset)-1, 0), len(body))]
+		line := 1 + bytes.Count(read, []byte("\n"))
+		column := len(read) - (bytes.LastIndexByte(read, '\n') + 1) + 1
+		return fmt.Errorf("not valid JSON at line %d, octet %d: %w", line, column, syntax)
+	}
+	return errors.New("not valid JSON")
+}
+
+// lookup returns the last property of the object whose name equals name,
+// ignoring case as encoding/json does, with its name as it is spelled there. A
+// nil value means that there is none.
+func lookup(object []byte, name string) (spelled string, value []byte) {
+	want := []byte(name)
+	i := skipSpace(object, skipSpace(object, 0)+1) // past the brace
+	for object[i] != '}' {
+		end := endOfString(object, i)
+		key := object[i:end]
+		start := skipSpace(object, skipSpace(object, end)+1) // past the colon
+		end = endOfValue(object, start)
+		if key = unescaped(key); bytes.EqualFold(key, want) {
+			spelled, value = string(key), object[start:end]
+		}
+		if i = skipSpace(object, end); object[i] == ',' {
+			i = skipSpace(object, i+1)
+		}
+	}
+	return spelled, value
+}
+
+// unescaped returns the content of a string literal.
+func unescaped(literal []byte) []byte {
+	content := literal[1 : len(literal)-1]
+	if bytes.IndexByte(content, '\\') < 0 {
+		return content
+	}
+	var s string
+	if json.Unmarshal(literal, &s) != nil { // cannot be: the literal is valid
+		return nil
+	}
+	return []byte(s)
+}
+
+// loneSurrogate tells whether a string literal escapes half of a surrogate
+// pair: no Unicode text has one, and encoding/json quietly replaces it.
+func loneSurrogate(literal []byte) bool {
+	for i := bytes.IndexByte(literal, '\\'); i >= 0 && i < len(literal)-1; i++ {
+		if literal[i] != '\\' {
+			continue
+		}
+		i++ // the octet after a backslash never starts an escape
+		switch first := escapedUnit(literal, i-1); {
+		case !utf16.IsSurrogate(first):
+		case utf16.DecodeRune(first, escapedUnit(literal, i+5)) == utf8.RuneError:
+			return true
+		default:
+			i += 10 // uXXXX\uXXXX
+		}
+	}
+	return false
+}
+
+// escapedUnit returns the UTF-16 unit that the escape \uXXXX at i stands for, or -1.
+func escapedUnit(literal []byte, i int) rune {
+	if i+6 > len(literal) || literal[i] != '\\' || literal[i+1] != 'u' {
+		return -1
+	}
+	unit := rune(0)
+	for _, c := range literal[i+2 : i+6] {
+		digit := rune(c - '0')
+		if c > '9' {
+			digit = rune(c|0x20-'a') + 10
+		}
+		unit = unit<<4 | digit
+	}
+	return unit
+}
+
+func skipSpace(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\n' || b[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// endOfString returns the index behind the string literal that starts at i.
+func endOfString(b []byte, i int) int {
+	for i++; ; i++ {
+		i += bytes.IndexByte(b[i:], '"')
+		escapes := 0
+		for b[i-1-escapes] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return i + 1
+		}
+	}
+}
+
+// endOfValue returns the index behind the value that starts at i.
+func endOfValue(b []byte, i int) int {
+	for depth := 0; i < len(b); {
+		switch b[i] {
+		case '"':
+			i = endOfString(b, i)
+		case '{', '[':
+			depth++
+			i++
+			continue
+		case '}', ']':
+			depth--
+			i++
+		case ',', ':', ' ', '\t', '\r', '\n':
+			i++
+			continue
+		default: // number, true, false, null
+			for i < len(b) && !bytes.ContainsRune([]byte(",:]} \t\r\n"), rune(b[i])) {
+				i++
+			}
+		}
+		if depth == 0 {
+			break
+		}
+	}
+	return i
+}
+
+// kind names the type of a value in words for the caller.
+func kind(value []byte) string {
+	switch value[0] {
+	case '"':
+		return "a string"
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	}
+	return "a number"
+}

@@ -1,0 +1,81 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// milliseconds are buckets for what takes half a millisecond on a good day and
+// the send deadline on a bad one.
+var milliseconds = []float64{.00025, .0005, .001, .002, .003, .005, .0075, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+
+// statuses are the answers that the API gives; their metrics are there from the start.
+var statuses = []int{200, 201, 400, 401, 403, 404, 405, 408, 413, 415, 429, statusClientClosedRequest, 500, 503}
+
+type metrics struct {
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_http_requests_total",
+			Help: "Requests answered, by route, method and status."}, []string{"route", "method", "status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "straks_http_request_seconds",
+			Help: "Time from a request's head to the end of its answer.", Buckets: milliseconds}, []string{"route"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "straks_http_requests_in_flight",
+			Help: "Requests being answered."}),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// routeMetrics are those of one route, looked up once.
+type routeMetrics struct {
+	route    route
+	requests *prometheus.CounterVec
+	common   map[int]prometheus.Counter // by status, for the route's own method
+	seconds  prometheus.Observer
+}
+
+func (m *metrics) route(rt route) *routeMetrics {
+	rm := &routeMetrics{
+		route: rt, requests: m.requests,
+		common: make(map[int]prometheus.Counter, len(statuses)), seconds: m.seconds.WithLabelValues(rt.path),
+	}
+	if rt.method == "" { // it is for nobody knows what, and the label is never the client's word
+		return rm
+	}
+	for _, status := range statuses {
+		rm.common[status] = m.requests.WithLabelValues(rt.path, rt.method, strconv.Itoa(status))
+	}
+	return rm
+}
+
+// observe counts one request. A status of 0 is an answer that had no body and
+// no explicit status, or a panic after which nobody was answered.
+func (rm *routeMetrics) observe(method string, status int, took time.Duration) {
+	if status == 0 {
+		status = http.StatusOK
+	}
+	rm.seconds.Observe(took.Seconds())
+	if c := rm.common[status]; c != nil && method == rm.route.method {
+		c.Inc()
+		return
+	}
+	if rm.route.method == "" || !rm.route.allowed(method) {
+		method = "other"
+	}
+	rm.requests.WithLabelValues(rm.route.path, method, strconv.Itoa(status)).Inc()
+}

@@ -1,0 +1,58 @@
+package api
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/nyaruka/phonenumbers"
+)
+
+// maxPhone is the longest spelling of a number that is looked at: 15 digits
+// (ITU-T E.164 §6.1), a prefix, and blanks or hyphens between.
+const maxPhone = 40
+
+var errPhone = errors.New(`must be a valid phone number in international form: "+" or "00", then country code and number, like +4799999999`)
+
+// parsePhone returns the number in E.164 form with its plus sign. Blanks and
+// hyphens between the digits are taken as people write them; letters,
+// extensions and a number without its country code are not.
+func parsePhone(s string) (string, error) {
+	digits, err := internationalDigits(s)
+	if err != nil {
+		return "", err
+	}
+	// "ZZ" is no region: nothing but the country code may tell where it belongs.
+	number, err := phonenumbers.Parse(digits, "ZZ")
+	if err != nil || !phonenumbers.IsValidNumber(number) {
+		return "", errPhone
+	}
+	return phonenumbers.Format(number, phonenumbers.E164), nil
+}
+
+// internationalDigits strips what people put between digits and turns a
+// leading 00 into a plus sign. A country code never starts with 0 (ITU-T E.164
+// §6.2.1), so "+00" and "0000" are no prefixes.
+func internationalDigits(s string) (string, error) {
+	if len(s) > maxPhone {
+		return "", errPhone
+	}
+	rest, ok := strings.CutPrefix(s, "+")
+	if !ok {
+		rest, ok = strings.CutPrefix(s, "00")
+	}
+	if !ok || rest == "" || rest[0] < '1' || rest[0] > '9' {
+		return "", errPhone
+	}
+	digits := make([]byte, 1, maxPhone)
+	digits[0] = '+'
+	for _, c := range []byte(rest) {
+		switch {
+		case c >= '0' && c <= '9':
+			digits = append(digits, c)
+		case c == ' ' || c == '-':
+		default:
+			return "", errPhone
+		}
+	}
+	return string(digits), nil
+}

@@ -1,0 +1,162 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"mime"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"straks/orders"
+)
+
+// place returns the endpoint of the orders whose body has the given form.
+func (a *api) place(read form) endpoint {
+	return func(x *exchange) error {
+		started := time.Now()
+		p, shipment, created, err := a.take(x, read)
+		if err == nil {
+			err = a.placed(x, shipment, created)
+		}
+		a.logOrder(x, p, shipment, created, err, time.Since(started))
+		return err
+	}
+}
+
+// take carries the order from the request to the service.
+func (a *api) take(x *exchange, read form) (*placing, orders.Shipment, bool, error) {
+	if err := a.limits.allow(x.who.Organisation); err != nil {
+		return nil, orders.Shipment{}, false, err
+	}
+	body, err := a.readBody(x)
+	if err != nil {
+		return nil, orders.Shipment{}, false, err
+	}
+	p := decode(body, read)
+	p.order.Organisation = x.who.Organisation
+	if p.order.Message.Channel != 0 { // else the body could not be read at all
+		p.add(a.service.Check(p.order))
+	}
+	if p.faults != nil {
+		return p, orders.Shipment{}, false, invalid(p.faults)
+	}
+	shipment, created, err := a.service.Place(x.r.Context(), p.order)
+	return p, shipment, created, err
+}
+
+// placed answers an order that was taken, now or before.
+func (a *api) placed(x *exchange, s orders.Shipment, created bool) error {
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+		x.Header().Set("Location", a.base+"/future/shipment/"+s.ID.String())
+	}
+	return x.reply(status, orderAnswer{
+		OrderID:      s.OrderID,
+		Notification: notificationAnswer{ShipmentID: s.ID, SendersReference: s.SendersReference},
+	})
+}
+
+// readBody returns the body of an order, at most maxBody octets of it.
+func (a *api) readBody(x *exchange) ([]byte, error) {
+	if err := checkContentType(x.r.Header); err != nil {
+		return nil, err
+	}
+	if x.r.ContentLength > a.maxBody {
+		return nil, a.tooLarge()
+	}
+	body := make([]byte, 0, max(x.r.ContentLength, 512)+1) // the one more is for the end of file
+	reader := http.MaxBytesReader(x.ResponseWriter, x.r.Body, a.maxBody)
+	for {
+		n, err := reader.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if err == io.EOF {
+			return body, nil
+		}
+		if err != nil {
+			return nil, a.readError(x.r, err)
+		}
+		if len(body) == cap(body) {
+			body = append(body, 0)[:len(body)]
+		}
+	}
+}
+
+func (a *api) tooLarge() error {
+	p := newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d octets.", a.maxBody))
+	p.outcome = "invalid"
+	return p
+}
+
+// readError answers a body that broke off.
+func (a *api) readError(r *http.Request, err error) error {
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return a.tooLarge()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return newProblem(http.StatusRequestTimeout, "The body did not arrive in time.")
+	case r.Context().Err() != nil, errors.Is(err, io.ErrUnexpectedEOF):
+		return orders.ErrAbandoned
+	}
+	return newProblem(http.StatusBadRequest, "The body could not be read.")
+}
+
+// checkContentType takes JSON in UTF-8 under the names that the clients of
+// Altinn Notifications give it, and nothing that is compressed.
+func checkContentType(h http.Header) error {
+	given := h.Get("Content-Type")
+	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return newProblem(http.StatusUnsupportedMediaType, "Send the body without a Content-Encoding.")
+	}
+	if given == "application/json" { // nearly always
+		return nil
+	}
+	name, parameters, err := mime.ParseMediaType(given)
+	isJSON := name == "application/json" || name == "text/json" ||
+		strings.HasPrefix(name, "application/") && strings.HasSuffix(name, "+json")
+	charset := parameters["charset"]
+	if err != nil || !isJSON || charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
+		return newProblem(http.StatusUnsupportedMediaType, "Send JSON in UTF-8: Content-Type: application/json.")
+	}
+	return nil
+}
+
+// logOrder writes the one line that every order has. It holds no text, no
+// idempotency key, and the recipient masked.
+func (a *api) logOrder(x *exchange, p *placing, s orders.Shipment, created bool, err error, took time.Duration) {
+	level := slog.LevelInfo
+	attrs := make([]slog.Attr, 0, 10)
+	attrs = append(attrs, slog.String("organisation", x.who.Organisation), slog.String("token", x.who.Token))
+	if p != nil && p.order.Message.Channel != 0 {
+		attrs = append(attrs, slog.String("channel", p.order.Message.Channel.String()), slog.Any("to", p.order.Message.To))
+	}
+	status, outcome := x.status, "repeated"
+	if err != nil {
+		answer := problemOf(err)
+		status, outcome = answer.Status, answer.outcome
+		if status >= http.StatusInternalServerError {
+			level = slog.LevelWarn
+		}
+		if p != nil && p.faults != nil {
+			attrs = append(attrs, slog.Any("faults", slices.Sorted(maps.Keys(p.faults))))
+		}
+	} else {
+		if created {
+			outcome = "created"
+		}
+		attrs = append(attrs, slog.String("shipment", s.ID.String()), slog.String("state", s.Status.String()))
+	}
+	attrs = append(attrs, slog.String("outcome", outcome), slog.Int("status", status),
+		slog.Float64("ms", float64(took.Microseconds())/1000))
+	if status == http.StatusInternalServerError {
+		attrs = append(attrs, slog.Any("err", err))
+	}
+	a.log.LogAttrs(x.r.Context(), level, "order", attrs...)
+}

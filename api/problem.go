@@ -1,0 +1,119 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"straks/orders"
+)
+
+// Error codes of the contract.
+const (
+	codeAbandoned   = "NOT-00002"
+	codeNotFound    = "NOT-00003"
+	codeUnavailable = "NOT-00004"
+	codeRateLimit   = "NOT-00005"
+)
+
+// statusClientClosedRequest has no reader: it shows in logs and metrics only.
+const statusClientClosedRequest = 499
+
+// problem is an error answer (RFC 9457). type is left out, which means
+// "about:blank": the title says no more than the status, the detail and the
+// code do.
+type problem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	Code   string `json:"errorCode,omitempty"`
+	Errors faults `json:"errors,omitempty"`
+
+	header  [2]string // one more header, name and value
+	outcome string    // for the log; defaults to "error"
+}
+
+func (p *problem) Error() string { return p.Title + ": " + p.Detail }
+
+func (p *problem) write(w http.ResponseWriter) {
+	body, err := json.Marshal(p)
+	if err != nil { // cannot be: strings and numbers
+		body = nil
+	}
+	h := w.Header()
+	if p.header[0] != "" {
+		h.Set(p.header[0], p.header[1])
+	}
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(p.Status)
+	w.Write(body)
+}
+
+func newProblem(status int, detail string) *problem {
+	return &problem{Title: http.StatusText(status), Status: status, Detail: detail}
+}
+
+// invalid is the answer to a request with faults.
+func invalid(f faults) *problem {
+	return &problem{
+		Title: "The request is not valid", Status: http.StatusBadRequest,
+		Detail: "Nothing was sent. Correct what errors says and try again.",
+		Errors: f, outcome: "invalid",
+	}
+}
+
+// unavailable is a 503 with the time after which trying again may help.
+func unavailable(outcome, detail string, after time.Duration) *problem {
+	p := newProblem(http.StatusServiceUnavailable, detail)
+	p.Code, p.outcome = codeUnavailable, outcome
+	p.header = retryAfter(after)
+	return p
+}
+
+// retryAfter is the header in whole seconds (RFC 9110 §10.2.3), at least one.
+func retryAfter(d time.Duration) [2]string {
+	seconds := max(1, int((d+time.Second-1)/time.Second))
+	return [2]string{"Retry-After", strconv.Itoa(seconds)}
+}
+
+// Times after which a client should come again. A missing carrier needs a
+// moment to reconnect; a full queue is empty again within a second.
+const (
+	retryNotSent = 2 * time.Second
+	retryStore   = 2 * time.Second
+	retryBusy    = time.Second
+)
+
+var errPanicked = errors.New("panic")
+
+// problemOf turns any error that an endpoint returned into its answer. What is
+// not known here is a 500, of which the caller learns nothing.
+func problemOf(err error) *problem {
+	var p *problem
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.Is(err, orders.ErrNotSent):
+		return unavailable("not_sent", "No carrier could take the message in time. It surely was not sent: try again with the same idempotencyId.", retryNotSent)
+	case errors.Is(err, orders.ErrBusy):
+		return unavailable("busy", "Too much is in flight. Nothing was sent: try again with the same idempotencyId.", retryBusy)
+	case errors.Is(err, orders.ErrUnavailable):
+		return unavailable("unavailable", "The store is not available. Nothing was sent: try again with the same idempotencyId.", retryStore)
+	case errors.Is(err, orders.ErrAbandoned), errors.Is(err, context.Canceled):
+		return &problem{
+			Title: "Client Closed Request", Status: statusClientClosedRequest,
+			Detail: "The client went away before the answer.", Code: codeAbandoned, outcome: "abandoned",
+		}
+	case errors.Is(err, orders.ErrNotFound):
+		p := newProblem(http.StatusNotFound, "There is no such shipment.")
+		p.Code, p.outcome = codeNotFound, "not_found"
+		return p
+	}
+	p = newProblem(http.StatusInternalServerError, "The service failed. Orders may be tried again with the same idempotencyId.")
+	p.outcome = "failed"
+	return p
+}

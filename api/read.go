@@ -1,0 +1,143 @@
+package api
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// faults are what is wrong with a request: from a property's path, or a query
+// parameter's name, to messages that say what to do. No message repeats what
+// the client sent: faults may be logged.
+type faults map[string][]string
+
+func (f *faults) add(path, message string) {
+	if *f == nil {
+		*f = faults{}
+	}
+	(*f)[path] = append((*f)[path], message)
+}
+
+// covers tells whether path, or an object that it lies in, has a fault already.
+func (f faults) covers(path string) bool {
+	for {
+		if _, ok := f[path]; ok {
+			return true
+		}
+		dot := strings.LastIndexByte(path, '.')
+		if dot < 0 {
+			return false
+		}
+		path = path[:dot]
+	}
+}
+
+// object is a JSON object in the body of a request. Its methods read one
+// property each and note what is wrong with it. The path that they return is
+// as the client wrote it where the property is there, else as the contract
+// spells it.
+type object struct {
+	raw    []byte // nil: it is not there, which has been told; so its properties are not missed
+	path   string // of the object itself; empty for the body
+	faults *faults
+}
+
+// find returns the property's value; nil means absent. null is absent too.
+func (o object) find(name string) (path string, value []byte) {
+	path = name
+	if o.raw != nil {
+		var spelled string
+		if spelled, value = lookup(o.raw, name); value != nil {
+			path = spelled
+		}
+	}
+	if o.path != "" {
+		path = o.path + "." + path
+	}
+	if value != nil && value[0] == 'n' {
+		value = nil
+	}
+	return path, value
+}
+
+// object reads a required property that is an object.
+func (o object) object(name string) object {
+	path, value := o.find(name)
+	child := object{path: path, faults: o.faults}
+	switch {
+	case o.raw == nil:
+	case value == nil:
+		o.faults.add(path, "is required")
+	case value[0] != '{':
+		o.faults.add(path, "must be an object, but is "+kind(value))
+	default:
+		child.raw = value
+	}
+	return child
+}
+
+// required reads a string that must be there and not be blank.
+func (o object) required(name string) (value, path string) {
+	value, path, ok := o.string(name)
+	switch {
+	case !ok || o.raw == nil:
+	case strings.TrimSpace(value) == "":
+		o.faults.add(path, "is required and must not be blank")
+	}
+	return value, path
+}
+
+// optional reads a string that may be absent; given tells whether it is there
+// and is one.
+func (o object) optional(name string) (value, path string, given bool) {
+	if path, raw := o.find(name); raw == nil {
+		return "", path, false
+	}
+	return o.string(name)
+}
+
+// string reads a string; ok means that nothing was wrong with it, not even its absence.
+func (o object) string(name string) (text, path string, ok bool) {
+	path, value := o.find(name)
+	if value == nil {
+		return "", path, true
+	}
+	if value[0] != '"' {
+		o.faults.add(path, "must be a string, but is "+kind(value))
+		return "", path, false
+	}
+	text = string(unescaped(value))
+	switch {
+	case strings.IndexByte(text, 0) >= 0:
+		o.faults.add(path, "must not contain the character U+0000")
+	case strings.ContainsRune(text, utf8.RuneError) && loneSurrogate(value):
+		o.faults.add(path, `must be Unicode text, but has half of a surrogate pair (\uD800 to \uDFFF)`)
+	default:
+		return text, path, true
+	}
+	return "", path, false
+}
+
+// integer reads a required whole number from least to most. A number with a
+// fraction or an exponent is refused even where its value is whole: it comes
+// from a client that reckons in floating point.
+func (o object) integer(name string, least, most int) int {
+	path, value := o.find(name)
+	switch {
+	case o.raw == nil:
+		return 0
+	case value == nil:
+		o.faults.add(path, fmt.Sprintf("is required: a whole number from %d to %d", least, most))
+		return 0
+	case value[0] != '-' && (value[0] < '0' || value[0] > '9'):
+		o.faults.add(path, fmt.Sprintf("must be a whole number from %d to %d, but is %s", least, most, kind(value)))
+		return 0
+	}
+	n, err := strconv.Atoi(string(value))
+	if err != nil || n < least || n > most {
+		o.faults.add(path, fmt.Sprintf("must be a whole number from %d to %d", least, most))
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,62 @@
+package api
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+// Limits bound what one client, or all of them, can hold. Zero values have the
+// defaults named.
+type Limits struct {
+	ReadHeader  time.Duration // from the connection, or the request's first octet, to the end of its head; 5 s
+	Read        time.Duration // to the end of its body; 10 s
+	Write       time.Duration // from the end of its head to the end of the answer, so longer than the send deadline; 30 s
+	Idle        time.Duration // between two requests; 120 s
+	HeaderBytes int           // of a request's head; 16 KiB
+	Connections int           // at a time; 4096
+}
+
+func (l Limits) withDefaults() Limits {
+	or := func(d *time.Duration, otherwise time.Duration) {
+		if *d == 0 {
+			*d = otherwise
+		}
+	}
+	or(&l.ReadHeader, 5*time.Second)
+	or(&l.Read, 10*time.Second)
+	or(&l.Write, 30*time.Second)
+	or(&l.Idle, 120*time.Second)
+	if l.HeaderBytes == 0 {
+		l.HeaderBytes = 16 << 10
+	}
+	if l.Connections == 0 {
+		l.Connections = 4096
+	}
+	return l
+}
+
+// Server returns a server in which no client can hold a connection for longer
+// than the limits say. Its own complaints about clients go to log at level Debug:
+// anybody can cause them.
+func Server(h http.Handler, l Limits, log *slog.Logger) *http.Server {
+	l = l.withDefaults()
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: l.ReadHeader,
+		ReadTimeout:       l.Read,
+		WriteTimeout:      l.Write,
+		IdleTimeout:       l.Idle,
+		MaxHeaderBytes:    l.HeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// Listener returns ln with the limit on connections: beyond it, new ones wait
+// in the backlog until another has ended.
+func (l Limits) Listener(ln net.Listener) net.Listener {
+	return netutil.LimitListener(ln, l.withDefaults().Connections)
+}
