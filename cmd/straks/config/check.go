@@ -1,0 +1,235 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Fault is one thing that is wrong, or looks wrong, with one key.
+type Fault struct {
+	Key     string // dotted, like "smsc[0].addr"
+	Message string // reads on after the key
+}
+
+func (f Fault) String() string { return f.Key + " " + f.Message }
+
+// Warning is a Fault with which the daemon starts all the same.
+type Warning = Fault
+
+// Faults is everything that keeps a configuration from being used, as one error.
+type Faults struct {
+	Path string
+	List []Fault // by key
+}
+
+// Error tells every fault on a line of its own.
+func (f *Faults) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %d faults:", f.Path, len(f.List))
+	if len(f.List) == 1 {
+		b.Reset()
+		fmt.Fprintf(&b, "%s:", f.Path)
+	}
+	for _, fault := range f.List {
+		fmt.Fprintf(&b, "\n  %v", fault)
+	}
+	return b.String()
+}
+
+// checker collects faults and warnings under one table's key.
+type checker struct {
+	prefix string // with its dot; empty at the top
+	now    time.Time
+	found  *findings
+}
+
+// findings is what all checkers of one file share.
+type findings struct {
+	faults   []Fault
+	warnings []Warning
+	top      map[string]any
+}
+
+// in is the checker for a table within this one.
+func (c *checker) in(name string) *checker {
+	return &checker{c.dotted(name) + ".", c.now, c.found}
+}
+
+// at is the checker for one table of an array.
+func (c *checker) at(name string, i int) *checker {
+	return c.in(indexed(name, i))
+}
+
+func (c *checker) dotted(name string) string { return c.prefix + name }
+
+func indexed(name string, i int) string { return name + "[" + strconv.Itoa(i) + "]" }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// fault notes what is wrong. Only a key's first fault counts: what follows from
+// a wrong type is no news.
+func (c *checker) fault(name, format string, args ...any) {
+	key := c.dotted(name)
+	if !slices.ContainsFunc(c.found.faults, func(f Fault) bool { return f.Key == key }) {
+		c.found.faults = append(c.found.faults, Fault{key, fmt.Sprintf(format, args...)})
+	}
+}
+
+func (c *checker) warn(name, format string, args ...any) {
+	c.found.warnings = append(c.found.warnings, Fault{c.dotted(name), fmt.Sprintf(format, args...)})
+}
+
+// used tells whether the file has this key at its top, or in the table there.
+func (c *checker) used(name ...string) bool {
+	v, ok := c.found.top[name[0]]
+	if table, isTable := v.(map[string]any); isTable && len(name) > 1 {
+		_, ok = table[name[1]]
+		return ok
+	}
+	return ok && len(name) == 1
+}
+
+func (c *checker) required(name, s string) bool {
+	if strings.TrimSpace(s) == "" {
+		c.fault(name, "is missing")
+		return false
+	}
+	return true
+}
+
+// unique notes a value that a table before this one has too.
+func (c *checker) unique(name, value string, seen map[string]string) {
+	if first, ok := seen[value]; ok && value != "" {
+		c.fault(name, "%q is %s already", value, first)
+		return
+	}
+	seen[value] = c.dotted(name)
+}
+
+func (c *checker) between(name string, d, least, most time.Duration) {
+	if d < least || d > most {
+		c.fault(name, "is %v; between %v and %v", d, least, most)
+	}
+}
+
+func (c *checker) count(name string, n, least, most int) {
+	if n < least || n > most {
+		c.fault(name, "is %d; between %d and %d", n, least, most)
+	}
+}
+
+func (c *checker) oneOf(name, s string, allowed ...string) {
+	if !slices.Contains(allowed, s) {
+		c.fault(name, "is %q; one of %q", s, allowed)
+	}
+}
+
+// listen checks where to listen: ":8080" is every interface.
+func (c *checker) listen(name, addr string) bool { return c.hostPort(name, addr, true) }
+
+// dial checks whom to call: a host and a port.
+func (c *checker) dial(name, addr string) bool { return c.hostPort(name, addr, false) }
+
+func (c *checker) hostPort(name, addr string, anyHost bool) bool {
+	if !c.required(name, addr) {
+		return false
+	}
+	host, port, err := net.SplitHostPort(addr)
+	n, notNumber := strconv.ParseUint(port, 10, 16)
+	switch {
+	case err != nil:
+		c.fault(name, "is %q, not host:port", addr)
+	case notNumber != nil || n == 0 && !anyHost:
+		c.fault(name, "is %q, whose port is not a number from 1 to 65535", addr)
+	case host == "" && !anyHost:
+		c.fault(name, "is %q, without a host", addr)
+	default:
+		return true
+	}
+	return false
+}
+
+// private tells whether the address is one that the world can't reach.
+func private(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && (ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast())
+}
+
+func (c *checker) basePath(name, p string) {
+	if p != "" && (!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") || strings.ContainsAny(p, "{}?# ")) {
+		c.fault(name, "is %q; it starts with '/' and ends without one, or is empty", p)
+	}
+}
+
+// readable checks that a file that is named can be read.
+func (c *checker) readable(name, path string) {
+	if path == "" {
+		return
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		c.fault(name, "can't be read: %v", err)
+		return
+	}
+	f.Close()
+}
+
+// locate returns the path of a secret: as it is, or in the folder in which
+// systemd puts credentials where it is a bare name.
+func (c *checker) locate(name, path string) string {
+	if path == "" || strings.ContainsRune(path, filepath.Separator) {
+		return path
+	}
+	dir := os.Getenv("CREDENTIALS_DIRECTORY")
+	if dir == "" {
+		c.fault(name, "is the name of a credential, but $CREDENTIALS_DIRECTORY is not set: "+
+			"use LoadCredential= in the unit, set the variable, or give a path")
+		return ""
+	}
+	return filepath.Join(dir, path)
+}
+
+// maxSecret is more than any password has.
+const maxSecret = 4096
+
+// secret reads a password from the file that the key names. The line end that
+// editors leave is no part of it.
+func (c *checker) secret(name, path string) string {
+	path = c.locate(name, path)
+	if path == "" {
+		return ""
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		c.fault(name, "can't be read: %v", err)
+		return ""
+	case !info.Mode().IsRegular() || info.Size() > maxSecret:
+		c.fault(name, "names %s, which is no file of at most %d octets", path, maxSecret)
+		return ""
+	case info.Mode().Perm()&0o004 != 0:
+		c.warn(name, "names %s, which everybody on this machine can read", path)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		c.fault(name, "can't be read: %v", err)
+		return ""
+	}
+	password := strings.TrimRight(string(text), "\r\n")
+	if password == "" {
+		c.fault(name, "names %s, which is empty", path)
+	}
+	return password
+}

@@ -1,0 +1,25 @@
+package config
+
+import "time"
+
+// Journal is where orders, receipts and the feed are kept.
+type Journal struct {
+	Path          string        // of the file; "straks init" creates it. Required
+	Retention     time.Duration // of orders, idempotency keys and feed entries: 90d
+	FeedFinalOnly bool          // true: the feed tells final statuses only, not also acceptance by the carrier: false
+	MaxSize       Size          // of the file; when it is full, orders get 503 and receipts a temporary error. 0: as large as the disk: 0
+	MaxQueue      int           // writes that wait for the disk, beyond which orders get 503 at once: 4096
+}
+
+func (j *Journal) setDefaults() {
+	*j = Journal{Retention: 90 * day, MaxQueue: 4096}
+}
+
+func (j *Journal) check(c *checker) {
+	c.required("path", j.Path)
+	c.between("retention", j.Retention, 3*day, 3650*day) // more than the 48 hours that an e-mail may stay unsettled
+	if j.MaxSize != 0 && j.MaxSize < 16<<20 {
+		c.fault("max_size", "is %v; at least 16MiB, or 0 for no bound", j.MaxSize)
+	}
+	c.count("max_queue", j.MaxQueue, 1, 1_000_000)
+}

@@ -1,0 +1,88 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Load reads the configuration at path, with its secrets. The warnings are for
+// the operator to see; an error is a *Faults, unless the file itself can't be
+// read or is no TOML.
+func Load(path string) (*Config, []Warning, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("configuration: %w", err)
+	}
+	cfg, warnings, faults, err := parse(string(text), time.Now())
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	case len(faults) > 0:
+		return nil, warnings, &Faults{path, faults}
+	}
+	return cfg, warnings, nil
+}
+
+// parse is Load for a text that was read.
+func parse(text string, now time.Time) (*Config, []Warning, []Fault, error) {
+	var top map[string]any
+	if _, err := toml.Decode(text, &top); err != nil {
+		var at toml.ParseError
+		if errors.As(err, &at) {
+			return nil, nil, nil, errors.New(at.ErrorWithPosition())
+		}
+		return nil, nil, nil, err
+	}
+	cfg := new(Config)
+	c := &checker{now: now, found: &findings{top: top}}
+	c.table(reflect.ValueOf(cfg).Elem(), top)
+	cfg.check(c)
+	byKey := func(a, b Fault) int { return cmp.Compare(a.Key, b.Key) }
+	slices.SortStableFunc(c.found.faults, byKey)
+	slices.SortStableFunc(c.found.warnings, byKey)
+	return cfg, c.found.warnings, c.found.faults, nil
+}
+
+// check looks at every section, and at what several of them must agree on.
+func (cfg *Config) check(c *checker) {
+	cfg.API.check(c.in("api"))
+	cfg.Admin.check(c.in("admin"))
+	cfg.Journal.check(c.in("journal"))
+	cfg.Log.check(c.in("log"))
+	cfg.SMS.check(c.in("sms"))
+	cfg.Email.check(c.in("email"))
+	cfg.checkOrganisations(c)
+	cfg.checkCarriers(c)
+	if len(cfg.SMSCs) == 0 && len(cfg.Relays) == 0 {
+		c.fault("smsc", "is missing, and so is relay: there is nothing to send with")
+	}
+	if cfg.API.Listen == cfg.Admin.Listen && cfg.API.Listen != "" {
+		c.in("admin").fault("listen", "is that of api: the admin listener must be another")
+	}
+}
+
+func (cfg *Config) checkOrganisations(c *checker) {
+	if len(cfg.Organisations) == 0 {
+		c.fault("organisation", "is missing: nobody can send")
+	}
+	names, digests := make(map[string]string), make(map[Digest]string)
+	for i := range cfg.Organisations {
+		at, o := c.at("organisation", i), &cfg.Organisations[i]
+		o.check(at)
+		at.unique("name", o.Name, names)
+		for j, t := range o.Tokens {
+			token := at.at("token", j)
+			if first, ok := digests[t.SHA256]; ok && t.SHA256 != (Digest{}) {
+				token.fault("sha256", "is that of %s: whose token would it be?", first)
+			}
+			digests[t.SHA256] = token.dotted("sha256")
+		}
+	}
+}

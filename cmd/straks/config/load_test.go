@@ -1,0 +1,191 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// smallest is the least that straks runs with: everything else has a default.
+const smallest = `
+[api]
+listen = "127.0.0.1:8080"
+[admin]
+listen = "127.0.0.1:9090"
+[journal]
+path = "/var/lib/straks/journal.db"
+[[organisation]]
+name = "ttd"
+[[organisation.token]]
+name = "backend"
+sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+[[smsc]]
+name = "telco"
+addr = "10.0.0.5:2775"
+system_id = "straks"
+password_file = "telco.password"
+[[relay]]
+name = "mx"
+addr = "10.0.0.6:25"
+`
+
+// now is the moment at which the tests' files are read.
+var now = time.Date(2026, 2, 4, 12, 0, 0, 0, time.UTC)
+
+// credentials makes a folder of credentials with the given files.
+func credentials(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o400); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", dir)
+	return dir
+}
+
+func TestSmallest(t *testing.T) {
+	dir := credentials(t, map[string]string{"telco.password": "hemlig\n"})
+	byPath := strings.Replace(smallest, `"telco.password"`, `"`+filepath.Join(dir, "telco.password")+`"`, 1)
+	for name, text := range map[string]string{"credential": smallest, "path": byPath} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "straks.toml")
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cfg, _, err := Load(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if cfg.SMSCs[0].Password != "hemlig" {
+				t.Errorf("password is %q", cfg.SMSCs[0].Password)
+			}
+			if cfg.API.SendDeadline != 5*time.Second || cfg.Journal.Retention != 90*24*time.Hour || cfg.SMS.DefaultSender != "straks" {
+				t.Errorf("defaults: %+v", cfg)
+			}
+			if cfg.Organisations[0].Tokens[0].SHA256[1] != 0x23 {
+				t.Errorf("digest is %v", cfg.Organisations[0].Tokens[0].SHA256)
+			}
+		})
+	}
+}
+
+// TestFaults gives each fault alone to a configuration that is right otherwise.
+func TestFaults(t *testing.T) {
+	credentials(t, map[string]string{"telco.password": "hemlig", "empty": "\n", "long": strings.Repeat("x", 5000)})
+	for _, tt := range []struct{ old, replacement, key, message string }{
+		{`[api]`, "[api]\nlisen = 1", "api.lisen", `did you mean "listen"?`},
+		{`[api]`, "[api]\nunheard_of = 1", "api.unheard_of", "these are: base_path, "},
+		{`[api]`, "[aip]", "aip", `did you mean "api"?`},
+		{`listen = "127.0.0.1:8080"`, `listen = 8080`, "api.listen", "is the integer 8080, must be a string"},
+		{`listen = "127.0.0.1:8080"`, ``, "api.listen", "is missing"},
+		{`listen = "127.0.0.1:8080"`, `listen = "8080"`, "api.listen", "not host:port"},
+		{`listen = "127.0.0.1:9090"`, `listen = "127.0.0.1:8080"`, "admin.listen", "is that of api"},
+		{`[api]`, "[api]\nsend_deadline = 5", "api.send_deadline", `write a duration with its unit`},
+		{`[api]`, "[api]\nsend_deadline = \"5 s\"", "api.send_deadline", "not a duration"},
+		{`[api]`, "[api]\nsend_deadline = \"1h\"", "api.send_deadline", "between 100ms and 1m0s"},
+		{`[api]`, "[api]\nbase_path = \"x/\"", "api.base_path", "starts with '/'"},
+		{`[api]`, "[api]\ntls_cert_file = \"/nonexistent\"", "api.tls_cert_file", "can't be read"},
+		{`[journal]`, "[journal]\nmax_size = \"5 elephants\"", "journal.max_size", "not a size"},
+		{`[journal]`, "[journal]\nfeed_final_only = \"yes\"", "journal.feed_final_only", "true or false"},
+		{`[journal]`, "[journal]\nretention = \"1d\"", "journal.retention", "is 24h0m0s"},
+		{`name = "ttd"`, ``, "organisation[0].name", "is missing"},
+		{`name = "ttd"`, `name = "tt/d"`, "organisation[0].name", "letters, digits"},
+		{`sha256 = "0123`, `sha256 = "xy`, "organisation[0].token[0].sha256", "64 hexadecimal digits"},
+		{`[[organisation.token]]`, "[[organisation]]\nname = \"ttd\"\n[[organisation.token]]", "organisation[1].name", `"ttd" is organisation[0].name already`},
+		{`[[organisation.token]]`, "[organisation.token]", "organisation[0].token", "[[organisation[0].token]], with two brackets"},
+		{`[[smsc]]`, "[[organisation.token]]\nname = \"other\"\nsha256 = \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"\n[[smsc]]",
+			"organisation[0].token[1].sha256", "is that of organisation[0].token[0].sha256"},
+		{`[[smsc]]`, "expires = \"2027-01-31\"\n[[smsc]]", "organisation[0].token[0].expires", "without quotes"},
+		{`[[smsc]]`, "expires = 2027-01-31T00:00:00\n[[smsc]]", "organisation[0].token[0].expires", "no time zone"},
+		{`"telco.password"`, `"absent"`, "smsc[0].password_file", "no such file"},
+		{`"telco.password"`, `"empty"`, "smsc[0].password_file", "is empty"},
+		{`"telco.password"`, `"long"`, "smsc[0].password_file", "at most 4096 octets"},
+		{`password_file`, `password`, "smsc[0].password", "password_file"},
+		{`system_id = "straks"`, ``, "smsc[0].system_id", "is missing"},
+		{`addr = "10.0.0.6:25"`, `addr = ":25"`, "relay[0].addr", "host"},
+		{`name = "mx"`, "name = \"mx\"\naddr = \"10.0.0.7:25\"\n[[relay]]\nname = \"mx\"", "relay[1].name", "already"},
+	} {
+		text := strings.Replace(smallest, tt.old, tt.replacement, 1)
+		_, _, faults, err := parse(text, now)
+		if err != nil {
+			t.Errorf("%s: %v", tt.replacement, err)
+		}
+		if !slices.ContainsFunc(faults, func(f Fault) bool { return f.Key == tt.key && strings.Contains(f.Message, tt.message) }) {
+			t.Errorf("%s: want %s … %s, got %v", tt.replacement, tt.key, tt.message, faults)
+		}
+	}
+}
+
+// TestAllAtOnce: what is wrong in one place hides nothing in another.
+func TestAllAtOnce(t *testing.T) {
+	credentials(t, nil)
+	_, _, faults, err := parse(`
+[api]
+listen = 1
+colour = "red"
+[organisation]
+name = "ttd"
+[[smsc]]
+addr = "nowhere"
+password_file = "absent"
+`, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for _, f := range faults {
+		keys = append(keys, f.Key)
+	}
+	for _, want := range []string{"admin.listen", "api.colour", "api.listen", "journal.path", "organisation",
+		"smsc[0].addr", "smsc[0].name", "smsc[0].password_file", "smsc[0].system_id"} {
+		if !slices.Contains(keys, want) {
+			t.Errorf("%s is not among %q", want, keys)
+		}
+	}
+	if !slices.IsSorted(keys) {
+		t.Errorf("faults are in no order: %q", keys)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	dir := credentials(t, map[string]string{"telco.password": "hemlig", "open": "hemlig"})
+	if err := os.Chmod(filepath.Join(dir, "open"), 0o444); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ old, replacement, key, message string }{
+		{`[[smsc]]`, "expires = 2026-02-01\n[[smsc]]", "organisation[0].token[0].expires", "has passed"},
+		{`127.0.0.1:9090`, "0.0.0.0:9090", "admin.listen", "no authentication"},
+		{`[[organisation.token]]`, "[[organisation]]\nname=\"x\"\n[[organisation.token]]", "organisation[0].token", "there is none"},
+		{`"telco.password"`, `"open"`, "smsc[0].password_file", "everybody on this machine"},
+		{``, ``, "email.default_sender", "is not set"},
+		{``, ``, "sms.default_sender", "is not set"},
+	} {
+		_, warnings, faults, err := parse(strings.Replace(smallest, tt.old, tt.replacement, 1), now)
+		if err != nil || len(faults) > 0 {
+			t.Errorf("%s: %v %v", tt.replacement, faults, err)
+		}
+		if !slices.ContainsFunc(warnings, func(f Fault) bool { return f.Key == tt.key && strings.Contains(f.Message, tt.message) }) {
+			t.Errorf("%s: want %s … %s, got %v", tt.replacement, tt.key, tt.message, warnings)
+		}
+	}
+}
+
+func TestSyntaxErrorTellsItsLine(t *testing.T) {
+	_, _, _, err := parse("[api]\nlisten = \n", now)
+	if err == nil || !strings.Contains(err.Error(), "line 2") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(smallest)
+	f.Add("[api]\nlisten = [1, {x = 2}]\n[[smsc]]\nname = {}\n[smsc.y]")
+	f.Fuzz(func(_ *testing.T, text string) {
+		parse(text, now)
+	})
+}

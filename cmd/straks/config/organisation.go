@@ -1,0 +1,130 @@
+package config
+
+import (
+	"net/mail"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// SMS is what holds for every organisation's SMS.
+type SMS struct {
+	// DefaultSender is the sender of an order that names none, where its
+	// organisation has none either: "straks". At most 11 letters and digits, a
+	// short code, or an international number with '+'. Operators show an
+	// alphanumeric sender as it is and nobody can answer it; many countries ask
+	// for it to be registered.
+	DefaultSender string
+	MaxParts      int // segments of one message; an order that needs more gets 400: 16
+}
+
+const fallbackSender = "straks"
+
+func (s *SMS) setDefaults() { *s = SMS{DefaultSender: fallbackSender, MaxParts: 16} }
+
+func (s *SMS) check(c *checker) {
+	if c.used("smsc") && !c.used("sms", "default_sender") {
+		c.warn("default_sender", "is not set: SMS of an organisation without sms_sender come from %q", s.DefaultSender)
+	}
+	c.required("default_sender", s.DefaultSender)
+	c.sender("default_sender", s.DefaultSender)
+	c.count("max_parts", s.MaxParts, 1, 16)
+}
+
+// Email is what holds for every organisation's e-mail.
+type Email struct {
+	// DefaultSender is the From address of an order that names none, where its
+	// organisation has none either. Empty: "no-reply@" and this machine's name,
+	// which a relay may well refuse: set it to an address of a domain whose SPF
+	// and DKIM are yours.
+	DefaultSender string
+}
+
+func (e *Email) check(c *checker) {
+	if e.DefaultSender == "" {
+		e.DefaultSender = "no-reply@" + machineName()
+		if c.used("relay") {
+			c.warn("default_sender", "is not set: mails of an organisation without email_sender come from %s", e.DefaultSender)
+		}
+	}
+	c.mailAddress("default_sender", e.DefaultSender)
+}
+
+func machineName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "localhost"
+	}
+	return strings.ToLower(name)
+}
+
+// Organisation is a client, or several that see each other's shipments.
+type Organisation struct {
+	Name          string  // in logs, metrics and the journal: letters, digits, '.', '-', '_'; never change it. Required
+	SMSSender     string  // of its SMS that name none. Empty: sms.default_sender
+	EmailSender   string  // From of its mails that name none. Empty: email.default_sender
+	Transliterate bool    // true: curly quotes, dashes and the like become their plain twins where that spares a message UCS-2 (153 instead of 67 characters a part): false
+	Tokens        []Token `toml:"token"` // none: nobody can speak for it
+}
+
+func (o *Organisation) check(c *checker) {
+	c.name("name", o.Name)
+	c.sender("sms_sender", o.SMSSender)
+	if o.EmailSender != "" {
+		c.mailAddress("email_sender", o.EmailSender)
+	}
+	if len(o.Tokens) == 0 {
+		c.warn("token", "there is none, so nobody can send for %q; \"straks token new -org %s\" makes one", o.Name, o.Name)
+	}
+	seen := make(map[string]string)
+	for i := range o.Tokens {
+		at := c.at("token", i)
+		o.Tokens[i].check(at)
+		at.unique("name", o.Tokens[i].Name, seen)
+	}
+}
+
+// Token is a bearer token that speaks for the organisation. Make one with
+// "straks token new".
+type Token struct {
+	Name    string    // what logs call it. Required
+	SHA256  Digest    // of the token, 64 hexadecimal digits. Required
+	Expires time.Time // from then on it is refused; an offset date-time, or a date (its first moment in UTC). Absent: never
+}
+
+func (t *Token) check(c *checker) {
+	c.name("name", t.Name)
+	if t.SHA256 == (Digest{}) {
+		c.fault("sha256", "is missing")
+	}
+	if !t.Expires.IsZero() && t.Expires.Before(c.now) {
+		c.warn("expires", "has passed (%s): token %q is refused", t.Expires.Format(time.RFC3339), t.Name)
+	}
+}
+
+var (
+	nameForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+	senderForm = regexp.MustCompile(`^(\+[1-9][0-9]{3,14}|[0-9]{3,15}|[\x20-\x7EÆØÅæøåÄÖÜäöüßÉé]{1,11})$`)
+)
+
+// name checks what appears in logs and labels, and in the journal's keys.
+func (c *checker) name(key, s string) {
+	if c.required(key, s) && !nameForm.MatchString(s) {
+		c.fault(key, "is %q; letters, digits, '.', '-' and '_' only, 64 at most", s)
+	}
+}
+
+// sender checks an SMS sender's form; the gateway has the last word on it.
+func (c *checker) sender(key, s string) {
+	if s != "" && !senderForm.MatchString(s) {
+		c.fault(key, "is %q; at most 11 letters and digits, a short code, or an international number with '+'", s)
+	}
+}
+
+func (c *checker) mailAddress(key, s string) {
+	a, err := mail.ParseAddress(s)
+	if err != nil || a.Address != s {
+		c.fault(key, "is %q, not an address like no-reply@example.org", s)
+	}
+}
