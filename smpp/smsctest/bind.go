@@ -1,0 +1,81 @@
+package smsctest
+
+import (
+	"time"
+
+	"straks/smpp/wire"
+)
+
+// bind handles bind_transmitter, bind_receiver and bind_transceiver (SMPP 3.4 §4.1).
+func (c *conn) bind(f wire.Frame) {
+	req, ok := decode[wire.Bind](c, f)
+	if !ok {
+		return
+	}
+	script := c.smsc.script()
+	status := c.admit(script, req)
+	if script.ChattyBind {
+		c.request(wire.EnquireLink)
+	}
+	c.smsc.clock.after(script.BindDelay, func() { c.finishBind(f, req, status) })
+}
+
+// admit decides about a bind.
+func (c *conn) admit(p *script, req *wire.Bind) wire.Status {
+	password, known := p.Accounts[req.SystemID]
+	switch {
+	case c.bound() != nil:
+		return wire.ESMEAlyBnd
+	case p.BindStatus != wire.ESMEOK:
+		return p.BindStatus
+	case p.Accounts != nil && !known:
+		return wire.ESMEInvSysID
+	case password != "" && password != req.Password:
+		return wire.ESMEInvPaswd
+	}
+	return wire.ESMEOK
+}
+
+// finishBind answers the bind. What waits for the system_id follows the answer.
+func (c *conn) finishBind(f wire.Frame, req *wire.Bind, status wire.Status) {
+	n := &c.smsc.n
+	var a *account
+	if status == wire.ESMEOK {
+		if a = c.smsc.account(req.SystemID); a == nil {
+			status = wire.ESMEBindFail
+		}
+	}
+	if status != wire.ESMEOK {
+		n.count(&n.bindsRefused)
+		c.reply(f, status, nil)
+		return
+	}
+	c.kind, c.since = f.ID, time.Now()
+	c.nc.SetReadDeadline(time.Time{})
+	c.reply(f, wire.ESMEOK, &wire.BindResp{
+		SystemID: "smsctest",
+		TLVs:     []wire.TLV{wire.OctetTLV(wire.TagSCInterfaceVersion, 0x34)},
+	})
+	c.account.Store(a)
+	a.join(c)
+	c.sweep(a)
+	c.enquire()
+}
+
+// Bind describes one bound connection.
+type Bind struct {
+	ID       uint64 // as in Submit.Bind
+	SystemID string
+	Kind     wire.CommandID // BindTransmitter, BindReceiver or BindTransceiver
+	Remote   string
+	Since    time.Time
+}
+
+// Binds returns what is bound now, oldest first.
+func (s *SMSC) Binds() []Bind {
+	var binds []Bind
+	for _, c := range s.bound() {
+		binds = append(binds, Bind{c.id, c.bound().systemID, c.kind, c.nc.RemoteAddr().String(), c.since})
+	}
+	return binds
+}

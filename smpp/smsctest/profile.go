@@ -1,0 +1,175 @@
+package smsctest
+
+import (
+	"cmp"
+	"crypto/tls"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"straks/smpp/wire"
+)
+
+// Profile says what kind of SMSC to be. The zero value is a well-behaved one:
+// whoever binds is let in, every message is answered at once, and where a
+// receipt was asked for it follows at once (DELIVRD, as text and as TLVs).
+type Profile struct {
+	// The following are fixed by Listen; SetProfile leaves them as they were.
+
+	AllowRemote    bool         // listen on an address that is not loopback
+	TLS            *tls.Config  // nil means plain TCP
+	Seed           uint64       // of every random choice; the same seed and order of events choose alike
+	FirstID        uint64       // number of the first message id; 0 means 170000001
+	Record         int          // submits that Submits keeps, the newest; 0 means 10000, negative none
+	OnSubmit       func(Submit) // called in the connection's reader for every submit; must not block
+	MaxConnections int          // at a time; 0 means 1000
+
+	// The rest may be changed while it runs.
+
+	Accounts   map[string]string // system_id to password; an empty password is not checked. Nil lets everybody in
+	BindStatus wire.Status       // answer to every bind; anything but 0 refuses it
+	BindDelay  time.Duration     // before a bind is answered
+	ChattyBind bool              // an enquire_link is sent ahead of each bind's answer
+	Enquire    time.Duration     // interval of our own enquire_link; 0 means none
+	Window     int               // deliver_sm awaiting their answer, for each bind; 0 means 1000
+	AckTimeout time.Duration     // a deliver_sm unanswered for so long is sent again; 0 means 10 s
+	Retry      time.Duration     // pause after a temporary error before it is sent again; 0 means 1 s
+	MaxWaiting int               // deliver_sm waiting for a bind, for each system_id; 0 means 100000, more are dropped
+	Alphabet   Alphabet          // what data_coding 0 stands for
+
+	Behaviour        // towards every number that no rule names
+	Rules     []Rule // the longest matching suffix wins, the first among equals
+}
+
+// Rule is a behaviour of its own towards numbers that end in Suffix. It stands
+// in full for the Profile's: nothing is inherited. See [Profile.On].
+type Rule struct {
+	Suffix string
+	Behaviour
+}
+
+// Behaviour is what becomes of a message. Fields that end in "1 in N" are
+// chances: 0 means never, 1 always.
+type Behaviour struct {
+	Delay  time.Duration // before the answer
+	Jitter time.Duration // and up to so much more, evenly spread: answers overtake each other
+
+	Status        wire.Status // command_status of every answer; anything but 0 refuses the message
+	Throttle      int         // ESME_RTHROTTLED, 1 in N
+	QueueFull     int         // ESME_RMSGQFUL, 1 in N
+	ThrottleFirst int         // a number's first N submits get ESME_RTHROTTLED, the next is taken, and so on
+	Rate          float64     // submits/s, in bursts of a tenth of a second; beyond it ESME_RTHROTTLED. 0 means any
+	Congestion    byte        // TLV congestion_state of every answer, 1..99; 0 leaves it out
+
+	Lose      int           // taken, but never answered, 1 in N
+	Close     int           // taken, and the connection closed in place of the answer, 1 in N
+	Nack      int           // taken, and answered by generic_nack ESME_RSYSERR, 1 in N
+	Twice     int           // answered twice, 1 in N
+	Freeze    int           // the connection is neither read nor written from here on, 1 in N
+	FreezeFor time.Duration // for so long; 0 means for ever
+	Reorder   int           // answers are kept until there are N (or 50 ms), the last goes first; below 2 means not
+
+	Mischief      Mischief // what else is written ahead of the answer
+	MischiefOneIn int      // 1 in N
+
+	AnswerID IDForm // how message_id is written in answers
+	IDReuse  uint64 // ids start again after so many; 0 means never
+
+	Receipt Receipt
+}
+
+// Receipt is what follows a message that was taken, where its
+// registered_delivery asks for it.
+type Receipt struct {
+	Delay  time.Duration // from the answer on
+	Jitter time.Duration // and up to so much more
+
+	State string // as the text spells it: "DELIVRD" where empty, "UNDELIV", "EXPIRED", …
+	Err   string // the text's err, "000" where empty; a decimal one is a network_error_code too
+
+	Early        bool   // sent ahead of the answer
+	Missing      int    // never sent, 1 in N
+	Duplicate    int    // sent twice, 1 in N
+	Intermediate string // state of one more receipt, at the time of the answer; empty means none
+
+	DataSM        bool   // sent by data_sm, not deliver_sm
+	Form          Form   // text, TLVs or both
+	ID            IDForm // how it writes the message id
+	EchoReference bool   // bears the submit's user_message_reference
+	EchoText      bool   // bears the first 20 octets of the message, as many SMSCs do
+}
+
+// Form is where a receipt says what it says.
+type Form uint8
+
+const (
+	TextAndTLV Form = iota
+	TextOnly
+	TLVOnly
+)
+
+// Alphabet is what data_coding 0 stands for at an SMSC.
+type Alphabet uint8
+
+const (
+	GSM       Alphabet = iota // GSM 03.38, one septet an octet
+	GSMPacked                 // GSM 03.38, eight septets in seven octets
+	Latin1                    // ISO 8859-1
+)
+
+// On adds a rule for numbers that end in suffix: the profile's behaviour as it
+// is now, with what change makes of it.
+func (p *Profile) On(suffix string, change func(*Behaviour)) {
+	r := Rule{Suffix: suffix, Behaviour: p.Behaviour}
+	change(&r.Behaviour)
+	p.Rules = append(p.Rules, r)
+}
+
+// script is a profile ready for use: defaults filled in, rules sorted, and the
+// state that a capped rate needs.
+type script struct {
+	Profile
+	base  *scene
+	rules []*scene
+}
+
+// scene is one behaviour and its state.
+type scene struct {
+	suffix string
+	*Behaviour
+	limiter *rate.Limiter // nil where the rate is not capped
+}
+
+func newScript(p Profile) *script {
+	s := &script{Profile: p}
+	s.Window = cmp.Or(p.Window, 1000)
+	s.AckTimeout = cmp.Or(p.AckTimeout, 10*time.Second)
+	s.Retry = cmp.Or(p.Retry, time.Second)
+	s.MaxWaiting = cmp.Or(p.MaxWaiting, 100_000)
+	s.base = newScene("", p.Behaviour)
+	for _, r := range p.Rules {
+		s.rules = append(s.rules, newScene(r.Suffix, r.Behaviour))
+	}
+	slices.SortStableFunc(s.rules, func(a, b *scene) int { return len(b.suffix) - len(a.suffix) })
+	return s
+}
+
+func newScene(suffix string, b Behaviour) *scene {
+	sc := &scene{suffix: suffix, Behaviour: &b}
+	if b.Rate > 0 {
+		sc.limiter = rate.NewLimiter(rate.Limit(b.Rate), max(1, int(b.Rate/10)))
+	}
+	return sc
+}
+
+// towards returns the behaviour that a number meets.
+func (s *script) towards(number string) *scene {
+	for _, r := range s.rules {
+		if strings.HasSuffix(number, r.suffix) {
+			return r
+		}
+	}
+	return s.base
+}

@@ -1,0 +1,112 @@
+package smsctest
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"time"
+
+	"straks/smpp/wire"
+)
+
+// states are the numbers of message_state (SMPP 3.4 §5.2.28).
+var states = map[string]byte{
+	"ENROUTE": 1, "DELIVRD": 2, "EXPIRED": 3, "DELETED": 4, "UNDELIV": 5,
+	"ACCEPTD": 6, "UNKNOWN": 7, "REJECTD": 8, "SKIPPED": 9,
+}
+
+// receipts sends the receipts of a message that was taken, the final one after
+// wait.
+func (p *play) receipts(wait time.Duration) {
+	r := &p.Receipt
+	state := cmp.Or(r.State, "DELIVRD")
+	if !p.wanted(state) || p.smsc.dice.oneIn(r.Missing) {
+		return
+	}
+	if r.Intermediate != "" {
+		p.receipt(0, r.Intermediate, esmIntermediate)
+	}
+	p.receipt(wait, state, esmReceipt)
+	if p.smsc.dice.oneIn(r.Duplicate) {
+		p.receipt(wait, state, esmReceipt)
+	}
+}
+
+// wanted tells whether registered_delivery asks for a receipt (§5.2.17).
+func (p *play) wanted(state string) bool {
+	switch p.submit.RegisteredDelivery & 3 {
+	case 1:
+		return p.submit.Taken()
+	case 2:
+		return p.submit.Taken() && state != "DELIVRD"
+	}
+	return false
+}
+
+func (p *play) receipt(wait time.Duration, state string, class byte) {
+	p.smsc.n.count(&p.smsc.n.receipts)
+	p.smsc.n.add(&p.smsc.n.waitingNow, 1)
+	a := p.bound()
+	p.smsc.clock.after(wait, func() {
+		d := &delivery{command: wire.DeliverSM, msg: p.receiptMessage(state, class)}
+		if p.Receipt.DataSM {
+			d.command = wire.DataSM
+			d.msg.TLVs = append(d.msg.TLVs, wire.TLV{Tag: wire.TagMessagePayload, Value: d.msg.ShortMessage})
+			d.msg.ShortMessage = nil
+		}
+		a.deliver(d)
+	})
+}
+
+// receiptMessage goes from the recipient to the sender (SMPP 3.4 Appendix B).
+func (p *play) receiptMessage(state string, class byte) *wire.Message {
+	s := &p.submit
+	m := &wire.Message{
+		SourceTON: s.DestTON, SourceNPI: s.DestNPI, Source: s.Dest,
+		DestTON: s.SourceTON, DestNPI: s.SourceNPI, Dest: s.Source,
+		ESMClass: class,
+	}
+	if p.Receipt.Form != TLVOnly {
+		m.ShortMessage = p.receiptText(state)
+	}
+	if p.Receipt.Form != TextOnly {
+		m.TLVs = p.receiptTLVs(state)
+	}
+	if ref, ok := s.UserReference(); ok && p.Receipt.EchoReference {
+		m.TLVs = append(m.TLVs, wire.ShortTLV(wire.TagUserMessageReference, ref))
+	}
+	return m
+}
+
+func (p *play) receiptText(state string) []byte {
+	delivered := 0
+	if state == "DELIVRD" {
+		delivered = 1
+	}
+	var echo []byte
+	if p.Receipt.EchoText {
+		_, body := p.submit.split()
+		echo = body[:min(20, len(body))]
+	}
+	const minute = "0601021504"
+	return fmt.Appendf(nil, "id:%s sub:001 dlvrd:%03d submit date:%s done date:%s stat:%s err:%s text:%s",
+		p.Receipt.ID.write(p.number), delivered, p.submit.At.UTC().Format(minute),
+		time.Now().UTC().Format(minute), state, cmp.Or(p.Receipt.Err, "000"), echo)
+}
+
+func (p *play) receiptTLVs(state string) []wire.TLV {
+	var tlvs []wire.TLV
+	if id := p.Receipt.ID.write(p.number); id != "" {
+		tlvs = append(tlvs, wire.TLV{Tag: wire.TagReceiptedMessageID, Value: append([]byte(id), 0)})
+	}
+	if n, ok := states[state]; ok {
+		tlvs = append(tlvs, wire.OctetTLV(wire.TagMessageState, n))
+	}
+	if code, err := strconv.ParseUint(p.Receipt.Err, 10, 16); err == nil && code > 0 {
+		const gsm = 3 // network type (§5.3.2.31)
+		tlvs = append(tlvs, wire.TLV{Tag: wire.TagNetworkErrorCode,
+			Value: binary.BigEndian.AppendUint16([]byte{gsm}, uint16(code))})
+	}
+	return tlvs
+}

@@ -1,0 +1,231 @@
+package smsctest
+
+import (
+	"cmp"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// SMSC is a running simulator. All methods are safe for concurrent use.
+type SMSC struct {
+	addr    string
+	clock   *clock
+	dice    *dice
+	record  *record
+	grudges grudges
+	n       counters
+	cold    freezer // of all connections
+	current atomic.Pointer[script]
+	ids     atomic.Uint64
+	connIDs atomic.Uint64
+	firstID uint64
+
+	done chan struct{} // closed by Close
+	wg   sync.WaitGroup
+
+	mu       sync.Mutex
+	listener net.Listener // nil while it is down
+	reserve  func()       // gives the port back
+	conns    map[*conn]struct{}
+	accounts map[string]*account
+	closed   bool
+}
+
+// Listen starts an SMSC on addr ("127.0.0.1:0" picks a port). An address that
+// is not loopback is refused, since a simulator answers whatever it is sent;
+// Profile.AllowRemote permits it.
+func Listen(addr string, p Profile) (*SMSC, error) {
+	if err := allowed(addr, p.AllowRemote); err != nil {
+		return nil, err
+	}
+	bound, release, err := reserve(addr)
+	if err != nil {
+		return nil, fmt.Errorf("smsctest: %w", err)
+	}
+	s := &SMSC{
+		addr: bound, reserve: release,
+		clock: newClock(), dice: newDice(p.Seed), record: &record{size: cmp.Or(p.Record, 10_000)},
+		firstID: cmp.Or(p.FirstID, 170_000_001),
+		done:    make(chan struct{}), conns: map[*conn]struct{}{}, accounts: map[string]*account{},
+	}
+	p.MaxConnections = cmp.Or(p.MaxConnections, 1000)
+	s.current.Store(newScript(p))
+	if err := s.listen(); err != nil {
+		release()
+		return nil, err
+	}
+	s.wg.Go(func() { s.clock.run(s.done) })
+	return s, nil
+}
+
+// allowed refuses addresses that others can reach, unless remote is set.
+func allowed(addr string, remote bool) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("smsctest: %w", err)
+	}
+	if ip := net.ParseIP(host); remote || host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("smsctest: %q is not a loopback address; set AllowRemote to let others reach the simulator", addr)
+}
+
+// Addr returns "host:port", the same for the SMSC's whole life.
+func (s *SMSC) Addr() string { return s.addr }
+
+func (s *SMSC) script() *script { return s.current.Load() }
+
+// SetProfile changes the behaviour from the next PDU on.
+func (s *SMSC) SetProfile(p Profile) {
+	old := s.script()
+	p.OnSubmit, p.TLS, p.MaxConnections = old.OnSubmit, old.TLS, old.MaxConnections
+	s.current.Store(newScript(p))
+}
+
+// Profile returns the profile in force, to be changed and given to SetProfile.
+func (s *SMSC) Profile() Profile {
+	p := s.script().Profile
+	p.Rules = slices.Clone(p.Rules)
+	return p
+}
+
+// nextID numbers messages; with reuse, one of so many numbers.
+func (s *SMSC) nextID(reuse uint64) uint64 {
+	n := s.ids.Add(1) - 1
+	if reuse > 0 {
+		n %= reuse
+	}
+	return s.firstID + n
+}
+
+// account returns that system_id's account, or nil where there are too many.
+func (s *SMSC) account(systemID string) *account {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.accounts[systemID]
+	if a == nil && len(s.accounts) < maxAccounts {
+		a = &account{smsc: s, systemID: systemID}
+		s.accounts[systemID] = a
+	}
+	return a
+}
+
+// listen opens the listener and takes connections until it is closed.
+func (s *SMSC) listen() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errors.New("smsctest: closed")
+	}
+	if s.listener != nil {
+		return nil
+	}
+	l, err := net.Listen("tcp", s.addr)
+	if err != nil {
+		return fmt.Errorf("smsctest: %w", err)
+	}
+	if cfg := s.script().TLS; cfg != nil {
+		l = tls.NewListener(l, cfg)
+	}
+	s.listener = l
+	s.wg.Go(func() { s.accept(l) })
+	return nil
+}
+
+func (s *SMSC) accept(l net.Listener) {
+	for {
+		nc, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // out of descriptors: leave those that are bound alone
+			select {
+			case <-time.After(10 * time.Millisecond):
+				continue
+			case <-s.done:
+				return
+			}
+		}
+		s.serve(l, nc)
+	}
+}
+
+// serve starts the two goroutines of a connection. One that was accepted while
+// its listener was being closed is closed too.
+func (s *SMSC) serve(l net.Listener, nc net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener != l || len(s.conns) >= s.script().MaxConnections {
+		nc.Close()
+		return
+	}
+	c := newConn(s, s.connIDs.Add(1), nc)
+	s.conns[c] = struct{}{}
+	s.n.add(&s.n.connectionsNow, 1)
+	s.n.count(&s.n.connections)
+	s.wg.Go(func() {
+		var writer sync.WaitGroup
+		writer.Go(c.write)
+		c.read()
+		writer.Wait()
+		s.gone(c)
+	})
+}
+
+// gone forgets a connection that has ended.
+func (s *SMSC) gone(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	if a := c.bound(); a != nil {
+		a.leave(c)
+	}
+	s.n.add(&s.n.connectionsNow, -1)
+}
+
+// Close ends all connections and waits for every goroutine.
+func (s *SMSC) Close() error {
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		close(s.done)
+		s.reserve()
+	}
+	s.mu.Unlock()
+	s.shut()
+	s.wg.Wait()
+	return nil
+}
+
+// shut closes the listener and all connections.
+func (s *SMSC) shut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener != nil {
+		s.listener.Close()
+		s.listener = nil
+	}
+	for c := range s.conns {
+		c.close()
+	}
+}
+
+// bound returns the bound connections, oldest first.
+func (s *SMSC) bound() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var bound []*conn
+	for c := range s.conns {
+		if c.bound() != nil && c.alive() {
+			bound = append(bound, c)
+		}
+	}
+	slices.SortFunc(bound, func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
+	return bound
+}
