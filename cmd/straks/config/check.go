@@ -126,6 +126,12 @@ func (c *checker) count(name string, n, least, most int) {
 	}
 }
 
+func (c *checker) size(name string, n, least, most Size) {
+	if n < least || n > most {
+		c.fault(name, "is %v; between %v and %v", n, least, most)
+	}
+}
+
 func (c *checker) oneOf(name, s string, allowed ...string) {
 	if !slices.Contains(allowed, s) {
 		c.fault(name, "is %q; one of %q", s, allowed)

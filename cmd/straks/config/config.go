@@ -18,7 +18,11 @@
 // SHA-256.
 package config
 
-import "time"
+import (
+	"time"
+
+	"straks/smpp"
+)
 
 // Config is the whole configuration.
 type Config struct {
@@ -30,7 +34,7 @@ type Config struct {
 	Email         Email
 	Organisations []Organisation `toml:"organisation"` // at least one
 	SMSCs         []SMSC         `toml:"smsc"`         // none: no SMS
-	Routes        []Route        `toml:"route"`        // none: every SMSC, in the order of the file
+	Routes        []smpp.Route   `toml:"route"`        // none: every SMSC, in the order of the file
 	Relays        []Relay        `toml:"relay"`        // none: no e-mail
 }
 
@@ -47,6 +51,8 @@ type API struct {
 	SendDeadline time.Duration
 	MaxInFlight  int // orders at once, beyond which they get 503 at once: 10000
 
+	MaxBody           Size          // of a request: 1MiB
+	MaxHeader         Size          // of a request's headers: 16KiB
 	MaxConnections    int           // open at once; more wait in the kernel's backlog: 4096
 	ReadHeaderTimeout time.Duration // for a request's headers: 5s
 	ReadTimeout       time.Duration // for a whole request: 10s
@@ -60,6 +66,8 @@ func (a *API) setDefaults() {
 		BasePath:          "/notifications/api/v1",
 		SendDeadline:      5 * time.Second,
 		MaxInFlight:       10_000,
+		MaxBody:           1 << 20,
+		MaxHeader:         16 << 10,
 		MaxConnections:    4096,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
@@ -80,6 +88,8 @@ func (a *API) check(c *checker) {
 	}
 	c.between("send_deadline", a.SendDeadline, 100*time.Millisecond, time.Minute)
 	c.count("max_in_flight", a.MaxInFlight, 1, 1_000_000)
+	c.size("max_body", a.MaxBody, 4<<10, 16<<20)
+	c.size("max_header", a.MaxHeader, 4<<10, 1<<20)
 	c.count("max_connections", a.MaxConnections, 1, 1_000_000)
 	c.between("read_header_timeout", a.ReadHeaderTimeout, 100*time.Millisecond, time.Minute)
 	c.between("read_timeout", a.ReadTimeout, 100*time.Millisecond, 10*time.Minute)

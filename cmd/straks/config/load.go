@@ -72,11 +72,14 @@ func (cfg *Config) checkOrganisations(c *checker) {
 	if len(cfg.Organisations) == 0 {
 		c.fault("organisation", "is missing: nobody can send")
 	}
-	names, digests := make(map[string]string), make(map[Digest]string)
+	names, inbound, digests := make(map[string]string), make(map[string]string), make(map[Digest]string)
 	for i := range cfg.Organisations {
 		at, o := c.at("organisation", i), &cfg.Organisations[i]
 		o.check(at)
 		at.unique("name", o.Name, names)
+		for j, number := range o.InboundNumbers {
+			at.unique(indexed("inbound_numbers", j), number, inbound)
+		}
 		for j, t := range o.Tokens {
 			token := at.at("token", j)
 			if first, ok := digests[t.SHA256]; ok && t.SHA256 != (Digest{}) {

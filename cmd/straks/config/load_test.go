@@ -106,7 +106,7 @@ func TestFaults(t *testing.T) {
 		{`"telco.password"`, `"empty"`, "smsc[0].password_file", "is empty"},
 		{`"telco.password"`, `"long"`, "smsc[0].password_file", "at most 4096 octets"},
 		{`password_file`, `password`, "smsc[0].password", "password_file"},
-		{`system_id = "straks"`, ``, "smsc[0].system_id", "is missing"},
+		{`system_id = "straks"`, ``, "smsc[0].system_id", "is required"},
 		{`addr = "10.0.0.6:25"`, `addr = ":25"`, "relay[0].addr", "host"},
 		{`name = "mx"`, "name = \"mx\"\naddr = \"10.0.0.7:25\"\n[[relay]]\nname = \"mx\"", "relay[1].name", "already"},
 	} {

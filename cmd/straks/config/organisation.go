@@ -1,35 +1,55 @@
 package config
 
 import (
+	"math"
 	"net/mail"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
 
 // SMS is what holds for every organisation's SMS.
 type SMS struct {
-	// DefaultSender is the sender of an order that names none, where its
-	// organisation has none either: "straks". At most 11 letters and digits, a
-	// short code, or an international number with '+'. Operators show an
-	// alphanumeric sender as it is and nobody can answer it; many countries ask
-	// for it to be registered.
+	// DefaultSender is the sender of an order that names none, where neither its
+	// organisation, nor its route, nor its SMSC has one: "straks". At most 11
+	// characters of the GSM alphabet, a short code, or an international number with
+	// '+'. Phones show an alphanumeric sender as it is and nobody can answer it;
+	// many countries ask for it to be registered. "": the SMSC puts in its own.
 	DefaultSender string
-	MaxParts      int // segments of one message; an order that needs more gets 400: 16
+	// DrainTime is how long a shutdown waits for the answers to what was
+	// submitted: 5s. What is not answered by then ends as unknown.
+	DrainTime time.Duration
+	// StopWords are the inbound messages that put a number on the block list of
+	// the organisation whose inbound_numbers they were sent to, so that orders to it
+	// end as SMS_Failed_RecipientReserved. Capitals and blanks around do not count.
+	StopWords []string
+	// StartWords take a number off that list again.
+	StartWords []string
 }
 
 const fallbackSender = "straks"
 
-func (s *SMS) setDefaults() { *s = SMS{DefaultSender: fallbackSender, MaxParts: 16} }
+func (s *SMS) setDefaults() {
+	*s = SMS{
+		DefaultSender: fallbackSender,
+		DrainTime:     5 * time.Second,
+		StopWords:     []string{"STOP", "STOPP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "AVSLUTT"},
+		StartWords:    []string{"START", "UNSTOP"},
+	}
+}
 
 func (s *SMS) check(c *checker) {
 	if c.used("smsc") && !c.used("sms", "default_sender") {
 		c.warn("default_sender", "is not set: SMS of an organisation without sms_sender come from %q", s.DefaultSender)
 	}
-	c.required("default_sender", s.DefaultSender)
 	c.sender("default_sender", s.DefaultSender)
-	c.count("max_parts", s.MaxParts, 1, 16)
+	for i, w := range s.StopWords {
+		if slices.Contains(s.StartWords, w) {
+			c.fault(indexed("stop_words", i), "is %q, which is among start_words too", w)
+		}
+	}
 }
 
 // Email is what holds for every organisation's e-mail.
@@ -61,11 +81,18 @@ func machineName() string {
 
 // Organisation is a client, or several that see each other's shipments.
 type Organisation struct {
-	Name          string  // in logs, metrics and the journal: letters, digits, '.', '-', '_'; never change it. Required
-	SMSSender     string  // of its SMS that name none. Empty: sms.default_sender
-	EmailSender   string  // From of its mails that name none. Empty: email.default_sender
-	Transliterate bool    // true: curly quotes, dashes and the like become their plain twins where that spares a message UCS-2 (153 instead of 67 characters a part): false
-	Tokens        []Token `toml:"token"` // none: nobody can speak for it
+	Name          string // in logs, metrics and the journal: letters, digits, '.', '-', '_'; never change it. Required
+	SMSSender     string // of its SMS that name none. Empty: sms.default_sender
+	EmailSender   string // From of its mails that name none. Empty: email.default_sender
+	Transliterate bool   // true: curly quotes, dashes and the like become their plain twins where that spares a message UCS-2 (153 instead of 67 characters a part): false
+	// Rate is how many orders a second it may place in the long run, and Burst how
+	// many at once; beyond it they get 429. Default 0: no limit.
+	Rate  float64
+	Burst int // default: one second's worth
+	// InboundNumbers are the numbers and short codes whose inbound messages are meant
+	// for it: stop words sent there block the sender's number for this organisation. Default none.
+	InboundNumbers []string
+	Tokens         []Token `toml:"token"` // none: nobody can speak for it
 }
 
 func (o *Organisation) check(c *checker) {
@@ -73,6 +100,12 @@ func (o *Organisation) check(c *checker) {
 	c.sender("sms_sender", o.SMSSender)
 	if o.EmailSender != "" {
 		c.mailAddress("email_sender", o.EmailSender)
+	}
+	if o.Rate < 0 || o.Burst < 0 || o.Rate == 0 && o.Burst > 0 {
+		c.fault("rate", "is %v with burst %d; both are positive, or 0 for no limit", o.Rate, o.Burst)
+	}
+	if o.Burst == 0 {
+		o.Burst = int(math.Ceil(o.Rate))
 	}
 	if len(o.Tokens) == 0 {
 		c.warn("token", "there is none, so nobody can send for %q; \"straks token new -org %s\" makes one", o.Name, o.Name)

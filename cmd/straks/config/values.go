@@ -59,6 +59,9 @@ func (d *Digest) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Hex writes all of it.
+func (d Digest) Hex() string { return hex.EncodeToString(d[:]) }
+
 // String writes the first digits: enough to tell two apart.
 func (d Digest) String() string { return hex.EncodeToString(d[:4]) + "…" }
 

@@ -1,0 +1,94 @@
+package config
+
+import (
+	"log/slog"
+	"strings"
+
+	"straks/api"
+)
+
+// Tokens are the bearer tokens of all organisations.
+func (cfg *Config) Tokens() []api.Token {
+	var tokens []api.Token
+	for _, o := range cfg.Organisations {
+		for _, t := range o.Tokens {
+			tokens = append(tokens, api.Token{Organisation: o.Name, Name: t.Name, SHA256: t.SHA256.Hex(), Expires: t.Expires})
+		}
+	}
+	return tokens
+}
+
+// Rates are the limits of the organisations that have one.
+func (cfg *Config) Rates() map[string]api.Rate {
+	rates := make(map[string]api.Rate)
+	for _, o := range cfg.Organisations {
+		if o.Rate > 0 {
+			rates[o.Name] = api.Rate{PerSecond: o.Rate, Burst: o.Burst}
+		}
+	}
+	return rates
+}
+
+// Limits are those of the API's listener.
+func (a *API) Limits() api.Limits {
+	return api.Limits{
+		ReadHeader:  a.ReadHeaderTimeout,
+		Read:        a.ReadTimeout,
+		Write:       a.WriteTimeout,
+		Idle:        a.IdleTimeout,
+		HeaderBytes: int(a.MaxHeader),
+		Connections: a.MaxConnections,
+	}
+}
+
+// Names are the organisations', for the labels of metrics.
+func (cfg *Config) Names() []string {
+	names := make([]string, len(cfg.Organisations))
+	for i, o := range cfg.Organisations {
+		names[i] = o.Name
+	}
+	return names
+}
+
+// SMSSender is the sender of the organisation's SMS that name none; empty where
+// route, SMSC or sms.default_sender decide.
+func (cfg *Config) SMSSender(organisation string) string {
+	return cfg.organisation(organisation).SMSSender
+}
+
+// EmailSender is the sender of the organisation's mails that name none.
+func (cfg *Config) EmailSender(organisation string) string {
+	if s := cfg.organisation(organisation).EmailSender; s != "" {
+		return s
+	}
+	return cfg.Email.DefaultSender
+}
+
+func (cfg *Config) organisation(name string) *Organisation {
+	for i := range cfg.Organisations {
+		if cfg.Organisations[i].Name == name {
+			return &cfg.Organisations[i]
+		}
+	}
+	return &Organisation{}
+}
+
+// Inbound maps each number that inbound messages are sent to to its organisation.
+func (cfg *Config) Inbound() map[string]string {
+	owners := make(map[string]string)
+	for _, o := range cfg.Organisations {
+		for _, number := range o.InboundNumbers {
+			owners[strings.TrimPrefix(number, "+")] = o.Name
+		}
+	}
+	return owners
+}
+
+// SlogLevel is the level for slog.
+func (l *Log) SlogLevel() slog.Level {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+		return slog.LevelInfo // check has refused it already
+	}
+	return level
+}
