@@ -1,0 +1,89 @@
+package smpp
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"time"
+
+	"straks/smpp/wire"
+)
+
+// Dial connects to the SMSC and binds. ctx bounds both, beside DialTimeout and
+// BindTimeout; it has no say in the session once that is bound. A refusal is a
+// *[BindError].
+func Dial(ctx context.Context, cfg SessionConfig) (*Session, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	conn, socket, err := connect(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return bind(ctx, conn, socket, cfg)
+}
+
+// connect returns the connection to speak on and the socket beneath it.
+func connect(ctx context.Context, cfg SessionConfig) (conn, socket net.Conn, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, cfg.DialTimeout, fmt.Errorf("smpp: no connection within %v", cfg.DialTimeout))
+	defer cancel()
+	// Go sets TCP_NODELAY by itself: with Nagle's algorithm each PDU would wait
+	// for the peer's delayed acknowledgement of the one before.
+	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: cfg.DeadAfter, Interval: cfg.EnquireInterval, Count: 3}}
+	socket, err = d.DialContext(ctx, "tcp", cfg.Addr)
+	if err != nil {
+		return nil, nil, fmt.Errorf("smpp: %w", err)
+	}
+	if cfg.TLS == nil {
+		return socket, socket, nil
+	}
+	secure := tls.Client(socket, cfg.tlsConfig())
+	if err := secure.HandshakeContext(ctx); err != nil {
+		socket.Close()
+		return nil, nil, fmt.Errorf("smpp: TLS with %s: %w", cfg.Addr, err)
+	}
+	return secure, socket, nil
+}
+
+func (c *SessionConfig) tlsConfig() *tls.Config {
+	t := c.TLS.Clone()
+	if t.ServerName == "" {
+		if host, _, err := net.SplitHostPort(c.Addr); err == nil {
+			t.ServerName = host
+		}
+	}
+	return t
+}
+
+// bind starts a session on conn and waits for bind_resp.
+func bind(ctx context.Context, conn, socket net.Conn, cfg SessionConfig) (*Session, error) {
+	s := newSession(conn, socket, cfg)
+	res := s.call(ctx, cfg.Mode.command(), &cfg.Bind, cfg.BindTimeout)
+	if res.err == nil && res.answer.Status != wire.ESMEOK {
+		res.err = &BindError{Status: res.answer.Status}
+	}
+	if res.err != nil {
+		s.Close()
+		return nil, fmt.Errorf("smpp: bind as %v to %s: %w", cfg.Mode, cfg.Addr, res.err)
+	}
+	if p, ok := res.body.(*wire.BindResp); ok {
+		s.peer = *p
+	}
+	return s, nil
+}
+
+// call sends a bind or unbind past the window and waits for its answer.
+func (s *Session) call(ctx context.Context, id wire.CommandID, body any, limit time.Duration) result {
+	x := &exchange{id: id, done: make(chan result, 1)}
+	s.urge(outgoing{Header: wire.Header{ID: id}, body: body, exchange: x})
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, ErrNoAnswer)
+	defer cancel()
+	select {
+	case res := <-x.done:
+		return res
+	case <-ctx.Done():
+		return result{err: context.Cause(ctx)}
+	}
+}
