@@ -34,7 +34,7 @@ func checkAddress(s string) error {
 		return errLong
 	}
 	local, domain, ok := strings.Cut(s, "@")
-	if !ok || strings.ContainsAny(s, "<>\",;: \t()[]\\") || strings.Contains(domain, "@") {
+	if !ok || !utf8.ValidString(s) || strings.ContainsAny(s, "<>\",;: \t()[]\\") || strings.Contains(domain, "@") {
 		return errAddress
 	}
 	if !dotString(local) {
@@ -54,7 +54,7 @@ func checkAddress(s string) error {
 // §4.1.2, RFC 6531 §3.3). Of Unicode it takes what is printed, so nothing that
 // makes an address look like another (zero-width, direction marks).
 func dotString(s string) bool {
-	if s == "" || len(s) > maxLocal || !utf8.ValidString(s) {
+	if s == "" || len(s) > maxLocal {
 		return false
 	}
 	last := '.'
@@ -65,7 +65,7 @@ func dotString(s string) bool {
 				return false
 			}
 		case r >= utf8.RuneSelf:
-			if !unicode.IsPrint(r) || r == utf8.RuneError {
+			if !unicode.IsPrint(r) {
 				return false
 			}
 		case !atext(byte(r)):

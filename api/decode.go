@@ -2,6 +2,8 @@ package api
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -34,17 +36,20 @@ var fields = [5]orders.Field{
 // add notes faults that the service found, each at the property that it is
 // about. A property that is known to be wrong already gets no second verdict.
 func (p *placing) add(found []orders.Fault) {
+	before := maps.Clone(p.faults)
 	for _, f := range found {
-		path := "$"
-		for i, field := range fields {
-			if field == f.Field && p.paths[i] != "" {
-				path = p.paths[i]
-			}
-		}
-		if !p.faults.covers(path) {
+		if path := p.path(f.Field); !before.covers(path) {
 			p.faults.add(path, f.Message)
 		}
 	}
+}
+
+// path returns where the field stands in the request.
+func (p *placing) path(f orders.Field) string {
+	if i := slices.Index(fields[:], f); i >= 0 && p.paths[i] != "" {
+		return p.paths[i]
+	}
+	return "$"
 }
 
 // form reads one of the three bodies of an order into p.

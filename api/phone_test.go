@@ -1,0 +1,82 @@
+package api
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// phones holds every example of the contract, and what people write.
+var phones = []struct{ in, want string }{
+	{"+4799999999", "+4799999999"},
+	{"004799999999", "+4799999999"},
+	{"+233242426224", "+233242426224"},
+	{"00233242426224", "+233242426224"},
+	{"+47 999 99 999", "+4799999999"},
+	{"+47-99-99-99-99", "+4799999999"},
+	{"00 47 999 99 999", ""}, // the prefix is written in one with the country code
+	{"+4721000000", "+4721000000"},
+	{"+14155552671", "+14155552671"},
+	{"+442079460958", "+442079460958"},
+	{"+4402079460958", "+442079460958"}, // the national prefix does not belong there, but is known
+	{"+390236618300", "+390236618300"},  // Italy keeps its leading zero
+
+	{"+4712345678", ""},
+	{"+4750000004", ""},
+	{"+47900000001", ""},
+	{"+14790000000", ""},
+	{"1234567890", ""},
+	{"99315000", ""},
+	{"++4799999999", ""},
+	{"+47VARSLING", ""},
+	{"+4799999999x12", ""},
+	{"+4799999999;ext=12", ""},
+	{"tel:+4799999999", ""},
+	{"", ""}, {" ", ""}, {"+", ""}, {"00", ""}, {"+ 4799999999", ""}, {" +4799999999", ""},
+	{"+004799999999", ""}, {"00004799999999", ""}, {"00+4799999999", ""},
+	{"+4799999999,+4799999998", ""},
+	{"+47\u200b99999999", ""},
+	{"+47999999９９", ""}, // full-width digits
+	{"+47\x0099999999", ""},
+	{"+4799999999" + strings.Repeat(" ", maxPhone), ""},
+	{"+999999999999", ""},
+}
+
+func TestParsePhone(t *testing.T) {
+	for _, c := range phones {
+		got, err := parsePhone(c.in)
+		if got != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("parsePhone(%q) = %q, %v; want %q", c.in, got, err, c.want)
+		}
+	}
+}
+
+var e164 = regexp.MustCompile(`^\+[1-9][0-9]{3,16}$`)
+
+// What comes out is E.164, and is itself a number that gives the same.
+func FuzzPhone(f *testing.F) {
+	for _, c := range phones {
+		f.Add(c.in)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := parsePhone(s)
+		if err != nil {
+			return
+		}
+		if !e164.MatchString(got) {
+			t.Fatalf("parsePhone(%q) = %q, which is not E.164", s, got)
+		}
+		if again, err := parsePhone(got); err != nil || again != got {
+			t.Fatalf("parsePhone(%q) = %q, but that gives %q, %v", s, got, again, err)
+		}
+	})
+}
+
+func BenchmarkParsePhone(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := parsePhone("+4799999999"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
