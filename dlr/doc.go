@@ -1,0 +1,47 @@
+// Package dlr reads delivery receipts: what an SMSC says in a deliver_sm or
+// data_sm about a message that it took before. It is pure: no clock, no
+// log, no state.
+//
+//	Deliver --Parse--> Receipt           what it says, in any dialect
+//	Receipt + Dialect  --> references    whom it is about
+//	Receipt + Dialect  --> State, Cause  what became of it
+//
+// # What is a receipt
+//
+// In this order, the first that holds decides:
+//
+//  1. esm_class says receipt or intermediate notification (SMPP 3.4 §5.2.12).
+//     It is one even if nothing in it can be read: State is None then.
+//  2. TLV receipted_message_id or message_state is there. Nothing else bears them.
+//  3. esm_class says nothing, but the text can't be mistaken: it begins
+//     with "id:", has a stat: that is a state, and two more fields of the form.
+//     Some SMSCs forget the esm_class bits.
+//
+// The third rule lets a subscriber write a receipt by hand. To do harm it
+// would have to name the id of a message that is waiting for one.
+// All else is a message of a subscriber (mobile-originated).
+//
+// # What it says
+//
+// TLVs win over text: they are typed, and the text is written for people
+// (SMPP 3.4 Appendix B: "SMSC vendor specific"). The text is
+//
+//	id:I sub:S dlvrd:D submit date:YYMMDDhhmm done date:YYMMDDhhmm stat:X err:E text:…
+//
+// in any order and letter case, with any field missing, with or without blanks,
+// with '_' or nothing in "submit date", in UCS-2 even if data_coding denies it.
+// What follows text: is the message's own beginning. It may look like
+// fields, so it is not looked at, unless text: comes ahead of everything: then the last
+// of each field counts. No octet of it leaves this package.
+//
+// Dates have no time zone, and SMSCs put in what their clock shows, so the
+// result is in UTC by name only: good to show, not to compute with. What
+// cannot be read is left empty; nothing panics; no more than 4096 octets of text are read.
+//
+// # Whom it is about
+//
+// The id in a receipt should be the one in submit_sm_resp, and often is
+// spelled differently. A Dialect says how an SMSC spells either; its references are
+// canonical, so that equal ids have equal references. See Form for
+// what is safe to do without being told.
+package dlr

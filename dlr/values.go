@@ -1,0 +1,79 @@
+package dlr
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// words are the states as receipts spell them: Appendix B's, whole words, and what is seen besides.
+var words = map[string]State{
+	"ENROUTE": Enroute, "BUFFERED": Enroute, "SCHEDULED": Enroute,
+	"DELIVRD": Delivered, "DELIVERED": Delivered, "DELIVERD": Delivered, "DELIVERY": Delivered,
+	"EXPIRED": Expired, "EXPIRD": Expired,
+	"DELETED": Deleted, "DELETD": Deleted, "CANCELED": Deleted, "CANCELLED": Deleted,
+	"UNDELIV": Undeliverable, "UNDELIVERABLE": Undeliverable, "UNDELIVERED": Undeliverable,
+	"UNDELIVRD": Undeliverable, "UNDELIVERD": Undeliverable, "FAILED": Undeliverable,
+	"ACCEPTD": Accepted, "ACCEPTED": Accepted,
+	"UNKNOWN": Unknown, "UNKNOWD": Unknown,
+	"REJECTD": Rejected, "REJECTED": Rejected,
+	"SKIPPED": Skipped,
+}
+
+// separators are what some put into a state: "EN_ROUTE".
+var separators = strings.NewReplacer("_", "", "-", "", ".", "")
+
+// parseState reads a stat: value: a word, or a number of message_state.
+func parseState(value string) State {
+	word := token(value, 20)
+	if n, err := strconv.Atoi(word); err == nil {
+		if n > 0 && n <= int(Skipped) {
+			return State(n)
+		}
+		return None
+	}
+	return words[separators.Replace(strings.ToUpper(word))]
+}
+
+// layouts are the forms of a date by the number of its digits. With twelve, the
+// form of Appendix B with seconds comes first: from 2021 on, a year of four digits does not
+// pass for it.
+var layouts = map[int][]string{
+	10: {"0601021504"},
+	12: {"060102150405", "200601021504"},
+	14: {"20060102150405"},
+}
+
+// parseDate reads a submit or done date, with or without separators; the zero time
+// where it is none. What follows the digits (a fraction, a time zone) is left out.
+func parseDate(value string) time.Time {
+	digits := dateDigits(strings.TrimLeft(value, " \"'"))
+	for _, layout := range layouts[len(digits)] {
+		if t, err := time.Parse(layout, digits); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
+}
+
+// dateDigits returns the digits of a date. A first run that is a date by
+// itself ends it: the "-0100" after it is a time zone.
+func dateDigits(value string) string {
+	run := 0
+	for run < len(value) && digit(rune(value[run])) {
+		run++
+	}
+	if layouts[run] != nil {
+		return value[:run]
+	}
+	var digits []byte
+	for i := 0; i < len(value) && len(digits) < 14; i++ {
+		switch c := value[i]; {
+		case digit(rune(c)):
+			digits = append(digits, c)
+		case !strings.ContainsRune("-/: T", rune(c)):
+			return string(digits)
+		}
+	}
+	return string(digits)
+}
