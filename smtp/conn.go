@@ -1,0 +1,230 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	gosmtp "github.com/emersion/go-smtp"
+
+	"straks/internal/handover"
+)
+
+// conn is one open connection to a relay. It belongs to one goroutine at a time.
+type conn struct {
+	client *gosmtp.Client
+	guard  *guard
+	relay  Relay
+	utf8   bool      // SMTPUTF8 is offered
+	dsn    bool      // DSN is offered, and wanted
+	used   time.Time // when the last reply came
+	reused bool      // at least one transaction was done on it
+	dirty  bool      // a transaction was left half-way: RSET before the next MAIL
+	dead   bool      // not to be used again
+}
+
+// doubt is how long a connection may be idle and yet be used unasked. A peer that
+// closed it shows at once (guard.silent); one that vanished shows only when asked.
+const doubt = 5 * time.Second
+
+// farewell bounds QUIT and its answer.
+const farewell = time.Second
+
+// ready makes sure that the connection can take a mail: quickly where it was used
+// a moment ago. An error kills the connection; it is a *Failure.
+func (c *conn) ready(ctx context.Context) error {
+	if c.dead || !c.guard.silent() {
+		c.dead = true
+		return &Failure{ReasonLost, errors.New("closed by the relay while idle")}
+	}
+	switch {
+	case c.dirty:
+		return c.ask(ctx, c.client.Reset)
+	case time.Since(c.used) > doubt:
+		return c.ask(ctx, c.client.Noop)
+	}
+	return nil
+}
+
+// ask runs one command under the command time-out. An error kills the connection.
+func (c *conn) ask(ctx context.Context, command func() error) error {
+	c.guard.until(earliest(ctx, time.Now().Add(c.relay.CommandTimeout)))
+	stop := context.AfterFunc(ctx, func() { c.guard.Close() })
+	err := command()
+	if !stop() {
+		err = ctx.Err()
+	}
+	c.used = time.Now()
+	if err != nil {
+		c.dead = true
+		return failureOf(err, ReasonUnfit)
+	}
+	c.dirty = false
+	return nil
+}
+
+// quit takes leave (RFC 5321 §4.1.1.10) and closes.
+func (c *conn) quit() {
+	if !c.dead && c.guard.silent() {
+		c.guard.until(time.Now().Add(farewell))
+		c.client.Quit()
+	}
+	c.close()
+}
+
+func (c *conn) close() {
+	c.dead = true
+	c.guard.Close()
+}
+
+// deliver runs one transaction. Up to the final dot it ends at latest by
+// handover, so that time is left for another relay; from the dot on it waits for
+// the answer as long as ctx and the data time-out allow.
+func (c *conn) deliver(ctx context.Context, l *letter, handoverBy time.Time) Result {
+	stop := context.AfterFunc(ctx, func() { c.guard.Close() })
+	reply, at, err := c.transact(ctx, l, handoverBy)
+	res := c.result(l, reply, at, err)
+	if !stop() { // the socket is closed, or about to be
+		c.dead = true
+		res.Err = ended(ctx, res)
+	}
+	c.used, c.reused = time.Now(), true
+	return res
+}
+
+// ended tells the context's end as the cause of a result that it brought about. A
+// deadline is the relay's fault, a cancellation is not.
+func ended(ctx context.Context, res Result) error {
+	switch {
+	case res.Code != 0:
+		return res.Err
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("relay %s: %w", res.Relay, &Failure{ReasonTimeout, ctx.Err()})
+	}
+	return fmt.Errorf("relay %s: %w", res.Relay, ctx.Err())
+}
+
+// transact returns the last reply and the stage that it answers.
+func (c *conn) transact(ctx context.Context, l *letter, handoverBy time.Time) (string, stage, error) {
+	c.step(ctx, handoverBy)
+	if err := c.client.Mail(l.from.String(), c.mailOptions(l)); err != nil {
+		return "", stageMail, err
+	}
+	c.dirty = true
+	c.step(ctx, handoverBy)
+	if err := c.client.Rcpt(l.to.String(), c.rcptOptions(l)); err != nil {
+		return "", stageRcpt, err
+	}
+	c.step(ctx, handoverBy)
+	w, err := c.client.Data()
+	if err != nil {
+		return "", stageData, err
+	}
+	c.dead = true // until the reply to the dot: nothing but the rest of the mail may follow
+	c.guard.until(earliest(ctx, handoverBy))
+	if _, err := w.Write(l.data); err != nil {
+		return "", stageData, err
+	}
+	if err := ctx.Err(); err != nil { // better not sent than unknown
+		return "", stageData, err
+	}
+	c.guard.until(earliest(ctx, time.Now().Add(c.relay.DataTimeout)))
+	response, err := w.CloseWithResponse()
+	if err == nil {
+		c.dead, c.dirty = false, false
+		return response.StatusText, stageDot, nil
+	}
+	if c.guard.broken {
+		return "", stageData, err
+	}
+	return "", stageDot, err
+}
+
+// step begins a command: it may take the command time-out at most.
+func (c *conn) step(ctx context.Context, by time.Time) {
+	if t := time.Now().Add(c.relay.CommandTimeout); t.Before(by) {
+		by = t
+	}
+	c.guard.until(earliest(ctx, by))
+}
+
+func (c *conn) mailOptions(l *letter) *gosmtp.MailOptions {
+	opts := &gosmtp.MailOptions{UTF8: l.utf8, Size: int64(len(l.data))}
+	if c.dsn {
+		opts.Return = gosmtp.DSNReturnHeaders // the text stays out of reports
+		opts.EnvelopeID = l.id
+	}
+	return opts
+}
+
+func (c *conn) rcptOptions(l *letter) *gosmtp.RcptOptions {
+	if !c.dsn {
+		return nil
+	}
+	opts := &gosmtp.RcptOptions{
+		Notify:                []gosmtp.DSNNotify{gosmtp.DSNNotifySuccess, gosmtp.DSNNotifyFailure, gosmtp.DSNNotifyDelayed},
+		OriginalRecipientType: gosmtp.DSNAddressTypeRFC822,
+		OriginalRecipient:     l.to.String(),
+	}
+	if l.to.utf8() {
+		opts.OriginalRecipientType = gosmtp.DSNAddressTypeUTF8
+	}
+	return opts
+}
+
+// result judges how a transaction ended and marks the connection accordingly.
+func (c *conn) result(l *letter, words string, at stage, err error) Result {
+	res := Result{Relay: c.relay.Name}
+	var reply *gosmtp.SMTPError
+	switch {
+	case err == nil:
+		res.Outcome, res.Code = handover.Accepted, 250
+		res.QueueID, res.Text = queueID(words), maskReply(words, l)
+	case errors.As(err, &reply):
+		c.replied(&res, l, reply, at)
+	default:
+		c.dead = true
+		res.Outcome = handover.NotSent
+		if at == stageDot {
+			res.Outcome = handover.Unknown
+		}
+		res.again = true
+		res.Err = fmt.Errorf("relay %s: %w", c.relay.Name, failureOf(err, ReasonProtocol))
+	}
+	return res
+}
+
+// replied fills in res from a reply that was not the one hoped for.
+func (c *conn) replied(res *Result, l *letter, reply *gosmtp.SMTPError, at stage) {
+	v := judge(reply, at)
+	res.Outcome, res.Refusal = v.outcome, v.refusal
+	res.Code, res.Enhanced = reply.Code, reply.EnhancedCode
+	res.Text = maskReply(reply.Message, l)
+	negative := reply.Code/100 == 4 || reply.Code/100 == 5
+	if at == stageDot && negative {
+		c.dead, c.dirty = false, false // the transaction is over (RFC 5321 §4.1.1.4)
+	}
+	err := replyError(reply.Code, res.Text)
+	switch {
+	case v.outcome == handover.Accepted:
+		return
+	case reply.Code == 421:
+		c.dead, res.again = true, true
+		err = &Failure{ReasonLost, err}
+	case !negative:
+		c.dead = true // replies and commands are out of step
+		err = &Failure{ReasonProtocol, err}
+	case v.ours:
+		err = &Failure{ReasonUnfit, err}
+	}
+	res.Err = fmt.Errorf("relay %s: %w", c.relay.Name, err)
+}
+
+// earliest returns t, or the end of ctx where that comes first.
+func earliest(ctx context.Context, t time.Time) time.Time {
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(t) {
+		return deadline
+	}
+	return t
+}

@@ -1,0 +1,232 @@
+package smtp
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/textproto"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-sasl"
+	gosmtp "github.com/emersion/go-smtp"
+)
+
+// dialer makes connections to one relay that are ready for MAIL.
+type dialer struct {
+	relay Relay
+	tls   *tls.Config
+}
+
+func newDialer(r Relay) (*dialer, error) {
+	roots, err := trusted(r)
+	if err != nil {
+		return nil, err
+	}
+	certs, err := ownCertificate(r)
+	if err != nil {
+		return nil, err
+	}
+	config := &tls.Config{
+		ServerName:   r.ServerName,
+		RootCAs:      roots,
+		Certificates: certs,
+		MinVersion:   tlsVersions[r.MinVersion],
+		// Opportunistic TLS takes any certificate: the alternative is the clear.
+		InsecureSkipVerify: r.TLS == TLSOpportunistic,
+	}
+	return &dialer{relay: r, tls: config}, nil
+}
+
+// dial connects, encrypts, greets and logs in, all within Relay.DialTimeout. Its
+// error is a *Failure.
+func (d *dialer) dial(ctx context.Context) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.relay.DialTimeout)
+	defer cancel()
+	raw, err := new(net.Dialer).DialContext(ctx, "tcp", d.relay.Addr)
+	if err != nil {
+		return nil, &Failure{ReasonDial, plainly(ctx, err)}
+	}
+	g := newGuard(raw)
+	deadline, _ := ctx.Deadline()
+	g.until(deadline)
+	stop := context.AfterFunc(ctx, func() { raw.Close() })
+	c, failure := d.establish(g)
+	if failure == nil && !stop() {
+		failure = &Failure{ReasonTimeout, ctx.Err()}
+	}
+	if failure != nil {
+		stop()
+		raw.Close()
+		failure.Err = plainly(ctx, failure.Err)
+		return nil, failure
+	}
+	return c, nil
+}
+
+// plainly tells the context's end instead of the closed socket that it left behind.
+func plainly(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, net.ErrClosed) {
+		return ctx.Err()
+	}
+	return err
+}
+
+func (d *dialer) establish(g *guard) (*conn, *Failure) {
+	if failure := d.encrypt(g); failure != nil {
+		return nil, failure
+	}
+	client := gosmtp.NewClient(g)
+	if err := client.Hello(d.relay.Helo); err != nil {
+		return nil, failureOf(err, ReasonGreeting)
+	}
+	if err := d.login(client); err != nil {
+		return nil, failureOf(err, ReasonAuth)
+	}
+	utf8, _ := client.Extension("SMTPUTF8")
+	dsn, _ := client.Extension("DSN")
+	return &conn{client: client, guard: g, relay: d.relay, utf8: utf8, dsn: dsn && d.relay.DSN, used: time.Now()}, nil
+}
+
+// encrypt brings TLS about as the relay's mode wants it.
+func (d *dialer) encrypt(g *guard) *Failure {
+	switch d.relay.TLS {
+	case TLSOff:
+		return nil
+	case TLSImplicit:
+		if err := g.encrypt(d.tls); err != nil {
+			return &Failure{ReasonTLS, err}
+		}
+		return nil
+	}
+	offered, failure := d.askForTLS(g)
+	switch {
+	case failure != nil:
+		return failure
+	case !offered && d.relay.TLS == TLSStartTLS:
+		return &Failure{ReasonTLS, errors.New(`relay offers no STARTTLS, and tls = "starttls" requires it`)}
+	case offered:
+		if err := g.encrypt(d.tls); err != nil {
+			return &Failure{ReasonTLS, err}
+		}
+	}
+	// go-smtp wants to read the greeting itself; EHLO comes anew after STARTTLS
+	// anyway (RFC 3207 §4.2).
+	g.replay = []byte("220 ready\r\n")
+	return nil
+}
+
+// askForTLS reads the greeting and says EHLO and STARTTLS. It is done by hand:
+// go-smtp's way knows neither our name nor "if offered".
+func (d *dialer) askForTLS(g *guard) (bool, *Failure) {
+	in := bufio.NewReader(g)
+	text := textproto.NewReader(in)
+	ask := func(command string, want int) (string, error) {
+		if command != "" {
+			if _, err := g.Write([]byte(command + "\r\n")); err != nil {
+				return "", err
+			}
+		}
+		_, reply, err := text.ReadResponse(want)
+		return reply, err
+	}
+	if _, err := ask("", 220); err != nil {
+		return false, failureOf(err, ReasonGreeting)
+	}
+	reply, err := ask("EHLO "+d.relay.Helo, 250)
+	if err != nil || !offers(reply, "STARTTLS") {
+		var refused *textproto.Error
+		if err == nil || errors.As(err, &refused) {
+			return false, nil // HELO only, or no TLS
+		}
+		return false, failureOf(err, ReasonGreeting)
+	}
+	if _, err := ask("STARTTLS", 220); err != nil {
+		var refused *textproto.Error
+		if errors.As(err, &refused) && refused.Code == 454 { // TLS not available now (RFC 3207 §4)
+			return false, nil
+		}
+		return false, failureOf(err, ReasonTLS)
+	}
+	if in.Buffered() > 0 { // would be taken for replies given under TLS
+		return false, &Failure{ReasonTLS, errors.New("relay spoke in the clear after STARTTLS")}
+	}
+	return true, nil
+}
+
+// offers looks for an extension in the reply to EHLO (RFC 5321 §4.1.1.1).
+func offers(reply, extension string) bool {
+	for line := range strings.SplitSeq(reply, "\n") {
+		if name, _, _ := strings.Cut(line, " "); strings.EqualFold(name, extension) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *dialer) login(client *gosmtp.Client) error {
+	r := d.relay
+	if r.Username == "" {
+		return nil
+	}
+	mechanism := r.Mechanism
+	if mechanism == "" {
+		mechanism = "PLAIN"
+		if !client.SupportsAuth("PLAIN") && client.SupportsAuth("LOGIN") {
+			mechanism = "LOGIN"
+		}
+	}
+	if !client.SupportsAuth(mechanism) {
+		return &Failure{ReasonAuth, fmt.Errorf("relay does not offer AUTH %s", mechanism)}
+	}
+	if mechanism == "LOGIN" {
+		return client.Auth(&login{answers: []string{r.Username, r.Password}})
+	}
+	return client.Auth(sasl.NewPlainClient("", r.Username, r.Password))
+}
+
+// login is SASL LOGIN: the name, then the password, whatever words the relay
+// asks for them with.
+type login struct{ answers []string }
+
+func (l *login) Start() (string, []byte, error) { return "LOGIN", nil, nil }
+
+func (l *login) Next([]byte) ([]byte, error) {
+	if len(l.answers) == 0 {
+		return nil, sasl.ErrUnexpectedServerChallenge
+	}
+	answer := l.answers[0]
+	l.answers = l.answers[1:]
+	return []byte(answer), nil
+}
+
+// failureOf tells from an error why a connection failed; refusals in the
+// protocol fail for the reason given.
+func failureOf(err error, refused Reason) *Failure {
+	var smtpErr *gosmtp.SMTPError
+	var textErr *textproto.Error
+	var netErr net.Error
+	var notReply textproto.ProtocolError
+	var failure *Failure
+	switch {
+	case errors.As(err, &failure):
+		return failure
+	case errors.As(err, &smtpErr):
+		return &Failure{refused, replyError(smtpErr.Code, maskReply(smtpErr.Message, nil))}
+	case errors.As(err, &textErr):
+		return &Failure{refused, replyError(textErr.Code, maskReply(textErr.Msg, nil))}
+	case errors.As(err, &notReply):
+		// Its text quotes what came, which is anything at all.
+		return &Failure{ReasonProtocol, errors.New("what the relay sent is no SMTP reply")}
+	case errors.Is(err, errReplyTooLong), errors.Is(err, gosmtp.ErrTooLongLine):
+		return &Failure{ReasonProtocol, err}
+	case errors.As(err, &netErr) && netErr.Timeout(), errors.Is(err, context.DeadlineExceeded):
+		return &Failure{ReasonTimeout, err}
+	}
+	return &Failure{ReasonLost, err}
+}
+
+func replyError(code int, text string) error { return fmt.Errorf("relay replied %d %s", code, text) }

@@ -1,0 +1,48 @@
+// Package smtp hands single mails over to mail relays, now, over connections
+// that are kept open.
+//
+// # Protocol flow
+//
+// A kept connection carries one transaction after another (RFC 5321 §3.3), no
+// RSET between:
+//
+//	C: MAIL FROM:<sender> [SMTPUTF8] [RET=HDRS ENVID=…]
+//	C: RCPT TO:<recipient> [NOTIFY=… ORCPT=…]
+//	C: DATA
+//	S: 354
+//	C: header, body, "."         the point of no return
+//	S: 250 2.0.0 queued as …
+//
+// # What an error allows
+//
+// Everything hangs on the final dot. A relay must not deliver a message whose
+// end it has not seen (RFC 5321 §4.1.1.4), so:
+//
+//	before the dot   4yz, 421, lost, timed out    NotSent, another relay may get it
+//	before the dot   5yz about us or the session  NotSent, another relay may get it
+//	                 (530, 535, "relay access denied", …)
+//	anywhere         5yz about the mail           Refused
+//	dot not written  the write itself failed      NotSent: its last octet never left
+//	dot written      2yz                          Accepted
+//	dot written      4yz                          NotSent: the relay says it did not take it
+//	dot written      lost, timed out, garbage     Unknown: no relay ever gets it again
+//
+// replies.go holds the one table from reply codes (RFC 3463) to reasons.
+//
+// # Ownership
+//
+// Pool.Run starts one keeper per relay and joins it; the keeper holds at least
+// one connection open, asks idle ones for a sign of life and reconnects with
+// jittered back-off. A connection has no goroutine of its own: it belongs to the
+// Send or the keeper that took it out of its relay's stack, until that puts it back.
+// Every Send has one of Relay.MaxConns slots, so in-use and idle connections
+// together never exceed that number.
+//
+// go-smtp's client does the commands. It knows no context, no limit on a
+// reply and no deadline while a body is written: guard, the net.Conn beneath it,
+// adds these. A context that ends closes the socket.
+//
+// The text and subject of a mail live in memory for the length of Send. They
+// never reach a log or an error, and neither does the recipient: what a relay
+// replies is masked first, for relays like to quote.
+package smtp

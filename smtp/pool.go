@@ -1,0 +1,192 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/internal/handover"
+)
+
+// Pool hands mails to one of several relays over connections that it keeps open.
+// Its methods may be called from any goroutine.
+type Pool struct {
+	relays []*relay
+	log    *slog.Logger
+}
+
+// New checks the configuration (see Validate), registers the metrics and connects
+// to nothing yet. Relays are tried in the order given, the healthy ones first.
+func New(relays []Relay, log *slog.Logger, registerer prometheus.Registerer) (*Pool, error) {
+	if len(relays) == 0 {
+		return nil, errors.New("smtp: no relay is configured")
+	}
+	if err := Validate(relays); err != nil {
+		return nil, err
+	}
+	m := newMetrics()
+	collectors := m.collectors()
+	p := &Pool{log: log}
+	for _, config := range relays {
+		r, err := newRelay(config.withDefaults(), log, m)
+		if err != nil {
+			return nil, fmt.Errorf("relay %s: %w", config.Name, err)
+		}
+		p.relays = append(p.relays, r)
+		collectors = append(collectors, r.gauges()...)
+	}
+	for _, c := range collectors {
+		if err := registerer.Register(c); err != nil {
+			return nil, fmt.Errorf("smtp: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// drainTime bounds the wait for mails under way when Run ends. Their senders have
+// deadlines of their own, normally shorter.
+const drainTime = 10 * time.Second
+
+// Run keeps connections to all relays open until ctx ends. Then it lets no more
+// mails in, waits for those under way, says QUIT and returns nil.
+func (p *Pool) Run(ctx context.Context) error {
+	p.each(func(r *relay) { r.keep(ctx) })
+	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	p.each(func(r *relay) { r.drain(draining) })
+	return nil
+}
+
+func (p *Pool) each(do func(*relay)) {
+	var wg sync.WaitGroup
+	for _, r := range p.relays {
+		wg.Go(func() { do(r) })
+	}
+	wg.Wait()
+}
+
+// longestSend bounds a Send whose context has no deadline.
+const longestSend = time.Minute
+
+// Send hands m to the first relay that takes it and returns when ctx ends at the
+// latest. A relay that surely did not take it is followed by the next; when none
+// could be reached, all are tried again until ctx ends. Once the final dot may have
+// left, no other relay gets the mail.
+func (p *Pool) Send(ctx context.Context, m Message) Result {
+	l, err := newLetter(m, time.Now())
+	if err != nil {
+		return unsendable(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, longestSend)
+	defer cancel()
+	for pause := 25 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		res := p.round(ctx, l)
+		if res.Outcome != handover.NotSent || !res.again || !sleep(ctx, pause/2+rand.N(pause)) {
+			p.report(l, res)
+			return res
+		}
+	}
+}
+
+// unsendable is the result for a message that Check would have refused.
+func unsendable(err error) Result {
+	res := Result{Outcome: handover.Refused, Refusal: OtherRefusal, Err: err}
+	var faults Faults
+	if errors.As(err, &faults) && slices.ContainsFunc(faults, func(f Fault) bool { return f.Field == FieldTo || f.Field == FieldFrom }) {
+		res.Refusal = BadAddress
+	}
+	return res
+}
+
+// round tries each relay once, the healthiest first, until one has the mail or may
+// have it. Each gets its share of the time that is left.
+func (p *Pool) round(ctx context.Context, l *letter) Result {
+	var last Result
+	again, unable := false, 0
+	candidates := p.byHealth(l)
+	for i, r := range candidates {
+		deadline, _ := ctx.Deadline()
+		share := time.Until(deadline) / time.Duration(len(candidates)-i)
+		res := r.send(ctx, l, time.Now().Add(share))
+		if res.Outcome != handover.NotSent {
+			return res
+		}
+		again = again || res.again
+		if errors.Is(res.Err, errNoUTF8) {
+			unable++
+		}
+		if last.Code == 0 || res.Code != 0 { // what a relay said tells most
+			last = res
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if unable == len(candidates) {
+		last.Outcome, last.Refusal = handover.Refused, BadAddress
+	}
+	last.again = again
+	return last
+}
+
+func (p *Pool) byHealth(l *letter) []*relay {
+	now := time.Now()
+	ranks := make(map[*relay]int, len(p.relays))
+	for _, r := range p.relays {
+		ranks[r] = r.rank(l, now)
+	}
+	candidates := slices.Clone(p.relays)
+	slices.SortStableFunc(candidates, func(a, b *relay) int { return ranks[a] - ranks[b] })
+	return candidates
+}
+
+// report logs what an operator may want to look into.
+func (p *Pool) report(l *letter, res Result) {
+	level := slog.LevelDebug
+	if res.Outcome == handover.Unknown {
+		level = slog.LevelWarn
+	}
+	p.log.LogAttrs(context.Background(), level, "mail handed over", slog.Any("mail", l.message),
+		slog.String("relay", res.Relay), slog.String("outcome", res.Outcome.String()), slog.String("refusal", res.Refusal.String()),
+		slog.Int("code", res.Code), slog.String("queue_id", res.QueueID), slog.Any("error", res.Err))
+}
+
+// Ready returns nil when a mail could be sent now, else why not.
+func (p *Pool) Ready() error {
+	var why []error
+	for _, s := range p.States() {
+		if s.Up && s.Failures < 3 {
+			return nil
+		}
+		why = append(why, fmt.Errorf("relay %s: %s", s.Name, s.Reason))
+	}
+	return errors.Join(why...)
+}
+
+// States returns how each relay is doing, in the order of the configuration.
+func (p *Pool) States() []RelayState {
+	states := make([]RelayState, len(p.relays))
+	for i, r := range p.relays {
+		states[i] = r.state()
+	}
+	return states
+}
+
+// sleep returns false when ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,168 @@
+package smtp
+
+import (
+	"strings"
+	"unicode"
+
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+)
+
+// textOf derives the text alternative of an HTML mail: what a reader without
+// HTML needs to find the code and the link. It reads tokens and builds no tree, so
+// that hostile nesting costs nothing.
+func textOf(source string) string {
+	t := textWriter{}
+	z := html.NewTokenizer(strings.NewReader(source))
+	for {
+		switch z.Next() {
+		case html.ErrorToken: // the end, or what is left of a broken tag
+			return t.String()
+		case html.TextToken:
+			t.text(string(z.Text()))
+		case html.StartTagToken, html.SelfClosingTagToken:
+			t.open(z.Token())
+		case html.EndTagToken:
+			t.close(z.Token())
+		}
+	}
+}
+
+// textWriter collapses blanks the way a browser does and keeps at most one
+// empty line between blocks.
+type textWriter struct {
+	out     strings.Builder
+	hidden  atom.Atom // the element whose content is not shown; 0 for none
+	pre     int       // depth of <pre>
+	breaks  int       // line ends owed before the next word
+	space   bool      // a blank is owed before the next word
+	link    string    // target of the open <a>
+	linkPos int       // where its words start in out
+}
+
+// hiddenElements have content that is not text for a reader.
+var hiddenElements = map[atom.Atom]bool{
+	atom.Script: true, atom.Style: true, atom.Title: true, atom.Template: true, atom.Svg: true, atom.Noembed: true,
+}
+
+// blockBreaks tells how many line ends part an element from its neighbours.
+var blockBreaks = map[atom.Atom]int{
+	atom.P: 2, atom.H1: 2, atom.H2: 2, atom.H3: 2, atom.H4: 2, atom.H5: 2, atom.H6: 2,
+	atom.Ul: 2, atom.Ol: 2, atom.Table: 2, atom.Blockquote: 2, atom.Pre: 2, atom.Hr: 2,
+	atom.Div: 1, atom.Li: 1, atom.Tr: 1, atom.Section: 1, atom.Article: 1, atom.Header: 1,
+	atom.Footer: 1, atom.Dt: 1, atom.Dd: 1, atom.Address: 1, atom.Center: 1, atom.Body: 1,
+}
+
+func (t *textWriter) open(token html.Token) {
+	if t.hidden != 0 {
+		return
+	}
+	t.owe(blockBreaks[token.DataAtom])
+	switch token.DataAtom {
+	case atom.Br:
+		t.breaks = min(t.breaks+1, 2)
+	case atom.Td, atom.Th:
+		t.space = true
+	case atom.Pre:
+		t.pre++
+	case atom.Li:
+		t.word("-")
+		t.space = true
+	case atom.Img:
+		t.text(attribute(token, "alt"))
+	case atom.A:
+		t.link = strings.TrimSpace(attribute(token, "href"))
+		t.linkPos = t.out.Len()
+	default:
+		if hiddenElements[token.DataAtom] && token.Type == html.StartTagToken {
+			t.hidden = token.DataAtom
+		}
+	}
+}
+
+func (t *textWriter) close(token html.Token) {
+	if t.hidden != 0 {
+		if token.DataAtom == t.hidden {
+			t.hidden = 0
+		}
+		return
+	}
+	switch token.DataAtom {
+	case atom.Pre:
+		t.pre = max(t.pre-1, 0)
+	case atom.A:
+		t.endLink()
+	}
+	t.owe(blockBreaks[token.DataAtom])
+}
+
+// endLink writes a link's target after its words, unless the words show it already.
+func (t *textWriter) endLink() {
+	target := t.link
+	t.link = ""
+	visible := strings.HasPrefix(target, "http://") || strings.HasPrefix(target, "https://")
+	if visible && !strings.Contains(t.out.String()[t.linkPos:], target) {
+		t.space = true
+		t.word("<" + target + ">")
+	}
+}
+
+func (t *textWriter) text(s string) {
+	if t.hidden != 0 {
+		return
+	}
+	if t.pre > 0 {
+		t.preformatted(s)
+		return
+	}
+	for i, field := range strings.FieldsFunc(s, unicode.IsSpace) {
+		if i > 0 || startsWithSpace(s) {
+			t.space = true
+		}
+		t.word(field)
+	}
+	if endsWithSpace(s) {
+		t.space = true
+	}
+}
+
+func (t *textWriter) preformatted(s string) {
+	for i, line := range strings.Split(s, "\n") {
+		if i > 0 {
+			t.breaks = min(t.breaks+1, 2)
+		}
+		if line = strings.TrimRightFunc(line, unicode.IsSpace); line != "" {
+			t.word(line)
+		}
+	}
+}
+
+// owe asks for line ends before the next word; the greater demand wins.
+func (t *textWriter) owe(breaks int) { t.breaks = max(t.breaks, breaks) }
+
+// word writes s after the line ends or the blank that are owed.
+func (t *textWriter) word(s string) {
+	switch {
+	case t.out.Len() == 0:
+	case t.breaks > 0:
+		t.out.WriteString("\n\n"[:t.breaks])
+	case t.space:
+		t.out.WriteByte(' ')
+	}
+	t.breaks, t.space = 0, false
+	t.out.WriteString(s)
+}
+
+func (t *textWriter) String() string { return t.out.String() + "\n" }
+
+func attribute(token html.Token, key string) string {
+	for _, a := range token.Attr {
+		if a.Key == key {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+func startsWithSpace(s string) bool { return s != strings.TrimLeftFunc(s, unicode.IsSpace) }
+func endsWithSpace(s string) bool   { return s != strings.TrimRightFunc(s, unicode.IsSpace) }
