@@ -5,6 +5,9 @@ func commands() []command {
 	return []command{
 		{"check", "say everything that is wrong with a configuration", checkCommand},
 		{"token", "make a bearer token and its stanza for the configuration", tokenCommand},
+		{"send", "send one SMS or one e-mail", sendCommand},
+		{"shipment", "print the status of one shipment", shipmentCommand},
+		{"feed", "print the changes of status of your shipments", feedCommand},
 		{"version", "print the version", versionCommand},
 	}
 }

@@ -12,5 +12,5 @@
 //
 // The daemon proper is wired in daemon*.go and carrier*.go: the only place where
 // smpp, smtp, orders and the journal meet. Everything else here is one file for
-// one command. No command takes a secret as an argument.
+// one command. No command takes a password or a token as an argument.
 package main

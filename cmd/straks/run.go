@@ -102,7 +102,8 @@ func newFlags(synopsis string) *flags {
 }
 
 // parse reads args, in which flags and operands may be mixed, and returns the
-// operands, of which there must be as many as names has.
+// operands, of which there must be as many as names has; those in brackets may
+// be missing.
 func (f *flags) parse(args []string, e env, names ...string) ([]string, error) {
 	var operands []string
 	for {
@@ -117,7 +118,7 @@ func (f *flags) parse(args []string, e env, names ...string) ([]string, error) {
 	if len(operands) > len(names) {
 		return nil, misused("%s: what is %q? usage: straks %s", f.Name(), operands[len(names)], f.synopsis)
 	}
-	if len(operands) < len(names) {
+	if len(operands) < len(names) && !strings.HasPrefix(names[len(operands)], "[") {
 		return nil, misused("%s: %s is missing; usage: straks %s", f.Name(), names[len(operands)], f.synopsis)
 	}
 	return operands, nil

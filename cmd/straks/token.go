@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"time"
+
+	"straks/cmd/straks/config"
 )
 
 // tokenPrefix lets a secret scanner know one of our tokens where it should not be.
@@ -32,6 +34,11 @@ func tokenCommand(_ context.Context, args []string, e env) error {
 	}
 	if *name == "" {
 		*name = "token-" + now.Format("2006-01-02")
+	}
+	for _, s := range []string{*org, *name} {
+		if !config.ValidName(s) {
+			return misused("token: %q is no name: letters, digits, '.', '-' and '_' only, 64 at most", s)
+		}
 	}
 	ends, err := parseExpiry(*expires, now)
 	if err != nil {

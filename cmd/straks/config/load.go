@@ -7,6 +7,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -63,7 +64,7 @@ func (cfg *Config) check(c *checker) {
 	if len(cfg.SMSCs) == 0 && len(cfg.Relays) == 0 {
 		c.fault("smsc", "is missing, and so is relay: there is nothing to send with")
 	}
-	if cfg.API.Listen == cfg.Admin.Listen && cfg.API.Listen != "" {
+	if cfg.API.Listen == cfg.Admin.Listen && cfg.API.Listen != "" && !strings.HasSuffix(cfg.API.Listen, ":0") {
 		c.in("admin").fault("listen", "is that of api: the admin listener must be another")
 	}
 }

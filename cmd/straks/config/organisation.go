@@ -141,9 +141,12 @@ var (
 	senderForm = regexp.MustCompile(`^(\+[1-9][0-9]{3,14}|[0-9]{3,15}|[\x20-\x7EÆØÅæøåÄÖÜäöüßÉé]{1,11})$`)
 )
 
+// ValidName tells whether an organisation, a token or a carrier may be called so.
+func ValidName(s string) bool { return nameForm.MatchString(s) }
+
 // name checks what appears in logs and labels, and in the journal's keys.
 func (c *checker) name(key, s string) {
-	if c.required(key, s) && !nameForm.MatchString(s) {
+	if c.required(key, s) && !ValidName(s) {
 		c.fault(key, "is %q; letters, digits, '.', '-' and '_' only, 64 at most", s)
 	}
 }

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"straks/api/client"
+)
+
+// newClient returns a client of the straks that the environment names. The token
+// is no flag: command lines are seen by everybody on the machine.
+func newClient() (*client.Client, error) {
+	base, token := os.Getenv("STRAKS_URL"), os.Getenv("STRAKS_TOKEN")
+	var missing []string
+	if base == "" {
+		missing = append(missing, "STRAKS_URL (like http://127.0.0.1:8080/notifications/api/v1)")
+	}
+	if token == "" {
+		missing = append(missing, "STRAKS_TOKEN (\"straks token new\" makes one)")
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("the environment lacks %s", strings.Join(missing, " and "))
+	}
+	return client.New(base, token, nil)
+}
+
+// advise adds to an error of a call what its reader can do about it.
+func advise(err error) error {
+	var p *client.Problem
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &p):
+		return fmt.Errorf("no answer from STRAKS_URL: %w", err)
+	case p.Status == 401:
+		return fmt.Errorf("%w\nIs STRAKS_TOKEN right, and not past its end?", err)
+	case p.Status == 404 && p.Code == "":
+		return fmt.Errorf("%w\nDoes STRAKS_URL end with the service's base path (/notifications/api/v1)?", err)
+	case p.Temporary() && p.RetryAfter > 0:
+		return fmt.Errorf("%w\nTry again in %v", err, p.RetryAfter)
+	}
+	return err
+}
+
+// line is one shipment, for a person to read: columns of constant width first.
+func line(s client.Shipment) string {
+	var b strings.Builder
+	b.WriteString(s.LastUpdate.UTC().Format("2006-01-02T15:04:05.000Z"))
+	fmt.Fprintf(&b, "  %s", s.ShipmentID)
+	for _, r := range s.Recipients {
+		fmt.Fprintf(&b, "  %-18s %s", r.Status, printable(r.Destination))
+	}
+	if s.SendersReference != "" {
+		fmt.Fprintf(&b, "  %s", printable(s.SendersReference))
+	}
+	return b.String()
+}
+
+// printable is s as it is, or quoted where it would do something to a terminal.
+func printable(s string) string {
+	for _, r := range s {
+		if !strconv.IsPrint(r) {
+			return strconv.Quote(s)
+		}
+	}
+	return s
+}
+
+// pollEvery is how often commands ask again while they wait for a change.
+const pollEvery = 250 * time.Millisecond

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// peer answers like a straks that the test scripts, one answer for each call,
+// and keeps what it was asked.
+type peer struct {
+	answers []answer
+	asked   []string // "METHOD /path?query body"
+}
+
+type answer struct {
+	status int
+	body   string
+}
+
+const aShipment = `{"shipmentId":"0d4f1b3a-8f5c-7c1e-9a54-5a8f3c3ad9f1","sendersReference":"ref\u001b[2J","type":"Instant","status":"%s",` +
+	`"lastUpdate":"2026-02-04T11:33:09.64992Z","recipients":[{"type":"SMS","destination":"+4799999999","status":"%s","lastUpdate":"2026-02-04T11:33:09.64992Z"}]}`
+
+func shipmentJSON(order, status string) string { return fmt.Sprintf(aShipment, order, status) }
+
+func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil || r.Header.Get("Authorization") != "Bearer hemlig" || len(p.answers) == 0 {
+		http.Error(w, "unexpected", http.StatusTeapot)
+		return
+	}
+	p.asked = append(p.asked, fmt.Sprintf("%s %s %s", r.Method, r.URL, body))
+	a := p.answers[0]
+	p.answers = p.answers[1:]
+	if a.status >= 400 {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.Header().Set("Retry-After", "3")
+	}
+	w.WriteHeader(a.status)
+	io.WriteString(w, a.body)
+}
+
+// serve points the commands' environment at a peer.
+func serve(t *testing.T, answers ...answer) *peer {
+	t.Helper()
+	p := &peer{answers: answers}
+	server := httptest.NewServer(p)
+	t.Cleanup(server.Close)
+	t.Setenv("STRAKS_URL", server.URL+"/base")
+	t.Setenv("STRAKS_TOKEN", "hemlig")
+	return p
+}
+
+const placed = `{"notificationOrderId":"o-1","notification":{"shipmentId":"s-1"}}`
+
+func TestSendSMS(t *testing.T) {
+	p := serve(t, answer{201, placed},
+		answer{200, shipmentJSON("Order_Processed", "SMS_Accepted")},
+		answer{200, shipmentJSON("Order_Processed", "SMS_Accepted")},
+		answer{200, shipmentJSON("Order_Completed", "SMS_Delivered")})
+	code, stdout, stderr := straks(t, "din kode: 1234", "send", "sms", "-to", "+4799999999", "-ttl", "5m", "-key", "k-1", "-reference", "r", "-wait")
+	if code != exitDone || stderr != "" {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	want := `POST /base/future/orders/instant/sms {"idempotencyId":"k-1","sendersReference":"r","recipientSms":{"phoneNumber":"+4799999999",` +
+		`"timeToLiveInSeconds":300,"smsSettings":{"body":"din kode: 1234"}}}`
+	if p.asked[0] != want {
+		t.Errorf("asked %s\nwant  %s", p.asked[0], want)
+	}
+	if n := strings.Count(stdout, "SMS_Accepted"); n != 1 || !strings.Contains(stdout, "SMS_Delivered") || !strings.Contains(stdout, "shipment s-1") {
+		t.Errorf("printed %q", stdout)
+	}
+	if strings.Contains(stdout, "1234") {
+		t.Errorf("the text is printed: %q", stdout)
+	}
+	if strings.Contains(stdout, "\x1b") {
+		t.Errorf("an escape sequence reaches the terminal: %q", stdout)
+	}
+}
+
+func TestSendEmailAgain(t *testing.T) {
+	p := serve(t, answer{200, placed})
+	code, stdout, _ := straks(t, "", "send", "email", "-to", "ola@example.org", "-subject", "Kode", "-html", "<b>1</b>", "-sender", "x@example.org")
+	if code != exitDone || !strings.Contains(stdout, "nothing was sent now") {
+		t.Errorf("exit %d: %q", code, stdout)
+	}
+	if !strings.Contains(p.asked[0], `"emailSettings":{"subject":"Kode","body":"\u003cb\u003e1\u003c/b\u003e","senderEmailAddress":"x@example.org","contentType":"Html"}`) {
+		t.Errorf("asked %s", p.asked[0])
+	}
+}
+
+func TestSendFails(t *testing.T) {
+	for _, tt := range []struct {
+		answer answer
+		told   []string
+	}{
+		{answer{503, `{"title":"Not sent","errorCode":"NOT-00004"}`}, []string{"NOT-00004", "Try again in 3s", "-key k-1 is safe"}},
+		{answer{400, `{"title":"Invalid","errors":{"recipientSms.phoneNumber":["is no number"]}}`}, []string{"recipientSms.phoneNumber: is no number"}},
+		{answer{401, `{"title":"Unauthorized"}`}, []string{"Is STRAKS_TOKEN right"}},
+		{answer{404, ``}, []string{"base path"}},
+	} {
+		serve(t, tt.answer)
+		code, stdout, stderr := straks(t, "", "send", "sms", "-to", "+4799999999", "-key", "k-1", "hei")
+		if code != exitFailed || stdout != "" {
+			t.Errorf("%d: exit %d, %q", tt.answer.status, code, stdout)
+		}
+		for _, want := range tt.told {
+			if !strings.Contains(stderr, want) {
+				t.Errorf("%d: %q is not told: %s", tt.answer.status, want, stderr)
+			}
+		}
+	}
+}
+
+func TestEnvironmentIsAsked(t *testing.T) {
+	t.Setenv("STRAKS_URL", "")
+	t.Setenv("STRAKS_TOKEN", "")
+	code, _, stderr := straks(t, "", "feed")
+	if code != exitFailed || !strings.Contains(stderr, "STRAKS_URL") || !strings.Contains(stderr, "STRAKS_TOKEN") {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+}
+
+func entry(seq int, status string) string {
+	return fmt.Sprintf(`{"sequenceNumber":%d,%s`, seq, shipmentJSON("Order_Processed", status)[1:])
+}
+
+func TestFeed(t *testing.T) {
+	answers := []answer{{200, "[" + entry(8, "SMS_Accepted") + "," + entry(9, "SMS_Delivered") + "]"}, {200, "[]"}}
+	p := serve(t, answers...)
+	code, stdout, stderr := straks(t, "", "feed", "-seq", "7")
+	if code != exitDone || strings.Count(stdout, "\n") != 2 || !strings.HasPrefix(stdout, "       8  2026-02-04T11:33:09.649Z") {
+		t.Errorf("exit %d, %q, %s", code, stdout, stderr)
+	}
+	if !strings.Contains(p.asked[0], "seq=7") || !strings.Contains(p.asked[1], "seq=9") {
+		t.Errorf("asked %q", p.asked)
+	}
+
+	serve(t, answers...)
+	_, stdout, _ = straks(t, "", "feed", "-json", "-seq", "7")
+	for l := range strings.Lines(stdout) {
+		var got struct{ SequenceNumber int }
+		if err := json.Unmarshal([]byte(l), &got); err != nil || got.SequenceNumber < 8 {
+			t.Errorf("%s: %v", l, err)
+		}
+	}
+}
+
+// TestFeedFollow goes on past an answer that says "later", and ends at one that
+// will not change.
+func TestFeedFollow(t *testing.T) {
+	serve(t, answer{200, "[" + entry(1, "SMS_Accepted") + "]"}, answer{200, "[]"}, answer{503, `{"title":"Busy"}`},
+		answer{200, "[" + entry(2, "SMS_Delivered") + "]"}, answer{401, `{"title":"Unauthorized"}`})
+	code, stdout, stderr := straks(t, "", "feed", "-follow")
+	if code != exitFailed || strings.Count(stdout, "\n") != 2 || !strings.Contains(stderr, "503 Busy") || !strings.Contains(stderr, "STRAKS_TOKEN") {
+		t.Errorf("exit %d, %q, %s", code, stdout, stderr)
+	}
+}
+
+func TestShipment(t *testing.T) {
+	serve(t, answer{200, shipmentJSON("Order_Completed", "SMS_Delivered")})
+	code, stdout, _ := straks(t, "", "shipment", "0d4f1b3a-8f5c-7c1e-9a54-5a8f3c3ad9f1")
+	if code != exitDone || !strings.Contains(stdout, "SMS_Delivered") {
+		t.Errorf("exit %d, %q", code, stdout)
+	}
+}

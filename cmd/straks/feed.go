@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"straks/api/client"
+)
+
+// shipmentCommand prints one shipment.
+func shipmentCommand(ctx context.Context, args []string, e env) error {
+	fs := newFlags("shipment ID [-json]")
+	asJSON := fs.Bool("json", false, "print the JSON object of the API")
+	operands, err := fs.parse(args, e, "ID")
+	if err != nil {
+		return err
+	}
+	c, err := newClient()
+	if err != nil {
+		return err
+	}
+	s, err := c.Shipment(ctx, operands[0])
+	if err != nil {
+		return advise(err)
+	}
+	if *asJSON {
+		return json.NewEncoder(e.stdout).Encode(s)
+	}
+	_, err = fmt.Fprintln(e.stdout, line(s))
+	return err
+}
+
+// feedCommand prints the feed from a sequence number on: one line for every
+// change of status. A line begins with the number to go on from.
+func feedCommand(ctx context.Context, args []string, e env) error {
+	fs := newFlags("feed [-seq N] [-follow] [-json]")
+	seq := fs.Uint64("seq", 0, "print what comes after this sequence `number`")
+	follow := fs.Bool("follow", false, "go on as the feed grows, until interrupted")
+	asJSON := fs.Bool("json", false, "print the JSON objects of the API, one a line")
+	if _, err := fs.parse(args, e); err != nil {
+		return err
+	}
+	c, err := newClient()
+	if err != nil {
+		return err
+	}
+	for {
+		page, err := c.Feed(ctx, client.FeedQuery{Seq: *seq})
+		switch {
+		case *follow && ctx.Err() != nil:
+			return nil // interrupting is how one ends it
+		case *follow && passing(err):
+			fmt.Fprintf(e.stderr, "straks: %v\n", err)
+		case err != nil:
+			return advise(err)
+		}
+		for _, entry := range page {
+			if err := printEntry(e.stdout, entry, *asJSON); err != nil {
+				return err
+			}
+			*seq = entry.SequenceNumber
+		}
+		if len(page) > 0 {
+			continue
+		}
+		if !*follow || pause(ctx, pollEvery) != nil {
+			return nil
+		}
+	}
+}
+
+// passing tells whether a call that failed so may succeed a little later: no
+// answer at all, or one that says so.
+func passing(err error) bool {
+	var p *client.Problem
+	return err != nil && (!errors.As(err, &p) || p.Temporary())
+}
+
+func printEntry(w io.Writer, entry client.FeedEntry, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(entry)
+	}
+	_, err := fmt.Fprintf(w, "%8d  %s\n", entry.SequenceNumber, line(entry.Shipment))
+	return err
+}

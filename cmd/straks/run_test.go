@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// straks runs the program in this process.
+func straks(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs strings.Builder
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	code = run(ctx, args, strings.NewReader(stdin), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestUsage(t *testing.T) {
+	for _, tt := range []struct {
+		args   string
+		code   int
+		stderr string
+	}{
+		{"", exitUsage, "which command?"},
+		{"tokn", exitUsage, `did you mean "token"?`},
+		{"zzz", exitUsage, `"straks help" lists them`},
+		{"version -x", exitUsage, "flag provided but not defined: -x; usage: straks version"},
+		{"version now", exitUsage, `what is "now"?`},
+		{"token", exitUsage, "new is missing"},
+		{"token new", exitUsage, "-org is missing"},
+		{"token old -org ttd", exitUsage, `what is "old"?`},
+		{"token new -org ttd -expires 2020-01-01", exitUsage, "has passed already"},
+		{"token new -org ttd -expires tomorrow", exitUsage, "neither a date"},
+		{"token new -org t/d", exitUsage, "letters, digits"},
+		{"shipment", exitUsage, "ID is missing"},
+		{"send", exitUsage, "sms|email"},
+		{"send pigeon", exitUsage, "sms|email"},
+		{"send sms hei", exitUsage, "-to is missing"},
+		{"check -config /nonexistent/straks.toml", exitFailed, "no such file"},
+	} {
+		code, stdout, stderr := straks(t, "", strings.Fields(tt.args)...)
+		if code != tt.code || !strings.Contains(stderr, tt.stderr) || stdout != "" {
+			t.Errorf("straks %s: exit %d, stdout %q, stderr %q; want exit %d, %q", tt.args, code, stdout, stderr, tt.code, tt.stderr)
+		}
+	}
+}
+
+// TestHelp: each command's help goes to stdout, is no failure, and names the command.
+func TestHelp(t *testing.T) {
+	code, list, _ := straks(t, "", "help")
+	if code != exitDone {
+		t.Errorf("help: exit %d", code)
+	}
+	for _, c := range commands() {
+		if !strings.Contains(list, c.name) || c.help == "" {
+			t.Errorf("help does not tell of %s", c.name)
+		}
+		args := []string{c.name, "-h"}
+		if c.name == "send" {
+			args = []string{"send", "sms", "-h"}
+		}
+		code, stdout, stderr := straks(t, "", args...)
+		if code != exitDone || !strings.HasPrefix(stdout, "usage: straks "+c.name) || stderr != "" {
+			t.Errorf("%v: exit %d, stdout %q, stderr %q", args, code, stdout, stderr)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	code, stdout, _ := straks(t, "", "version")
+	if code != exitDone || !regexp.MustCompile(`^straks .* go1\.`).MatchString(stdout) {
+		t.Errorf("exit %d, %q", code, stdout)
+	}
+}
+
+// TestToken: the stanza fits the token, and the configuration takes it.
+func TestToken(t *testing.T) {
+	code, stdout, stderr := straks(t, "", "token", "new", "-org", "ttd", "-name", "backend", "-expires", "2099-01-31")
+	if code != exitDone {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	token, rest, _ := strings.Cut(stdout, "\n")
+	sum := sha256.Sum256([]byte(token))
+	if len(token) < 43 || !strings.Contains(rest, hex.EncodeToString(sum[:])) || strings.Contains(rest, token) {
+		t.Errorf("token %q, then %q", token, rest)
+	}
+	if _, again, _ := straks(t, "", "token", "new", "-org", "ttd"); strings.HasPrefix(again, token) {
+		t.Error("the same token twice")
+	}
+	path := writeConfig(t, rest)
+	if code, _, stderr := straks(t, "", "check", "-config", path); code != exitDone {
+		t.Errorf("check: exit %d, %s", code, stderr)
+	}
+}
+
+// writeConfig writes a small configuration with the given stanza under its
+// organisation.
+func writeConfig(t *testing.T, stanza string) (path string) {
+	t.Helper()
+	dir := t.TempDir()
+	path = filepath.Join(dir, "straks.toml")
+	text := `
+[api]
+listen = "127.0.0.1:0"
+[admin]
+listen = "127.0.0.1:0"
+[journal]
+path = "` + filepath.Join(dir, "journal.db") + `"
+[[smsc]]
+name = "telco"
+addr = "127.0.0.1:2775"
+system_id = "straks"
+[[organisation]]
+name = "ttd"
+` + stanza
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestCheckTellsEverything(t *testing.T) {
+	path := writeConfig(t, "[[organisation.token]]\nname = 1\nsha256 = \"x\"\n[jurnal]\n[[smsc]]\nwindow = 0.5\n")
+	code, stdout, stderr := straks(t, "", "check", "-config", path)
+	if code != exitFailed || stdout != "" {
+		t.Errorf("exit %d, %q", code, stdout)
+	}
+	for _, want := range []string{"organisation[0].token[0].name ", "organisation[0].token[0].sha256 ", `did you mean "journal"?`,
+		"smsc[1].window ", "smsc[1].addr ", "smsc[1].system_id "} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("%q is not told:\n%s", want, stderr)
+		}
+	}
+}

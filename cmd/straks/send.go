@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/api/client"
+)
+
+// maxText bounds what is read from stdin, like the server does.
+const maxText = 1 << 20
+
+// draft is a message as the command line gives it.
+type draft struct {
+	to, sender, subject, key, reference string
+	html, wait                          bool
+	ttl                                 time.Duration
+	text                                string
+}
+
+func sendCommand(ctx context.Context, args []string, e env) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case "sms":
+			return sendSMS(ctx, args, e)
+		case "email":
+			return sendEmail(ctx, args, e)
+		}
+	}
+	return misused("send: what? usage: straks send sms|email [flags] [TEXT]")
+}
+
+func sendSMS(ctx context.Context, args []string, e env) error {
+	var d draft
+	fs := newFlags("send sms -to NUMBER [flags] [TEXT]")
+	fs.StringVar(&d.to, "to", "", "phone `number`, international: +4799999999")
+	fs.DurationVar(&d.ttl, "ttl", time.Hour, "how long the message is worth delivering, 1m to 48h")
+	if err := d.parse(fs, args, e); err != nil {
+		return err
+	}
+	return d.send(ctx, e, func(c *client.Client) (client.Placed, error) {
+		return c.SendSMS(ctx, client.SMS{
+			IdempotencyID:    d.key,
+			SendersReference: d.reference,
+			Recipient: client.SMSRecipient{PhoneNumber: d.to, TTLSeconds: int(d.ttl.Seconds()),
+				Settings: client.SMSSettings{Sender: d.sender, Body: d.text}},
+		})
+	})
+}
+
+func sendEmail(ctx context.Context, args []string, e env) error {
+	var d draft
+	fs := newFlags("send email -to ADDRESS -subject SUBJECT [flags] [TEXT]")
+	fs.StringVar(&d.to, "to", "", "e-mail `address`")
+	fs.StringVar(&d.subject, "subject", "", "subject")
+	fs.BoolVar(&d.html, "html", false, "the text is HTML")
+	if err := d.parse(fs, args, e); err != nil {
+		return err
+	}
+	kind := "Plain"
+	if d.html {
+		kind = "Html"
+	}
+	return d.send(ctx, e, func(c *client.Client) (client.Placed, error) {
+		return c.SendEmail(ctx, client.Email{
+			IdempotencyID:    d.key,
+			SendersReference: d.reference,
+			Recipient: client.EmailRecipient{EmailAddress: d.to,
+				Settings: client.EmailSettings{Subject: d.subject, Body: d.text, Sender: d.sender, ContentType: kind}},
+		})
+	})
+}
+
+// parse reads the flags that both kinds have, and the text: an operand, or else stdin.
+func (d *draft) parse(fs *flags, args []string, e env) error {
+	fs.StringVar(&d.sender, "sender", "", "sender, if not the default one")
+	fs.StringVar(&d.key, "key", "", "idempotency `id`; the same id is never sent twice (default: a new one)")
+	fs.StringVar(&d.reference, "reference", "", "your reference, echoed in the feed")
+	fs.BoolVar(&d.wait, "wait", false, "wait for the final status")
+	operands, err := fs.parse(args, e, "sms|email", "[TEXT]")
+	if err != nil {
+		return err
+	}
+	if d.to == "" {
+		return misused("send: -to is missing; usage: straks %s", fs.synopsis)
+	}
+	if d.key == "" {
+		d.key = uuid.NewString()
+	}
+	if len(operands) == 2 {
+		d.text = operands[1]
+		return nil
+	}
+	text, err := io.ReadAll(io.LimitReader(e.stdin, maxText))
+	d.text = string(text)
+	return err
+}
+
+// send places the order and says what came of it.
+func (d *draft) send(ctx context.Context, e env, place func(*client.Client) (client.Placed, error)) error {
+	c, err := newClient()
+	if err != nil {
+		return err
+	}
+	placed, err := place(c)
+	if err != nil {
+		err = advise(err)
+		var p *client.Problem
+		if !errors.As(err, &p) || p.Temporary() {
+			err = fmt.Errorf("%w\nRepeating it with -key %s is safe: it never sends twice", err, d.key)
+		}
+		return err
+	}
+	what := "sent"
+	if !placed.Created {
+		what = "sent before with this key; nothing was sent now"
+	}
+	fmt.Fprintf(e.stdout, "%s: shipment %s, order %s, key %s\n", what, placed.ShipmentID, placed.OrderID, d.key)
+	if d.wait {
+		return await(ctx, c, placed.ShipmentID, e)
+	}
+	return nil
+}
+
+// await prints the shipment at each change until its status is final.
+func await(ctx context.Context, c *client.Client, id string, e env) error {
+	var last string
+	for {
+		s, err := c.Shipment(ctx, id)
+		if err != nil {
+			return advise(err)
+		}
+		if now := line(s); now != last {
+			fmt.Fprintln(e.stdout, now)
+			last = now
+		}
+		if s.Final() {
+			return nil
+		}
+		if err := pause(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// pause waits, or returns why not.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
