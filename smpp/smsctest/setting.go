@@ -1,0 +1,205 @@
+package smsctest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"straks/internal/nearest"
+	"straks/smpp/wire"
+)
+
+// Setting is one quirk as it is written in rules and on the command line.
+type Setting struct {
+	Name string // "receipt-delay"
+	Help string // with its unit and what leaving it out means
+	set  func(*Behaviour, string) error
+}
+
+// Settings returns every quirk that [Behaviour.Set] knows, in the order of the
+// struct's fields.
+func Settings() []Setting {
+	return []Setting{
+		{"delay", "before the answer, like 50ms", duration(func(b *Behaviour) *time.Duration { return &b.Delay })},
+		{"jitter", "up to so much more, like 10ms", duration(func(b *Behaviour) *time.Duration { return &b.Jitter })},
+		{"status", "command_status of every answer, by name (ESME_RSUBMITFAIL) or number (0x45)", setStatus},
+		{"throttle", "ESME_RTHROTTLED for 1 in N", chance(func(b *Behaviour) *int { return &b.Throttle })},
+		{"queue-full", "ESME_RMSGQFUL for 1 in N", chance(func(b *Behaviour) *int { return &b.QueueFull })},
+		{"throttle-first", "ESME_RTHROTTLED for a number's first N submits, then one is taken", chance(func(b *Behaviour) *int { return &b.ThrottleFirst })},
+		{"rate", "submits/s beyond which ESME_RTHROTTLED is answered", setRate},
+		{"congestion", "TLV congestion_state of every answer, 1 to 99", setCongestion},
+		{"lose", "1 in N is taken but never answered", chance(func(b *Behaviour) *int { return &b.Lose })},
+		{"close", "1 in N is taken, and the connection closed in place of the answer", chance(func(b *Behaviour) *int { return &b.Close })},
+		{"nack", "1 in N is taken, and answered by generic_nack", chance(func(b *Behaviour) *int { return &b.Nack })},
+		{"twice", "1 in N is answered twice", chance(func(b *Behaviour) *int { return &b.Twice })},
+		{"freeze", "1 in N freezes its connection", chance(func(b *Behaviour) *int { return &b.Freeze })},
+		{"freeze-for", "for so long, like 5s; for ever where left out", duration(func(b *Behaviour) *time.Duration { return &b.FreezeFor })},
+		{"reorder", "answers are kept until there are N (or 50 ms); the last goes first", chance(func(b *Behaviour) *int { return &b.Reorder })},
+		{"mischief", "what is sent ahead of the answer: " + names(mischiefs), named(mischiefs, func(b *Behaviour) *Mischief { return &b.Mischief })},
+		{"mischief-one-in", "for 1 in N", chance(func(b *Behaviour) *int { return &b.MischiefOneIn })},
+		{"id", "message id in answers: " + names(idForms), named(idForms, func(b *Behaviour) *IDForm { return &b.AnswerID })},
+		{"id-reuse", "message ids start again after N", setReuse},
+		{"receipt-delay", "from the answer to the receipt, like 1s", duration(func(b *Behaviour) *time.Duration { return &b.Receipt.Delay })},
+		{"receipt-jitter", "up to so much more", duration(func(b *Behaviour) *time.Duration { return &b.Receipt.Jitter })},
+		{"state", "of the receipt; DELIVRD where left out, UNDELIV, EXPIRED, REJECTD, …", text(func(b *Behaviour) *string { return &b.Receipt.State })},
+		{"err", "of the receipt, like 013", text(func(b *Behaviour) *string { return &b.Receipt.Err })},
+		{"early", "true: the receipt goes ahead of the answer", boolean(func(b *Behaviour) *bool { return &b.Receipt.Early })},
+		{"missing", "1 in N gets no receipt", chance(func(b *Behaviour) *int { return &b.Receipt.Missing })},
+		{"duplicate", "1 in N gets its receipt twice", chance(func(b *Behaviour) *int { return &b.Receipt.Duplicate })},
+		{"intermediate", "state of one more receipt, at the answer: ENROUTE, ACCEPTD", text(func(b *Behaviour) *string { return &b.Receipt.Intermediate })},
+		{"data-sm", "true: receipts by data_sm in place of deliver_sm", boolean(func(b *Behaviour) *bool { return &b.Receipt.DataSM })},
+		{"form", "where the receipt says it: " + names(forms), named(forms, func(b *Behaviour) *Form { return &b.Receipt.Form })},
+		{"receipt-id", "message id in receipts: " + names(idForms), named(idForms, func(b *Behaviour) *IDForm { return &b.Receipt.ID })},
+		{"echo-reference", "true: receipts bear the user_message_reference", boolean(func(b *Behaviour) *bool { return &b.Receipt.EchoReference })},
+		{"echo-text", "true: receipts bear the start of the message", boolean(func(b *Behaviour) *bool { return &b.Receipt.EchoText })},
+	}
+}
+
+// forms are the names in rules and flags.
+var forms = map[string]Form{"both": TextAndTLV, "text": TextOnly, "tlv": TLVOnly}
+
+// Set changes the quirk with that name (see [Settings]).
+func (b *Behaviour) Set(name, value string) error {
+	settings := Settings()
+	i := slices.IndexFunc(settings, func(s Setting) bool { return s.Name == name })
+	if i < 0 {
+		return fmt.Errorf("there is no quirk %q%s", name, suggestion(name, settings))
+	}
+	if err := settings[i].set(b, value); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+func suggestion(name string, settings []Setting) string {
+	var names []string
+	for _, s := range settings {
+		names = append(names, s.Name)
+	}
+	if near := nearest.To(name, names); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return ""
+}
+
+// ParseRule reads "SUFFIX:name=value,name=value", such as
+// "01:state=UNDELIV,err=011". What it does not name is as base has it.
+func ParseRule(rule string, base Behaviour) (Rule, error) {
+	suffix, quirks, ok := strings.Cut(rule, ":")
+	if !ok || suffix == "" || strings.Trim(suffix, "0123456789") != "" {
+		return Rule{}, fmt.Errorf("rule %q: must be like 01:state=UNDELIV,err=011", rule)
+	}
+	r := Rule{Suffix: suffix, Behaviour: base}
+	for quirk := range strings.SplitSeq(quirks, ",") {
+		name, value, ok := strings.Cut(strings.TrimSpace(quirk), "=")
+		if !ok {
+			return Rule{}, fmt.Errorf("rule %q: %q must be name=value", rule, quirk)
+		}
+		if err := r.Set(name, value); err != nil {
+			return Rule{}, fmt.Errorf("rule %q: %w", rule, err)
+		}
+	}
+	return r, nil
+}
+
+type setter = func(*Behaviour, string) error
+
+func duration(field func(*Behaviour) *time.Duration) setter {
+	return func(b *Behaviour, value string) error {
+		d, err := time.ParseDuration(value)
+		if err != nil || d < 0 {
+			return fmt.Errorf("%q is not a duration like 50ms or 2s", value)
+		}
+		*field(b) = d
+		return nil
+	}
+}
+
+func chance(field func(*Behaviour) *int) setter {
+	return func(b *Behaviour, value string) error {
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 0 {
+			return fmt.Errorf("%q is not a number from 0", value)
+		}
+		*field(b) = n
+		return nil
+	}
+}
+
+func boolean(field func(*Behaviour) *bool) setter {
+	return func(b *Behaviour, value string) error {
+		v, err := strconv.ParseBool(value)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", value)
+		}
+		*field(b) = v
+		return nil
+	}
+}
+
+func text(field func(*Behaviour) *string) setter {
+	return func(b *Behaviour, value string) error {
+		*field(b) = value
+		return nil
+	}
+}
+
+func named[T any](values map[string]T, field func(*Behaviour) *T) setter {
+	return func(b *Behaviour, value string) error {
+		v, ok := values[value]
+		if !ok {
+			return fmt.Errorf("%q is none of %s", value, names(values))
+		}
+		*field(b) = v
+		return nil
+	}
+}
+
+func names[T any](values map[string]T) string {
+	return strings.Join(slices.Sorted(maps.Keys(values)), ", ")
+}
+
+func setStatus(b *Behaviour, value string) error {
+	for status, name := range wire.Statuses() {
+		if name == value {
+			b.Status = status
+			return nil
+		}
+	}
+	n, err := strconv.ParseUint(value, 0, 32)
+	if err != nil {
+		return fmt.Errorf("%q is not a command_status", value)
+	}
+	b.Status = wire.Status(n)
+	return nil
+}
+
+func setRate(b *Behaviour, value string) error {
+	v, err := strconv.ParseFloat(value, 64)
+	if err != nil || !(v >= 0 && v <= 1e6) {
+		return fmt.Errorf("%q is not a number from 0 to 1000000", value)
+	}
+	b.Rate = v
+	return nil
+}
+
+func setCongestion(b *Behaviour, value string) error {
+	v, err := strconv.ParseUint(value, 10, 8)
+	if err != nil || v > 99 {
+		return fmt.Errorf("%q is not a number from 0 to 99", value)
+	}
+	b.Congestion = byte(v)
+	return nil
+}
+
+func setReuse(b *Behaviour, value string) error {
+	v, err := strconv.ParseUint(value, 10, 64)
+	if err != nil {
+		return fmt.Errorf("%q is not a number from 0", value)
+	}
+	b.IDReuse = v
+	return nil
+}
