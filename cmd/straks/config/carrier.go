@@ -3,9 +3,10 @@ package config
 import (
 	"cmp"
 	"errors"
-	"strings"
 
+	"straks/dlr"
 	"straks/smpp"
+	"straks/smtp"
 )
 
 // SMSC is one account at one SMSC: the gateway's keys, and where the password is.
@@ -15,6 +16,20 @@ type SMSC struct {
 	// PasswordFile is the file that holds the account's password: a path, or the
 	// name of a credential. Default none: the password is empty.
 	PasswordFile string
+
+	// AnswerIDs and ReceiptIDs are how the SMSC spells message ids in its answers and
+	// in its receipts: "as-is" (default), "decimal", "hex" or "fold" (letter case and
+	// leading zeros mean nothing). Where receipts match nothing, the log and
+	// straks_receipts_mismatched_total name the forms that would have matched.
+	AnswerIDs  string
+	ReceiptIDs string
+	// Errors is what the SMSC's error codes in receipts mean: the code as the
+	// receipt writes it, to "barred", "absent", "unknown-subscriber",
+	// "invalid-number", "unsupported", "memory-full", "network", "rejected",
+	// "expired", "deleted" or "none". Default none.
+	Errors map[string]string
+
+	dialect dlr.Dialect
 }
 
 // reserved keeps passwords out of the file.
@@ -33,6 +48,42 @@ func (s *SMSC) check(c *checker) {
 	tls.readable("cert_file", s.TLS.CertFile)
 	s.TLS.KeyFile = tls.locate("key_file", s.TLS.KeyFile)
 	tls.readable("key_file", s.TLS.KeyFile)
+	s.dialect.Answer = c.form("answer_ids", s.AnswerIDs)
+	s.dialect.Receipt = c.form("receipt_ids", s.ReceiptIDs)
+	s.dialect.Errors = c.errorTable("errors", s.Errors)
+}
+
+func (c *checker) form(key, s string) dlr.Form {
+	form, err := dlr.ParseForm(cmp.Or(s, dlr.AsIs.String()))
+	if err != nil {
+		c.fault(key, "%v", err)
+	}
+	return form
+}
+
+func (c *checker) errorTable(key string, codes map[string]string) dlr.ErrorTable {
+	known := make(map[string]string)
+	for code, cause := range codes {
+		if _, err := dlr.ParseCause(cause); err != nil {
+			c.in(key).fault(code, "%v", err)
+			continue
+		}
+		known[code] = cause
+	}
+	table, err := dlr.NewErrorTable(known) // what is left are faults of the codes
+	if err != nil {
+		c.fault(key, "%v", err)
+	}
+	return table
+}
+
+// Dialects is how each SMSC spells its receipts.
+func (cfg *Config) Dialects() map[string]dlr.Dialect {
+	dialects := make(map[string]dlr.Dialect, len(cfg.SMSCs))
+	for _, s := range cfg.SMSCs {
+		dialects[s.Name] = s.dialect
+	}
+	return dialects
 }
 
 // Gateway is the configuration of the SMPP gateway.
@@ -45,48 +96,66 @@ func (cfg *Config) Gateway() smpp.Config {
 	return gateway
 }
 
-// Relay is one mail relay.
+// Relay is one mail relay: the pool's keys, and where the password is.
 type Relay struct {
-	Name string // in logs and metrics. Required
-	Addr string // host:port. Required
+	smtp.Relay
+
+	// PasswordFile is the file that holds the login's password: a path, or the name
+	// of a credential. Default none; required with username.
+	PasswordFile string
 }
 
+// reserved keeps passwords out of the file.
+func (r *Relay) reserved() map[string]string { return passwordReserved }
+
+// check looks at the files; the pool's own Validate at all else.
 func (r *Relay) check(c *checker) {
-	c.name("name", r.Name)
-	c.dial("addr", r.Addr)
+	r.Password = c.secret("password_file", r.PasswordFile)
+	r.ClientKey = c.locate("client_key", r.ClientKey)
+	if (r.Username == "") != (r.PasswordFile == "") {
+		c.fault("password_file", "and username go together: give both, or none for no login")
+	}
 }
 
+// SMTP is the configuration of the pool of relays.
+func (cfg *Config) SMTP() []smtp.Relay {
+	relays := make([]smtp.Relay, len(cfg.Relays))
+	for i, r := range cfg.Relays {
+		relays[i] = r.Relay
+	}
+	return relays
+}
+
+// checkCarriers looks at what the file alone knows, and has each carrier's
+// package check the rest.
 func (cfg *Config) checkCarriers(c *checker) {
-	names := make(map[string]string)
 	for i := range cfg.SMSCs {
-		at := c.at("smsc", i)
-		cfg.SMSCs[i].check(at)
-		at.unique("name", cfg.SMSCs[i].Name, names)
+		cfg.SMSCs[i].check(c.at("smsc", i))
 	}
 	if len(cfg.SMSCs) > 0 || len(cfg.Routes) > 0 {
-		c.gatewayFaults(cfg.Gateway().Check())
+		c.takeOver(cfg.Gateway().Check())
 	}
-	names = make(map[string]string)
 	for i := range cfg.Relays {
-		at := c.at("relay", i)
-		cfg.Relays[i].check(at)
-		at.unique("name", cfg.Relays[i].Name, names)
+		cfg.Relays[i].check(c.at("relay", i))
 	}
+	c.takeOver(smtp.Validate(cfg.SMTP()))
 }
 
-// gatewayFaults takes over what the gateway says of its part, under its keys.
-func (c *checker) gatewayFaults(err error) {
+// takeOver notes what a carrier's package says of its part of the file.
+func (c *checker) takeOver(err error) {
 	for _, err := range unjoin(err) {
-		var key *smpp.KeyError
-		if !errors.As(err, &key) {
+		var gateway *smpp.KeyError
+		var relay *smtp.ConfigFault
+		switch {
+		case errors.As(err, &gateway) && gateway.Key == "drain_time":
+			c.in("sms").fault("drain_time", "%s", gateway.Message)
+		case errors.As(err, &gateway):
+			c.fault(gateway.Key, "%s", gateway.Message)
+		case errors.As(err, &relay):
+			c.fault(relay.Key, "%s", relay.Message)
+		default:
 			c.fault("smsc", "%v", err)
-			continue
 		}
-		name := key.Key
-		if !strings.Contains(name, "[") && name != "smsc" {
-			name = "sms." + name
-		}
-		c.fault(name, "%s", key.Message)
 	}
 }
 

@@ -138,29 +138,21 @@ func (c *checker) oneOf(name, s string, allowed ...string) {
 	}
 }
 
-// listen checks where to listen: ":8080" is every interface.
-func (c *checker) listen(name, addr string) bool { return c.hostPort(name, addr, true) }
-
-// dial checks whom to call: a host and a port.
-func (c *checker) dial(name, addr string) bool { return c.hostPort(name, addr, false) }
-
-func (c *checker) hostPort(name, addr string, anyHost bool) bool {
+// listen checks where to listen: without a host, on every interface.
+func (c *checker) listen(name, addr string) bool {
 	if !c.required(name, addr) {
 		return false
 	}
-	host, port, err := net.SplitHostPort(addr)
-	n, notNumber := strconv.ParseUint(port, 10, 16)
-	switch {
-	case err != nil:
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
 		c.fault(name, "is %q, not host:port", addr)
-	case notNumber != nil || n == 0 && !anyHost:
-		c.fault(name, "is %q, whose port is not a number from 1 to 65535", addr)
-	case host == "" && !anyHost:
-		c.fault(name, "is %q, without a host", addr)
-	default:
-		return true
+		return false
 	}
-	return false
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		c.fault(name, "is %q, whose port is not a number up to 65535", addr)
+		return false
+	}
+	return true
 }
 
 // private tells whether the address is one that the world can't reach.

@@ -107,8 +107,19 @@ func TestFaults(t *testing.T) {
 		{`"telco.password"`, `"long"`, "smsc[0].password_file", "at most 4096 octets"},
 		{`password_file`, `password`, "smsc[0].password", "password_file"},
 		{`system_id = "straks"`, ``, "smsc[0].system_id", "is required"},
+		{`name = "mx"`, "name = \"mx\"\nusername = \"u\"", "relay[0].password_file", "go together"},
+		{`name = "mx"`, "name = \"mx\"\npassword = \"u\"", "relay[0].password", "password_file"},
+		{`name = "mx"`, "name = \"mx\"\ntls = \"yes\"", "relay[0].tls", "opportunistic"},
+		{`[[relay]]`, "receipt_ids = \"octal\"\n[[relay]]", "smsc[0].receipt_ids", "decimal"},
+		{`[[relay]]`, "[smsc.errors]\n13 = \"busy\"\n[[relay]]", "smsc[0].errors.13", "unknown-subscriber"},
+		{`[[relay]]`, "[smsc.tls]\nmode = \"on\"\nca_file = \"/nonexistent\"\n[[relay]]", "smsc[0].tls.ca_file", "no such file"},
+		{`[[relay]]`, "[smsc.address.short_code]\nton = 9\nnpi = 1\n[[relay]]", "smsc[0].address.short_code.ton", "0 to 6"},
+		{`[[relay]]`, "data_coding = 300\n[[relay]]", "smsc[0].data_coding", "255"},
+		{`[[relay]]`, "[[route]]\nsmscs = [\"telco\", \"other\"]\n[[relay]]", "route[0].smscs[1]", "no smsc has that name"},
+		{`[[relay]]`, "[[route]]\nsmscs = [1]\n[[relay]]", "route[0].smscs[0]", "must be a string"},
+		{`[api]`, "[sms]\ndrain_time = \"1h\"\n[api]", "sms.drain_time", "5m"},
 		{`addr = "10.0.0.6:25"`, `addr = ":25"`, "relay[0].addr", "host"},
-		{`name = "mx"`, "name = \"mx\"\naddr = \"10.0.0.7:25\"\n[[relay]]\nname = \"mx\"", "relay[1].name", "already"},
+		{`name = "mx"`, "name = \"mx\"\naddr = \"10.0.0.7:25\"\n[[relay]]\nname = \"mx\"", "relay[1].name", "relay[0]"},
 	} {
 		text := strings.Replace(smallest, tt.old, tt.replacement, 1)
 		_, _, faults, err := parse(text, now)
