@@ -3,15 +3,19 @@ package smpp
 import (
 	"context"
 	"errors"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
 	"straks/smpp/wire"
 )
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
 func TestSubmitAndUnbind(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	s, p := bound(t, SessionConfig{Window: 2})
 	if s.Peer().SystemID != "peer" {
 		t.Errorf("peer is %+v", s.Peer())
@@ -33,10 +37,333 @@ func TestSubmitAndUnbind(t *testing.T) {
 	}
 	u := p.next(wire.Unbind)
 	p.send(wire.UnbindResp, wire.ESMEOK, u.Sequence, nil)
+	p.conn.Close() // as most do at once; that is no loss
 	if err := wait(t, left); err != nil {
 		t.Error(err)
 	}
 	if !errors.Is(s.Err(), ErrClosed) || s.InFlight() != 0 {
 		t.Errorf("ended with %v, %d in flight", s.Err(), s.InFlight())
+	}
+}
+
+// Both sides number their requests alike, so a deliver_sm often has the
+// sequence_number of a submit in flight. Neither may be taken for the other.
+func TestSequenceNumbersOfTheTwoDirections(t *testing.T) {
+	deliveries := make(chan *Delivery, 1)
+	s, p := bound(t, SessionConfig{Deliver: func(d *Delivery) { deliveries <- d }})
+	got := submit(t.Context(), s, Request{Message: hei()})
+	f := p.next(wire.SubmitSM)
+	p.send(wire.DeliverSM, wire.ESMEOK, f.Sequence, hei())
+	d := wait(t, deliveries)
+	d.Respond(wire.ESMEOK)
+	d.Respond(wire.ESMERxTAppn) // the first one counts
+	if r := p.next(wire.DeliverSMResp); r.Sequence != f.Sequence || r.Status != wire.ESMEOK || len(r.Body) != 1 {
+		t.Errorf("delivery answered with %+v", r)
+	}
+	p.send(wire.DeliverSMResp, wire.ESMEOK, f.Sequence, &wire.MessageResp{}) // a response, but to no submit
+	p.answer(f, "right")
+	if o := wait(t, got); o.err != nil || o.MessageID != "right" {
+		t.Errorf("got %+v", o)
+	}
+}
+
+func TestDataSMIsADelivery(t *testing.T) {
+	deliveries := make(chan *Delivery, 1)
+	_, p := bound(t, SessionConfig{Deliver: func(d *Delivery) { deliveries <- d }})
+	m := &wire.Message{Source: "47", Dest: "1", ESMClass: 4, TLVs: []wire.TLV{{Tag: wire.TagReceiptedMessageID, Value: []byte("x\x00")}}}
+	p.send(wire.DataSM, wire.ESMEOK, 5, m)
+	d := wait(t, deliveries)
+	if id, ok := wire.Lookup(d.Message.TLVs, wire.TagReceiptedMessageID); d.Command != wire.DataSM || !ok || wire.CString(id) != "x" {
+		t.Errorf("got %+v", d)
+	}
+	d.Respond(wire.ESMERxTAppn)
+	if r := p.next(wire.DataSMResp); r.Sequence != 5 || r.Status != wire.ESMERxTAppn {
+		t.Errorf("answered with %+v", r)
+	}
+}
+
+// Slots of the window come free on every way that a submit can end.
+func TestWindowSlots(t *testing.T) {
+	late := make(chan Late, 1)
+	var unmatched atomic.Int32
+	s, p := bound(t, SessionConfig{
+		Window: 1, ResponseTimeout: 50 * time.Millisecond,
+		Late:    func(l Late) { late <- l },
+		Observe: Observer{Unmatched: func(wire.CommandID) { unmatched.Add(1) }},
+	})
+
+	got := submit(t.Context(), s, Request{Message: hei()})
+	f := p.next(wire.SubmitSM)
+	p.send(wire.SubmitSMResp, wire.ESMEThrottled, f.Sequence, nil)
+	if o := wait(t, got); o.err != nil || o.Status != wire.ESMEThrottled {
+		t.Errorf("answer: %+v", o)
+	}
+	p.send(wire.SubmitSMResp, wire.ESMEThrottled, f.Sequence, nil) // again: answers nothing
+
+	got = submit(t.Context(), s, Request{Message: hei()})
+	f = p.next(wire.SubmitSM)
+	p.send(wire.GenericNack, wire.ESMEInvCmdLen, f.Sequence, nil)
+	if o := wait(t, got); o.err != nil || o.Status != wire.ESMEInvCmdLen || !o.Nack {
+		t.Errorf("generic_nack: %+v", o)
+	}
+
+	got = submit(t.Context(), s, Request{Message: hei(), Ref: "forgotten"})
+	f = p.next(wire.SubmitSM)
+	if o := wait(t, got); !errors.Is(o.err, ErrUnknown) || !errors.Is(o.err, ErrNoAnswer) || errors.Is(o.err, ErrNotSent) {
+		t.Errorf("time-out: %+v", o)
+	}
+	p.answer(f, "late")
+	if l := wait(t, late); l.Ref != "forgotten" || l.MessageID != "late" || l.Took < 50*time.Millisecond {
+		t.Errorf("late: %+v", l)
+	}
+	p.answer(f, "late") // later still: answers nothing
+	eventually(t, "two answers matched nothing", func() bool { return unmatched.Load() == 2 })
+
+	got = submit(t.Context(), s, Request{Message: hei()})
+	p.next(wire.SubmitSM)
+	p.conn.Close()
+	if o := wait(t, got); !errors.Is(o.err, ErrUnknown) || !errors.Is(o.err, ErrLost) {
+		t.Errorf("loss: %+v", o)
+	}
+	<-s.Done()
+	if s.InFlight() != 0 {
+		t.Errorf("%d slots in use at the end", s.InFlight())
+	}
+	if _, err := s.Submit(t.Context(), Request{Message: hei()}); !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrLost) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+// Who gives up waiting for the window has sent nothing; who gives up waiting for
+// the answer does not know, keeps the slot in use, and the answer goes to Late.
+func TestGivingUp(t *testing.T) {
+	late := make(chan Late, 1)
+	s, p := bound(t, SessionConfig{Window: 1, Late: func(l Late) { late <- l }})
+	ctx, giveUp := context.WithCancel(t.Context())
+	first := submit(ctx, s, Request{Message: hei(), Ref: 1})
+	f := p.next(wire.SubmitSM)
+	second := submit(ctx, s, Request{Message: hei(), Ref: 2})
+	giveUp()
+	if o := wait(t, first); !errors.Is(o.err, ErrUnknown) || !errors.Is(o.err, context.Canceled) {
+		t.Errorf("on the wire: %+v", o)
+	}
+	if o := wait(t, second); !errors.Is(o.err, ErrNotSent) || !errors.Is(o.err, context.Canceled) {
+		t.Errorf("before the window: %+v", o)
+	}
+	if s.InFlight() != 1 {
+		t.Errorf("%d in flight, want 1", s.InFlight())
+	}
+	p.answer(f, "a")
+	if l := wait(t, late); l.Ref != 1 || l.MessageID != "a" {
+		t.Errorf("late: %+v", l)
+	}
+	third := submit(t.Context(), s, Request{Message: hei()})
+	p.answer(p.next(wire.SubmitSM), "c")
+	if o := wait(t, third); o.err != nil || o.MessageID != "c" {
+		t.Errorf("afterwards: %+v", o)
+	}
+}
+
+// Finish runs when the message is written; its refusal, and a message that SMPP
+// does not allow, cost that message only.
+func TestFinishAndFaultyMessages(t *testing.T) {
+	s, p := bound(t, SessionConfig{})
+	tooLate := errors.New("too late")
+	if _, err := s.Submit(t.Context(), Request{Message: hei(), Finish: func(*wire.Message) error { return tooLate }}); !errors.Is(err, ErrNotSent) || !errors.Is(err, tooLate) {
+		t.Errorf("refused by Finish: %v", err)
+	}
+	bad := hei()
+	bad.Dest = "47\x00"
+	var fault *wire.FieldError
+	if _, err := s.Submit(t.Context(), Request{Message: bad}); !errors.Is(err, ErrNotSent) || !errors.As(err, &fault) {
+		t.Errorf("NUL in the address: %v", err)
+	}
+	got := submit(t.Context(), s, Request{Message: hei(), Finish: func(m *wire.Message) error {
+		m.Validity = "000000000100000R"
+		return nil
+	}})
+	f := p.next(wire.SubmitSM)
+	if body, err := wire.Decode(f); err != nil || body.(*wire.Message).Validity != "000000000100000R" {
+		t.Errorf("sent %+v, %v", body, err)
+	}
+	p.answer(f, "1")
+	if o := wait(t, got); o.err != nil {
+		t.Error(o.err)
+	}
+	if s.InFlight() != 0 {
+		t.Errorf("%d slots in use", s.InFlight())
+	}
+}
+
+// A receipt that cannot be read, repeated for ever, is refused for ever; the
+// session serves everybody else meanwhile.
+func TestPoisonDeliverSM(t *testing.T) {
+	var seen atomic.Int32
+	s, p := bound(t, SessionConfig{Observe: Observer{Undecodable: func(*wire.DecodeError) { seen.Add(1) }}})
+	good, err := wire.Append(nil, wire.Header{ID: wire.DeliverSM, Sequence: 9}, hei())
+	if err != nil {
+		t.Fatal(err)
+	}
+	poison := good[:len(good)-2] // sm_length runs past the end
+	poison[3] -= 2
+	for range 100 {
+		p.write(poison)
+		if r := p.next(wire.DeliverSMResp); r.Status != wire.ESMEInvMsgLen || r.Sequence != 9 {
+			t.Fatalf("answered with %+v", r)
+		}
+	}
+	got := submit(t.Context(), s, Request{Message: hei()})
+	p.answer(p.next(wire.SubmitSM), "alive")
+	if o := wait(t, got); o.MessageID != "alive" || seen.Load() != 100 {
+		t.Errorf("got %+v after %d", o, seen.Load())
+	}
+}
+
+func TestUnknownAndForeignPDUs(t *testing.T) {
+	s, p := bound(t, SessionConfig{})
+	for _, id := range []wire.CommandID{0x99, 0x00010203, wire.QuerySM, wire.SubmitSM, wire.BindReceiver} {
+		p.write([]byte{0, 0, 0, 18, byte(id >> 24), byte(id >> 16), byte(id >> 8), byte(id), 0, 0, 0, 0, 0, 0, 0, 3, 'j', 'k'})
+		if r := p.next(wire.GenericNack); r.Status != wire.ESMEInvCmdID || r.Sequence != 3 {
+			t.Errorf("%v answered with %+v", id, r)
+		}
+	}
+	p.send(wire.AlertNotification, wire.ESMEOK, 4, &wire.Alert{})                                    // wants no answer
+	p.write([]byte{0, 0, 0, 18, 0x80, 0, 0, 0x15, 0, 0, 0, 0, 0, 0, 0, 3, 'j', 'k'})                 // enquire_link_resp with junk
+	p.write([]byte{0, 0, 0, 20, 0x80, 0, 0, 4, 0, 0, 0, 0, 0x7F, 0xFF, 0xFF, 0xFF, 'a', 0, 0x14, 0}) // an answer to nothing
+	p.send(wire.EnquireLink, wire.ESMEOK, 0x80000001, nil)
+	if r := p.next(wire.EnquireLinkResp); r.Sequence != 0x80000001 {
+		t.Errorf("enquire_link answered with %+v", r)
+	}
+	if s.Err() != nil {
+		t.Error(s.Err())
+	}
+}
+
+func TestGarbage(t *testing.T) {
+	s, p := bound(t, SessionConfig{})
+	p.write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
+	if r := p.next(wire.GenericNack); r.Status != wire.ESMEInvCmdLen {
+		t.Errorf("got %+v", r)
+	}
+	p.gone()
+	<-s.Done()
+	var fault *wire.FrameError
+	if !errors.As(s.Err(), &fault) {
+		t.Errorf("ended with %v", s.Err())
+	}
+}
+
+// What comes beyond the bound is refused at once and the rest stays untouched.
+func TestDeliveriesBeyondTheBound(t *testing.T) {
+	deliveries := make(chan *Delivery, 100)
+	var overflow atomic.Int32
+	_, p := bound(t, SessionConfig{
+		Deliveries: 3, Deliver: func(d *Delivery) { deliveries <- d },
+		Observe: Observer{Overflow: func() { overflow.Add(1) }},
+	})
+	for i := range 10 {
+		p.send(wire.DeliverSM, wire.ESMEOK, uint32(i+1), hei())
+	}
+	for i := range 7 {
+		if r := p.next(wire.DeliverSMResp); r.Status != wire.ESMERxTAppn || r.Sequence != uint32(i+4) {
+			t.Errorf("refusal %d: %+v", i, r)
+		}
+	}
+	for range 3 {
+		d := wait(t, deliveries)
+		d.Respond(wire.ESMEOK)
+		if r := p.next(wire.DeliverSMResp); r.Status != wire.ESMEOK || r.Sequence != d.sequence {
+			t.Errorf("answer: %+v", r)
+		}
+	}
+	p.send(wire.DeliverSM, wire.ESMEOK, 11, hei()) // there is room again
+	wait(t, deliveries).Respond(wire.ESMEOK)
+	if r := p.next(wire.DeliverSMResp); r.Status != wire.ESMEOK || overflow.Load() != 7 {
+		t.Errorf("afterwards: %+v, %d overflows", r, overflow.Load())
+	}
+}
+
+// The SMSC unbinds while a submit and a delivery are open: both are finished,
+// then unbind is answered and the session ends with a name for it.
+func TestSMSCUnbinds(t *testing.T) {
+	deliveries := make(chan *Delivery, 1)
+	s, p := bound(t, SessionConfig{Deliver: func(d *Delivery) { deliveries <- d }})
+	got := submit(t.Context(), s, Request{Message: hei()})
+	f := p.next(wire.SubmitSM)
+	p.send(wire.DeliverSM, wire.ESMEOK, 1, hei())
+	p.send(wire.Unbind, wire.ESMEOK, 2, nil)
+	<-s.drain
+	p.answer(f, "last")
+	if o := wait(t, got); o.err != nil || o.MessageID != "last" {
+		t.Errorf("got %+v", o)
+	}
+	wait(t, deliveries).Respond(wire.ESMEOK)
+	p.next(wire.DeliverSMResp)
+	if r := p.next(wire.UnbindResp); r.Sequence != 2 {
+		t.Errorf("got %+v", r)
+	}
+	p.gone()
+	<-s.Done()
+	if !errors.Is(s.Err(), ErrUnbound) {
+		t.Errorf("ended with %v", s.Err())
+	}
+}
+
+// A peer that writes and does not read: nothing here grows, and the write
+// deadline ends it. Of the submits, those that the writer had not begun are
+// surely not sent.
+func TestPeerThatDoesNotRead(t *testing.T) {
+	s, p := bound(t, SessionConfig{Window: 2000, DeadAfter: 500 * time.Millisecond, EnquireInterval: 100 * time.Millisecond})
+	stop := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() { // it is alive, in its way
+		defer close(stopped)
+		enquire, _ := wire.Append(nil, wire.Header{ID: wire.EnquireLinkResp, Sequence: 1}, nil)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(20 * time.Millisecond):
+				p.conn.Write(enquire)
+			}
+		}
+	}()
+	m := hei()
+	m.ShortMessage = nil
+	m.TLVs = []wire.TLV{{Tag: wire.TagMessagePayload, Value: []byte(strings.Repeat("x", 60_000))}}
+	outcomes := make(chan error, 500)
+	for range cap(outcomes) {
+		go func() {
+			_, err := s.Submit(t.Context(), Request{Message: m})
+			outcomes <- err
+		}()
+	}
+	var unsent, maybe int
+	for range cap(outcomes) {
+		switch err := wait(t, outcomes); {
+		case errors.Is(err, ErrNotSent) && !errors.Is(err, ErrUnknown):
+			unsent++
+		case errors.Is(err, ErrUnknown):
+			maybe++
+		default:
+			t.Fatalf("got %v", err)
+		}
+	}
+	close(stop)
+	<-stopped
+	<-s.Done()
+	if unsent == 0 || maybe == 0 || !errors.Is(s.Err(), ErrLost) {
+		t.Errorf("%d not sent, %d unknown, ended with %v", unsent, maybe, s.Err())
+	}
+	whole := 0 // of what the peer could have read, all is unknown
+	p.conn.SetReadDeadline(time.Now().Add(patience))
+	for {
+		if _, err := p.r.Next(); err != nil {
+			break
+		}
+		whole++
+	}
+	if whole > maybe {
+		t.Errorf("the peer has %d, of which only %d are said to be unknown", whole, maybe)
 	}
 }

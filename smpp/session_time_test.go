@@ -1,0 +1,230 @@
+package smpp
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"straks/smpp/wire"
+)
+
+// inBubble binds a session to a peer over memory, where time is the bubble's.
+func inBubble(t *testing.T, cfg SessionConfig, size int) (*Session, *peer) {
+	t.Helper()
+	ours, theirs := newMemConns(size)
+	p := newPeer(t, theirs)
+	go p.acceptBind()
+	s, err := bind(context.Background(), ours, ours, cfg.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, p
+}
+
+func TestEnquireLinkOnIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := inBubble(t, SessionConfig{}, 1<<16)
+		defer s.Close()
+		start := time.Now()
+		for range 3 {
+			f, err := p.r.Next()
+			if err != nil || f.ID != wire.EnquireLink {
+				t.Fatalf("got %v, %v", f.ID, err)
+			}
+			if d := time.Since(start); d < 5*time.Second || d > 5*time.Second+10*time.Millisecond {
+				t.Errorf("enquire_link after %v of silence, want 5s", d)
+			}
+			p.send(wire.EnquireLinkResp, wire.ESMEOK, f.Sequence, nil)
+			start = time.Now()
+		}
+		// Whatever comes is life: no enquire_link while deliveries do.
+		for range 10 {
+			time.Sleep(4 * time.Second)
+			p.send(wire.DeliverSM, wire.ESMEOK, 1, hei())
+			if f, err := p.r.Next(); err != nil || f.ID != wire.DeliverSMResp {
+				t.Errorf("got %v, %v", f.ID, err)
+			}
+		}
+	})
+}
+
+// A peer that falls silent is given up after DeadAfter, whether nothing is under
+// way, or submits are in flight, or so many that the write blocks.
+func TestFrozenPeer(t *testing.T) {
+	for name, submits := range map[string]int{"idle": 0, "under load": 20, "write blocked": 500} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, p := inBubble(t, SessionConfig{Window: 1000, ResponseTimeout: time.Hour}, 16<<10)
+				start := time.Now()
+				outcomes := make(chan error, submits)
+				for range submits {
+					go func() {
+						_, err := s.Submit(context.Background(), Request{Message: hei()})
+						outcomes <- err
+					}()
+				}
+				<-s.Done()
+				if d := time.Since(start); d < 14*time.Second || d > 15*time.Second+10*time.Millisecond {
+					t.Errorf("noticed after %v, want 15s", d)
+				}
+				if !errors.Is(s.Err(), ErrDead) && !errors.Is(s.Err(), ErrLost) {
+					t.Errorf("ended with %v", s.Err())
+				}
+				maybe := 0
+				for range submits {
+					switch err := <-outcomes; {
+					case errors.Is(err, ErrUnknown):
+						maybe++
+					case !errors.Is(err, ErrNotSent):
+						t.Errorf("got %v", err)
+					}
+				}
+				whole := 0
+				for f, err := p.r.Next(); err == nil; f, err = p.r.Next() {
+					if f.ID == wire.SubmitSM {
+						whole++
+					}
+				}
+				if whole > maybe || maybe > whole+1 { // the last one may be cut in the middle
+					t.Errorf("the peer has %d submits whole, %d are said to be unknown", whole, maybe)
+				}
+			})
+		})
+	}
+}
+
+// A caller whose time is up before the writer took the message has sent nothing,
+// also when it is the writer that is stuck.
+func TestWithdrawnFromAStuckWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := inBubble(t, SessionConfig{Window: 1000}, 4<<10)
+		stuck := make(chan error, 200)
+		for range cap(stuck) {
+			go func() {
+				_, err := s.Submit(context.Background(), Request{Message: hei()})
+				stuck <- err
+			}()
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		before := s.InFlight()
+		if _, err := s.Submit(ctx, Request{Message: hei()}); !errors.Is(err, ErrNotSent) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		if s.InFlight() != before {
+			t.Errorf("%d slots in use, want %d", s.InFlight(), before)
+		}
+		for range cap(stuck) { // it reads again: exactly the others come
+			p.answer(p.next(wire.SubmitSM), "x")
+		}
+		for range cap(stuck) {
+			if err := <-stuck; err != nil {
+				t.Error(err)
+			}
+		}
+		s.Close()
+	})
+}
+
+func TestResponseTimeOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		late := 0
+		s, p := inBubble(t, SessionConfig{Window: 3, Tombstones: 2, LateFor: time.Minute, Late: func(Late) { late++ }}, 1<<16)
+		defer s.Close()
+		start := time.Now()
+		outcomes := make(chan error, 3)
+		for range 3 {
+			go func() {
+				_, err := s.Submit(context.Background(), Request{Message: hei()})
+				outcomes <- err
+			}()
+		}
+		var frames []wire.Frame
+		for range 3 {
+			frames = append(frames, p.next(wire.SubmitSM))
+		}
+		go func() { // its other half goes on well
+			for f, err := p.r.Next(); err == nil; f, err = p.r.Next() {
+				if f.ID == wire.EnquireLink {
+					p.send(wire.EnquireLinkResp, wire.ESMEOK, f.Sequence, nil)
+				}
+			}
+		}()
+		for range 3 {
+			if err := <-outcomes; !errors.Is(err, ErrUnknown) || !errors.Is(err, ErrNoAnswer) {
+				t.Errorf("got %v", err)
+			}
+		}
+		if d := time.Since(start); d < 10*time.Second || d > 12*time.Second {
+			t.Errorf("given up after %v, want 10s", d)
+		}
+		for _, f := range frames { // two tombstones are kept, so one answer is forgotten
+			p.answer(f, "late")
+		}
+		synctest.Wait()
+		if late != 2 {
+			t.Errorf("%d late answers, want 2", late)
+		}
+		go s.Submit(context.Background(), Request{Message: hei()})
+		time.Sleep(2 * time.Minute)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.graves.stone) != 0 || len(s.graves.order) != 0 || len(s.pending) != 0 {
+			t.Errorf("kept %d tombstones in %d places, %d pending", len(s.graves.stone), len(s.graves.order), len(s.pending))
+		}
+	})
+}
+
+// An SMSC that unbinds and then answers nothing more is not waited for.
+func TestSMSCUnbindsAndForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := inBubble(t, SessionConfig{}, 1<<16)
+		got := make(chan error, 1)
+		go func() {
+			_, err := s.Submit(context.Background(), Request{Message: hei()})
+			got <- err
+		}()
+		p.next(wire.SubmitSM)
+		start := time.Now()
+		p.send(wire.Unbind, wire.ESMEOK, 1, nil)
+		p.next(wire.UnbindResp)
+		<-s.Done()
+		if err := <-got; !errors.Is(err, ErrUnknown) || !errors.Is(err, ErrUnbound) {
+			t.Errorf("got %v", err)
+		}
+		if d := time.Since(start); d != leaveGrace {
+			t.Errorf("took %v", d)
+		}
+	})
+}
+
+// Unbind is bounded, whatever the SMSC leaves out.
+func TestUnbindUnanswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := inBubble(t, SessionConfig{}, 1<<16)
+		go p.next(wire.Unbind)
+		start := time.Now()
+		if err := s.Unbind(context.Background()); err != nil || time.Since(start) != 5*time.Second {
+			t.Errorf("without unbind_resp: %v after %v", err, time.Since(start))
+		}
+
+		s, p = inBubble(t, SessionConfig{}, 1<<16)
+		got := make(chan error, 1)
+		go func() {
+			_, err := s.Submit(context.Background(), Request{Message: hei()})
+			got <- err
+		}()
+		p.next(wire.SubmitSM)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if err := s.Unbind(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("without an answer to the submit: %v", err)
+		}
+		if err := <-got; !errors.Is(err, ErrUnknown) || !errors.Is(err, ErrClosed) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
