@@ -1,0 +1,242 @@
+package straks_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// forbidden is what the design is made of: who may not know whom, and why. A
+// package stands for all beneath it.
+var forbidden = []struct {
+	importer, imported, why string
+}{
+	{"dlr", "straks", "what receipts mean depends on nothing of ours, so that it can be read and fuzzed alone"},
+	{"smpp", "straks/orders", "the gateway carries messages; what an order is is none of its business"},
+	{"smpp", "straks/dlr", "the gateway hands receipts over unread; dialects belong to whoever reads them"},
+	{"smpp", "straks/api", "imports run one way: cmd, api, orders, dlr"},
+	{"smpp", "straks/smtp", "the two channels know nothing of each other"},
+	{"smtp", "straks/orders", "the pool carries mails; what an order is is none of its business"},
+	{"smtp", "straks/dlr", "the pool hands reports over unread"},
+	{"smtp", "straks/api", "imports run one way: cmd, api, orders, dlr"},
+	{"smtp", "straks/smpp", "the two channels know nothing of each other"},
+	{"orders", "straks/api", "imports run one way: cmd, api, orders, dlr"},
+	{"orders", "straks/smpp", "a carrier is an interface here: orders must run over any"},
+	{"orders", "straks/smtp", "a carrier is an interface here: orders must run over any"},
+	{"api", "straks/smpp", "HTTP knows orders only, so that a channel can change without it"},
+	{"api", "straks/smtp", "HTTP knows orders only, so that a channel can change without it"},
+	{"api", "straks/orders/bolt", "HTTP must not depend on where orders are kept"},
+	{"api/client", "straks/api", "the client knows the wire and nothing of the server, or tests would hold one against itself"},
+	{"api/client", "straks/orders", "the client knows the wire and nothing of the server"},
+	{"internal", "straks/cmd", "nobody imports a program"},
+	{"internal", "straks/orders", "what two packages share knows neither"},
+	{"internal", "straks/smpp", "what two packages share knows neither"},
+}
+
+// only names packages of others that have one place each, and why.
+var only = []struct {
+	imported string
+	places   []string
+	why      string
+}{
+	{"go.etcd.io/bbolt", []string{"orders/bolt"}, "a second journal must be able to stand beside the first"},
+	{"github.com/fiorix/go-smpp", []string{"smpp/wire", "smpp/smsctest"}, "its codec needs guarding in one place; the simulator reads text with another decoder than ours"},
+	{"github.com/nyaruka/phonenumbers", []string{"api"}, "numbers are E.164 from there on"},
+	{"github.com/emersion/go-smtp", []string{"smtp"}, "its client needs deadlines and caps around it"},
+	{"github.com/BurntSushi/toml", []string{"cmd/straks/config"}, "one package reads configuration; the others take structs"},
+	{"github.com/coreos/go-systemd", []string{"cmd/straks"}, "only the daemon knows what runs it"},
+	{"encoding/gob", nil, "stored and sent forms are written out, so that they can be kept stable"},
+	{"log", []string{"cmd/straks", "api"}, "logs are slog, passed in; net/http alone wants the old kind"},
+	{"math/rand", nil, "math/rand/v2 is there, and crypto/rand for secrets"},
+}
+
+// vague names tell a reader nothing of what is inside.
+var vague = []string{"util", "utils", "helper", "helpers", "common", "misc", "shared", "lib"}
+
+const maxLines = 400
+
+// source is one Go file of the module.
+type source struct {
+	path  string // from the root, with slashes
+	dir   string
+	file  *ast.File
+	lines int
+}
+
+func (s *source) test() bool { return strings.HasSuffix(s.path, "_test.go") }
+
+// sources parses every Go file of the module.
+func sources(t *testing.T) []*source {
+	t.Helper()
+	fset := token.NewFileSet()
+	var all []*source
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "node_modules"):
+			return filepath.SkipDir
+		case d.IsDir() || filepath.Ext(path) != ".go":
+			return nil
+		}
+		file, err := parser.ParseFile(fset, path, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		path = filepath.ToSlash(path)
+		all = append(all, &source{path, filepath.ToSlash(filepath.Dir(path)), file, fset.File(file.FileStart).LineCount()})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 50 {
+		t.Fatalf("found only %d Go files: is this the module's root?", len(all))
+	}
+	return all
+}
+
+func (s *source) imports() []string {
+	var paths []string
+	for _, spec := range s.file.Imports {
+		path, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			panic(err) // the parser has read it
+		}
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+// within tells whether path is parent or beneath it.
+func within(path, parent string) bool {
+	return path == parent || strings.HasPrefix(path, parent+"/")
+}
+
+func TestImports(t *testing.T) {
+	for _, s := range sources(t) {
+		for _, path := range s.imports() {
+			for _, rule := range forbidden {
+				own := within(path, "straks/"+rule.importer)
+				if within(s.dir, rule.importer) && within(path, rule.imported) && !own && !s.test() {
+					t.Errorf("%s imports %s: %s", s.path, path, rule.why)
+				}
+			}
+			for _, rule := range only {
+				allowed := slices.ContainsFunc(rule.places, func(place string) bool { return within(s.dir, place) })
+				module := strings.Contains(rule.imported, ".") // not one package of the standard library
+				if (path == rule.imported || module && within(path, rule.imported)) && !allowed && !s.test() {
+					t.Errorf("%s imports %s: %s", s.path, path, rule.why)
+				}
+			}
+		}
+	}
+}
+
+// TestPackageComments: a package says what it is for once, for it is there that
+// its design is written.
+func TestPackageComments(t *testing.T) {
+	comments := make(map[string][]string)
+	for _, s := range sources(t) {
+		if s.test() {
+			continue
+		}
+		if _, ok := comments[s.dir]; !ok {
+			comments[s.dir] = nil
+		}
+		if s.file.Doc != nil {
+			comments[s.dir] = append(comments[s.dir], s.path)
+			if s.file.Name.Name != "main" && !strings.HasPrefix(s.file.Doc.Text(), "Package "+s.file.Name.Name) {
+				t.Errorf("%s: the comment does not begin with \"Package %s\"", s.path, s.file.Name.Name)
+			}
+		}
+	}
+	for dir, files := range comments {
+		if len(files) != 1 {
+			t.Errorf("%s has %d package comments, in %q; want one", dir, len(files), files)
+		}
+	}
+}
+
+func TestFiles(t *testing.T) {
+	for _, s := range sources(t) {
+		name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(s.path), ".go"), "_test")
+		if slices.Contains(vague, name) || slices.Contains(vague, filepath.Base(s.dir)) {
+			t.Errorf("%s: the name says nothing of what is inside", s.path)
+		}
+		if s.lines > maxLines && !s.test() {
+			t.Errorf("%s has %d lines; a file has one subject and at most %d", s.path, s.lines, maxLines)
+		}
+	}
+}
+
+// TestNoState: no package but main's flags may hold what changes. Package-level
+// variables are tables, errors, and compiled expressions.
+func TestNoState(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test() {
+			continue
+		}
+		for _, d := range s.file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Name.Name == "init" && f.Recv == nil {
+				t.Errorf("%s has an init function: what happens at start is main's to say", s.path)
+			}
+			vars, ok := d.(*ast.GenDecl)
+			if !ok || vars.Tok != token.VAR {
+				continue
+			}
+			for _, spec := range vars.Specs {
+				if v := spec.(*ast.ValueSpec); len(v.Values) == 0 && !embedded(vars) {
+					t.Errorf("%s: %s is a variable of the package that begins empty: somebody means to change it", s.path, v.Names[0])
+				}
+			}
+		}
+	}
+}
+
+// embedded tells of a go:embed directive.
+func embedded(d *ast.GenDecl) bool {
+	return d.Doc != nil && slices.ContainsFunc(d.Doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed") })
+}
+
+// private are the fields that hold what a message says, in all our types.
+var private = []string{"Body", "Subject", "Text", "ShortMessage"}
+
+// TestTextIsPrivate: no log line and no error is made of a message's text.
+func TestTextIsPrivate(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test() {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || !speaks(call) {
+				return true
+			}
+			for _, arg := range call.Args {
+				if sel, ok := arg.(*ast.SelectorExpr); ok && slices.Contains(private, sel.Sel.Name) {
+					t.Errorf("%s: %s goes into a log line or an error", s.path, sel.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
+}
+
+// speaks tells whether the call makes a log line or an error.
+func speaks(call *ast.CallExpr) bool {
+	f, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	if x, ok := f.X.(*ast.Ident); ok && (x.Name == "slog" || x.Name == "fmt" && f.Sel.Name == "Errorf" || x.Name == "errors") {
+		return true
+	}
+	return slices.Contains([]string{"Debug", "Info", "Warn", "Error", "Log", "LogAttrs", "With"}, f.Sel.Name)
+}
