@@ -1,0 +1,98 @@
+package straks_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"straks/cmd/straks/config"
+)
+
+// exposure is the most that systemd-analyze may find: from 0, sealed, to 10, open.
+const exposure = 2.0
+
+func systemdAnalyze(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("systemd-analyze is not installed (Debian: systemd)")
+	}
+	out, err := exec.Command("systemd-analyze", args...).CombinedOutput()
+	return string(out), err
+}
+
+func units(t *testing.T) []string {
+	t.Helper()
+	paths, err := filepath.Glob("systemd/*.service")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no units: %v", err)
+	}
+	return paths
+}
+
+func TestUnitsAreSealed(t *testing.T) {
+	for _, unit := range units(t) {
+		out, err := systemdAnalyze(t, "security", "--offline=true", "--no-pager", unit)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", unit, err, out)
+		}
+		m := regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`).FindStringSubmatch(out)
+		if m == nil {
+			t.Fatalf("%s: no level in\n%s", unit, out)
+		}
+		if level, err := strconv.ParseFloat(m[1], 64); err != nil || level >= exposure {
+			t.Errorf("%s: exposure %s, want under %v\n%s", unit, m[1], exposure, out)
+		}
+	}
+}
+
+// TestUnitsAreRight: systemd finds nothing wrong, but that the binary is not installed.
+func TestUnitsAreRight(t *testing.T) {
+	for _, unit := range units(t) {
+		out, _ := systemdAnalyze(t, "verify", "--no-pager", unit) // fails for want of the binary
+		for line := range strings.Lines(out) {
+			if strings.Contains(line, ".service:") && strings.Contains(line, "straks") && !strings.Contains(line, "/usr/local/bin/straks is not executable") {
+				t.Error(strings.TrimSpace(line))
+			}
+		}
+	}
+}
+
+// TestUnitWaitsForDrain: systemd must not kill what the configuration's defaults
+// let end by itself.
+func TestUnitWaitsForDrain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "straks.toml")
+	text := `
+api.listen = "127.0.0.1:8080"
+admin.listen = "127.0.0.1:9090"
+journal.path = "/var/lib/straks/journal.db"
+organisation = [{name = "ttd"}]
+relay = [{name = "mx", addr = "10.0.0.6:25"}]
+`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, _, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit, err := os.ReadFile("systemd/straks.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seconds int
+	m := regexp.MustCompile(`(?m)^TimeoutStopSec=(\d+)s$`).FindSubmatch(unit)
+	if m == nil {
+		t.Fatal("no TimeoutStopSec in seconds")
+	}
+	fmt.Sscan(string(m[1]), &seconds)
+	least := cfg.API.DrainTimeout + cfg.SMS.DrainTime + 10*time.Second // relays and journal
+	if got := time.Duration(seconds) * time.Second; got < least {
+		t.Errorf("TimeoutStopSec is %v, draining may take %v", got, least)
+	}
+}
