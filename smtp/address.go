@@ -118,10 +118,10 @@ func isHostname(s string) bool {
 
 // isAddressLiteral tells whether s is like [192.0.2.1] or [IPv6:2001:db8::1] (RFC 5321 §4.1.3).
 func isAddressLiteral(s string) bool {
-	inner, ok := strings.CutPrefix(s, "[")
-	if inner, ok = strings.CutSuffix(inner, "]"); !ok || !strings.HasPrefix(s, "[") {
+	if !strings.HasPrefix(s, "[") || !strings.HasSuffix(s, "]") {
 		return false
 	}
+	inner := s[1 : len(s)-1]
 	ip, err := netip.ParseAddr(strings.TrimPrefix(inner, "IPv6:"))
 	return err == nil && ip.Zone() == "" && ip.Is6() == strings.HasPrefix(inner, "IPv6:")
 }

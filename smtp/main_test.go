@@ -1,0 +1,113 @@
+package smtp
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"straks/smtp/relaytest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds what should happen soon; no test waits for it to pass.
+const patience = 20 * time.Second
+
+func listen(t testing.TB, p relaytest.Profile) *relaytest.Relay {
+	t.Helper()
+	r, err := relaytest.Listen("127.0.0.1:0", p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+// plain is the configuration of a relay without TLS.
+func plain(name string, r *relaytest.Relay) Relay { return Relay{Name: name, Addr: r.Addr()} }
+
+// newPool returns a pool that is not run: it connects when a mail is sent.
+func newPool(t testing.TB, relays ...Relay) *Pool {
+	t.Helper()
+	p, err := New(relays, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		p.Run(ctx)
+	})
+	return p
+}
+
+// runPool returns a pool that runs until the test's end and is ready.
+func runPool(t testing.TB, relays ...Relay) *Pool {
+	t.Helper()
+	p, err := New(relays, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	eventually(t, func() bool { return p.Ready() == nil })
+	return p
+}
+
+func eventually(t testing.TB, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for !condition() {
+		if time.Now().After(deadline) {
+			t.Fatal("the condition did not come true")
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func within(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func to(address string) Message {
+	return Message{
+		ID: "0d4f1b3a-8f5c-7c1e-9a54-5a8f3c3ad9f1", From: "varsel@avsender.example", To: address,
+		Subject: "Din kode", Body: "Koden er 483920",
+	}
+}
+
+// logBuffer collects logs from any goroutine.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) Contains(s string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Contains(l.b.String(), s)
+}

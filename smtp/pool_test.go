@@ -1,0 +1,243 @@
+package smtp
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"straks/internal/handover"
+	"straks/smtp/relaytest"
+)
+
+func TestKeepsConnection(t *testing.T) {
+	relay := listen(t, relaytest.Profile{})
+	p := runPool(t, plain("mx", relay))
+	const mails = 50
+	for range mails {
+		if res := p.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.Accepted {
+			t.Fatalf("got %+v", res)
+		}
+	}
+	accepted, open := relay.Connections()
+	if accepted != 1 || open != 1 || relay.Taken() != mails {
+		t.Errorf("%d connections, %d open, %d mails", accepted, open, relay.Taken())
+	}
+}
+
+// A refused recipient leaves the transaction half-way; the next mail must not
+// suffer and needs no new connection.
+func TestResetsAfterRefusal(t *testing.T) {
+	relay := listen(t, relaytest.Profile{Rules: relaytest.StandardRules()})
+	p := newPool(t, plain("mx", relay))
+	for range 3 {
+		p.Send(within(t), to("nosuch@mottaker.example"))
+		if res := p.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.Accepted {
+			t.Fatalf("got %+v", res)
+		}
+	}
+	if accepted, _ := relay.Connections(); accepted != 1 {
+		t.Errorf("%d connections", accepted)
+	}
+}
+
+func TestPoolBound(t *testing.T) {
+	relay := listen(t, relaytest.Profile{Delay: 2 * time.Millisecond})
+	config := plain("mx", relay)
+	config.MaxConns = 3
+	p := runPool(t, config)
+	var wg sync.WaitGroup
+	for i := range 60 {
+		wg.Go(func() {
+			if res := p.Send(within(t), to(fmt.Sprintf("kari%d@mottaker.example", i))); res.Outcome != handover.Accepted {
+				t.Errorf("got %+v", res)
+			}
+		})
+	}
+	wg.Wait()
+	accepted, open := relay.Connections()
+	if accepted != 3 || open != 3 || relay.Taken() != 60 {
+		t.Errorf("%d connections, %d open, %d mails", accepted, open, relay.Taken())
+	}
+	if s := p.States()[0]; s.Open != 3 || s.InUse != 0 {
+		t.Errorf("state %+v", s)
+	}
+}
+
+// A relay that allows fewer connections than we would make still gets every mail.
+func TestOneConnectionAtMost(t *testing.T) {
+	relay := listen(t, relaytest.Profile{MaxConns: 1, Delay: time.Millisecond})
+	p := runPool(t, plain("mx", relay))
+	var wg sync.WaitGroup
+	for range 12 {
+		wg.Go(func() {
+			if res := p.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.Accepted {
+				t.Errorf("got %+v", res)
+			}
+		})
+	}
+	wg.Wait()
+	if relay.Taken() != 12 {
+		t.Errorf("took %d mails", relay.Taken())
+	}
+}
+
+func TestMailsPerConnection(t *testing.T) {
+	relay := listen(t, relaytest.Profile{MaxMailsPerConn: 3})
+	p := newPool(t, plain("mx", relay))
+	for range 10 {
+		if res := p.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.Accepted {
+			t.Fatalf("got %+v", res)
+		}
+	}
+	if accepted, _ := relay.Connections(); accepted != 4 || relay.Taken() != 10 {
+		t.Errorf("%d connections, %d mails", accepted, relay.Taken())
+	}
+}
+
+// Connections that the relay closed while idle cost no mail.
+func TestClosedWhileIdle(t *testing.T) {
+	relay := listen(t, relaytest.Profile{})
+	p := newPool(t, plain("mx", relay))
+	for range 5 {
+		if res := p.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.Accepted {
+			t.Fatalf("got %+v", res)
+		}
+		relay.Disconnect()
+	}
+}
+
+// The keeper notices the loss of the last connection and makes a new one.
+func TestReconnects(t *testing.T) {
+	relay := listen(t, relaytest.Profile{})
+	p := runPool(t, plain("mx", relay))
+	relay.Disconnect()
+	eventually(t, func() bool { accepted, _ := relay.Connections(); return accepted == 2 && p.Ready() == nil })
+}
+
+// Silent connections are asked for a sign of life, and those beyond the first
+// are closed in the end.
+func TestKeepAliveAndIdleTimeout(t *testing.T) {
+	relay := listen(t, relaytest.Profile{Delay: 5 * time.Millisecond})
+	config := plain("mx", relay)
+	config.KeepAlive, config.IdleTimeout = 20*time.Millisecond, time.Hour
+	p := runPool(t, config)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() { p.Send(within(t), to("kari@mottaker.example")) })
+	}
+	wg.Wait()
+	used := func() time.Time {
+		r := p.relays[0]
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if len(r.idle) < 2 {
+			return time.Time{}
+		}
+		return r.idle[0].used
+	}
+	first := used()
+	eventually(t, func() bool { return used().After(first) })
+}
+
+func TestPrunesIdle(t *testing.T) {
+	relay := listen(t, relaytest.Profile{Delay: 5 * time.Millisecond})
+	config := plain("mx", relay)
+	config.KeepAlive, config.IdleTimeout = 40*time.Millisecond, 20*time.Millisecond
+	p := runPool(t, config)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() { p.Send(within(t), to("kari@mottaker.example")) })
+	}
+	wg.Wait()
+	eventually(t, func() bool { _, open := relay.Connections(); return open == 1 })
+	if p.Ready() != nil {
+		t.Error("not ready with the first connection left")
+	}
+}
+
+// When Run ends, mails under way are carried through, later ones are not taken,
+// and the relay is told.
+func TestDrain(t *testing.T) {
+	relay := listen(t, relaytest.Profile{Delay: 50 * time.Millisecond})
+	p, err := New([]Relay{plain("mx", relay)}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ran := make(chan error)
+	go func() { ran <- p.Run(ctx) }()
+	eventually(t, func() bool { return p.Ready() == nil })
+	sent := make(chan Result)
+	go func() { sent <- p.Send(within(t), to("kari@mottaker.example")) }()
+	eventually(t, func() bool { return p.States()[0].InUse == 1 })
+	cancel()
+	if res := <-sent; res.Outcome != handover.Accepted {
+		t.Errorf("under way: %+v", res)
+	}
+	if err := <-ran; err != nil {
+		t.Error(err)
+	}
+	if res := p.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.NotSent {
+		t.Errorf("after the end: %+v", res)
+	}
+	eventually(t, func() bool { _, open := relay.Connections(); return open == 0 })
+}
+
+func TestMetrics(t *testing.T) {
+	relay := listen(t, relaytest.Profile{Rules: relaytest.StandardRules()})
+	registry := prometheus.NewRegistry()
+	p, err := New([]Relay{plain("mx", relay)}, slog.New(slog.NewTextHandler(io.Discard, nil)), registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, local := range []string{"kari", "nosuch", "later", "ola"} {
+		p.Send(within(t), to(local+"@mottaker.example"))
+	}
+	for class, want := range map[int]float64{2: 2, 4: 1, 5: 1, 0: 0} {
+		if got := testutil.ToFloat64(p.relays[0].metrics.replies[class]); got != want {
+			t.Errorf("replies of class %d: %v", class, got)
+		}
+	}
+	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
+		t.Errorf("lint: %v, %v", problems, err)
+	}
+	if _, err := New([]Relay{plain("mx", relay)}, slog.New(slog.DiscardHandler), registry); err == nil {
+		t.Error("registered twice without an error")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	p.Run(ctx)
+}
+
+func BenchmarkSend(b *testing.B) {
+	relay := listen(b, relaytest.Profile{Keep: 1})
+	p := runPool(b, plain("mx", relay))
+	m := to("kari@mottaker.example")
+	b.ReportAllocs()
+	for b.Loop() {
+		if res := p.Send(context.Background(), m); res.Outcome != handover.Accepted {
+			b.Fatal(res.Err)
+		}
+	}
+}
+
+func BenchmarkSendParallel(b *testing.B) {
+	relay := listen(b, relaytest.Profile{Keep: 1})
+	p := runPool(b, plain("mx", relay))
+	m := to("kari@mottaker.example")
+	b.SetParallelism(8)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if res := p.Send(context.Background(), m); res.Outcome != handover.Accepted {
+				b.Error(res.Err)
+			}
+		}
+	})
+}

@@ -1,0 +1,226 @@
+package relaytest
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	gosmtp "github.com/emersion/go-smtp"
+)
+
+// Relay is a relay that listens.
+type Relay struct {
+	profile  Profile
+	listener *listener
+	server   *gosmtp.Server
+	closing  chan struct{}
+	joined   sync.WaitGroup
+
+	mu       sync.Mutex
+	messages []Message
+	taken    int            // mails taken, forgotten ones too
+	faults   int            // mails that Freeze or Drop befell
+	tries    map[string]int // by recipient, for greylisting
+	changed  chan struct{}  // closed and replaced with every mail
+}
+
+// maxTries bounds the recipients that greylisting remembers.
+const maxTries = 10_000
+
+// Listen starts a relay on addr; "127.0.0.1:0" picks a port.
+func Listen(addr string, p Profile) (*Relay, error) {
+	if err := p.check(addr); err != nil {
+		return nil, err
+	}
+	raw, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	if p.Keep == 0 {
+		p.Keep = 1000
+	}
+	if p.MaxMessageBytes == 0 {
+		p.MaxMessageBytes = 16 << 20
+	}
+	if p.Mechanisms == nil {
+		p.Mechanisms = []string{"PLAIN", "LOGIN"}
+	}
+	r := &Relay{
+		profile:  p,
+		listener: &listener{Listener: raw, max: p.MaxConns, open: make(map[*countedConn]struct{})},
+		closing:  make(chan struct{}),
+		tries:    make(map[string]int),
+		changed:  make(chan struct{}),
+	}
+	if p.Script != nil {
+		r.joined.Go(r.playScript)
+	} else {
+		r.server = r.newServer()
+		r.joined.Go(r.serve)
+	}
+	return r, nil
+}
+
+func (p *Profile) check(addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("relaytest: %w", err)
+	}
+	if ip := net.ParseIP(host); !p.AllowRemote && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("relaytest: %s is not a loopback address; this relay takes mail from anyone", host)
+	}
+	if p.Implicit && p.TLS == nil {
+		return errors.New("relaytest: Implicit needs TLS")
+	}
+	return nil
+}
+
+func (r *Relay) newServer() *gosmtp.Server {
+	s := gosmtp.NewServer(gosmtp.BackendFunc(r.newSession))
+	s.Domain = "relay.test"
+	s.MaxLineLength = 64 << 10
+	s.MaxMessageBytes = r.profile.MaxMessageBytes
+	s.MaxRecipients = 1
+	s.EnableSMTPUTF8 = r.profile.SMTPUTF8
+	s.EnableDSN = r.profile.DSN
+	s.AllowInsecureAuth = true
+	s.ErrorLog = log.New(io.Discard, "", 0)
+	if !r.profile.Implicit {
+		s.TLSConfig = r.profile.TLS
+	}
+	return s
+}
+
+func (r *Relay) serve() {
+	var l net.Listener = r.listener
+	if r.profile.Implicit {
+		l = tls.NewListener(l, r.profile.TLS)
+	}
+	r.server.Serve(l) // its error says no more than that Close was called
+}
+
+func (r *Relay) playScript() {
+	for {
+		c, err := r.listener.Accept()
+		if err != nil {
+			return
+		}
+		r.joined.Go(func() {
+			defer c.Close()
+			r.profile.Script(c)
+		})
+	}
+}
+
+// Addr returns the address that the relay listens on, host:port.
+func (r *Relay) Addr() string { return r.listener.Addr().String() }
+
+// Close stops listening, closes every connection and waits for their ends.
+func (r *Relay) Close() error {
+	r.mu.Lock()
+	select {
+	case <-r.closing:
+		r.mu.Unlock()
+		return nil
+	default:
+		close(r.closing)
+	}
+	r.mu.Unlock()
+	err := r.listener.shut()
+	if r.server != nil {
+		r.server.Shutdown(context.Background())
+	}
+	r.joined.Wait()
+	return err
+}
+
+// Disconnect closes every open connection and goes on listening, like a relay
+// that restarts.
+func (r *Relay) Disconnect() { r.listener.closeAll() }
+
+// Connections returns how many connections were accepted since Listen, and how
+// many of them are open.
+func (r *Relay) Connections() (accepted, open int) { return r.listener.count() }
+
+// Messages returns the mails that are remembered, oldest first.
+func (r *Relay) Messages() []Message {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.messages)
+}
+
+// Taken returns how many mails were taken since Listen, forgotten ones too.
+func (r *Relay) Taken() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.taken
+}
+
+// WaitMessages waits until n mails were taken, or ctx ends, and returns those remembered.
+func (r *Relay) WaitMessages(ctx context.Context, n int) ([]Message, error) {
+	for {
+		r.mu.Lock()
+		taken, changed := r.taken, r.changed
+		r.mu.Unlock()
+		if taken >= n {
+			return r.Messages(), nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return r.Messages(), fmt.Errorf("relaytest: %d of %d mails came: %w", taken, n, ctx.Err())
+		}
+	}
+}
+
+// record remembers a mail and tells those who wait.
+func (r *Relay) record(m Message) {
+	m.At = time.Now()
+	if r.profile.OnMessage != nil {
+		r.profile.OnMessage(m)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.messages) >= r.profile.Keep {
+		r.messages = slices.Delete(r.messages, 0, 1)
+	}
+	r.messages = append(r.messages, m)
+	r.taken++
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// greylisted tells whether this try of a recipient comes too early.
+func (r *Relay) greylisted(to string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.profile.Greylist == 0 || r.tries[to] >= r.profile.Greylist {
+		return false
+	}
+	if len(r.tries) >= maxTries {
+		clear(r.tries)
+	}
+	r.tries[to]++
+	return true
+}
+
+// befalls tells whether the fault planned for a stage happens to this mail.
+func (r *Relay) befalls(planned, at Stage) bool {
+	if planned != at {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.profile.Faults > 0 && r.faults >= r.profile.Faults {
+		return false
+	}
+	r.faults++
+	return true
+}

@@ -1,0 +1,49 @@
+package relaytest
+
+import (
+	"strings"
+
+	gosmtp "github.com/emersion/go-smtp"
+)
+
+// Rule is what happens to mail for some recipients.
+type Rule struct {
+	Local    string // local part, up to a "+" or "."; case does not matter
+	Code     int    // reply
+	Enhanced [3]int // enhanced code (RFC 3463)
+	Text     string
+	AtDot    bool // reply to the final dot instead of RCPT
+	Drop     bool // take the mail, then close without an answer; Code is not used
+}
+
+// StandardRules is the table of the package comment.
+func StandardRules() []Rule {
+	return []Rule{
+		{Local: "nosuch", Code: 550, Enhanced: [3]int{5, 1, 1}, Text: "No such mailbox here"},
+		{Local: "badsyntax", Code: 553, Enhanced: [3]int{5, 1, 3}, Text: "Mailbox name not allowed"},
+		{Local: "spam", Code: 550, Enhanced: [3]int{5, 7, 1}, Text: "Refused by policy"},
+		{Local: "full", Code: 552, Enhanced: [3]int{5, 2, 2}, Text: "Mailbox full"},
+		{Local: "later", Code: 451, Enhanced: [3]int{4, 3, 0}, Text: "Try again later"},
+		{Local: "toolate", Code: 452, Enhanced: [3]int{4, 2, 2}, Text: "Mailbox full for now", AtDot: true},
+		{Local: "filtered", Code: 554, Enhanced: [3]int{5, 7, 1}, Text: "Content refused", AtDot: true},
+		{Local: "lost", AtDot: true, Drop: true},
+	}
+}
+
+// ruleFor returns the first rule that fits the recipient, or nil.
+func (p *Profile) ruleFor(to string) *Rule {
+	local, _, _ := strings.Cut(to, "@")
+	if end := strings.IndexAny(local, "+."); end >= 0 {
+		local = local[:end]
+	}
+	for i := range p.Rules {
+		if strings.EqualFold(p.Rules[i].Local, local) {
+			return &p.Rules[i]
+		}
+	}
+	return nil
+}
+
+func (r *Rule) reply() error {
+	return &gosmtp.SMTPError{Code: r.Code, EnhancedCode: r.Enhanced, Message: r.Text}
+}
