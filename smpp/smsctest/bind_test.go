@@ -1,0 +1,229 @@
+package smsctest
+
+import (
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"straks/smpp/wire"
+)
+
+func TestBindIsRefused(t *testing.T) {
+	accounts := map[string]string{"test": "secret", "open": ""}
+	for _, c := range []struct {
+		name string
+		p    Profile
+		bind wire.Bind
+		want wire.Status
+	}{
+		{"right", Profile{Accounts: accounts}, wire.Bind{SystemID: "test", Password: "secret"}, wire.ESMEOK},
+		{"wrong password", Profile{Accounts: accounts}, wire.Bind{SystemID: "test", Password: "Secret"}, wire.ESMEInvPaswd},
+		{"no password asked", Profile{Accounts: accounts}, wire.Bind{SystemID: "open", Password: "x"}, wire.ESMEOK},
+		{"unknown", Profile{Accounts: accounts}, wire.Bind{SystemID: "other"}, wire.ESMEInvSysID},
+		{"whoever", Profile{}, wire.Bind{SystemID: "other"}, wire.ESMEOK},
+		{"refused", Profile{BindStatus: wire.ESMEBindFail}, wire.Bind{SystemID: "test"}, wire.ESMEBindFail},
+		{"later", Profile{BindDelay: time.Millisecond}, wire.Bind{SystemID: "test"}, wire.ESMEOK},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := listen(t, c.p)
+			e := dial(t, s)
+			e.send(wire.BindTransceiver, &c.bind)
+			if f := e.next(); f.ID != wire.BindTransceiverResp || f.Status != c.want {
+				t.Errorf("%v %v, want %v", f.ID, f.Status, c.want)
+			}
+			e.send(wire.SubmitSM, message(number, "x"))
+			if f := e.next(); (f.Status == wire.ESMEInvBndSts) != (c.want != wire.ESMEOK) {
+				t.Errorf("submit: %v", f.Status)
+			}
+		})
+	}
+}
+
+func TestBindStates(t *testing.T) {
+	s := listen(t, Profile{ChattyBind: true})
+	e := dial(t, s)
+	e.send(wire.SubmitSM, message(number, "x"))
+	if f := e.next(); f.Status != wire.ESMEInvBndSts {
+		t.Errorf("submit before the bind: %v", f.Status)
+	}
+	e.send(wire.BindReceiver, &wire.Bind{SystemID: "test"})
+	expect[any](e, wire.EnquireLink) // ahead of the answer
+	expect[wire.BindResp](e, wire.BindReceiverResp)
+	e.send(wire.SubmitSM, message(number, "x"))
+	if f := e.next(); f.Status != wire.ESMEInvBndSts {
+		t.Errorf("submit over a receiver: %v", f.Status)
+	}
+	e.send(wire.BindTransceiver, &wire.Bind{SystemID: "test"})
+	expect[any](e, wire.EnquireLink)
+	if f := e.next(); f.Status != wire.ESMEAlyBnd {
+		t.Errorf("second bind: %v", f.Status)
+	}
+	if b := s.Binds(); len(b) != 1 || b[0].Kind != wire.BindReceiver || b[0].SystemID != "test" {
+		t.Errorf("%+v", b)
+	}
+}
+
+func TestUnbindFromESME(t *testing.T) {
+	s := listen(t, Profile{})
+	e := transceiver(t, s)
+	e.send(wire.Unbind, nil)
+	expect[any](e, wire.UnbindResp)
+	e.ended()
+	waitBinds(t, s, 0)
+}
+
+func TestUnbindFromSMSC(t *testing.T) {
+	s := listen(t, Profile{})
+	e := transceiver(t, s)
+	waitBinds(t, s, 1)
+	s.Unbind()
+	f, _ := expect[any](e, wire.Unbind)
+	e.write(wire.Header{ID: wire.UnbindResp, Sequence: f.Sequence}, nil)
+	e.ended()
+	waitBinds(t, s, 0)
+	if s.Stats().UnbindAnswers != 1 {
+		t.Errorf("%+v", s.Stats())
+	}
+}
+
+func waitBinds(t *testing.T, s *SMSC, n uint64) {
+	t.Helper()
+	if err := s.Wait(within(t), func(st Stats) bool { return st.BindsNow == n }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEnquireLinkFromSMSC(t *testing.T) {
+	s := listen(t, Profile{Enquire: time.Millisecond})
+	e := transceiver(t, s)
+	for range 3 {
+		f, _ := expect[any](e, wire.EnquireLink)
+		e.write(wire.Header{ID: wire.EnquireLinkResp, Sequence: f.Sequence}, nil)
+	}
+	if err := s.Wait(within(t), func(st Stats) bool { return st.EnquiryAnswers == 3 }); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatESMEsShouldNotSend(t *testing.T) {
+	s := listen(t, Profile{})
+	for _, c := range []struct {
+		name   string
+		octets []byte
+		answer wire.CommandID
+		status wire.Status
+		ends   bool
+	}{
+		{"garbage", []byte("GET / HTTP/1.1\r\n\r\n"), wire.GenericNack, wire.ESMEInvCmdLen, true},
+		{"short length", pdu(15, wire.SubmitSM, 9, nil), wire.GenericNack, wire.ESMEInvCmdLen, true},
+		{"unknown command", pdu(0, 0x00011111, 9, nil), wire.GenericNack, wire.ESMEInvCmdID, false},
+		{"query_sm", pdu(0, wire.QuerySM, 9, []byte("1\x00\x00\x00\x00")), wire.QuerySMResp, wire.ESMEInvCmdID, false},
+		{"cut submit_sm", pdu(0, wire.SubmitSM, 9, []byte("\x00\x01")), wire.SubmitSMResp, wire.ESMEInvCmdLen, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := transceiver(t, s)
+			e.nc.Write(c.octets)
+			if f := e.next(); f.ID != c.answer || f.Status != c.status {
+				t.Errorf("%v %v, want %v %v", f.ID, f.Status, c.answer, c.status)
+			}
+			if c.ends {
+				e.ended()
+				return
+			}
+			e.send(wire.EnquireLink, nil)
+			expect[any](e, wire.EnquireLinkResp)
+		})
+	}
+}
+
+func TestOutage(t *testing.T) {
+	s := listen(t, Profile{})
+	for range 3 {
+		e := transceiver(t, s)
+		s.Down()
+		e.ended()
+		if nc, err := net.Dial("tcp", s.Addr()); err == nil {
+			nc.Close()
+			t.Fatal("taken in during an outage")
+		}
+		if err := s.Up(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Outage(time.Millisecond)
+	for ctx := within(t); ; {
+		nc, err := net.Dial("tcp", s.Addr())
+		if err == nil {
+			nc.Close()
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+	transceiver(t, s)
+}
+
+func TestDrop(t *testing.T) {
+	s := listen(t, Profile{})
+	e := transceiver(t, s)
+	s.Drop()
+	e.ended()
+	transceiver(t, s)
+}
+
+func TestMaxConnections(t *testing.T) {
+	s := listen(t, Profile{MaxConnections: 2})
+	transceiver(t, s)
+	second := transceiver(t, s)
+	third := dial(t, s)
+	third.ended()
+	second.nc.Close()
+	if err := s.Wait(within(t), func(st Stats) bool { return st.ConnectionsNow == 1 }); err != nil {
+		t.Fatal(err)
+	}
+	transceiver(t, s)
+}
+
+func TestManyBinds(t *testing.T) {
+	const binds, each = 40, 25
+	s := listen(t, Profile{Window: 5, Behaviour: Behaviour{Jitter: 2 * time.Millisecond, Receipt: Receipt{Jitter: 2 * time.Millisecond}}})
+	var wg sync.WaitGroup
+	for range binds {
+		e := transceiver(t, s)
+		wg.Go(func() { e.chat(each) })
+	}
+	err := s.Wait(within(t), func(st Stats) bool { return st.Acked == binds*each })
+	s.Drop()
+	wg.Wait()
+	if st := s.Stats(); err != nil || st.Taken != binds*each || st.Redelivered+st.WaitingNow+st.Dropped > 0 {
+		t.Errorf("%v: %+v", err, st)
+	}
+	ids := map[string]bool{}
+	for _, sub := range s.Submits() {
+		ids[sub.MessageID] = true
+	}
+	if len(ids) != binds*each {
+		t.Errorf("%d message ids", len(ids))
+	}
+}
+
+// chat submits n messages and acknowledges whatever comes until the end.
+func (e *esme) chat(n int) {
+	for range n {
+		b, _ := wire.Append(nil, wire.Header{ID: wire.SubmitSM, Sequence: e.seq + 1}, message(number, "x"))
+		e.seq++
+		e.nc.Write(b)
+	}
+	for {
+		f, err := e.r.Next()
+		if err != nil {
+			return
+		}
+		if f.ID == wire.DeliverSM {
+			b, _ := wire.Append(nil, wire.Header{ID: wire.DeliverSMResp, Sequence: f.Sequence}, &wire.MessageResp{})
+			e.nc.Write(b)
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package smsctest
+
+import (
+	"encoding/json"
+	"io"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestPage(t *testing.T) {
+	s := listen(t, Profile{})
+	e := transceiver(t, s)
+	e.submit(number, "a secret code")
+	srv := httptest.NewServer(s.Handler())
+	defer srv.Close()
+
+	var st Stats
+	if err := json.Unmarshal([]byte(get(t, srv, "/stats.json")), &st); err != nil || st.Taken != 1 || st.BindsNow != 1 {
+		t.Errorf("%+v, %v", st, err)
+	}
+	page := get(t, srv, "/")
+	for _, want := range []string{s.Addr(), `<td>taken</td><td class="n">1</td>`, "bind_transceiver", "<td>test</td>"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q:\n%s", want, page)
+		}
+	}
+	if strings.Contains(page, number) || strings.Contains(page, "secret") {
+		t.Error("the page tells a number or a text")
+	}
+}
+
+func get(t *testing.T, srv *httptest.Server, path string) string {
+	t.Helper()
+	resp, err := srv.Client().Get(srv.URL + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != 200 {
+		t.Fatalf("%s: %v, %v", path, resp.Status, err)
+	}
+	return string(b)
+}

@@ -1,0 +1,140 @@
+package smsctest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"straks/smpp/wire"
+)
+
+// receiptOf submits one message under the receipt's quirks and returns what
+// follows the answer.
+func receiptOf(t *testing.T, r Receipt, change func(*wire.Message)) *wire.Message {
+	t.Helper()
+	_, e := behaving(t, Behaviour{Receipt: r})
+	m := message(number, "a code")
+	change(m)
+	e.send(wire.SubmitSM, m)
+	expect[wire.MessageResp](e, wire.SubmitSMResp)
+	want := wire.DeliverSM
+	if r.DataSM {
+		want = wire.DataSM
+	}
+	f, receipt := expect[wire.Message](e, want)
+	e.ack(f, wire.ESMEOK)
+	return receipt
+}
+
+func asItIs(*wire.Message) {}
+
+func TestReceiptSays(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		r     Receipt
+		text  []string // that the text contains; nil means no text
+		state string   // message_state; empty means no TLV
+		code  string   // network_error_code
+		id    string   // receipted_message_id
+	}{
+		{"undelivered", Receipt{State: "UNDELIV", Err: "011"}, []string{"id:170000001 ", "dlvrd:000", "stat:UNDELIV err:011 text:"}, "\x05", "\x03\x00\x0b", "170000001\x00"},
+		{"expired", Receipt{State: "EXPIRED"}, []string{"stat:EXPIRED err:000"}, "\x03", "", "170000001\x00"},
+		{"no such state", Receipt{State: "FAILED", Err: "0A1"}, []string{"stat:FAILED err:0A1"}, "", "", "170000001\x00"},
+		{"text only", Receipt{Form: TextOnly}, []string{"id:170000001 ", "stat:DELIVRD"}, "", "", ""},
+		{"TLV only", Receipt{Form: TLVOnly, State: "REJECTD"}, nil, "\x08", "", "170000001\x00"},
+		{"another id form", Receipt{ID: IDHexUpper}, []string{"id:A21FE81 "}, "\x02", "", "A21FE81\x00"},
+		{"no id", Receipt{ID: IDNone}, []string{"id: sub:"}, "\x02", "", ""},
+		{"echo", Receipt{EchoText: true}, []string{"text:a code"}, "\x02", "", "170000001\x00"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := receiptOf(t, c.r, asItIs)
+			for _, part := range c.text {
+				if !strings.Contains(string(m.ShortMessage), part) {
+					t.Errorf("%q does not say %q", m.ShortMessage, part)
+				}
+			}
+			if c.text == nil && len(m.ShortMessage) > 0 {
+				t.Errorf("text %q", m.ShortMessage)
+			}
+			for tag, want := range map[uint16]string{
+				wire.TagMessageState: c.state, wire.TagNetworkErrorCode: c.code, wire.TagReceiptedMessageID: c.id,
+			} {
+				if v, _ := wire.Lookup(m.TLVs, tag); string(v) != want {
+					t.Errorf("TLV 0x%04X is %q, want %q", tag, v, want)
+				}
+			}
+		})
+	}
+}
+
+func TestReceiptByDataSM(t *testing.T) {
+	m := receiptOf(t, Receipt{DataSM: true}, asItIs)
+	if p, _ := wire.Lookup(m.TLVs, wire.TagMessagePayload); !strings.Contains(string(p), "stat:DELIVRD") || m.ESMClass != esmReceipt {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestReceiptEchoesReference(t *testing.T) {
+	refer := func(m *wire.Message) {
+		m.TLVs = append(m.TLVs, wire.ShortTLV(wire.TagUserMessageReference, 0x1234))
+	}
+	for echo, want := range map[bool]string{true: "\x12\x34", false: ""} {
+		m := receiptOf(t, Receipt{EchoReference: echo}, refer)
+		if v, _ := wire.Lookup(m.TLVs, wire.TagUserMessageReference); string(v) != want {
+			t.Errorf("echo %v: %q", echo, v)
+		}
+	}
+}
+
+// sequel submits one message with that registered_delivery and returns the ids
+// of all that comes until the SMSC has nothing more to send.
+func sequel(t *testing.T, b Behaviour, registered byte) (ids []wire.CommandID, states []string) {
+	t.Helper()
+	_, e := behaving(t, b)
+	m := message(number, "x")
+	m.RegisteredDelivery = registered
+	e.send(wire.SubmitSM, m)
+	e.send(wire.EnquireLink, nil)
+	for {
+		f := e.next()
+		if f.ID == wire.EnquireLinkResp {
+			return ids, states
+		}
+		ids = append(ids, f.ID)
+		if body, _ := wire.Decode(f); f.ID == wire.DeliverSM {
+			v, _ := wire.Lookup(body.(*wire.Message).TLVs, wire.TagMessageState)
+			states = append(states, string(v))
+			e.ack(f, wire.ESMEOK)
+		}
+	}
+}
+
+func TestReceiptOrderAndNumber(t *testing.T) {
+	const resp, deliver = wire.SubmitSMResp, wire.DeliverSM
+	for _, c := range []struct {
+		name       string
+		r          Receipt
+		registered byte
+		want       []wire.CommandID
+		states     []string
+	}{
+		{"plain", Receipt{}, 1, []wire.CommandID{resp, deliver}, []string{"\x02"}},
+		{"early", Receipt{Early: true}, 1, []wire.CommandID{deliver, resp}, []string{"\x02"}},
+		{"missing", Receipt{Missing: 1}, 1, []wire.CommandID{resp}, nil},
+		{"duplicate", Receipt{Duplicate: 1}, 1, []wire.CommandID{resp, deliver, deliver}, []string{"\x02", "\x02"}},
+		{"intermediate", Receipt{Intermediate: "ENROUTE"}, 1, []wire.CommandID{resp, deliver, deliver}, []string{"\x01", "\x02"}},
+		{"not asked for", Receipt{}, 0, []wire.CommandID{resp}, nil},
+		{"failures only, delivered", Receipt{}, 2, []wire.CommandID{resp}, nil},
+		{"failures only, failed", Receipt{State: "UNDELIV"}, 2, []wire.CommandID{resp, deliver}, []string{"\x05"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ids, states := sequel(t, Behaviour{Receipt: c.r}, c.registered)
+			if !slices.Equal(ids, c.want) || !slices.Equal(states, c.states) {
+				t.Errorf("%v with %q, want %v with %q", ids, states, c.want, c.states)
+			}
+		})
+	}
+	if ids, _ := sequel(t, Behaviour{Status: wire.ESMEInvDstAdr}, 1); !slices.Equal(ids, []wire.CommandID{resp}) {
+		t.Errorf("a refused message got %v", ids)
+	}
+}
