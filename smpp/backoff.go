@@ -18,6 +18,7 @@ type backoff struct {
 	since   time.Time     // when the outage began; zero while there is none
 	delay   time.Duration // of the last attempt, before jitter
 	refused int           // attempts refused for their credentials, in a row
+	logged  time.Time     // when one was last logged
 }
 
 const (
@@ -46,12 +47,26 @@ func (b *backoff) next(now time.Time, refused bool) time.Duration {
 		return jitter(b.refusedDelay << min(b.refused-1, 4))
 	}
 	b.refused = 0
-	if now.Sub(b.since) < fastPhase {
+	if b.fast(now) {
 		b.delay = fastDelay
 	} else {
 		b.delay = min(max(b.delay, fastDelay)*3/2, b.most)
 	}
 	return jitter(b.delay)
+}
+
+// fast tells whether the outage is young.
+func (b *backoff) fast(now time.Time) bool {
+	return b.since.IsZero() || now.Sub(b.since) < fastPhase
+}
+
+// worthLogging is true once a minute.
+func (b *backoff) worthLogging(now time.Time) bool {
+	if now.Sub(b.logged) < time.Minute {
+		return false
+	}
+	b.logged = now
+	return true
 }
 
 // jitter returns d, a third more or less.

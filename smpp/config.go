@@ -170,8 +170,8 @@ type Route struct {
 	// SMSCs are names, in the order in which they are tried. Required.
 	SMSCs []string
 	// Weights makes equals of the SMSCs that it names: they take the place of
-	// the first of them in turns, each in proportion to its weight (1 to 1000),
-	// and stand in for each other. The others keep their order. Default none.
+	// the first of them by lot, each in proportion to its weight (1 to 1000), and
+	// stand in for each other. The others keep their order. Default none.
 	Weights map[string]int
 	// Sender is the sender of messages that name none. Default: the SMSC's.
 	Sender string

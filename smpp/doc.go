@@ -1,2 +1,62 @@
-// Package smpp keeps binds to SMSCs and hands short messages over to them.
+// Package smpp keeps binds to SMSCs (SMPP 3.4) and hands short messages over to
+// them, at once and never twice.
+//
+// # The way of a message
+//
+//	Gateway.Send
+//	 1 routeOf         the route: longest prefix, sender, organisation       route.go
+//	 2 smsc.build      encoding, parts, addresses, for each SMSC of it       parts.go
+//	 3 slots.acquire   a place in the window of a bind, or a wait for one    slots.go
+//	 4 flight.pace     a token of that bind's rate                           rate.go
+//	 5 Session.Submit  queue, writer, wire; validity_period is set here      submit.go, writer.go
+//	 6 flight.submit   the answer, or none                                   flight.go
+//	 7 job.run         settled, or once more from 3                          send.go
+//
+// Everything up to 5 can be undone. The octets of a submit_sm are written in one
+// place, writer.go.
+//
+// # What an answer, or none, allows
+//
+//	submit_sm_resp ESME_ROK                  Accepted
+//	refused for good (status.go)             Refused
+//	ESME_RTHROTTLED, ESME_RMSGQFUL           another bind at once, or the same after a pause; the rate falls
+//	ESME_RSYSERR, ESME_RX_T_APPN             another bind at once, or the same after a pause
+//	ESME_RINVBNDSTS                          another bind; this one is unbound and bound anew
+//	ErrNotSent: nothing of it was written    another bind at once
+//	ErrUnknown: it may have left             Unknown. Nobody else gets it; its answer may come late
+//	no bind, no place, no token in time      NotSent
+//
+// The time for all this is the context's. The last part of it (see answerTime)
+// is for waiting for an answer: nothing is begun any more.
+//
+// A message of several parts stays on the bind that took the first of them,
+// whatever happens: parts that were put off are tried again there. It is
+// Refused when one part was refused for good, Unknown when of one nothing is
+// known, and Refused as RefusedIncomplete when time ran out for the rest.
+//
+// # A frozen SMSC
+//
+// A bind that owes an answer for longer than SMSC.StallAfter is stalled: others
+// are preferred until it answers. So a frozen SMSC gets the few messages that
+// were with it (their outcome is unknown) and one more now and then, and costs the
+// others nothing. The session ends it after SMSC.DeadLink.
+//
+// # Who owns what
+//
+// Gateway.Run starts one goroutine for each bind (binding.run) and joins them.
+// Each holds one Session at a time, whose three goroutines are listed there;
+// they end before the next session begins. Send runs on its caller's
+// goroutine, with one more for each part of a long message, joined before it
+// returns.
+//
+//	slots.mu        windows and queues of all binds
+//	rate.mu         one bind's tokens
+//	binding.mu      what States shows of one bind
+//	Session.mu      what is in flight on one session
+//
+// None is held while another is taken, but for rate.mu under slots.mu, nor
+// across I/O or a callback.
+//
+// Deliveries and late answers are handed up from the session's reader; their
+// takers must not block.
 package smpp

@@ -75,13 +75,13 @@ func (v Verdict) String() string {
 }
 
 var (
-	failed    = Verdict{Refusal: RefusedFailed}
-	rejected  = Verdict{Refusal: RefusedRejected}
-	recipient = Verdict{Refusal: RefusedInvalidRecipient}
-	sender    = Verdict{Refusal: RefusedInvalidSender}
-	slower    = Verdict{Retry: RetrySlower}
-	elsewhere = Verdict{Retry: RetryElsewhere}
-	rebind    = Verdict{Retry: RetryRebind}
+	verdictFailed    = Verdict{Refusal: RefusedFailed}
+	verdictRejected  = Verdict{Refusal: RefusedRejected}
+	verdictRecipient = Verdict{Refusal: RefusedInvalidRecipient}
+	verdictSender    = Verdict{Refusal: RefusedInvalidSender}
+	verdictSlower    = Verdict{Retry: RetrySlower}
+	verdictElsewhere = Verdict{Retry: RetryElsewhere}
+	verdictRebind    = Verdict{Retry: RetryRebind}
 )
 
 // verdicts holds every command_status of SMPP 3.4 §5.1.3. One that is not here
@@ -89,53 +89,53 @@ var (
 // a message must not be sent again on a guess. SMSC.Status overrides both.
 var verdicts = map[wire.Status]Verdict{
 	wire.ESMEOK:              {},
-	wire.ESMEInvMsgLen:       failed,
-	wire.ESMEInvCmdLen:       failed,
-	wire.ESMEInvCmdID:        failed,
-	wire.ESMEInvBndSts:       rebind, // the SMSC thinks that we are not bound to send
-	wire.ESMEAlyBnd:          rebind,
-	wire.ESMEInvPrtFlg:       failed,
-	wire.ESMEInvRegDlvFlg:    failed,
-	wire.ESMESysErr:          elsewhere,
-	wire.ESMEInvSrcAdr:       sender,
-	wire.ESMEInvDstAdr:       recipient,
-	wire.ESMEInvMsgID:        failed,
-	wire.ESMEBindFail:        rebind,
-	wire.ESMEInvPaswd:        rebind,
-	wire.ESMEInvSysID:        rebind,
-	wire.ESMECancelFail:      failed,
-	wire.ESMEReplaceFail:     failed,
-	wire.ESMEMsgQFul:         slower,
-	wire.ESMEInvSerTyp:       failed,
-	wire.ESMEInvNumDests:     failed,
-	wire.ESMEInvDLName:       failed,
-	wire.ESMEInvDestFlag:     failed,
-	wire.ESMEInvSubRep:       failed,
-	wire.ESMEInvEsmClass:     failed,
-	wire.ESMECntSubDL:        failed,
-	wire.ESMESubmitFail:      rejected, // says no more than "no"; some SMSCs mean "later", see SMSC.Status
-	wire.ESMEInvSrcTON:       sender,
-	wire.ESMEInvSrcNPI:       sender,
-	wire.ESMEInvDstTON:       recipient,
-	wire.ESMEInvDstNPI:       recipient,
-	wire.ESMEInvSysTyp:       failed,
-	wire.ESMEInvRepFlag:      failed,
-	wire.ESMEInvNumMsgs:      failed,
-	wire.ESMEThrottled:       slower,
-	wire.ESMEInvSched:        failed,
-	wire.ESMEInvExpiry:       failed,
-	wire.ESMEInvDftMsgID:     failed,
-	wire.ESMERxTAppn:         elsewhere,
-	wire.ESMERxPAppn:         rejected,
-	wire.ESMERxRAppn:         rejected,
-	wire.ESMEQueryFail:       failed,
-	wire.ESMEInvOptParStream: failed,
-	wire.ESMEOptParNotAllwd:  failed,
-	wire.ESMEInvParLen:       failed,
-	wire.ESMEMissingOptParam: failed,
-	wire.ESMEInvOptParamVal:  failed,
-	wire.ESMEDeliveryFailure: rejected,
-	wire.ESMEUnknownErr:      failed,
+	wire.ESMEInvMsgLen:       verdictFailed,
+	wire.ESMEInvCmdLen:       verdictFailed,
+	wire.ESMEInvCmdID:        verdictFailed,
+	wire.ESMEInvBndSts:       verdictRebind, // the SMSC thinks that we are not bound to send
+	wire.ESMEAlyBnd:          verdictRebind,
+	wire.ESMEInvPrtFlg:       verdictFailed,
+	wire.ESMEInvRegDlvFlg:    verdictFailed,
+	wire.ESMESysErr:          verdictElsewhere,
+	wire.ESMEInvSrcAdr:       verdictSender,
+	wire.ESMEInvDstAdr:       verdictRecipient,
+	wire.ESMEInvMsgID:        verdictFailed,
+	wire.ESMEBindFail:        verdictRebind,
+	wire.ESMEInvPaswd:        verdictRebind,
+	wire.ESMEInvSysID:        verdictRebind,
+	wire.ESMECancelFail:      verdictFailed,
+	wire.ESMEReplaceFail:     verdictFailed,
+	wire.ESMEMsgQFul:         verdictSlower,
+	wire.ESMEInvSerTyp:       verdictFailed,
+	wire.ESMEInvNumDests:     verdictFailed,
+	wire.ESMEInvDLName:       verdictFailed,
+	wire.ESMEInvDestFlag:     verdictFailed,
+	wire.ESMEInvSubRep:       verdictFailed,
+	wire.ESMEInvEsmClass:     verdictFailed,
+	wire.ESMECntSubDL:        verdictFailed,
+	wire.ESMESubmitFail:      verdictRejected, // says no more than "no"; some SMSCs mean "later", see SMSC.Status
+	wire.ESMEInvSrcTON:       verdictSender,
+	wire.ESMEInvSrcNPI:       verdictSender,
+	wire.ESMEInvDstTON:       verdictRecipient,
+	wire.ESMEInvDstNPI:       verdictRecipient,
+	wire.ESMEInvSysTyp:       verdictFailed,
+	wire.ESMEInvRepFlag:      verdictFailed,
+	wire.ESMEInvNumMsgs:      verdictFailed,
+	wire.ESMEThrottled:       verdictSlower,
+	wire.ESMEInvSched:        verdictFailed,
+	wire.ESMEInvExpiry:       verdictFailed,
+	wire.ESMEInvDftMsgID:     verdictFailed,
+	wire.ESMERxTAppn:         verdictElsewhere,
+	wire.ESMERxPAppn:         verdictRejected,
+	wire.ESMERxRAppn:         verdictRejected,
+	wire.ESMEQueryFail:       verdictFailed,
+	wire.ESMEInvOptParStream: verdictFailed,
+	wire.ESMEOptParNotAllwd:  verdictFailed,
+	wire.ESMEInvParLen:       verdictFailed,
+	wire.ESMEMissingOptParam: verdictFailed,
+	wire.ESMEInvOptParamVal:  verdictFailed,
+	wire.ESMEDeliveryFailure: verdictRejected,
+	wire.ESMEUnknownErr:      verdictFailed,
 }
 
 // VerdictOn returns what the status means where the configuration of the SMSC
@@ -144,18 +144,7 @@ func VerdictOn(s wire.Status) Verdict {
 	if v, ok := verdicts[s]; ok {
 		return v
 	}
-	return failed
-}
-
-// credentials tells whether a refused bind will be refused again however often
-// it is tried, until somebody changes the configuration on either side.
-// Hammering on would lock the account.
-func credentials(s wire.Status) bool {
-	switch s {
-	case wire.ESMEInvPaswd, wire.ESMEInvSysID, wire.ESMEBindFail, wire.ESMEInvSysTyp:
-		return true
-	}
-	return false
+	return verdictFailed
 }
 
 // ParseVerdict reads "throttled", "temporary" or "rebind", or the name of a refusal.

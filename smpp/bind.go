@@ -1,0 +1,170 @@
+package smpp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"straks/smpp/wire"
+)
+
+// binding is one bind that is kept up: bound, bound again when it is lost, and
+// unbound at the end. Its goroutine is run; the sessions come and go.
+type binding struct {
+	smsc  *smsc
+	name  string // like "telco/1"
+	mode  Mode
+	index int // among the binds of its SMSC
+	rate  *rate
+	tls   *tls.Config
+	again chan struct{} // 1: the session is of no use, bind anew
+
+	// Under slots.mu.
+	session  *Session // nil while nothing can be submitted
+	inFlight int
+	progress time.Time // of the last answer, or since when one is owed
+	silent   time.Time // until then counts as stalled
+
+	mu    sync.Mutex
+	state BindState // what is shown of it; of the numbers only Reconnects is kept here
+}
+
+func newBinding(c *smsc, name string, mode Mode, index int) *binding {
+	return &binding{
+		smsc: c, name: name, mode: mode, index: index, rate: newRate(c.Rate), again: make(chan struct{}, 1),
+		state: BindState{SMSC: c.Name, Bind: name, Mode: mode.String(), State: StateConnecting, Since: time.Now()},
+	}
+}
+
+// run keeps the bind up until ctx ends.
+func (b *binding) run(ctx context.Context, g *Gateway) {
+	retry := backoff{refusedDelay: b.smsc.RefusedDelay, most: b.smsc.ReconnectMax}
+	log := g.log.With("smsc", b.smsc.Name, "bind", b.name)
+	addrs := b.smsc.addrs()
+	for attempt := b.index; ctx.Err() == nil; attempt++ {
+		addr := addrs[attempt%len(addrs)]
+		session, err := Dial(ctx, b.sessionConfig(g, addr, retry.fast(time.Now())))
+		if ctx.Err() != nil && err != nil {
+			break
+		}
+		if err != nil {
+			b.sleep(ctx, b.bindFailed(err, addr, &retry, log))
+			continue
+		}
+		bound := time.Now()
+		b.hold(ctx, g, session, addr, log)
+		retry.lost(time.Now(), time.Since(bound))
+		b.sleep(ctx, retry.next(time.Now(), false))
+	}
+	b.become(StateClosed, "shut down", "")
+}
+
+// hold gives the session to those who send, until it ends or ctx does.
+func (b *binding) hold(ctx context.Context, g *Gateway, session *Session, addr string, log *slog.Logger) {
+	b.become(StateBound, "", addr)
+	b.smsc.metrics.binds.Inc()
+	log.Info("bound", "addr", addr, "mode", b.mode.String(), "peer", session.Peer().SystemID)
+	if b.mode != Receiver {
+		g.slots.open(b, session)
+		defer g.slots.shut(b)
+	}
+	select {
+	case <-session.Done():
+		b.become(StateConnecting, session.Err().Error(), addr)
+		log.Warn("bind lost", "addr", addr, "reason", session.Err())
+	case <-b.again:
+		g.slots.shut(b)
+		b.become(StateConnecting, "the SMSC says that it is not bound", addr)
+		log.Warn("binding anew: the SMSC says that it is not bound", "addr", addr)
+		b.unbind(session, b.smsc.ResponseTimeout, log)
+	case <-ctx.Done():
+		b.become(StateClosing, "shutting down", addr)
+		b.unbind(session, g.drainTime, log)
+	}
+}
+
+// unbind ends the session in good order. Deliveries are acknowledged meanwhile.
+func (b *binding) unbind(session *Session, patience time.Duration, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := session.Unbind(ctx); err != nil {
+		log.Warn("unbound with messages unanswered", "reason", err)
+		return
+	}
+	log.Info("unbound")
+}
+
+// bindFailed records a failed attempt and returns the wait before the next. It logs what is new
+// and, as long as it lasts, once a minute; refused credentials always.
+func (b *binding) bindFailed(err error, addr string, retry *backoff, log *slog.Logger) time.Duration {
+	var refusal *BindError
+	label, refused := "network", false
+	if errors.As(err, &refusal) {
+		label, refused = statusLabel(refusal.Status), refusal.Credentials()
+	}
+	b.smsc.metrics.bindFailed(label)
+	delay := retry.next(time.Now(), refused)
+	state := StateDown
+	if refused {
+		state = StateRefused
+	}
+	news := b.become(state, err.Error(), addr)
+	switch {
+	case refused:
+		log.Error("the SMSC refuses our credentials: check system_id, password and system_type; "+
+			"attempts are few so that it doesn't lock the account", "addr", addr, "reason", err, "next", delay.Round(time.Second))
+	case news || retry.worthLogging(time.Now()):
+		log.Warn("can't bind", "addr", addr, "reason", err, "next", delay.Round(time.Millisecond))
+	}
+	return delay
+}
+
+// become changes what is shown of the bind, and tells whether that is news.
+func (b *binding) become(state State, reason, addr string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	news := b.state.State != state
+	if news {
+		b.state.Since = time.Now()
+	}
+	b.state.State, b.state.Reason, b.state.Addr = state, reason, addr
+	return news
+}
+
+// sleep waits for d or the end of ctx.
+func (b *binding) sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// fastConnect bounds an attempt to connect early in an outage: where packets
+// vanish, a new attempt notices the SMSC's return sooner than TCP's own
+// repeats, which come after 1, 3 and 7 seconds.
+const fastConnect = time.Second
+
+func (b *binding) sessionConfig(g *Gateway, addr string, fast bool) SessionConfig {
+	c := b.smsc
+	connect := c.ConnectTimeout
+	if fast && b.tls == nil {
+		connect = min(connect, fastConnect)
+	}
+	return SessionConfig{
+		Addr: addr, TLS: b.tls, Mode: b.mode,
+		Bind: wire.Bind{
+			SystemID: c.SystemID, Password: c.Password, SystemType: c.SystemType, AddressRange: c.AddressRange,
+		},
+		Window:      c.Window,
+		DialTimeout: connect, BindTimeout: c.ConnectTimeout, ResponseTimeout: c.ResponseTimeout,
+		DeadAfter: c.DeadLink, EnquireInterval: c.EnquireLink, UnbindTimeout: min(c.ConnectTimeout, g.drainTime),
+		Deliver: func(d *Delivery) { g.handler.Deliver(c.Name, d) },
+		Late:    func(l Late) { g.late(b, l) },
+		Observe: c.metrics.observer(),
+	}
+}

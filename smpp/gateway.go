@@ -1,0 +1,112 @@
+package smpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Gateway keeps the binds and hands messages over. All methods are safe for
+// concurrent use.
+type Gateway struct {
+	smscs     []*smsc
+	routes    []*route
+	handler   Handler
+	drainTime time.Duration
+	log       *slog.Logger
+	slots     slots
+	refs      atomic.Uint32 // last concatenation reference, starting anywhere
+	userRefs  atomic.Uint32 // last user_message_reference, likewise
+}
+
+// Handler takes what comes from the SMSCs by itself. Both functions are called
+// from reading goroutines and must not block.
+type Handler struct {
+	// Deliver takes a receipt or an inbound message. Respond must be called on
+	// it when it is stored, or could not be.
+	Deliver func(smsc string, d *Delivery)
+	// Late takes an answer whose Send had already returned Unknown.
+	Late func(LateAnswer)
+}
+
+// New returns a Gateway that binds once Run is called. The error tells every
+// fault of the configuration; see Config.Check.
+func New(c Config, h Handler, log *slog.Logger, reg prometheus.Registerer) (*Gateway, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	if h.Deliver == nil || h.Late == nil {
+		return nil, errors.New("smpp: Handler needs both functions")
+	}
+	c = c.withDefaults()
+	g := &Gateway{handler: h, drainTime: c.DrainTime, log: log}
+	g.refs.Store(rand.Uint32())
+	g.userRefs.Store(rand.Uint32())
+	m := newMetrics(reg)
+	byName := make(map[string]*smsc)
+	var errs []error
+	for i, conf := range c.SMSCs {
+		s := newSMSC(conf, m)
+		tls, err := conf.TLS.config(fmt.Sprintf("smsc[%d].tls", i))
+		errs = append(errs, err)
+		for _, b := range s.all() {
+			b.tls = tls
+		}
+		g.smscs = append(g.smscs, s)
+		byName[s.Name] = s
+	}
+	for _, conf := range c.Routes {
+		r := &route{Route: conf}
+		for _, name := range conf.SMSCs {
+			r.smscs = append(r.smscs, byName[name])
+		}
+		g.routes = append(g.routes, r)
+	}
+	reg.MustRegister(stateMetrics{g})
+	return g, errors.Join(errs...)
+}
+
+// Run keeps all binds up until ctx ends. Then nothing more is submitted, the
+// answers still due are awaited for Config.DrainTime, deliveries are
+// acknowledged until the binds are unbound, and Run returns nil when all of its
+// goroutines have ended. It may be called once.
+func (g *Gateway) Run(ctx context.Context) error {
+	var binds sync.WaitGroup
+	for _, c := range g.smscs {
+		for _, b := range c.all() {
+			binds.Go(func() { b.run(ctx, g) })
+		}
+	}
+	<-ctx.Done()
+	g.slots.close(g.smscs)
+	binds.Wait()
+	return nil
+}
+
+// Check returns everything that keeps the message from ever being sent, so that
+// it can be refused before it is stored. Nil means that some SMSC of its
+// route can carry it.
+func (g *Gateway) Check(m Message) []Fault {
+	r := g.routeOf(&m)
+	if r == nil {
+		return []Fault{{FieldRecipient, "no route leads to this number"}}
+	}
+	var first []Fault
+	for _, c := range r.smscs {
+		_, faults := c.build(&m, r.senderFor(&m, c), 0)
+		if len(faults) == 0 {
+			return nil
+		}
+		if first == nil {
+			first = faults
+		}
+	}
+	return first
+}

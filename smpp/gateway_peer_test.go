@@ -1,0 +1,163 @@
+package smpp
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/internal/handover"
+	"straks/smpp/smsctest"
+	"straks/smpp/wire"
+)
+
+const number = "+4799999999"
+
+// centre starts a simulated SMSC.
+func centre(t *testing.T, p smsctest.Profile) *smsctest.SMSC {
+	t.Helper()
+	s, err := smsctest.Listen("127.0.0.1:0", p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// account is the configuration of an SMSC as tests want it.
+func account(name string, s *smsctest.SMSC) SMSC {
+	return SMSC{Name: name, Addr: s.Addr(), SystemID: "straks", Password: "secret"}
+}
+
+// inbox keeps what the gateway hands up, and acknowledges deliveries.
+type inbox struct {
+	mu         sync.Mutex
+	deliveries []string // names of SMSCs
+	late       []LateAnswer
+}
+
+func (b *inbox) takers() Handler {
+	return Handler{
+		Deliver: func(smsc string, d *Delivery) {
+			b.mu.Lock()
+			b.deliveries = append(b.deliveries, smsc)
+			b.mu.Unlock()
+			d.Respond(wire.ESMEOK)
+		},
+		Late: func(l LateAnswer) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.late = append(b.late, l)
+		},
+	}
+}
+
+func (b *inbox) lates() []LateAnswer {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]LateAnswer(nil), b.late...)
+}
+
+// running is a gateway that runs until the test's end, or until stop.
+type running struct {
+	*Gateway
+	inbox
+	reg  *prometheus.Registry
+	stop func()
+}
+
+func run(t *testing.T, c Config) *running {
+	t.Helper()
+	r := &running{reg: prometheus.NewRegistry()}
+	g, err := New(c, r.takers(), slog.New(slog.DiscardHandler), r.reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Gateway = g
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- g.Run(ctx) }()
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := wait(t, ended); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(r.stop)
+	return r
+}
+
+// allUp waits until every bind is bound.
+func (r *running) allUp(t *testing.T) *running {
+	t.Helper()
+	eventually(t, "not every bind comes up", func() bool {
+		for _, b := range r.States() {
+			if b.State != StateBound {
+				return false
+			}
+		}
+		return true
+	})
+	return r
+}
+
+// send sends a text with five minutes to live, for at most d.
+func (r *running) send(text string, d time.Duration) Result {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return r.Send(ctx, Message{ID: "m1", Organisation: "ttd", To: number, From: "Straks", Text: text, Expires: time.Now().Add(5 * time.Minute)})
+}
+
+// idle waits until no place in any window is in use.
+func (r *running) idle(t *testing.T) {
+	t.Helper()
+	eventually(t, "places in a window leaked", func() bool {
+		for _, b := range r.States() {
+			if b.InFlight != 0 {
+				return false
+			}
+		}
+		for _, n := range r.slots.queued(r.smscs) {
+			if n != 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// value returns a metric's value; labels are name, value, name, value …
+func (r *running) value(t *testing.T, name string, labels ...string) float64 {
+	t.Helper()
+	families, err := r.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			have := map[string]string{}
+			for _, l := range m.GetLabel() {
+				have[l.GetName()] = l.GetValue()
+			}
+			ok := f.GetName() == name
+			for i := 0; i < len(labels); i += 2 {
+				ok = ok && have[labels[i]] == labels[i+1]
+			}
+			if ok {
+				return m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	t.Fatalf("no metric %s%q", name, labels)
+	return 0
+}
+
+func wantOutcome(t *testing.T, r Result, want handover.Outcome) {
+	t.Helper()
+	if r.Outcome != want {
+		t.Fatalf("outcome %v, want %v: %+v", r.Outcome, want, r)
+	}
+}

@@ -1,0 +1,184 @@
+package smpp
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/internal/handover"
+	"straks/smpp/wire"
+)
+
+// metrics are what is counted of all SMSCs. What is a state rather than a count is
+// read when somebody asks; see stateMetrics.
+type metrics struct {
+	sends        *prometheus.CounterVec
+	responses    *prometheus.CounterVec
+	responseTime *prometheus.HistogramVec
+	binds        *prometheus.CounterVec
+	bindFailures *prometheus.CounterVec
+	retries      *prometheus.CounterVec
+	oddities     *prometheus.CounterVec
+}
+
+// Causes for which a message was tried again, on the same bind or elsewhere.
+const (
+	causeThrottled = "throttled"
+	causeTemporary = "temporary"
+	causeRebind    = "rebind"
+	causeNotSent   = "not_sent" // nothing was written
+	causeRate      = "rate"     // the bind's rate would not let it go in time
+)
+
+// Things that an SMSC does and should not.
+const (
+	oddLate        = "late"        // answered after the response time-out or the send deadline
+	oddUnmatched   = "unmatched"   // a response to nothing of ours
+	oddUndecodable = "undecodable" // a PDU that can't be read
+	oddOverflow    = "overflow"    // more deliveries than wait for us to acknowledge
+)
+
+// unknownStatus is the label of a status that SMPP 3.4 has no name for: an SMSC could
+// send four thousand million of them.
+const unknownStatus = "other"
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_smpp_" + name, Help: help}, labels)
+		reg.MustRegister(c)
+		return c
+	}
+	m := &metrics{
+		sends:        counter("sends_total", "Messages handed over, by outcome.", "smsc", "outcome"),
+		responses:    counter("responses_total", "Answers to submit_sm by command_status.", "smsc", "status"),
+		binds:        counter("binds_total", "Successful binds.", "smsc"),
+		bindFailures: counter("bind_failures_total", "Failed attempts to bind, by command_status or \"network\".", "smsc", "status"),
+		retries:      counter("retries_total", "Attempts to submit that surely sent nothing and were followed by another.", "smsc", "cause"),
+		oddities:     counter("oddities_total", "PDUs that the SMSC should not have sent, or not then.", "smsc", "kind"),
+		responseTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "straks_smpp_response_seconds",
+			Help:    "From writing a submit_sm to its answer.",
+			Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10},
+		}, []string{"smsc"}),
+	}
+	reg.MustRegister(m.responseTime)
+	return m
+}
+
+// smscMetrics are those of one SMSC, so that nothing is looked up on the way of a message.
+type smscMetrics struct {
+	sends        [handover.Unknown + 1]prometheus.Counter
+	responses    map[string]prometheus.Counter // by label
+	responseTime prometheus.Observer
+	binds        prometheus.Counter
+	failures     map[string]prometheus.Counter
+	retries      map[string]prometheus.Counter
+	oddities     map[string]prometheus.Counter
+}
+
+// of makes every series of one SMSC, so that they start at 0.
+func (m *metrics) of(smsc string) *smscMetrics {
+	s := &smscMetrics{
+		responses:    map[string]prometheus.Counter{},
+		responseTime: m.responseTime.WithLabelValues(smsc),
+		binds:        m.binds.WithLabelValues(smsc),
+		failures:     map[string]prometheus.Counter{"network": m.bindFailures.WithLabelValues(smsc, "network")},
+		retries:      map[string]prometheus.Counter{},
+		oddities:     map[string]prometheus.Counter{},
+	}
+	for o := range s.sends {
+		s.sends[o] = m.sends.WithLabelValues(smsc, handover.Outcome(o).String())
+	}
+	for _, name := range statusLabels() {
+		s.responses[name] = m.responses.WithLabelValues(smsc, name)
+		s.failures[name] = m.bindFailures.WithLabelValues(smsc, name)
+	}
+	for _, cause := range []string{causeThrottled, causeTemporary, causeRebind, causeNotSent, causeRate} {
+		s.retries[cause] = m.retries.WithLabelValues(smsc, cause)
+	}
+	for _, kind := range []string{oddLate, oddUnmatched, oddUndecodable, oddOverflow} {
+		s.oddities[kind] = m.oddities.WithLabelValues(smsc, kind)
+	}
+	return s
+}
+
+// statusLabels returns every value of the label status.
+func statusLabels() []string {
+	labels := []string{unknownStatus}
+	for s := range verdicts {
+		labels = append(labels, s.String())
+	}
+	return labels
+}
+
+func statusLabel(s wire.Status) string {
+	if _, known := verdicts[s]; known {
+		return s.String()
+	}
+	return unknownStatus
+}
+
+func (s *smscMetrics) bindFailed(label string) { s.failures[label].Inc() }
+
+func (s *smscMetrics) answered(took time.Duration, status wire.Status) {
+	s.responses[statusLabel(status)].Inc()
+	s.responseTime.Observe(took.Seconds())
+}
+
+// observer counts what a session notices.
+func (s *smscMetrics) observer() Observer {
+	return Observer{
+		Answered:    s.answered,
+		Unmatched:   func(wire.CommandID) { s.oddities[oddUnmatched].Inc() },
+		Undecodable: func(*wire.DecodeError) { s.oddities[oddUndecodable].Inc() },
+		Overflow:    func() { s.oddities[oddOverflow].Inc() },
+	}
+}
+
+// stateMetrics shows States as metrics.
+type stateMetrics struct{ gateway *Gateway }
+
+var (
+	bindLabels   = []string{"smsc", "bind"}
+	bindUp       = prometheus.NewDesc("straks_smpp_bind_up", "1 while bound.", bindLabels, nil)
+	bindState    = prometheus.NewDesc("straks_smpp_bind_state", "1 for the state that the bind is in.", append(bindLabels, "state"), nil)
+	bindSince    = prometheus.NewDesc("straks_smpp_bind_state_since_seconds", "Unix time of the last change of state.", bindLabels, nil)
+	bindInFlight = prometheus.NewDesc("straks_smpp_window_in_use", "Places of the window in use.", bindLabels, nil)
+	bindWindow   = prometheus.NewDesc("straks_smpp_window_size", "Places that the window has.", bindLabels, nil)
+	bindRate     = prometheus.NewDesc("straks_smpp_rate_limit", "Submits a second that the bind may send now; 0 for no limit.", bindLabels, nil)
+	waiting      = prometheus.NewDesc("straks_smpp_waiting", "Messages that wait for a place in a window of the SMSC.", []string{"smsc"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (m stateMetrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{bindUp, bindState, bindSince, bindInFlight, bindWindow, bindRate, waiting} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m stateMetrics) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	for _, b := range m.gateway.States() {
+		gauge(bindUp, truth(b.State == StateBound || b.State == StateStalled), b.SMSC, b.Bind)
+		for _, s := range states {
+			gauge(bindState, truth(b.State == s), b.SMSC, b.Bind, string(s))
+		}
+		gauge(bindSince, float64(b.Since.UnixMilli())/1000, b.SMSC, b.Bind)
+		gauge(bindInFlight, float64(b.InFlight), b.SMSC, b.Bind)
+		gauge(bindWindow, float64(b.Window), b.SMSC, b.Bind)
+		gauge(bindRate, b.Rate, b.SMSC, b.Bind)
+	}
+	for name, n := range m.gateway.slots.queued(m.gateway.smscs) {
+		gauge(waiting, float64(n), name)
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

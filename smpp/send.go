@@ -1,0 +1,159 @@
+package smpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"straks/internal/handover"
+)
+
+var (
+	errTooLate = errors.New("too little of its time to live is left")
+	errRate    = errors.New("the bind's rate does not let it go in time")
+)
+
+const (
+	// firstPause is how long a message waits after all binds put it off, doubling
+	// up to lastPause.
+	firstPause = 50 * time.Millisecond
+	lastPause  = 400 * time.Millisecond
+	// answerTime is how long before the end of ctx a message is still begun, at
+	// most a quarter of the time that it had: one that is written in the
+	// last moment would end as unknown, although its answer is on the way.
+	answerTime = 500 * time.Millisecond
+)
+
+// Send hands a message over and returns how that ended, when ctx ends at the
+// latest. While the message surely did not leave it is tried on other binds,
+// other SMSCs, and again; once it may have left, nowhere else.
+func (g *Gateway) Send(ctx context.Context, m Message) Result {
+	j, faults := g.newJob(&m)
+	if faults != nil {
+		return faulty(faults)
+	}
+	begin, cancel := lastBegin(ctx)
+	defer cancel()
+	r := j.run(ctx, begin)
+	if c := j.at(r.SMSC); c != nil {
+		c.metrics.sends[r.Outcome].Inc()
+	}
+	return r
+}
+
+// lastBegin returns the context for what comes before the writing.
+func lastBegin(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, deadline.Add(-min(answerTime, time.Until(deadline)/4)))
+}
+
+// job is one message on its way. Only the goroutine of Send touches it.
+type job struct {
+	g      *Gateway
+	m      *Message
+	order  []*smsc    // those that can carry it, in the order in which they are tried
+	builds []*build   // for each of them
+	tried  []*binding // since the last pause
+	rounds int        // pauses so far
+	last   Result     // of the last attempt
+}
+
+// newJob builds the message for every SMSC of its route. Faults mean that none
+// of them can carry it.
+func (g *Gateway) newJob(m *Message) (*job, []Fault) {
+	r := g.routeOf(m)
+	if r == nil {
+		return nil, []Fault{{FieldRecipient, "no route leads to this number"}}
+	}
+	j := &job{g: g, m: m}
+	var first []Fault
+	ref := uint16(g.refs.Add(1))
+	for _, c := range r.order() {
+		b, faults := c.build(m, r.senderFor(m, c), ref)
+		if faults == nil {
+			j.order, j.builds = append(j.order, c), append(j.builds, b)
+		} else if first == nil {
+			first = faults
+		}
+	}
+	if len(j.order) > 0 {
+		return j, nil
+	}
+	return nil, first
+}
+
+// faulty is the result for a message that Check would have found fault with.
+func faulty(faults []Fault) Result {
+	refusals := map[Field]Refusal{
+		FieldRecipient: RefusedInvalidRecipient, FieldSender: RefusedInvalidSender, FieldBody: RefusedRejected,
+	}
+	return Result{
+		Outcome: handover.Refused, Refusal: refusals[faults[0].Field],
+		Err: fmt.Errorf("%s: %s", faults[0].Field, faults[0].Message),
+	}
+}
+
+// run makes attempts until one of them settles the message or begin ends.
+func (j *job) run(ctx, begin context.Context) Result {
+	for {
+		l, err := j.g.slots.acquire(begin, j.order, j.tried, j.pause())
+		if errors.Is(err, errAllTried) && begin.Err() == nil {
+			j.tried, j.rounds = nil, j.rounds+1
+			continue
+		}
+		if err != nil {
+			return j.notSent(err)
+		}
+		f := j.newFlight(l)
+		r, settled := f.run(ctx, begin)
+		if settled {
+			return r
+		}
+		j.last, j.tried = r, append(j.tried, l.bind)
+		l.bind.smsc.metrics.retries[f.cause].Inc()
+	}
+}
+
+// pause returns how long to wait for a bind that was not tried yet, before the
+// tried ones are tried again; 0 where none was.
+func (j *job) pause() time.Duration {
+	if len(j.tried) == 0 {
+		return 0
+	}
+	pause := min(firstPause<<min(j.rounds, 10), lastPause)
+	return pause/2 + rand.N(pause)
+}
+
+// notSent is the result when there is no time for another attempt. An attempt
+// tells more about why than the wait that followed.
+func (j *job) notSent(why error) Result {
+	r := j.last
+	r.Outcome = handover.NotSent
+	if r.Err == nil {
+		r.Err = why
+	}
+	return r
+}
+
+func (j *job) at(name string) *smsc {
+	for _, c := range j.order {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func (j *job) buildFor(c *smsc) *build {
+	for i := range j.order {
+		if j.order[i] == c {
+			return j.builds[i]
+		}
+	}
+	return nil
+}

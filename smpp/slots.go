@@ -1,0 +1,255 @@
+package smpp
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+// slots gives out the places in the windows of all binds. A place is taken
+// before anything of a message is written, so that waiting for one never makes
+// an outcome doubtful.
+//
+// Who finds no place waits in the queue of each SMSC that is open to it, first
+// come, first served. A place that becomes free, or a bind that comes up, goes straight to the
+// first who can use it: nobody polls, and a newcomer can't jump the queue.
+// The queues are as long as there are callers of Send.
+type slots struct {
+	mu     sync.Mutex
+	closed bool
+}
+
+// lease is a place in the window of one session.
+type lease struct {
+	bind    *binding
+	session *Session
+}
+
+// waiter is somebody who waits for a place. Guarded by slots.mu.
+type waiter struct {
+	avoid  []*binding
+	lease  lease // once served
+	served bool
+	woken  chan struct{} // closed when served, or when all binds close
+	places []place       // in queues
+}
+
+type place struct {
+	queue *list.List
+	at    *list.Element
+}
+
+var (
+	errClosing  = errors.New("shutting down")
+	errAllTried = errors.New("every bind was tried")
+	errNoBind   = errors.New("no bind is up")
+	errFull     = errors.New("no place in a window came free")
+)
+
+// acquire takes a place on a bind of one of the SMSCs, but none of those to
+// avoid. An SMSC comes into question when those before it are down, stalled, or
+// have been full for its WindowWait. A stalled bind is taken when there is
+// nothing else.
+//
+// It waits until ctx ends, or for pause unless that is 0: then it returns
+// errAllTried, and the binds to avoid may be tried again.
+func (s *slots) acquire(ctx context.Context, order []*smsc, avoid []*binding, pause time.Duration) (lease, error) {
+	w := &waiter{avoid: avoid, woken: make(chan struct{})}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer w.leave()
+	for _, c := range order {
+		if l, ok := s.take(c, avoid, false); ok {
+			return l, nil
+		}
+		w.join(&c.queue)
+		if s.full(c, avoid) && s.await(ctx, w, c.WindowWait) {
+			return w.lease, nil
+		}
+	}
+	for _, c := range order {
+		if l, ok := s.take(c, avoid, true); ok {
+			return l, nil
+		}
+	}
+	if s.await(ctx, w, pause) {
+		return w.lease, nil
+	}
+	return lease{}, s.why(order, pause > 0)
+}
+
+// why returns the reason for which no place was found.
+func (s *slots) why(order []*smsc, paused bool) error {
+	switch {
+	case s.closed:
+		return errClosing
+	case paused:
+		return errAllTried
+	case slices.ContainsFunc(order, func(c *smsc) bool { return slices.ContainsFunc(c.binds, (*binding).up) }):
+		return errFull
+	}
+	return errNoBind
+}
+
+// await waits until the waiter is served, for at most d unless d is 0, and
+// tells whether it was. It is called, and returns, with mu locked.
+func (s *slots) await(ctx context.Context, w *waiter, d time.Duration) bool {
+	if s.closed {
+		return false
+	}
+	s.mu.Unlock()
+	var timeout <-chan time.Time
+	if d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	select {
+	case <-w.woken:
+	case <-timeout:
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	return w.served
+}
+
+// take takes a place on the SMSC's bind that has the most room, if any has.
+func (s *slots) take(c *smsc, avoid []*binding, lastResort bool) (lease, bool) {
+	if s.closed {
+		return lease{}, false
+	}
+	now := time.Now()
+	var best *binding
+	var bestLoad float64
+	for _, b := range c.binds {
+		if !b.up() || b.inFlight >= c.Window || slices.Contains(avoid, b) {
+			continue
+		}
+		wait := b.rate.wait(now)
+		if !lastResort && (b.stalled(now) || wait > c.WindowWait) {
+			continue
+		}
+		load := float64(b.inFlight)/float64(c.Window) + wait.Seconds()
+		if best == nil || load < bestLoad {
+			best, bestLoad = b, load
+		}
+	}
+	if best == nil {
+		return lease{}, false
+	}
+	return best.occupy(now), true
+}
+
+// full tells whether waiting makes sense: some bind is up and at work, but
+// take found no place on it.
+func (s *slots) full(c *smsc, avoid []*binding) bool {
+	now := time.Now()
+	return !s.closed && slices.ContainsFunc(c.binds, func(b *binding) bool {
+		return b.up() && !b.stalled(now) && !slices.Contains(avoid, b)
+	})
+}
+
+// release gives a place back, to the first who waits for it.
+func (s *slots) release(l lease, use use) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, now := l.bind, time.Now()
+	if b.session != l.session {
+		return // its window is gone
+	}
+	b.inFlight--
+	switch use {
+	case answered:
+		b.progress, b.silent = now, time.Time{}
+	case unanswered:
+		b.silent = now.Add(silence * b.smsc.StallAfter)
+	}
+	s.serve(b)
+}
+
+// use is what became of what was sent on a place.
+type use uint8
+
+const (
+	unused use = iota
+	answered
+	unanswered
+)
+
+// serve gives free places of a bind to those who wait for one.
+func (s *slots) serve(b *binding) {
+	var next *list.Element
+	for e := b.smsc.queue.Front(); e != nil && b.inFlight < b.smsc.Window && !s.closed; e = next {
+		next = e.Next()
+		if w := e.Value.(*waiter); !slices.Contains(w.avoid, b) {
+			w.lease, w.served = b.occupy(time.Now()), true
+			w.leave()
+			close(w.woken)
+		}
+	}
+}
+
+// open puts the window of a new session at disposal, shut takes it away. Who
+// has a place in it notices by the session's errors.
+func (s *slots) open(b *binding, session *Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b.session, b.inFlight, b.silent = session, 0, time.Time{}
+	s.serve(b)
+}
+
+func (s *slots) shut(b *binding) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b.session, b.inFlight = nil, 0
+}
+
+// close lets nobody in any more and sends away who waits.
+func (s *slots) close(all []*smsc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for _, c := range all {
+		for c.queue.Len() > 0 {
+			w := c.queue.Front().Value.(*waiter)
+			w.leave()
+			close(w.woken)
+		}
+	}
+}
+
+func (w *waiter) join(queue *list.List) {
+	w.places = append(w.places, place{queue, queue.PushBack(w)})
+}
+
+// leave takes the waiter out of every queue.
+func (w *waiter) leave() {
+	for _, p := range w.places {
+		p.queue.Remove(p.at)
+	}
+	w.places = nil
+}
+
+// occupy takes a place that is there.
+func (b *binding) occupy(now time.Time) lease {
+	if b.inFlight == 0 {
+		b.progress = now
+	}
+	b.inFlight++
+	return lease{b, b.session}
+}
+
+// up tells whether messages can be submitted on the bind.
+func (b *binding) up() bool { return b.session != nil }
+
+// silence is for how many times StallAfter a bind that left a message
+// unanswered counts as stalled.
+const silence = 10
+
+// stalled tells whether the SMSC owes answers for longer than it should.
+func (b *binding) stalled(now time.Time) bool {
+	return now.Before(b.silent) || b.inFlight > 0 && now.Sub(b.progress) > b.smsc.StallAfter
+}

@@ -1,0 +1,60 @@
+package smpp
+
+import (
+	"container/list"
+	"fmt"
+	"slices"
+
+	"straks/smpp/wire"
+)
+
+// smsc is an SMSC with its binds.
+type smsc struct {
+	SMSC
+	verdicts  map[wire.Status]Verdict // overrides
+	binds     []*binding              // that submit
+	receivers []*binding              // that only receive
+	queue     list.List               // of *waiter, under slots.mu
+	metrics   *smscMetrics
+}
+
+// newSMSC makes an SMSC of a configuration that was checked.
+func newSMSC(c SMSC, m *metrics) *smsc {
+	s := &smsc{SMSC: c, verdicts: make(map[wire.Status]Verdict), metrics: m.of(c.Name)}
+	for key, value := range c.Status {
+		status, _ := ParseStatus(key)
+		s.verdicts[status], _ = ParseVerdict(value)
+	}
+	for i := range c.Binds {
+		name := fmt.Sprintf("%s/%d", c.Name, i+1)
+		if c.Mode == ModeTransceiver {
+			s.binds = append(s.binds, newBinding(s, name, Transceiver, i))
+			continue
+		}
+		s.binds = append(s.binds, newBinding(s, name+"t", Transmitter, i))
+		s.receivers = append(s.receivers, newBinding(s, name+"r", Receiver, i))
+	}
+	return s
+}
+
+// verdict returns what a status means from this SMSC.
+func (s *smsc) verdict(status wire.Status) Verdict {
+	if v, ok := s.verdicts[status]; ok && status != wire.ESMEOK {
+		return v
+	}
+	return VerdictOn(status)
+}
+
+// others returns the binds of the SMSC but one: those to avoid when it must be that one.
+func (s *smsc) others(but *binding) []*binding {
+	var others []*binding
+	for _, b := range s.binds {
+		if b != but {
+			others = append(others, b)
+		}
+	}
+	return others
+}
+
+// all returns every bind.
+func (s *smsc) all() []*binding { return slices.Concat(s.binds, s.receivers) }

@@ -1,0 +1,98 @@
+package smpp
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// State is how a bind is.
+type State string
+
+const (
+	StateConnecting State = "connecting" // being bound, or about to be
+	StateBound      State = "bound"
+	StateStalled    State = "stalled" // bound, but the SMSC owes answers; used when there is nothing else
+	StateDown       State = "down"    // the last attempt to bind failed
+	StateRefused    State = "refused" // it failed because the SMSC does not know us
+	StateClosing    State = "closing"
+	StateClosed     State = "closed"
+)
+
+var states = []State{StateConnecting, StateBound, StateStalled, StateDown, StateRefused, StateClosing, StateClosed}
+
+// BindState is what there is to know of one bind.
+type BindState struct {
+	SMSC     string
+	Bind     string // like "telco/1"; with separate binds "telco/1t" and "telco/1r"
+	Mode     string // "transceiver", "transmitter" or "receiver"
+	Addr     string // of the last attempt
+	State    State
+	Reason   string    // why it is not bound
+	Since    time.Time // of the last change between the states
+	InFlight int       // submits without answer
+	Window   int       // 0 for a receiver
+	Rate     float64   // submits a second that are let through now; 0 for no limit
+	Ceiling  float64   // the configured one; 0 for none
+}
+
+// States returns the state of every bind, in the configuration's order.
+func (g *Gateway) States() []BindState {
+	now := time.Now()
+	var all []BindState
+	for _, c := range g.smscs {
+		for _, b := range c.binds {
+			all = append(all, g.slots.fill(b, b.shown(), now))
+		}
+		for _, b := range c.receivers {
+			all = append(all, b.shown())
+		}
+	}
+	return all
+}
+
+func (b *binding) shown() BindState {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state
+}
+
+// fill adds the numbers of a bind that submits.
+func (s *slots) fill(b *binding, state BindState, now time.Time) BindState {
+	state.Window, state.Ceiling, state.Rate = b.smsc.Window, b.smsc.Rate, b.rate.current(now)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state.InFlight = b.inFlight
+	if state.State == StateBound && b.stalled(now) {
+		state.State, state.Reason = StateStalled, "answers are overdue"
+		state.Since = b.progress
+	}
+	return state
+}
+
+// queued returns how many wait for a place, by SMSC.
+func (s *slots) queued(all []*smsc) map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := make(map[string]int, len(all))
+	for _, c := range all {
+		n[c.Name] = c.queue.Len()
+	}
+	return n
+}
+
+// Ready returns nil when at least one bind can submit, else what keeps each from it.
+func (g *Gateway) Ready() error {
+	var why []string
+	for _, b := range g.States() {
+		switch {
+		case b.Window == 0:
+			continue
+		case b.State == StateBound || b.State == StateStalled:
+			return nil
+		}
+		why = append(why, strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", b.Bind, b.State, b.Reason), ": "))
+	}
+	return errors.New("no bind is up: " + strings.Join(why, "; "))
+}
