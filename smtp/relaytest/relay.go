@@ -5,8 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"slices"
 	"sync"
@@ -91,12 +89,18 @@ func (r *Relay) newServer() *gosmtp.Server {
 	s.EnableSMTPUTF8 = r.profile.SMTPUTF8
 	s.EnableDSN = r.profile.DSN
 	s.AllowInsecureAuth = true
-	s.ErrorLog = log.New(io.Discard, "", 0)
+	s.ErrorLog = silence{}
 	if !r.profile.Implicit {
 		s.TLSConfig = r.profile.TLS
 	}
 	return s
 }
+
+// silence is the log of a server whose clients break off all the time, on purpose.
+type silence struct{}
+
+func (silence) Printf(string, ...any) {}
+func (silence) Println(...any)        {}
 
 func (r *Relay) serve() {
 	var l net.Listener = r.listener
