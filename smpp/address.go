@@ -68,6 +68,13 @@ func parseSender(s string) (k kind, addr string, err error) {
 	return international, digits, nil
 }
 
+// CheckSender returns why s can't be the sender of a message, or nil. Empty is
+// no fault: a default sender then takes its place.
+func CheckSender(s string) error {
+	_, _, err := parseSender(s)
+	return err
+}
+
 // alphanumericAddr checks the sender and returns its octets.
 func alphanumericAddr(s string) (string, error) {
 	if gsm.Choose(s, gsm.GSM7) != gsm.GSM7 {
