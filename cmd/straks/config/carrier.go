@@ -45,9 +45,7 @@ func (s *SMSC) check(c *checker) {
 	s.Password = c.secret("password_file", s.PasswordFile)
 	tls := c.in("tls")
 	tls.readable("ca_file", s.TLS.CAFile)
-	tls.readable("cert_file", s.TLS.CertFile)
-	s.TLS.KeyFile = tls.locate("key_file", s.TLS.KeyFile)
-	tls.readable("key_file", s.TLS.KeyFile)
+	tls.keyPair("cert_file", &s.TLS.CertFile, "key_file", &s.TLS.KeyFile)
 	s.dialect.Answer = c.form("answer_ids", s.AnswerIDs)
 	s.dialect.Receipt = c.form("receipt_ids", s.ReceiptIDs)
 	s.dialect.Errors = c.errorTable("errors", s.Errors)
@@ -88,9 +86,18 @@ func (cfg *Config) Dialects() map[string]dlr.Dialect {
 
 // Gateway is the configuration of the SMPP gateway.
 func (cfg *Config) Gateway() smpp.Config {
+	gateway := cfg.asWritten()
+	for i := range gateway.SMSCs {
+		s := &gateway.SMSCs[i]
+		s.Sender = cmp.Or(s.Sender, cfg.SMS.DefaultSender)
+	}
+	return gateway
+}
+
+// asWritten is the gateway's part as the file has it, for checking.
+func (cfg *Config) asWritten() smpp.Config {
 	gateway := smpp.Config{DrainTime: cfg.SMS.DrainTime, Routes: cfg.Routes}
 	for _, s := range cfg.SMSCs {
-		s.Sender = cmp.Or(s.Sender, cfg.SMS.DefaultSender)
 		gateway.SMSCs = append(gateway.SMSCs, s.SMSC)
 	}
 	return gateway
@@ -111,7 +118,7 @@ func (r *Relay) reserved() map[string]string { return passwordReserved }
 // check looks at the files; the pool's own Validate at all else.
 func (r *Relay) check(c *checker) {
 	r.Password = c.secret("password_file", r.PasswordFile)
-	r.ClientKey = c.locate("client_key", r.ClientKey)
+	c.keyPair("client_cert", &r.ClientCert, "client_key", &r.ClientKey)
 	if (r.Username == "") != (r.PasswordFile == "") {
 		c.fault("password_file", "and username go together: give both, or none for no login")
 	}
@@ -133,7 +140,7 @@ func (cfg *Config) checkCarriers(c *checker) {
 		cfg.SMSCs[i].check(c.at("smsc", i))
 	}
 	if len(cfg.SMSCs) > 0 || len(cfg.Routes) > 0 {
-		c.takeOver(cfg.Gateway().Check())
+		c.takeOver(cfg.asWritten().Check())
 	}
 	for i := range cfg.Relays {
 		cfg.Relays[i].check(c.at("relay", i))

@@ -5,8 +5,6 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +54,7 @@ type findings struct {
 	faults   []Fault
 	warnings []Warning
 	top      map[string]any
+	sealed   bool // secrets stay where they are
 }
 
 // in is the checker for a table within this one.
@@ -169,65 +168,4 @@ func (c *checker) basePath(name, p string) {
 	if p != "" && (!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") || strings.ContainsAny(p, "{}?# ")) {
 		c.fault(name, "is %q; it starts with '/' and ends without one, or is empty", p)
 	}
-}
-
-// readable checks that a file that is named can be read.
-func (c *checker) readable(name, path string) {
-	if path == "" {
-		return
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		c.fault(name, "can't be read: %v", err)
-		return
-	}
-	f.Close()
-}
-
-// locate returns the path of a secret: as it is, or in the folder in which
-// systemd puts credentials where it is a bare name.
-func (c *checker) locate(name, path string) string {
-	if path == "" || strings.ContainsRune(path, filepath.Separator) {
-		return path
-	}
-	dir := os.Getenv("CREDENTIALS_DIRECTORY")
-	if dir == "" {
-		c.fault(name, "is the name of a credential, but $CREDENTIALS_DIRECTORY is not set: "+
-			"use LoadCredential= in the unit, set the variable, or give a path")
-		return ""
-	}
-	return filepath.Join(dir, path)
-}
-
-// maxSecret is more than any password has.
-const maxSecret = 4096
-
-// secret reads a password from the file that the key names. The line end that
-// editors leave is no part of it.
-func (c *checker) secret(name, path string) string {
-	path = c.locate(name, path)
-	if path == "" {
-		return ""
-	}
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		c.fault(name, "can't be read: %v", err)
-		return ""
-	case !info.Mode().IsRegular() || info.Size() > maxSecret:
-		c.fault(name, "names %s, which is no file of at most %d octets", path, maxSecret)
-		return ""
-	case info.Mode().Perm()&0o004 != 0:
-		c.warn(name, "names %s, which everybody on this machine can read", path)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		c.fault(name, "can't be read: %v", err)
-		return ""
-	}
-	password := strings.TrimRight(string(text), "\r\n")
-	if password == "" {
-		c.fault(name, "names %s, which is empty", path)
-	}
-	return password
 }

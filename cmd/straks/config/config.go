@@ -80,12 +80,7 @@ func (a *API) setDefaults() {
 func (a *API) check(c *checker) {
 	c.listen("listen", a.Listen)
 	c.basePath("base_path", a.BasePath)
-	c.readable("tls_cert_file", a.TLSCertFile)
-	a.TLSKeyFile = c.locate("tls_key_file", a.TLSKeyFile)
-	c.readable("tls_key_file", a.TLSKeyFile)
-	if (a.TLSCertFile == "") != (a.TLSKeyFile == "") {
-		c.fault("tls_key_file", "and tls_cert_file go together: give both, or none for plain HTTP")
-	}
+	c.keyPair("tls_cert_file", &a.TLSCertFile, "tls_key_file", &a.TLSKeyFile)
 	c.between("send_deadline", a.SendDeadline, 100*time.Millisecond, time.Minute)
 	c.count("max_in_flight", a.MaxInFlight, 1, 1_000_000)
 	c.size("max_body", a.MaxBody, 4<<10, 16<<20)

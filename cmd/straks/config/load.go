@@ -16,12 +16,18 @@ import (
 // Load reads the configuration at path, with its secrets. The warnings are for
 // the operator to see; an error is a *Faults, unless the file itself can't be
 // read or is no TOML.
-func Load(path string) (*Config, []Warning, error) {
+func Load(path string) (*Config, []Warning, error) { return load(path, false) }
+
+// LoadSealed is Load without the secrets, for commands that need none, run by
+// operators who may not read them. Nothing can be sent with what it returns.
+func LoadSealed(path string) (*Config, []Warning, error) { return load(path, true) }
+
+func load(path string, sealed bool) (*Config, []Warning, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("configuration: %w", err)
 	}
-	cfg, warnings, faults, err := parse(string(text), time.Now())
+	cfg, warnings, faults, err := parse(string(text), time.Now(), sealed)
 	switch {
 	case err != nil:
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
@@ -31,8 +37,8 @@ func Load(path string) (*Config, []Warning, error) {
 	return cfg, warnings, nil
 }
 
-// parse is Load for a text that was read.
-func parse(text string, now time.Time) (*Config, []Warning, []Fault, error) {
+// parse is load for a text that was read.
+func parse(text string, now time.Time, sealed bool) (*Config, []Warning, []Fault, error) {
 	var top map[string]any
 	if _, err := toml.Decode(text, &top); err != nil {
 		var at toml.ParseError
@@ -42,7 +48,7 @@ func parse(text string, now time.Time) (*Config, []Warning, []Fault, error) {
 		return nil, nil, nil, err
 	}
 	cfg := new(Config)
-	c := &checker{now: now, found: &findings{top: top}}
+	c := &checker{now: now, found: &findings{top: top, sealed: sealed}}
 	c.table(reflect.ValueOf(cfg).Elem(), top)
 	cfg.check(c)
 	byKey := func(a, b Fault) int { return cmp.Compare(a.Key, b.Key) }

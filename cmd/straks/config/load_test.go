@@ -122,7 +122,7 @@ func TestFaults(t *testing.T) {
 		{`name = "mx"`, "name = \"mx\"\naddr = \"10.0.0.7:25\"\n[[relay]]\nname = \"mx\"", "relay[1].name", "relay[0]"},
 	} {
 		text := strings.Replace(smallest, tt.old, tt.replacement, 1)
-		_, _, faults, err := parse(text, now)
+		_, _, faults, err := parse(text, now, false)
 		if err != nil {
 			t.Errorf("%s: %v", tt.replacement, err)
 		}
@@ -144,7 +144,7 @@ name = "ttd"
 [[smsc]]
 addr = "nowhere"
 password_file = "absent"
-`, now)
+`, now, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func TestWarnings(t *testing.T) {
 		{``, ``, "email.default_sender", "is not set"},
 		{``, ``, "sms.default_sender", "is not set"},
 	} {
-		_, warnings, faults, err := parse(strings.Replace(smallest, tt.old, tt.replacement, 1), now)
+		_, warnings, faults, err := parse(strings.Replace(smallest, tt.old, tt.replacement, 1), now, false)
 		if err != nil || len(faults) > 0 {
 			t.Errorf("%s: %v %v", tt.replacement, faults, err)
 		}
@@ -187,7 +187,7 @@ func TestWarnings(t *testing.T) {
 }
 
 func TestSyntaxErrorTellsItsLine(t *testing.T) {
-	_, _, _, err := parse("[api]\nlisten = \n", now)
+	_, _, _, err := parse("[api]\nlisten = \n", now, false)
 	if err == nil || !strings.Contains(err.Error(), "line 2") {
 		t.Fatalf("got %v", err)
 	}
@@ -197,6 +197,18 @@ func FuzzParse(f *testing.F) {
 	f.Add(smallest)
 	f.Add("[api]\nlisten = [1, {x = 2}]\n[[smsc]]\nname = {}\n[smsc.y]")
 	f.Fuzz(func(_ *testing.T, text string) {
-		parse(text, now)
+		parse(text, now, false)
 	})
+}
+
+// TestSealed: where secrets stay where they are, no secret is missed.
+func TestSealed(t *testing.T) {
+	t.Setenv("CREDENTIALS_DIRECTORY", "")
+	text := smallest + "username = \"u\"\npassword_file = \"absent\"\nclient_cert = \"absent.pem\"\nclient_key = \"absent\"\n"
+	if _, _, faults, err := parse(text, now, true); err != nil || len(faults) > 0 {
+		t.Errorf("sealed: %v %v", faults, err)
+	}
+	if _, _, faults, _ := parse(text, now, false); len(faults) < 3 {
+		t.Errorf("not sealed: only %v", faults)
+	}
 }

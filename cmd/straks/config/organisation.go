@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"straks/smpp"
 )
 
 // SMS is what holds for every organisation's SMS.
@@ -136,10 +138,7 @@ func (t *Token) check(c *checker) {
 	}
 }
 
-var (
-	nameForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-	senderForm = regexp.MustCompile(`^(\+[1-9][0-9]{3,14}|[0-9]{3,15}|[\x20-\x7EÆØÅæøåÄÖÜäöüßÉé]{1,11})$`)
-)
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // ValidName tells whether an organisation, a token or a carrier may be called so.
 func ValidName(s string) bool { return nameForm.MatchString(s) }
@@ -151,10 +150,10 @@ func (c *checker) name(key, s string) {
 	}
 }
 
-// sender checks an SMS sender's form; the gateway has the last word on it.
+// sender checks an SMS sender, by the gateway's rules.
 func (c *checker) sender(key, s string) {
-	if s != "" && !senderForm.MatchString(s) {
-		c.fault(key, "is %q; at most 11 letters and digits, a short code, or an international number with '+'", s)
+	if err := smpp.CheckSender(s); err != nil {
+		c.fault(key, "is %q: %v", s, err)
 	}
 }
 
