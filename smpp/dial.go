@@ -71,6 +71,7 @@ func bind(ctx context.Context, conn, socket net.Conn, cfg SessionConfig) (*Sessi
 	if p, ok := res.body.(*wire.BindResp); ok {
 		s.peer = *p
 	}
+	close(s.bound)
 	return s, nil
 }
 

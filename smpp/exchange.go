@@ -28,13 +28,13 @@ type result struct {
 	err    error
 }
 
-// settle gives x its result and its slot back. Under mu, and called by whoever
+// settle gives x's slot back and x its result. Under mu, and called by whoever
 // took x out of queue or pending, hence once.
 func (s *Session) settle(x *exchange, res result) {
+	s.free(x)
 	if !x.abandoned {
 		x.done <- res
 	}
-	s.free(x)
 }
 
 // free gives the slot of x back.

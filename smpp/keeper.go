@@ -6,13 +6,19 @@ import (
 	"straks/smpp/wire"
 )
 
-// keep watches the clock until the session ends.
+// keep watches the clock from bind_resp on until the session ends. Before it the
+// BindTimeout rules; an enquire_link would come from somebody not yet bound.
 //
 // Silence for EnquireInterval brings an enquire_link, and silence on that until
 // DeadAfter is over the end: idle and under load alike, since a frozen peer
 // answers nothing. Death needs a question that went unanswered, so that
 // a pause of our own machine does not look like one of the peer.
 func (s *Session) keep() error {
+	select {
+	case <-s.bound:
+	case <-s.closing:
+		return nil
+	}
 	tick := max(min(s.cfg.EnquireInterval, s.cfg.ResponseTimeout)/8, time.Millisecond)
 	timer := time.NewTimer(tick)
 	defer timer.Stop()

@@ -44,6 +44,7 @@ type Session struct {
 	window  chan struct{} // one element for each submit in queue or pending
 	wake    chan struct{} // 1: something was queued
 	room    chan struct{} // 1: the writer took from urgent
+	bound   chan struct{} // closed: bind_resp has come
 	drain   chan struct{} // closed: no new submits
 	landed  chan struct{} // closed: drain, and no submit is in flight
 	idle    chan struct{} // closed: landed, and no delivery is to be answered
@@ -77,7 +78,7 @@ func newSession(conn, socket net.Conn, cfg SessionConfig) *Session {
 		cfg: cfg, conn: conn, socket: socket, frames: wire.NewReader(conn),
 		window: make(chan struct{}, cfg.Window),
 		wake:   make(chan struct{}, 1), room: make(chan struct{}, 1),
-		drain: make(chan struct{}), landed: make(chan struct{}), idle: make(chan struct{}),
+		bound: make(chan struct{}), drain: make(chan struct{}), landed: make(chan struct{}), idle: make(chan struct{}),
 		closing: make(chan struct{}), done: make(chan struct{}),
 		start:   time.Now(),
 		pending: make(map[uint32]*exchange, cfg.Window),

@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -94,19 +95,17 @@ type Observer struct {
 // withDefaults fills what was left zero and replaces absent callbacks, so that
 // nobody has to ask whether they are there.
 func (c SessionConfig) withDefaults() SessionConfig {
-	orInt(&c.Window, 10)
-	orInt(&c.Deliveries, 1000)
-	orInt(&c.Tombstones, 10_000)
-	orTime(&c.LateFor, 10*time.Minute)
-	orTime(&c.DialTimeout, 5*time.Second)
-	orTime(&c.BindTimeout, 5*time.Second)
-	orTime(&c.ResponseTimeout, 10*time.Second)
-	orTime(&c.DeadAfter, 15*time.Second)
-	orTime(&c.EnquireInterval, c.DeadAfter/3)
-	orTime(&c.UnbindTimeout, 5*time.Second)
-	if c.Bind.InterfaceVersion == 0 {
-		c.Bind.InterfaceVersion = 0x34
-	}
+	c.Window = cmp.Or(c.Window, 10)
+	c.Deliveries = cmp.Or(c.Deliveries, 1000)
+	c.Tombstones = cmp.Or(c.Tombstones, 10_000)
+	c.LateFor = cmp.Or(c.LateFor, 10*time.Minute)
+	c.DialTimeout = cmp.Or(c.DialTimeout, 5*time.Second)
+	c.BindTimeout = cmp.Or(c.BindTimeout, 5*time.Second)
+	c.ResponseTimeout = cmp.Or(c.ResponseTimeout, 10*time.Second)
+	c.DeadAfter = cmp.Or(c.DeadAfter, 15*time.Second)
+	c.EnquireInterval = cmp.Or(c.EnquireInterval, c.DeadAfter/3)
+	c.UnbindTimeout = cmp.Or(c.UnbindTimeout, 5*time.Second)
+	c.Bind.InterfaceVersion = cmp.Or(c.Bind.InterfaceVersion, 0x34)
 	if c.Deliver == nil {
 		c.Deliver = func(d *Delivery) { d.Respond(wire.ESMERxTAppn) }
 	}
@@ -131,18 +130,6 @@ func (o Observer) withDefaults() Observer {
 		o.Overflow = func() {}
 	}
 	return o
-}
-
-func orInt(v *int, def int) {
-	if *v == 0 {
-		*v = def
-	}
-}
-
-func orTime(v *time.Duration, def time.Duration) {
-	if *v == 0 {
-		*v = def
-	}
 }
 
 // check tells what is wrong with a configuration that has its defaults.

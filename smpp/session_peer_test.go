@@ -53,6 +53,13 @@ func (p *peer) send(id wire.CommandID, status wire.Status, seq uint32, body any)
 	p.write(b)
 }
 
+// tell sends and does not mind when nobody listens any more.
+func (p *peer) tell(id wire.CommandID, status wire.Status, seq uint32, body any) {
+	if b, err := wire.Append(nil, wire.Header{ID: id, Status: status, Sequence: seq}, body); err == nil {
+		p.conn.Write(b)
+	}
+}
+
 func (p *peer) write(b []byte) {
 	p.t.Helper()
 	p.conn.SetWriteDeadline(time.Now().Add(patience))

@@ -149,7 +149,7 @@ func TestResponseTimeOut(t *testing.T) {
 		go func() { // its other half goes on well
 			for f, err := p.r.Next(); err == nil; f, err = p.r.Next() {
 				if f.ID == wire.EnquireLink {
-					p.send(wire.EnquireLinkResp, wire.ESMEOK, f.Sequence, nil)
+					p.tell(wire.EnquireLinkResp, wire.ESMEOK, f.Sequence, nil)
 				}
 			}
 		}()
@@ -204,14 +204,13 @@ func TestSMSCUnbindsAndForgets(t *testing.T) {
 // Unbind is bounded, whatever the SMSC leaves out.
 func TestUnbindUnanswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, p := inBubble(t, SessionConfig{}, 1<<16)
-		go p.next(wire.Unbind)
+		s, _ := inBubble(t, SessionConfig{}, 1<<16)
 		start := time.Now()
 		if err := s.Unbind(context.Background()); err != nil || time.Since(start) != 5*time.Second {
 			t.Errorf("without unbind_resp: %v after %v", err, time.Since(start))
 		}
 
-		s, p = inBubble(t, SessionConfig{}, 1<<16)
+		s, p := inBubble(t, SessionConfig{}, 1<<16)
 		got := make(chan error, 1)
 		go func() {
 			_, err := s.Submit(context.Background(), Request{Message: hei()})
@@ -226,5 +225,38 @@ func TestUnbindUnanswered(t *testing.T) {
 		if err := <-got; !errors.Is(err, ErrUnknown) || !errors.Is(err, ErrClosed) {
 			t.Errorf("got %v", err)
 		}
+	})
+}
+
+// A peer that asks without reading is not read either, once so many answers wait
+// for it; what it asked is answered when it reads again.
+func TestFloodByAPeerThatDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const flood = 20_000
+		s, p := inBubble(t, SessionConfig{Deliveries: 10}, 1<<10)
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			b, _ := wire.Append(nil, wire.Header{ID: wire.DeliverSM, Sequence: 7}, hei())
+			for range flood {
+				theirs := p.conn.(*memConn)
+				if _, err := theirs.Write(b); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+		synctest.Wait()
+		s.mu.Lock()
+		if n := len(s.urgent); n < crowd || n > crowd+s.cfg.Deliveries {
+			t.Errorf("%d answers wait, want about %d", n, crowd)
+		}
+		s.mu.Unlock()
+		for range flood {
+			if f, err := p.r.Next(); err != nil || f.ID != wire.DeliverSMResp || f.Status != wire.ESMERxTAppn {
+				t.Fatalf("got %v %v, %v", f.ID, f.Status, err)
+			}
+		}
+		<-sent
+		s.Close()
 	})
 }

@@ -2,6 +2,7 @@ package smpp
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"straks/smpp/wire"
@@ -109,12 +110,10 @@ func (s *Session) abandon(x *exchange) result {
 	default:
 	}
 	x.abandoned = true
-	for i, q := range s.queue {
-		if q == x {
-			s.queue = append(s.queue[:i], s.queue[i+1:]...)
-			s.free(x)
-			return result{err: notSent(context.Cause(x.ctx))}
-		}
+	if i := slices.Index(s.queue, x); i >= 0 {
+		s.queue = slices.Delete(s.queue, i, i+1)
+		s.free(x)
+		return result{err: notSent(context.Cause(x.ctx))}
 	}
 	return result{err: unknown(context.Cause(x.ctx))}
 }

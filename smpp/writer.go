@@ -3,6 +3,7 @@ package smpp
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"straks/smpp/wire"
@@ -133,9 +134,7 @@ func (s *Session) takeSubmits(l *load, now time.Duration) {
 		}
 		l.submits = append(l.submits, numbered{x, s.register(x, now)})
 	}
-	rest := copy(s.queue, s.queue[n:])
-	clear(s.queue[rest:])
-	s.queue = s.queue[:rest]
+	s.queue = slices.Delete(s.queue, 0, n)
 }
 
 // burst is what goes out in one write.

@@ -1,0 +1,55 @@
+package smpp
+
+import (
+	"context"
+	"io"
+	"testing"
+	"time"
+
+	"straks/smpp/wire"
+)
+
+// FuzzPeer lets the peer say anything at all behind its bind_resp. The session
+// may end over it, but it does not panic or hang, and a submit under way
+// ends too.
+func FuzzPeer(f *testing.F) {
+	for _, id := range []wire.CommandID{wire.DeliverSM, wire.DataSM} {
+		m := &wire.Message{Source: "47", Dest: "1"}
+		b, err := wire.Append(nil, wire.Header{ID: id, Sequence: 2}, m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	for _, id := range []wire.CommandID{wire.SubmitSMResp, wire.GenericNack, wire.EnquireLink, wire.Unbind, wire.UnbindResp} {
+		b, err := wire.Append(nil, wire.Header{ID: id, Status: wire.ESMESysErr, Sequence: 2}, nil)
+		if err != nil && id.IsResponse() {
+			f.Fatal(err)
+		}
+		f.Add(append(b, b...))
+	}
+	f.Fuzz(func(t *testing.T, said []byte) {
+		ours, theirs := newMemConns(1 << 16)
+		p := newPeer(t, theirs)
+		go func() {
+			p.acceptBind()
+			theirs.Write(said)
+			theirs.out.close()
+			io.Copy(io.Discard, theirs)
+		}()
+		cfg := SessionConfig{Deliver: func(d *Delivery) { d.Respond(wire.ESMEOK) }}
+		s, err := bind(context.Background(), ours, ours, cfg.withDefaults())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		s.Submit(ctx, Request{Message: hei()})
+		select {
+		case <-s.Done():
+		case <-time.After(patience):
+			t.Fatal("the session outlives its connection")
+		}
+		theirs.Close()
+	})
+}

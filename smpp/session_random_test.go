@@ -1,0 +1,119 @@
+package smpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"straks/smpp/wire"
+)
+
+// whim is a peer that answers in every way that there is, as chance has it.
+type whim struct {
+	*peer
+	rand *rand.Rand
+	seen map[string]int // how often each message came, by its text
+	held []wire.Frame   // to be answered later, in any order
+}
+
+// serve plays until the connection ends or after so many submits hangs up.
+func (w *whim) serve(most int) {
+	for n := 0; n < most; {
+		f, err := w.r.Next()
+		if err != nil {
+			return
+		}
+		if f.ID == wire.SubmitSM {
+			n++
+			body, _ := wire.Decode(f)
+			w.seen[string(body.(*wire.Message).ShortMessage)]++
+			w.treat(f)
+		}
+		if f.ID == wire.EnquireLink {
+			w.tell(wire.EnquireLinkResp, wire.ESMEOK, f.Sequence, nil)
+		}
+	}
+	w.conn.Close()
+}
+
+func (w *whim) treat(f wire.Frame) {
+	switch w.rand.IntN(12) {
+	case 0: // never answered
+	case 1:
+		w.tell(wire.GenericNack, wire.ESMESysErr, f.Sequence, nil)
+	case 2:
+		w.tell(wire.SubmitSMResp, wire.ESMEThrottled, f.Sequence, nil)
+	case 3: // twice, and a delivery of the same number in between
+		w.accept(f)
+		w.tell(wire.DeliverSM, wire.ESMEOK, f.Sequence, hei())
+		w.accept(f)
+	case 4: // junk
+		w.tell(wire.DeliverSMResp, wire.ESMEOK, f.Sequence, &wire.MessageResp{})
+		w.tell(wire.CommandID(0x80000000|w.rand.Uint32N(0x200)), wire.ESMESysErr, w.rand.Uint32N(1000), nil)
+		w.accept(f)
+	case 5, 6, 7: // out of order
+		w.held = append(w.held, f)
+	default:
+		w.accept(f)
+	}
+	if len(w.held) > 8 {
+		i := w.rand.IntN(len(w.held))
+		w.accept(w.held[i])
+		w.held = append(w.held[:i], w.held[i+1:]...)
+	}
+}
+
+func (w *whim) accept(f wire.Frame) {
+	w.tell(wire.SubmitSMResp, wire.ESMEOK, f.Sequence, &wire.MessageResp{MessageID: fmt.Sprint(f.Sequence)})
+}
+
+// Under every whim of the peer and of the callers, each submit ends once and
+// truly: what is said to be not sent never came, what came is said to have been
+// answered or to be unknown, and no slot is left behind.
+func TestEverySubmitEndsOnceAndTruly(t *testing.T) {
+	for round := range 10 {
+		t.Run(fmt.Sprint(round), func(t *testing.T) { oneRound(t, uint64(round)) })
+	}
+}
+
+func oneRound(t *testing.T, seed uint64) {
+	const messages = 400
+	s, p := bound(t, SessionConfig{Window: 16, ResponseTimeout: 20 * time.Millisecond,
+		Deliver: func(d *Delivery) { d.Respond(wire.ESMEOK) }})
+	w := &whim{peer: p, rand: rand.New(rand.NewPCG(seed, 1)), seen: make(map[string]int)}
+	p.conn.SetReadDeadline(time.Time{})
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		w.serve(messages * 3 / 4)
+	}()
+	errs := make([]error, messages)
+	var callers sync.WaitGroup
+	for i := range messages {
+		patient := time.Duration(rand.IntN(200)) * time.Millisecond
+		callers.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), patient)
+			defer cancel()
+			m := hei()
+			m.ShortMessage = []byte(fmt.Sprint(i))
+			_, errs[i] = s.Submit(ctx, Request{Message: m})
+		})
+	}
+	callers.Wait()
+	s.Close()
+	<-served
+	for i, err := range errs {
+		came := w.seen[fmt.Sprint(i)]
+		notSent, unknown := errors.Is(err, ErrNotSent), errors.Is(err, ErrUnknown)
+		if came > 1 || notSent && unknown || err != nil && !notSent && !unknown || notSent && came != 0 || err == nil && came != 1 {
+			t.Errorf("message %d came %d times and ended with %v", i, came, err)
+		}
+	}
+	if s.InFlight() != 0 {
+		t.Errorf("%d slots are left behind", s.InFlight())
+	}
+}
