@@ -20,8 +20,8 @@ type KeyError struct {
 
 func (e *KeyError) Error() string { return e.Key + ": " + e.Message }
 
-// withDefaults returns the configuration with every default filled in.
-func (c Config) withDefaults() Config {
+// WithDefaults returns the configuration with every default filled in.
+func (c Config) WithDefaults() Config {
 	c.DrainTime = cmp.Or(c.DrainTime, 5*time.Second)
 	c.SMSCs = slices.Clone(c.SMSCs)
 	for i := range c.SMSCs {
@@ -73,7 +73,7 @@ func (s *SMSC) fillDefaults() {
 // Zero values stand for defaults. Files are not opened.
 func (c Config) Check() error {
 	var f faults
-	c = c.withDefaults()
+	c = c.WithDefaults()
 	f.that(len(c.SMSCs) > 0, "smsc", "at least one is required")
 	f.between("drain_time", c.DrainTime, 0, 5*time.Minute)
 	names := map[string]bool{}

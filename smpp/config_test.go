@@ -16,7 +16,7 @@ func TestMinimalConfigIsValid(t *testing.T) {
 	if err := minimal().Check(); err != nil {
 		t.Fatal(err)
 	}
-	c := minimal().withDefaults()
+	c := minimal().WithDefaults()
 	if got := c.Routes[0].SMSCs; !slices.Equal(got, []string{"telco"}) {
 		t.Errorf("default route leads to %v", got)
 	}

@@ -45,7 +45,7 @@ func New(c Config, h Handler, log *slog.Logger, reg prometheus.Registerer) (*Gat
 	if h.Deliver == nil || h.Late == nil {
 		return nil, errors.New("smpp: Handler needs both functions")
 	}
-	c = c.withDefaults()
+	c = c.WithDefaults()
 	g := &Gateway{handler: h, drainTime: c.DrainTime, log: log}
 	g.refs.Store(rand.Uint32())
 	g.userRefs.Store(rand.Uint32())

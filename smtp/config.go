@@ -114,8 +114,8 @@ func (r Relay) LogValue() slog.Value {
 // String keeps credentials out of whatever formats a Relay.
 func (r Relay) String() string { return "relay " + r.Name + " (" + r.Addr + ")" }
 
-// withDefaults fills in what the configuration left out.
-func (r Relay) withDefaults() Relay {
+// WithDefaults fills in what the configuration left out.
+func (r Relay) WithDefaults() Relay {
 	if r.TLS == "" {
 		r.TLS = TLSOpportunistic
 		if r.Username != "" || r.CAFile != "" || r.ClientCert != "" {
@@ -127,6 +127,9 @@ func (r Relay) withDefaults() Relay {
 	}
 	if r.Helo == "" {
 		r.Helo = hostname()
+	}
+	if r.MinVersion == "" {
+		r.MinVersion = "1.2"
 	}
 	if r.MaxConns == 0 {
 		r.MaxConns = 8

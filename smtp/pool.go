@@ -35,7 +35,7 @@ func New(relays []Relay, log *slog.Logger, registerer prometheus.Registerer) (*P
 	collectors := m.collectors()
 	p := &Pool{log: log}
 	for _, config := range relays {
-		r, err := newRelay(config.withDefaults(), log, m)
+		r, err := newRelay(config.WithDefaults(), log, m)
 		if err != nil {
 			return nil, fmt.Errorf("relay %s: %w", config.Name, err)
 		}

@@ -100,7 +100,7 @@ func (v *validator) tls(r Relay) {
 	if _, ok := tlsVersions[r.MinVersion]; !ok {
 		v.fault("min_tls_version", `must be "1.2" or "1.3"`)
 	}
-	mode := r.withDefaults().TLS
+	mode := r.WithDefaults().TLS
 	if r.CAFile != "" && (mode == TLSOff || mode == TLSOpportunistic) {
 		v.fault("ca_file", `has no effect with tls = %q; use "starttls" or "implicit"`, mode)
 	}
@@ -130,7 +130,7 @@ func (v *validator) auth(r Relay) {
 	if r.Password == "" {
 		v.fault("password_file", "is missing or empty, yet there is a username")
 	}
-	mode := r.withDefaults().TLS
+	mode := r.WithDefaults().TLS
 	if !r.InsecureAuth && (mode == TLSOff || mode == TLSOpportunistic) {
 		v.fault("tls", `is %q, which would show the password to others: use "starttls" or "implicit", or set insecure_auth = true`, mode)
 	}
