@@ -40,6 +40,9 @@ func (c *conn) admit(p *script, req *wire.Bind) wire.Status {
 func (c *conn) finishBind(f wire.Frame, req *wire.Bind, status wire.Status) {
 	n := &c.smsc.n
 	var a *account
+	if c.bound() != nil {
+		status = wire.ESMEAlyBnd // bound twice within BindDelay
+	}
 	if status == wire.ESMEOK {
 		if a = c.smsc.account(req.SystemID); a == nil {
 			status = wire.ESMEBindFail
@@ -51,12 +54,12 @@ func (c *conn) finishBind(f wire.Frame, req *wire.Bind, status wire.Status) {
 		return
 	}
 	c.kind, c.since = f.ID, time.Now()
+	c.account.Store(a) // ahead of the answer: the next PDU may be here at once
 	c.nc.SetReadDeadline(time.Time{})
 	c.reply(f, wire.ESMEOK, &wire.BindResp{
 		SystemID: "smsctest",
 		TLVs:     []wire.TLV{wire.OctetTLV(wire.TagSCInterfaceVersion, 0x34)},
 	})
-	c.account.Store(a)
 	a.join(c)
 	c.sweep(a)
 	c.enquire()

@@ -1,7 +1,10 @@
 package smsctest
 
 import (
+	"crypto/tls"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -184,6 +187,39 @@ func TestMaxConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	transceiver(t, s)
+}
+
+func TestFrozenConnectionsMakeRoom(t *testing.T) {
+	s := listen(t, Profile{MaxConnections: 2, Behaviour: Behaviour{Freeze: 1}})
+	for range 2 {
+		e := transceiver(t, s)
+		e.send(wire.SubmitSM, message(number, "x"))
+		e.nc.(*net.TCPConn).CloseWrite()
+	}
+	if err := s.Wait(within(t), func(st Stats) bool { return st.Frozen == 2 }); err != nil {
+		t.Fatal(err)
+	}
+	dial(t, s).ended() // turned away, but it brings the oldest to its end
+	if err := s.Wait(within(t), func(st Stats) bool { return st.ConnectionsNow == 1 }); err != nil {
+		t.Fatal(err)
+	}
+	transceiver(t, s)
+}
+
+func TestTLS(t *testing.T) {
+	certified := httptest.NewTLSServer(nil)
+	defer certified.Close()
+	s := listen(t, Profile{TLS: certified.TLS})
+	pool := certified.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	nc, err := tls.Dial("tcp", s.Addr(), &tls.Config{RootCAs: pool, ServerName: "example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	e := &esme{t: t, nc: nc, r: wire.NewReader(nc)}
+	e.send(wire.BindTransceiver, &wire.Bind{SystemID: "test"})
+	expect[wire.BindResp](e, wire.BindTransceiverResp)
+	e.submit(number, "x")
 }
 
 func TestManyBinds(t *testing.T) {

@@ -14,6 +14,7 @@ const maxTimed = 1 << 20
 type clock struct {
 	mu   sync.Mutex
 	due  timeds
+	most int // of due; more is done at once
 	seq  uint64
 	wake chan struct{} // has room for one: the earliest time has changed
 }
@@ -24,12 +25,12 @@ type timed struct {
 	f   func()
 }
 
-func newClock() *clock { return &clock{wake: make(chan struct{}, 1)} }
+func newClock() *clock { return &clock{most: maxTimed, wake: make(chan struct{}, 1)} }
 
 // after calls f when d has passed, and at once, from the caller's goroutine,
 // where d is not positive or too much is waiting already. The caller must hold no lock.
 func (c *clock) after(d time.Duration, f func()) {
-	if d <= 0 || !c.push(d, f, maxTimed) {
+	if d <= 0 || !c.push(d, f, c.most) {
 		f()
 	}
 }
@@ -61,16 +62,29 @@ func (c *clock) run(done <-chan struct{}) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		f, pause := c.next()
-		if f != nil {
-			f()
-		}
+		pause := c.runDue(done)
 		timer.Reset(pause)
 		select {
 		case <-timer.C:
 		case <-c.wake:
 		case <-done:
 			return
+		}
+	}
+}
+
+// runDue calls all that is due and returns how long until something may be.
+func (c *clock) runDue(done <-chan struct{}) time.Duration {
+	for {
+		f, pause := c.next()
+		if f == nil {
+			return pause
+		}
+		select {
+		case <-done:
+			return time.Hour
+		default:
+			f()
 		}
 	}
 }

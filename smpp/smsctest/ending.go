@@ -39,7 +39,7 @@ func Endings() []Ending {
 // Sandbox returns the profile of a network in fair weather: an answer after a
 // few milliseconds, a receipt after a moment, and the agreed endings.
 func Sandbox() Profile {
-	p := Profile{Behaviour: Behaviour{Delay: 2 * time.Millisecond, Jitter: 3 * time.Millisecond}}
+	p := Profile{Record: 1000, Behaviour: Behaviour{Delay: 2 * time.Millisecond, Jitter: 3 * time.Millisecond}}
 	p.Receipt = Receipt{Delay: 500 * time.Millisecond, Jitter: 500 * time.Millisecond}
 	if err := p.AddEndings(); err != nil {
 		panic(err) // the table above; a test reads every line of it

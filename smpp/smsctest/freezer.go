@@ -17,6 +17,8 @@ func (z *freezer) freeze(c *clock, d time.Duration) {
 	}
 }
 
+func (z *freezer) frozen() bool { return z.ice.Load() != nil }
+
 func (z *freezer) thaw() { z.melt(z.ice.Load()) }
 
 func (z *freezer) melt(ice *chan struct{}) {

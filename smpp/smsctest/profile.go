@@ -32,7 +32,7 @@ type Profile struct {
 	BindStatus wire.Status       // answer to every bind; anything but 0 refuses it
 	BindDelay  time.Duration     // before a bind is answered
 	ChattyBind bool              // an enquire_link is sent ahead of each bind's answer
-	Enquire    time.Duration     // interval of our own enquire_link; 0 means none
+	Enquire    time.Duration     // interval of our own enquire_link, for binds to come; 0 means none
 	Window     int               // deliver_sm awaiting their answer, for each bind; 0 means 1000
 	AckTimeout time.Duration     // a deliver_sm unanswered for so long is sent again; 0 means 10 s
 	Retry      time.Duration     // pause after a temporary error before it is sent again; 0 means 1 s
@@ -68,7 +68,7 @@ type Behaviour struct {
 	Nack      int           // taken, and answered by generic_nack ESME_RSYSERR, 1 in N
 	Twice     int           // answered twice, 1 in N
 	Freeze    int           // the connection is neither read nor written from here on, 1 in N
-	FreezeFor time.Duration // for so long; 0 means for ever
+	FreezeFor time.Duration // for so long; 0 means for ever, or until MaxConnections is reached
 	Reorder   int           // answers are kept until there are N (or 50 ms), the last goes first; below 2 means not
 
 	Mischief      Mischief // what else is written ahead of the answer
@@ -89,7 +89,7 @@ type Receipt struct {
 	State string // as the text spells it: "DELIVRD" where empty, "UNDELIV", "EXPIRED", …
 	Err   string // the text's err, "000" where empty; a decimal one is a network_error_code too
 
-	Early        bool   // sent ahead of the answer
+	Early        bool   // sent ahead of the answer; give that a Delay where they travel over two binds
 	Missing      int    // never sent, 1 in N
 	Duplicate    int    // sent twice, 1 in N
 	Intermediate string // state of one more receipt, at the time of the answer; empty means none

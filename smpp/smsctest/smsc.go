@@ -163,6 +163,7 @@ func (s *SMSC) serve(l net.Listener, nc net.Conn) {
 	defer s.mu.Unlock()
 	if s.listener != l || len(s.conns) >= s.script().MaxConnections {
 		nc.Close()
+		s.evict()
 		return
 	}
 	c := newConn(s, s.connIDs.Add(1), nc)
@@ -176,6 +177,21 @@ func (s *SMSC) serve(l net.Listener, nc net.Conn) {
 		writer.Wait()
 		s.gone(c)
 	})
+}
+
+// evict makes room by ending the oldest connection that is frozen for ever:
+// nobody reads there, so nobody sees that its peer has long gone. The caller
+// holds mu.
+func (s *SMSC) evict() {
+	var oldest *conn
+	for c := range s.conns {
+		if c.cold.frozen() && (oldest == nil || c.id < oldest.id) {
+			oldest = c
+		}
+	}
+	if oldest != nil {
+		oldest.close()
+	}
 }
 
 // gone forgets a connection that has ended.
