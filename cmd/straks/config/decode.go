@@ -93,6 +93,10 @@ func (c *checker) list(name string, dst reflect.Value, src any) {
 		c.fault(name, "is %s; write it as %s", kindOf(src), shape)
 		return
 	}
+	if len(items) == 0 {
+		dst.SetZero()
+		return
+	}
 	dst.Set(reflect.MakeSlice(dst.Type(), len(items), len(items)))
 	for i, item := range items {
 		c.value(indexed(name, i), dst.Index(i), item)
@@ -104,6 +108,9 @@ func (c *checker) pairs(name string, dst reflect.Value, src any) {
 	m, ok := src.(map[string]any)
 	if !ok {
 		c.fault(name, "is %s; write it as a table, [%s]", kindOf(src), c.dotted(name))
+		return
+	}
+	if len(m) == 0 {
 		return
 	}
 	dst.Set(reflect.MakeMapWithSize(dst.Type(), len(m)))

@@ -1,0 +1,137 @@
+package config
+
+import (
+	"encoding/json"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/BurntSushi/toml"
+
+	"straks/smtp"
+)
+
+// example reads configs/straks.toml: as it is, and with every commented key
+// uncommented.
+func example(t *testing.T) (asIs, uncommented string) {
+	t.Helper()
+	text, err := os.ReadFile("../../../configs/straks.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commented := regexp.MustCompile(`(?m)^#([a-z\[])`)
+	return string(text), commented.ReplaceAllString(string(text), "$1")
+}
+
+// TestExampleTellsTheDefaults: each key that is commented out has its default
+// beside it, so taking the comment away changes nothing.
+func TestExampleTellsTheDefaults(t *testing.T) {
+	credentials(t, map[string]string{"telco.password": "hemlig"})
+	var resolved []string
+	for _, text := range first(example(t)) {
+		cfg, _, faults, err := parse(text, now, false)
+		if err != nil || len(faults) > 0 {
+			t.Fatalf("%v %v", err, faults)
+		}
+		resolved = append(resolved, withDefaults(t, cfg))
+	}
+	if resolved[0] != resolved[1] {
+		t.Errorf("a commented key is not the default:\nas it is     %s\nuncommented  %s", resolved[0], resolved[1])
+	}
+}
+
+func first(a, b string) []string { return []string{a, b} }
+
+// withDefaults writes the configuration as the daemon will see it.
+func withDefaults(t *testing.T, cfg *Config) string {
+	t.Helper()
+	relays := cfg.SMTP()
+	for i := range relays {
+		relays[i] = relays[i].WithDefaults()
+	}
+	seen := *cfg
+	seen.SMSCs, seen.Routes, seen.Relays = nil, nil, nil
+	text, err := json.MarshalIndent(struct {
+		Config  any
+		Gateway any
+		Relays  []smtp.Relay
+	}{seen, cfg.Gateway().WithDefaults(), relays}, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range cfg.Dialects() {
+		text = append(text, d.Answer.String()+d.Receipt.String()...)
+	}
+	return string(text)
+}
+
+// TestExampleHasEveryKey, and none that there isn't (which the strict parser tells).
+func TestExampleHasEveryKey(t *testing.T) {
+	_, text := example(t)
+	var top map[string]any
+	if _, err := toml.Decode(text, &top); err != nil {
+		t.Fatal(err)
+	}
+	var inFile []string
+	keysIn("", top, &inFile)
+	var inStructs []string
+	keysOf("", reflect.TypeFor[Config](), &inStructs)
+	if len(inStructs) < 80 {
+		t.Fatalf("found only %d keys", len(inStructs))
+	}
+	for _, key := range inStructs {
+		if !slices.Contains(inFile, key) {
+			t.Errorf("configs/straks.toml does not tell of %s", key)
+		}
+	}
+}
+
+// keysIn lists the dotted keys of a file, array elements as one.
+func keysIn(prefix string, table map[string]any, keys *[]string) {
+	for name, v := range table {
+		*keys = append(*keys, prefix+name)
+		items, ok := asList(v)
+		if !ok {
+			items = []any{v}
+		}
+		for _, item := range items {
+			if inner, ok := item.(map[string]any); ok {
+				keysIn(prefix+name+".", inner, keys)
+			}
+		}
+	}
+}
+
+// keysOf lists the dotted keys that the structs have.
+func keysOf(prefix string, t reflect.Type, keys *[]string) {
+	reserved := map[string]string{}
+	if k, ok := reflect.New(t).Interface().(keeper); ok {
+		reserved = k.reserved()
+	}
+	for _, f := range fieldsOf(t) {
+		if reserved[f.name] != "" {
+			continue
+		}
+		*keys = append(*keys, prefix+f.name)
+		inner := t.FieldByIndex(f.index).Type
+		for inner.Kind() == reflect.Pointer || inner.Kind() == reflect.Slice {
+			inner = inner.Elem()
+		}
+		if isTable(inner) {
+			keysOf(prefix+f.name+".", inner, keys)
+		}
+	}
+}
+
+// TestExampleIsReadable: lines fit a terminal.
+func TestExampleIsReadable(t *testing.T) {
+	asIs, _ := example(t)
+	for i, l := range strings.Split(asIs, "\n") {
+		if n := len([]rune(l)); n > 100 {
+			t.Errorf("line %d has %d characters", i+1, n)
+		}
+	}
+}
