@@ -36,17 +36,21 @@ func (d *Delivery) Respond(status wire.Status) {
 // too many are waiting.
 func (s *Session) deliver(f wire.Frame) {
 	body, err := wire.Decode(f)
+	m, _ := body.(*wire.Message)
 	var fault *wire.DecodeError
 	if errors.As(err, &fault) {
-		s.undecodable(f, fault)
-		return
+		if m == nil || len(m.ShortMessage) == 0 {
+			s.undecodable(f, fault)
+			return
+		}
+		s.cfg.Observe.Undecodable(fault) // a TLV, while the text is there
 	}
 	if !s.admit() {
 		s.cfg.Observe.Overflow()
 		s.reply(f.ID.Response(), wire.ESMERxTAppn, f.Sequence, nil)
 		return
 	}
-	s.cfg.Deliver(&Delivery{Command: f.ID, Message: body.(*wire.Message), Received: time.Now(), session: s, sequence: f.Sequence})
+	s.cfg.Deliver(&Delivery{Command: f.ID, Message: m, Received: time.Now(), session: s, sequence: f.Sequence})
 }
 
 // admit counts a delivery in, if there is room for it.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -12,11 +13,16 @@ import (
 	"straks/smpp/wire"
 )
 
-// BenchmarkSession is the session alone over loopback: window 64, each submit
-// answered and receipted, each receipt acknowledged. The peer speaks real frames
-// and does no more than that; its share of the CPU is in the figure.
+// BenchmarkSession is the session alone over loopback: each submit answered and
+// receipted, each receipt acknowledged. The peer speaks real frames and does no
+// more than that; its share of the CPU is in the figure.
 func BenchmarkSession(b *testing.B) {
-	const window = 64
+	for _, window := range []int{1, 64} {
+		b.Run(fmt.Sprintf("window=%d", window), func(b *testing.B) { benchSession(b, window) })
+	}
+}
+
+func benchSession(b *testing.B, window int) {
 	addr, accept := listenBench(b)
 	receipts := newLightPeer(b)
 	served := make(chan struct{})

@@ -86,7 +86,8 @@ type Observer struct {
 	Answered func(took time.Duration, status wire.Status)
 	// Unmatched: a response came that answers nothing of ours, or a second time.
 	Unmatched func(wire.CommandID)
-	// Undecodable: a PDU could not be read and was answered with the error's status.
+	// Undecodable: a PDU could not be read and was answered with the error's
+	// status, or was read but for its TLVs.
 	Undecodable func(*wire.DecodeError)
 	// Overflow: a delivery was refused because too many waited for Respond.
 	Overflow func()

@@ -219,6 +219,35 @@ func TestPoisonDeliverSM(t *testing.T) {
 	}
 }
 
+// A TLV that cannot be read does not cost the receipt whose text can.
+func TestReceiptWithABrokenTLV(t *testing.T) {
+	deliveries := make(chan *Delivery, 2)
+	_, p := bound(t, SessionConfig{Deliver: func(d *Delivery) { deliveries <- d }})
+	m := hei()
+	m.TLVs = []wire.TLV{wire.OctetTLV(wire.TagMessageState, 2), {Tag: 0x1400, Value: []byte("abcd")}}
+	broken, err := wire.Append(nil, wire.Header{ID: wire.DeliverSM, Sequence: 9}, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken[len(broken)-5] = 200
+	p.write(broken)
+	d := wait(t, deliveries)
+	d.Respond(wire.ESMEOK)
+	if r := p.next(wire.DeliverSMResp); r.Status != wire.ESMEOK || string(d.Message.ShortMessage) != "hei" || len(d.Message.TLVs) != 1 {
+		t.Errorf("got %+v, answered with %v", d.Message, r.Status)
+	}
+	m.ShortMessage = nil // nothing is left to be read
+	broken, err = wire.Append(nil, wire.Header{ID: wire.DeliverSM, Sequence: 10}, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken[len(broken)-5] = 200
+	p.write(broken)
+	if r := p.next(wire.DeliverSMResp); r.Status != wire.ESMEInvOptParStream {
+		t.Errorf("answered with %v", r.Status)
+	}
+}
+
 func TestUnknownAndForeignPDUs(t *testing.T) {
 	s, p := bound(t, SessionConfig{})
 	for _, id := range []wire.CommandID{0x99, 0x00010203, wire.QuerySM, wire.SubmitSM, wire.BindReceiver} {

@@ -23,9 +23,9 @@ func (e *DecodeError) Error() string {
 // PDUs without one. What follows the header of such a PDU is ignored, since
 // some peers send enquire_link_resp and generic_nack with junk behind.
 //
-// Errors are of type *DecodeError. Where only the TLVs are broken the body is
-// returned beside the error, without them: an answer's message_id must not
-// be lost over a vendor's optional parameter.
+// Errors are of type *DecodeError. Where only a TLV is broken the body is
+// returned beside the error, with the TLVs before it: neither a message_id nor a
+// receipt's text must be lost over a vendor's optional parameter.
 //
 // Octet strings in the body share memory with f.Body.
 func Decode(f Frame) (any, error) {
@@ -111,7 +111,7 @@ func lenientCString(b []byte) (string, []byte) {
 func decodeTLVs(id CommandID, b []byte) ([]TLV, error) {
 	tlvs, ok := parseTLVs(b)
 	if !ok {
-		return nil, &DecodeError{ID: id, Status: ESMEInvOptParStream, Reason: "has a TLV that runs past its end"}
+		return tlvs, &DecodeError{ID: id, Status: ESMEInvOptParStream, Reason: "has a TLV that runs past its end"}
 	}
 	return tlvs, nil
 }

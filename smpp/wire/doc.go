@@ -20,7 +20,8 @@
 // [Append] checks every field against SMPP 3.4 §5.2 before it writes the first
 // octet, so that no text from outside can end a C-octet string early and spill
 // into the fields behind it. Reading is more tolerant than writing: lengths and
-// values that break the standard but leave no doubt are taken as they are.
+// values that break the standard but leave no doubt are taken as they are, and
+// answers without the NUL behind their id, or without a body, are understood.
 //
 // # What go-smpp does here and what it does not
 //

@@ -166,13 +166,13 @@ func TestDecodeShortPDUs(t *testing.T) {
 }
 
 func TestBrokenTLVsLeaveTheMessageID(t *testing.T) {
-	got, err := Decode(Frame{Header{ID: SubmitSMResp}, []byte("abc\x00\x14\x00\xff\xff")})
+	got, err := Decode(Frame{Header{ID: SubmitSMResp}, []byte("abc\x00\x04\x28\x00\x01\x50\x14\x00\xff\xff")})
 	var fault *DecodeError
 	if !errors.As(err, &fault) || fault.Status != ESMEInvOptParStream {
 		t.Errorf("got %v, want ESME_RINVOPTPARSTREAM", err)
 	}
-	if r, ok := got.(*MessageResp); !ok || r.MessageID != "abc" {
-		t.Errorf("got %+v, want message_id abc", got)
+	if r, ok := got.(*MessageResp); !ok || r.MessageID != "abc" || len(r.TLVs) != 1 {
+		t.Errorf("got %+v, want message_id abc and congestion_state", got)
 	}
 }
 
