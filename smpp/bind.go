@@ -28,8 +28,9 @@ type binding struct {
 	progress time.Time // of the last answer, or since when one is owed
 	silent   time.Time // until then counts as stalled
 
-	mu    sync.Mutex
-	state BindState // what is shown of it; of the numbers only Reconnects is kept here
+	mu      sync.Mutex
+	answers map[string]uint64 // by status
+	state   BindState         // what is shown of it, but for the numbers of slots and rate
 }
 
 func newBinding(c *smsc, name string, mode Mode, index int) *binding {
@@ -65,7 +66,7 @@ func (b *binding) run(ctx context.Context, g *Gateway) {
 // hold gives the session to those who send, until it ends or ctx does.
 func (b *binding) hold(ctx context.Context, g *Gateway, session *Session, addr string, log *slog.Logger) {
 	b.become(StateBound, "", addr)
-	b.smsc.metrics.binds.Inc()
+	b.countBind()
 	log.Info("bound", "addr", addr, "mode", b.mode.String(), "peer", session.Peer().SystemID)
 	if b.mode != Receiver {
 		g.slots.open(b, session)
@@ -165,6 +166,6 @@ func (b *binding) sessionConfig(g *Gateway, addr string, fast bool) SessionConfi
 		DeadAfter: c.DeadLink, EnquireInterval: c.EnquireLink, UnbindTimeout: min(c.ConnectTimeout, g.drainTime),
 		Deliver: func(d *Delivery) { g.handler.Deliver(c.Name, d) },
 		Late:    func(l Late) { g.late(b, l) },
-		Observe: c.metrics.observer(),
+		Observe: b.observer(),
 	}
 }

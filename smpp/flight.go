@@ -151,7 +151,7 @@ func (f *flight) wait(begin context.Context, round int) bool {
 // submit submits one part and notes what became of it. written is called in the
 // moment in which it is written, if it is.
 func (f *flight) submit(ctx context.Context, i int, l lease, written func()) {
-	p, g := &f.parts[i], f.job.g
+	p, g, began := &f.parts[i], f.job.g, time.Now()
 	t := &ticket{lease: l, message: f.job.m.ID, index: i, total: len(f.parts), userRef: p.userRef}
 	answer, err := l.session.Submit(ctx, Request{
 		Message: f.build.part(f.bind.smsc, i, p.userRef),
@@ -178,8 +178,9 @@ func (f *flight) submit(ctx context.Context, i int, l lease, written func()) {
 		p.state = doubtful
 	default:
 		// The session keeps the place until the answer comes, which is told to late,
-		// or is given up.
-		time.AfterFunc(f.bind.smsc.ResponseTimeout, func() { t.release(g, unanswered) })
+		// or until it is given up.
+		givenUp := began.Add(f.bind.smsc.ResponseTimeout * 9 / 8)
+		time.AfterFunc(time.Until(givenUp), func() { t.release(g, unanswered) })
 		p.state = doubtful
 	}
 }
@@ -188,6 +189,8 @@ func (f *flight) submit(ctx context.Context, i int, l lease, written func()) {
 func (p *part) note(a Answer, v Verdict) {
 	p.status, p.verdict = a.Status, v
 	switch {
+	case a.Nack && !clearNack(a.Status, v):
+		p.state, p.err = doubtful, fmt.Errorf("the SMSC answers generic_nack %v", a.Status)
 	case a.Status == wire.ESMEOK:
 		p.state, p.messageID = taken, a.MessageID
 	case v.Retry == RetryNever:
@@ -195,6 +198,13 @@ func (p *part) note(a Answer, v Verdict) {
 	default:
 		p.err = fmt.Errorf("the SMSC answers %v", a.Status)
 	}
+}
+
+// clearNack tells whether a generic_nack leaves no doubt that the message was not
+// taken: its header was not understood (SMPP 3.4 §4.3.1), or it came too fast. What
+// other SMSC software means by one, nobody knows.
+func clearNack(s wire.Status, v Verdict) bool {
+	return v.Retry == RetrySlower || s == wire.ESMEInvMsgLen || s == wire.ESMEInvCmdLen || s == wire.ESMEInvCmdID
 }
 
 // notSent tells a part that can be sent another time from one that never can:

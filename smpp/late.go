@@ -31,7 +31,7 @@ func (g *Gateway) late(b *binding, l Late) {
 	t.release(g, answered)
 	b.answered(l.Answer)
 	b.smsc.metrics.oddities[oddLate].Inc()
-	b.smsc.metrics.answered(l.Took, l.Status)
+	b.countAnswer(l.Took, l.Status)
 	a := LateAnswer{
 		Message: t.message, SMSC: b.smsc.Name, Index: t.index, Total: t.total,
 		MessageID: l.MessageID, Reference: t.userRef, Status: l.Status,

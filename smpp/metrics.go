@@ -120,19 +120,42 @@ func statusLabel(s wire.Status) string {
 
 func (s *smscMetrics) bindFailed(label string) { s.failures[label].Inc() }
 
-func (s *smscMetrics) answered(took time.Duration, status wire.Status) {
-	s.responses[statusLabel(status)].Inc()
-	s.responseTime.Observe(took.Seconds())
+// observer counts what a session notices.
+func (b *binding) observer() Observer {
+	oddities := b.smsc.metrics.oddities
+	return Observer{
+		Answered:    b.countAnswer,
+		Unmatched:   func(wire.CommandID) { oddities[oddUnmatched].Inc() },
+		Undecodable: func(*wire.DecodeError) { oddities[oddUndecodable].Inc() },
+		Overflow:    func() { oddities[oddOverflow].Inc() },
+	}
 }
 
-// observer counts what a session notices.
-func (s *smscMetrics) observer() Observer {
-	return Observer{
-		Answered:    s.answered,
-		Unmatched:   func(wire.CommandID) { s.oddities[oddUnmatched].Inc() },
-		Undecodable: func(*wire.DecodeError) { s.oddities[oddUndecodable].Inc() },
-		Overflow:    func() { s.oddities[oddOverflow].Inc() },
+// countAnswer counts one answer to a submit, late or not.
+func (b *binding) countAnswer(took time.Duration, status wire.Status) {
+	label := statusLabel(status)
+	b.smsc.metrics.responses[label].Inc()
+	b.smsc.metrics.responseTime.Observe(took.Seconds())
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.answers == nil {
+		b.answers = make(map[string]uint64)
 	}
+	if b.answers[label]++; b.state.ResponseTime == 0 {
+		b.state.ResponseTime = took
+	}
+	b.state.ResponseTime += (took - b.state.ResponseTime) / responseGain
+}
+
+// responseGain is over how many answers States takes the mean of response times.
+const responseGain = 16
+
+// countBind counts one success.
+func (b *binding) countBind() {
+	b.smsc.metrics.binds.Inc()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.state.Binds++
 }
 
 // stateMetrics shows States as metrics.

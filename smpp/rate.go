@@ -21,21 +21,25 @@ type rate struct {
 
 	mu        sync.Mutex
 	limit     float64   // submits per second now
-	knee      float64   // what it was when it last went down
+	knee      float64   // about where it was before it went down; what growth is measured by
 	next      time.Time // when the bucket has its next token, may lie burst in the past
 	throttled float64   // moving share of throttled answers, 0 to 1
 	adjusted  time.Time // when limit was last brought up to date
 	deaf      time.Time // until then answers don't count: they are to what was sent before limit fell
 	still     time.Time // until then limit doesn't grow: the SMSC said that it is nearly congested
 	sent      meter
+	taken     meter // answered without complaint
 }
 
 const (
-	throttleGain  = 1.0 / 32 // weight of one answer in the moving share
-	throttleShare = 0.1      // share of throttled answers from which on the rate goes down
-	decrease      = 0.7      // what is left of the rate then
-	increase      = 0.05     // of the knee, per second, and per second that it lasted
-	minRate       = 1.0      // submits per second, however much the SMSC throttles
+	throttleGain  = 1.0 / 64 // weight of one answer in the moving share
+	throttleShare = 0.125    // from this share on the rate goes down: nine throttled in a row, or half of 17
+	decrease      = 0.5      // what is left of the rate then, at least
+	belowTaken    = 0.9      // where the SMSC takes some, the rate goes down to this share of that at once
+	trusted       = 10       // a second must the SMSC take for that, or it is no measure
+	kneeDecay     = 0.8
+	increase      = 0.05 // of the knee, per second, and per second that it lasted
+	minRate       = 1.0  // submits per second, however much the SMSC throttles
 	deafTime      = 500 * time.Millisecond
 	burstTime     = 100 * time.Millisecond // how much unused rate may be made up for
 )
@@ -45,7 +49,7 @@ func newRate(ceiling float64) *rate {
 	if ceiling <= 0 {
 		ceiling = math.Inf(1)
 	}
-	return &rate{ceiling: ceiling, limit: ceiling, knee: ceiling}
+	return &rate{ceiling: ceiling, limit: ceiling}
 }
 
 // wait returns how long a submit that comes now would wait for its token.
@@ -69,10 +73,7 @@ func (r *rate) take(now time.Time, most time.Duration) (wait time.Duration, ok b
 		r.next = time.Time{}
 		return 0, true
 	}
-	if earliest := now.Add(-burstTime); r.next.Before(earliest) {
-		r.next = earliest
-	}
-	r.next = r.next.Add(time.Duration(float64(time.Second) / r.limit))
+	r.next = later(r.next, now.Add(-burstTime)).Add(time.Duration(float64(time.Second) / r.limit))
 	return wait, true
 }
 
@@ -82,19 +83,32 @@ func (r *rate) answered(now time.Time, load float64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.grow(now)
-	if now.Before(r.deaf) {
-		return
+	if load < 1 {
+		r.taken.add(now)
 	}
 	if load > 0 && load < 1 {
 		r.still = now.Add(deafTime)
+		load = 0
+	}
+	if now.Before(r.deaf) {
 		return
 	}
 	r.throttled += (load - r.throttled) * throttleGain
-	if load == 0 || r.throttled < throttleShare {
-		return
+	if load == 1 && r.throttled >= throttleShare {
+		r.slowDown(now)
 	}
-	r.knee = min(r.limit, max(r.sent.perSecond(now), minRate))
-	r.limit = max(r.knee*decrease, minRate)
+}
+
+// slowDown lowers the limit: to just under what the SMSC takes, or if it takes next
+// to nothing by half.
+func (r *rate) slowDown(now time.Time) {
+	before := min(r.limit, max(r.sent.perSecond(now), minRate))
+	r.knee = max(before, r.knee*kneeDecay)
+	after := before * decrease
+	if taken := r.taken.perSecond(now); taken >= trusted {
+		after = min(taken*belowTaken, before)
+	}
+	r.limit = max(after, minRate)
 	r.throttled = 0
 	r.deaf = now.Add(deafTime)
 	r.next = later(r.next, now)
@@ -144,29 +158,37 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// meter estimates events per second over the last one to two seconds.
+// meter counts what happened in the last second, in tenths of it.
 type meter struct {
-	second         int64 // unix time of this
-	this, previous int
+	tenth  int64 // number of the newest bucket, in tenths of a second since 1970
+	first  int64 // of the oldest that counts: nothing is known of the time before
+	counts [meterTenths]int
 }
+
+const meterTenths = 10
 
 func (m *meter) add(now time.Time) {
 	m.advance(now)
-	m.this++
+	m.counts[m.tenth%meterTenths]++
 }
 
 func (m *meter) advance(now time.Time) {
-	switch second := now.Unix(); second - m.second {
-	case 0:
-	case 1:
-		m.second, m.previous, m.this = second, m.this, 0
-	default:
-		m.second, m.previous, m.this = second, 0, 0
+	tenth := now.UnixMilli() / 100
+	if tenth-m.tenth >= meterTenths { // a pause: what was is over
+		*m = meter{tenth: tenth, first: tenth}
+		return
+	}
+	for m.tenth < tenth {
+		m.tenth++
+		m.counts[m.tenth%meterTenths] = 0
 	}
 }
 
 func (m *meter) perSecond(now time.Time) float64 {
 	m.advance(now)
-	fraction := float64(now.Nanosecond()) / 1e9
-	return float64(m.this) + float64(m.previous)*(1-fraction)
+	sum := 0
+	for _, n := range m.counts {
+		sum += n
+	}
+	return float64(sum) * meterTenths / float64(min(m.tenth-m.first+1, meterTenths))
 }

@@ -3,6 +3,7 @@ package smpp
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 )
@@ -35,6 +36,10 @@ type BindState struct {
 	Window   int       // 0 for a receiver
 	Rate     float64   // submits a second that are let through now; 0 for no limit
 	Ceiling  float64   // the configured one; 0 for none
+
+	Binds        uint64            // times that it was bound
+	Answers      map[string]uint64 // to submits, by command_status: "ESME_ROK", "ESME_RTHROTTLED", …
+	ResponseTime time.Duration     // moving mean
 }
 
 // States returns the state of every bind, in the configuration's order.
@@ -55,7 +60,9 @@ func (g *Gateway) States() []BindState {
 func (b *binding) shown() BindState {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.state
+	state := b.state
+	state.Answers = maps.Clone(b.answers)
+	return state
 }
 
 // fill adds the numbers of a bind that submits.

@@ -1,0 +1,271 @@
+package smpp
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"straks/internal/handover"
+	"straks/smpp/smsctest"
+	"straks/smpp/wire"
+)
+
+// pair runs a gateway with two SMSCs, tried in this order.
+func pair(t *testing.T, first, second smsctest.Behaviour, change func(*Config)) (g *running, a, b *smsctest.SMSC) {
+	t.Helper()
+	a, b = centre(t, smsctest.Profile{Behaviour: first}), centre(t, smsctest.Profile{Behaviour: second})
+	c := Config{SMSCs: []SMSC{account("first", a), account("second", b)}}
+	if change != nil {
+		change(&c)
+	}
+	return run(t, c).allUp(t), a, b
+}
+
+func TestFailsOverWhenItSurelyDidNotLeave(t *testing.T) {
+	for name, status := range map[string]wire.Status{
+		"throttled": wire.ESMEThrottled, "queue full": wire.ESMEMsgQFul,
+		"system error": wire.ESMESysErr, "not bound": wire.ESMEInvBndSts,
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, a, b := pair(t, smsctest.Behaviour{Status: status}, smsctest.Behaviour{}, nil)
+			r := g.send("hei", patience)
+			wantOutcome(t, r, handover.Accepted)
+			if r.SMSC != "second" || a.Stats().Submits != 1 || b.Stats().Taken != 1 {
+				t.Errorf("%+v; first got %d, second took %d", r, a.Stats().Submits, b.Stats().Taken)
+			}
+			g.idle(t)
+		})
+	}
+}
+
+func TestFailsOverWhenDown(t *testing.T) {
+	g, a, b := pair(t, smsctest.Behaviour{}, smsctest.Behaviour{}, nil)
+	a.Down()
+	eventually(t, "the loss isn't noticed", func() bool { return g.States()[0].State != StateBound })
+	if r := g.send("hei", patience); r.SMSC != "second" || b.Stats().Taken != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// The first SMSC has one place in its window and is slow to give it back.
+func TestFailsOverWhenTheWindowStaysFull(t *testing.T) {
+	g, _, _ := pair(t, smsctest.Behaviour{Delay: 900 * time.Millisecond}, smsctest.Behaviour{}, func(c *Config) {
+		c.SMSCs[0].Window, c.SMSCs[0].WindowWait = 1, 10*time.Millisecond
+	})
+	slow := make(chan Result, 1)
+	go func() { slow <- g.send("hei", patience) }()
+	eventually(t, "nothing in flight", func() bool { return g.States()[0].InFlight == 1 })
+	if r := g.send("hei", patience); r.SMSC != "second" {
+		t.Errorf("%+v", r)
+	}
+	if r := wait(t, slow); r.SMSC != "first" || r.Outcome != handover.Accepted {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Once it may have left, nobody else gets it: not when the connection breaks,
+// not when the answer stays away, not when it is a nack that may mean anything.
+func TestUnknownStaysUnknown(t *testing.T) {
+	for name, first := range map[string]smsctest.Behaviour{
+		"closed": {Close: 1}, "lost": {Lose: 1}, "frozen": {Freeze: 1}, "nack": {Nack: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, a, b := pair(t, first, smsctest.Behaviour{}, func(c *Config) {
+				c.SMSCs[0].ResponseTimeout, c.DrainTime = 200*time.Millisecond, 200*time.Millisecond
+			})
+			r := g.send("hei", 5*time.Second)
+			wantOutcome(t, r, handover.Unknown)
+			if r.SMSC != "first" || len(r.Parts) != 1 || r.Parts[0].Taken || r.Err == nil {
+				t.Errorf("%+v", r)
+			}
+			if n := a.Stats().Submits + b.Stats().Submits; n != 1 {
+				t.Errorf("%d submits", n)
+			}
+			g.idle(t)
+		})
+	}
+}
+
+// Both throttle; the first lets the third attempt through.
+func TestThrottledIsTriedAgain(t *testing.T) {
+	g, a, _ := pair(t, smsctest.Behaviour{ThrottleFirst: 2}, smsctest.Behaviour{Status: wire.ESMEThrottled}, nil)
+	r := g.send("hei", patience)
+	wantOutcome(t, r, handover.Accepted)
+	if r.SMSC != "first" || a.Stats().Submits != 3 {
+		t.Errorf("%+v after %d submits", r, a.Stats().Submits)
+	}
+}
+
+func TestThrottledToTheEnd(t *testing.T) {
+	g, _, _ := pair(t, smsctest.Behaviour{Status: wire.ESMEThrottled}, smsctest.Behaviour{Status: wire.ESMEMsgQFul}, nil)
+	r := g.send("hei", time.Second)
+	wantOutcome(t, r, handover.NotSent)
+	if r.Status == wire.ESMEOK || r.Err == nil || len(r.Parts) != 0 {
+		t.Errorf("%+v", r)
+	}
+	g.idle(t)
+}
+
+// A bind that the SMSC believes not bound is bound anew.
+func TestBindsAnewWhenTheSMSCSaysSo(t *testing.T) {
+	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Status: wire.ESMEInvBndSts}})
+	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
+	results := make(chan Result, 1)
+	go func() { results <- g.send("hei", patience) }()
+	if err := s.Wait(t.Context(), func(st smsctest.Stats) bool { return st.Submits > 0 }); err != nil {
+		t.Fatal(err)
+	}
+	s.SetProfile(smsctest.Profile{})
+	wantOutcome(t, wait(t, results), handover.Accepted)
+	if n := s.Stats().Binds; n < 2 {
+		t.Errorf("%d binds", n)
+	}
+}
+
+// A frozen SMSC gets what was with it when it froze, and then costs nothing.
+func TestFrozenSMSCIsPassedBy(t *testing.T) {
+	g, a, b := pair(t, smsctest.Behaviour{}, smsctest.Behaviour{}, func(c *Config) {
+		c.SMSCs[0].StallAfter = 50 * time.Millisecond
+		c.DrainTime = 200 * time.Millisecond
+	})
+	a.Freeze(0)
+	defer a.Thaw()
+	first := make(chan Result, 1)
+	go func() { first <- g.send("hei", time.Second) }()
+	eventually(t, "it isn't noticed", func() bool { return g.States()[0].State == StateStalled })
+	for range 100 {
+		if r := g.send("hei", patience); r.SMSC != "second" || r.Outcome != handover.Accepted {
+			t.Fatalf("%+v", r)
+		}
+	}
+	wantOutcome(t, wait(t, first), handover.Unknown)
+	if n := b.Stats().Taken; n != 100 {
+		t.Errorf("second took %d", n)
+	}
+}
+
+// One in 25 is throttled, whatever the rate: nothing is lost and nothing takes long.
+func TestThrottledOneInTwentyFive(t *testing.T) {
+	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Throttle: 25}})
+	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
+	var sends sync.WaitGroup
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range 300 {
+		<-tick.C
+		sends.Go(func() {
+			if r := g.send("hei", 5*time.Second); r.Outcome != handover.Accepted {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+	sends.Wait()
+	if st := s.Stats(); st.Taken != 300 || st.Throttled == 0 {
+		t.Errorf("took %d, throttled %d", st.Taken, st.Throttled)
+	}
+	if rate := g.States()[0].Rate; rate != 0 {
+		t.Errorf("the bind was slowed down to %v/s", rate)
+	}
+	g.idle(t)
+}
+
+// An SMSC that takes 100/s gets little more, and everything gets through.
+func TestRateFollowsTheSMSC(t *testing.T) {
+	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Rate: 100}})
+	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	var clients sync.WaitGroup
+	for range 20 {
+		clients.Go(func() {
+			for ctx.Err() == nil {
+				if r := g.send("hei", 10*time.Second); r.Outcome != handover.Accepted {
+					t.Errorf("%+v", r)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	st := s.Stats()
+	t.Logf("took %d, throttled %d", st.Taken, st.Throttled)
+	if st.Taken < 200 || st.Throttled > st.Taken {
+		t.Errorf("took %d, throttled %d", st.Taken, st.Throttled)
+	}
+	g.idle(t)
+}
+
+func TestWeightsShareBetweenEquals(t *testing.T) {
+	g, a, b := pair(t, smsctest.Behaviour{}, smsctest.Behaviour{}, func(c *Config) {
+		c.Routes = []Route{{SMSCs: []string{"first", "second"}, Weights: map[string]int{"first": 1, "second": 3}}}
+	})
+	for range 400 {
+		wantOutcome(t, g.send("hei", patience), handover.Accepted)
+	}
+	if x, y := a.Stats().Taken, b.Stats().Taken; x < 50 || y < 200 || x+y != 400 {
+		t.Errorf("%d and %d", x, y)
+	}
+}
+
+func TestLongMessages(t *testing.T) {
+	text := strings.Repeat("Blåbærsyltetøy og 10 € til deg. ", 12)
+	unicode := strings.Repeat("Ёжик в тумане 🦔. ", 12)
+	for _, mode := range []LongMode{LongUDH8, LongUDH16, LongSAR, LongPayload} {
+		for _, text := range []string{text, unicode} {
+			s := centre(t, smsctest.Profile{})
+			c := account("telco", s)
+			c.LongMessages = mode
+			g := run(t, Config{SMSCs: []SMSC{c}}).allUp(t)
+			r := g.send(text, patience)
+			wantOutcome(t, r, handover.Accepted)
+			checkLong(t, mode, text, r, s.Submits())
+			g.idle(t)
+		}
+	}
+}
+
+func checkLong(t *testing.T, mode LongMode, text string, r Result, got []smsctest.Submit) {
+	t.Helper()
+	if r.Total != len(got) || len(r.Parts) != len(got) || (mode == LongPayload) != (len(got) == 1) {
+		t.Fatalf("%s: %d submits, %+v", mode, len(got), r)
+	}
+	var joined strings.Builder
+	first, _ := got[0].Segment()
+	refs := map[uint16]bool{}
+	for i, p := range got {
+		joined.WriteString(p.Text())
+		seg, ok := p.Segment()
+		if mode != LongPayload && (!ok || seg.Index != i+1 || seg.Total != len(got) || seg.Reference != first.Reference) {
+			t.Errorf("%s: part %d has %+v, %v", mode, i, seg, ok)
+		}
+		ref, _ := p.UserReference()
+		refs[ref] = true
+		if p.MessageID != r.Parts[i].MessageID || ref != r.Parts[i].Reference || !r.Parts[i].Taken || r.Parts[i].Index != i {
+			t.Errorf("%s: part %d is %+v", mode, i, r.Parts[i])
+		}
+	}
+	if joined.String() != text || len(refs) != len(got) {
+		t.Errorf("%s: got %q with %d references", mode, joined.String(), len(refs))
+	}
+}
+
+func TestLongMessageWithASmallWindow(t *testing.T) {
+	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Delay: 5 * time.Millisecond, Jitter: 10 * time.Millisecond}})
+	c := account("telco", s)
+	c.Window = 2
+	g := run(t, Config{SMSCs: []SMSC{c}}).allUp(t)
+	var sends sync.WaitGroup
+	for range 8 {
+		sends.Go(func() {
+			if r := g.send(strings.Repeat("x", 153*5), patience); r.Outcome != handover.Accepted {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+	sends.Wait()
+	if n := s.Stats().Taken; n != 40 {
+		t.Errorf("%d parts taken", n)
+	}
+	g.idle(t)
+}
