@@ -4,6 +4,7 @@ package main
 func commands() []command {
 	return []command{
 		{"check", "say everything that is wrong with a configuration", checkCommand},
+		{"route", "tell which way an SMS would go, and how", routeCommand},
 		{"smsc", "run the simulated SMSC as a program of its own", smscCommand},
 		{"token", "make a bearer token and its stanza for the configuration", tokenCommand},
 		{"send", "send one SMS or one e-mail", sendCommand},

@@ -92,3 +92,13 @@ func (l *Log) SlogLevel() slog.Level {
 	}
 	return level
 }
+
+// Has tells whether there is such an organisation.
+func (cfg *Config) Has(organisation string) bool {
+	return cfg.organisation(organisation).Name == organisation
+}
+
+// Transliterates tells whether look-alikes in the organisation's SMS become GSM characters.
+func (cfg *Config) Transliterates(organisation string) bool {
+	return cfg.organisation(organisation).Transliterate
+}

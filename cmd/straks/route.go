@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/cmd/straks/config"
+	"straks/smpp"
+	"straks/smpp/gsm"
+)
+
+// routeCommand tells which way an SMS would go and how it would look there. It
+// connects to nobody: what it can't know is which binds are up.
+func routeCommand(_ context.Context, args []string, e env) error {
+	fs := newFlags("route NUMBER [flags]")
+	path := fs.configFlag()
+	org := fs.String("org", "", "`organisation` that sends (default: the configuration's first)")
+	sender := fs.String("sender", "", "sender, if not the default one")
+	text := fs.String("text", "Your code is 123456", "`text` of the message")
+	ttl := fs.Duration("ttl", time.Hour, "how long it is worth delivering")
+	operands, err := fs.parse(args, e, "NUMBER")
+	if err != nil {
+		return err
+	}
+	cfg, _, err := config.LoadSealed(*path)
+	if err != nil {
+		return err
+	}
+	if len(cfg.SMSCs) == 0 {
+		return fmt.Errorf("%s has no [[smsc]]: SMS is not set up", *path)
+	}
+	m, err := dryMessage(cfg, *org, operands[0], *sender, *text, *ttl)
+	if err != nil {
+		return err
+	}
+	ignore := smpp.Handler{Deliver: func(string, *smpp.Delivery) {}, Late: func(smpp.LateAnswer) {}}
+	gateway, err := smpp.New(cfg.Gateway(), ignore, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		return err
+	}
+	return printPlan(e.stdout, m, gateway.Explain(m))
+}
+
+// dryMessage is the message as the daemon would hand it to the gateway.
+func dryMessage(cfg *config.Config, org, number, sender, text string, ttl time.Duration) (smpp.Message, error) {
+	if org == "" {
+		org = cfg.Organisations[0].Name
+	}
+	if !cfg.Has(org) {
+		return smpp.Message{}, fmt.Errorf("no organisation %q in the configuration", org)
+	}
+	if sender == "" {
+		sender = cfg.SMSSender(org)
+	}
+	if cfg.Transliterates(org) {
+		text = gsm.Transliterate(text)
+	}
+	if digits, ok := strings.CutPrefix(number, "00"); ok {
+		number = "+" + digits
+	}
+	return smpp.Message{ID: "dry-run", Organisation: org, To: number, From: sender, Text: text, Expires: time.Now().Add(ttl)}, nil
+}
+
+func printPlan(w io.Writer, m smpp.Message, p smpp.Plan) error {
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(out, "to\t%s\norganisation\t%s\nroute\t%s\n", m.To, m.Organisation, orNone(p.Route))
+	for _, f := range p.Faults {
+		fmt.Fprintf(out, "refused\t%s: %s\n", f.Field, f.Message)
+	}
+	for i, c := range p.SMSCs {
+		fmt.Fprintf(out, "\n%d. SMSC\t%s\n", i+1, c.Name)
+		if len(c.Faults) > 0 {
+			for _, f := range c.Faults {
+				fmt.Fprintf(out, "   can't\t%s: %s\n", f.Field, f.Message)
+			}
+			continue
+		}
+		printPlanned(out, c)
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	if len(p.Faults) > 0 {
+		return fmt.Errorf("it would be refused with 400")
+	}
+	return nil
+}
+
+func printPlanned(out io.Writer, c smpp.PlannedSMSC) {
+	var binds []string
+	for _, b := range c.Binds {
+		binds = append(binds, b.Bind)
+	}
+	parts := fmt.Sprintf("%d, for %d characters", c.Parts, c.Characters)
+	if c.Long != "" {
+		parts += fmt.Sprintf(", as %s", c.Long)
+	}
+	fmt.Fprintf(out, "   binds\t%s\n", strings.Join(binds, ", "))
+	fmt.Fprintf(out, "   source\t%s (%s, TON %d, NPI %d)\n", orNone(c.Source), c.SenderKind, c.SourceNumbering.TON, c.SourceNumbering.NPI)
+	fmt.Fprintf(out, "   destination\t%s (TON %d, NPI %d)\n", c.Destination, c.DestNumbering.TON, c.DestNumbering.NPI)
+	fmt.Fprintf(out, "   encoding\t%s (data_coding 0x%02X)\n", c.Encoding, c.DataCoding)
+	fmt.Fprintf(out, "   parts\t%s\n", parts)
+	fmt.Fprintf(out, "   validity\t%s\n", orNone(c.Validity))
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "(none)"
+	}
+	return s
+}

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestRoute asks the example configuration, whose passwords are not there.
+func TestRoute(t *testing.T) {
+	const example = "../../configs/straks.toml"
+	for _, tt := range []struct {
+		args []string
+		code int
+		told []string
+	}{
+		{[]string{"+4799999999"}, exitDone, []string{"norway", "telco/1", "reserve", "straks (alphanumeric, TON 5", "4799999999 (TON 1, NPI 1)", "gsm (data_coding 0x00)", "1, for 19 characters"}},
+		{[]string{"004799999999", "-sender", "2077"}, exitDone, []string{"to            +4799999999", "2077 (short code, TON 3"}},
+		{[]string{"+4799999999", "-text", strings.Repeat("й", 71)}, exitDone, []string{"ucs2 (data_coding 0x08)", "2, for 71 characters, as udh8"}},
+		{[]string{"+4699999999"}, exitFailed, []string{"no route leads to this number", "400"}},
+		{[]string{"+4799999999", "-sender", "MuchTooLongSender"}, exitFailed, []string{"refused", "at most 11"}},
+		{[]string{"+4799999999", "-org", "nobody"}, exitFailed, []string{`no organisation "nobody"`}},
+		{nil, exitUsage, []string{"NUMBER is missing"}},
+	} {
+		code, stdout, stderr := straks(t, "", append([]string{"route", "-config", example}, tt.args...)...)
+		if code != tt.code {
+			t.Errorf("%q: exit %d, want %d: %s", tt.args, code, tt.code, stderr)
+		}
+		for _, want := range tt.told {
+			if !strings.Contains(stdout+stderr, want) {
+				t.Errorf("%q: %q is not told:\n%s%s", tt.args, want, stdout, stderr)
+			}
+		}
+	}
+}
