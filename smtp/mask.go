@@ -38,9 +38,9 @@ func maskReply(text string, l *letter) string {
 }
 
 func maskWord(word string, l *letter) string {
-	if at := strings.LastIndexByte(word, '@'); at >= 0 {
-		start := strings.LastIndexAny(word[:at], "<:(\"'") + 1
-		return word[:start] + "***" + word[at:]
+	if first := strings.IndexByte(word, '@'); first >= 0 {
+		start := strings.LastIndexAny(word[:first], "<(") + 1
+		return word[:start] + "***" + word[strings.LastIndexByte(word, '@'):]
 	}
 	if l == nil {
 		return word

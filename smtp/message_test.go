@@ -1,0 +1,213 @@
+package smtp
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	stdmail "net/mail"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-message/mail"
+
+	"straks/internal/handover"
+	"straks/smtp/relaytest"
+)
+
+// part is a text part as a mail reader sees it.
+type part struct{ mediaType, text string }
+
+// read parses a mail with go-message.
+func read(t *testing.T, data []byte) (mail.Header, []part) {
+	t.Helper()
+	r, err := mail.CreateReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parts []part
+	for {
+		p, err := r.NextPart()
+		if errors.Is(err, io.EOF) {
+			return r.Header, parts
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(p.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mediaType, params, _ := p.Header.(*mail.InlineHeader).ContentType()
+		if params["charset"] != "utf-8" {
+			t.Errorf("charset %q", params["charset"])
+		}
+		parts = append(parts, part{mediaType, strings.ReplaceAll(string(text), "\r\n", "\n")})
+	}
+}
+
+// legalLines reports what RFC 5321 and 5322 forbid of lines.
+func legalLines(t *testing.T, data []byte) {
+	t.Helper()
+	if !bytes.HasSuffix(data, []byte("\r\n")) {
+		t.Error("the last line has no end")
+	}
+	for line := range bytes.SplitSeq(bytes.TrimSuffix(data, []byte("\r\n")), []byte("\r\n")) {
+		if len(line) > 998 || bytes.ContainsAny(line, "\r\n\x00") {
+			t.Errorf("illegal line %q", line)
+		}
+	}
+}
+
+func TestPlainMail(t *testing.T) {
+	bodies := map[string]string{
+		"ascii":       "Koden er 483920",
+		"norwegian":   "Blåbærsyltetøy: 483920\n\nHilsen Øystein",
+		"cyrillic":    "Ваш код подтверждения",
+		"emoji":       "🔐 483920",
+		"long line":   strings.Repeat("abcdefghij", 300),
+		"dots":        "first\n.\n..\n.second\n",
+		"lone CR, LF": "a\rb\nc\r\nd\r.\r\ne",
+		"spaces":      "trailing  \n\ttab\n\n\n",
+		"control":     "bell \x07 and escape \x1b[31m",
+		"smuggled":    "a\r\n.\r\nMAIL FROM:<x@y.example>\r\n",
+	}
+	relay := listen(t, relaytest.Profile{})
+	p := newPool(t, plain("mx", relay))
+	n := 0
+	for name, body := range bodies {
+		m := to("kari@mottaker.example")
+		m.Body, m.Subject = body, "Én gang til – kode ✉"
+		if res := p.Send(within(t), m); res.Outcome != handover.Accepted {
+			t.Fatalf("%s: %+v", name, res)
+		}
+		n++
+		got := relay.Messages()
+		if len(got) != n {
+			t.Fatalf("%s: %d mails of %d", name, len(got), n)
+		}
+		data := got[n-1].Data
+		legalLines(t, data)
+		header, parts := read(t, data)
+		want := strings.TrimSuffix(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(body), "\n") + "\n"
+		if len(parts) != 1 || parts[0] != (part{"text/plain", want}) {
+			t.Errorf("%s: %q", name, parts)
+		}
+		if s, err := header.Subject(); s != m.Subject || err != nil {
+			t.Errorf("%s: subject %q, %v", name, s, err)
+		}
+	}
+}
+
+func TestHeaderFields(t *testing.T) {
+	date := time.Date(2026, 2, 4, 11, 33, 9, 0, time.UTC)
+	m := to("kari@mottaker.example")
+	l, err := newLetter(m, date)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := stdmail.ReadMessage(bytes.NewReader(l.data)) // another parser than the builder's
+	if err != nil {
+		t.Fatal(err)
+	}
+	for field, want := range map[string]string{
+		"From": "<varsel@avsender.example>", "To": "<kari@mottaker.example>", "Subject": "Din kode",
+		"Message-Id": "<" + m.ID + "@avsender.example>", "Date": "Wed, 04 Feb 2026 11:33:09 +0000",
+		"Auto-Submitted": "auto-generated", "Mime-Version": "1.0",
+	} {
+		if values := got.Header[field]; len(values) != 1 || values[0] != want {
+			t.Errorf("%s: %q", field, values)
+		}
+	}
+}
+
+func TestHTMLMail(t *testing.T) {
+	m := to("kari@mottaker.example")
+	m.HTML, m.Body = true, "<html><head><style>p{}</style><title>x</title></head><body><p>Koden er&nbsp;<b>483920</b></p>\n<p><a href=\"https://straks.example/æ\">Logg inn</a></body></html>"
+	l, err := newLetter(m, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	legalLines(t, l.data)
+	_, parts := read(t, l.data)
+	if len(parts) != 2 {
+		t.Fatalf("parts %q", parts)
+	}
+	if want := (part{"text/plain", "Koden er 483920\n\nLogg inn <https://straks.example/æ>\n"}); parts[0] != want {
+		t.Errorf("got %q", parts[0])
+	}
+	if want := (part{"text/html", m.Body + "\n"}); parts[1] != want {
+		t.Errorf("got %q", parts[1])
+	}
+}
+
+func TestTextOf(t *testing.T) {
+	tests := []struct{ html, text string }{
+		{"", "\n"},
+		{"Kode: 1234", "Kode: 1234\n"},
+		{"  a \n b<b>c</b> d ", "a bc d\n"},
+		{"<p>a</p><p>b</p>", "a\n\nb\n"},
+		{"<div>a</div><div>b</div>", "a\nb\n"},
+		{"a<br>b<br/><br>c<br><br><br><br>d", "a\nb\n\nc\n\nd\n"},
+		{"<ul><li>en<li>to</ul>slutt", "- en\n- to\n\nslutt\n"},
+		{"<table><tr><td>a</td><td>b</td></tr><tr><td>c</table>", "a b\nc\n"},
+		{"x<script>alert('<p>')</script>y<style>p{}</style>z", "xyz\n"},
+		{"<script>never closed <p>a</p>", "\n"},
+		{"<pre>  a\n    b\n</pre>c", "  a\n    b\n\nc\n"},
+		{`<a href="https://x.example/?a=1&amp;b=2">her</a>.`, "her <https://x.example/?a=1&b=2>.\n"},
+		{`<a href="https://x.example/">https://x.example/</a>`, "https://x.example/\n"},
+		{`<a href="javascript:alert(1)">her</a>`, "her\n"},
+		{`<a href="mailto:a@b.example">post</a>`, "post\n"},
+		{`<img src=x alt="Logo"> Hei`, "Logo Hei\n"},
+		{"&lt;b&gt; &amp; &aring;&#248;&nbsp;&euro;", "<b> & åø €\n"},
+		{"a<!-- nei -->b", "ab\n"},
+		{"a</p></p></a></pre>b<", "a\n\nb<\n"},
+		{strings.Repeat("<div>", 100_000) + "dypt", "dypt\n"},
+	}
+	for _, test := range tests {
+		if got := textOf(test.html); got != test.text {
+			t.Errorf("%.60q gives %q, want %q", test.html, got, test.text)
+		}
+	}
+}
+
+func FuzzTextOf(f *testing.F) {
+	f.Add("<p>Kode <b>1234</b></p><a href='https://x.example'>x</a>")
+	f.Add("<pre>\n a</pre><script><li>")
+	f.Fuzz(func(t *testing.T, source string) {
+		text := textOf(source)
+		if len(text) > 8*len(source)+8 {
+			t.Errorf("%d octets became %d", len(source), len(text))
+		}
+		if strings.Contains(text, "\n\n\n") {
+			t.Errorf("two empty lines: %q", text)
+		}
+	})
+}
+
+func TestCheck(t *testing.T) {
+	p := newPool(t, Relay{Name: "mx", Addr: "127.0.0.1:1"})
+	if err := p.Check(to("kari@mottaker.example")); err != nil {
+		t.Error(err)
+	}
+	bad := Message{ID: "a b", From: "x", To: "y\r\n@z.example", Subject: "a\r\nBcc: evil@x.example", Body: "a\x00b"}
+	var faults Faults
+	if !errors.As(p.Check(bad), &faults) {
+		t.Fatal("no faults")
+	}
+	seen := make(map[Field]bool)
+	for _, f := range faults {
+		seen[f.Field] = true
+	}
+	for _, field := range []Field{FieldID, FieldFrom, FieldTo, FieldSubject, FieldBody} {
+		if !seen[field] {
+			t.Errorf("no fault of %s in %v", field, faults)
+		}
+	}
+	if strings.Contains(faults.Error(), "evil") {
+		t.Error("the fault quotes the mail")
+	}
+	if res := p.Send(within(t), bad); res.Outcome != handover.Refused || res.Refusal != BadAddress {
+		t.Errorf("got %+v", res)
+	}
+}
