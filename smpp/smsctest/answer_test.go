@@ -165,10 +165,13 @@ func TestAnsweredTwice(t *testing.T) {
 }
 
 func TestNack(t *testing.T) {
-	_, e := behaving(t, Behaviour{Nack: 1, Receipt: Receipt{Missing: 1}})
+	s, e := behaving(t, Behaviour{Nack: 1})
 	seq := e.send(wire.SubmitSM, message(number, "x"))
 	if f := e.next(); f.ID != wire.GenericNack || f.Sequence != seq || f.Status != wire.ESMESysErr {
 		t.Errorf("%+v", f.Header)
+	}
+	if st := s.Stats(); st.Taken != 0 || st.Refused != 1 || st.Receipts != 0 {
+		t.Errorf("%+v", st)
 	}
 }
 

@@ -34,6 +34,7 @@ type play struct {
 	*scene
 	submit Submit
 	number uint64 // of the message id; 0 where it was refused
+	nacked bool   // refused by generic_nack
 }
 
 // judge decides whether the message is taken, and under which id.
@@ -56,6 +57,9 @@ func (p *play) verdict() wire.Status {
 		return wire.ESMEThrottled
 	case dice.oneIn(p.QueueFull):
 		return wire.ESMEMsgQFul
+	case dice.oneIn(p.Nack):
+		p.nacked = true
+		return wire.ESMESysErr
 	case p.ThrottleFirst > 0 && p.smsc.grudges.hold(p.submit.Dest, p.ThrottleFirst):
 		return wire.ESMEThrottled
 	}
@@ -119,8 +123,8 @@ func (p *play) answer() {
 		tlvs = []wire.TLV{wire.OctetTLV(wire.TagCongestionState, p.Congestion)}
 	}
 	switch {
-	case p.submit.Taken() && p.smsc.dice.oneIn(p.Nack):
-		p.nack(h.Sequence, wire.ESMESysErr)
+	case p.nacked:
+		p.nack(h.Sequence, h.Status)
 	case !p.submit.Taken() && tlvs == nil:
 		p.send(h, nil)
 	default:

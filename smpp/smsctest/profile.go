@@ -59,13 +59,13 @@ type Behaviour struct {
 	Status        wire.Status // command_status of every answer; anything but 0 refuses the message
 	Throttle      int         // ESME_RTHROTTLED, 1 in N
 	QueueFull     int         // ESME_RMSGQFUL, 1 in N
+	Nack          int         // not taken, and answered by generic_nack ESME_RSYSERR, 1 in N
 	ThrottleFirst int         // a number's first N submits get ESME_RTHROTTLED, the next is taken, and so on
 	Rate          float64     // submits/s, in bursts of a tenth of a second; beyond it ESME_RTHROTTLED. 0 means any
 	Congestion    byte        // TLV congestion_state of every answer, 1..99; 0 leaves it out
 
 	Lose      int           // taken, but never answered, 1 in N
 	Close     int           // taken, and the connection closed in place of the answer, 1 in N
-	Nack      int           // taken, and answered by generic_nack ESME_RSYSERR, 1 in N
 	Twice     int           // answered twice, 1 in N
 	Freeze    int           // the connection is neither read nor written from here on, 1 in N
 	FreezeFor time.Duration // for so long; 0 means for ever, or until MaxConnections is reached

@@ -1,0 +1,219 @@
+package smpp_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/internal/handover"
+	"straks/smpp"
+	"straks/smpp/smsctest"
+	"straks/smpp/wire"
+)
+
+// stormTime is how long TestStorm blows; STRAKS_STORM=1m makes it a minute.
+func stormTime(t *testing.T) time.Duration {
+	d, err := time.ParseDuration(os.Getenv("STRAKS_STORM"))
+	if err != nil && os.Getenv("STRAKS_STORM") != "" {
+		t.Fatal(err)
+	}
+	if d == 0 {
+		return 3 * time.Second
+	}
+	return d
+}
+
+// TestStorm sends through two SMSCs that have every quirk at once, and then
+// holds what Send told against what the SMSCs took.
+func TestStorm(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed) // the SMSCs' choices; what they meet is up to the scheduler
+	book := &ledger{taken: map[string][]string{}, told: map[string]smpp.Result{}}
+	a, b := book.smsc(t, seed), book.smsc(t, seed+1)
+	g, stop := book.gateway(t, a, b)
+
+	blow, calm := context.WithTimeout(t.Context(), stormTime(t))
+	defer calm()
+	var wg sync.WaitGroup
+	for _, s := range []*smsctest.SMSC{a, b} {
+		wg.Go(func() { s.Storm(blow) })
+	}
+	for i := range 12 {
+		wg.Go(func() { book.send(blow, g, i) })
+	}
+	wg.Wait()
+
+	settled, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for _, s := range []*smsctest.SMSC{a, b} {
+		if err := s.Wait(settled, func(st smsctest.Stats) bool { return st.WaitingNow == 0 }); err != nil {
+			t.Errorf("receipts are left: %v", err)
+		}
+	}
+	inFlight(t, settled, g)
+	stop()
+	a.Close() // joins what reports to the ledger
+	b.Close()
+	book.balance(t, a.Stats(), b.Stats())
+}
+
+// inFlight waits until every place in every window is free again.
+func inFlight(t *testing.T, ctx context.Context, g *smpp.Gateway) {
+	t.Helper()
+	for {
+		taken := 0
+		for _, b := range g.States() {
+			taken += b.InFlight
+		}
+		if taken == 0 {
+			return
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			t.Errorf("%d places in windows are leaked", taken)
+			return
+		}
+	}
+}
+
+// ledger has both sides of every message.
+type ledger struct {
+	mu         sync.Mutex
+	taken      map[string][]string // message to the ids under which SMSCs took its parts
+	told       map[string]smpp.Result
+	late       int
+	deliveries int
+	postponed  int
+}
+
+func (l *ledger) smsc(t *testing.T, seed uint64) *smsctest.SMSC {
+	t.Helper()
+	p := smsctest.Profile{Seed: seed, FirstID: seed >> 8 << 8, Record: -1, OnSubmit: l.submitted}
+	s, err := smsctest.Listen("127.0.0.1:0", p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// submitted notes what an SMSC took. Every part's text begins with the message's name
+// and the part's number, as send wrote it.
+func (l *ledger) submitted(s smsctest.Submit) {
+	if s.Taken() {
+		name, _, _ := strings.Cut(s.Text(), ":")
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.taken[name] = append(l.taken[name], s.MessageID)
+	}
+}
+
+func (l *ledger) gateway(t *testing.T, smscs ...*smsctest.SMSC) (g *smpp.Gateway, stop func()) {
+	t.Helper()
+	c := smpp.Config{DrainTime: time.Second}
+	for i, s := range smscs {
+		c.SMSCs = append(c.SMSCs, smpp.SMSC{
+			Name: fmt.Sprintf("smsc%d", i), Addr: s.Addr(), SystemID: "straks", Password: "secret", Sender: "Straks",
+			Binds: 2, Window: 16, EnquireLink: 200 * time.Millisecond, DeadLink: time.Second, ResponseTimeout: 500 * time.Millisecond,
+			RefusedDelay: 100 * time.Millisecond,
+		})
+	}
+	g, err := smpp.New(c, smpp.Handler{Deliver: l.deliver, Late: func(smpp.LateAnswer) { l.mu.Lock(); l.late++; l.mu.Unlock() }},
+		slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return g, stop
+}
+
+// deliver puts every tenth delivery off, as a journal with a full disk does.
+func (l *ledger) deliver(_ string, d *smpp.Delivery) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.deliveries++; l.deliveries%10 == 0 {
+		l.postponed++
+		d.Respond(wire.ESMERxTAppn)
+		return
+	}
+	d.Respond(wire.ESMEOK)
+}
+
+// send sends one message after the other, every fourth in two parts.
+func (l *ledger) send(ctx context.Context, g *smpp.Gateway, worker int) {
+	for i := 0; ctx.Err() == nil; i++ {
+		name := fmt.Sprintf("w%dm%d", worker, i)
+		text := name + ":"
+		if i%4 == 0 {
+			text += strings.Repeat("x", 153-len(text)) + name + ":"
+			text += strings.Repeat("y", 20)
+		}
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		r := g.Send(limit, smpp.Message{ID: name, To: "+4799999999", Text: text})
+		cancel()
+		l.mu.Lock()
+		l.told[name] = r
+		l.mu.Unlock()
+	}
+}
+
+// balance checks that every outcome is true and that nothing was taken twice.
+func (l *ledger) balance(t *testing.T, stats ...smsctest.Stats) {
+	t.Helper()
+	outcomes := map[handover.Outcome]int{}
+	for name, r := range l.told {
+		outcomes[r.Outcome]++
+		if fault := l.fault(r, l.taken[name]); fault != "" {
+			t.Errorf("%s: %s: told %+v, taken as %q", name, fault, r, l.taken[name])
+		}
+	}
+	for _, st := range stats {
+		if st.Receipts > st.Acked || st.Rejected+st.Dropped > 0 {
+			t.Errorf("receipts lost: %+v", st)
+		}
+	}
+	t.Logf("%v, %d late answers, %d deliveries of which %d put off; %+v", outcomes, l.late, l.deliveries, l.postponed, stats)
+	if outcomes[handover.Accepted] == 0 {
+		t.Error("nothing was accepted: the storm is too strong to tell anything")
+	}
+}
+
+func (l *ledger) fault(r smpp.Result, taken []string) string {
+	known := 0
+	for _, p := range r.Parts {
+		if p.Taken {
+			known++
+		}
+	}
+	switch {
+	case len(taken) > max(r.Total, 1):
+		return "sent twice"
+	case r.Outcome == handover.Accepted && (len(taken) != r.Total || known != r.Total):
+		return "accepted, but not taken whole"
+	case r.Outcome == handover.NotSent && len(taken) > 0:
+		return "not sent, but taken"
+	case r.Outcome == handover.Refused && len(taken) != known:
+		return "refused, but parts were taken that it does not name"
+	case r.Outcome == handover.Unknown && len(r.Parts) < len(taken):
+		return "unknown, but more was taken than it names"
+	}
+	return ""
+}
