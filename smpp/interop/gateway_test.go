@@ -1,0 +1,92 @@
+package interop
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/internal/handover"
+	"straks/smpp"
+	"straks/smpp/wire"
+)
+
+// running is a gateway that runs until stop, or until the test ends.
+type running struct {
+	*smpp.Gateway
+	deliveries chan *wire.Message // acknowledged already
+	stop       func()
+}
+
+// gateway starts one with a single SMSC, and waits until it is bound.
+func gateway(t *testing.T, smsc smpp.SMSC) *running {
+	t.Helper()
+	smsc.Name, smsc.SystemID, smsc.Password = "telco", "straks", "secret"
+	r := &running{deliveries: make(chan *wire.Message, 1000)}
+	handler := smpp.Handler{
+		Deliver: func(_ string, d *smpp.Delivery) {
+			d.Respond(wire.ESMEOK)
+			r.deliveries <- d.Message
+		},
+		Late: func(smpp.LateAnswer) {},
+	}
+	g, err := smpp.New(smpp.Config{SMSCs: []smpp.SMSC{smsc}}, handler, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Gateway = g
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	stopped := false
+	r.stop = func() {
+		if cancel(); stopped {
+			return
+		}
+		stopped = true
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+	t.Cleanup(r.stop)
+	r.awaitBound(t)
+	return r
+}
+
+func (r *running) awaitBound(t *testing.T) {
+	t.Helper()
+	for limit := time.Now().Add(patience); r.Ready() != nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatalf("not bound within %v: %v", patience, r.Ready())
+		}
+	}
+}
+
+// send hands one message over, which must be taken whole.
+func (r *running) send(t *testing.T, from, text string) smpp.Result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	res := r.Send(ctx, smpp.Message{
+		ID: t.Name(), Organisation: "ttd", To: "+4799999999", From: from, Text: text,
+		Expires: time.Now().Add(10 * time.Minute),
+	})
+	if res.Outcome != handover.Accepted || len(res.Parts) != res.Total {
+		t.Fatalf("not taken: %+v", res)
+	}
+	return res
+}
+
+// delivery returns the next receipt or message.
+func (r *running) delivery(t *testing.T) *wire.Message {
+	t.Helper()
+	select {
+	case m := <-r.deliveries:
+		return m
+	case <-time.After(patience):
+		t.Fatalf("no delivery within %v", patience)
+		return nil
+	}
+}

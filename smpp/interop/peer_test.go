@@ -1,0 +1,126 @@
+package interop
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait. Nothing takes nearly as long.
+const patience = 30 * time.Second
+
+// peer is the SMSC of node/smsc.js.
+type peer struct {
+	addr   string
+	stdin  io.Writer
+	events chan event
+}
+
+// event is what the peer saw; smsc.js tells which fields each has.
+type event struct {
+	Event string
+
+	Port              int
+	Command           string
+	SystemID          string `json:"system_id"`
+	Password          string
+	Version           byte
+	Status            uint32
+	Message           string
+	ID                string
+	Source            string
+	SourceTON         byte `json:"source_ton"`
+	SourceNPI         byte `json:"source_npi"`
+	Destination       string
+	DestTON           byte `json:"dest_ton"`
+	DestNPI           byte `json:"dest_npi"`
+	ESMClass          byte `json:"esm_class"`
+	DataCoding        byte `json:"data_coding"`
+	RegisteredReceipt byte `json:"registered_delivery"`
+	HasValidity       bool `json:"has_validity"`
+	HasReference      bool `json:"has_reference"`
+	UDH               string
+	SAR               string
+	Text              string
+}
+
+// startPeer starts the SMSC, or skips the test where it can't.
+func startPeer(t *testing.T) *peer {
+	t.Helper()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("node is not installed: run .ci/interop-deps")
+	}
+	if _, err := os.Stat("node/node_modules/smpp"); errors.Is(err, os.ErrNotExist) {
+		t.Skip("the npm package smpp is not installed: run .ci/interop-deps")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, node, "smsc.js")
+	cmd.Dir = "node"
+	cmd.Stderr = os.Stderr
+	stdin, errIn := cmd.StdinPipe()
+	stdout, errOut := cmd.StdoutPipe()
+	if err := errors.Join(errIn, errOut, cmd.Start()); err != nil {
+		t.Fatal(err)
+	}
+	p := &peer{stdin: stdin, events: make(chan event, 1000)}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		defer close(p.events)
+		p.read(stdout)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-read
+		_ = cmd.Wait() // killed: the error says just that
+	})
+	p.addr = "127.0.0.1:" + strconv.Itoa(p.await(t, "listening").Port)
+	return p
+}
+
+// read hands the peer's events on.
+func (p *peer) read(stdout io.Reader) {
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		var e event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			e = event{Event: "fault", Message: lines.Text()}
+		}
+		p.events <- e
+	}
+}
+
+// await returns the next event of that name and skips others, but for faults.
+func (p *peer) await(t *testing.T, name string) event {
+	t.Helper()
+	for limit := time.After(patience); ; {
+		select {
+		case e, ok := <-p.events:
+			switch {
+			case !ok:
+				t.Fatalf("the peer ended while waiting for %s", name)
+			case e.Event == name:
+				return e
+			case e.Event == "fault":
+				t.Fatalf("the peer met a fault: %s", e.Message)
+			}
+		case <-limit:
+			t.Fatalf("no %s within %v", name, patience)
+		}
+	}
+}
+
+// do gives the peer a command.
+func (p *peer) do(t *testing.T, command string) {
+	t.Helper()
+	if _, err := io.WriteString(p.stdin, command+"\n"); err != nil {
+		t.Fatal(err)
+	}
+}

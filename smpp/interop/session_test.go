@@ -1,0 +1,127 @@
+package interop
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"straks/smpp"
+	"straks/smpp/smsctest"
+	"straks/smpp/wire"
+)
+
+// TestDissectorReadsEveryPDU plays sessions in which every PDU that a session
+// can send occurs, and has Wireshark read them.
+func TestDissectorReadsEveryPDU(t *testing.T) {
+	smsc := listen(t, smsctest.Profile{Behaviour: smsctest.Behaviour{
+		Mischief: smsctest.UnknownCommand, MischiefOneIn: 1, // calls for a generic_nack
+		Receipt: smsctest.Receipt{DataSM: true},
+	}})
+	tap := newTap(t, smsc.Addr())
+
+	receiver := dial(t, tap, smpp.Receiver)
+	transmitter := dial(t, tap, smpp.Transmitter)
+	submit(t, transmitter)
+	transceiver := dial(t, tap, smpp.Transceiver)
+	submit(t, transceiver)
+	if err := smsc.SendMO("4799999999", "1963", "STOPP"); err != nil {
+		t.Fatal(err)
+	}
+	smsc.Enquire()
+	awaitCommands(t, tap, wire.EnquireLink, wire.EnquireLinkResp, wire.DeliverSMResp, wire.DataSMResp, wire.GenericNack)
+	unbind(t, receiver)
+	unbind(t, transmitter)
+	smsc.Unbind()
+	awaitCommands(t, tap, wire.UnbindResp)
+
+	d := dissect(t, tap.recorded()...)
+	if faults := d.run(t, "tcp.dstport == 2775 && ("+faulty+")", "-V", "-O", "smpp"); faults != "" {
+		t.Errorf("Wireshark complains of what we sent:\n%s", faults)
+	}
+	sent, over := tap.commands()
+	if over > 0 {
+		t.Errorf("%d octets are no whole PDU", over)
+	}
+	total := 0
+	for _, n := range sent {
+		total += n
+	}
+	if read := d.field(t, "tcp.dstport == 2775 && smpp", "smpp.command_id"); len(read) != total {
+		t.Errorf("Wireshark reads %d PDUs of ours, we count %d", len(read), total)
+	}
+	for _, want := range []wire.CommandID{
+		wire.BindReceiver, wire.BindTransmitter, wire.BindTransceiver, wire.SubmitSM, wire.DeliverSMResp, wire.DataSMResp,
+		wire.EnquireLink, wire.EnquireLinkResp, wire.GenericNack, wire.Unbind, wire.UnbindResp,
+	} {
+		if sent[want] == 0 {
+			t.Errorf("no %v was sent", want)
+		}
+		delete(sent, want)
+	}
+	if len(sent) > 0 {
+		t.Errorf("sent besides, and not asked for above: %v", slices.Collect(maps.Keys(sent)))
+	}
+}
+
+func listen(t *testing.T, p smsctest.Profile) *smsctest.SMSC {
+	t.Helper()
+	smsc, err := smsctest.Listen("127.0.0.1:0", p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = smsc.Close() })
+	return smsc
+}
+
+// dial binds through the tap, with enquire_link whenever there is silence.
+func dial(t *testing.T, p *tap, mode smpp.Mode) *smpp.Session {
+	t.Helper()
+	s, err := smpp.Dial(t.Context(), smpp.SessionConfig{
+		Addr: p.addr(), Mode: mode,
+		Bind:            wire.Bind{SystemID: "straks", Password: "secret", SystemType: "VMA"},
+		EnquireInterval: 50 * time.Millisecond,
+		Deliver:         func(d *smpp.Delivery) { d.Respond(wire.ESMEOK) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func submit(t *testing.T, s *smpp.Session) {
+	t.Helper()
+	a, err := s.Submit(t.Context(), smpp.Request{Message: &wire.Message{
+		SourceTON: 5, Source: "Straks", DestTON: 1, DestNPI: 1, Dest: "4799999999",
+		RegisteredDelivery: 1, Validity: "000000000500000R", ShortMessage: []byte("hei"),
+	}})
+	if err != nil || a.Status != wire.ESMEOK {
+		t.Fatalf("submit: %+v, %v", a, err)
+	}
+}
+
+func unbind(t *testing.T, s *smpp.Session) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := s.Unbind(ctx); err != nil {
+		t.Errorf("unbind: %v", err)
+	}
+}
+
+// awaitCommands waits until each of them was sent to the server.
+func awaitCommands(t *testing.T, p *tap, ids ...wire.CommandID) {
+	t.Helper()
+	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		sent, _ := p.commands()
+		missing := slices.DeleteFunc(slices.Clone(ids), func(id wire.CommandID) bool { return sent[id] > 0 })
+		if len(missing) == 0 {
+			return
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("not sent within %v: %v", patience, missing)
+		}
+	}
+}
