@@ -1,0 +1,110 @@
+package bolt
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/orders"
+)
+
+// freeRetention is how long a key that is free again keeps its ids. The slot
+// of a key is that of its shipment's id, so a retry must not be much younger.
+const freeRetention = 7 * 24 * time.Hour
+
+// hashSize is how much of a SHA-256 makes a key: enough that nobody's keys meet.
+const hashSize = 16
+
+// hash makes one key of several strings, none of which can pass for another.
+func hash(parts ...string) []byte {
+	var b []byte
+	for _, p := range parts {
+		b = binary.AppendUvarint(b, uint64(len(p)))
+		b = append(b, p...)
+	}
+	sum := sha256.Sum256(b)
+	return sum[:hashSize]
+}
+
+func blockedKey(organisation string, c orders.Channel, to orders.Recipient) []byte {
+	return hash(organisation, c.String(), string(to))
+}
+
+func checkIntake(in *orders.Intake) error {
+	switch {
+	case in.Shipment.Version() != 7:
+		return errors.New("journal: the shipment's id is not a UUIDv7")
+	case in.Organisation == "":
+		return errors.New("journal: order without an organisation")
+	case in.Channel != orders.SMS && in.Channel != orders.Email:
+		return errors.New("journal: order without a channel")
+	}
+	in.At = micro(in.At)
+	in.TTL = in.TTL.Truncate(time.Microsecond)
+	return nil
+}
+
+// accept is Journal.Accept in a transaction.
+func (w *writeTx) accept(in orders.Intake) (orders.Shipment, bool, error) {
+	key := hash(in.Organisation, in.Key)
+	known, ok, err := w.byKey(key)
+	switch {
+	case err != nil:
+		return orders.Shipment{}, false, err
+	case ok && !known.Status.Free():
+		return known, known.Claim == in.Claim, nil
+	case w.full():
+		return orders.Shipment{}, false, fmt.Errorf("%w: the file has reached its largest size", orders.ErrUnavailable)
+	case ok && in.At.UnixMicro()-idMicro(known.ID) < freeRetention.Microseconds():
+		known.Reclaim(in)
+	default:
+		known = orders.Claim(in)
+		if w.shipments().Get(in.Shipment[:]) != nil {
+			return orders.Shipment{}, false, fmt.Errorf("journal: shipment %s exists under another key", in.Shipment)
+		}
+		if err := w.keys().put(idMicro(in.Shipment), key, w.value(func(b []byte) []byte { return append(b, in.Shipment[:]...) })); err != nil {
+			return orders.Shipment{}, false, err
+		}
+	}
+	return known, true, w.claimed(&known)
+}
+
+// claimed stores a shipment that is about to be sent, or that must not be.
+func (w *writeTx) claimed(s *orders.Shipment) error {
+	if w.blocked().Get(blockedKey(s.Organisation, s.Channel, s.Recipient)) != nil {
+		s.Reserve()
+		if err := w.changed(s); err != nil {
+			return err
+		}
+	} else if err := w.putDeadline(s); err != nil {
+		return err
+	}
+	return w.putShipment(s)
+}
+
+// byKey returns the shipment of a key, and whether there is one.
+func (t tables) byKey(key []byte) (orders.Shipment, bool, error) {
+	v := t.keys().get(key)
+	if v == nil {
+		return orders.Shipment{}, false, nil
+	}
+	id, err := uuid.FromBytes(v)
+	if err != nil {
+		return orders.Shipment{}, false, corrupt("key")
+	}
+	return t.shipment(id, false)
+}
+
+// full tells whether the pages in use, free ones apart, have reached MaxSize.
+func (w *writeTx) full() bool {
+	if w.opt.MaxSize == 0 {
+		return false
+	}
+	db := w.tx.DB()
+	free := int64(db.Stats().FreePageN) * int64(db.Info().PageSize)
+	return w.tx.Size()-free >= w.opt.MaxSize
+}

@@ -1,0 +1,232 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"straks/orders"
+)
+
+// maxFaults is how many faults Check tells before it gives up.
+const maxFaults = 20
+
+// Check walks every invariant of the package comment over one snapshot, and
+// returns all faults that it finds, up to a bound. It reads the whole file, and
+// for as long as it does no page that is freed can be used again.
+func (j *Journal) Check(ctx context.Context) error {
+	return j.snapshots.view(func(t tables) error {
+		c := &checker{tables: t, ctx: ctx, settings: j.opt}
+		for _, part := range []func(){c.keyed, c.shipped, c.referenced, c.parkedReports, c.deadlined, c.fed} {
+			part()
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		return errors.Join(c.faults...)
+	})
+}
+
+type checker struct {
+	tables
+	ctx      context.Context
+	settings Options
+	faults   []error
+}
+
+func (c *checker) fault(format string, args ...any) {
+	c.faults = append(c.faults, fmt.Errorf("journal: "+format, args...))
+}
+
+func (c *checker) enough() bool { return len(c.faults) >= maxFaults || c.ctx.Err() != nil }
+
+// keyed: a key leads to a shipment of its slot, or to one that was swept.
+func (c *checker) keyed() {
+	c.eachSlot(c.keys(), func(end int64, k, v []byte) {
+		id, err := uuid.FromBytes(v)
+		switch {
+		case err != nil || len(k) != hashSize:
+			c.fault("key %x: not a shipment's id", k)
+		case idMicro(id) >= end || idMicro(id) < end-keySlot.Microseconds():
+			c.fault("key of shipment %s in the wrong slot", id)
+		}
+	})
+}
+
+// eachSlot calls visit for each record of a table in slots.
+func (c *checker) eachSlot(s slots, visit func(end int64, k, v []byte)) {
+	s.b.ForEach(func(name, v []byte) error {
+		if v != nil || len(name) != 4 {
+			c.fault("a slot is called %x", name)
+			return nil
+		}
+		cur := s.b.Bucket(name).Cursor()
+		for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
+			visit(s.end(name), k, v)
+		}
+		return nil
+	})
+}
+
+// shipped: a shipment reads well, its times are in order, an unsettled one has
+// its deadline, and the references of its parts are bound, to it or to a
+// shipment that got them later.
+func (c *checker) shipped() {
+	cur := c.shipments().Cursor()
+	for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
+		id, err := uuid.FromBytes(k)
+		if err != nil {
+			c.fault("shipment %x: not an id", k)
+			continue
+		}
+		s, err := decodeShipment(id, v, false)
+		if err != nil {
+			c.fault("shipment %s: %w", id, err)
+			continue
+		}
+		if s.Updated.Before(s.Accepted) {
+			c.fault("shipment %s: changed before it was accepted", id)
+		}
+		if s.Status.Free() && s.Parts != nil {
+			c.fault("shipment %s: free, but it may have left", id)
+		}
+		if !s.Status.Final() && !s.Status.Free() && c.deadlines().Get(deadlineKey(&s)) == nil {
+			c.fault("shipment %s: unsettled without a deadline", id)
+		}
+		c.boundRefs(&s)
+	}
+}
+
+func (c *checker) boundRefs(s *orders.Shipment) {
+	for i, p := range s.Parts {
+		for _, name := range p.Refs {
+			v := c.refs().get(refKey(s.Carrier, name))
+			if v == nil {
+				if s.Status.Final() || s.Deadline.Sub(s.Accepted) > refRetention {
+					continue // its slot may have been swept
+				}
+				c.fault("shipment %s: reference of part %d is not bound", s.ID, i)
+				continue
+			}
+			if r, err := decodeRef(v); err == nil && r.parked != nil {
+				c.fault("shipment %s: reference of part %d is bound, yet a report waits for it", s.ID, i)
+			}
+		}
+	}
+}
+
+// referenced: a reference leads to a part that bears it, or to a parked report
+// that does.
+func (c *checker) referenced() {
+	c.eachSlot(c.refs(), func(_ int64, k, v []byte) {
+		r, err := decodeRef(v)
+		if err != nil {
+			c.fault("reference: %w", err)
+			return
+		}
+		if r.parked != nil {
+			c.parkedRef(k, r)
+			return
+		}
+		s, ok, err := c.shipment(r.shipment, false)
+		if err != nil || !ok {
+			return // told by shipped, or swept
+		}
+		bears := func(name string) bool { return bytes.Equal(refKey(s.Carrier, name), k) }
+		if r.part >= len(s.Parts) || !slices.ContainsFunc(s.Parts[r.part].Refs, bears) {
+			c.fault("shipment %s: bound to a reference that part %d does not bear", s.ID, r.part)
+		}
+	})
+}
+
+func (c *checker) parkedRef(k []byte, r ref) {
+	v := c.parked().Get(r.parked)
+	if v == nil {
+		c.fault("a reference waits for a report that is gone")
+		return
+	}
+	report, err := decodeReport(v)
+	bears := func(name string) bool { return bytes.Equal(refKey(report.Carrier, name), k) }
+	if err == nil && !slices.ContainsFunc(report.Refs, bears) {
+		c.fault("a reference leads to a report that does not bear it")
+	}
+}
+
+// parkedReports: each is found under one of its references at least.
+func (c *checker) parkedReports() {
+	cur := c.parked().Cursor()
+	for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
+		report, err := decodeReport(v)
+		if err != nil {
+			c.fault("%w", err)
+			continue
+		}
+		found := slices.ContainsFunc(report.Refs, func(name string) bool {
+			v := c.refs().get(refKey(report.Carrier, name))
+			r, err := decodeRef(v)
+			return v != nil && err == nil && bytes.Equal(r.parked, k)
+		})
+		if !found {
+			c.fault("a parked report has no reference that leads to it")
+		}
+	}
+}
+
+func (c *checker) deadlined() {
+	cur := c.deadlines().Cursor()
+	for k, _ := cur.First(); k != nil && !c.enough(); k, _ = cur.Next() {
+		if _, _, err := splitDeadline(k); err != nil {
+			c.fault("%w", err)
+		}
+	}
+}
+
+// fed: each feed is dense up to its bucket's sequence, and a shipment's last
+// entry says the status that it has.
+func (c *checker) fed() {
+	c.feed().ForEachBucket(func(name []byte) error {
+		feed := c.feed().Bucket(name)
+		last := uint64(0)
+		status := make(map[uuid.UUID]entry) // of the feed; Check is for an operator, not for the hot path
+		cur := feed.Cursor()
+		for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
+			seq := binary.BigEndian.Uint64(k)
+			if last != 0 && seq != last+1 {
+				c.fault("feed of %q: %d follows %d", name, seq, last)
+			}
+			last = seq
+			en, err := decodeEntry(v)
+			if err != nil {
+				c.fault("feed of %q: %d: %w", name, seq, err)
+				continue
+			}
+			status[en.shipment] = en
+		}
+		if last != 0 && last != feed.Sequence() && !c.enough() {
+			c.fault("feed of %q ends with %d, but %d were numbered", name, last, feed.Sequence())
+		}
+		c.fedLast(name, status)
+		return nil
+	})
+}
+
+func (c *checker) fedLast(organisation []byte, status map[uuid.UUID]entry) {
+	for id, en := range status {
+		if c.enough() {
+			return
+		}
+		s, ok, err := c.shipment(id, true)
+		switch {
+		case err != nil || !ok: // told by shipped, or swept
+		case s.Organisation != string(organisation):
+			c.fault("shipment %s: in the feed of %q, but it is not theirs", id, organisation)
+		case s.Status != en.status:
+			c.fault("shipment %s: %v, but the feed of %q says %v", id, s.Status, organisation, en.status)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+// Package bolt is the journal of one machine: orders.Journal on a bbolt file.
+//
+// # Key schema
+//
+//	meta       "schema"                 -> version; "id" -> the journal's random id
+//	keys       slot | hash(org, key)    -> shipment id
+//	shipments  id (UUIDv7)              -> shipment
+//	refs       slot | carrier NUL ref   -> bound: shipment id, part
+//	                                    or waiting: key in parked
+//	parked     at µs | number           -> report that waits for its answer
+//	deadlines  deadline µs | id         -> nothing
+//	feed       organisation | seq       -> shipment id, status, at
+//	blocked    hash(org, channel, to)   -> since
+//
+// Numbers are big endian, so that byte order is time order. What has random
+// keys (keys, refs) is cut into one bucket for each slot of time: inserts stay
+// within few pages, and what is too old leaves slot by slot. Everything else
+// is ordered by time as it is and leaves from its front. The text of a message
+// is nowhere, and an idempotency key only as a hash.
+//
+// What follows from it, and what Check walks:
+//
+//   - A key leads to one shipment. Its slot is that of the shipment's id, the
+//     newest slot wins, and a key whose shipment is gone is unknown.
+//   - A shipment is stored once. A feed entry says which status it had when;
+//     what never changes (recipient, reference) is read from the shipment.
+//     An entry leaves the feed with its shipment at the latest.
+//   - A feed's numbers are the bucket's own sequence: dense, from 1, taken in
+//     the transaction that changes the status.
+//   - A reference is bound or waiting, never both: answer and receipt meet in
+//     one record. A parked report is stored once, whatever the number of its
+//     references, and leaves with all of them.
+//   - An unsettled shipment has an entry in deadlines at its deadline. Entries
+//     of settled ones are not taken out one by one: Due steps over them and
+//     Sweep removes what Due has stepped over. That costs an order one append.
+//
+// # What is written when
+//
+// One goroutine writes. It takes whatever waits, accepts first, runs it in one
+// transaction, syncs once and wakes everybody; alone, a call pays one sync, in
+// a crowd it is shared. The queue in front is bounded: full is orders.ErrBusy
+// at once. A call that fails alone (a corrupt record) is run again by itself,
+// so that it spoils nobody else's.
+//
+// Readers share one read transaction, that of the last synced commit. So they
+// wait for no lock that a write holds, and never see what a power cut
+// could take back. The file is mapped once, far beyond its size, since
+// mapping it anew would have to wait for readers.
+//
+// # What a failed write allows
+//
+// Everybody in the batch gets orders.ErrUnavailable: it may have been stored or
+// not. From then on calls are refused at once and the writer tries a small
+// write of its own, at growing intervals, until one succeeds. If the failed
+// commit got as far as its meta page, the page is visible but perhaps not on
+// disk, and the pages that it frees must not be reused before it is: the file
+// is then closed, opened and its meta pages written and synced again first.
+package bolt

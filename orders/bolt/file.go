@@ -1,0 +1,167 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+)
+
+// schemaVersion is what this package reads and writes.
+const schemaVersion = 1
+
+var (
+	keySchema = []byte("schema")
+	keyID     = []byte("id")
+	keyProbe  = []byte("probe")
+)
+
+// file is the open bbolt database and its descriptor.
+type file struct {
+	db *bbolt.DB
+	fd *os.File
+}
+
+// Create makes an empty journal, synced together with its folder's entry. It
+// fails where a file is already: an empty journal is forgotten keys.
+func Create(path string, opt Options) error {
+	opt = opt.withDefaults()
+	fd, err := opt.openFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("journal %s: there is a file already; to begin afresh, move it away", path)
+	}
+	if err != nil {
+		return fmt.Errorf("journal %s: %w", path, err)
+	}
+	if err := fd.Close(); err != nil {
+		return fmt.Errorf("journal %s: %w", path, err)
+	}
+	if err := initialise(path, opt); err != nil {
+		os.Remove(path)
+		return fmt.Errorf("journal %s: %w", path, err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func initialise(path string, opt Options) error {
+	f, err := openFile(path, opt)
+	if err != nil {
+		return err
+	}
+	defer f.db.Close()
+	return f.db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range [][]byte{bucketMeta, bucketKeys, bucketShipments, bucketRefs, bucketParked, bucketDeadlines, bucketFeed, bucketBlocked} {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		id := uuid.New()
+		meta := tx.Bucket(bucketMeta)
+		return errors.Join(
+			meta.Put(keySchema, binary.BigEndian.AppendUint32(nil, schemaVersion)),
+			meta.Put(keyID, id[:]))
+	})
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("journal: sync of %s: %w", dir, err)
+	}
+	return nil
+}
+
+// openFile opens what exists, never creates, and does not wait for a lock.
+func openFile(path string, opt Options) (f file, err error) {
+	defer caught(&err)()
+	f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout:         time.Nanosecond,
+		NoFreelistSync:  true,
+		FreelistType:    bbolt.FreelistMapType,
+		InitialMmapSize: opt.MapSize,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			fd, err := opt.openFile(name, flag&^os.O_CREATE, mode)
+			f.fd = fd
+			return fd, err
+		},
+	})
+	return f, err
+}
+
+// open opens a journal, tells in plain words why it can't be, and makes sure
+// that all that can be read in it is on disk.
+func open(path string, opt Options) (file, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.Size() == 0 { // which bbolt would take for one to be made
+		return file{}, fmt.Errorf("journal %s: not a journal: the file is empty", path)
+	}
+	f, err := openFile(path, opt)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return file{}, fmt.Errorf("journal %s does not exist; make one with \"straks init\"", path)
+	case errors.Is(err, berrors.ErrTimeout):
+		return file{}, fmt.Errorf("journal %s is locked by another process", path)
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum), errors.Is(err, ErrCorrupt):
+		return file{}, fmt.Errorf("journal %s: not a journal, or damaged: %w", path, err)
+	case err != nil:
+		return file{}, fmt.Errorf("journal %s: %w", path, err)
+	}
+	if err := errors.Join(checkSchema(f.db), f.settle()); err != nil {
+		f.db.Close()
+		return file{}, fmt.Errorf("journal %s: %w", path, err)
+	}
+	return f, nil
+}
+
+func checkSchema(db *bbolt.DB) error {
+	return db.View(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket(bucketMeta)
+		if meta == nil || len(meta.Get(keySchema)) != 4 {
+			return errors.New("not a journal: a database of something else")
+		}
+		if v := binary.BigEndian.Uint32(meta.Get(keySchema)); v != schemaVersion {
+			return fmt.Errorf("schema version %d, but this program knows %d; use the program that wrote it, or a newer one", v, schemaVersion)
+		}
+		return nil
+	})
+}
+
+// settle writes both meta pages again and syncs. The page cache may show a
+// meta page that never reached the disk (its sync failed, or the process died
+// before it); were the pages that it frees used again first, a power cut would
+// leave a journal that is neither old nor new. No transaction may be writing.
+func (f file) settle() error {
+	meta := make([]byte, 2*f.db.Info().PageSize)
+	if _, err := f.fd.ReadAt(meta, 0); err != nil {
+		return err
+	}
+	if _, err := f.fd.WriteAt(meta, 0); err != nil {
+		return err
+	}
+	return syscall.Fdatasync(int(f.fd.Fd()))
+}
+
+// close closes the file. The list of free pages is stored first, so that the
+// next Open need not walk the whole file to find them.
+func (f file) close() (err error) {
+	defer caught(&err)()
+	f.db.NoFreelistSync = false
+	if tx, err := f.db.Begin(true); err == nil {
+		if err := tx.Commit(); err != nil {
+			return errors.Join(err, f.db.Close())
+		}
+	}
+	return f.db.Close()
+}

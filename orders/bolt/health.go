@@ -1,0 +1,119 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"straks/orders"
+)
+
+const (
+	// stalled is how long a transaction may take before the journal is not ready.
+	stalled = 2 * time.Second
+	// longestProbe bounds the interval between attempts after a failure.
+	longestProbe = 5 * time.Second
+)
+
+// health is what other goroutines may know of the writer.
+type health struct {
+	failure atomic.Pointer[error]
+	began   atomic.Int64 // of the transaction under way, in ns since 1970; else 0
+}
+
+func (h *health) begin(t time.Time) { h.began.Store(t.UnixNano()) }
+func (h *health) end()              { h.began.Store(0) }
+
+// refuse returns why calls that write are refused, or nil.
+func (h *health) refuse() error {
+	if err := h.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Ready returns nil when the journal can store, else why not.
+func (j *Journal) Ready() error {
+	select {
+	case <-j.closed:
+		return errors.New("journal: closed")
+	default:
+	}
+	if err := j.health.refuse(); err != nil {
+		return err
+	}
+	if began := j.health.began.Load(); began != 0 {
+		if d := time.Since(time.Unix(0, began)); d > stalled {
+			return fmt.Errorf("%w: the disk has been writing for %v", orders.ErrUnavailable, d.Round(time.Second))
+		}
+	}
+	return nil
+}
+
+// fail refuses calls from now on, and sets the time of the next attempt.
+func (j *Journal) fail(cause error) {
+	w := &j.writer
+	err := fmt.Errorf("%w: %w", orders.ErrUnavailable, cause)
+	if !w.failed {
+		w.interval = j.opt.probe
+		j.opt.Log.Error("journal can't write, orders and receipts are refused", "err", cause)
+	}
+	w.failed = true
+	j.health.failure.Store(&err)
+	w.retry = time.After(w.interval)
+	w.interval = min(2*w.interval, longestProbe)
+}
+
+// recover tries to write again.
+func (j *Journal) recover() {
+	w := &j.writer
+	w.retry = nil
+	began := time.Now()
+	if err := j.probe(); err != nil {
+		w.interval = max(w.interval, 4*time.Since(began)) // an attempt may walk the whole file
+		j.fail(err)
+		return
+	}
+	w.failed = false
+	j.health.failure.Store(nil)
+	j.opt.Log.Info("journal writes again")
+}
+
+// probe stores something of no meaning, in a file that is opened anew where
+// the failure left it unsure.
+func (j *Journal) probe() error {
+	w := &j.writer
+	if w.unsure {
+		if err := j.reopen(); err != nil {
+			return err
+		}
+		w.unsure = false
+	}
+	return j.attempt(&writeTx{opt: &j.opt}, []*request{{run: func(w *writeTx) error {
+		return w.meta().Put(keyProbe, time.Now().UTC().AppendFormat(nil, time.RFC3339))
+	}}})
+}
+
+// reopen closes the file, which waits for readers, and opens it again. A file
+// that could not be opened stays closed, until the next attempt.
+func (j *Journal) reopen() error {
+	w := &j.writer
+	j.snapshots.withdraw()
+	if err := closeQuietly(w.file.db); err != nil {
+		j.opt.Log.Warn("journal closed with an error", "err", err)
+	}
+	f, err := open(j.path, j.opt)
+	if err != nil {
+		return err
+	}
+	w.file = f
+	return j.begin()
+}
+
+func closeQuietly(db *bbolt.DB) (err error) {
+	defer caught(&err)()
+	return db.Close()
+}

@@ -1,0 +1,175 @@
+package bolt
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/orders"
+)
+
+// Journal is an orders.Journal. It owns one goroutine, the writer, from Open to
+// Close.
+type Journal struct {
+	path    string
+	opt     Options
+	accepts chan *request // go first in each transaction
+	facts   chan *request
+	closing chan struct{}
+	closed  chan struct{} // the writer has ended
+	once    sync.Once
+
+	snapshots snapshots
+	due       dueMark
+	health    health
+	metrics   *metrics
+	waiting   atomic.Int64 // parked reports
+
+	writer writer // of the writing goroutine
+}
+
+var _ orders.Journal = (*Journal)(nil)
+
+// Open opens the journal at path, which Create made.
+func Open(path string, opt Options) (*Journal, error) {
+	opt = opt.withDefaults()
+	f, err := open(path, opt)
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{
+		path:    path,
+		opt:     opt,
+		accepts: make(chan *request, opt.Queue),
+		facts:   make(chan *request, opt.Queue),
+		closing: make(chan struct{}),
+		closed:  make(chan struct{}),
+		writer:  writer{file: f},
+	}
+	if err := j.begin(); err != nil {
+		f.db.Close()
+		return nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	j.metrics = newMetrics(opt.Registerer, j)
+	go j.write()
+	return j, nil
+}
+
+// begin shows the open file to readers and counts what waits in it.
+func (j *Journal) begin() error {
+	if err := j.snapshots.publish(j.writer.file.db); err != nil {
+		return err
+	}
+	return j.snapshots.view(func(t tables) error {
+		n := int64(0)
+		c := t.parked().Cursor()
+		for k, _ := c.First(); k != nil; k, _ = c.Next() {
+			n++
+		}
+		j.waiting.Store(n)
+		return nil
+	})
+}
+
+// Accept implements orders.Journal.
+func (j *Journal) Accept(ctx context.Context, in orders.Intake) (orders.Shipment, bool, error) {
+	if err := checkIntake(&in); err != nil {
+		return orders.Shipment{}, false, err
+	}
+	r := newRequest(ctx)
+	var s orders.Shipment
+	var claimed bool
+	r.run = func(w *writeTx) (err error) {
+		s, claimed, err = w.accept(in)
+		return err
+	}
+	if err := j.do(j.accepts, r); err != nil {
+		return orders.Shipment{}, false, err
+	}
+	return s, claimed, nil
+}
+
+// Apply implements orders.Journal.
+func (j *Journal) Apply(ctx context.Context, events []orders.Event) ([]orders.Effect, error) {
+	if len(events) == 0 {
+		return nil, nil
+	}
+	r := newRequest(ctx)
+	effects := make([]orders.Effect, len(events))
+	r.run = func(w *writeTx) (err error) {
+		for i, e := range events {
+			if effects[i], err = w.apply(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := j.do(j.facts, r); err != nil {
+		return nil, err
+	}
+	return effects, nil
+}
+
+// Shipment implements orders.Journal.
+func (j *Journal) Shipment(ctx context.Context, organisation string, id uuid.UUID) (s orders.Shipment, err error) {
+	err = j.snapshots.view(func(t tables) error {
+		found, ok, err := t.shipment(id, false)
+		if err == nil && (!ok || found.Organisation != organisation) {
+			err = orders.ErrNotFound
+		}
+		s = found
+		return err
+	})
+	if err != nil {
+		return orders.Shipment{}, err
+	}
+	return s, nil
+}
+
+// Feed implements orders.Journal.
+func (j *Journal) Feed(ctx context.Context, q orders.FeedQuery) (page []orders.FeedEntry, err error) {
+	err = j.snapshots.view(func(t tables) (err error) {
+		page, err = t.page(q)
+		return err
+	})
+	return page, err
+}
+
+// Due implements orders.Journal.
+func (j *Journal) Due(ctx context.Context, now time.Time, limit int) (due []uuid.UUID, next time.Time, err error) {
+	mark, turns := j.due.get()
+	err = j.snapshots.view(func(t tables) (err error) {
+		due, next, mark, err = t.due(mark, now, limit)
+		return err
+	})
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	j.due.advance(mark, turns)
+	return due, next, nil
+}
+
+// Sweep implements orders.Journal.
+func (j *Journal) Sweep(ctx context.Context, now time.Time, retention time.Duration, budget int) (swept orders.Swept, err error) {
+	mark, _ := j.due.get()
+	r := newRequest(ctx)
+	r.run = func(w *writeTx) (err error) {
+		swept, err = w.sweep(now, retention, budget, mark)
+		return err
+	}
+	if err := j.do(j.facts, r); err != nil {
+		return orders.Swept{}, err
+	}
+	return swept, nil
+}
+
+// Close implements orders.Journal: what is queued is still stored.
+func (j *Journal) Close() error {
+	j.once.Do(func() { close(j.closing) })
+	<-j.closed
+	return j.writer.closeErr
+}

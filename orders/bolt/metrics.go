@@ -1,0 +1,51 @@
+package bolt
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+type metrics struct {
+	commit  prometheus.Histogram
+	batch   prometheus.Histogram
+	refused prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer, j *Journal) *metrics {
+	f := promauto.With(reg)
+	gauge := func(name, help string, value func() float64) {
+		f.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+	}
+	gauge("straks_journal_queue_length", "Calls that wait for the journal's writer.",
+		func() float64 { return float64(len(j.accepts) + len(j.facts)) })
+	gauge("straks_journal_parked_reports", "Receipts that wait for the answer that they belong to.",
+		func() float64 { return float64(j.waiting.Load()) })
+	gauge("straks_journal_unavailable", "1 while the journal can't write.", func() float64 {
+		if j.Ready() != nil {
+			return 1
+		}
+		return 0
+	})
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "straks_journal_file_bytes", Help: "Size of the journal's pages, free ones included."},
+		func() float64 { return float64(j.quickStats().FileSize) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "straks_journal_free_bytes", Help: "Size of the journal's free pages."},
+		func() float64 { return float64(j.quickStats().FreeSize) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "straks_journal_feed_entries", Help: "Entries in the feeds of all organisations."},
+		func() float64 { return float64(j.quickStats().FeedEntries) })
+	return &metrics{
+		commit: f.NewHistogram(prometheus.HistogramOpts{
+			Name:    "straks_journal_commit_seconds",
+			Help:    "Time of one transaction, its sync included.",
+			Buckets: []float64{.0002, .0005, .001, .002, .004, .008, .016, .032, .064, .125, .25, .5, 1, 4},
+		}),
+		batch: f.NewHistogram(prometheus.HistogramOpts{
+			Name:    "straks_journal_batch_size",
+			Help:    "Calls in one transaction.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 10),
+		}),
+		refused: f.NewCounter(prometheus.CounterOpts{
+			Name: "straks_journal_refused_total",
+			Help: "Calls refused because the queue was full.",
+		}),
+	}
+}

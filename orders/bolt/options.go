@@ -1,0 +1,65 @@
+package bolt
+
+import (
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.etcd.io/bbolt"
+)
+
+// Options of a journal. Zero values have the defaults named.
+type Options struct {
+	FeedFinalOnly bool // the feed has an entry for final statuses only
+
+	MaxSize   int64 // octets in use from which on orders are refused; 0: no limit. Facts about stored orders are still taken
+	MapSize   int   // octets of address space for the file, no memory; 64 GiB. Growing beyond it costs a pause
+	MaxParked int   // receipts that wait for their answer; 100,000. Beyond it the oldest is dropped
+	Queue     int   // calls that wait for the writer, for orders and facts each; 4096
+	MaxBatch  int   // calls in one transaction; 512
+
+	Log        *slog.Logger          // slog.Default()
+	Registerer prometheus.Registerer // nil: metrics are kept, but nobody sees them
+
+	// What tests put between the journal and its file.
+	openFile func(string, int, os.FileMode) (*os.File, error)
+	commit   func(*bbolt.Tx) error
+	probe    time.Duration // first interval between attempts after a failure
+}
+
+const (
+	defaultMapSize   = 64 << 30
+	defaultMaxParked = 100_000
+	defaultQueue     = 4096
+	defaultMaxBatch  = 512
+	defaultProbe     = 250 * time.Millisecond
+)
+
+func (o Options) withDefaults() Options {
+	if o.MapSize == 0 {
+		o.MapSize = defaultMapSize
+	}
+	if o.MaxParked == 0 {
+		o.MaxParked = defaultMaxParked
+	}
+	if o.Queue == 0 {
+		o.Queue = defaultQueue
+	}
+	if o.MaxBatch == 0 {
+		o.MaxBatch = defaultMaxBatch
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.openFile == nil {
+		o.openFile = os.OpenFile
+	}
+	if o.commit == nil {
+		o.commit = (*bbolt.Tx).Commit
+	}
+	if o.probe == 0 {
+		o.probe = defaultProbe
+	}
+	return o
+}

@@ -1,0 +1,113 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+const (
+	// keySlot is a compromise: a look-up asks every slot of the retention, and
+	// inserts are cheapest in a small one.
+	keySlot = 10 * 24 * time.Hour
+	refSlot = 24 * time.Hour
+
+	// refRetention is how long a reference stays bound: well beyond the
+	// longest validity, for late receipts and repeats of them.
+	refRetention = 7 * 24 * time.Hour
+)
+
+// slots is a table with random keys, cut into a bucket for each span of time.
+type slots struct {
+	b    *bbolt.Bucket
+	span time.Duration
+}
+
+// get returns the value in the newest slot that has the key, or nil.
+func (s slots) get(key []byte) []byte {
+	_, v := s.find(key)
+	return v
+}
+
+func (s slots) find(key []byte) (slot *bbolt.Bucket, value []byte) {
+	c := s.b.Cursor()
+	for name, _ := c.Last(); name != nil; name, _ = c.Prev() {
+		slot := s.b.Bucket(name)
+		if v := slot.Get(key); v != nil {
+			return slot, v
+		}
+	}
+	return nil, nil
+}
+
+func (s slots) put(us int64, key, value []byte) error {
+	slot, err := s.b.CreateBucketIfNotExists(s.name(us))
+	if err != nil {
+		return err
+	}
+	return slot.Put(key, value)
+}
+
+// delete takes the key out of every slot.
+func (s slots) delete(key []byte) error {
+	for {
+		slot, v := s.find(key)
+		if v == nil {
+			return nil
+		}
+		if err := slot.Delete(key); err != nil {
+			return err
+		}
+	}
+}
+
+func (s slots) name(us int64) []byte {
+	return binary.BigEndian.AppendUint32(nil, uint32(max(us, 0)/s.span.Microseconds()))
+}
+
+// end returns when the slot of that name ends, in µs.
+func (s slots) end(name []byte) int64 {
+	return (int64(binary.BigEndian.Uint32(name)) + 1) * s.span.Microseconds()
+}
+
+// drain removes up to budget records of slots that ended before the cut, and
+// the slots that are empty then. It returns what is left of the budget.
+func (s slots) drain(cut time.Time, budget int) (int, error) {
+	for budget > 0 {
+		name, _ := s.b.Cursor().First()
+		if name == nil || s.end(name) > cut.UnixMicro() {
+			return budget, nil
+		}
+		name = append([]byte(nil), name...)
+		slot := s.b.Bucket(name)
+		n, err := drop(slot, budget, nil)
+		if err != nil {
+			return 0, err
+		}
+		budget -= n
+		if k, _ := slot.Cursor().First(); k == nil {
+			if err := s.b.DeleteBucket(name); err != nil {
+				return 0, err
+			}
+			budget-- // so that empty slots cost something too
+		}
+	}
+	return 0, nil
+}
+
+// drop deletes up to n records from the front of b for as long as old says so
+// (nil: all), and returns how many.
+func drop(b *bbolt.Bucket, n int, old func(k, v []byte) bool) (int, error) {
+	var keys [][]byte
+	c := b.Cursor()
+	for k, v := c.First(); k != nil && len(keys) < n && (old == nil || old(k, v)); k, v = c.Next() {
+		keys = append(keys, append([]byte(nil), k...))
+	}
+	for _, k := range keys {
+		if err := b.Delete(k); err != nil {
+			return 0, err
+		}
+	}
+	return len(keys), nil
+}

@@ -1,0 +1,110 @@
+package bolt
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+)
+
+// Stats is what is in a journal. Sizes are in octets.
+type Stats struct {
+	ID            uuid.UUID
+	Schema        int
+	FileSize      int64 // of all pages, free ones included
+	FreeSize      int64 // of pages that will be used again
+	Organisations int   // that have a feed
+	FeedEntries   uint64
+	Parked        int
+	Shipments     int // counted by walking all pages: Stats only
+}
+
+// Stats counts what is in the journal. It reads every page of shipments.
+func (j *Journal) Stats(ctx context.Context) (Stats, error) {
+	st := j.quickStats()
+	err := j.snapshots.view(func(t tables) error {
+		st.Shipments = t.shipments().Stats().KeyN
+		st.Schema = int(binary.BigEndian.Uint32(t.meta().Get(keySchema)))
+		copy(st.ID[:], t.meta().Get(keyID))
+		return nil
+	})
+	return st, err
+}
+
+// quickStats is the part of Stats that costs nothing.
+func (j *Journal) quickStats() (st Stats) {
+	j.snapshots.view(func(t tables) error {
+		db := t.tx.DB()
+		st.FileSize = t.tx.Size()
+		st.FreeSize = int64(db.Stats().FreePageN) * int64(db.Info().PageSize)
+		return t.feed().ForEachBucket(func(name []byte) error {
+			c := t.feed().Bucket(name).Cursor()
+			if first, _ := c.First(); first != nil {
+				last, _ := c.Last()
+				st.FeedEntries += binary.BigEndian.Uint64(last) - binary.BigEndian.Uint64(first) + 1
+			}
+			st.Organisations++
+			return nil
+		})
+	})
+	st.Parked = int(j.waiting.Load())
+	return st
+}
+
+// Backup writes a consistent copy of the journal as of now, while it is in
+// use. Pages that are freed meanwhile can't be used again until it ends.
+func (j *Journal) Backup(ctx context.Context, to io.Writer) error {
+	sn, err := j.snapshots.acquire()
+	if err != nil {
+		return err
+	}
+	defer j.snapshots.release(sn)
+	if _, err := sn.tx.WriteTo(ctxWriter{ctx, to}); err != nil {
+		return fmt.Errorf("journal: backup: %w", err)
+	}
+	return nil
+}
+
+type ctxWriter struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (w ctxWriter) Write(b []byte) (int, error) {
+	if err := context.Cause(w.ctx); err != nil {
+		return 0, err
+	}
+	return w.w.Write(b)
+}
+
+// compactTx is how much Compact copies in one transaction, in octets.
+const compactTx = 8 << 20
+
+// Compact copies the journal at src, which nobody may have open, to a new file
+// at dst without its free pages.
+func Compact(src, dst string, opt Options) error {
+	opt = opt.withDefaults()
+	from, err := open(src, opt)
+	if err != nil {
+		return err
+	}
+	defer from.db.Close()
+	fd, err := os.OpenFile(dst, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("journal: compact: %w", err)
+	}
+	fd.Close()
+	to, err := openFile(dst, opt)
+	if err != nil {
+		return fmt.Errorf("journal: compact to %s: %w", dst, err)
+	}
+	if err := bbolt.Compact(to.db, from.db, compactTx); err != nil {
+		to.db.Close()
+		return fmt.Errorf("journal: compact to %s: %w", dst, err)
+	}
+	return to.close()
+}

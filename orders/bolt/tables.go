@@ -1,0 +1,90 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+
+	"straks/orders"
+)
+
+var (
+	bucketMeta      = []byte("meta")
+	bucketKeys      = []byte("keys")
+	bucketShipments = []byte("shipments")
+	bucketRefs      = []byte("refs")
+	bucketParked    = []byte("parked")
+	bucketDeadlines = []byte("deadlines")
+	bucketFeed      = []byte("feed")
+	bucketBlocked   = []byte("blocked")
+)
+
+// tables is the schema over one transaction.
+type tables struct{ tx *bbolt.Tx }
+
+func (t tables) meta() *bbolt.Bucket      { return t.tx.Bucket(bucketMeta) }
+func (t tables) keys() slots              { return slots{t.tx.Bucket(bucketKeys), keySlot} }
+func (t tables) shipments() *bbolt.Bucket { return t.tx.Bucket(bucketShipments) }
+func (t tables) refs() slots              { return slots{t.tx.Bucket(bucketRefs), refSlot} }
+func (t tables) parked() *bbolt.Bucket    { return t.tx.Bucket(bucketParked) }
+func (t tables) deadlines() *bbolt.Bucket { return t.tx.Bucket(bucketDeadlines) }
+func (t tables) feed() *bbolt.Bucket      { return t.tx.Bucket(bucketFeed) }
+func (t tables) blocked() *bbolt.Bucket   { return t.tx.Bucket(bucketBlocked) }
+
+// shipment returns the shipment, and whether there is one.
+func (t tables) shipment(id uuid.UUID, brief bool) (orders.Shipment, bool, error) {
+	v := t.shipments().Get(id[:])
+	if v == nil {
+		return orders.Shipment{}, false, nil
+	}
+	s, err := decodeShipment(id, v, brief)
+	return s, err == nil, err
+}
+
+// writeTx is what one transaction of the writing goroutine needs besides:
+// values must live until the commit, so they are cut from one buffer.
+type writeTx struct {
+	tables
+	opt     *Options
+	values  []byte
+	waiting int // parked reports
+
+	newDeadline []byte // the lowest key put into deadlines
+}
+
+// value keeps what encode appends, until the transaction ends.
+func (w *writeTx) value(encode func([]byte) []byte) []byte {
+	start := len(w.values)
+	w.values = encode(w.values)
+	return w.values[start:len(w.values):len(w.values)]
+}
+
+func (w *writeTx) putShipment(s *orders.Shipment) error {
+	v := w.value(func(b []byte) []byte { return encodeShipment(b, s) })
+	return w.shipments().Put(s.ID[:], v)
+}
+
+// changed stores the feed entry of a shipment's new status.
+func (w *writeTx) changed(s *orders.Shipment) error {
+	if !s.Status.InFeed(w.opt.FeedFinalOnly) {
+		return nil
+	}
+	feed, err := w.feed().CreateBucketIfNotExists([]byte(s.Organisation))
+	if err != nil {
+		return fmt.Errorf("feed of %q: %w", s.Organisation, err)
+	}
+	feed.FillPercent = appended
+	seq, err := feed.NextSequence()
+	if err != nil {
+		return err
+	}
+	v := w.value(func(b []byte) []byte { return encodeEntry(b, entry{s.ID, s.Status, s.Updated}) })
+	return feed.Put(seqKey(seq), v)
+}
+
+// appended is how full pages are packed of what only grows at its end.
+const appended = 0.95
+
+func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }

@@ -1,0 +1,237 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"straks/orders"
+)
+
+// request is a call that waits for the writer.
+type request struct {
+	ctx  context.Context
+	run  func(*writeTx) error
+	done chan error // takes the one answer, waited for or not
+}
+
+func newRequest(ctx context.Context) *request {
+	return &request{ctx: ctx, done: make(chan error, 1)}
+}
+
+// writer is the state of the writing goroutine.
+type writer struct {
+	file     file
+	batch    []*request
+	values   []byte // kept from batch to batch
+	failed   bool
+	unsure   bool // a failed commit may have reached the meta page
+	interval time.Duration
+	retry    <-chan time.Time
+	closeErr error
+}
+
+// do queues a request and waits for its answer. Where ctx ends first, nothing
+// is known.
+func (j *Journal) do(queue chan *request, r *request) error {
+	if err := j.health.refuse(); err != nil {
+		return err
+	}
+	select {
+	case <-j.closing:
+		return fmt.Errorf("%w: closed", orders.ErrUnavailable)
+	default:
+	}
+	select {
+	case queue <- r:
+	default:
+		j.metrics.refused.Inc()
+		return orders.ErrBusy
+	}
+	select {
+	case err := <-r.done:
+		return err
+	case <-r.ctx.Done():
+		return fmt.Errorf("%w: %w", orders.ErrUnavailable, context.Cause(r.ctx))
+	case <-j.closed:
+	}
+	select {
+	case err := <-r.done:
+		return err
+	default:
+		return fmt.Errorf("%w: closed", orders.ErrUnavailable)
+	}
+}
+
+// write is the writing goroutine.
+func (j *Journal) write() {
+	defer close(j.closed)
+	w := &j.writer
+	for {
+		select {
+		case r := <-j.accepts:
+			j.gather(r)
+		case r := <-j.facts:
+			j.gather(r)
+		case <-w.retry:
+			j.recover()
+			continue
+		case <-j.closing:
+			if j.gather(nil); len(w.batch) == 0 {
+				j.end()
+				return
+			}
+		}
+		j.serve(w.batch)
+	}
+}
+
+// gather takes what waits, accepts first, up to the bound of a batch.
+func (j *Journal) gather(first *request) {
+	batch := j.writer.batch[:0]
+	if first != nil {
+		batch = append(batch, first)
+	}
+	for _, queue := range []chan *request{j.accepts, j.facts} {
+		for more := true; more && len(batch) < j.opt.MaxBatch; {
+			select {
+			case r := <-queue:
+				batch = append(batch, r)
+			default:
+				more = false
+			}
+		}
+	}
+	j.writer.batch = batch
+}
+
+// serve runs a batch in one transaction and answers everybody in it. Where a
+// request fails by itself, each is run alone, so that only that one does.
+func (j *Journal) serve(batch []*request) {
+	waiting := batch[:0]
+	for _, r := range batch {
+		if r.ctx.Err() == nil { // else nobody waits for it any more
+			waiting = append(waiting, r)
+		}
+	}
+	if len(waiting) == 0 {
+		return
+	}
+	j.metrics.batch.Observe(float64(len(waiting)))
+	err := j.transact(waiting...)
+	var own *requestError
+	if errors.As(err, &own) && len(waiting) > 1 {
+		for _, r := range waiting {
+			r.done <- answer(j.transact(r))
+		}
+		return
+	}
+	for _, r := range waiting {
+		r.done <- answer(err)
+	}
+}
+
+// requestError is the failure of a request, as against that of the journal.
+type requestError struct{ err error }
+
+func (e *requestError) Error() string { return e.err.Error() }
+
+// answer is what the caller is told.
+func answer(err error) error {
+	var own *requestError
+	if errors.As(err, &own) {
+		return own.err
+	}
+	return err
+}
+
+// transact runs requests in one transaction and shows the result to readers.
+func (j *Journal) transact(requests ...*request) error {
+	w := &j.writer
+	if w.failed {
+		return j.health.refuse()
+	}
+	wtx := &writeTx{opt: &j.opt, values: w.values[:0], waiting: int(j.waiting.Load())}
+	err := j.attempt(wtx, requests)
+	w.values = wtx.values[:0]
+	var own *requestError
+	switch {
+	case err == nil:
+		j.waiting.Store(int64(wtx.waiting))
+		j.due.back(wtx.newDeadline)
+		return nil
+	case errors.As(err, &own):
+		return err
+	}
+	j.fail(err)
+	return j.health.refuse()
+}
+
+// attempt is one transaction from Begin to the snapshot that readers get.
+func (j *Journal) attempt(wtx *writeTx, requests []*request) (err error) {
+	db := j.writer.file.db
+	began := time.Now()
+	j.health.begin(began)
+	defer j.health.end()
+	if wtx.tx, err = db.Begin(true); err != nil {
+		return err
+	}
+	for _, r := range requests {
+		if err := runOne(wtx, r); err != nil {
+			return errors.Join(&requestError{err}, wtx.tx.Rollback())
+		}
+	}
+	if err := j.commit(wtx.tx); err != nil {
+		return err
+	}
+	j.metrics.commit.Observe(time.Since(began).Seconds())
+	return j.snapshots.publish(db)
+}
+
+func runOne(w *writeTx, r *request) (err error) {
+	defer caught(&err)()
+	return r.run(w)
+}
+
+// commit commits, and notes where a failure may have got as far as the meta
+// page, or has left bbolt without its map.
+func (j *Journal) commit(tx *bbolt.Tx) (err error) {
+	id, db := tx.ID(), tx.DB()
+	func() {
+		defer caught(&err)()
+		err = j.opt.commit(tx)
+	}()
+	if err == nil {
+		return nil
+	}
+	j.writer.unsure = j.writer.unsure || !intact(db, id)
+	if tx.DB() != nil { // it panicked and is still open
+		j.writer.unsure = true
+		return errors.Join(err, tx.Rollback())
+	}
+	return err
+}
+
+// intact tells whether the state before transaction id is still the present one.
+func intact(db *bbolt.DB, id int) bool {
+	tx, err := db.Begin(false)
+	if err != nil {
+		return false
+	}
+	defer tx.Rollback()
+	return tx.ID() < id
+}
+
+// end closes the file when nothing is left to write.
+func (j *Journal) end() {
+	j.snapshots.withdraw()
+	w := &j.writer
+	if w.failed {
+		w.closeErr = errors.Join(j.health.refuse(), w.file.db.Close())
+		return
+	}
+	w.closeErr = w.file.close()
+}

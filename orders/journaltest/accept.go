@@ -1,0 +1,159 @@
+package journaltest
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/internal/handover"
+	"straks/orders"
+)
+
+func acceptStored(f *fixture) {
+	in := f.intake("k")
+	got, claimed := f.accept(in)
+	want := orders.Claim(in)
+	if !claimed || !reflect.DeepEqual(got, want) {
+		f.Fatalf("claimed %v, %+v, want %+v", claimed, got, want)
+	}
+	if stored := f.status(in.Shipment, orders.SMSSending); !reflect.DeepEqual(stored, want) {
+		f.Fatalf("stored %+v, want %+v", stored, want)
+	}
+	f.wantFeed()
+	if _, err := f.j.Shipment(ctx(), "other", in.Shipment); !errors.Is(err, orders.ErrNotFound) {
+		f.Fatalf("another organisation's look-up: %v", err)
+	}
+	if _, err := f.j.Shipment(ctx(), org, f.id()); !errors.Is(err, orders.ErrNotFound) {
+		f.Fatalf("look-up of nothing: %v", err)
+	}
+}
+
+func acceptRepeated(f *fixture) {
+	in := f.intake("k")
+	first, _ := f.accept(in)
+	again, claimed := f.accept(in)
+	if !claimed || !reflect.DeepEqual(first, again) {
+		f.Fatalf("a repeated call: claimed %v, %+v, first %+v", claimed, again, first)
+	}
+}
+
+func acceptKnownKey(f *fixture) {
+	first := f.sent("k")
+	f.pass(80 * 24 * time.Hour)
+	other := f.intake("k")
+	other.Recipient, other.Channel = "a@example.org", orders.Email
+	again, claimed := f.accept(other)
+	if claimed || !reflect.DeepEqual(first, again) {
+		f.Fatalf("claimed %v, %+v, first %+v", claimed, again, first)
+	}
+}
+
+func acceptSameMoment(f *fixture) {
+	const callers = 24
+	var wg sync.WaitGroup
+	var claims atomic.Int32
+	var ids sync.Map
+	for range callers {
+		in := f.intake("k")
+		wg.Go(func() {
+			s, claimed, err := f.j.Accept(ctx(), in)
+			if err != nil {
+				f.Errorf("accept: %v", err)
+				return
+			}
+			if claimed {
+				claims.Add(1)
+			}
+			ids.Store([2]uuid.UUID{s.ID, s.OrderID}, true)
+		})
+	}
+	wg.Wait()
+	n := 0
+	ids.Range(func(any, any) bool { n++; return true })
+	if claims.Load() != 1 || n != 1 {
+		f.Fatalf("%d claims, %d different shipments", claims.Load(), n)
+	}
+}
+
+func acceptFreeKey(f *fixture) {
+	first := f.sent("k")
+	freed := f.apply(f.answer(first, handover.NotSent))
+	if !freed.Found || freed.Shipment.Status != orders.SMSNew {
+		f.Fatalf("not sent: %+v", freed)
+	}
+	f.reopen()
+	f.pass(time.Minute)
+	retry := f.intake("k")
+	retry.Recipient = "+4798888888"
+	got, claimed := f.accept(retry)
+	want := first
+	want.Reclaim(retry)
+	if !claimed || !reflect.DeepEqual(got, want) {
+		f.Fatalf("retry: claimed %v, %+v, want %+v", claimed, got, want)
+	}
+	if again, claimed := f.accept(f.intake("k")); claimed || again.ID != first.ID {
+		f.Fatal("the key was claimed twice")
+	}
+	f.apply(f.answer(got, handover.Accepted, "m1"))
+	f.wantFeed(orders.SMSAccepted)
+}
+
+func acceptScoped(f *fixture) {
+	a := f.intake("k")
+	b := f.intake("k")
+	b.Organisation = "other"
+	if _, claimed := f.accept(a); !claimed {
+		f.Fatal("not claimed")
+	}
+	if s, claimed := f.accept(b); !claimed || s.ID != b.Shipment {
+		f.Fatal("a key of one organisation is known in another")
+	}
+	// The boundary between organisation and key must not shift.
+	c := f.intake("dk")
+	c.Organisation = "tt"
+	if _, claimed := f.accept(c); !claimed {
+		f.Fatal("tt/dk is taken for ttd/k")
+	}
+}
+
+func acceptBlocked(f *fixture) {
+	block := orders.Block{Organisation: org, Channel: orders.SMS, Recipient: "+4799999999", At: f.now}
+	f.apply(block)
+	f.apply(block)
+	f.reopen()
+	in := f.intake("k")
+	for range 2 {
+		s, claimed := f.accept(in)
+		if !claimed || s.Status != orders.SMSFailedRecipientReserved {
+			f.Fatalf("blocked: claimed %v, %v", claimed, s.Status)
+		}
+	}
+	f.wantFeed(orders.SMSFailedRecipientReserved)
+	if due, _, _ := f.j.Due(ctx(), f.now.Add(time.Hour), 10); len(due) != 0 {
+		f.Fatal("a blocked order is due")
+	}
+	other := f.intake("k")
+	other.Organisation = "other"
+	if s, _ := f.accept(other); s.Status != orders.SMSSending {
+		f.Fatalf("blocked in another organisation: %v", s.Status)
+	}
+	block.Off = true
+	f.apply(block)
+	if s := f.sent("k2"); s.Status != orders.SMSSending {
+		f.Fatalf("unblocked: %v", s.Status)
+	}
+}
+
+func acceptContext(f *fixture) {
+	done, cancel := context.WithCancel(ctx())
+	cancel()
+	if _, _, err := f.j.Accept(done, f.intake("k")); err != nil && !errors.Is(err, orders.ErrUnavailable) {
+		f.Fatalf("with a context that has ended: %v", err)
+	}
+	f.accept(f.intake("k"))
+}

@@ -1,0 +1,174 @@
+package journaltest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"reflect"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/internal/handover"
+	"straks/orders"
+)
+
+func randomFinalOnly(f *fixture) {
+	f.settings.FeedFinalOnly = true
+	f.reopen()
+	random(f)
+}
+
+// random runs random calls against the journal and the model, and compares
+// what they answer and what they then hold. STRAKS_SEED repeats a run.
+func random(f *fixture) {
+	seed := rand.Uint64()
+	if s, err := strconv.ParseUint(os.Getenv("STRAKS_SEED"), 10, 64); err == nil {
+		seed = s
+	}
+	defer func() {
+		if f.Failed() {
+			f.Logf("STRAKS_SEED=%d", seed)
+		}
+	}()
+	r := &run{fixture: f, Rand: rand.New(rand.NewPCG(seed, 0)), model: newModel(f.settings.FeedFinalOnly)}
+	for range 400 {
+		switch n := r.IntN(100); {
+		case n < 25:
+			r.place()
+		case n < 60:
+			r.answerOne()
+		case n < 90:
+			r.reportOne()
+		case n < 96:
+			r.pass(time.Duration(r.IntN(90)) * time.Second)
+			r.expireAll()
+		case n < 99:
+			r.compare()
+		default:
+			r.reopen()
+		}
+	}
+	r.compare()
+	r.pass(time.Hour)
+	r.expireAll()
+	r.compare()
+}
+
+// run is a fixture with dice and the model.
+type run struct {
+	*fixture
+	*rand.Rand
+	model  *model
+	claims []orders.Shipment // as Accept returned them
+}
+
+var outcomes = []handover.Outcome{handover.NotSent, handover.Accepted, handover.Accepted, handover.Accepted, handover.Refused, handover.Unknown}
+
+func (r *run) place() {
+	in := r.intake(fmt.Sprint("k", r.IntN(60)))
+	got, claimed := r.accept(in)
+	want, wantClaimed := r.model.accept(in)
+	r.same("accept", got, want)
+	r.same("claimed", claimed, wantClaimed)
+	if claimed {
+		r.claims = append(r.claims, got)
+	}
+}
+
+func (r *run) answerOne() {
+	if len(r.claims) == 0 {
+		return
+	}
+	s := r.claims[max(len(r.claims)-1-r.IntN(8), 0)]
+	a := orders.Answer{
+		Shipment: s.ID, Claim: s.Claim, At: r.now, Carrier: "telco",
+		Outcome: outcomes[r.IntN(len(outcomes))], Total: 1 + r.partsOf(s), Detail: fmt.Sprint("d", r.IntN(3)),
+	}
+	if r.IntN(6) == 0 {
+		a.Claim = uuid.Nil
+	}
+	if r.model.shipments[s.ID].Status.Free() {
+		a.Outcome, a.Claim = handover.NotSent, s.Claim // the last word of a claim
+	}
+	if a.Outcome == handover.Refused {
+		a.Status = orders.SMSFailedRejected
+	}
+	for i := range a.Total {
+		if a.Outcome == handover.NotSent || r.IntN(5) == 0 {
+			continue
+		}
+		a.Parts = append(a.Parts, orders.PartAnswer{Index: i, Refs: []string{ref(s, i)}, Taken: a.Outcome == handover.Accepted || r.IntN(2) == 0})
+	}
+	r.event(a)
+}
+
+// partsOf makes one in three messages a long one, always the same.
+func (r *run) partsOf(s orders.Shipment) int {
+	if s.ID[15]%3 > 0 {
+		return 0
+	}
+	return int(s.ID[14] % 3)
+}
+
+func ref(s orders.Shipment, part int) string { return fmt.Sprintf("%x-%d", s.Claim[:4], part) }
+
+var verdicts = []orders.Status{orders.SMSAccepted, orders.SMSDelivered, orders.SMSDelivered, orders.SMSDelivered, orders.SMSFailedUndelivered, orders.SMSFailedExpired}
+
+func (r *run) reportOne() {
+	if len(r.claims) == 0 {
+		return
+	}
+	s := r.claims[max(len(r.claims)-1-r.IntN(12), 0)]
+	r.event(r.report(verdicts[r.IntN(len(verdicts))], ref(s, r.IntN(1+r.partsOf(s)))))
+}
+
+func (r *run) event(e orders.Event) {
+	r.Helper()
+	r.same(fmt.Sprintf("%T", e), r.apply(e), r.model.apply(e))
+}
+
+func (r *run) expireAll() {
+	for {
+		due, _ := r.due()
+		if len(due) == 0 {
+			return
+		}
+		for _, id := range due {
+			r.event(orders.Expiry{Shipment: id, At: r.now})
+		}
+	}
+}
+
+// compare holds everything that can be read against the model.
+func (r *run) compare() {
+	r.Helper()
+	for id, want := range r.model.shipments {
+		got, err := r.j.Shipment(ctx(), org, id)
+		if err != nil {
+			r.Fatal(err)
+		}
+		r.same("shipment", got, *want)
+		if r.now.Add(-time.Hour).After(want.Deadline) && !want.Status.Final() && !want.Status.Free() {
+			r.Fatalf("%v past its deadline: Due forgot it", want.Status)
+		}
+	}
+	page, err := r.j.Feed(ctx(), orders.FeedQuery{Organisation: org, Limit: 1 << 20})
+	if err != nil || len(page) != len(r.model.feed) {
+		r.Fatalf("feed of %d, model %d, %v", len(page), len(r.model.feed), err)
+	}
+	for i, want := range r.model.feed {
+		got := page[i].Shipment
+		if page[i].Seq != uint64(i+1) || got.ID != want.ID || got.Status != want.Status || !got.Updated.Equal(want.Updated) || got.Recipient != want.Recipient {
+			r.Fatalf("feed entry %d: %+v, want %+v", i+1, got, want)
+		}
+	}
+}
+
+func (r *run) same(what string, got, want any) {
+	r.Helper()
+	if !reflect.DeepEqual(got, want) {
+		r.Fatalf("%s:\n got %+v\nwant %+v", what, got, want)
+	}
+}
