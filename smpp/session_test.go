@@ -46,42 +46,6 @@ func TestSubmitAndUnbind(t *testing.T) {
 	}
 }
 
-// Both sides number their requests alike, so a deliver_sm often has the
-// sequence_number of a submit in flight. Neither may be taken for the other.
-func TestSequenceNumbersOfTheTwoDirections(t *testing.T) {
-	deliveries := make(chan *Delivery, 1)
-	s, p := bound(t, SessionConfig{Deliver: func(d *Delivery) { deliveries <- d }})
-	got := submit(t.Context(), s, Request{Message: hei()})
-	f := p.next(wire.SubmitSM)
-	p.send(wire.DeliverSM, wire.ESMEOK, f.Sequence, hei())
-	d := wait(t, deliveries)
-	d.Respond(wire.ESMEOK)
-	d.Respond(wire.ESMERxTAppn) // the first one counts
-	if r := p.next(wire.DeliverSMResp); r.Sequence != f.Sequence || r.Status != wire.ESMEOK || len(r.Body) != 1 {
-		t.Errorf("delivery answered with %+v", r)
-	}
-	p.send(wire.DeliverSMResp, wire.ESMEOK, f.Sequence, &wire.MessageResp{}) // a response, but to no submit
-	p.answer(f, "right")
-	if o := wait(t, got); o.err != nil || o.MessageID != "right" {
-		t.Errorf("got %+v", o)
-	}
-}
-
-func TestDataSMIsADelivery(t *testing.T) {
-	deliveries := make(chan *Delivery, 1)
-	_, p := bound(t, SessionConfig{Deliver: func(d *Delivery) { deliveries <- d }})
-	m := &wire.Message{Source: "47", Dest: "1", ESMClass: 4, TLVs: []wire.TLV{{Tag: wire.TagReceiptedMessageID, Value: []byte("x\x00")}}}
-	p.send(wire.DataSM, wire.ESMEOK, 5, m)
-	d := wait(t, deliveries)
-	if id, ok := wire.Lookup(d.Message.TLVs, wire.TagReceiptedMessageID); d.Command != wire.DataSM || !ok || wire.CString(id) != "x" {
-		t.Errorf("got %+v", d)
-	}
-	d.Respond(wire.ESMERxTAppn)
-	if r := p.next(wire.DataSMResp); r.Sequence != 5 || r.Status != wire.ESMERxTAppn {
-		t.Errorf("answered with %+v", r)
-	}
-}
-
 // Slots of the window come free on every way that a submit can end.
 func TestWindowSlots(t *testing.T) {
 	late := make(chan Late, 1)
@@ -195,59 +159,6 @@ func TestFinishAndFaultyMessages(t *testing.T) {
 	}
 }
 
-// A receipt that cannot be read, repeated for ever, is refused for ever; the
-// session serves everybody else meanwhile.
-func TestPoisonDeliverSM(t *testing.T) {
-	var seen atomic.Int32
-	s, p := bound(t, SessionConfig{Observe: Observer{Undecodable: func(*wire.DecodeError) { seen.Add(1) }}})
-	good, err := wire.Append(nil, wire.Header{ID: wire.DeliverSM, Sequence: 9}, hei())
-	if err != nil {
-		t.Fatal(err)
-	}
-	poison := good[:len(good)-2] // sm_length runs past the end
-	poison[3] -= 2
-	for range 100 {
-		p.write(poison)
-		if r := p.next(wire.DeliverSMResp); r.Status != wire.ESMEInvMsgLen || r.Sequence != 9 {
-			t.Fatalf("answered with %+v", r)
-		}
-	}
-	got := submit(t.Context(), s, Request{Message: hei()})
-	p.answer(p.next(wire.SubmitSM), "alive")
-	if o := wait(t, got); o.MessageID != "alive" || seen.Load() != 100 {
-		t.Errorf("got %+v after %d", o, seen.Load())
-	}
-}
-
-// A TLV that cannot be read does not cost the receipt whose text can.
-func TestReceiptWithABrokenTLV(t *testing.T) {
-	deliveries := make(chan *Delivery, 2)
-	_, p := bound(t, SessionConfig{Deliver: func(d *Delivery) { deliveries <- d }})
-	m := hei()
-	m.TLVs = []wire.TLV{wire.OctetTLV(wire.TagMessageState, 2), {Tag: 0x1400, Value: []byte("abcd")}}
-	broken, err := wire.Append(nil, wire.Header{ID: wire.DeliverSM, Sequence: 9}, m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	broken[len(broken)-5] = 200
-	p.write(broken)
-	d := wait(t, deliveries)
-	d.Respond(wire.ESMEOK)
-	if r := p.next(wire.DeliverSMResp); r.Status != wire.ESMEOK || string(d.Message.ShortMessage) != "hei" || len(d.Message.TLVs) != 1 {
-		t.Errorf("got %+v, answered with %v", d.Message, r.Status)
-	}
-	m.ShortMessage = nil // nothing is left to be read
-	broken, err = wire.Append(nil, wire.Header{ID: wire.DeliverSM, Sequence: 10}, m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	broken[len(broken)-5] = 200
-	p.write(broken)
-	if r := p.next(wire.DeliverSMResp); r.Status != wire.ESMEInvOptParStream {
-		t.Errorf("answered with %v", r.Status)
-	}
-}
-
 func TestUnknownAndForeignPDUs(t *testing.T) {
 	s, p := bound(t, SessionConfig{})
 	for _, id := range []wire.CommandID{0x99, 0x00010203, wire.QuerySM, wire.SubmitSM, wire.BindReceiver} {
@@ -279,36 +190,6 @@ func TestGarbage(t *testing.T) {
 	var fault *wire.FrameError
 	if !errors.As(s.Err(), &fault) {
 		t.Errorf("ended with %v", s.Err())
-	}
-}
-
-// What comes beyond the bound is refused at once and the rest stays untouched.
-func TestDeliveriesBeyondTheBound(t *testing.T) {
-	deliveries := make(chan *Delivery, 100)
-	var overflow atomic.Int32
-	_, p := bound(t, SessionConfig{
-		Deliveries: 3, Deliver: func(d *Delivery) { deliveries <- d },
-		Observe: Observer{Overflow: func() { overflow.Add(1) }},
-	})
-	for i := range 10 {
-		p.send(wire.DeliverSM, wire.ESMEOK, uint32(i+1), hei())
-	}
-	for i := range 7 {
-		if r := p.next(wire.DeliverSMResp); r.Status != wire.ESMERxTAppn || r.Sequence != uint32(i+4) {
-			t.Errorf("refusal %d: %+v", i, r)
-		}
-	}
-	for range 3 {
-		d := wait(t, deliveries)
-		d.Respond(wire.ESMEOK)
-		if r := p.next(wire.DeliverSMResp); r.Status != wire.ESMEOK || r.Sequence != d.sequence {
-			t.Errorf("answer: %+v", r)
-		}
-	}
-	p.send(wire.DeliverSM, wire.ESMEOK, 11, hei()) // there is room again
-	wait(t, deliveries).Respond(wire.ESMEOK)
-	if r := p.next(wire.DeliverSMResp); r.Status != wire.ESMEOK || overflow.Load() != 7 {
-		t.Errorf("afterwards: %+v, %d overflows", r, overflow.Load())
 	}
 }
 

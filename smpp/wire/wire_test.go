@@ -119,6 +119,9 @@ func TestAppendRefusesWhatTheStandardForbids(t *testing.T) {
 			if !errors.As(err, &fault) || fault.Status != tt.want || string(out) != "before" {
 				t.Errorf("got %q, %v; want %v", out, err, tt.want)
 			}
+			if err != nil && strings.Contains(err.Error(), m.Dest) {
+				t.Errorf("the error tells the number: %v", err)
+			}
 		})
 	}
 	for id, body := range map[CommandID]any{SubmitSM: nil, EnquireLink: &Message{}, DeliverSM: &Bind{}, SubmitSMResp: nil} {
@@ -191,6 +194,30 @@ func TestReaderRefusesImpossibleLengths(t *testing.T) {
 	}
 	if _, err = NewReader(bytes.NewReader([]byte{0, 0, 0, 20, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 7, 1})).Next(); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("cut short: %v", err)
+	}
+}
+
+func TestStatuses(t *testing.T) {
+	all := Statuses()
+	if len(all) != 48 { // the rows of SMPP 3.4 §5.1.3 that have a name
+		t.Errorf("%d statuses", len(all))
+	}
+	for s, name := range all {
+		if s.String() != name || !strings.HasPrefix(name, "ESME_R") {
+			t.Errorf("0x%X is %v, %s", uint32(s), s, name)
+		}
+	}
+	delete(all, ESMEOK)
+	if ESMEOK.String() != "ESME_ROK" {
+		t.Error("the table is not a copy")
+	}
+}
+
+func TestCString(t *testing.T) {
+	for in, want := range map[string]string{"": "", "\x00": "", "ab\x00": "ab", "ab": "ab", "ab\x00c": "ab"} {
+		if got := CString([]byte(in)); got != want {
+			t.Errorf("%q is %q, want %q", in, got, want)
+		}
 	}
 }
 
