@@ -66,7 +66,7 @@ func bind(ctx context.Context, conn, socket net.Conn, cfg SessionConfig) (*Sessi
 	}
 	if res.err != nil {
 		s.Close()
-		return nil, fmt.Errorf("smpp: bind as %v to %s: %w", cfg.Mode, cfg.Addr, res.err)
+		return nil, fmt.Errorf("bind as %v: %w", cfg.Mode, res.err)
 	}
 	if p, ok := res.body.(*wire.BindResp); ok {
 		s.peer = *p

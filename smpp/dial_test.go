@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"io"
 	"math/big"
 	"net"
 	"testing"
@@ -171,8 +172,16 @@ func TestTLS(t *testing.T) {
 		if a := wait(t, got); a.err != nil || a.MessageID != "tls" {
 			t.Errorf("got %+v", a)
 		}
-		o.s.Close()
-		p.gone()
+		unbound := make(chan error, 1)
+		go func() { unbound <- o.s.Unbind(context.Background()) }()
+		u := p.next(wire.Unbind)
+		p.send(wire.UnbindResp, wire.ESMEOK, u.Sequence, nil)
+		if err := wait(t, unbound); err != nil {
+			t.Error(err)
+		}
+		if _, err := p.r.Next(); err != io.EOF { // close_notify, not a torn connection
+			t.Errorf("the end reads as %v", err)
+		}
 	}
 }
 

@@ -98,7 +98,7 @@ func (s *Session) end(cause error) {
 		return
 	}
 	s.mu.Lock()
-	first := s.cause == nil
+	first, polite := s.cause == nil, s.farewell != nil
 	if first {
 		if s.cause = cause; s.farewell != nil && errors.Is(cause, ErrLost) {
 			s.cause = s.farewell
@@ -107,6 +107,9 @@ func (s *Session) end(cause error) {
 		close(s.closing)
 	}
 	s.mu.Unlock()
+	if first && polite {
+		s.conn.Close() // over TLS this takes leave too, and may wait for that
+	}
 	if first {
 		s.socket.Close()
 	}

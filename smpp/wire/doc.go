@@ -35,6 +35,11 @@
 //     field lists of our own.
 //   - sm_length, which it takes modulo 256, and every other check.
 //
+// One message's way costs some 5 microseconds and 90 allocations in this codec
+// (submit_sm, its answer, the receipt, its answer). A session takes more than
+// twice the 60,000 submits a second that it was asked for, so a faster codec of
+// our own would buy nothing: see the benchmarks.
+//
 // Its decoder is called under recover: a peer must not be able to end the
 // process with an octet string that nobody thought of.
 //
