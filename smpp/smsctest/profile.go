@@ -26,6 +26,10 @@ type Profile struct {
 	OnSubmit       func(Submit) // called in the connection's reader for every submit; must not block
 	MaxConnections int          // at a time; 0 means 1000
 
+	// OnReceipt is called for every receipt that is made, duplicates included,
+	// ahead of its first delivery; must not block.
+	OnReceipt func(about Submit, state string)
+
 	// The rest may be changed while it runs.
 
 	Accounts   map[string]string // system_id to password; an empty password is not checked. Nil lets everybody in

@@ -47,6 +47,9 @@ func (p *play) wanted(state string) bool {
 func (p *play) receipt(wait time.Duration, state string, class byte) {
 	p.smsc.n.count(&p.smsc.n.receipts)
 	p.smsc.n.add(&p.smsc.n.waitingNow, 1)
+	if observe := p.smsc.script().OnReceipt; observe != nil {
+		observe(p.submit, state)
+	}
 	a := p.bound()
 	p.smsc.clock.after(wait, func() {
 		d := &delivery{command: wire.DeliverSM, msg: p.receiptMessage(state, class)}

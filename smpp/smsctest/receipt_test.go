@@ -138,3 +138,17 @@ func TestReceiptOrderAndNumber(t *testing.T) {
 		t.Errorf("a refused message got %v", ids)
 	}
 }
+
+func TestOnReceipt(t *testing.T) {
+	told := make(chan string, 10)
+	p := Profile{OnReceipt: func(s Submit, state string) { told <- s.MessageID + " " + state }}
+	p.Receipt = Receipt{Intermediate: "ENROUTE", State: "EXPIRED", Duplicate: 1}
+	s := listen(t, p)
+	s.SetProfile(p)
+	transceiver(t, s).submit(number, "x")
+	for _, want := range []string{"ENROUTE", "EXPIRED", "EXPIRED"} {
+		if got := <-told; got != "170000001 "+want {
+			t.Errorf("told of %s, want %s", got, want)
+		}
+	}
+}
