@@ -24,6 +24,7 @@ type rate struct {
 	knee      float64   // about where it was before it went down; what growth is measured by
 	next      time.Time // when the bucket has its next token, may lie burst in the past
 	throttled float64   // moving share of throttled answers, 0 to 1
+	last      time.Time // when an answer was throttled
 	adjusted  time.Time // when limit was last brought up to date
 	deaf      time.Time // until then answers don't count: they are to what was sent before limit fell
 	still     time.Time // until then limit doesn't grow: the SMSC said that it is nearly congested
@@ -37,8 +38,9 @@ const (
 	decrease      = 0.5      // what is left of the rate then, at least
 	belowTaken    = 0.9      // where the SMSC takes some, the rate goes down to this share of that at once
 	trusted       = 10       // a second must the SMSC take for that, or it is no measure
+	measured      = 3        // tenths of a second must be known before the rate goes down
 	kneeDecay     = 0.8
-	increase      = 0.05 // of the knee, per second, and per second that it lasted
+	increase      = 0.05 // of the knee, per second, and as much more for each second of calm
 	minRate       = 1.0  // submits per second, however much the SMSC throttles
 	deafTime      = 500 * time.Millisecond
 	burstTime     = 100 * time.Millisecond // how much unused rate may be made up for
@@ -86,6 +88,9 @@ func (r *rate) answered(now time.Time, load float64) {
 	if load < 1 {
 		r.taken.add(now)
 	}
+	if load == 1 {
+		r.last = now
+	}
 	if load > 0 && load < 1 {
 		r.still = now.Add(deafTime)
 		load = 0
@@ -102,20 +107,23 @@ func (r *rate) answered(now time.Time, load float64) {
 // slowDown lowers the limit: to just under what the SMSC takes, or if it takes next
 // to nothing by half.
 func (r *rate) slowDown(now time.Time) {
-	before := min(r.limit, max(r.sent.perSecond(now), minRate))
-	r.knee = max(before, r.knee*kneeDecay)
-	after := before * decrease
-	if taken := r.taken.perSecond(now); taken >= trusted {
-		after = min(taken*belowTaken, before)
+	if r.sent.span() < measured {
+		return // too little is known of how much that would be
 	}
+	before := min(r.limit, max(r.sent.perSecond(now), minRate))
+	knee, after := max(before, r.knee*kneeDecay), before*decrease
+	if taken := r.taken.perSecond(now); taken >= trusted {
+		knee, after = taken, min(taken*belowTaken, before)
+	}
+	r.knee = knee
 	r.limit = max(after, minRate)
 	r.throttled = 0
 	r.deaf = now.Add(deafTime)
 	r.next = later(r.next, now)
 }
 
-// grow brings limit up to now. The longer ago the last decrease, the larger the
-// steps: just under the knee they are small, and the way back from an SMSC that
+// grow brings limit up to now. The longer ago the last throttled answer, the larger
+// the steps: just under the knee they are small, and the way back from an SMSC that
 // throttled everything for a while takes seconds, not minutes.
 func (r *rate) grow(now time.Time) {
 	since := now.Sub(later(r.adjusted, later(r.deaf, r.still))).Seconds()
@@ -123,9 +131,10 @@ func (r *rate) grow(now time.Time) {
 	if since <= 0 || r.limit >= r.ceiling {
 		return
 	}
-	calm := now.Sub(r.deaf).Seconds()
+	calm := now.Sub(later(r.deaf, r.last)).Seconds()
 	step := max(r.knee*increase, minRate) * (1 + calm)
 	r.limit = min(r.limit+step*min(since, 1), r.ceiling)
+	r.knee = max(r.knee, r.limit)
 }
 
 // loadOf reads congestion_state (SMPP 5.0 §4.8.4.18): 90 to 99 is nearly
@@ -190,5 +199,8 @@ func (m *meter) perSecond(now time.Time) float64 {
 	for _, n := range m.counts {
 		sum += n
 	}
-	return float64(sum) * meterTenths / float64(min(m.tenth-m.first+1, meterTenths))
+	return float64(sum) * meterTenths / float64(m.span())
 }
+
+// span returns over how many tenths of a second the meter has counted.
+func (m *meter) span() int64 { return min(m.tenth-m.first+1, meterTenths) }

@@ -1,0 +1,261 @@
+package smpp
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"straks/internal/handover"
+	"straks/smpp/wire"
+)
+
+// scripted is a gateway with one bind to a peer that the test plays by hand.
+func scripted(t *testing.T, change func(*SMSC)) (*running, *peer) {
+	t.Helper()
+	addr, accept := listen(t)
+	c := SMSC{Name: "telco", Addr: addr, SystemID: "straks", Window: 10, ResponseTimeout: 300 * time.Millisecond}
+	if change != nil {
+		change(&c)
+	}
+	peers := make(chan *peer, 1)
+	go func() {
+		p := newPeer(t, accept())
+		p.acceptBind()
+		peers <- p
+	}()
+	g := run(t, Config{SMSCs: []SMSC{c}, DrainTime: 100 * time.Millisecond})
+	p := wait(t, peers)
+	return g.allUp(t), p
+}
+
+func refuse(p *peer, f wire.Frame, status wire.Status) {
+	p.t.Helper()
+	p.send(wire.SubmitSMResp, status, f.Sequence, nil)
+}
+
+var threeParts = strings.Repeat("x", 153*3)
+
+func sending(g *running, text string, d time.Duration) <-chan Result {
+	results := make(chan Result, 1)
+	go func() { results <- g.send(text, d) }()
+	return results
+}
+
+// partIndexes returns the index of each part, negative for one that may have left.
+func partIndexes(r Result) (indexes []int) {
+	for _, p := range r.Parts {
+		if !p.Taken {
+			indexes = append(indexes, -1-p.Index)
+			continue
+		}
+		indexes = append(indexes, p.Index)
+	}
+	return indexes
+}
+
+func wantParts(t *testing.T, r Result, want ...int) {
+	t.Helper()
+	got := partIndexes(r)
+	if len(got) != len(want) {
+		t.Fatalf("parts %v, want %v", got, want)
+	}
+	for i := range got {
+		if got[i] != want[i] {
+			t.Fatalf("parts %v, want %v", got, want)
+		}
+	}
+}
+
+// All parts are on the wire before the first is answered, in order.
+func TestPartsAreWrittenInOrderWithoutWaiting(t *testing.T) {
+	g, p := scripted(t, nil)
+	results := sending(g, threeParts, patience)
+	frames := []wire.Frame{p.next(wire.SubmitSM), p.next(wire.SubmitSM), p.next(wire.SubmitSM)}
+	for i, f := range frames {
+		m, err := wire.Decode(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.(*wire.Message).ShortMessage[5]; got != byte(i+1) {
+			t.Errorf("part %d is written at place %d", got, i+1)
+		}
+	}
+	p.answer(frames[2], "c") // answers may overtake each other
+	p.answer(frames[0], "a")
+	p.answer(frames[1], "b")
+	r := wait(t, results)
+	wantOutcome(t, r, handover.Accepted)
+	wantParts(t, r, 0, 1, 2)
+	if r.Parts[0].MessageID+r.Parts[1].MessageID+r.Parts[2].MessageID != "abc" {
+		t.Errorf("%+v", r.Parts)
+	}
+}
+
+func TestALaterPartIsThrottled(t *testing.T) {
+	g, p := scripted(t, nil)
+	results := sending(g, threeParts, patience)
+	frames := []wire.Frame{p.next(wire.SubmitSM), p.next(wire.SubmitSM), p.next(wire.SubmitSM)}
+	p.answer(frames[0], "a")
+	refuse(p, frames[1], wire.ESMEThrottled)
+	p.answer(frames[2], "c")
+	again := p.next(wire.SubmitSM)
+	m, _ := wire.Decode(again)
+	if got := m.(*wire.Message).ShortMessage[5]; got != 2 {
+		t.Errorf("part %d is sent again", got)
+	}
+	p.answer(again, "b")
+	r := wait(t, results)
+	wantOutcome(t, r, handover.Accepted)
+	wantParts(t, r, 0, 1, 2)
+}
+
+func TestALaterPartIsRefused(t *testing.T) {
+	g, p := scripted(t, nil)
+	results := sending(g, threeParts, patience)
+	frames := []wire.Frame{p.next(wire.SubmitSM), p.next(wire.SubmitSM), p.next(wire.SubmitSM)}
+	p.answer(frames[0], "a")
+	refuse(p, frames[1], wire.ESMEInvDstAdr)
+	p.answer(frames[2], "c")
+	r := wait(t, results)
+	wantOutcome(t, r, handover.Refused)
+	wantParts(t, r, 0, 2)
+	if r.Refusal != RefusedInvalidRecipient || r.Total != 3 || r.Status != wire.ESMEInvDstAdr {
+		t.Errorf("%+v", r)
+	}
+	g.idle(t)
+}
+
+// The last part is throttled until the time is over: the message can't
+// be complete any more, and says so.
+func TestIncomplete(t *testing.T) {
+	g, p := scripted(t, nil)
+	results := sending(g, threeParts, 800*time.Millisecond)
+	frames := []wire.Frame{p.next(wire.SubmitSM), p.next(wire.SubmitSM), p.next(wire.SubmitSM)}
+	p.answer(frames[0], "a")
+	p.answer(frames[1], "b")
+	refuse(p, frames[2], wire.ESMEMsgQFul)
+	done := make(chan Result, 1)
+	go func() { done <- <-results; p.conn.Close() }()
+	for {
+		f, err := p.r.Next()
+		if err != nil {
+			break
+		}
+		if f.ID == wire.SubmitSM {
+			refuse(p, f, wire.ESMEMsgQFul)
+		}
+	}
+	r := wait(t, done)
+	wantOutcome(t, r, handover.Refused)
+	wantParts(t, r, 0, 1)
+	if r.Refusal != RefusedIncomplete || r.Err == nil || r.Status != wire.ESMEMsgQFul {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A part without answer makes the whole unknown, and the others still go.
+func TestAPartIsUnknown(t *testing.T) {
+	g, p := scripted(t, nil)
+	results := sending(g, threeParts, patience)
+	frames := []wire.Frame{p.next(wire.SubmitSM), p.next(wire.SubmitSM), p.next(wire.SubmitSM)}
+	p.answer(frames[0], "a")
+	p.answer(frames[2], "c")
+	r := wait(t, results)
+	wantOutcome(t, r, handover.Unknown)
+	wantParts(t, r, 0, -2, 2)
+	p.answer(frames[1], "b")
+	eventually(t, "the late answer is lost", func() bool { return len(g.lates()) == 1 })
+	if l := g.lates()[0]; l.Index != 1 || l.Total != 3 || l.MessageID != "b" || l.Reference != r.Parts[1].Reference {
+		t.Errorf("%+v", l)
+	}
+	g.idle(t)
+}
+
+// The first part is throttled: nothing was taken, so all go elsewhere, or again.
+func TestAllPartsThrottled(t *testing.T) {
+	g, p := scripted(t, nil)
+	results := sending(g, threeParts, patience)
+	for range 3 {
+		refuse(p, p.next(wire.SubmitSM), wire.ESMEThrottled)
+	}
+	for _, id := range []string{"a", "b", "c"} {
+		p.answer(p.next(wire.SubmitSM), id)
+	}
+	r := wait(t, results)
+	wantOutcome(t, r, handover.Accepted)
+	wantParts(t, r, 0, 1, 2)
+}
+
+// The connection breaks between the parts: what was not written goes to the
+// same bind when it is back, and the rest stays unknown.
+func TestConnectionBreaksBetweenParts(t *testing.T) {
+	addr, accept := listen(t)
+	peers := make(chan *peer, 2)
+	go func() {
+		for range 2 {
+			p := newPeer(t, accept())
+			p.acceptBind()
+			peers <- p
+		}
+	}()
+	g := run(t, Config{SMSCs: []SMSC{{Name: "telco", Addr: addr, SystemID: "straks", Window: 1}}, DrainTime: 100 * time.Millisecond})
+	p := wait(t, peers)
+	results := sending(g, threeParts, patience)
+	p.answer(p.next(wire.SubmitSM), "a")
+	p.next(wire.SubmitSM)
+	p.conn.Close()
+	p = wait(t, peers)
+	p.answer(p.next(wire.SubmitSM), "c")
+	r := wait(t, results)
+	wantOutcome(t, r, handover.Unknown)
+	wantParts(t, r, 0, -2, 2)
+	g.idle(t)
+}
+
+func TestLateRefusal(t *testing.T) {
+	g, p := scripted(t, nil)
+	results := sending(g, "hei", patience)
+	f := p.next(wire.SubmitSM)
+	wantOutcome(t, wait(t, results), handover.Unknown)
+	refuse(p, f, wire.ESMEThrottled)
+	eventually(t, "the late answer is lost", func() bool { return len(g.lates()) == 1 })
+	if l := g.lates()[0]; l.Status != wire.ESMEThrottled || l.Refusal != RefusedFailed || l.MessageID != "" {
+		t.Errorf("%+v", l)
+	}
+}
+
+// An answer that the caller didn't wait for frees its place in the window.
+func TestAbandonedSubmitKeepsItsPlaceUntilAnswered(t *testing.T) {
+	g, p := scripted(t, func(c *SMSC) { c.Window, c.ResponseTimeout = 1, patience })
+	results := sending(g, "one", 200*time.Millisecond)
+	f := p.next(wire.SubmitSM)
+	wantOutcome(t, wait(t, results), handover.Unknown)
+	results = sending(g, "two", patience)
+	eventually(t, "nobody waits", func() bool { return g.slots.queued(g.smscs)["telco"] == 1 })
+	p.answer(f, "a")
+	p.answer(p.next(wire.SubmitSM), "b")
+	wantOutcome(t, wait(t, results), handover.Accepted)
+	g.idle(t)
+}
+
+func TestPeerUnbinds(t *testing.T) {
+	addr, accept := listen(t)
+	peers := make(chan *peer, 2)
+	go func() {
+		for range 2 {
+			p := newPeer(t, accept())
+			p.acceptBind()
+			peers <- p
+		}
+	}()
+	g := run(t, Config{SMSCs: []SMSC{{Name: "telco", Addr: addr, SystemID: "straks"}}, DrainTime: 100 * time.Millisecond})
+	p := wait(t, peers)
+	g.allUp(t)
+	p.send(wire.Unbind, wire.ESMEOK, 7, nil)
+	p.next(wire.UnbindResp)
+	p.conn.Close()
+	results := sending(g, "hei", patience)
+	p = wait(t, peers)
+	p.answer(p.next(wire.SubmitSM), "a")
+	wantOutcome(t, wait(t, results), handover.Accepted)
+}

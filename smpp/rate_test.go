@@ -1,0 +1,145 @@
+package smpp
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+// carrier plays an SMSC that takes so many a second and throttles the rest, and
+// a gateway that always has something to send, in made-up time: each
+// millisecond what the rate allows is sent and answered.
+func carrier(r *rate, from time.Time, d time.Duration, takes float64) (taken, throttled int) {
+	credit := 0.0
+	for now := from; now.Before(from.Add(d)); now = now.Add(time.Millisecond) {
+		credit = min(credit+takes/1000, max(takes/10, 1))
+		for range 50 { // at most 50,000/s
+			if _, ok := r.take(now, 0); !ok {
+				break
+			}
+			if credit >= 1 {
+				credit--
+				taken++
+				r.answered(now, 0)
+			} else {
+				throttled++
+				r.answered(now, 1)
+			}
+		}
+	}
+	return taken, throttled
+}
+
+var epoch = time.Date(2026, 2, 4, 11, 33, 0, 0, time.UTC)
+
+func TestCeiling(t *testing.T) {
+	r := newRate(100)
+	sent, _ := carrier(r, epoch, 10*time.Second, 1e9)
+	if sent < 990 || sent > 1020 {
+		t.Errorf("%d sent in 10 s", sent)
+	}
+}
+
+func TestNoCeiling(t *testing.T) {
+	r := newRate(0)
+	if sent, _ := carrier(r, epoch, time.Second, 1e9); sent != 50_000 || r.current(epoch) != 0 {
+		t.Errorf("%d sent", sent)
+	}
+}
+
+// Whatever an SMSC takes, it soon gets nearly that, and little more.
+func TestSettlesWhereTheSMSCDoes(t *testing.T) {
+	for _, takes := range []float64{20, 100, 1000, 10_000} {
+		for _, ceiling := range []float64{0, takes * 5} {
+			r := newRate(ceiling)
+			carrier(r, epoch, 5*time.Second, takes)
+			taken, throttled := carrier(r, epoch.Add(5*time.Second), 20*time.Second, takes)
+			if share := float64(taken) / (20 * takes); share < 0.85 {
+				t.Errorf("%v/s under %v: only %.2f of it used", takes, ceiling, share)
+			}
+			if share := float64(throttled) / float64(taken); share > 0.2 {
+				t.Errorf("%v/s under %v: %.2f throttled", takes, ceiling, share)
+			}
+		}
+	}
+}
+
+// After a time in which everything was throttled, the old rate is back soon.
+func TestRecovers(t *testing.T) {
+	for _, down := range []time.Duration{time.Second, 5 * time.Second, 20 * time.Second} {
+		r := newRate(0)
+		carrier(r, epoch, 5*time.Second, 200)
+		carrier(r, epoch.Add(5*time.Second), down, 0)
+		if limit := r.current(epoch.Add(5*time.Second + down)); limit > 200 {
+			t.Errorf("%v: limit is still %v", down, limit)
+		}
+		up := epoch.Add(5*time.Second + down)
+		carrier(r, up, 15*time.Second, 200)
+		if taken, _ := carrier(r, up.Add(15*time.Second), 5*time.Second, 200); taken < 700 {
+			t.Errorf("%v: only %d of 1000 taken after 15 s", down, taken)
+		}
+	}
+}
+
+func TestSingleThrottlesCostNothing(t *testing.T) {
+	r := newRate(0)
+	for i := range 10_000 {
+		load := 0.0
+		if i%25 == 0 {
+			load = 1
+		}
+		r.answered(epoch.Add(time.Duration(i)*20*time.Millisecond), load)
+	}
+	if !math.IsInf(r.limit, 1) {
+		t.Errorf("limit %v", r.limit)
+	}
+}
+
+func TestCongestionSlowsDown(t *testing.T) {
+	r := newRate(0)
+	now := epoch
+	for range 1000 {
+		now = now.Add(time.Millisecond)
+		r.take(now, 0)
+		r.answered(now, loadOf(95))
+	}
+	if !math.IsInf(r.limit, 1) {
+		t.Errorf("nearly congested: limit %v", r.limit)
+	}
+	for range 100 {
+		now = now.Add(time.Millisecond)
+		r.take(now, time.Hour)
+		r.answered(now, loadOf(100))
+	}
+	if math.IsInf(r.limit, 1) {
+		t.Error("congested, and not slowed down")
+	}
+}
+
+func TestTokenIsNotTakenInVain(t *testing.T) {
+	r := newRate(1)
+	r.take(epoch, 0)
+	wait, ok := r.take(epoch, time.Second)
+	if !ok || wait <= 0 {
+		t.Fatalf("%v, %v", wait, ok)
+	}
+	before := r.next
+	if _, ok := r.take(epoch, time.Second); ok || !r.next.Equal(before) {
+		t.Error("a token was taken that nobody waits for")
+	}
+}
+
+func TestMeter(t *testing.T) {
+	var m meter
+	now := epoch
+	for range 200 {
+		now = now.Add(5 * time.Millisecond)
+		m.add(now)
+	}
+	if got := m.perSecond(now); got < 180 || got > 220 {
+		t.Errorf("%v/s", got)
+	}
+	if got := m.perSecond(now.Add(2 * time.Second)); got != 0 {
+		t.Errorf("%v/s after a pause", got)
+	}
+}

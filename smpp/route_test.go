@@ -1,0 +1,58 @@
+package smpp
+
+import (
+	"testing"
+)
+
+func TestRouteOf(t *testing.T) {
+	g := &Gateway{}
+	for _, r := range []Route{
+		{Name: "default"},
+		{Name: "ttd", Organisations: []string{"ttd"}},
+		{Name: "bank", Senders: []string{"Bank"}},
+		{Name: "norway", Prefixes: []string{"+47"}},
+		{Name: "norway mobile", Prefixes: []string{"+474", "+479"}},
+		{Name: "norway bank", Prefixes: []string{"+47"}, Senders: []string{"Bank"}},
+		{Name: "norway second", Prefixes: []string{"+47"}},
+		{Name: "svalbard ttd", Prefixes: []string{"+4779"}, Organisations: []string{"ttd"}},
+	} {
+		g.routes = append(g.routes, &route{Route: r})
+	}
+	for _, c := range []struct{ to, from, organisation, want string }{
+		{"+4512345678", "", "", "default"},
+		{"+4512345678", "", "ttd", "ttd"},
+		{"+4512345678", "Bank", "ttd", "bank"},
+		{"+4722222222", "", "ttd", "norway"},
+		{"+4722222222", "Bank", "", "norway bank"},
+		{"+4799999999", "Bank", "ttd", "norway mobile"},
+		{"+4779000000", "Bank", "", "norway bank"},
+		{"+4779000000", "", "ttd", "svalbard ttd"},
+	} {
+		if r := g.routeOf(&Message{To: c.to, From: c.from, Organisation: c.organisation}); r.Name != c.want {
+			t.Errorf("%+v goes by %q", c, r.Name)
+		}
+	}
+	g.routes = g.routes[1:]
+	if r := g.routeOf(&Message{To: "+4512345678"}); r != nil {
+		t.Errorf("goes by %q", r.Name)
+	}
+}
+
+func TestOrderOfEquals(t *testing.T) {
+	var all []*smsc
+	for _, name := range []string{"a", "b", "c", "d"} {
+		all = append(all, &smsc{SMSC: SMSC{Name: name}})
+	}
+	r := route{Route: Route{Weights: map[string]int{"b": 1, "d": 4}}, smscs: all}
+	seen := map[string]int{}
+	for range 1000 {
+		s := ""
+		for _, c := range r.order() {
+			s += c.Name
+		}
+		seen[s]++
+	}
+	if len(seen) != 2 || seen["abdc"] < 100 || seen["adbc"] < 600 {
+		t.Errorf("%v", seen)
+	}
+}

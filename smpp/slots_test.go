@@ -1,0 +1,204 @@
+package smpp
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// desk is slots with binds that no session is behind.
+func desk(windows ...int) (*slots, []*smsc) {
+	var all []*smsc
+	for i, n := range windows {
+		c := &smsc{SMSC: SMSC{Name: string(rune('a' + i)), Window: n, WindowWait: 250 * time.Millisecond, StallAfter: time.Hour}}
+		c.binds = []*binding{newBinding(c, c.Name+"/1", Transceiver, 0), newBinding(c, c.Name+"/2", Transceiver, 1)}
+		all = append(all, c)
+	}
+	return &slots{}, all
+}
+
+func TestPlacesGoToThoseWhoWaitInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, all := desk(1)
+		var served []int
+		var mu sync.Mutex
+		var waiters sync.WaitGroup
+		for i := range 5 {
+			waiters.Go(func() {
+				l, err := s.acquire(t.Context(), all, nil, 0)
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				served = append(served, i)
+				mu.Unlock()
+				time.Sleep(time.Second)
+				s.release(l, answered)
+			})
+			synctest.Wait()
+		}
+		began := time.Now()
+		s.open(all[0].binds[0], &Session{})
+		waiters.Wait()
+		if took := time.Since(began); took != 5*time.Second {
+			t.Errorf("took %v", took)
+		}
+		for i, n := range served {
+			if i != n {
+				t.Fatalf("served %v", served)
+			}
+		}
+	})
+}
+
+func TestTheNextSMSCIsConsideredWhenTheWindowStaysFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, all := desk(1, 1)
+		s.open(all[0].binds[0], &Session{})
+		s.open(all[1].binds[0], &Session{})
+		if l, err := s.acquire(t.Context(), all, nil, 0); err != nil || l.bind.smsc != all[0] {
+			t.Fatal(l, err)
+		}
+		began := time.Now()
+		l, err := s.acquire(t.Context(), all, nil, 0)
+		if err != nil || l.bind.smsc != all[1] || time.Since(began) != 250*time.Millisecond {
+			t.Errorf("%v, %v after %v", l, err, time.Since(began))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := s.acquire(ctx, all, nil, 0); !errors.Is(err, errFull) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestStalledBindIsTheLastResort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, all := desk(10, 10)
+		all[0].StallAfter = time.Second
+		s.open(all[0].binds[0], &Session{})
+		s.open(all[1].binds[0], &Session{})
+		owed, _ := s.acquire(t.Context(), all, nil, 0)
+		time.Sleep(1100 * time.Millisecond)
+		if l, _ := s.acquire(t.Context(), all, nil, 0); l.bind.smsc != all[1] {
+			t.Error("a stalled bind is used")
+		}
+		s.shut(all[1].binds[0])
+		if l, _ := s.acquire(t.Context(), all, nil, 0); l.bind.smsc != all[0] {
+			t.Error("nothing else is there, and still it isn't used")
+		}
+		s.open(all[1].binds[0], &Session{})
+		s.release(owed, answered)
+		if l, _ := s.acquire(t.Context(), all, nil, 0); l.bind.smsc != all[0] {
+			t.Error("it answers, and isn't used")
+		}
+	})
+}
+
+func TestTriedBindsAreAvoided(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, all := desk(10)
+		one, two := all[0].binds[0], all[0].binds[1]
+		s.open(one, &Session{})
+		began := time.Now()
+		if _, err := s.acquire(t.Context(), all, []*binding{one}, time.Second); !errors.Is(err, errAllTried) {
+			t.Error(err)
+		}
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("took %v", took)
+		}
+		go func() {
+			time.Sleep(100 * time.Millisecond)
+			s.open(two, &Session{})
+		}()
+		if l, err := s.acquire(t.Context(), all, []*binding{one}, time.Second); err != nil || l.bind != two {
+			t.Error(l, err)
+		}
+	})
+}
+
+func TestCloseSendsEverybodyAway(t *testing.T) {
+	s, all := desk(1, 1)
+	errs := make(chan error, 10)
+	for range 10 {
+		go func() {
+			_, err := s.acquire(context.Background(), all, nil, 0)
+			errs <- err
+		}()
+	}
+	eventually(t, "not all wait", func() bool { return s.queued(all)["b"] == 10 })
+	s.close(all)
+	for range 10 {
+		if err := wait(t, errs); !errors.Is(err, errClosing) {
+			t.Error(err)
+		}
+	}
+	if _, err := s.acquire(context.Background(), all, nil, 0); !errors.Is(err, errClosing) {
+		t.Error(err)
+	}
+}
+
+// Many come and go while binds go up and down: no window is ever overfull, and
+// in the end every place is free and nobody waits.
+func TestPlacesNeverLeak(t *testing.T) {
+	s, all := desk(3, 2, 4)
+	held := map[*Session]*atomic.Int32{}
+	var heldMu sync.Mutex
+	count := func(session *Session) *atomic.Int32 {
+		heldMu.Lock()
+		defer heldMu.Unlock()
+		if held[session] == nil {
+			held[session] = &atomic.Int32{}
+		}
+		return held[session]
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	var everybody sync.WaitGroup
+	for _, c := range all {
+		for _, b := range c.binds {
+			everybody.Go(func() {
+				for ctx.Err() == nil {
+					s.open(b, new(Session))
+					time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond)
+					s.shut(b)
+				}
+				s.open(b, new(Session))
+			})
+		}
+	}
+	for range 40 {
+		everybody.Go(func() {
+			for ctx.Err() == nil {
+				short, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(3000))*time.Microsecond)
+				l, err := s.acquire(short, all[rand.IntN(3):], nil, time.Duration(rand.IntN(2))*time.Millisecond)
+				cancel()
+				if err != nil {
+					continue
+				}
+				if n := count(l.session).Add(1); int(n) > l.bind.smsc.Window {
+					t.Errorf("%d in a window of %d", n, l.bind.smsc.Window)
+				}
+				time.Sleep(time.Duration(rand.IntN(500)) * time.Microsecond)
+				count(l.session).Add(-1)
+				s.release(l, use(rand.IntN(3)))
+			}
+		})
+	}
+	everybody.Wait()
+	for _, c := range all {
+		if c.queue.Len() != 0 {
+			t.Errorf("%d wait for %s", c.queue.Len(), c.Name)
+		}
+		for _, b := range c.binds {
+			if b.inFlight != 0 {
+				t.Errorf("%d places of %s are taken", b.inFlight, b.name)
+			}
+		}
+	}
+}
