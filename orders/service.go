@@ -9,19 +9,22 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/dlr"
 )
 
 // Config is what a Service is made of. Zero values have the defaults named.
 type Config struct {
 	Journal       Journal
-	SMS           Carrier               // nil: the channel is absent
-	Email         Carrier               // nil: the channel is absent
-	Organisations []string              // for the labels of metrics
-	SendDeadline  time.Duration         // from acceptance to the carrier's answer; 5 s
-	MaxInFlight   int                   // orders between their request and their outcome; 10,000
-	Retention     time.Duration         // of orders, keys and feed; 90 days
-	Log           *slog.Logger          // slog.Default()
-	Registerer    prometheus.Registerer // nil: metrics are kept, but nobody sees them
+	SMS           Carrier                // nil: the channel is absent
+	Email         Carrier                // nil: the channel is absent
+	Dialects      map[string]dlr.Dialect // by SMSC; absent ones have the default dialect
+	Organisations []string               // for the labels of metrics
+	SendDeadline  time.Duration          // from acceptance to the carrier's answer; 5 s
+	MaxInFlight   int                    // orders between their request and their outcome; 10,000
+	Retention     time.Duration          // of orders, keys and feed; 90 days
+	Log           *slog.Logger           // slog.Default()
+	Registerer    prometheus.Registerer  // nil: metrics are kept, but nobody sees them
 }
 
 // Service places orders and receives receipts by the rules of the package
