@@ -73,12 +73,20 @@ func (e *Email) check(c *checker) {
 	c.mailAddress("default_sender", e.DefaultSender)
 }
 
+var domainForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
+
+// machineName is this machine's name as the domain of an address. Where it is
+// not fully qualified, or no domain name, it is made one that nobody owns.
 func machineName() string {
 	name, err := os.Hostname()
-	if err != nil || name == "" {
-		return "localhost"
+	name = strings.ToLower(name)
+	switch {
+	case err != nil || !domainForm.MatchString(name):
+		return "localhost.localdomain"
+	case !strings.Contains(name, "."):
+		return name + ".localdomain"
 	}
-	return strings.ToLower(name)
+	return name
 }
 
 // Organisation is a client, or several that see each other's shipments.
