@@ -3,6 +3,10 @@ package main
 // commands is everything that straks can be asked to do, in the order of its help.
 func commands() []command {
 	return []command{
+		{"serve", "run the daemon", serveCommand},
+		{"demo", "show the main job: an SMS and an e-mail through a sandbox", demoCommand},
+		{"sandbox", "run a daemon with simulated carriers, on loopback", sandboxCommand},
+		{"init", "create the journal", initCommand},
 		{"check", "say everything that is wrong with a configuration", checkCommand},
 		{"route", "tell which way an SMS would go, and how", routeCommand},
 		{"smsc", "run the simulated SMSC as a program of its own", smscCommand},
@@ -10,6 +14,7 @@ func commands() []command {
 		{"send", "send one SMS or one e-mail", sendCommand},
 		{"shipment", "print the status of one shipment", shipmentCommand},
 		{"feed", "print the changes of status of your shipments", feedCommand},
+		{"bench", "measure this program between a load generator and a simulated SMSC", benchCommand},
 		{"version", "print the version", versionCommand},
 	}
 }

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/cmd/straks/config"
+	"straks/dlr"
+	"straks/internal/handover"
+	"straks/orders"
+	"straks/smpp"
+	"straks/smpp/gsm"
+	"straks/smpp/wire"
+)
+
+// smsCarrier stands between orders and smpp, which know nothing of each other:
+// it turns messages into submits, answers into hand-overs, and what SMSCs
+// deliver into receipts.
+type smsCarrier struct {
+	cfg      *config.Config
+	dialects map[string]dlr.Dialect // by SMSC
+	inbound  *inbound
+	log      *slog.Logger
+
+	// Set before any of the methods is called: all three know each other.
+	gateway *smpp.Gateway
+	service *orders.Service
+}
+
+var _ orders.Carrier = (*smsCarrier)(nil)
+
+func newSMSCarrier(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) *smsCarrier {
+	c := &smsCarrier{cfg: cfg, dialects: cfg.Dialects(), log: log}
+	block := func(b orders.Block, done func(error)) error { return c.service.Block(b, done) }
+	c.inbound = newInbound(cfg, block, log, reg)
+	return c
+}
+
+// message is m as the gateway knows it.
+func (c *smsCarrier) message(m orders.Message) smpp.Message {
+	from, text := m.From, m.Body
+	if from == "" {
+		from = c.cfg.SMSSender(m.Organisation)
+	}
+	if c.cfg.Transliterates(m.Organisation) {
+		text = gsm.Transliterate(text)
+	}
+	return smpp.Message{ID: m.Shipment.String(), Organisation: m.Organisation,
+		To: string(m.To), From: from, Text: text, Expires: m.Expires}
+}
+
+// smsFields are the gateway's names for what a fault is about, in orders' words.
+var smsFields = map[smpp.Field]orders.Field{
+	smpp.FieldRecipient: orders.FieldRecipient,
+	smpp.FieldSender:    orders.FieldSender,
+	smpp.FieldBody:      orders.FieldBody,
+}
+
+// Check implements orders.Carrier.
+func (c *smsCarrier) Check(m orders.Message) []orders.Fault {
+	var faults []orders.Fault
+	for _, f := range c.gateway.Check(c.message(m)) {
+		faults = append(faults, orders.Fault{Field: smsFields[f.Field], Message: f.Message})
+	}
+	return faults
+}
+
+// Ready implements orders.Carrier.
+func (c *smsCarrier) Ready() error { return c.gateway.Ready() }
+
+// Send implements orders.Carrier.
+func (c *smsCarrier) Send(ctx context.Context, m orders.Message) orders.Handover {
+	r := c.gateway.Send(ctx, c.message(m))
+	h := orders.Handover{Outcome: r.Outcome, Status: refusalStatuses[r.Refusal], Carrier: r.SMSC, Total: r.Total,
+		Detail: smsDetail(r.Status, r.Err)}
+	d := c.dialects[r.SMSC]
+	for _, p := range r.Parts {
+		a := orders.PartAnswer{Index: p.Index, Taken: p.Taken}
+		if p.Taken {
+			a.Refs = []string{d.AnswerRef(p.MessageID)}
+		} else { // the SMSC may echo it in a receipt, which settles what is unknown
+			a.Refs = []string{d.UserRef(string(m.To), p.Reference)}
+		}
+		h.Parts = append(h.Parts, a)
+	}
+	return h
+}
+
+// smsDetail is the carrier's word for operators: a status, else the error.
+func smsDetail(status wire.Status, err error) string {
+	switch {
+	case status != wire.ESMEOK:
+		return status.String()
+	case err != nil:
+		return err.Error()
+	}
+	return ""
+}
+
+// refusalStatuses is where an SMSC's refusal becomes a status.
+var refusalStatuses = map[smpp.Refusal]orders.Status{
+	smpp.RefusedFailed:           orders.SMSFailed,
+	smpp.RefusedRejected:         orders.SMSFailedRejected,
+	smpp.RefusedInvalidRecipient: orders.SMSFailedInvalidRecipient,
+	smpp.RefusedBarred:           orders.SMSFailedBarredReceiver,
+	smpp.RefusedNotIdentified:    orders.SMSFailedRecipientNotIdentified,
+	smpp.RefusedInvalidSender:    orders.SMSFailedRejected,
+	smpp.RefusedIncomplete:       orders.SMSFailed,
+}
+
+// handler takes what the SMSCs send by themselves.
+func (c *smsCarrier) handler() smpp.Handler {
+	return smpp.Handler{Deliver: c.deliver, Late: c.late}
+}
+
+// late takes an answer that came after its hand-over had ended as unknown.
+func (c *smsCarrier) late(l smpp.LateAnswer) {
+	id, err := uuid.Parse(l.Message)
+	if err != nil {
+		c.log.Error("late answer to a message that is not ours", "smsc", l.SMSC, "err", err)
+		return
+	}
+	a := orders.Answer{Shipment: id, At: time.Now().UTC(), Outcome: handover.Accepted, Carrier: l.SMSC, Total: l.Total}
+	if l.Status == wire.ESMEOK {
+		a.Parts = []orders.PartAnswer{{Index: l.Index, Taken: true, Refs: []string{c.dialects[l.SMSC].AnswerRef(l.MessageID)}}}
+	} else {
+		a.Outcome, a.Status, a.Detail = handover.Refused, refusalStatuses[l.Refusal], l.Status.String()
+	}
+	if err := c.service.Late(a); err != nil {
+		c.log.Error("late answer lost: a receipt or the deadline settles the shipment", "shipment", id, "smsc", l.SMSC, "err", err)
+	}
+}
+
+// deliver takes what an SMSC delivers. A receipt is acknowledged when it is on
+// disk, not before; one that says nothing is acknowledged at once, since
+// sending it again helps nobody.
+func (c *smsCarrier) deliver(smsc string, d *smpp.Delivery) {
+	receipt, ok := dlr.Parse(dlrDeliver(d.Message))
+	if !ok {
+		c.inbound.receive(d.Message, d.Respond)
+		return
+	}
+	err := c.service.Receive(orders.Arrival{Carrier: smsc, Receipt: receipt, At: d.Received.UTC(),
+		Done: func(err error) { d.Respond(storedStatus(err)) }})
+	switch {
+	case errors.Is(err, orders.ErrUnreadable):
+		d.Respond(wire.ESMEOK)
+	case err != nil:
+		d.Respond(storedStatus(err))
+	}
+}
+
+// storedStatus is what the SMSC is told: done, or to come again.
+func storedStatus(err error) wire.Status {
+	if err != nil {
+		return wire.ESMERxTAppn
+	}
+	return wire.ESMEOK
+}

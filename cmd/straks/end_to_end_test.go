@@ -1,0 +1,233 @@
+package main
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"straks/api/client"
+	"straks/smpp/smsctest"
+	"straks/smpp/wire"
+)
+
+func TestSMSFromOrderToFeed(t *testing.T) {
+	w := newWorld(t, smsctest.Profile{}, "")
+	p := w.send("k", "+4799999999")
+	if !p.Created || p.SendersReference != "ref-k" {
+		t.Errorf("%+v", p)
+	}
+	w.await(p.ShipmentID, "SMS_Delivered")
+	if got := w.statuses(p.ShipmentID); got != "SMS_Accepted SMS_Delivered" {
+		t.Errorf("feed: %s", got)
+	}
+	submits := w.smsc.Submits()
+	if len(submits) != 1 || submits[0].Text() != "Your code is 123456" || submits[0].Dest != "4799999999" {
+		t.Errorf("the SMSC got %+v", submits)
+	}
+	again := w.send("k", "+4799999999")
+	if again.Created || again.ShipmentID != p.ShipmentID || again.OrderID != p.OrderID || len(w.smsc.Submits()) != 1 {
+		t.Errorf("repeat: %+v", again)
+	}
+}
+
+func TestEmailFromOrderToFeed(t *testing.T) {
+	w := newWorld(t, smsctest.Profile{}, "")
+	p, err := w.client.SendEmail(t.Context(), mail("k", "kari@example.org"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.statuses(p.ShipmentID); got != "Email_Succeeded" {
+		t.Errorf("feed: %s", got)
+	}
+	if n := len(w.relay.Messages()); n != 1 {
+		t.Errorf("the relay got %d mails", n)
+	}
+}
+
+func TestTwentyFourAtOnce(t *testing.T) {
+	profile := smsctest.Profile{}
+	profile.Delay = 20 * time.Millisecond
+	w := newWorld(t, profile, "")
+	var wg sync.WaitGroup
+	placed := make([]client.Placed, 24)
+	for i := range placed {
+		wg.Go(func() {
+			var err error
+			if placed[i], err = w.client.SendSMS(t.Context(), sms("k", "+4799999999")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	created := 0
+	for _, p := range placed {
+		if p.Created {
+			created++
+		}
+		if p.ShipmentID != placed[0].ShipmentID || p.OrderID != placed[0].OrderID {
+			t.Errorf("ids differ: %+v", p)
+		}
+	}
+	if n := len(w.smsc.Submits()); created != 1 || n != 1 {
+		t.Errorf("%d were 201, %d submits", created, n)
+	}
+}
+
+func TestSMSCDown(t *testing.T) {
+	w := newWorld(t, smsctest.Profile{}, "")
+	w.smsc.Down()
+	eventually(t, "the loss of the bind", func() bool { return w.daemon.ready() != nil })
+	if code, _ := w.admin("/readyz"); code != http.StatusServiceUnavailable {
+		t.Errorf("readyz says %d", code)
+	}
+	problem := w.refused("k", "+4799999999")
+	if problem.Status != 503 || problem.Code != "NOT-00004" || problem.RetryAfter == 0 {
+		t.Errorf("%+v", problem)
+	}
+	if feed := w.feed(); len(feed) != 0 {
+		t.Errorf("the feed tells of what was not sent: %+v", feed)
+	}
+	if err := w.smsc.Up(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the bind", func() bool { return w.daemon.ready() == nil })
+	p := w.send("k", "+4799999999")
+	w.await(p.ShipmentID, "SMS_Delivered")
+	if again := w.send("k", "+4799999999"); again.Created || again.ShipmentID != p.ShipmentID || len(w.smsc.Submits()) != 1 {
+		t.Errorf("%+v, %d submits", again, len(w.smsc.Submits()))
+	}
+}
+
+// The retry of what was not sent keeps the shipment's id, which only the
+// journal of a later success can show.
+func TestRetryKeepsTheShipment(t *testing.T) {
+	profile := smsctest.Profile{}
+	profile.Throttle = 1
+	w := newWorld(t, profile, "")
+	if p := w.refused("k", "+4799999999"); p.Status != 503 || p.Code != "NOT-00004" {
+		t.Fatalf("%+v", p)
+	}
+	tried := w.smsc.Stats().Throttled
+	if tried == 0 {
+		t.Fatal("nothing was throttled")
+	}
+	profile.Throttle = 0
+	w.smsc.SetProfile(profile)
+	p := w.send("k", "+4799999999")
+	if !p.Created || w.smsc.Stats().Taken != 1 {
+		t.Errorf("%+v, %d taken", p, w.smsc.Stats().Taken)
+	}
+}
+
+// The SMSC takes the message and dies before it answers: nobody knows, so
+// nobody sends it again. Its receipt settles it, by the reference it echoes.
+func TestSMSCDiesBeforeItsAnswer(t *testing.T) {
+	profile := smsctest.Profile{}
+	profile.Close = 1
+	profile.Receipt = smsctest.Receipt{EchoReference: true, Delay: 300 * time.Millisecond}
+	w := newWorld(t, profile, "")
+	p := w.send("k", "+4799999999")
+	if !p.Created {
+		t.Errorf("%+v", p)
+	}
+	if got := w.status(p.ShipmentID); got != "SMS_Sending" && got != "SMS_Delivered" {
+		t.Errorf("status %s", got)
+	}
+	if again := w.send("k", "+4799999999"); again.Created {
+		t.Errorf("%+v", again)
+	}
+	w.await(p.ShipmentID, "SMS_Delivered")
+	if n := len(w.smsc.Submits()); n != 1 {
+		t.Errorf("%d submits", n)
+	}
+}
+
+func TestUnknownSurvivesARestart(t *testing.T) {
+	profile := smsctest.Profile{}
+	profile.Lose = 1
+	profile.Receipt.Missing = 1
+	w := newWorld(t, profile, "")
+	p := w.send("k", "+4799999999")
+	w.stop()
+	w.start()
+	if got := w.status(p.ShipmentID); got != "SMS_Sending" {
+		t.Errorf("status %s after a restart", got)
+	}
+	if again := w.send("k", "+4799999999"); again.Created || again.ShipmentID != p.ShipmentID || len(w.smsc.Submits()) != 1 {
+		t.Errorf("%+v, %d submits", again, len(w.smsc.Submits()))
+	}
+}
+
+func TestRefusedAtSubmit(t *testing.T) {
+	profile := smsctest.Profile{}
+	profile.On("1", func(b *smsctest.Behaviour) { b.Status = wire.ESMEInvDstAdr })
+	profile.On("2", func(b *smsctest.Behaviour) { b.Status = wire.ESMESubmitFail })
+	w := newWorld(t, profile, "")
+	for number, want := range map[string]string{"+4799999991": "SMS_Failed_InvalidRecipient", "+4799999992": "SMS_Failed_Rejected"} {
+		p := w.send(number, number)
+		if got := w.status(p.ShipmentID); !p.Created || got != want {
+			t.Errorf("%s: %s, want %s", number, got, want)
+		}
+	}
+}
+
+func TestReceiptsOfEveryKind(t *testing.T) {
+	profile := smsctest.Profile{}
+	kinds := map[string]string{"UNDELIV": "SMS_Failed_Undelivered", "EXPIRED": "SMS_Failed_Expired", "REJECTD": "SMS_Failed_Rejected",
+		"DELETED": "SMS_Failed_Deleted", "UNKNOWN": "SMS_Failed", "DELIVRD": "SMS_Delivered"}
+	want := map[string]string{}
+	for state, status := range kinds {
+		suffix := string(rune('1' + len(want)))
+		profile.On(suffix, func(b *smsctest.Behaviour) {
+			b.Receipt = smsctest.Receipt{State: state, Early: len(want)%2 == 0, Duplicate: 1, Intermediate: "ACCEPTD"}
+		})
+		want["+479999999"+suffix] = status
+	}
+	w := newWorld(t, profile, "")
+	for number, status := range want {
+		p := w.send(number, number)
+		w.await(p.ShipmentID, status)
+	}
+}
+
+func TestLongMessage(t *testing.T) {
+	w := newWorld(t, smsctest.Profile{}, "")
+	long := sms("k", "+4799999999")
+	for range 20 {
+		long.Recipient.Settings.Body += " Blåbærsyltetøy €"
+	}
+	p, err := w.client.SendSMS(t.Context(), long)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.await(p.ShipmentID, "SMS_Delivered")
+	if n := len(w.smsc.Submits()); n != 3 {
+		t.Errorf("%d parts", n)
+	}
+	for range 200 {
+		long.Recipient.Settings.Body += " Blåbærsyltetøy €"
+	}
+	long.IdempotencyID = "k2"
+	if _, err := w.client.SendSMS(t.Context(), long); err == nil {
+		t.Error("a message of too many parts was taken")
+	}
+}
+
+func TestStopWordBlocks(t *testing.T) {
+	w := newWorld(t, smsctest.Profile{}, "")
+	if err := w.smsc.SendMO("4799999999", "2077", " stopp "); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the acknowledgement", func() bool { return w.smsc.Stats().Acked == 1 })
+	p := w.send("k", "+4799999999")
+	if got := w.status(p.ShipmentID); got != "SMS_Failed_RecipientReserved" || len(w.smsc.Submits()) != 0 {
+		t.Errorf("%s, %d submits", got, len(w.smsc.Submits()))
+	}
+	if err := w.smsc.SendMO("4799999999", "2077", "START"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the acknowledgement", func() bool { return w.smsc.Stats().Acked == 2 })
+	p = w.send("k2", "+4799999999")
+	w.await(p.ShipmentID, "SMS_Delivered")
+}

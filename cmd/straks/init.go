@@ -1,0 +1,27 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"straks/cmd/straks/config"
+)
+
+// initCommand creates the journal. It is explicit, and refuses where one is,
+// because an empty journal is forgotten idempotency keys.
+func initCommand(_ context.Context, args []string, e env) error {
+	fs := newFlags("init -config FILE")
+	file := fs.String("config", "/etc/straks/straks.toml", "configuration file")
+	if _, err := fs.parse(args, e); err != nil {
+		return err
+	}
+	cfg, _, err := config.Load(*file)
+	if err != nil {
+		return err
+	}
+	if err := initJournal(cfg); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.stdout, "created the journal %s\n", cfg.Journal.Path)
+	return err
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	systemd "github.com/coreos/go-systemd/v22/daemon"
+)
+
+// notifier tells systemd how the daemon is (sd_notify(3)). Without systemd every
+// method does nothing.
+type notifier struct{ log *slog.Logger }
+
+func (n notifier) ready()    { n.tell(systemd.SdNotifyReady) }
+func (n notifier) stopping() { n.tell(systemd.SdNotifyStopping + "\nSTATUS=draining") }
+
+func (n notifier) tell(state string) {
+	if _, err := systemd.SdNotify(false, state); err != nil {
+		n.log.Warn("systemd not notified", "err", err)
+	}
+}
+
+// run keeps the status line true and feeds the watchdog, as long as alive
+// returns: a daemon in which it hangs is one to be restarted.
+func (n notifier) run(ctx context.Context, alive func() (status string)) error {
+	every := 5 * time.Second
+	watchdog, err := systemd.SdWatchdogEnabled(false)
+	if err != nil {
+		n.log.Warn("systemd's watchdog settings not understood", "err", err)
+	}
+	if watchdog > 0 {
+		every = min(every, watchdog/3)
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		state := "STATUS=" + alive()
+		if watchdog > 0 {
+			state += "\n" + systemd.SdNotifyWatchdog
+		}
+		n.tell(state)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"straks/cmd/straks/config"
+	"straks/smpp/smsctest"
+	"straks/smtp/relaytest"
+)
+
+const sandboxOrg = "ttd"
+
+// sandbox is a whole world on loopback: a daemon, an SMSC and a mail relay that
+// answer like a network, a journal in a temporary folder, and a token.
+type sandbox struct {
+	daemon *daemon
+	smsc   *smsctest.SMSC
+	relay  *relaytest.Relay
+	dir    string
+
+	BaseURL string `json:"baseURL"`
+	Token   string `json:"token"`
+	Org     string `json:"org"`
+	Admin   string `json:"admin"`
+	SMSC    string `json:"smsc"`
+	Relay   string `json:"relay"`
+}
+
+// sandboxCommand runs a sandbox until a signal. Its one line on stdout says
+// where everything is, when it is ready.
+func sandboxCommand(ctx context.Context, args []string, e env) error {
+	fs := newFlags("sandbox [-listen ADDR]")
+	listen := fs.String("listen", "127.0.0.1:8080", "address of the API; port 0 picks one")
+	if _, err := fs.parse(args, e); err != nil {
+		return err
+	}
+	sb, err := newSandbox(*listen, e)
+	if err != nil {
+		return err
+	}
+	defer sb.close()
+	return sb.daemon.run(ctx, func() { _ = json.NewEncoder(e.stdout).Encode(sb) })
+}
+
+// newSandbox builds the world. Whoever gets one closes it.
+func newSandbox(listen string, e env) (sb *sandbox, err error) {
+	sb = &sandbox{Org: sandboxOrg, Token: newToken()}
+	defer func() {
+		if err != nil {
+			sb.close()
+		}
+	}()
+	if sb.dir, err = os.MkdirTemp("", "straks-sandbox-"); err != nil {
+		return nil, err
+	}
+	if sb.smsc, err = smsctest.Listen("127.0.0.1:0", smsctest.Sandbox()); err != nil {
+		return nil, err
+	}
+	if sb.relay, err = relaytest.Listen("127.0.0.1:0", relaytest.Profile{SMTPUTF8: true, Rules: relaytest.StandardRules()}); err != nil {
+		return nil, err
+	}
+	sb.SMSC, sb.Relay = sb.smsc.Addr(), sb.relay.Addr()
+	cfg, err := sb.config(listen)
+	if err != nil {
+		return nil, err
+	}
+	if err := initJournal(cfg); err != nil {
+		return nil, err
+	}
+	if sb.daemon, err = newDaemon(cfg, newLogger(e.stderr, cfg)); err != nil {
+		return nil, err
+	}
+	sb.BaseURL = "http://" + sb.daemon.apiAddr() + cfg.API.BasePath
+	sb.Admin = "http://" + sb.daemon.adminAddr()
+	return sb, nil
+}
+
+// config goes through the text form, so that a sandbox is set up like any other.
+func (sb *sandbox) config(listen string) (*config.Config, error) {
+	file := filepath.Join(sb.dir, "straks.toml")
+	password := filepath.Join(sb.dir, "smsc.password")
+	text := fmt.Sprintf(sandboxConfig, listen, filepath.Join(sb.dir, "journal.db"), sb.Org,
+		sha256.Sum256([]byte(sb.Token)), sb.SMSC, password, sb.Relay)
+	if err := os.WriteFile(password, []byte("sandbox"), 0o600); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(file, []byte(strings.TrimSpace(text)), 0o600); err != nil {
+		return nil, err
+	}
+	cfg, _, err := config.Load(file)
+	return cfg, err
+}
+
+const sandboxConfig = `
+[api]
+listen = %q
+[admin]
+listen = "127.0.0.1:0"
+[log]
+level = "warn"
+[journal]
+path = %q
+[[organisation]]
+name = %q
+[[organisation.token]]
+name = "sandbox"
+sha256 = "%x"
+[[smsc]]
+name = "sandbox"
+addr = %q
+system_id = "straks"
+password_file = %q
+errors = { "013" = "barred" }
+[[relay]]
+name = "sandbox"
+addr = %q
+tls = "off"
+`
+
+// close takes down what there is.
+func (sb *sandbox) close() {
+	if sb.daemon != nil {
+		sb.daemon.close()
+	}
+	if sb.smsc != nil {
+		sb.smsc.Close()
+	}
+	if sb.relay != nil {
+		sb.relay.Close()
+	}
+	if sb.dir != "" {
+		os.RemoveAll(sb.dir)
+	}
+}

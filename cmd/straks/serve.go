@@ -1,0 +1,37 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"straks/cmd/straks/config"
+)
+
+// serveCommand runs the daemon until a signal.
+func serveCommand(ctx context.Context, args []string, e env) error {
+	fs := newFlags("serve -config FILE")
+	file := fs.String("config", "/etc/straks/straks.toml", "configuration file")
+	if _, err := fs.parse(args, e); err != nil {
+		return err
+	}
+	cfg, warnings, err := config.Load(*file)
+	if err != nil {
+		return err
+	}
+	log := newLogger(e.stderr, cfg)
+	for _, w := range warnings {
+		log.Warn("configuration", "key", w.Key, "warning", w.Message)
+	}
+	d, err := newDaemon(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	return d.run(ctx, func() {})
+}
+
+// newLogger writes JSON lines: what a machine reads at the end of the pipe.
+func newLogger(w io.Writer, cfg *config.Config) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: cfg.Log.SlogLevel()}))
+}

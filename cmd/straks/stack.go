@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+)
+
+// stack runs the parts of the daemon so that each outlives those that were
+// started after it: what receives is there before what sends, and goes after it.
+type stack struct {
+	log    *slog.Logger
+	parts  []*part
+	failed chan error // the first part that ended by itself
+}
+
+type part struct {
+	name   string
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error // set before done is closed
+}
+
+func newStack(log *slog.Logger) *stack {
+	return &stack{log: log, failed: make(chan error, 1)}
+}
+
+// start runs a part in a goroutine of its own. run is to block until its
+// context ends; should it end earlier, the whole stack comes down.
+func (s *stack) start(name string, run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &part{name: name, cancel: cancel, done: make(chan struct{})}
+	s.parts = append(s.parts, p)
+	go func() {
+		defer close(p.done)
+		p.err = run(ctx)
+		if ctx.Err() == nil {
+			p.err = fmt.Errorf("%s ended: %w", name, orUnexpected(p.err))
+			select {
+			case s.failed <- p.err:
+			default:
+			}
+		}
+	}()
+}
+
+func orUnexpected(err error) error {
+	if err == nil {
+		return errors.New("unexpectedly")
+	}
+	return err
+}
+
+// wait blocks until ctx ends or a part fails. Then it ends the parts, the last
+// started first, each only when the one before has ended. stopping is called
+// between. The first error is the cause.
+func (s *stack) wait(ctx context.Context, stopping func()) error {
+	var cause error
+	select {
+	case <-ctx.Done():
+		s.log.Info("stopping", "reason", context.Cause(ctx).Error())
+	case cause = <-s.failed:
+		s.log.Error("stopping", "err", cause)
+	}
+	stopping()
+	for i := len(s.parts) - 1; i >= 0; i-- {
+		p := s.parts[i]
+		p.cancel()
+		<-p.done
+		if p.err != nil && !errors.Is(p.err, context.Canceled) && cause == nil {
+			cause = fmt.Errorf("%s: %w", p.name, p.err)
+		}
+		s.log.Debug("ended", "part", p.name)
+	}
+	return cause
+}

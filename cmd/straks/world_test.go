@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"straks/api/client"
+	"straks/cmd/straks/config"
+	"straks/smpp/smsctest"
+	"straks/smtp/relaytest"
+)
+
+// world is a daemon in this process, between an SMSC and a relay, all over real
+// sockets.
+type world struct {
+	t      *testing.T
+	smsc   *smsctest.SMSC
+	relay  *relaytest.Relay
+	dir    string
+	token  string
+	daemon *daemon
+	client *client.Client
+	stop   func()
+}
+
+// newWorld starts one. extra is added to the configuration, in front.
+func newWorld(t *testing.T, profile smsctest.Profile, extra string) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), token: newToken()}
+	var err error
+	if w.smsc, err = smsctest.Listen("127.0.0.1:0", profile); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.smsc.Close() })
+	if w.relay, err = relaytest.Listen("127.0.0.1:0", relaytest.Profile{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.relay.Close() })
+	w.writeConfig(extra)
+	if err := initJournal(w.config()); err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	t.Cleanup(func() { w.stop() })
+	return w
+}
+
+func (w *world) configFile() string { return filepath.Join(w.dir, "straks.toml") }
+
+// writeConfig writes the smallest configuration there is, and extra.
+func (w *world) writeConfig(extra string) {
+	password := filepath.Join(w.dir, "telco.password")
+	text := fmt.Sprintf(`
+[api]
+listen = "127.0.0.1:0"
+send_deadline = "2s"
+[admin]
+listen = "127.0.0.1:0"
+[journal]
+path = %q
+[[organisation]]
+name = "ttd"
+inbound_numbers = ["2077"]
+[[organisation.token]]
+name = "backend"
+sha256 = "%x"
+[[smsc]]
+name = "telco"
+addr = %q
+system_id = "straks"
+password_file = %q
+%s
+[[relay]]
+name = "mx"
+addr = %q
+tls = "off"
+`, filepath.Join(w.dir, "journal.db"), sha256.Sum256([]byte(w.token)), w.smsc.Addr(), password, extra, w.relay.Addr())
+	for file, text := range map[string]string{password: "secret\n", w.configFile(): text} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func (w *world) config() *config.Config {
+	w.t.Helper()
+	cfg, _, err := config.Load(w.configFile())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return cfg
+}
+
+// start runs the daemon until stop, and returns when it is ready to send.
+func (w *world) start() {
+	w.t.Helper()
+	var err error
+	if w.daemon, err = newDaemon(w.config(), slog.New(slog.DiscardHandler)); err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- w.daemon.run(ctx, func() {}) }()
+	w.stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			w.t.Error(err)
+		}
+		w.daemon.close()
+		w.stop = func() {}
+	}
+	eventually(w.t, "the daemon to be ready", func() bool { return w.daemon.ready() == nil })
+	if w.client, err = client.New("http://"+w.daemon.apiAddr()+"/notifications/api/v1", w.token, nil); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !done(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+func sms(key, number string) client.SMS {
+	return client.SMS{IdempotencyID: key, SendersReference: "ref-" + key, Recipient: client.SMSRecipient{
+		PhoneNumber: number, TTLSeconds: 120, Settings: client.SMSSettings{Body: "Your code is 123456"}}}
+}
+
+func mail(key, address string) client.Email {
+	return client.Email{IdempotencyID: key, Recipient: client.EmailRecipient{EmailAddress: address,
+		Settings: client.EmailSettings{Subject: "Your code", Body: "123456"}}}
+}
+
+func (w *world) send(key, number string) client.Placed {
+	w.t.Helper()
+	p, err := w.client.SendSMS(w.t.Context(), sms(key, number))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}
+
+// refused sends, and returns the problem that came back.
+func (w *world) refused(key, number string) *client.Problem {
+	w.t.Helper()
+	p, err := w.client.SendSMS(w.t.Context(), sms(key, number))
+	var problem *client.Problem
+	if !errors.As(err, &problem) {
+		w.t.Fatalf("answered %+v, %v; want a problem", p, err)
+	}
+	return problem
+}
+
+func (w *world) status(id string) string {
+	w.t.Helper()
+	s, err := w.client.Shipment(w.t.Context(), id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s.Recipients[0].Status
+}
+
+// await waits for the shipment to reach a status.
+func (w *world) await(id, status string) {
+	w.t.Helper()
+	eventually(w.t, status+" of "+id, func() bool { return w.status(id) == status })
+}
+
+// feed reads the whole feed, and holds it against what it promises.
+func (w *world) feed() []client.FeedEntry {
+	w.t.Helper()
+	var all []client.FeedEntry
+	for {
+		page, err := w.client.Feed(w.t.Context(), client.FeedQuery{Seq: uint64(len(all)), PageSize: 7})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if len(page) == 0 {
+			return all
+		}
+		for _, e := range page {
+			if e.SequenceNumber != uint64(len(all)+1) {
+				w.t.Fatalf("entry %d follows entry %d", e.SequenceNumber, len(all))
+			}
+			all = append(all, e)
+		}
+	}
+}
+
+// statuses are those of one shipment in the feed, in order.
+func (w *world) statuses(id string) string {
+	var all []string
+	for _, e := range w.feed() {
+		if e.ShipmentID == id {
+			all = append(all, e.Recipients[0].Status)
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+func (w *world) admin(path string) (int, string) {
+	w.t.Helper()
+	resp, err := http.Get("http://" + w.daemon.adminAddr() + path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var text strings.Builder
+	if err := resp.Write(&text); err != nil {
+		w.t.Fatal(err)
+	}
+	return resp.StatusCode, text.String()
+}
