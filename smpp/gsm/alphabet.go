@@ -1,5 +1,7 @@
 package gsm
 
+import "slices"
+
 // basic is the default alphabet, septets 0x00 to 0x7F in order (3GPP TS 23.038
 // §6.2.1). 0x1B escapes to the extension table and stands for no character.
 const basic = "@£$¥èéùìòÇ\nØø\rÅå" +
@@ -63,6 +65,7 @@ func septet(r rune) (code byte, escaped, ok bool) {
 
 // appendSeptets appends the text, one septet an octet.
 func appendSeptets(dst []byte, text string) ([]byte, error) {
+	dst = slices.Grow(dst, len(text))
 	for i, r := range text {
 		code, escaped, ok := septet(r)
 		if !ok {
