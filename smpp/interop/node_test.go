@@ -29,8 +29,8 @@ var texts = []struct {
 
 // TestNodeSMSC plays a whole session with node-smpp.
 func TestNodeSMSC(t *testing.T) {
-	p := startPeer(t)
-	g := gateway(t, smpp.SMSC{Addr: p.addr, EnquireLink: 100 * time.Millisecond})
+	p, addr := startSMSC(t)
+	g := gateway(t, smpp.SMSC{Addr: addr, EnquireLink: 100 * time.Millisecond})
 	bind := p.await(t, "bind")
 	if bind.Command != "bind_transceiver" || bind.SystemID != "straks" || bind.Password != "secret" || bind.Version != 0x34 {
 		t.Errorf("bind: %+v", bind)
@@ -66,15 +66,15 @@ func TestNodeSMSC(t *testing.T) {
 func TestNodeSMSCLongMessages(t *testing.T) {
 	for _, mode := range []smpp.LongMode{smpp.LongUDH8, smpp.LongUDH16, smpp.LongSAR} {
 		t.Run(string(mode), func(t *testing.T) {
-			p := startPeer(t)
-			exchange(t, p, gateway(t, smpp.SMSC{Addr: p.addr, LongMessages: mode}), string(mode))
+			p, addr := startSMSC(t)
+			exchange(t, p, gateway(t, smpp.SMSC{Addr: addr, LongMessages: mode}), string(mode))
 		})
 	}
 }
 
 func TestNodeSMSCPayload(t *testing.T) {
-	p := startPeer(t)
-	g := gateway(t, smpp.SMSC{Addr: p.addr, LongMessages: smpp.LongPayload})
+	p, addr := startSMSC(t)
+	g := gateway(t, smpp.SMSC{Addr: addr, LongMessages: smpp.LongPayload})
 	for _, text := range []string{long, longForeign} {
 		g.send(t, "Straks", text)
 		if got := p.await(t, "submit_sm"); got.Text != text || got.ESMClass != 0 {
@@ -84,8 +84,8 @@ func TestNodeSMSCPayload(t *testing.T) {
 }
 
 func TestNodeSMSCSeparateBinds(t *testing.T) {
-	p := startPeer(t)
-	exchange(t, p, gateway(t, smpp.SMSC{Addr: p.addr, Mode: smpp.ModeSeparate, Validity: smpp.ValidityAbsolute}), "udh8")
+	p, addr := startSMSC(t)
+	exchange(t, p, gateway(t, smpp.SMSC{Addr: addr, Mode: smpp.ModeSeparate, Validity: smpp.ValidityAbsolute}), "udh8")
 }
 
 // exchange sends every text and checks what node-smpp reads, and that its

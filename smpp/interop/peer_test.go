@@ -16,14 +16,13 @@ import (
 // patience bounds every wait. Nothing takes nearly as long.
 const patience = 30 * time.Second
 
-// peer is the SMSC of node/smsc.js.
+// peer is a program of folder node.
 type peer struct {
-	addr   string
 	stdin  io.Writer
 	events chan event
 }
 
-// event is what the peer saw; smsc.js tells which fields each has.
+// event is what the peer saw; its program tells which fields each has.
 type event struct {
 	Event string
 
@@ -39,20 +38,29 @@ type event struct {
 	SourceTON         byte `json:"source_ton"`
 	SourceNPI         byte `json:"source_npi"`
 	Destination       string
-	DestTON           byte `json:"dest_ton"`
-	DestNPI           byte `json:"dest_npi"`
-	ESMClass          byte `json:"esm_class"`
-	DataCoding        byte `json:"data_coding"`
-	RegisteredReceipt byte `json:"registered_delivery"`
-	HasValidity       bool `json:"has_validity"`
-	HasReference      bool `json:"has_reference"`
+	DestTON           byte   `json:"dest_ton"`
+	DestNPI           byte   `json:"dest_npi"`
+	ESMClass          byte   `json:"esm_class"`
+	DataCoding        byte   `json:"data_coding"`
+	RegisteredReceipt byte   `json:"registered_delivery"`
+	HasValidity       bool   `json:"has_validity"`
+	HasReference      bool   `json:"has_reference"`
+	MessageID         string `json:"message_id"`
+	State             byte
 	UDH               string
 	SAR               string
 	Text              string
 }
 
-// startPeer starts the SMSC, or skips the test where it can't.
-func startPeer(t *testing.T) *peer {
+// startSMSC starts the SMSC of smsc.js and returns its address.
+func startSMSC(t *testing.T) (p *peer, addr string) {
+	t.Helper()
+	p = startPeer(t, "smsc.js")
+	return p, "127.0.0.1:" + strconv.Itoa(p.await(t, "listening").Port)
+}
+
+// startPeer starts a program, or skips the test where it can't.
+func startPeer(t *testing.T, args ...string) *peer {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -62,7 +70,7 @@ func startPeer(t *testing.T) *peer {
 		t.Skip("the npm package smpp is not installed: run .ci/interop-deps")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, node, "smsc.js")
+	cmd := exec.CommandContext(ctx, node, args...)
 	cmd.Dir = "node"
 	cmd.Stderr = os.Stderr
 	stdin, errIn := cmd.StdinPipe()
@@ -82,7 +90,6 @@ func startPeer(t *testing.T) *peer {
 		<-read
 		_ = cmd.Wait() // killed: the error says just that
 	})
-	p.addr = "127.0.0.1:" + strconv.Itoa(p.await(t, "listening").Port)
 	return p
 }
 
@@ -97,24 +104,34 @@ func (p *peer) read(stdout io.Reader) {
 	}
 }
 
+// next returns the next event, which must not be a fault.
+func (p *peer) next(t *testing.T) event {
+	t.Helper()
+	select {
+	case e, ok := <-p.events:
+		if !ok {
+			t.Fatal("the peer has ended")
+		}
+		if e.Event == "fault" {
+			t.Fatalf("the peer met a fault: %s", e.Message)
+		}
+		return e
+	case <-time.After(patience):
+		t.Fatalf("nothing happens for %v", patience)
+	}
+	return event{}
+}
+
 // await returns the next event of that name and skips others, but for faults.
 func (p *peer) await(t *testing.T, name string) event {
 	t.Helper()
-	for limit := time.After(patience); ; {
-		select {
-		case e, ok := <-p.events:
-			switch {
-			case !ok:
-				t.Fatalf("the peer ended while waiting for %s", name)
-			case e.Event == name:
-				return e
-			case e.Event == "fault":
-				t.Fatalf("the peer met a fault: %s", e.Message)
-			}
-		case <-limit:
-			t.Fatalf("no %s within %v", name, patience)
+	for limit := time.Now().Add(patience); time.Now().Before(limit); {
+		if e := p.next(t); e.Event == name {
+			return e
 		}
 	}
+	t.Fatalf("no %s within %v", name, patience)
+	return event{}
 }
 
 // do gives the peer a command.
