@@ -25,21 +25,21 @@ var states = []State{StateConnecting, StateBound, StateStalled, StateDown, State
 
 // BindState is what there is to know of one bind.
 type BindState struct {
-	SMSC     string
-	Bind     string // like "telco/1"; with separate binds "telco/1t" and "telco/1r"
-	Mode     string // "transceiver", "transmitter" or "receiver"
-	Addr     string // of the last attempt
-	State    State
-	Reason   string    // why it is not bound
-	Since    time.Time // of the last change between the states
-	InFlight int       // submits without answer
-	Window   int       // 0 for a receiver
-	Rate     float64   // submits a second that are let through now; 0 for no limit
-	Ceiling  float64   // the configured one; 0 for none
+	SMSC     string    `json:"smsc"`
+	Bind     string    `json:"bind"` // like "telco/1"; with separate binds "telco/1t" and "telco/1r"
+	Mode     string    `json:"mode"` // "transceiver", "transmitter" or "receiver"
+	Addr     string    `json:"addr"` // of the last attempt
+	State    State     `json:"state"`
+	Reason   string    `json:"reason,omitempty"` // why it is not bound
+	Since    time.Time `json:"since"`            // of the last change between the states
+	InFlight int       `json:"inFlight"`         // submits without answer
+	Window   int       `json:"window"`           // 0 for a receiver
+	Rate     float64   `json:"rate"`             // submits a second that are let through now; 0 for no limit
+	Ceiling  float64   `json:"ceiling"`          // the configured one; 0 for none
 
-	Binds        uint64            // times that it was bound
-	Answers      map[string]uint64 // to submits, by command_status: "ESME_ROK", "ESME_RTHROTTLED", …
-	ResponseTime time.Duration     // moving mean
+	Binds        uint64            `json:"binds"`        // times that it was bound
+	Answers      map[string]uint64 `json:"answers"`      // to submits, by command_status: "ESME_ROK", "ESME_RTHROTTLED", …
+	ResponseTime time.Duration     `json:"responseTime"` // moving mean; nanoseconds in JSON
 }
 
 // States returns the state of every bind, in the configuration's order.

@@ -22,17 +22,17 @@ type health struct {
 
 // RelayState is how a relay is doing, for operators.
 type RelayState struct {
-	Name      string
-	Addr      string
-	Up        bool      // at least one connection is open
-	Since     time.Time // when Up last changed
-	Reason    string    // why it is not up
-	Open      int       // connections, in use or idle
-	InUse     int
-	MaxConns  int
-	Failures  int  // failures since the last success
-	Encrypted bool // the last connection had TLS
-	SMTPUTF8  bool // the last connection offered it
+	Name      string    `json:"name"`
+	Addr      string    `json:"addr"`
+	Up        bool      `json:"up"`               // at least one connection is open
+	Since     time.Time `json:"since"`            // when Up last changed
+	Reason    string    `json:"reason,omitempty"` // why it is not up
+	Open      int       `json:"open"`             // connections, in use or idle
+	InUse     int       `json:"inUse"`
+	MaxConns  int       `json:"maxConns"`
+	Failures  int       `json:"failures"`  // failures since the last success
+	Encrypted bool      `json:"encrypted"` // the last connection had TLS
+	SMTPUTF8  bool      `json:"smtpUTF8"`  // the last connection offered it
 }
 
 func (r *relay) state() RelayState {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-
 	"straks/orders/bolt"
 	"straks/smpp"
 	"straks/smtp"
@@ -32,6 +30,6 @@ func (d *daemon) status() any {
 	if d.pool != nil {
 		s.Relay = d.pool.States()
 	}
-	s.Journal, _ = d.journal.Stats(context.Background())
+	s.Journal = d.journal.Levels()
 	return s
 }

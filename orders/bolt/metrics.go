@@ -27,11 +27,11 @@ func newMetrics(reg prometheus.Registerer, j *Journal) *metrics {
 		return 0
 	})
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "straks_journal_file_bytes", Help: "Size of the journal's pages, free ones included."},
-		func() float64 { return float64(j.quickStats().FileSize) })
+		func() float64 { return float64(j.Levels().FileSize) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "straks_journal_free_bytes", Help: "Size of the journal's free pages."},
-		func() float64 { return float64(j.quickStats().FreeSize) })
+		func() float64 { return float64(j.Levels().FreeSize) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "straks_journal_feed_entries", Help: "Entries in the feeds of all organisations."},
-		func() float64 { return float64(j.quickStats().FeedEntries) })
+		func() float64 { return float64(j.Levels().FeedEntries) })
 	return &metrics{
 		commit: f.NewHistogram(prometheus.HistogramOpts{
 			Name:    "straks_journal_commit_seconds",

@@ -13,19 +13,19 @@ import (
 
 // Stats is what is in a journal. Sizes are in octets.
 type Stats struct {
-	ID            uuid.UUID
-	Schema        int
-	FileSize      int64 // of all pages, free ones included
-	FreeSize      int64 // of pages that will be used again
-	Organisations int   // that have a feed
-	FeedEntries   uint64
-	Parked        int
-	Shipments     int // counted by walking all pages: Stats only
+	ID            uuid.UUID `json:"id"`
+	Schema        int       `json:"schema,omitempty"`
+	FileSize      int64     `json:"fileSize"`      // of all pages, free ones included
+	FreeSize      int64     `json:"freeSize"`      // of pages that will be used again
+	Organisations int       `json:"organisations"` // that have a feed
+	FeedEntries   uint64    `json:"feedEntries"`
+	Parked        int       `json:"parked"`
+	Shipments     int       `json:"shipments,omitempty"` // counted by walking all pages, by Stats only
 }
 
 // Stats counts what is in the journal. It reads every page of shipments.
 func (j *Journal) Stats(ctx context.Context) (Stats, error) {
-	st := j.quickStats()
+	st := j.Levels()
 	err := j.snapshots.view(func(t tables) error {
 		st.Shipments = t.shipments().Stats().KeyN
 		st.Schema = int(binary.BigEndian.Uint32(t.meta().Get(keySchema)))
@@ -35,8 +35,8 @@ func (j *Journal) Stats(ctx context.Context) (Stats, error) {
 	return st, err
 }
 
-// quickStats is the part of Stats that costs nothing.
-func (j *Journal) quickStats() (st Stats) {
+// Levels is the part of Stats that costs nothing, for those who ask often.
+func (j *Journal) Levels() (st Stats) {
 	j.snapshots.view(func(t tables) error {
 		db := t.tx.DB()
 		st.FileSize = t.tx.Size()
