@@ -80,13 +80,11 @@ func (c *smsCarrier) Send(ctx context.Context, m orders.Message) orders.Handover
 		Detail: smsDetail(r.Status, r.Err)}
 	d := c.dialects[r.SMSC]
 	for _, p := range r.Parts {
-		a := orders.PartAnswer{Index: p.Index, Taken: p.Taken}
-		if p.Taken {
-			a.Refs = []string{d.AnswerRef(p.MessageID)}
-		} else { // the SMSC may echo it in a receipt, which settles what is unknown
-			a.Refs = []string{d.UserRef(string(m.To), p.Reference)}
+		ref := d.AnswerRef(p.MessageID)
+		if ref == "" { // no answer, or one without an id: the SMSC may echo our reference in a receipt, which settles it
+			ref = d.UserRef(string(m.To), p.Reference)
 		}
-		h.Parts = append(h.Parts, a)
+		h.Parts = append(h.Parts, orders.PartAnswer{Index: p.Index, Taken: p.Taken, Refs: []string{ref}})
 	}
 	return h
 }
@@ -127,7 +125,11 @@ func (c *smsCarrier) late(l smpp.LateAnswer) {
 	}
 	a := orders.Answer{Shipment: id, At: time.Now().UTC(), Outcome: handover.Accepted, Carrier: l.SMSC, Total: l.Total}
 	if l.Status == wire.ESMEOK {
-		a.Parts = []orders.PartAnswer{{Index: l.Index, Taken: true, Refs: []string{c.dialects[l.SMSC].AnswerRef(l.MessageID)}}}
+		part := orders.PartAnswer{Index: l.Index, Taken: true}
+		if ref := c.dialects[l.SMSC].AnswerRef(l.MessageID); ref != "" {
+			part.Refs = []string{ref}
+		}
+		a.Parts = []orders.PartAnswer{part}
 	} else {
 		a.Outcome, a.Status, a.Detail = handover.Refused, refusalStatuses[l.Refusal], l.Status.String()
 	}
