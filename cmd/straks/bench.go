@@ -13,18 +13,19 @@ import (
 // benchCommand measures this program, as a daemon of its own, between a load
 // generator and an SMSC simulator that sends a receipt for each message.
 func benchCommand(ctx context.Context, args []string, e env) error {
-	fs := newFlags("bench [-for DURATION] [-clients N] [-rate N] [-delay DURATION] [-json]")
+	fs := newFlags("bench [-for DURATION] [-clients N] [-rate N] [-delay DURATION] [-profile FILE] [-json]")
 	length := fs.Duration("for", 10*time.Second, "how long each scenario lasts")
 	clients := fs.Int("clients", 0, "run one scenario with so many connections, not the usual three")
 	rate := fs.Float64("rate", 0, "with -clients: orders a second; 0 is as many as they can")
 	delay := fs.Duration("delay", 0, "with -clients: how long the SMSC takes to answer")
+	profile := fs.String("profile", "", "with -clients: write a CPU profile of the daemon to this file")
 	asJSON := fs.Bool("json", false, "print JSON")
 	if _, err := fs.parse(args, e); err != nil {
 		return err
 	}
 	runs := bench.Scenarios(*length)
 	if *clients > 0 {
-		runs = []bench.Run{{Name: "custom", Clients: *clients, Rate: *rate, For: *length, Delay: *delay}}
+		runs = []bench.Run{{Name: "custom", Clients: *clients, Rate: *rate, For: *length, Delay: *delay, Profile: *profile}}
 	}
 	program, err := os.Executable()
 	if err != nil {

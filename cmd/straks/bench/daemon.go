@@ -156,6 +156,25 @@ func sample(line, name string, labels []string) (float64, bool) {
 	return value, err == nil
 }
 
+// profile writes a CPU profile of the daemon over the next d to file.
+func (d *Daemon) profile(file string, length time.Duration) error {
+	if file == "" {
+		return nil
+	}
+	resp, err := http.Get(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", d.Admin, max(1, int(length.Seconds()))))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	out, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	_, err = io.Copy(out, resp.Body)
+	return err
+}
+
 // Anon returns the resident memory that is not file pages, in KiB.
 func (d *Daemon) Anon() int {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))

@@ -17,6 +17,7 @@ type Run struct {
 	For     time.Duration // how long
 	Delay   time.Duration // the carrier's, before each answer
 	Extra   string        // more keys of the [[smsc]] table, and tables behind it
+	Profile string        // file for a CPU profile of the daemon; empty for none
 }
 
 // Scenarios are those that the figures in docs/performance.md are of.
@@ -75,7 +76,12 @@ func (r Run) drive(ctx context.Context, d *Daemon, track *Track) (Result, error)
 	}
 	load := Load{Addr: d.API, Base: "/notifications/api/v1", Token: token, Clients: r.Clients, Rate: r.Rate, For: r.For,
 		Limit: len(track.begun), Run: fmt.Sprint(time.Now().UnixNano())}
+	profiled := make(chan error, 1)
+	go func() { profiled <- d.profile(r.Profile, r.For) }()
 	if err := load.Drive(ctx, track); err != nil {
+		return Result{}, err
+	}
+	if err := <-profiled; err != nil {
 		return Result{}, err
 	}
 	answered := time.Now()
