@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"straks/api/client"
+	"straks/orders/bolt"
+	"straks/smpp/smsctest"
+)
+
+// stormTime is how long TestStorm blows; STRAKS_STORM=1m makes it a minute.
+func stormTime(t *testing.T) time.Duration {
+	text := os.Getenv("STRAKS_STORM")
+	if text == "" {
+		return 4 * time.Second
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestStorm sends orders through an SMSC that has every quirk at once, and then
+// holds four records against each other: what clients were told, what the SMSC
+// took and what receipts it made, what the feed says, and what the journal holds.
+func TestStorm(t *testing.T) {
+	seed := rand.Uint64() >> 1
+	t.Logf("seed %d", seed) // the SMSC's choices; what they meet is up to the scheduler
+	others := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, others) }) // after all other cleaning up
+	book := &stormBook{orders: map[string]*stormOrder{}}
+	w := newWorld(t, smsctest.Profile{
+		Seed: seed, FirstID: seed >> 8 << 8, Record: -1, OnSubmit: book.submitted, OnReceipt: book.receipt,
+	}, `binds = 3
+window = 16
+enquire_link = "200ms"
+dead_link = "1s"
+response_timeout = "500ms"
+refused_delay = "100ms"`)
+
+	blow, calm := context.WithTimeout(t.Context(), stormTime(t))
+	defer calm()
+	var wg sync.WaitGroup
+	wg.Go(func() { w.smsc.Storm(blow) })
+	for i := range 10 {
+		wg.Go(func() { book.work(blow, t, w, i) })
+	}
+	wg.Wait()
+
+	settled, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := w.smsc.Wait(settled, func(st smsctest.Stats) bool { return st.WaitingNow == 0 }); err != nil {
+		t.Errorf("receipts are left: %v", err)
+	}
+	book.read(w.feed())
+	w.stop()
+	w.smsc.Close() // joins what reports to the book
+	book.balance(t, w.smsc.Stats())
+	checkJournal(t, filepath.Join(w.dir, "journal.db"))
+}
+
+// checkJournal walks every invariant of the journal.
+func checkJournal(t *testing.T, path string) {
+	t.Helper()
+	j, err := bolt.Open(path, bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if err := j.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// stormOrder is everything that is known of one order, from all sides.
+type stormOrder struct {
+	parts    int
+	shipment string            // as told; empty while nobody was told that it was taken
+	taken    []string          // message ids under which the SMSC took its parts
+	final    map[string]string // the first final receipt of each, by message id
+	statuses []string          // in the feed, in order
+}
+
+type stormBook struct {
+	mu     sync.Mutex
+	orders map[string]*stormOrder // by key, which is also how each part's text begins
+}
+
+func (b *stormBook) of(key string) *stormOrder {
+	o := b.orders[key]
+	if o == nil {
+		o = &stormOrder{final: map[string]string{}}
+		b.orders[key] = o
+	}
+	return o
+}
+
+func keyOf(s smsctest.Submit) string {
+	key, _, _ := strings.Cut(s.Text(), ":")
+	return key
+}
+
+func (b *stormBook) submitted(s smsctest.Submit) {
+	if s.Taken() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		o := b.of(keyOf(s))
+		o.taken = append(o.taken, s.MessageID)
+	}
+}
+
+func (b *stormBook) receipt(s smsctest.Submit, state string) {
+	if stormStatuses[state] == "" { // an intermediate one
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if o := b.of(keyOf(s)); o.final[s.MessageID] == "" {
+		o.final[s.MessageID] = state
+	}
+}
+
+// stormStatuses is what each final receipt makes of a message in one part.
+var stormStatuses = map[string]string{
+	"DELIVRD": "SMS_Delivered", "UNDELIV": "SMS_Failed_Undelivered",
+	"EXPIRED": "SMS_Failed_Expired", "REJECTD": "SMS_Failed_Rejected",
+}
+
+// work places one order after the other, every fifth in two parts and every
+// third twice at once.
+func (b *stormBook) work(ctx context.Context, t *testing.T, w *world, worker int) {
+	for i := 0; ctx.Err() == nil; i++ {
+		key := fmt.Sprintf("w%dm%d", worker, i)
+		order := sms(key, fmt.Sprintf("+479%01d%06d", worker%10, i))
+		parts := 1
+		order.Recipient.Settings.Body = key + ":"
+		if i%5 == 0 {
+			parts = 2
+			order.Recipient.Settings.Body += strings.Repeat("x", 153-len(key)-1) + key + ":" + strings.Repeat("y", 20)
+		}
+		b.mu.Lock()
+		b.of(key).parts = parts
+		b.mu.Unlock()
+		var both sync.WaitGroup
+		for range 1 + (i%3)/2 {
+			both.Go(func() { b.place(ctx, t, w, order) })
+		}
+		both.Wait()
+	}
+}
+
+// place sends until the order is taken or the storm is over, as a client does
+// that is told to come again.
+func (b *stormBook) place(ctx context.Context, t *testing.T, w *world, order client.SMS) {
+	for {
+		placed, err := w.client.SendSMS(context.WithoutCancel(ctx), order)
+		var problem *client.Problem
+		switch {
+		case err == nil:
+			b.told(t, order.IdempotencyID, placed.ShipmentID)
+			return
+		case !errors.As(err, &problem) || problem.Status != http.StatusServiceUnavailable:
+			t.Errorf("%s: %v", order.IdempotencyID, err)
+			return
+		case ctx.Err() != nil:
+			return
+		}
+	}
+}
+
+func (b *stormBook) told(t *testing.T, key, shipment string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o := b.of(key)
+	if o.shipment != "" && o.shipment != shipment {
+		t.Errorf("%s has two shipments", key)
+	}
+	o.shipment = shipment
+}
+
+func (b *stormBook) read(feed []client.FeedEntry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range feed {
+		o := b.of(strings.TrimPrefix(e.SendersReference, "ref-"))
+		o.statuses = append(o.statuses, e.Recipients[0].Status)
+	}
+}
+
+func (b *stormBook) balance(t *testing.T, st smsctest.Stats) {
+	t.Helper()
+	ends := map[string]int{}
+	for key, o := range b.orders {
+		ends[o.end()]++
+		if fault := o.fault(); fault != "" {
+			t.Errorf("%s: %s: %+v", key, fault, *o)
+		}
+	}
+	if st.Receipts > st.Acked || st.Rejected+st.Dropped > 0 {
+		t.Errorf("receipts lost: %+v", st)
+	}
+	t.Logf("%d orders: %v; %+v", len(b.orders), ends, st)
+	if ends["SMS_Delivered"] == 0 {
+		t.Error("nothing was delivered: the storm is too strong to tell anything")
+	}
+}
+
+// end is the last status in the feed.
+func (o *stormOrder) end() string {
+	if len(o.statuses) == 0 {
+		return "none"
+	}
+	return o.statuses[len(o.statuses)-1]
+}
+
+func (o *stormOrder) fault() string {
+	finals := 0
+	for _, s := range o.statuses {
+		if s == "SMS_Delivered" || strings.HasPrefix(s, "SMS_Failed") {
+			finals++
+		}
+	}
+	accepted := len(o.statuses) > 0 && o.statuses[0] == "SMS_Accepted"
+	switch {
+	case len(o.taken) > o.parts:
+		return "sent twice"
+	case o.shipment == "" && len(o.taken) > 0:
+		return "not sent, the client was told, but it was taken"
+	case finals > 1:
+		return "more than one end"
+	case accepted && len(o.taken) < o.parts:
+		return "accepted, but not taken whole"
+	case o.end() == "SMS_Delivered" && o.delivered() < o.parts:
+		return "delivered, says nobody but the feed"
+	case o.parts > 1 || !accepted:
+		return "" // which part spoke first is not known here; nor may the id be
+	case len(o.final) == 1 && o.end() != stormStatuses[o.final[o.taken[0]]]:
+		return "its receipt was not applied"
+	case len(o.final) == 0 && finals > 0:
+		return "ended without a receipt"
+	}
+	return ""
+}
+
+// delivered counts the parts whose receipt said so.
+func (o *stormOrder) delivered() (n int) {
+	for _, state := range o.final {
+		if state == "DELIVRD" {
+			n++
+		}
+	}
+	return n
+}
