@@ -24,6 +24,9 @@ var (
 	keyProbe  = []byte("probe")
 )
 
+// ErrLocked tells that another process, most likely the daemon, has the journal open.
+var ErrLocked = errors.New("locked by another process")
+
 // file is the open bbolt database and its descriptor.
 type file struct {
 	db *bbolt.DB
@@ -112,7 +115,7 @@ func open(path string, opt Options) (file, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return file{}, fmt.Errorf("journal %s does not exist; make one with \"straks init\"", path)
 	case errors.Is(err, berrors.ErrTimeout):
-		return file{}, fmt.Errorf("journal %s is locked by another process", path)
+		return file{}, fmt.Errorf("journal %s is %w", path, ErrLocked)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum), errors.Is(err, ErrCorrupt):
 		return file{}, fmt.Errorf("journal %s: not a journal, or damaged: %w", path, err)
 	case err != nil:
