@@ -15,6 +15,8 @@ func commands() []command {
 		{"shipment", "print the status of one shipment", shipmentCommand},
 		{"feed", "print the changes of status of your shipments", feedCommand},
 		{"bench", "measure this program between a load generator and a simulated SMSC", benchCommand},
+		{"status", "print how a running daemon and its carriers are", statusCommand},
+		{"journal", "look after the journal: stats, check, compact, backup", journalCommand},
 		{"version", "print the version", versionCommand},
 	}
 }

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/orders"
+	"straks/orders/bolt"
+)
+
+// newJournal creates a journal with n shipments.
+func newJournal(t *testing.T, n int) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "journal.db")
+	if err := bolt.Create(path, bolt.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	j := openJournal(t, path)
+	for range n {
+		in := orders.Intake{Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.New(), Claim: uuid.New(), Key: uuid.NewString(), At: time.Now().UTC(),
+			Organisation: "ttd", Channel: orders.SMS, Recipient: "+4799999999", TTL: time.Hour}
+		if _, claimed, err := j.Accept(t.Context(), in); err != nil || !claimed {
+			t.Fatal(claimed, err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func openJournal(t *testing.T, path string) *bolt.Journal {
+	t.Helper()
+	j, err := bolt.Open(path, bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func succeed(t *testing.T, args ...string) (stdout string) {
+	t.Helper()
+	code, stdout, stderr := straks(t, "", args...)
+	if code != exitDone {
+		t.Fatalf("straks %q: exit %d: %s", args, code, stderr)
+	}
+	return stdout
+}
+
+func stats(t *testing.T, path string) bolt.Stats {
+	t.Helper()
+	j := openJournal(t, path)
+	defer j.Close()
+	s, err := j.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestJournal(t *testing.T) {
+	path := newJournal(t, 7)
+	if out := succeed(t, "journal", "stats", "-file", path); !strings.Contains(out, "shipments        7\n") {
+		t.Errorf("stats: %s", out)
+	}
+	if out := succeed(t, "journal", "check", "-file", path); !strings.Contains(out, "sound") {
+		t.Errorf("check: %s", out)
+	}
+	before := stats(t, path)
+	succeed(t, "journal", "compact", "-file", path)
+	if after := stats(t, path); after.Shipments != 7 || after.ID != before.ID {
+		t.Errorf("compacted: %+v, before %+v", after, before)
+	}
+	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
+		t.Errorf("beside the journal lie %v (%v)", left, err)
+	}
+}
+
+func TestJournalBackup(t *testing.T) {
+	path := newJournal(t, 7)
+	copied := filepath.Join(t.TempDir(), "copy.db")
+	succeed(t, "journal", "backup", "-file", path, copied)
+	if s := stats(t, copied); s.Shipments != 7 {
+		t.Errorf("the copy has %+v", s)
+	}
+	if code, _, stderr := straks(t, "", "journal", "backup", "-file", path, copied); code != exitFailed || !strings.Contains(stderr, "exists") {
+		t.Errorf("over an older backup: exit %d, %s", code, stderr)
+	}
+	out := succeed(t, "journal", "backup", "-file", path, "-")
+	if info, err := os.Stat(copied); err != nil || int64(len(out)) != info.Size() {
+		t.Errorf("%d octets on stdout, want %d (%v)", len(out), info.Size(), err)
+	}
+}
+
+// TestJournalInUse: a journal that the daemon has open can't be touched, but
+// for a backup, which the daemon makes.
+func TestJournalInUse(t *testing.T) {
+	path := newJournal(t, 7)
+	j := openJournal(t, path)
+	defer j.Close()
+	for _, what := range []string{"stats", "check", "compact"} {
+		code, _, stderr := straks(t, "", "journal", what, "-file", path)
+		if code != exitFailed || !strings.Contains(stderr, "locked by another process") {
+			t.Errorf("%s: exit %d, %s", what, code, stderr)
+		}
+	}
+	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
+		t.Errorf("beside the journal lie %v (%v)", left, err)
+	}
+	admin := httptest.NewServer(backupHandler(j, slog.New(slog.DiscardHandler)))
+	defer admin.Close()
+	copied := filepath.Join(t.TempDir(), "copy.db")
+	succeed(t, "journal", "backup", "-file", path, "-admin", admin.URL, copied)
+	if s := stats(t, copied); s.Shipments != 7 {
+		t.Errorf("the copy has %+v", s)
+	}
+}
+
+// TestBackupBreaksOff: half a copy is no copy.
+func TestBackupBreaksOff(t *testing.T) {
+	path := newJournal(t, 1)
+	j := openJournal(t, path)
+	defer j.Close()
+	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "half of it")
+		http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	defer admin.Close()
+	copied := filepath.Join(t.TempDir(), "copy.db")
+	code, _, _ := straks(t, "", "journal", "backup", "-file", path, "-admin", admin.URL, copied)
+	if _, err := os.Stat(copied); code != exitFailed || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("exit %d, and the copy: %v", code, err)
+	}
+}
+
+// TestBackupHandlerCutsOff: a copy that fails on the way reaches nobody as a whole one.
+func TestBackupHandlerCutsOff(t *testing.T) {
+	j := openJournal(t, newJournal(t, 1))
+	defer j.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	defer func() {
+		if recover() != http.ErrAbortHandler {
+			t.Error("the answer was completed")
+		}
+	}()
+	r := httptest.NewRequestWithContext(ctx, "GET", "/journal/backup", nil)
+	backupHandler(j, slog.New(slog.DiscardHandler))(httptest.NewRecorder(), r)
+}

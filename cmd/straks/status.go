@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"straks/smpp"
+	"straks/smtp"
+)
+
+// adminFlag is the flag of every command that asks a running daemon.
+func adminFlag(fs *flags) *string {
+	return fs.String("admin", "http://127.0.0.1:9090", "`URL` of the daemon's admin listener")
+}
+
+// shown is what /status says, as far as it is printed.
+type shown struct {
+	Version  string            `json:"version"`
+	Ready    bool              `json:"ready"`
+	Reason   string            `json:"reason"`
+	InFlight int               `json:"inFlight"`
+	SMSC     []smpp.BindState  `json:"smsc"`
+	Relay    []smtp.RelayState `json:"relay"`
+	Journal  map[string]any    `json:"journal"`
+}
+
+// statusCommand prints how a running daemon's binds, relays and journal are.
+func statusCommand(ctx context.Context, args []string, e env) error {
+	fs := newFlags("status [-json] [-admin URL]")
+	admin := adminFlag(fs)
+	asJSON := fs.Bool("json", false, "print what /status says")
+	if _, err := fs.parse(args, e); err != nil {
+		return err
+	}
+	if *asJSON {
+		return fetch(ctx, *admin, "/status", e.stdout)
+	}
+	var text strings.Builder
+	if err := fetch(ctx, *admin, "/status", &text); err != nil {
+		return err
+	}
+	var s shown
+	if err := json.Unmarshal([]byte(text.String()), &s); err != nil {
+		return fmt.Errorf("%s/status: not what a straks sends: %w", *admin, err)
+	}
+	return s.print(e.stdout, time.Now())
+}
+
+func (s *shown) print(w io.Writer, now time.Time) error {
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	readiness := "ready"
+	if !s.Ready {
+		readiness = "not ready: " + printable(s.Reason)
+	}
+	fmt.Fprintf(out, "straks %s, %s, %d orders in flight\n", s.Version, readiness, s.InFlight)
+	if len(s.SMSC) > 0 {
+		fmt.Fprint(out, "\nBIND\tMODE\tADDRESS\tSTATE\tSINCE\tWINDOW\tRATE\tREASON\n")
+	}
+	for _, b := range s.SMSC {
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%d/%d\t%s\t%s\n", b.Bind, b.Mode, b.Addr, b.State, ago(now, b.Since),
+			b.InFlight, b.Window, rate(b.Rate), printable(b.Reason))
+	}
+	if len(s.Relay) > 0 {
+		fmt.Fprint(out, "\nRELAY\tADDRESS\tSTATE\tSINCE\tIN USE\tOPEN\tTLS\tREASON\n")
+	}
+	for _, r := range s.Relay {
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%d\t%d/%d\t%s\t%s\n", r.Name, r.Addr, choose(r.Up, "up", "down"), ago(now, r.Since),
+			r.InUse, r.Open, r.MaxConns, choose(r.Encrypted, "yes", "no"), printable(r.Reason))
+	}
+	fmt.Fprint(out, "\nJOURNAL\n")
+	for _, key := range slices.Sorted(maps.Keys(s.Journal)) {
+		fmt.Fprintf(out, "%s\t%v\n", key, whole(s.Journal[key]))
+	}
+	return out.Flush()
+}
+
+// whole prints numbers of JSON without an exponent.
+func whole(v any) any {
+	if f, ok := v.(float64); ok {
+		return int64(f)
+	}
+	return v
+}
+
+func choose(b bool, yes, no string) string {
+	if b {
+		return yes
+	}
+	return no
+}
+
+func rate(perSecond float64) string {
+	if perSecond == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f/s", perSecond)
+}
+
+// ago is how long something has been so.
+func ago(now, since time.Time) string {
+	if since.IsZero() {
+		return "-"
+	}
+	return now.Sub(since).Round(time.Second).String()
+}
+
+// fetch copies what the admin listener answers. An answer that breaks off is an error.
+func fetch(ctx context.Context, admin, path string, to io.Writer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(admin, "/")+path, nil)
+	if err != nil {
+		return fmt.Errorf("-admin: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("is the daemon running, and -admin its admin.listen? %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s%s: %s", admin, path, resp.Status)
+	}
+	if _, err := io.Copy(to, resp.Body); err != nil {
+		return fmt.Errorf("%s%s: %w", admin, path, err)
+	}
+	return nil
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"straks/smpp"
+	"straks/smtp"
+)
+
+func TestStatus(t *testing.T) {
+	since := time.Now().Add(-time.Minute)
+	answer, err := json.Marshal(shown{Version: "v1", Reason: "no bind to telco",
+		SMSC: []smpp.BindState{
+			{SMSC: "telco", Bind: "telco/1", Mode: "transceiver", Addr: "10.0.0.5:2775", State: smpp.StateRefused, Reason: "ESME_RINVPASWD\x1b[2J", Since: since, Window: 32},
+			{SMSC: "telco", Bind: "telco/2", Mode: "transceiver", State: smpp.StateBound, Rate: 50, InFlight: 3, Window: 32}},
+		Relay:   []smtp.RelayState{{Name: "mx", Addr: "10.0.0.6:25", Up: true, Since: since, Open: 2, MaxConns: 8, Encrypted: true}},
+		Journal: map[string]any{"FileSize": 12345678901}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/status" {
+			http.NotFound(w, r)
+			return
+		}
+		w.Write(answer)
+	}))
+	defer admin.Close()
+
+	out := succeed(t, "status", "-admin", admin.URL)
+	for _, want := range []string{"not ready: no bind to telco", "telco/1", "refused", "ESME_RINVPASWD", "1m", "3/32", "50/s", "mx", "up", "2/8", "12345678901"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not told:\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "\x1b") {
+		t.Errorf("an escape sequence reaches the terminal: %q", out)
+	}
+	if out := succeed(t, "status", "-json", "-admin", admin.URL); out != string(answer) {
+		t.Errorf("-json printed %s", out)
+	}
+	admin.Close()
+	if code, _, stderr := straks(t, "", "status", "-admin", admin.URL); code != exitFailed || !strings.Contains(stderr, "is the daemon running") {
+		t.Errorf("no daemon: exit %d, %s", code, stderr)
+	}
+}
