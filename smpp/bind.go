@@ -2,7 +2,6 @@ package smpp
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"log/slog"
 	"sync"
@@ -19,7 +18,6 @@ type binding struct {
 	mode  Mode
 	index int // among the binds of its SMSC
 	rate  *rate
-	tls   *tls.Config
 	again chan struct{} // 1: the session is of no use, bind anew
 
 	// Under slots.mu.
@@ -153,11 +151,11 @@ const fastConnect = time.Second
 func (b *binding) sessionConfig(g *Gateway, addr string, fast bool) SessionConfig {
 	c := b.smsc
 	connect := c.ConnectTimeout
-	if fast && b.tls == nil {
+	if fast && c.tls == nil {
 		connect = min(connect, fastConnect)
 	}
 	return SessionConfig{
-		Addr: addr, TLS: b.tls, Mode: b.mode,
+		Addr: addr, TLS: c.tls, Mode: b.mode,
 		Bind: wire.Bind{
 			SystemID: c.SystemID, Password: c.Password, SystemType: c.SystemType, AddressRange: c.AddressRange,
 		},

@@ -2,6 +2,7 @@ package smpp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,19 +47,17 @@ func New(c Config, h Handler, log *slog.Logger, reg prometheus.Registerer) (*Gat
 		return nil, errors.New("smpp: Handler needs both functions")
 	}
 	c = c.WithDefaults()
+	secrets, err := c.tlsConfigs()
+	if err != nil {
+		return nil, err
+	}
 	g := &Gateway{handler: h, drainTime: c.DrainTime, log: log}
 	g.refs.Store(rand.Uint32())
 	g.userRefs.Store(rand.Uint32())
 	m := newMetrics(reg)
 	byName := make(map[string]*smsc)
-	var errs []error
 	for i, conf := range c.SMSCs {
-		s := newSMSC(conf, m)
-		tls, err := conf.TLS.config(fmt.Sprintf("smsc[%d].tls", i))
-		errs = append(errs, err)
-		for _, b := range s.all() {
-			b.tls = tls
-		}
+		s := newSMSC(conf, secrets[i], m)
 		g.smscs = append(g.smscs, s)
 		byName[s.Name] = s
 	}
@@ -70,7 +69,18 @@ func New(c Config, h Handler, log *slog.Logger, reg prometheus.Registerer) (*Gat
 		g.routes = append(g.routes, r)
 	}
 	reg.MustRegister(stateMetrics{g})
-	return g, errors.Join(errs...)
+	return g, nil
+}
+
+// tlsConfigs reads the files of every SMSC.
+func (c *Config) tlsConfigs() ([]*tls.Config, error) {
+	var all []*tls.Config
+	var errs []error
+	for i := range c.SMSCs {
+		one, faults := c.SMSCs[i].TLS.config(fmt.Sprintf("smsc[%d].tls", i))
+		all, errs = append(all, one), append(errs, faults...)
+	}
+	return all, errors.Join(errs...)
 }
 
 // Run keeps all binds up until ctx ends. Then nothing more is submitted, the

@@ -2,6 +2,7 @@ package smpp
 
 import (
 	"container/list"
+	"crypto/tls"
 	"fmt"
 	"slices"
 
@@ -11,6 +12,7 @@ import (
 // smsc is an SMSC with its binds.
 type smsc struct {
 	SMSC
+	tls       *tls.Config             // nil for none
 	verdicts  map[wire.Status]Verdict // overrides
 	binds     []*binding              // that submit
 	receivers []*binding              // that only receive
@@ -19,8 +21,8 @@ type smsc struct {
 }
 
 // newSMSC makes an SMSC of a configuration that was checked.
-func newSMSC(c SMSC, m *metrics) *smsc {
-	s := &smsc{SMSC: c, verdicts: make(map[wire.Status]Verdict), metrics: m.of(c.Name)}
+func newSMSC(c SMSC, secret *tls.Config, m *metrics) *smsc {
+	s := &smsc{SMSC: c, tls: secret, verdicts: make(map[wire.Status]Verdict), metrics: m.of(c.Name)}
 	for key, value := range c.Status {
 		status, _ := ParseStatus(key)
 		s.verdicts[status], _ = ParseVerdict(value)

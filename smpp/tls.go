@@ -9,15 +9,14 @@ import (
 
 // config reads the files that the settings name. It returns nil where TLS is off.
 // key is the dotted key of the settings, for errors.
-func (t *TLS) config(key string) (*tls.Config, error) {
+func (t *TLS) config(key string) (c *tls.Config, errs []error) {
 	if t.Mode != "on" {
 		return nil, nil
 	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
+	c = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
 	if t.MinVersion == "1.3" {
 		c.MinVersion = tls.VersionTLS13
 	}
-	var errs []error
 	if t.CAFile != "" {
 		pem, err := os.ReadFile(t.CAFile)
 		c.RootCAs = x509.NewCertPool()
@@ -35,5 +34,5 @@ func (t *TLS) config(key string) (*tls.Config, error) {
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}
-	return c, errors.Join(errs...)
+	return c, errs
 }
