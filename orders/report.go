@@ -75,7 +75,7 @@ func receiptStatus(r dlr.Receipt, cause dlr.Cause) (Status, bool) {
 	status, ok := receiptStatuses[r.State]
 	better, has := causeStatuses[cause]
 	switch {
-	case ok && r.Intermediate: // the network goes on trying, whatever came of this attempt
+	case ok && r.Intermediate && !r.Final(): // the network goes on trying, whatever came of this attempt
 		return SMSAccepted, true
 	case has && status.Final() && !status.Delivered():
 		return better, true

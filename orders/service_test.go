@@ -380,6 +380,25 @@ func TestReceiptStatuses(t *testing.T) {
 	}
 }
 
+func TestIntermediateReceiptEndsNothing(t *testing.T) {
+	w := newWorld(t, orders.Config{})
+	s, _, err := w.Place(t.Context(), order("k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		state dlr.State
+		want  orders.Status
+	}{{dlr.Undeliverable, orders.SMSAccepted}, {dlr.Enroute, orders.SMSAccepted}, {dlr.Delivered, orders.SMSDelivered}} {
+		if err := w.receive(t, dlr.Receipt{ID: s.ID.String(), State: step.state, Intermediate: true}); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.status(t, s.ID); got != step.want {
+			t.Errorf("an intermediate %v makes %v, want %v", step.state, got, step.want)
+		}
+	}
+}
+
 func TestDrainWaitsForFlights(t *testing.T) {
 	w := newWorld(t, orders.Config{})
 	gate := make(chan struct{})
