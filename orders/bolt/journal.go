@@ -154,9 +154,10 @@ func (j *Journal) Due(ctx context.Context, now time.Time, limit int) (due []uuid
 }
 
 // Sweep implements orders.Journal.
-func (j *Journal) Sweep(ctx context.Context, now time.Time, retention time.Duration, budget int) (swept orders.Swept, err error) {
+func (j *Journal) Sweep(ctx context.Context, now time.Time, retention time.Duration, budget int) (orders.Swept, error) {
 	mark, _ := j.due.get()
 	r := newRequest(ctx)
+	var swept orders.Swept // the writer may still set it when ctx has ended
 	r.run = func(w *writeTx) (err error) {
 		swept, err = w.sweep(now, retention, budget, mark)
 		return err

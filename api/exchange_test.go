@@ -1,0 +1,367 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"straks/internal/handover"
+	"straks/orders"
+)
+
+func TestRouting(t *testing.T) {
+	w := start(t)
+	w.sendSMS("k")
+	const base = DefaultBasePath
+	for _, c := range []struct {
+		method, path string
+		status       int
+		allow        string
+	}{
+		{"GET", base + "/future/orders/instant/sms", 405, "POST"},
+		{"DELETE", base + "/future/orders/instant/email", 405, "POST"},
+		{"PUT", base + "/future/orders/instant", 405, "POST"},
+		{"OPTIONS", base + "/future/orders/instant", 405, "POST"},
+		{"POST", base + "/future/shipment/feed", 405, "GET, HEAD"},
+		{"PATCH", base + "/future/shipment/1", 405, "GET, HEAD"},
+		{"POST", base + "/openapi.yaml", 405, "GET, HEAD"},
+		{"GET", base + "/future/shipment/feed/", 200, ""},
+		{"HEAD", base + "/future/shipment/feed", 200, ""},
+		{"HEAD", base + "/future/shipment/1", 404, ""},
+		{"GET", base + "/openapi.yaml", 200, ""},
+		{"GET", "/openapi.yaml", 200, ""},
+		{"HEAD", "/openapi.yaml", 200, ""},
+		{"GET", "/", 404, ""},
+		{"GET", base, 404, ""},
+		{"POST", base + "/future/orders", 404, ""},
+		{"POST", base + "/future/orders/instant/fax", 404, ""},
+		{"GET", base + "/future/shipment", 404, ""},
+		{"GET", base + "/future/shipment/", 404, ""},
+		{"GET", base + "//future/shipment/feed", 404, ""},
+		{"GET", base + "/future/../future/shipment/feed", 404, ""},
+		{"GET", base + "/future/shipment/feed//", 404, ""},
+		{"GET", "/future/shipment/feed", 404, ""},
+		{"BREW", "/pot", 404, ""},
+	} {
+		a := w.doAt(c.path, c.method, "")
+		if a.status != c.status || a.header.Get("Allow") != c.allow {
+			t.Errorf("%s %s: %d, Allow %q; want %d, %q", c.method, c.path, a.status, a.header.Get("Allow"), c.status, c.allow)
+		}
+		if a.status >= 400 && (c.method == "HEAD") == (a.body != "") {
+			t.Errorf("%s %s: body %q", c.method, c.path, a.body)
+		}
+		if a.status >= 400 && c.method != "HEAD" {
+			a.problem(t)
+		}
+	}
+	slash := strings.Replace(smsBody, `"k"`, `"slash"`, 1)
+	if a := w.do("POST", "/future/orders/instant/sms/", slash); a.status != 201 {
+		t.Errorf("a slash at the end: %d %s", a.status, a.body)
+	}
+	// Nothing that a client wrote became a label.
+	if n := testutil.CollectAndCount(w.registry, "straks_http_requests_total"); n > 120 {
+		t.Errorf("%d series", n)
+	}
+}
+
+func TestOtherBasePath(t *testing.T) {
+	for base, path := range map[string]string{"/": "", "/x/y": "/x/y", "/x/": "/x"} {
+		w := start(t, func(cfg *Config, _ *orders.Config) { cfg.BasePath = base })
+		a := w.doAt(path+"/future/orders/instant/sms", "POST", smsBody)
+		if a.status != 201 || !strings.HasPrefix(a.header.Get("Location"), path+"/future/shipment/") {
+			t.Errorf("%s: %d, Location %q", base, a.status, a.header.Get("Location"))
+		}
+		want := "- url: " + path + "\n"
+		if path == "" {
+			want = "- url: /\n"
+		}
+		if a := w.doAt("/openapi.yaml", "GET", ""); !strings.Contains(a.body, want) {
+			t.Errorf("%s: the document lacks %q", base, want)
+		}
+	}
+}
+
+func TestMediaTypes(t *testing.T) {
+	w := start(t)
+	for i, c := range []struct {
+		contentType, encoding string
+		ok                    bool
+	}{
+		{"application/json", "", true},
+		{"application/json; charset=utf-8", "identity", true},
+		{`APPLICATION/JSON;charset="UTF-8"`, "", true},
+		{"text/json", "", true},
+		{"application/vnd.api+json", "", true},
+		{"", "", false},
+		{"text/plain", "", false},
+		{"application/xml", "", false},
+		{"application/x-www-form-urlencoded", "", false},
+		{"application/json; charset=utf-16", "", false},
+		{"application/json; charset=iso-8859-1", "", false},
+		{"application/json;;", "", false},
+		{"json", "", false},
+		{"application/json", "gzip", false},
+	} {
+		a := w.sendSMS(fmt.Sprint(i), header("Content-Type", c.contentType), header("Content-Encoding", c.encoding), lenient)
+		if want := map[bool]int{true: 201, false: 415}[c.ok]; a.status != want {
+			t.Errorf("%q %q: %d %s; want %d", c.contentType, c.encoding, a.status, a.body, want)
+		}
+	}
+}
+
+func TestBodyLimit(t *testing.T) {
+	w := start(t)
+	order := func(size int) string { // an order of that many octets
+		return smsBody[:len(smsBody)-1] + `,"x":"` + strings.Repeat("x", size-len(smsBody)-7) + `"}`
+	}
+	chunked := func(r *http.Request) { r.ContentLength = -1 }
+	if a := w.do("POST", "/future/orders/instant/sms", order(1<<20)); a.status != 201 {
+		t.Errorf("1 MiB: %d %s", a.status, a.body)
+	}
+	if a := w.do("POST", "/future/orders/instant/sms", order(1<<20), chunked); a.status != 200 {
+		t.Errorf("1 MiB in chunks: %d %s", a.status, a.body)
+	}
+	if a := w.do("POST", "/future/orders/instant/sms", order(1<<20+1)); a.status != 413 {
+		t.Errorf("one octet more: %d %s", a.status, a.body)
+	}
+	if a := w.do("POST", "/future/orders/instant/sms", order(1<<20+1), chunked); a.status != 413 {
+		t.Errorf("one octet more in chunks: %d %s", a.status, a.body)
+	}
+}
+
+func TestRateLimit(t *testing.T) {
+	w := start(t, func(cfg *Config, _ *orders.Config) {
+		cfg.Rates = map[string]Rate{"ttd": {PerSecond: 1e-3, Burst: 2}}
+	})
+	for i := range 3 {
+		a := w.sendSMS(fmt.Sprint(i))
+		if i < 2 && a.status != 201 || i == 2 && (a.status != 429 || a.problem(t).Code != "NOT-00005" || a.header.Get("Retry-After") == "") {
+			t.Errorf("order %d: %d %s, %v", i, a.status, a.body, a.header)
+		}
+	}
+	if a := w.sendSMS("k", as(otherToken)); a.status != 201 {
+		t.Errorf("another organisation: %d", a.status)
+	}
+	if n := len(w.sms.messages()); n != 3 {
+		t.Errorf("%d messages left; want 3", n)
+	}
+}
+
+// Beyond the calls in flight there is a 503 at once, and none when they end.
+func TestMaxInFlight(t *testing.T) {
+	w := start(t, func(cfg *Config, _ *orders.Config) { cfg.MaxInFlight = 1 })
+	entered, gate := make(chan struct{}), make(chan struct{})
+	w.sms.send = func(context.Context, orders.Message) orders.Handover {
+		close(entered)
+		<-gate
+		return orders.Handover{Outcome: handover.Unknown}
+	}
+	first := make(chan answer)
+	go func() { first <- w.sendSMS("1") }()
+	<-entered
+	a := w.do("GET", "/future/shipment/feed", "")
+	if a.status != 503 || a.problem(t).Code != "NOT-00004" || a.header.Get("Retry-After") != "1" {
+		t.Errorf("%d %s, %v", a.status, a.body, a.header)
+	}
+	close(gate)
+	if a := <-first; a.status != 201 {
+		t.Errorf("the first: %d", a.status)
+	}
+	if a := w.do("GET", "/future/shipment/feed", ""); a.status != 200 {
+		t.Errorf("afterwards: %d", a.status)
+	}
+}
+
+// A panic costs its own request, and tells the log where but not what.
+func TestPanic(t *testing.T) {
+	w := start(t)
+	w.sms.check = func(m orders.Message) []orders.Fault { panic("the text " + m.Body) }
+	if a := w.sendSMS("k"); a.status != 500 || strings.Contains(a.body, "Koden") {
+		t.Errorf("%d %s", a.status, a.body)
+	} else {
+		a.problem(t)
+	}
+	if log := w.log.String(); !strings.Contains(log, "exchange.go") || strings.Contains(log, "Koden") {
+		t.Errorf("the log:\n%s", log)
+	}
+	w.sms.check = nil
+	if a := w.sendSMS("k"); a.status != 201 {
+		t.Errorf("afterwards: %d", a.status)
+	}
+	if got := series(t, w, "straks_http_requests_in_flight")[0].GetGauge().GetValue(); got != 0 {
+		t.Errorf("%v requests in flight", got)
+	}
+}
+
+// A client that goes away is a 499 for the operator; its order goes on.
+func TestAbandoned(t *testing.T) {
+	w := start(t)
+	entered, gate := make(chan struct{}), make(chan struct{})
+	w.sms.send = func(context.Context, orders.Message) orders.Handover {
+		close(entered)
+		<-gate
+		return orders.Handover{Outcome: handover.Accepted, Total: 1, Parts: []orders.PartAnswer{{Refs: []string{"1"}, Taken: true}}}
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	gone := make(chan error)
+	go func() {
+		r, _ := http.NewRequestWithContext(ctx, "POST", w.server.URL+DefaultBasePath+"/future/orders/instant/sms", strings.NewReader(smsBody))
+		as(ttdToken)(r)
+		header("Content-Type", "application/json")(r)
+		_, err := w.server.Client().Do(r)
+		gone <- err
+	}()
+	<-entered
+	leave()
+	if err := <-gone; err == nil {
+		t.Fatal("an answer")
+	}
+	eventually(t, func() bool { return strings.Contains(w.log.String(), `"status":499`) })
+	close(gate)
+	if a := w.sendSMS("k"); a.status != 200 || len(w.sms.messages()) != 1 {
+		t.Errorf("the repeat: %d %s", a.status, a.body)
+	}
+	if !strings.Contains(w.log.String(), `"outcome":"abandoned"`) {
+		t.Errorf("the log:\n%s", w.log)
+	}
+}
+
+// What the log says of orders, and what it never does.
+func TestOrderLog(t *testing.T) {
+	w := start(t)
+	_, shipment := ids(t, w.sendSMS("the-key"))
+	w.sendSMS("the-key")
+	w.sendEmail("e")
+	w.do("POST", "/future/orders/instant/sms", strings.Replace(smsBody, "300", "3", 1))
+	log := w.log.String()
+	for _, want := range []string{
+		`"organisation":"ttd","token":"backend","channel":"SMS","to":"+4799***","shipment":"` + shipment + `","state":"SMS_Accepted","outcome":"created","status":201,"ms":`,
+		`"outcome":"repeated","status":200`,
+		`"to":"***@blåbær.no"`,
+		`"faults":["recipientSms.timeToLiveInSeconds"],"outcome":"invalid","status":400`,
+	} {
+		if !strings.Contains(log, want) {
+			t.Errorf("%s is not in the log:\n%s", want, log)
+		}
+	}
+	for _, secret := range []string{"Koden", "99999999", "gørild", "the-key", ttdToken} {
+		if strings.Contains(log, secret) {
+			t.Errorf("%q is in the log:\n%s", secret, log)
+		}
+	}
+}
+
+// Time-outs end what a client leaves open.
+func TestSlowClients(t *testing.T) {
+	w := start(t)
+	server := Server(w.server.Config.Handler, Limits{
+		ReadHeader: 50 * time.Millisecond, Read: 100 * time.Millisecond, Idle: 50 * time.Millisecond, HeaderBytes: 1000,
+	}, slogDiscard())
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go server.Serve(Limits{Connections: 100}.Listener(ln))
+	t.Cleanup(func() { server.Close() })
+
+	head := "POST " + DefaultBasePath + "/future/orders/instant/sms HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + ttdToken +
+		"\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+	for _, c := range []struct{ name, sends, want string }{
+		{"no request", "", ""},
+		{"half a head", "GET / HTTP/1.1\r\nHost:", ""},
+		{"half a body", head + smsBody[:10], "HTTP/1.1 408"},
+		{"idle", "GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200"},
+		{"large head", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 10000) + "\r\n\r\n", "HTTP/1.1 431"},
+		{"garbage", "\x16\x03\x01\r\n\r\n", "HTTP/1.1 400"},
+	} {
+		conn, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
+		io.WriteString(conn, c.sends)
+		got, err := io.ReadAll(conn) // ends when the server hangs up
+		var timeout net.Error
+		if ne, ok := err.(net.Error); ok {
+			timeout = ne
+		}
+		if timeout != nil && timeout.Timeout() || !strings.HasPrefix(string(got), c.want) {
+			t.Errorf("%s: %.60q, %v; want %q", c.name, got, err, c.want)
+		}
+		conn.Close()
+	}
+}
+
+// Several requests on one connection, one of them refused without its body
+// being read, do not mix.
+func TestKeepAlive(t *testing.T) {
+	w := start(t)
+	conn, err := net.Dial("tcp", w.server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	r := bufio.NewReader(conn)
+	for i, token := range []string{"bad", ttdToken, "bad", ttdToken} {
+		body := strings.Replace(smsBody, `"k"`, fmt.Sprintf(`"%d"`, i), 1)
+		fmt.Fprintf(conn, "POST %s/future/orders/instant/sms HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			DefaultBasePath, token, len(body), body)
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		if want := map[bool]int{true: 201, false: 401}[token == ttdToken]; resp.StatusCode != want {
+			t.Errorf("request %d: %d; want %d", i, resp.StatusCode, want)
+		}
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	w := start(t)
+	before := testutil.CollectAndCount(w.registry)
+	w.sendSMS("k")
+	w.sendSMS("k")
+	w.do("GET", "/future/shipment/1", "")
+	w.do("GET", "/nowhere", "")
+	after := testutil.CollectAndCount(w.registry)
+	if problems, err := testutil.GatherAndLint(w.registry); err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+	for labels, want := range map[string]float64{
+		"/future/orders/instant/sms POST 201": 1,
+		"/future/orders/instant/sms POST 200": 1,
+		"/future/shipment/{id} GET 404":       1,
+		"unknown other 404":                   1,
+	} {
+		if got := counter(t, w, strings.Fields(labels)); got != want {
+			t.Errorf("%s: %v; want %v", labels, got, want)
+		}
+	}
+	if after != before+1 { // the unknown path's; all others were there from the start
+		t.Errorf("%d series, then %d", before, after)
+	}
+}
+
+// Construction tells all that is wrong, and does not panic.
+func TestNewFaults(t *testing.T) {
+	_, err := New(Config{BasePath: "x/../y", MaxBody: -1})
+	for _, want := range []string{"Service", "Authenticator", "base path", "negative"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want word of %s", err, want)
+		}
+	}
+	w := start(t)
+	if _, err := New(Config{Service: w.service, Auth: says{}, Registerer: w.registry}); err == nil {
+		t.Error("registered twice without an error")
+	}
+}

@@ -1,0 +1,376 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"straks/internal/handover"
+	"straks/orders"
+	"straks/orders/bolt"
+)
+
+// carrier is the network's end in these tests: it does what a test says.
+type carrier struct {
+	mu    sync.Mutex
+	check func(orders.Message) []orders.Fault
+	send  func(context.Context, orders.Message) orders.Handover
+	sent  []orders.Message
+}
+
+func (c *carrier) Check(m orders.Message) []orders.Fault {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.check == nil {
+		return nil
+	}
+	return c.check(m)
+}
+
+func (c *carrier) Send(ctx context.Context, m orders.Message) orders.Handover {
+	c.mu.Lock()
+	c.sent = append(c.sent, m)
+	send, n := c.send, len(c.sent)
+	c.mu.Unlock()
+	if send != nil {
+		return send(ctx, m)
+	}
+	return orders.Handover{Outcome: handover.Accepted, Carrier: "test", Total: 1,
+		Parts: []orders.PartAnswer{{Refs: []string{fmt.Sprint(n)}, Taken: true}}}
+}
+
+func (c *carrier) Ready() error { return nil }
+
+// does makes the carrier end every hand-over so.
+func (c *carrier) does(h orders.Handover) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.send = func(context.Context, orders.Message) orders.Handover { return h }
+}
+
+func (c *carrier) messages() []orders.Message {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]orders.Message(nil), c.sent...)
+}
+
+// world is an API on a loopback socket with all that is behind it.
+type world struct {
+	t          testing.TB
+	sms, email *carrier
+	journal    orders.Journal
+	service    *orders.Service
+	server     *httptest.Server
+	http       *http.Client
+	registry   *prometheus.Registry
+	log        *lines
+}
+
+const (
+	ttdToken   = "ttd-token-0123456789"
+	otherToken = "other-token-0123456789"
+)
+
+func sum(token string) string {
+	s := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(s[:])
+}
+
+// start makes a world; with may change its configuration first.
+func start(t testing.TB, with ...func(*Config, *orders.Config)) *world {
+	t.Helper()
+	w := &world{t: t, sms: &carrier{}, email: &carrier{}, registry: prometheus.NewRegistry(), log: &lines{}}
+	log := slog.New(slog.NewJSONHandler(w.log, nil))
+	auth, err := NewTokens([]Token{
+		{Organisation: "ttd", Name: "backend", SHA256: sum(ttdToken)},
+		{Organisation: "other", Name: "batch", SHA256: sum(otherToken)},
+		{Organisation: "ttd", Name: "old", SHA256: sum("old-token"), Expires: time.Now().Add(-time.Second)},
+		{Organisation: "ttd", Name: "reader", SHA256: sum("scopeless-token"), Scopes: []string{}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	oc := orders.Config{Journal: newJournal(t), SMS: w.sms, Email: w.email, Log: log, SendDeadline: 20 * time.Second}
+	cfg := Config{Auth: auth, Log: log, Registerer: w.registry}
+	for _, f := range with {
+		f(&cfg, &oc)
+	}
+	w.journal, w.service = oc.Journal, orders.NewService(oc)
+	cfg.Service = w.service
+	h, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.server = httptest.NewServer(h)
+	ctx, stop := context.WithCancel(context.Background())
+	ran := make(chan error, 1)
+	go func() { ran <- w.service.Run(ctx) }()
+	t.Cleanup(func() {
+		w.server.Close()
+		stop()
+		if err := errors.Join(<-ran, w.service.Drain(context.Background())); err != nil {
+			t.Error(err)
+		}
+	})
+	w.http = &http.Client{Transport: &checked{t: t, next: w.server.Client().Transport}, Timeout: time.Minute}
+	w.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return w
+}
+
+// newJournal returns the real journal, in a folder of the test's own.
+func newJournal(t testing.TB) orders.Journal {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "journal.db")
+	if err := bolt.Create(path, bolt.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	j, err := bolt.Open(path, bolt.Options{Log: slogDiscard()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+	return j
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// problem reads the answer as an error, which it must be.
+func (a answer) problem(t testing.TB) problem {
+	t.Helper()
+	var p problem
+	if err := json.Unmarshal([]byte(a.body), &p); err != nil || p.Status != a.status {
+		t.Fatalf("%d %s: %v", a.status, a.body, err)
+	}
+	return p
+}
+
+// option changes a request before it is sent.
+type option func(*http.Request)
+
+func header(name, value string) option {
+	return func(r *http.Request) {
+		r.Header.Del(name)
+		if value != "" {
+			r.Header.Set(name, value)
+		}
+	}
+}
+
+func as(token string) option { return header("Authorization", "Bearer "+token) }
+
+// lenient marks a request that the document cannot describe but the contract
+// takes: names in another case, say.
+func lenient(r *http.Request) {
+	*r = *r.WithContext(context.WithValue(r.Context(), lenientKey{}, true))
+}
+
+type lenientKey struct{}
+
+// do makes a request to a path under the base path, as ttd unless told otherwise.
+func (w *world) do(method, path, body string, options ...option) answer {
+	w.t.Helper()
+	return w.doAt(DefaultBasePath+path, method, body, options...)
+}
+
+func (w *world) doAt(path, method, body string, options ...option) answer {
+	w.t.Helper()
+	r, err := http.NewRequest(method, w.server.URL+path, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	as(ttdToken)(r)
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/json; charset=utf-8")
+	}
+	for _, o := range options {
+		o(r)
+	}
+	resp, err := w.http.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(b)}
+}
+
+func (w *world) sendSMS(key string, options ...option) answer {
+	w.t.Helper()
+	return w.do("POST", "/future/orders/instant/sms", strings.Replace(smsBody, `"k"`, fmt.Sprintf("%q", key), 1), options...)
+}
+
+func (w *world) sendEmail(key string, options ...option) answer {
+	w.t.Helper()
+	body := strings.NewReplacer(`"k"`, fmt.Sprintf("%q", key), " post@example.org ", "post@example.org").Replace(emailBody)
+	return w.do("POST", "/future/orders/instant/email", body, options...)
+}
+
+// checked holds every request and answer that passes against the document.
+type checked struct {
+	t    testing.TB
+	next http.RoundTripper
+}
+
+func (c *checked) RoundTrip(r *http.Request) (*http.Response, error) {
+	var sent []byte
+	if r.Body != nil {
+		sent, _ = io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(sent))
+	}
+	resp, err := c.next.RoundTrip(r)
+	if err != nil || !described(r.URL.Path) {
+		return resp, err
+	}
+	got, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(got))
+	c.compare(r, sent, resp, got)
+	return resp, nil
+}
+
+func (c *checked) compare(r *http.Request, sent []byte, resp *http.Response, got []byte) {
+	c.t.Helper()
+	v, err := contract()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	request := r.Clone(context.Background())
+	request.Body = io.NopCloser(bytes.NewReader(sent))
+	if resp.StatusCode < 300 && r.Context().Value(lenientKey{}) == nil && r.Method != http.MethodHead {
+		if ok, errs := v.ValidateHttpRequestSync(request); !ok {
+			c.t.Errorf("%s %s was taken, but is not in the document: %v\n%s", r.Method, r.URL, errs, sent)
+		}
+	}
+	switch {
+	case r.Method == http.MethodHead, resp.StatusCode == http.StatusMethodNotAllowed: // under another method than described
+		return
+	case strings.HasSuffix(r.URL.Path, ".yaml"):
+		return
+	}
+	request.Body = io.NopCloser(bytes.NewReader(sent))
+	response := *resp
+	response.Body = io.NopCloser(bytes.NewReader(got))
+	if ok, errs := v.ValidateHttpResponse(request, &response); !ok {
+		for _, e := range errs {
+			c.t.Errorf("%s %s: the answer is not in the document: %s %s %v\n%d %s", r.Method, r.URL, e.Message, e.Reason, e.SchemaValidationErrors, resp.StatusCode, got)
+		}
+	}
+}
+
+// described tells whether the path is one that the document speaks of.
+func described(path string) bool {
+	path, ok := strings.CutPrefix(path, DefaultBasePath)
+	if id, isShipment := strings.CutPrefix(path, "/future/shipment/"); isShipment {
+		return ok && id != "" && !strings.Contains(id, "/")
+	}
+	return ok && slices.Contains([]string{"/future/orders/instant", "/future/orders/instant/sms", "/future/orders/instant/email", "/openapi.yaml"}, path)
+}
+
+// contract is the validator of the document; it is slow to make.
+var contract = sync.OnceValues(func() (validator.Validator, error) {
+	doc, err := libopenapi.NewDocument(document)
+	if err != nil {
+		return nil, err
+	}
+	v, errs := validator.NewValidator(doc)
+	if errs != nil {
+		return nil, errs[0]
+	}
+	return v, nil
+})
+
+// lines is a log that tests read.
+type lines struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.String()
+}
+
+func readCloser(s string) io.ReadCloser { return io.NopCloser(strings.NewReader(s)) }
+
+func paths(f faults) []string { return slices.Sorted(maps.Keys(f)) }
+
+func slogDiscard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// eventually polls a condition that other goroutines bring about.
+func eventually(t testing.TB, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it never happened")
+		}
+	}
+}
+
+// series returns the metrics of the given name.
+func series(t testing.TB, w *world, name string) []*dto.Metric {
+	t.Helper()
+	families, err := w.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return nil
+}
+
+// counter returns how many requests there were of a route, method and status.
+func counter(t testing.TB, w *world, labels []string) float64 {
+	t.Helper()
+	for _, m := range series(t, w, "straks_http_requests_total") {
+		have := map[string]string{}
+		for _, l := range m.GetLabel() {
+			have[l.GetName()] = l.GetValue()
+		}
+		if have["route"] == labels[0] && have["method"] == labels[1] && have["status"] == labels[2] {
+			return m.GetCounter().GetValue()
+		}
+	}
+	return 0
+}
