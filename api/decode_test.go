@@ -1,8 +1,6 @@
 package api
 
 import (
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,7 +106,7 @@ func TestDecodeFaults(t *testing.T) {
 		{"number as content type", email(`"hTML"`, "1"), readEmail, "recipientEmail.emailSettings.contentType"},
 	} {
 		p := decode([]byte(c.body), c.read)
-		if got := strings.Join(slices.Sorted(maps.Keys(p.faults)), " "); got != c.want {
+		if got := strings.Join(paths(p.faults), " "); got != c.want {
 			t.Errorf("%s: faults at %q; want %q\n%v", c.name, got, c.want, p.faults)
 		}
 		for path, messages := range p.faults {
@@ -128,7 +126,7 @@ func TestAddServiceFaults(t *testing.T) {
 		{Field: orders.FieldBody, Message: "too odd"},
 		{Field: orders.FieldRecipient, Message: "not told: it has a fault"},
 	})
-	got := strings.Join(slices.Sorted(maps.Keys(p.faults)), " ")
+	got := strings.Join(paths(p.faults), " ")
 	want := "RecipientSms.phoneNumber RecipientSms.smsSettings.Sender RecipientSms.smsSettings.body"
 	if got != want {
 		t.Errorf("faults at %q; want %q", got, want)

@@ -85,9 +85,19 @@ func (a *api) handler(rt route) http.HandlerFunc {
 			m.observe(r.Method, x.status, time.Since(started))
 		}()
 		if err := a.answer(x, rt); err != nil {
-			problemOf(err).write(x)
+			a.refuse(x, rt, err)
 		}
 	}
+}
+
+// refuse answers an error. One that is nobody's fault but ours is logged here.
+func (a *api) refuse(x *exchange, rt route, err error) {
+	p := problemOf(err)
+	if p.Status == http.StatusInternalServerError {
+		a.log.LogAttrs(x.r.Context(), slog.LevelError, "request failed",
+			slog.String("route", rt.path), slog.String("organisation", x.who.Organisation), slog.Any("err", err))
+	}
+	p.write(x)
 }
 
 // answer does what comes before every endpoint, and then the endpoint.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -41,14 +42,16 @@ func checkJSON(body []byte) error {
 // ignoring case as encoding/json does, with its name as it is spelled there. A
 // nil value means that there is none.
 func lookup(object []byte, name string) (spelled string, value []byte) {
-	want := []byte(name)
 	i := skipSpace(object, skipSpace(object, 0)+1) // past the brace
 	for object[i] != '}' {
 		end := endOfString(object, i)
 		key := object[i:end]
 		start := skipSpace(object, skipSpace(object, end)+1) // past the colon
 		end = endOfValue(object, start)
-		if key = unescaped(key); bytes.EqualFold(key, want) {
+		switch key = unescaped(key); {
+		case string(key) == name:
+			spelled, value = name, object[start:end]
+		case strings.EqualFold(string(key), name):
 			spelled, value = string(key), object[start:end]
 		}
 		if i = skipSpace(object, end); object[i] == ',' {

@@ -78,32 +78,22 @@ func (o object) object(name string) object {
 }
 
 // required reads a string that must be there and not be blank.
-func (o object) required(name string) (value, path string) {
-	value, path, ok := o.string(name)
-	switch {
-	case !ok || o.raw == nil:
-	case strings.TrimSpace(value) == "":
+func (o object) required(name string) (text, path string) {
+	text, path, _ = o.optional(name)
+	if strings.TrimSpace(text) == "" && o.raw != nil && !o.faults.covers(path) {
 		o.faults.add(path, "is required and must not be blank")
 	}
-	return value, path
+	return text, path
 }
 
 // optional reads a string that may be absent; given tells whether it is there
 // and is one.
-func (o object) optional(name string) (value, path string, given bool) {
-	if path, raw := o.find(name); raw == nil {
-		return "", path, false
-	}
-	return o.string(name)
-}
-
-// string reads a string; ok means that nothing was wrong with it, not even its absence.
-func (o object) string(name string) (text, path string, ok bool) {
+func (o object) optional(name string) (text, path string, given bool) {
 	path, value := o.find(name)
-	if value == nil {
-		return "", path, true
-	}
-	if value[0] != '"' {
+	switch {
+	case value == nil:
+		return "", path, false
+	case value[0] != '"':
 		o.faults.add(path, "must be a string, but is "+kind(value))
 		return "", path, false
 	}
