@@ -29,8 +29,9 @@ var ErrLocked = errors.New("locked by another process")
 
 // file is the open bbolt database and its descriptor.
 type file struct {
-	db *bbolt.DB
-	fd *os.File
+	db     *bbolt.DB
+	fd     *os.File
+	mapped int // address space, in octets
 }
 
 // Create makes an empty journal, synced together with its folder's entry. It
@@ -89,11 +90,13 @@ func syncDir(dir string) error {
 // openFile opens what exists, never creates, and does not wait for a lock.
 func openFile(path string, opt Options) (f file, err error) {
 	defer caught(&err)()
+	f.mapped = opt.MapSize
 	f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:         time.Nanosecond,
 		NoFreelistSync:  true,
 		FreelistType:    bbolt.FreelistMapType,
 		InitialMmapSize: opt.MapSize,
+		MaxSize:         opt.MapSize - 1, // an error is better than mapping anew, which waits for readers
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			fd, err := opt.openFile(name, flag&^os.O_CREATE, mode)
 			f.fd = fd
@@ -109,6 +112,9 @@ func open(path string, opt Options) (file, error) {
 	info, err := os.Stat(path)
 	if err == nil && info.Size() == 0 { // which bbolt would take for one to be made
 		return file{}, fmt.Errorf("journal %s: not a journal: the file is empty", path)
+	}
+	if err == nil {
+		opt.MapSize = max(opt.MapSize, 2*int(info.Size()))
 	}
 	f, err := openFile(path, opt)
 	switch {

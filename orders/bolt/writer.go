@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"straks/orders"
 )
@@ -157,6 +158,10 @@ func (j *Journal) transact(requests ...*request) error {
 	wtx := &writeTx{opt: &j.opt, values: w.values[:0], waiting: int(j.waiting.Load())}
 	err := j.attempt(wtx, requests)
 	w.values = wtx.values[:0]
+	if errors.Is(err, berrors.ErrMaxSizeReached) {
+		wtx = &writeTx{opt: &j.opt, waiting: int(j.waiting.Load())}
+		err = j.remap(wtx, requests)
+	}
 	var own *requestError
 	switch {
 	case err == nil:
@@ -168,6 +173,17 @@ func (j *Journal) transact(requests ...*request) error {
 	}
 	j.fail(err)
 	return j.health.refuse()
+}
+
+// remap opens the file anew with twice the address space, and tries again.
+func (j *Journal) remap(wtx *writeTx, requests []*request) error {
+	j.opt.MapSize = 2 * j.writer.file.mapped
+	j.opt.Log.Warn("journal has outgrown its map, opening it anew", "map_bytes", j.opt.MapSize)
+	if err := j.reopen(); err != nil {
+		j.writer.unsure = true
+		return err
+	}
+	return j.attempt(wtx, requests)
 }
 
 // attempt is one transaction from Begin to the snapshot that readers get.

@@ -1,0 +1,172 @@
+package bolt
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/orders"
+)
+
+var prefill = flag.Int("prefill", 0, "shipments in the journal before the benchmark")
+
+// fill stores n orders with all of their facts, their acceptance spread evenly
+// over the days before now.
+func fill(tb testing.TB, j *Journal, n, days int) {
+	tb.Helper()
+	const callers = 256
+	span := time.Duration(days) * 24 * time.Hour
+	start := time.Now().Add(-span - time.Hour)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			for {
+				i := next.Add(1)
+				if i > int64(n) {
+					return
+				}
+				in := intake(uuid.NewString())
+				in.At = start.Add(time.Duration(float64(span) * float64(i) / float64(n)))
+				in.Shipment = idAt(in.At)
+				s, _, err := j.Accept(context.Background(), in)
+				if err != nil {
+					tb.Error(err)
+					return
+				}
+				ref := strconv.FormatInt(1e9+i, 10)
+				a, r := accepted(s, ref), delivered(ref)
+				a.At, r.At = in.At, in.At
+				if _, err := j.Apply(context.Background(), []orders.Event{a, r}); err != nil {
+					tb.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func idAt(t time.Time) uuid.UUID {
+	id := uuid.Must(uuid.NewV7())
+	ms := t.UnixMilli()
+	for i := range 6 {
+		id[i] = byte(ms >> (40 - 8*i))
+	}
+	return id
+}
+
+// BenchmarkOrders is one order with its three facts, each durable before the
+// next, by so many callers at a time. With -prefill it begins with so many
+// orders of the last 80 days.
+func BenchmarkOrders(b *testing.B) {
+	j, path := newJournal(b, Options{})
+	if *prefill > 0 {
+		fill(b, j, *prefill, 80)
+	}
+	for _, callers := range []int{1, 16, 64, 128} {
+		b.Run(fmt.Sprint("callers=", callers), func(b *testing.B) { benchOrders(b, j, callers) })
+	}
+	info, _ := os.Stat(path)
+	b.Logf("file %d MiB", info.Size()>>20)
+}
+
+func benchOrders(b *testing.B, j *Journal, callers int) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	took := make([][]time.Duration, callers)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for c := range callers {
+		wg.Go(func() {
+			for next.Add(1) <= int64(b.N) {
+				began := time.Now()
+				s, _, err := j.Accept(context.Background(), intake(uuid.NewString()))
+				took[c] = append(took[c], time.Since(began))
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				ref := uuid.NewString()
+				for _, e := range []orders.Event{accepted(s, ref), delivered(ref)} {
+					if _, err := j.Apply(context.Background(), []orders.Event{e}); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	all := slices.Concat(took...)
+	slices.Sort(all)
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "orders/s")
+	b.ReportMetric(float64(all[len(all)/2])/1e6, "accept-p50-ms")
+	b.ReportMetric(float64(all[len(all)*99/100])/1e6, "accept-p99-ms")
+}
+
+// BenchmarkFeedPage is a page of 500 at the tail.
+func BenchmarkFeedPage(b *testing.B) {
+	j, _ := newJournal(b, Options{})
+	fill(b, j, max(*prefill, 10_000), 80)
+	st, _ := j.Stats(context.Background())
+	b.ResetTimer()
+	for b.Loop() {
+		page, err := j.Feed(context.Background(), orders.FeedQuery{Organisation: "ttd", Seq: st.FeedEntries - 500, Limit: 500})
+		if err != nil || len(page) != 500 {
+			b.Fatalf("%d, %v", len(page), err)
+		}
+	}
+	b.Logf("%d entries", st.FeedEntries)
+}
+
+// TestMemoryAtRest tells the memory of a journal with -prefill shipments that
+// was just opened, and how long opening took.
+func TestMemoryAtRest(t *testing.T) {
+	if *prefill == 0 {
+		t.Skip("needs -prefill, like 1000000")
+	}
+	j, path := newJournal(t, Options{})
+	fill(t, j, *prefill, 80)
+	info, _ := os.Stat(path)
+	rss := anonymous(t)
+	j.Close()
+	began := time.Now()
+	j = mustOpen(t, path, Options{})
+	opened := time.Since(began)
+	order(t, j, "k")
+	runtime.GC()
+	t.Logf("%d shipments in %d MiB: RssAnon after filling %d MiB, opened in %v, then %d MiB",
+		*prefill, info.Size()>>20, rss, opened.Round(time.Millisecond), anonymous(t))
+}
+
+// anonymous returns the process's resident memory without mapped files, in MiB.
+func anonymous(t *testing.T) int {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Skip(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "RssAnon:"); ok {
+			kb, err := strconv.Atoi(strings.Fields(rest)[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return kb >> 10
+		}
+	}
+	t.Skip("no RssAnon")
+	return 0
+}

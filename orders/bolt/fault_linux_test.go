@@ -1,0 +1,331 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+
+	"straks/orders"
+)
+
+var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+// disk lets a test put something else under the journal's descriptor: the
+// kernel itself then fails the writes, and the map still shows the file.
+type disk struct {
+	fd    *os.File
+	saved int
+}
+
+func (d *disk) open(name string, flag int, mode os.FileMode) (*os.File, error) {
+	f, err := os.OpenFile(name, flag, mode)
+	d.fd = f
+	return f, err
+}
+
+func (d *disk) fail(t *testing.T, path string, flag int) {
+	t.Helper()
+	bad, err := syscall.Open(path, flag, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.saved, err = syscall.Dup(int(d.fd.Fd())); err != nil { // keeps the lock, too
+		t.Fatal(err)
+	}
+	if err := syscall.Dup3(bad, int(d.fd.Fd()), 0); err != nil {
+		t.Fatal(err)
+	}
+	syscall.Close(bad)
+}
+
+func (d *disk) heal(t *testing.T) {
+	t.Helper()
+	if err := syscall.Dup3(d.saved, int(d.fd.Fd()), 0); err != nil {
+		t.Fatal(err)
+	}
+	syscall.Close(d.saved)
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// place repeats Accept until the journal takes it, as the service does.
+func place(t *testing.T, j *Journal, in orders.Intake) orders.Shipment {
+	t.Helper()
+	var s orders.Shipment
+	eventually(t, "accepted", func() bool {
+		got, claimed, err := j.Accept(context.Background(), in)
+		if err != nil && !errors.Is(err, orders.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		if err == nil && !claimed {
+			t.Fatal("a repeated call lost its claim")
+		}
+		s = got
+		return err == nil
+	})
+	return s
+}
+
+// freePages leaves free pages in the file, so that it need not grow: the
+// writes themselves are to fail.
+func freePages(t *testing.T, j *Journal) {
+	t.Helper()
+	for range 100 {
+		order(t, j, uuid.NewString())
+	}
+	if _, err := j.Sweep(context.Background(), time.Now().Add(365*24*time.Hour), 0, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	order(t, j, uuid.NewString())
+}
+
+func TestFailingDisk(t *testing.T) {
+	for name, c := range map[string]struct {
+		under string // what is written to instead
+		flag  int
+		want  string
+	}{
+		"full":          {"/dev/full", os.O_RDWR, "no space left"},
+		"sync fails":    {"/dev/null", os.O_RDWR, "invalid argument"},
+		"read-only":     {"", os.O_RDONLY, "bad file descriptor"},
+		"not even open": {"/dev/null", os.O_RDONLY, "bad file descriptor"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var d disk
+			j, path := newJournal(t, Options{openFile: d.open, probe: time.Millisecond, Log: quiet})
+			freePages(t, j)
+			before := order(t, j, "before")
+			if c.under == "" {
+				c.under = path
+			}
+			d.fail(t, c.under, c.flag)
+
+			var wg sync.WaitGroup
+			intakes := make([]orders.Intake, 20)
+			for i := range intakes {
+				intakes[i] = intake(fmt.Sprint(i))
+				wg.Go(func() {
+					if _, _, err := j.Accept(context.Background(), intakes[i]); !errors.Is(err, orders.ErrUnavailable) {
+						t.Errorf("accept: %v", err)
+					}
+				})
+			}
+			wg.Wait()
+			if _, err := j.Apply(context.Background(), []orders.Event{delivered("x")}); !errors.Is(err, orders.ErrUnavailable) {
+				t.Errorf("apply: %v", err)
+			}
+			if err := j.Ready(); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("ready: %v, want %q", err, c.want)
+			}
+			if _, err := j.Shipment(context.Background(), "ttd", before.ID); err != nil {
+				t.Errorf("reads stopped: %v", err)
+			}
+
+			d.heal(t)
+			eventually(t, "ready", func() bool { return j.Ready() == nil })
+			for _, in := range intakes {
+				place(t, j, in)
+			}
+			order(t, j, "after")
+			check(t, j)
+			j.Close()
+			check(t, mustOpen(t, path, Options{}))
+		})
+	}
+}
+
+// TestFailureAfterTheMetaPage: the commit is on disk, but its sync is said to
+// have failed. Nobody may be told that it was not stored.
+func TestFailureAfterTheMetaPage(t *testing.T) {
+	for name, fault := range map[string]func(*bbolt.Tx) error{
+		"error": func(tx *bbolt.Tx) error { return errors.Join(tx.Commit(), syscall.EIO) },
+		"panic": func(tx *bbolt.Tx) error { tx.Commit(); panic("the disk is gone") },
+		"panic before": func(tx *bbolt.Tx) error {
+			panic("the disk is gone")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var broken atomic.Int32
+			j, _ := newJournal(t, Options{Log: quiet, probe: time.Millisecond, commit: func(tx *bbolt.Tx) error {
+				if broken.Add(-1) >= 0 {
+					return fault(tx)
+				}
+				return tx.Commit()
+			}})
+			order(t, j, "before")
+			broken.Store(3) // the first attempts to recover fail, too
+			in := intake("k")
+			if _, _, err := j.Accept(context.Background(), in); !errors.Is(err, orders.ErrUnavailable) {
+				t.Fatalf("accept: %v", err)
+			}
+			if s := place(t, j, in); s.ID != in.Shipment {
+				t.Fatal("another shipment")
+			}
+			check(t, j)
+			order(t, j, "after")
+			check(t, j)
+		})
+	}
+}
+
+func TestStalledDisk(t *testing.T) {
+	stall, stalling := make(chan struct{}), make(chan struct{}, 100)
+	var on atomic.Bool
+	j, _ := newJournal(t, Options{Queue: 4, commit: func(tx *bbolt.Tx) error {
+		if on.Load() {
+			stalling <- struct{}{}
+			<-stall
+		}
+		return tx.Commit()
+	}})
+	before := order(t, j, "before")
+	on.Store(true)
+
+	var wg sync.WaitGroup
+	wg.Go(func() { j.Accept(context.Background(), intake("first")) })
+	<-stalling
+	ctx, cancel := context.WithCancel(context.Background())
+	results := make(chan error, 50)
+	for i := range cap(results) {
+		wg.Go(func() {
+			_, _, err := j.Accept(ctx, intake(fmt.Sprint(i)))
+			results <- err
+		})
+	}
+	for range cap(results) - 4 { // all but those in the queue are told at once
+		if err := <-results; !errors.Is(err, orders.ErrBusy) {
+			t.Fatalf("beyond the queue: %v", err)
+		}
+	}
+	if _, err := j.Feed(context.Background(), orders.FeedQuery{Organisation: "ttd", Limit: 10}); err != nil {
+		t.Fatalf("reads stopped: %v", err)
+	}
+	if _, err := j.Shipment(context.Background(), "ttd", before.ID); err != nil {
+		t.Fatalf("reads stopped: %v", err)
+	}
+	cancel()
+	for range 4 {
+		if err := <-results; !errors.Is(err, orders.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+			t.Fatalf("a caller that went away: %v", err)
+		}
+	}
+	on.Store(false)
+	close(stall)
+	wg.Wait()
+	order(t, j, "after")
+	if _, claimed, err := j.Accept(context.Background(), intake("0")); err != nil || !claimed {
+		t.Fatalf("what nobody waited for was stored: %v, %v", claimed, err)
+	}
+	check(t, j)
+}
+
+// TestCorruptRecordSpoilsNobodyElse has a batch in which one call meets a
+// record that can't be read.
+func TestCorruptRecordSpoilsNobodyElse(t *testing.T) {
+	hold, held := make(chan struct{}), make(chan struct{}, 100)
+	var on atomic.Bool
+	j, path := newJournal(t, Options{})
+	bad := order(t, j, "bad")
+	j.Close()
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucketShipments).Put(bad.ID[:], []byte{1, 2, 3}) })
+	db.Close()
+	j = mustOpen(t, path, Options{commit: func(tx *bbolt.Tx) error {
+		if on.Load() {
+			held <- struct{}{}
+			<-hold
+		}
+		return tx.Commit()
+	}})
+	on.Store(true)
+	var wg sync.WaitGroup
+	wg.Go(func() { j.Accept(context.Background(), intake("first")) })
+	<-held
+	for i := range 10 {
+		wg.Go(func() {
+			if _, _, err := j.Accept(context.Background(), intake(fmt.Sprint(i))); err != nil {
+				t.Errorf("accept: %v", err)
+			}
+		})
+	}
+	wg.Go(func() {
+		if _, err := j.Apply(context.Background(), []orders.Event{delivered("new"), delivered("bad")}); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("apply: %v", err)
+		}
+	})
+	eventually(t, "all are queued", func() bool { return len(j.accepts)+len(j.facts) == 11 })
+	on.Store(false)
+	close(hold)
+	wg.Wait()
+	if err := j.Ready(); err != nil {
+		t.Fatal(err)
+	}
+	if st, _ := j.Stats(context.Background()); st.Parked != 0 {
+		t.Fatal("half of a call was stored")
+	}
+	if _, err := j.Shipment(context.Background(), "ttd", bad.ID); !errors.Is(err, ErrCorrupt) {
+		t.Fatalf("look-up: %v", err)
+	}
+	if err := j.Check(context.Background()); !errors.Is(err, ErrCorrupt) {
+		t.Fatalf("check: %v", err)
+	}
+}
+
+func TestCloseUnderLoad(t *testing.T) {
+	j, path := newJournal(t, Options{})
+	var wg sync.WaitGroup
+	var stored sync.Map
+	for range 16 {
+		wg.Go(func() {
+			for {
+				in := intake(uuid.NewString())
+				if _, _, err := j.Accept(context.Background(), in); err != nil {
+					if !errors.Is(err, orders.ErrUnavailable) {
+						t.Errorf("%v", err)
+					}
+					return
+				}
+				stored.Store(in.Shipment, true)
+			}
+		})
+	}
+	eventually(t, "some are stored", func() bool {
+		n := 0
+		stored.Range(func(any, any) bool { n++; return n < 50 })
+		return n >= 50
+	})
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	j = mustOpen(t, path, Options{})
+	stored.Range(func(id, _ any) bool {
+		if _, err := j.Shipment(context.Background(), "ttd", id.(uuid.UUID)); err != nil {
+			t.Errorf("%v: %v", id, err)
+		}
+		return true
+	})
+	check(t, j)
+}

@@ -1,0 +1,261 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+
+	"straks/internal/handover"
+	"straks/orders"
+)
+
+func newJournal(t testing.TB, opt Options) (*Journal, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "journal.db")
+	if err := Create(path, Options{MapSize: opt.MapSize}); err != nil {
+		t.Fatal(err)
+	}
+	return mustOpen(t, path, opt), path
+}
+
+func mustOpen(t testing.TB, path string, opt Options) *Journal {
+	t.Helper()
+	j, err := Open(path, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+	return j
+}
+
+func intake(key string) orders.Intake {
+	return orders.Intake{
+		Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.New(), Claim: uuid.New(), Key: key, At: time.Now(),
+		Organisation: "ttd", SendersReference: "reference", Channel: orders.SMS, Recipient: "+4799999999", TTL: 5 * time.Minute,
+	}
+}
+
+func accepted(s orders.Shipment, ref string) orders.Answer {
+	return orders.Answer{Shipment: s.ID, Claim: s.Claim, At: time.Now(), Outcome: handover.Accepted, Carrier: "telco", Total: 1,
+		Parts: []orders.PartAnswer{{Refs: []string{ref}, Taken: true}}}
+}
+
+func delivered(ref string) orders.Report {
+	return orders.Report{Carrier: "telco", Refs: []string{ref}, At: time.Now(), Status: orders.SMSDelivered}
+}
+
+// order runs an order through all of its facts.
+func order(t testing.TB, j *Journal, key string) orders.Shipment {
+	t.Helper()
+	s, _, err := j.Accept(context.Background(), intake(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	effects, err := j.Apply(context.Background(), []orders.Event{accepted(s, key), delivered(key)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return effects[1].Shipment
+}
+
+func check(t testing.TB, j *Journal) {
+	t.Helper()
+	if err := j.Check(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOpenTellsWhatIsWrong(t *testing.T) {
+	j, path := newJournal(t, Options{})
+	refused := func(path, want string) {
+		t.Helper()
+		began := time.Now()
+		j, err := Open(path, Options{})
+		if err == nil {
+			j.Close()
+			t.Fatalf("opened, want %q", want)
+		}
+		if !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%v, want %q", err, want)
+		}
+		if d := time.Since(began); d > 5*time.Second {
+			t.Errorf("told after %v", d)
+		}
+	}
+	refused(path, "locked by another process")
+	j.Close()
+
+	missing := path + ".missing"
+	refused(missing, "does not exist")
+	if _, err := os.Stat(missing); err == nil {
+		t.Error("Open made a file")
+	}
+	for want, content := range map[string][]byte{"empty": nil, "not a journal": bytes.Repeat([]byte("no"), 8192)} {
+		other := filepath.Join(t.TempDir(), "other")
+		if err := os.WriteFile(other, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		refused(other, want)
+	}
+	other := filepath.Join(t.TempDir(), "other.db")
+	db, err := bbolt.Open(other, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	refused(other, "database of something else")
+
+	db, err = bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket(bucketMeta).Put(keySchema, binary.BigEndian.AppendUint32(nil, schemaVersion+1))
+	})
+	db.Close()
+	refused(path, "schema version 2")
+}
+
+func TestCreateRefusesWhereAFileIs(t *testing.T) {
+	j, path := newJournal(t, Options{})
+	order(t, j, "k")
+	j.Close()
+	before, _ := os.ReadFile(path)
+	if err := Create(path, Options{}); err == nil || !strings.Contains(err.Error(), "file already") {
+		t.Fatalf("%v", err)
+	}
+	if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+		t.Fatal("the file was changed")
+	}
+	if info, _ := os.Stat(path); info.Mode().Perm() != 0o600 {
+		t.Fatalf("mode %v", info.Mode())
+	}
+}
+
+func TestMapGrows(t *testing.T) {
+	j, path := newJournal(t, Options{MapSize: 1 << 16})
+	before := j.writer.file.mapped
+	ref := strings.Repeat("r", 100)
+	for i := range 400 {
+		order(t, j, ref+string(rune('a'+i%26))+uuid.NewString())
+	}
+	check(t, j)
+	j.Close()
+	info, _ := os.Stat(path)
+	if j.writer.file.mapped <= before || int(info.Size()) <= before {
+		t.Fatalf("map %d, was %d, file %d", j.writer.file.mapped, before, info.Size())
+	}
+	check(t, mustOpen(t, path, Options{MapSize: 1 << 16}))
+}
+
+func TestMaxSize(t *testing.T) {
+	j, _ := newJournal(t, Options{MaxSize: 1 << 18})
+	var last orders.Shipment
+	for i := 0; ; i++ {
+		s, _, err := j.Accept(context.Background(), intake(uuid.NewString()))
+		if err != nil {
+			if !strings.Contains(err.Error(), "largest size") {
+				t.Fatal(err)
+			}
+			break
+		}
+		if last = s; i > 100_000 {
+			t.Fatal("no limit")
+		}
+	}
+	if err := j.Ready(); err != nil {
+		t.Fatalf("not ready for facts: %v", err)
+	}
+	if _, err := j.Apply(context.Background(), []orders.Event{accepted(last, "m")}); err != nil {
+		t.Fatalf("a fact about a stored order: %v", err)
+	}
+}
+
+func TestParkedIsBounded(t *testing.T) {
+	j, path := newJournal(t, Options{MaxParked: 3})
+	park := func(refs ...string) {
+		t.Helper()
+		for _, ref := range refs {
+			if _, err := j.Apply(context.Background(), []orders.Event{delivered(ref)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	park("a", "b", "c")
+	j.Close()
+	j = mustOpen(t, path, Options{MaxParked: 3}) // the number is counted anew
+	park("d")
+	check(t, j)
+	if st, _ := j.Stats(context.Background()); st.Parked != 3 {
+		t.Fatalf("%d parked", st.Parked)
+	}
+	for ref, want := range map[string]orders.Status{"a": orders.SMSAccepted, "b": orders.SMSDelivered, "d": orders.SMSDelivered} {
+		s, _, err := j.Accept(context.Background(), intake(ref))
+		if err != nil {
+			t.Fatal(err)
+		}
+		effects, err := j.Apply(context.Background(), []orders.Event{accepted(s, ref)})
+		if err != nil || effects[0].Shipment.Status != want {
+			t.Fatalf("%s: %v, want %v", ref, effects, want)
+		}
+	}
+}
+
+func TestBackupAndCompact(t *testing.T) {
+	j, path := newJournal(t, Options{})
+	s := order(t, j, "k")
+	var copied bytes.Buffer
+	if err := j.Backup(context.Background(), &copied); err != nil {
+		t.Fatal(err)
+	}
+	order(t, j, "after the backup")
+	for i := range 300 {
+		order(t, j, "filler"+uuid.NewString()+string(rune('a'+i%26)))
+	}
+	j.Sweep(context.Background(), time.Now().Add(365*24*time.Hour), 0, 1<<20)
+	j.Close()
+
+	restored := filepath.Join(t.TempDir(), "restored.db")
+	if err := os.WriteFile(restored, copied.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []string{restored, path} {
+		dst := filepath.Join(t.TempDir(), "compact.db")
+		if err := Compact(p, dst, Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := Compact(p, dst, Options{}); err == nil {
+			t.Fatal("compacted over a file")
+		}
+		c := mustOpen(t, dst, Options{})
+		check(t, c)
+		_, err := c.Shipment(context.Background(), "ttd", s.ID)
+		if restored := p == restored; restored != (err == nil) {
+			t.Fatalf("%s: %v", p, err)
+		}
+		st, err := c.Stats(context.Background())
+		if err != nil || st.Schema != schemaVersion || st.ID == uuid.Nil {
+			t.Fatalf("%+v, %v", st, err)
+		}
+		c.Close()
+	}
+	if small, big := size(t, restored), size(t, path); small >= big {
+		t.Fatalf("sizes %d and %d", small, big)
+	}
+}
+
+func size(t *testing.T, path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
