@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/dlr"
 )
 
 // Stages of an order's way, as they are spelled in the metric.
@@ -37,7 +39,7 @@ type metrics struct {
 	reg          prometheus.Registerer
 }
 
-func newMetrics(reg prometheus.Registerer, organisations []string) *metrics {
+func newMetrics(reg prometheus.Registerer, organisations []string, smscs map[string]dlr.Dialect) *metrics {
 	if reg == nil {
 		reg = prometheus.NewRegistry()
 	}
@@ -63,6 +65,7 @@ func newMetrics(reg prometheus.Registerer, organisations []string) *metrics {
 		reg:        reg,
 	}
 	m.initLabels(organisations)
+	m.initHints(smscs)
 	reg.MustRegister(m.orders, m.stages, m.changes, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.unreadable, m.inboxFull, m.removed)
 	return m
 }
@@ -96,6 +99,18 @@ func (m *metrics) watch(s *Service) {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "straks_receipts_waiting",
 			Help: "Receipts that wait for the journal."}, func() float64 { return float64(len(s.inbox)) }),
 	)
+}
+
+// initHints does so for the forms that an SMSC's receipts could turn out to have.
+func (m *metrics) initHints(smscs map[string]dlr.Dialect) {
+	forms := []dlr.Form{dlr.AsIs, dlr.Decimal, dlr.Hex, dlr.Fold}
+	for smsc := range smscs {
+		for _, answer := range forms {
+			for _, receipt := range forms {
+				m.mismatched.WithLabelValues(smsc, dlr.Hint{Answer: answer, Receipt: receipt}.String())
+			}
+		}
+	}
 }
 
 func (m *metrics) order(o Order, outcome string) {

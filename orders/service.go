@@ -72,7 +72,7 @@ func NewService(cfg Config) *Service {
 	s := &Service{
 		cfg:      cfg,
 		log:      cfg.Log,
-		metrics:  newMetrics(cfg.Registerer, cfg.Organisations),
+		metrics:  newMetrics(cfg.Registerer, cfg.Organisations, cfg.Dialects),
 		carriers: make(map[Channel]Carrier),
 		inbox:    make(chan arrived, inboxSize),
 		stop:     make(chan struct{}),
