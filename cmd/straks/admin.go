@@ -15,8 +15,8 @@ import (
 )
 
 // adminHandler serves the private listener: whether the daemon is alive and
-// ready, what it is doing, its metrics and its profiles.
-func adminHandler(reg *prometheus.Registry, ready func() error, status func() any) http.Handler {
+// ready, what it is doing, its metrics and profiles, and a copy of its journal.
+func adminHandler(reg *prometheus.Registry, ready func() error, status func() any, backup http.HandlerFunc) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
@@ -34,6 +34,7 @@ func adminHandler(reg *prometheus.Registry, ready func() error, status func() an
 		enc.SetIndent("", "  ")
 		_ = enc.Encode(status())
 	})
+	mux.Handle("GET /journal/backup", backup)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)

@@ -142,7 +142,7 @@ func (d *daemon) wireAPI() error {
 		return err
 	}
 	d.handler, err = api.New(api.Config{Service: d.service, Auth: tokens, BasePath: d.cfg.API.BasePath,
-		MaxInFlight: d.cfg.API.MaxInFlight, Rates: d.cfg.Rates(), Log: d.log, Registerer: d.registry})
+		MaxBody: int64(d.cfg.API.MaxBody), MaxInFlight: d.cfg.API.MaxInFlight, Rates: d.cfg.Rates(), Log: d.log, Registerer: d.registry})
 	return err
 }
 
@@ -177,7 +177,7 @@ func (d *daemon) run(ctx context.Context, ready func()) error {
 }
 
 func (d *daemon) serveAdmin(ctx context.Context) error {
-	return serveHTTP(ctx, adminServer(adminHandler(d.registry, d.ready, d.status)), d.admin, time.Second)
+	return serveHTTP(ctx, adminServer(adminHandler(d.registry, d.ready, d.status, backupHandler(d.journal, d.log))), d.admin, time.Second)
 }
 
 func (d *daemon) serveAPI(ctx context.Context) error {

@@ -10,12 +10,12 @@ import (
 // initCommand creates the journal. It is explicit, and refuses where one is,
 // because an empty journal is forgotten idempotency keys.
 func initCommand(_ context.Context, args []string, e env) error {
-	fs := newFlags("init -config FILE")
-	file := fs.String("config", "/etc/straks/straks.toml", "configuration file")
+	fs := newFlags("init [-config FILE]")
+	path := fs.configFlag()
 	if _, err := fs.parse(args, e); err != nil {
 		return err
 	}
-	cfg, _, err := config.Load(*file)
+	cfg, _, err := config.LoadSealed(*path)
 	if err != nil {
 		return err
 	}

@@ -10,12 +10,12 @@ import (
 
 // serveCommand runs the daemon until a signal.
 func serveCommand(ctx context.Context, args []string, e env) error {
-	fs := newFlags("serve -config FILE")
-	file := fs.String("config", "/etc/straks/straks.toml", "configuration file")
+	fs := newFlags("serve [-config FILE]")
+	path := fs.configFlag()
 	if _, err := fs.parse(args, e); err != nil {
 		return err
 	}
-	cfg, warnings, err := config.Load(*file)
+	cfg, warnings, err := config.Load(*path)
 	if err != nil {
 		return err
 	}

@@ -5,31 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"straks/smpp"
-	"straks/smtp"
 )
 
 // adminFlag is the flag of every command that asks a running daemon.
 func adminFlag(fs *flags) *string {
 	return fs.String("admin", "http://127.0.0.1:9090", "`URL` of the daemon's admin listener")
-}
-
-// shown is what /status says, as far as it is printed.
-type shown struct {
-	Version  string            `json:"version"`
-	Ready    bool              `json:"ready"`
-	Reason   string            `json:"reason"`
-	InFlight int               `json:"inFlight"`
-	SMSC     []smpp.BindState  `json:"smsc"`
-	Relay    []smtp.RelayState `json:"relay"`
-	Journal  map[string]any    `json:"journal"`
 }
 
 // statusCommand prints how a running daemon's binds, relays and journal are.
@@ -47,14 +31,14 @@ func statusCommand(ctx context.Context, args []string, e env) error {
 	if err := fetch(ctx, *admin, "/status", &text); err != nil {
 		return err
 	}
-	var s shown
+	var s status
 	if err := json.Unmarshal([]byte(text.String()), &s); err != nil {
 		return fmt.Errorf("%s/status: not what a straks sends: %w", *admin, err)
 	}
 	return s.print(e.stdout, time.Now())
 }
 
-func (s *shown) print(w io.Writer, now time.Time) error {
+func (s *status) print(w io.Writer, now time.Time) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	readiness := "ready"
 	if !s.Ready {
@@ -75,19 +59,10 @@ func (s *shown) print(w io.Writer, now time.Time) error {
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%d\t%d/%d\t%s\t%s\n", r.Name, r.Addr, choose(r.Up, "up", "down"), ago(now, r.Since),
 			r.InUse, r.Open, r.MaxConns, choose(r.Encrypted, "yes", "no"), printable(r.Reason))
 	}
-	fmt.Fprint(out, "\nJOURNAL\n")
-	for _, key := range slices.Sorted(maps.Keys(s.Journal)) {
-		fmt.Fprintf(out, "%s\t%v\n", key, whole(s.Journal[key]))
-	}
+	j := s.Journal
+	fmt.Fprint(out, "\nJOURNAL\tFILE\tFREE INSIDE\tFEED ENTRIES\tPARKED RECEIPTS\n")
+	fmt.Fprintf(out, "\t%d\t%d\t%d\t%d\n", j.FileSize, j.FreeSize, j.FeedEntries, j.Parked)
 	return out.Flush()
-}
-
-// whole prints numbers of JSON without an exponent.
-func whole(v any) any {
-	if f, ok := v.(float64); ok {
-		return int64(f)
-	}
-	return v
 }
 
 func choose(b bool, yes, no string) string {

@@ -8,18 +8,19 @@ import (
 	"testing"
 	"time"
 
+	"straks/orders/bolt"
 	"straks/smpp"
 	"straks/smtp"
 )
 
 func TestStatus(t *testing.T) {
 	since := time.Now().Add(-time.Minute)
-	answer, err := json.Marshal(shown{Version: "v1", Reason: "no bind to telco",
+	answer, err := json.Marshal(status{Version: "v1", Reason: "no bind to telco",
 		SMSC: []smpp.BindState{
 			{SMSC: "telco", Bind: "telco/1", Mode: "transceiver", Addr: "10.0.0.5:2775", State: smpp.StateRefused, Reason: "ESME_RINVPASWD\x1b[2J", Since: since, Window: 32},
 			{SMSC: "telco", Bind: "telco/2", Mode: "transceiver", State: smpp.StateBound, Rate: 50, InFlight: 3, Window: 32}},
 		Relay:   []smtp.RelayState{{Name: "mx", Addr: "10.0.0.6:25", Up: true, Since: since, Open: 2, MaxConns: 8, Encrypted: true}},
-		Journal: map[string]any{"FileSize": 12345678901}})
+		Journal: bolt.Stats{FileSize: 12345678901}})
 	if err != nil {
 		t.Fatal(err)
 	}

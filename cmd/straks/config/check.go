@@ -165,7 +165,7 @@ func private(addr string) bool {
 }
 
 func (c *checker) basePath(name, p string) {
-	if p != "" && (!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") || strings.ContainsAny(p, "{}?# ")) {
-		c.fault(name, "is %q; it starts with '/' and ends without one, or is empty", p)
+	if p != "/" && (!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") || strings.ContainsAny(p, "{}?# ")) {
+		c.fault(name, "is %q; it starts with '/' and ends without one; \"/\" alone for none", p)
 	}
 }

@@ -41,7 +41,7 @@ type Config struct {
 // API is the listener that clients speak to.
 type API struct {
 	Listen      string // host:port. Required
-	BasePath    string // before every route: "/notifications/api/v1"
+	BasePath    string // before every route: "/notifications/api/v1"; "/" for none
 	TLSCertFile string // PEM chain; with tls_key_file, the listener speaks TLS. Without: plain HTTP
 	TLSKeyFile  string // PEM key: a path, or a name in $CREDENTIALS_DIRECTORY
 

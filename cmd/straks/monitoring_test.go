@@ -1,0 +1,78 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	dto "github.com/prometheus/client_model/go"
+
+	"straks/smpp/smsctest"
+)
+
+// TestMonitoringMatchesTheDaemon: what alert rules and dashboard ask for is there from the
+// start, with the labels and the values that they name.
+func TestMonitoringMatchesTheDaemon(t *testing.T) {
+	w := newWorld(t, smsctest.Profile{}, "")
+	families, err := w.daemon.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	byName := make(map[string]*dto.MetricFamily)
+	for _, f := range families {
+		byName[f.GetName()] = f
+	}
+	selector := regexp.MustCompile(`\b(straks_[a-z_]+)(\{[^}]*\})?`)
+	matcher := regexp.MustCompile(`([a-z]+)(=~|!~|!=|=)\\?"([^"\\]*)`)
+	asked := 0
+	for _, file := range []string{"alerts.yml", "dashboard.json"} {
+		text, err := os.ReadFile("../../configs/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range selector.FindAllStringSubmatch(string(text), -1) {
+			asked++
+			f := byName[m[1]]
+			if f == nil {
+				f = byName[strings.TrimSuffix(m[1], "_bucket")]
+			}
+			if f == nil {
+				t.Errorf("%s asks for %s, which the daemon does not have", file, m[1])
+				continue
+			}
+			for _, l := range matcher.FindAllStringSubmatch(m[2], -1) {
+				checkLabel(t, file, f, l[1], l[2], l[3])
+			}
+		}
+	}
+	if asked < 30 {
+		t.Errorf("found only %d metrics in the files", asked)
+	}
+}
+
+// checkLabel checks one matcher; instance and job are the scraper's.
+func checkLabel(t *testing.T, file string, f *dto.MetricFamily, label, operator, value string) {
+	t.Helper()
+	if label == "instance" || label == "job" {
+		return
+	}
+	var have []string
+	for _, m := range f.GetMetric() {
+		for _, l := range m.GetLabel() {
+			if l.GetName() == label {
+				have = append(have, l.GetValue())
+			}
+		}
+	}
+	if len(have) == 0 {
+		t.Errorf("%s: %s has no label %s", file, f.GetName(), label)
+		return
+	}
+	for _, want := range strings.Split(value, "|") {
+		if !strings.HasPrefix(operator, "!") && !slices.Contains(have, want) {
+			t.Errorf("%s: %s has no series with %s %q", file, f.GetName(), label, want)
+		}
+	}
+}
