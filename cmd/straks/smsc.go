@@ -49,7 +49,11 @@ func smscCommand(ctx context.Context, args []string, e env) error {
 	if err := json.NewEncoder(e.stdout).Encode(addresses); err != nil {
 		return err
 	}
-	o.outages(ctx, s)
+	if o.storm {
+		s.Storm(ctx)
+	} else {
+		o.outages(ctx, s)
+	}
 	return nil
 }
 
@@ -58,7 +62,7 @@ type smscOptions struct {
 	listen, http           string
 	systemID, passwordFile string
 	rules                  []string
-	endings                bool
+	endings, storm         bool
 	outageEvery, outageFor time.Duration
 	profile                smsctest.Profile
 }
@@ -75,6 +79,7 @@ func (o *smscOptions) flags() *flags {
 	fs.BoolVar(&o.endings, "endings", true, "numbers with the agreed endings (below) meet their failure")
 	fs.Func("rule", "quirks towards numbers with an ending, like `01:state=UNDELIV,err=011`; may be repeated",
 		func(v string) error { o.rules = append(o.rules, v); return nil })
+	fs.BoolVar(&o.storm, "storm", false, "play every quirk and incident at random, in place of all the quirks below")
 	fs.DurationVar(&o.outageEvery, "outage-every", 0, "close the listener and all connections at this `interval`")
 	fs.DurationVar(&o.outageFor, "outage-for", time.Second, "for this `time`")
 	fs.DurationVar(&p.Enquire, "enquire", 0, "`interval` of enquire_link towards the gateway; 0 for none")

@@ -38,6 +38,7 @@ func TestRefusals(t *testing.T) {
 		want []wire.Status
 	}{
 		{"status", Behaviour{Status: wire.ESMEInvDstAdr}, []wire.Status{wire.ESMEInvDstAdr, wire.ESMEInvDstAdr}},
+		{"status, sometimes", Behaviour{Status: wire.ESMEInvDstAdr, StatusOneIn: 1e9}, []wire.Status{0, 0, 0}},
 		{"throttle", Behaviour{Throttle: 1}, []wire.Status{wire.ESMEThrottled, wire.ESMEThrottled}},
 		{"queue full", Behaviour{QueueFull: 1}, []wire.Status{wire.ESMEMsgQFul, wire.ESMEMsgQFul}},
 		{"throttle first", Behaviour{ThrottleFirst: 2}, []wire.Status{wire.ESMEThrottled, wire.ESMEThrottled, 0, wire.ESMEThrottled}},
@@ -260,7 +261,7 @@ func TestMischief(t *testing.T) {
 	}
 	for m, check := range map[Mischief]func(*testing.T, *esme){
 		Garbage: unframed, BadLength: unframed, HugeLength: unframed,
-		UnknownCommand: frame(0x00011111), StrayAnswer: frame(wire.SubmitSMResp), JunkEnquiry: frame(wire.EnquireLink),
+		UnknownCommand: frame(0x00011111), StrayAnswer: frame(wire.SubmitSMResp), JunkEnquiry: frame(wire.EnquireLink), Alert: frame(wire.AlertNotification),
 		BadDeliver: undecodable, BadTLV: undecodable,
 	} {
 		s, e := behaving(t, Behaviour{Mischief: m, MischiefOneIn: 1, Receipt: Receipt{Missing: 1}})

@@ -20,13 +20,15 @@ const (
 	BadTLV                  // a deliver_sm with a TLV that runs past its end
 	StrayAnswer             // a submit_sm_resp to a request that never was
 	JunkEnquiry             // an enquire_link with a body, which it must not have
+	Alert                   // an alert_notification: allowed, but nobody expects one
+	mischiefEnd
 )
 
 // mischiefs are the names in rules and flags.
 var mischiefs = map[string]Mischief{
 	"none": NoMischief, "garbage": Garbage, "bad-length": BadLength, "huge-length": HugeLength,
 	"unknown-command": UnknownCommand, "bad-deliver": BadDeliver, "bad-tlv": BadTLV,
-	"stray-answer": StrayAnswer, "junk-enquiry": JunkEnquiry,
+	"stray-answer": StrayAnswer, "junk-enquiry": JunkEnquiry, "alert": Alert,
 }
 
 // misbehave writes it to this connection.
@@ -57,6 +59,8 @@ func (c *conn) bogus(m Mischief) []byte {
 		return pdu(0, wire.SubmitSMResp, 0x7FFFFFF0, []byte("stray\x00"))
 	case JunkEnquiry:
 		return pdu(0, wire.EnquireLink, c.seq.Add(1), []byte("junk"))
+	case Alert:
+		return pdu(0, wire.AlertNotification, c.seq.Add(1), []byte("\x01\x0147999\x00\x00\x00\x00"))
 	}
 	return nil
 }

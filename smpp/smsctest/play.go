@@ -49,7 +49,7 @@ func (p *play) judge() {
 func (p *play) verdict() wire.Status {
 	dice := p.smsc.dice
 	switch {
-	case p.Status != wire.ESMEOK:
+	case p.Status != wire.ESMEOK && dice.oneIn(max(1, p.StatusOneIn)):
 		return p.Status
 	case p.limiter != nil && !p.limiter.AllowN(p.submit.At, 1):
 		return wire.ESMEThrottled

@@ -60,7 +60,8 @@ type Behaviour struct {
 	Delay  time.Duration // before the answer
 	Jitter time.Duration // and up to so much more, evenly spread: answers overtake each other
 
-	Status        wire.Status // command_status of every answer; anything but 0 refuses the message
+	Status        wire.Status // command_status of answers; anything but 0 refuses the message
+	StatusOneIn   int         // Status for 1 in N only; 0 means for all
 	Throttle      int         // ESME_RTHROTTLED, 1 in N
 	QueueFull     int         // ESME_RMSGQFUL, 1 in N
 	Nack          int         // not taken, and answered by generic_nack ESME_RSYSERR, 1 in N

@@ -55,11 +55,18 @@ func (p *play) receipt(wait time.Duration, state string, class byte) {
 		d := &delivery{command: wire.DeliverSM, msg: p.receiptMessage(state, class)}
 		if p.Receipt.DataSM {
 			d.command = wire.DataSM
-			d.msg.TLVs = append(d.msg.TLVs, wire.TLV{Tag: wire.TagMessagePayload, Value: d.msg.ShortMessage})
-			d.msg.ShortMessage = nil
+			textToPayload(d.msg)
 		}
 		a.deliver(d)
 	})
+}
+
+// textToPayload moves the text to where a data_sm has it.
+func textToPayload(m *wire.Message) {
+	if len(m.ShortMessage) > 0 {
+		m.TLVs = append(m.TLVs, wire.TLV{Tag: wire.TagMessagePayload, Value: m.ShortMessage})
+		m.ShortMessage = nil
+	}
 }
 
 // receiptMessage goes from the recipient to the sender (SMPP 3.4 Appendix B).

@@ -25,7 +25,8 @@ func Settings() []Setting {
 	return []Setting{
 		{"delay", "before the answer, like 50ms", duration(func(b *Behaviour) *time.Duration { return &b.Delay })},
 		{"jitter", "up to so much more, like 10ms", duration(func(b *Behaviour) *time.Duration { return &b.Jitter })},
-		{"status", "command_status of every answer, by name (ESME_RSUBMITFAIL) or number (0x45)", setStatus},
+		{"status", "command_status of answers, by name (ESME_RSUBMITFAIL) or number (0x45)", setStatus},
+		{"status-one-in", "that for 1 in N only", chance(func(b *Behaviour) *int { return &b.StatusOneIn })},
 		{"throttle", "ESME_RTHROTTLED for 1 in N", chance(func(b *Behaviour) *int { return &b.Throttle })},
 		{"queue-full", "ESME_RMSGQFUL for 1 in N", chance(func(b *Behaviour) *int { return &b.QueueFull })},
 		{"nack", "1 in N is not taken, and answered by generic_nack ESME_RSYSERR", chance(func(b *Behaviour) *int { return &b.Nack })},

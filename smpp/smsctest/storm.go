@@ -48,7 +48,7 @@ func (s *SMSC) incident(rng *rand.Rand) {
 	case 4, 5:
 		s.Enquire()
 	case 6, 7, 8:
-		s.Misbehave(Mischief(rng.IntN(int(JunkEnquiry) + 1)))
+		s.Misbehave(Mischief(rng.IntN(int(mischiefEnd))))
 	}
 }
 
@@ -72,7 +72,7 @@ func stormy(p Profile, rng *rand.Rand) Profile {
 	b.Lose, b.Close, b.Twice = perhaps(60), perhaps(150), perhaps(10)
 	b.Freeze, b.FreezeFor = perhaps(200), 1+upTo(rng, 300*time.Millisecond)
 	b.Reorder = perhaps(4)
-	b.Mischief, b.MischiefOneIn = Mischief(rng.IntN(int(JunkEnquiry)+1)), perhaps(100)
+	b.Mischief, b.MischiefOneIn = Mischief(rng.IntN(int(mischiefEnd))), perhaps(100)
 
 	r := &b.Receipt
 	r.Delay, r.Jitter = upTo(rng, 5*time.Millisecond), upTo(rng, 20*time.Millisecond)
