@@ -9,16 +9,15 @@ import (
 //
 //	first minute of an outage   200 to 400 ms   bound again within a second of the SMSC's return
 //	then                        growing by half, up to SMSC.ReconnectMax
-//	credentials refused         SMSC.RefusedDelay at once, doubling up to 16 times that
 //
 // Every delay is jittered, so that many binds do not come at the same moment.
+// For refused credentials see gate.
 type backoff struct {
-	refusedDelay, most time.Duration
+	most time.Duration
 
-	since   time.Time     // when the outage began; zero while there is none
-	delay   time.Duration // of the last attempt, before jitter
-	refused int           // attempts refused for their credentials, in a row
-	logged  time.Time     // when one was last logged
+	since  time.Time     // when the outage began; zero while there is none
+	delay  time.Duration // of the last attempt, before jitter
+	logged time.Time     // when one was last logged
 }
 
 const (
@@ -31,22 +30,16 @@ const (
 
 // lost notes that a session ended that had lived so long.
 func (b *backoff) lost(now time.Time, lived time.Duration) {
-	b.refused = 0
 	if lived >= steady || b.since.IsZero() {
 		b.since, b.delay = now, 0
 	}
 }
 
 // next returns the wait after an attempt that failed or a session that ended.
-func (b *backoff) next(now time.Time, refused bool) time.Duration {
+func (b *backoff) next(now time.Time) time.Duration {
 	if b.since.IsZero() {
 		b.since = now
 	}
-	if refused {
-		b.refused++
-		return jitter(b.refusedDelay << min(b.refused-1, 4))
-	}
-	b.refused = 0
 	if b.fast(now) {
 		b.delay = fastDelay
 	} else {

@@ -1,16 +1,20 @@
 package smpp
 
 import (
+	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
 func TestBackoff(t *testing.T) {
-	b := backoff{refusedDelay: time.Minute, most: 30 * time.Second}
+	b := backoff{most: 30 * time.Second}
 	now := epoch
 	attempts := 0
 	for now.Before(epoch.Add(fastPhase)) {
-		d := b.next(now, false)
+		d := b.next(now)
 		if d < 150*time.Millisecond || d > 450*time.Millisecond {
 			t.Fatalf("%v in the first minute", d)
 		}
@@ -19,37 +23,91 @@ func TestBackoff(t *testing.T) {
 	}
 	var last time.Duration
 	for range 40 {
-		last = b.next(now, false)
+		last = b.next(now)
 		now = now.Add(last)
 	}
 	if last < 20*time.Second || last > 40*time.Second {
 		t.Errorf("%v in a long outage", last)
 	}
-	if b.lost(now, time.Hour); b.next(now, false) > time.Second {
+	if b.lost(now, time.Hour); b.next(now) > time.Second {
 		t.Error("a new outage begins slowly")
 	}
 }
 
-func TestBackoffOfRefusedCredentials(t *testing.T) {
-	b := backoff{refusedDelay: time.Minute, most: 30 * time.Second}
+func TestGateAfterRefusals(t *testing.T) {
+	g := gate{turn: make(chan struct{}, 1)}
 	for i, base := range []time.Duration{1, 2, 4, 8, 16, 16} {
-		if d := b.next(epoch, true); d < base*time.Minute*2/3 || d > base*time.Minute*4/3+time.Second {
-			t.Errorf("attempt %d: %v", i, d)
+		if d := g.shut(epoch, time.Minute); d < base*time.Minute*2/3 || d > base*time.Minute*4/3+time.Second {
+			t.Errorf("refusal %d: %v", i, d)
 		}
 	}
-	if d := b.next(epoch, false); d > time.Second {
-		t.Errorf("%v after another kind of failure", d)
+	g.open()
+	if d := g.shut(epoch, time.Minute); d > 2*time.Minute {
+		t.Errorf("%v after a bind that was let in", d)
+	}
+}
+
+// Many binds with a wrong password are one attempt at a time, not many.
+func TestGateLetsOneTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := gate{turn: make(chan struct{}, 1)}
+		ctx, cancel := context.WithCancel(t.Context())
+		var tries atomic.Int32
+		var binds sync.WaitGroup
+		for range 10 {
+			binds.Go(func() {
+				for {
+					leave, err := g.enter(ctx)
+					if err != nil {
+						return
+					}
+					tries.Add(1)
+					g.shut(time.Now(), time.Minute)
+					leave()
+				}
+			})
+		}
+		time.Sleep(30 * time.Second)
+		if n := tries.Load(); n != 1 {
+			t.Errorf("%d attempts in 30 s", n)
+		}
+		time.Sleep(time.Hour)
+		if n := tries.Load(); n > 10 {
+			t.Errorf("%d attempts in an hour", n)
+		}
+		cancel()
+		binds.Wait()
+	})
+}
+
+func TestGateOpensForAll(t *testing.T) {
+	g := gate{turn: make(chan struct{}, 1)}
+	first, err := g.enter(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := make(chan func(), 5)
+	for range 5 {
+		go func() {
+			leave, _ := g.enter(t.Context())
+			others <- leave
+		}()
+	}
+	g.open()
+	first()
+	for range 5 { // none waits for another
+		wait(t, others)
 	}
 }
 
 // An SMSC that takes every bind and drops it is not bound to for ever at full speed.
 func TestBackoffOfFlapping(t *testing.T) {
-	b := backoff{refusedDelay: time.Minute, most: 30 * time.Second}
+	b := backoff{most: 30 * time.Second}
 	now := epoch
 	var d time.Duration
 	for range 400 {
 		b.lost(now, time.Second)
-		d = b.next(now, false)
+		d = b.next(now)
 		now = now.Add(d + time.Second)
 	}
 	if d < 15*time.Second {

@@ -40,25 +40,43 @@ func newBinding(c *smsc, name string, mode Mode, index int) *binding {
 
 // run keeps the bind up until ctx ends.
 func (b *binding) run(ctx context.Context, g *Gateway) {
-	retry := backoff{refusedDelay: b.smsc.RefusedDelay, most: b.smsc.ReconnectMax}
+	retry := backoff{most: b.smsc.ReconnectMax}
 	log := g.log.With("smsc", b.smsc.Name, "bind", b.name)
 	addrs := b.smsc.addrs()
 	for attempt := b.index; ctx.Err() == nil; attempt++ {
 		addr := addrs[attempt%len(addrs)]
-		session, err := Dial(ctx, b.sessionConfig(g, addr, retry.fast(time.Now())))
-		if ctx.Err() != nil && err != nil {
-			break
+		session, err := b.dial(ctx, g, addr, &retry, log)
+		switch {
+		case session != nil:
+			bound := time.Now()
+			b.hold(ctx, g, session, addr, log)
+			retry.lost(time.Now(), time.Since(bound))
+			sleep(ctx, retry.next(time.Now()))
+		case ctx.Err() == nil:
+			sleep(ctx, b.bindFailed(err, addr, &retry, log))
 		}
-		if err != nil {
-			b.sleep(ctx, b.bindFailed(err, addr, &retry, log))
-			continue
-		}
-		bound := time.Now()
-		b.hold(ctx, g, session, addr, log)
-		retry.lost(time.Now(), time.Since(bound))
-		b.sleep(ctx, retry.next(time.Now(), false))
 	}
 	b.become(StateClosed, "shut down", "")
+}
+
+// dial makes one attempt to bind, when its SMSC's gate lets it.
+func (b *binding) dial(ctx context.Context, g *Gateway, addr string, retry *backoff, log *slog.Logger) (*Session, error) {
+	leave, err := b.smsc.gate.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	session, err := Dial(ctx, b.sessionConfig(g, addr, retry.fast(time.Now())))
+	var refusal *BindError
+	switch {
+	case err == nil:
+		b.smsc.gate.open()
+	case errors.As(err, &refusal) && refusal.Credentials():
+		delay := b.smsc.gate.shut(time.Now(), b.smsc.RefusedDelay)
+		log.Error("the SMSC refuses our credentials: check system_id, password and system_type; "+
+			"attempts are few so that it doesn't lock the account", "addr", addr, "reason", err, "next", delay.Round(time.Second))
+	}
+	return session, err
 }
 
 // hold gives the session to those who send, until it ends or ctx does.
@@ -96,26 +114,21 @@ func (b *binding) unbind(session *Session, patience time.Duration, log *slog.Log
 	log.Info("unbound")
 }
 
-// bindFailed records a failed attempt and returns the wait before the next. It logs what is new
-// and, as long as it lasts, once a minute; refused credentials always.
+// bindFailed records a failed attempt and returns the wait before the next. It
+// logs what is new and, as long as it lasts, once a minute.
 func (b *binding) bindFailed(err error, addr string, retry *backoff, log *slog.Logger) time.Duration {
 	var refusal *BindError
-	label, refused := "network", false
+	label, state := "network", StateDown
 	if errors.As(err, &refusal) {
-		label, refused = statusLabel(refusal.Status), refusal.Credentials()
+		label = statusLabel(refusal.Status)
+		if refusal.Credentials() {
+			state = StateRefused
+		}
 	}
 	b.smsc.metrics.bindFailed(label)
-	delay := retry.next(time.Now(), refused)
-	state := StateDown
-	if refused {
-		state = StateRefused
-	}
 	news := b.become(state, err.Error(), addr)
-	switch {
-	case refused:
-		log.Error("the SMSC refuses our credentials: check system_id, password and system_type; "+
-			"attempts are few so that it doesn't lock the account", "addr", addr, "reason", err, "next", delay.Round(time.Second))
-	case news || retry.worthLogging(time.Now()):
+	delay := retry.next(time.Now())
+	if state == StateDown && (news || retry.worthLogging(time.Now())) {
 		log.Warn("can't bind", "addr", addr, "reason", err, "next", delay.Round(time.Millisecond))
 	}
 	return delay
@@ -131,16 +144,6 @@ func (b *binding) become(state State, reason, addr string) bool {
 	}
 	b.state.State, b.state.Reason, b.state.Addr = state, reason, addr
 	return news
-}
-
-// sleep waits for d or the end of ctx.
-func (b *binding) sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }
 
 // fastConnect bounds an attempt to connect early in an outage: where packets

@@ -136,15 +136,13 @@ func (f *flight) pace(begin context.Context) error {
 	if !ok {
 		return errRate
 	}
-	if wait > 0 {
-		f.bind.sleep(begin, wait)
-	}
+	sleep(begin, wait)
 	return begin.Err()
 }
 
 // wait lets some time pass before the parts that are left are tried again.
 func (f *flight) wait(begin context.Context, round int) bool {
-	f.bind.sleep(begin, min(firstPause<<min(round, 10), lastPause))
+	sleep(begin, min(firstPause<<min(round, 10), lastPause))
 	return begin.Err() == nil
 }
 

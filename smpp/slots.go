@@ -57,9 +57,12 @@ var (
 // It waits until ctx ends, or for pause unless that is 0: then it returns
 // errAllTried, and the binds to avoid may be tried again.
 func (s *slots) acquire(ctx context.Context, order []*smsc, avoid []*binding, pause time.Duration) (lease, error) {
-	w := &waiter{avoid: avoid, woken: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if l, ok := s.take(order[0], avoid, false); ok { // as nearly always
+		return l, nil
+	}
+	w := &waiter{avoid: avoid, woken: make(chan struct{})}
 	defer w.leave()
 	for _, c := range order {
 		if l, ok := s.take(c, avoid, false); ok {

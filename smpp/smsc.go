@@ -16,13 +16,14 @@ type smsc struct {
 	verdicts  map[wire.Status]Verdict // overrides
 	binds     []*binding              // that submit
 	receivers []*binding              // that only receive
-	queue     list.List               // of *waiter, under slots.mu
+	gate      gate
+	queue     list.List // of *waiter, under slots.mu
 	metrics   *smscMetrics
 }
 
 // newSMSC makes an SMSC of a configuration that was checked.
 func newSMSC(c SMSC, secret *tls.Config, m *metrics) *smsc {
-	s := &smsc{SMSC: c, tls: secret, verdicts: make(map[wire.Status]Verdict), metrics: m.of(c.Name)}
+	s := &smsc{SMSC: c, tls: secret, gate: gate{turn: make(chan struct{}, 1)}, verdicts: make(map[wire.Status]Verdict), metrics: m.of(c.Name)}
 	for key, value := range c.Status {
 		status, _ := ParseStatus(key)
 		s.verdicts[status], _ = ParseVerdict(value)
