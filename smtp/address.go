@@ -85,7 +85,11 @@ func notAtomText(r rune) bool {
 func parseDomain(s string) (string, error) {
 	if !isASCII(s) || strings.Contains(strings.ToLower(s), "xn--") {
 		ascii, err := idna.Lookup.ToASCII(s)
-		if err != nil {
+		if err != nil || !utf8.ValidString(s) {
+			return "", errDomain
+		}
+		// What it makes of the unassigned it would not take itself.
+		if again, err := idna.Lookup.ToASCII(ascii); err != nil || again != ascii {
 			return "", errDomain
 		}
 		s = ascii

@@ -50,6 +50,7 @@ func FuzzParseAddress(f *testing.F) {
 	f.Add("kari@mottaker.example")
 	f.Add("pål@blåbær.example")
 	f.Add("a@x.example> SIZE=1\r\n")
+	f.Add("0@0.0\xe800")
 	f.Fuzz(func(t *testing.T, s string) {
 		a, err := parseAddress(s)
 		if err != nil {

@@ -15,7 +15,7 @@ const (
 	TLSOff TLSMode = "off"
 	// TLSOpportunistic uses STARTTLS where the relay offers it, with any
 	// certificate, else goes on in the clear. It stops who listens, not who
-	// interferes (RFC 7435).
+	// interferes (RFC 7435). A handshake that fails is a failure: no mail goes.
 	TLSOpportunistic TLSMode = "opportunistic"
 	// TLSStartTLS requires STARTTLS (RFC 3207) and a certificate that verifies;
 	// without, nothing is sent.

@@ -122,7 +122,7 @@ func (c *conn) transact(ctx context.Context, l *letter, handoverBy time.Time) (s
 		return "", stageData, err
 	}
 	c.dead = true // until the reply to the dot: nothing but the rest of the mail may follow
-	c.guard.until(earliest(ctx, handoverBy))
+	c.guard.until(earliest(ctx, sooner(handoverBy, time.Now().Add(c.relay.DataTimeout))))
 	if _, err := w.Write(l.data); err != nil {
 		return "", stageData, err
 	}
@@ -143,10 +143,7 @@ func (c *conn) transact(ctx context.Context, l *letter, handoverBy time.Time) (s
 
 // step begins a command: it may take the command time-out at most.
 func (c *conn) step(ctx context.Context, by time.Time) {
-	if t := time.Now().Add(c.relay.CommandTimeout); t.Before(by) {
-		by = t
-	}
-	c.guard.until(earliest(ctx, by))
+	c.guard.until(earliest(ctx, sooner(by, time.Now().Add(c.relay.CommandTimeout))))
 }
 
 func (c *conn) mailOptions(l *letter) *gosmtp.MailOptions {
@@ -175,7 +172,7 @@ func (c *conn) rcptOptions(l *letter) *gosmtp.RcptOptions {
 
 // result judges how a transaction ended and marks the connection accordingly.
 func (c *conn) result(l *letter, words string, at stage, err error) Result {
-	res := Result{Relay: c.relay.Name}
+	res := Result{Relay: c.relay.Name, transacted: true}
 	var reply *gosmtp.SMTPError
 	switch {
 	case err == nil:
@@ -223,8 +220,15 @@ func (c *conn) replied(res *Result, l *letter, reply *gosmtp.SMTPError, at stage
 
 // earliest returns t, or the end of ctx where that comes first.
 func earliest(ctx context.Context, t time.Time) time.Time {
-	if deadline, ok := ctx.Deadline(); ok && deadline.Before(t) {
-		return deadline
+	if deadline, ok := ctx.Deadline(); ok {
+		return sooner(deadline, t)
 	}
 	return t
+}
+
+func sooner(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }

@@ -11,10 +11,10 @@ import (
 type health struct {
 	open        int // connections, in use or idle
 	dials       int // failed attempts to connect since the last connection
-	failures    int // failures of any kind since the last mail that was taken
+	failures    int // failed transactions and signs of life since the last one that went well
 	since       time.Time
-	reason      string    // why it is down; empty when up
-	troubled    time.Time // until then, other relays go first
+	reason      string    // why it is down or in trouble
+	probe       time.Time // when the keeper tries a relay in trouble; zero when it is well
 	barredUntil time.Time // until then, nobody logs in
 	utf8        bool      // the last connection offered SMTPUTF8
 	encrypted   bool      // the last connection had TLS
@@ -26,11 +26,12 @@ type RelayState struct {
 	Addr      string    `json:"addr"`
 	Up        bool      `json:"up"`               // at least one connection is open
 	Since     time.Time `json:"since"`            // when Up last changed
-	Reason    string    `json:"reason,omitempty"` // why it is not up
+	Reason    string    `json:"reason,omitempty"` // why it is not up, or what it last failed at; empty when it is well
 	Open      int       `json:"open"`             // connections, in use or idle
 	InUse     int       `json:"inUse"`
 	MaxConns  int       `json:"maxConns"`
-	Failures  int       `json:"failures"`  // failures since the last success
+	Troubled  bool      `json:"troubled"`  // it failed lately: other relays go first
+	Failures  int       `json:"failures"`  // failures in a row
 	Encrypted bool      `json:"encrypted"` // the last connection had TLS
 	SMTPUTF8  bool      `json:"smtpUTF8"`  // the last connection offered it
 }
@@ -43,24 +44,26 @@ func (r *relay) state() RelayState {
 		Name: r.Name, Addr: r.Addr,
 		Up: h.open > 0, Since: h.since, Reason: h.reason,
 		Open: h.open, InUse: h.open - len(r.idle), MaxConns: r.MaxConns,
-		Failures: h.failures, Encrypted: h.encrypted, SMTPUTF8: h.utf8,
+		Troubled: !h.probe.IsZero(), Failures: h.failures + h.dials, Encrypted: h.encrypted, SMTPUTF8: h.utf8,
 	}
 }
 
-func (r *relay) isOpen() bool { return r.state().Up }
+// well tells the keeper that nothing needs to be tried.
+func (r *relay) well(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.health.open > 0 && (r.health.probe.IsZero() || now.Before(r.health.probe))
+}
 
 // rank orders relays: the lower the sooner it is tried. A relay that may lack
 // SMTPUTF8 comes after all that have it, for a letter that needs it.
-func (r *relay) rank(l *letter, now time.Time) int {
+func (r *relay) rank(l *letter) int {
 	s := r.state()
-	r.mu.Lock()
-	troubled := now.Before(r.health.troubled)
-	r.mu.Unlock()
 	rank := 0
 	switch {
 	case !s.Up:
 		rank = 3
-	case troubled:
+	case s.Troubled:
 		rank = 2
 	case len(r.slots) == cap(r.slots):
 		rank = 1
@@ -91,33 +94,58 @@ func (r *relay) connected(c *conn) {
 
 // learn notes how a transaction went.
 func (r *relay) learn(res Result) {
-	if isFailure(res.Err) {
+	switch {
+	case !res.transacted:
+	case isFailure(res.Err):
 		r.failed(res.Err)
-		return
+	case res.Code != 0:
+		r.mu.Lock()
+		r.health.failures, r.health.probe, r.health.reason = 0, time.Time{}, ""
+		r.mu.Unlock()
 	}
-	r.mu.Lock()
-	r.health.failures, r.health.troubled = 0, time.Time{}
-	r.mu.Unlock()
 }
 
-// failed notes a connection that could not be made, or failed under way. Trouble
-// puts the relay behind the others, for 2 s at first, 30 s in the end.
+// failed notes that a connection broke or was unfit. That puts the relay behind the
+// others until a mail that has no other relay goes well, or the keeper's probe,
+// which comes after 1 s at first and 30 s in the end.
 func (r *relay) failed(err error) {
+	r.note(err, func(h *health, _ Reason) {
+		h.failures++
+		h.probe = time.Now().Add(min(time.Second<<min(h.failures-1, 5), 30*time.Second))
+	})
+}
+
+// probed notes that the relay answers. It may still fail at mails, so failures
+// stay counted: the next one puts it back for longer.
+func (r *relay) probed() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !time.Now().Before(r.health.probe) {
+		r.health.probe, r.health.reason = time.Time{}, ""
+	}
+}
+
+// unreachable notes that no connection could be made.
+func (r *relay) unreachable(err error) {
+	r.note(err, func(h *health, reason Reason) {
+		h.dials++
+		if reason == ReasonAuth {
+			h.barredUntil = time.Now().Add(min(15*time.Second<<min(h.dials, 6), 10*time.Minute))
+		}
+	})
+}
+
+// note counts a *Failure and logs it, unless the same was logged just before.
+func (r *relay) note(err error, change func(*health, Reason)) {
 	var f *Failure
 	if !errors.As(err, &f) {
 		return
 	}
 	r.metrics.failures[f.Reason].Inc()
 	r.mu.Lock()
-	h := &r.health
-	h.failures++
-	h.dials++
-	h.troubled = time.Now().Add(min(time.Second<<min(h.failures, 5), 30*time.Second))
-	if f.Reason == ReasonAuth {
-		h.barredUntil = time.Now().Add(min(15*time.Second<<min(h.failures, 6), 10*time.Minute))
-	}
-	news := h.reason != f.Error()
-	h.reason = f.Error()
+	change(&r.health, f.Reason)
+	news := r.health.reason != f.Error()
+	r.health.reason = f.Error()
 	r.mu.Unlock()
 	switch {
 	case f.Reason == ReasonAuth:

@@ -18,8 +18,7 @@ func maskAddress(s string) string {
 }
 
 // maskReply makes a relay's words fit for logs: one line, bounded, and without
-// what relays quote of a mail: addresses, the recipient's name alone, and words
-// of the text that bear a digit or a slash (codes, links).
+// what relays quote of a mail: addresses, a local part alone, codes and links.
 func maskReply(text string, l *letter) string {
 	words := strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
 	var out strings.Builder
@@ -40,17 +39,31 @@ func maskReply(text string, l *letter) string {
 func maskWord(word string, l *letter) string {
 	if first := strings.IndexByte(word, '@'); first >= 0 {
 		start := strings.LastIndexAny(word[:first], "<(") + 1
-		return word[:start] + "***" + word[strings.LastIndexByte(word, '@'):]
+		word = word[:start] + "***" + word[strings.LastIndexByte(word, '@'):]
 	}
-	if l == nil {
-		return word
-	}
-	bare := strings.Trim(word, `<>()[]{}"'.,:;!?`)
-	if strings.EqualFold(bare, l.to.local) || strings.EqualFold(bare, l.from.local) {
-		return "***"
-	}
-	if len(bare) >= 3 && strings.ContainsAny(bare, "0123456789/") && l.says(bare) {
+	if l != nil && (names(word, l.to) || names(word, l.from) || quotes(word, l)) {
 		return "***"
 	}
 	return word
+}
+
+// names tells whether the word gives away the local part of an address. Those
+// of one or two letters are in too many words.
+func names(word string, a address) bool {
+	local := strings.ToLower(a.local)
+	return len(local) > 2 && strings.Contains(strings.ToLower(word), local)
+}
+
+// quotes tells whether the word has a code or a link of the mail in it.
+func quotes(word string, l *letter) bool {
+	bare := strings.Trim(word, "<>()[]{}\"'.,:;!?")
+	if strings.Contains(bare, "/") && l.says(bare) {
+		return true
+	}
+	for run := range strings.FieldsFuncSeq(word, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		if len(run) > 2 && strings.ContainsFunc(run, unicode.IsDigit) && l.says(run) {
+			return true
+		}
+	}
+	return false
 }

@@ -137,10 +137,9 @@ func (p *Pool) round(ctx context.Context, l *letter) Result {
 }
 
 func (p *Pool) byHealth(l *letter) []*relay {
-	now := time.Now()
 	ranks := make(map[*relay]int, len(p.relays))
 	for _, r := range p.relays {
-		ranks[r] = r.rank(l, now)
+		ranks[r] = r.rank(l)
 	}
 	candidates := slices.Clone(p.relays)
 	slices.SortStableFunc(candidates, func(a, b *relay) int { return ranks[a] - ranks[b] })
@@ -162,7 +161,7 @@ func (p *Pool) report(l *letter, res Result) {
 func (p *Pool) Ready() error {
 	var why []error
 	for _, s := range p.States() {
-		if s.Up && s.Failures < 3 {
+		if s.Up && (!s.Troubled || s.Failures < 3) {
 			return nil
 		}
 		why = append(why, fmt.Errorf("relay %s: %s", s.Name, s.Reason))

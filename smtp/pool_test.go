@@ -1,10 +1,13 @@
 package smtp
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -240,4 +243,61 @@ func BenchmarkSendParallel(b *testing.B) {
 			}
 		}
 	})
+}
+
+// A frozen relay delays the mails that find it frozen, and no others: it gets
+// none until the keeper's probe is answered.
+func TestFrozenRelayIsLeftAlone(t *testing.T) {
+	frozen, good := listen(t, relaytest.Profile{Freeze: relaytest.AtMail, Faults: 1}), listen(t, relaytest.Profile{})
+	first := plain("first", frozen)
+	first.CommandTimeout, first.MaxConns = 50*time.Millisecond, 2
+	p := runPool(t, first, plain("second", good))
+	eventually(t, func() bool { return p.States()[0].Up && p.States()[1].Up })
+	if res := p.Send(within(t), to("kari@mottaker.example")); res.Relay != "second" || res.Outcome != handover.Accepted {
+		t.Fatalf("got %+v", res)
+	}
+	if p.States()[0].Failures != 1 {
+		t.Fatalf("state %+v", p.States()[0])
+	}
+	if order := p.byHealth(&letter{}); order[0].Name != "second" {
+		t.Error("the relay in trouble goes first")
+	}
+	// The freeze was for one mail: the probe finds the relay well.
+	eventually(t, func() bool { return p.byHealth(&letter{})[0].Name == "first" })
+	if res := p.Send(within(t), to("kari@mottaker.example")); res.Relay != "first" {
+		t.Fatalf("got %+v", res)
+	}
+}
+
+// A body that the relay does not read holds up nobody, and surely did not leave:
+// its final dot was never written.
+func TestBodyNotRead(t *testing.T) {
+	over := make(chan struct{})
+	relay := listen(t, relaytest.Profile{Script: func(c net.Conn) {
+		in := bufio.NewScanner(c)
+		io.WriteString(c, "220 relay.test\r\n")
+		for in.Scan() && !strings.HasPrefix(in.Text(), "DATA") {
+			io.WriteString(c, "250 ok\r\n")
+		}
+		io.WriteString(c, "354 go on\r\n")
+		<-over
+	}})
+	defer close(over)
+	config := plain("mx", relay)
+	config.TLS = TLSOff
+	p := newPool(t, config)
+	r := p.relays[0]
+	c, err := r.acquire(within(t), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.guard.raw.(*net.TCPConn).SetWriteBuffer(4 << 10)
+	r.release(c)
+	m := to("kari@mottaker.example")
+	m.Body = strings.Repeat(strings.Repeat("abcdefgh", 9)+"\n", 15_000)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if res := p.Send(ctx, m); res.Outcome != handover.NotSent || !hasReason(res.Err, ReasonTimeout) {
+		t.Fatalf("got %+v", res)
+	}
 }

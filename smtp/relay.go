@@ -49,6 +49,7 @@ func (r *relay) send(ctx context.Context, l *letter, handoverBy time.Time) Resul
 	if kept && res.Outcome == handover.NotSent && hasReason(res.Err, ReasonLost) && ctx.Err() == nil {
 		res, _ = r.try(ctx, l, handoverBy, true)
 	}
+	r.learn(res)
 	return res
 }
 
@@ -68,7 +69,6 @@ func (r *relay) try(ctx context.Context, l *letter, handoverBy time.Time, fresh 
 	kept, start := c.reused, time.Now()
 	res := c.deliver(ctx, l, handoverBy)
 	r.metrics.handedOver(res, time.Since(start))
-	r.learn(res)
 	return res, kept
 }
 
@@ -79,6 +79,9 @@ func (r *relay) acquire(ctx context.Context, fresh bool) (*conn, error) {
 	select {
 	case r.slots <- struct{}{}:
 	case <-ctx.Done():
+		if len(r.slots) < cap(r.slots) {
+			return nil, ctx.Err()
+		}
 		return nil, ErrBusy
 	}
 	c, err := r.connection(ctx, fresh)
@@ -134,7 +137,7 @@ func (r *relay) connect(ctx context.Context) (*conn, error) {
 	}
 	c, err := r.dialer.dial(ctx)
 	if err != nil {
-		r.failed(err)
+		r.unreachable(err)
 		return nil, err
 	}
 	r.connected(c)
@@ -193,15 +196,28 @@ func (r *relay) keep(ctx context.Context) {
 func (r *relay) tend(ctx context.Context) time.Duration {
 	r.prune()
 	r.askIdle(ctx)
-	if r.isOpen() {
+	if r.well(time.Now()) {
 		return r.watch()
 	}
-	c, err := r.acquire(ctx, false)
-	if err != nil {
+	if err := r.probe(ctx); err != nil {
 		return r.backOff()
 	}
-	r.release(c)
 	return r.watch()
+}
+
+// probe tries the relay out with a harmless command, so that no mail has to.
+func (r *relay) probe(ctx context.Context) error {
+	c, err := r.acquire(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer r.release(c)
+	if err := c.ask(ctx, c.client.Noop); err != nil {
+		r.failed(err)
+		return err
+	}
+	r.probed()
+	return nil
 }
 
 // watch is how often the keeper looks after idle connections. Looking costs a

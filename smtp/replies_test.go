@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	gosmtp "github.com/emersion/go-smtp"
 
@@ -81,6 +82,8 @@ func TestMaskReply(t *testing.T) {
 		"2.0.0 Ok: queued as 4XyZ":                         "2.0.0 Ok: queued as 4XyZ",
 		"<ola.nordmann@mottaker.example>: unknown":         "<***@mottaker.example>: unknown",
 		"RCPT TO:<ola.nordmann@mottaker.example> bad":      "RCPT TO:<***@mottaker.example> bad",
+		"Subject:Din-kode-(483920)?":                       "***",
+		"x:ola.nordmann(@y":                                "***",
 		"user Ola.Nordmann unknown":                        "user *** unknown",
 		"found \"483920\" in\r\n\x1b[31mtext":              "found *** in [31mtext",
 		"see https://postmaster.example/?id=7 for 483920.": "see https://postmaster.example/?id=7 for ***",
@@ -93,4 +96,24 @@ func TestMaskReply(t *testing.T) {
 	if long := maskReply(strings.Repeat("ord ", 1000), l); len(long) > maxText+len(" …") {
 		t.Errorf("%d octets", len(long))
 	}
+}
+
+func FuzzMaskReply(f *testing.F) {
+	l, err := newLetter(to("ola.nordmann@mottaker.example"), time.Time{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("<", "@mottaker.example>: unknown")
+	f.Add("'", "'\r\n\x00")
+	f.Fuzz(func(t *testing.T, before, after string) {
+		for _, secret := range []string{"ola.nordmann", "(483920)"} {
+			text := maskReply(before+secret+after, l)
+			if strings.Contains(text, secret) {
+				t.Errorf("%q leaks", text)
+			}
+			if len(text) > maxText+len(" …") || strings.ContainsAny(text, "\r\n\x00") || !utf8.ValidString(text) {
+				t.Errorf("%q is not fit for a log", text)
+			}
+		}
+	})
 }

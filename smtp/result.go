@@ -18,7 +18,8 @@ type Result struct {
 	Text     string  // its words, for operators: addresses and what it quotes of the mail are masked
 	Err      error   // nil when Outcome is Accepted; safe to log
 
-	again bool // NotSent for want of a connection: it may work in a moment
+	again      bool // NotSent for want of a connection: it may work in a moment
+	transacted bool // a transaction was begun
 }
 
 // Refusal is why a relay will never take a mail.
