@@ -52,7 +52,7 @@ func line(s client.Shipment) string {
 	b.WriteString(s.LastUpdate.UTC().Format("2006-01-02T15:04:05.000Z"))
 	fmt.Fprintf(&b, "  %s", s.ShipmentID)
 	for _, r := range s.Recipients {
-		fmt.Fprintf(&b, "  %-18s %s", r.Status, printable(r.Destination))
+		fmt.Fprintf(&b, "  %-22s  %s", r.Status, printable(r.Destination))
 	}
 	if s.SendersReference != "" {
 		fmt.Fprintf(&b, "  %s", printable(s.SendersReference))

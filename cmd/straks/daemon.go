@@ -40,28 +40,30 @@ type daemon struct {
 
 // newDaemon wires a daemon that has not begun to work. Nothing is sent and no
 // connection is made before run.
-func newDaemon(cfg *config.Config, log *slog.Logger) (d *daemon, err error) {
-	d = &daemon{cfg: cfg, log: log, registry: prometheus.NewRegistry()}
+func newDaemon(cfg *config.Config, log *slog.Logger) (*daemon, error) {
+	d := &daemon{cfg: cfg, log: log, registry: prometheus.NewRegistry()}
 	d.registry.MustRegister(collectors.NewGoCollector(), buildInfo(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	defer func() {
-		if err != nil {
-			d.close()
-		}
-	}()
-	if d.journal, err = bolt.Open(cfg.Journal.Path, journalOptions(cfg, log, d.registry)); err != nil {
-		return nil, err
-	}
-	if err := d.wire(); err != nil {
-		return nil, err
-	}
-	if d.api, err = listenAPI(cfg.API); err != nil {
-		return nil, err
-	}
-	if d.admin, err = listen("admin", cfg.Admin.Listen); err != nil {
+	if err := d.open(); err != nil {
+		d.close()
 		return nil, err
 	}
 	return d, nil
+}
+
+// open takes what can be refused. What it took before an error is close's to give back.
+func (d *daemon) open() (err error) {
+	if d.journal, err = bolt.Open(d.cfg.Journal.Path, journalOptions(d.cfg, d.log, d.registry)); err != nil {
+		return err
+	}
+	if err := d.wire(); err != nil {
+		return err
+	}
+	if d.api, err = listenAPI(d.cfg.API); err != nil {
+		return err
+	}
+	d.admin, err = listen("admin", d.cfg.Admin.Listen)
+	return err
 }
 
 // journalOptions are those of the configuration.

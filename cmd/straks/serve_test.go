@@ -1,0 +1,48 @@
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestServeRefuses: what keeps the daemon from starting is told in words, and
+// nothing stays taken.
+func TestServeRefuses(t *testing.T) {
+	path := writeConfig(t, "")
+	serve := []string{"serve", "-config", path}
+	told := func(want string) {
+		t.Helper()
+		if code, _, stderr := straks(t, "", serve...); code != exitFailed || !strings.Contains(stderr, want) {
+			t.Errorf("exit %d, want %q in %s", code, want, stderr)
+		}
+	}
+	told("straks init") // there is no journal
+
+	succeed(t, "init", "-config", path)
+	if code, _, stderr := straks(t, "", "init", "-config", path); code != exitFailed || !strings.Contains(stderr, "there is a file already") {
+		t.Errorf("init over a journal: exit %d, %s", code, stderr)
+	}
+
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := "[admin]\nlisten = \"127.0.0.1:0\""
+	if err := os.WriteFile(path, []byte(strings.Replace(string(text), admin, "[admin]\nlisten = \""+taken.Addr().String()+"\"", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	told("admin.listen: ")
+
+	journal := filepath.Join(filepath.Dir(path), "journal.db")
+	if s := stats(t, journal); s.Shipments != 0 { // and it is not locked
+		t.Errorf("the journal has %+v", s)
+	}
+}
