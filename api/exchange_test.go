@@ -159,11 +159,11 @@ func TestRateLimit(t *testing.T) {
 func TestMaxInFlight(t *testing.T) {
 	w := start(t, func(cfg *Config, _ *orders.Config) { cfg.MaxInFlight = 1 })
 	entered, gate := make(chan struct{}), make(chan struct{})
-	w.sms.send = func(context.Context, orders.Message) orders.Handover {
+	w.sms.sends(func(context.Context, orders.Message) orders.Handover {
 		close(entered)
 		<-gate
 		return orders.Handover{Outcome: handover.Unknown}
-	}
+	})
 	first := make(chan answer)
 	go func() { first <- w.sendSMS("1") }()
 	<-entered
@@ -205,11 +205,11 @@ func TestPanic(t *testing.T) {
 func TestAbandoned(t *testing.T) {
 	w := start(t)
 	entered, gate := make(chan struct{}), make(chan struct{})
-	w.sms.send = func(context.Context, orders.Message) orders.Handover {
+	w.sms.sends(func(context.Context, orders.Message) orders.Handover {
 		close(entered)
 		<-gate
 		return orders.Handover{Outcome: handover.Accepted, Total: 1, Parts: []orders.PartAnswer{{Refs: []string{"1"}, Taken: true}}}
-	}
+	})
 	ctx, leave := context.WithCancel(t.Context())
 	gone := make(chan error)
 	go func() {

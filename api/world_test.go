@@ -63,9 +63,14 @@ func (c *carrier) Ready() error { return nil }
 
 // does makes the carrier end every hand-over so.
 func (c *carrier) does(h orders.Handover) {
+	c.sends(func(context.Context, orders.Message) orders.Handover { return h })
+}
+
+// sends makes the carrier hand over so; nil means that it takes everything.
+func (c *carrier) sends(send func(context.Context, orders.Message) orders.Handover) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.send = func(context.Context, orders.Message) orders.Handover { return h }
+	c.send = send
 }
 
 func (c *carrier) messages() []orders.Message {
