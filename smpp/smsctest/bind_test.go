@@ -230,7 +230,7 @@ func TestManyBinds(t *testing.T) {
 		e := transceiver(t, s)
 		wg.Go(func() { e.chat(each) })
 	}
-	err := s.Wait(within(t), func(st Stats) bool { return st.Acked == binds*each })
+	err := s.Wait(within(t), func(st Stats) bool { return st.Acked == binds*each && st.WaitingNow == 0 })
 	s.Drop()
 	wg.Wait()
 	if st := s.Stats(); err != nil || st.Taken != binds*each || st.Redelivered+st.WaitingNow+st.Dropped > 0 {
