@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -19,8 +17,6 @@ import (
 
 	"straks/orders"
 )
-
-var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 // disk lets a test put something else under the journal's descriptor: the
 // kernel itself then fails the writes, and the map still shows the file.
@@ -231,6 +227,7 @@ func TestStalledDisk(t *testing.T) {
 	on.Store(false)
 	close(stall)
 	wg.Wait()
+	eventually(t, "the queue is empty", func() bool { return len(j.accepts) == 0 })
 	order(t, j, "after")
 	if _, claimed, err := j.Accept(context.Background(), intake("0")); err != nil || !claimed {
 		t.Fatalf("what nobody waited for was stored: %v, %v", claimed, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,8 @@ import (
 	"straks/internal/handover"
 	"straks/orders"
 )
+
+var quiet = slog.New(slog.DiscardHandler)
 
 func newJournal(t testing.TB, opt Options) (*Journal, string) {
 	t.Helper()
@@ -141,7 +144,7 @@ func TestCreateRefusesWhereAFileIs(t *testing.T) {
 }
 
 func TestMapGrows(t *testing.T) {
-	j, path := newJournal(t, Options{MapSize: 1 << 16})
+	j, path := newJournal(t, Options{MapSize: 1 << 16, Log: quiet})
 	before := j.writer.file.mapped
 	ref := strings.Repeat("r", 100)
 	for i := range 400 {

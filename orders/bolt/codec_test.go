@@ -1,0 +1,101 @@
+package bolt
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/orders"
+)
+
+func sampleShipment() orders.Shipment {
+	in := intake("k")
+	in.At = micro(in.At)
+	s := orders.Claim(in)
+	s.Answer(accepted(s, "message-1"))
+	s.Updated, s.Detail = micro(s.Updated), "err:000"
+	s.Parts = append(s.Parts, orders.Part{State: orders.PartDelivered, Refs: []string{"a", "b"}}, orders.Part{})
+	return s
+}
+
+func TestShipmentRecord(t *testing.T) {
+	for name, change := range map[string]func(*orders.Shipment){
+		"as sent":     func(*orders.Shipment) {},
+		"zero times":  func(s *orders.Shipment) { s.Accepted, s.Updated, s.Deadline = microTime(0), microTime(0), microTime(0) },
+		"before 1970": func(s *orders.Shipment) { s.Updated = microTime(-1) },
+		"far away":    func(s *orders.Shipment) { s.Deadline = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"no parts":    func(s *orders.Shipment) { s.Parts = nil },
+		"e-mail": func(s *orders.Shipment) {
+			s.Channel, s.Status, s.Recipient = orders.Email, orders.EmailSucceeded, "å@example.org"
+		},
+		"empty strings": func(s *orders.Shipment) { s.SendersReference, s.Carrier, s.Detail = "", "", "" },
+	} {
+		s := sampleShipment()
+		change(&s)
+		record := encodeShipment(nil, &s)
+		got, err := decodeShipment(s.ID, record, false)
+		if err != nil || !reflect.DeepEqual(got, s) {
+			t.Errorf("%s:\n got %+v, %v\nwant %+v", name, got, err, s)
+		}
+		for n := range record { // cut anywhere
+			if _, err := decodeShipment(s.ID, record[:n], false); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%s: cut at %d: %v", name, n, err)
+			}
+		}
+		if _, err := decodeShipment(s.ID, append(record, 0), false); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: with an octet more: %v", name, err)
+		}
+	}
+}
+
+func TestDetailIsBounded(t *testing.T) {
+	s := sampleShipment()
+	s.Detail = string(bytes.Repeat([]byte("x"), 10_000))
+	if n := len(encodeShipment(nil, &s)); n > 700 {
+		t.Fatalf("%d octets", n)
+	}
+}
+
+// FuzzRecords reads anything as every kind of record; what reads well must be
+// the same when written and read again.
+func FuzzRecords(f *testing.F) {
+	s := sampleShipment()
+	report := delivered("m")
+	report.Detail = "err:000"
+	f.Add(encodeShipment(nil, &s))
+	f.Add(encodeReport(nil, &report))
+	f.Add(encodeEntry(nil, entry{s.ID, s.Status, s.Updated}))
+	f.Add(encodeRef(nil, ref{shipment: s.ID, part: 3}))
+	f.Add(encodeRef(nil, ref{parked: make([]byte, parkedKeySize)}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		id := s.ID
+		if got, err := decodeShipment(id, b, false); err == nil && len(got.Detail) <= maxDetail {
+			again, err := decodeShipment(id, encodeShipment(nil, &got), false)
+			same(t, got, again, err)
+		}
+		decodeShipment(uuid.Nil, b, true)
+		if got, err := decodeReport(b); err == nil && len(got.Detail) <= maxDetail {
+			again, err := decodeReport(encodeReport(nil, &got))
+			same(t, got, again, err)
+		}
+		if got, err := decodeEntry(b); err == nil {
+			again, err := decodeEntry(encodeEntry(nil, got))
+			same(t, got, again, err)
+		}
+		if got, err := decodeRef(b); err == nil {
+			again, err := decodeRef(encodeRef(nil, got))
+			same(t, got, again, err)
+		}
+	})
+}
+
+func same(t *testing.T, want, got any, err error) {
+	t.Helper()
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+}
