@@ -20,6 +20,7 @@ type flightKey struct{ organisation, key string }
 // flight is an order between its request and its outcome on disk. Requests
 // with the same key wait for its done.
 type flight struct {
+	key      flightKey
 	done     chan struct{} // closed when the fields below are set
 	shipment Shipment
 	created  bool
@@ -74,16 +75,20 @@ func (s *Service) board(k flightKey) (f *flight, first bool, err error) {
 	if len(s.flights) >= s.cfg.MaxInFlight {
 		return nil, false, ErrBusy
 	}
-	f = &flight{done: make(chan struct{})}
+	f = &flight{key: k, done: make(chan struct{})}
 	s.flights[k] = f
 	return f, true, nil
 }
 
-// land forgets the flight: from now on the journal knows its outcome.
-func (s *Service) land(k flightKey) {
+// land forgets the flight: from now on the journal knows its outcome, and the
+// key may have a flight of its own again. It may be called twice.
+func (s *Service) land(f *flight) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.flights, k)
+	if s.flights[f.key] != f {
+		return
+	}
+	delete(s.flights, f.key)
 	if s.landed != nil && len(s.flights) == 0 {
 		close(s.landed)
 		s.landed = nil
@@ -118,7 +123,7 @@ func (s *Service) Drain(ctx context.Context) error {
 
 // fly is the whole way of one order. It goes on when the caller has left.
 func (s *Service) fly(ctx context.Context, f *flight, o Order) {
-	defer s.land(flightKey{o.Organisation, o.Key})
+	defer s.land(f)
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.SendDeadline)
 	defer cancel()
 
@@ -196,6 +201,7 @@ func (s *Service) settle(f *flight, shipment Shipment, a Answer) {
 	s.persist(a, func(e Effect, err error) {
 		if err == nil {
 			s.applied(a, e)
+			s.land(f) // first, so that who is told to try again can
 			known(e.Shipment)
 			return
 		}
