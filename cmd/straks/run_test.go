@@ -139,3 +139,16 @@ func TestCheckTellsEverything(t *testing.T) {
 		}
 	}
 }
+
+// TestReadmeTellsTheCommands: all of them, in the words of the help.
+func TestReadmeTellsTheCommands(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range commands() {
+		if row := "| `" + c.name + "` | " + c.help + " |"; !strings.Contains(string(readme), row) {
+			t.Errorf("README.md lacks %s", row)
+		}
+	}
+}
