@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"syscall"
 	"text/tabwriter"
 
 	"straks/cmd/straks/config"
@@ -103,87 +101,6 @@ func journalCheck(ctx context.Context, args []string, e env) error {
 	}
 	_, err = fmt.Fprintln(e.stdout, "the journal is sound")
 	return err
-}
-
-// journalCompact puts a copy without free pages in the journal's place.
-func journalCompact(args []string, e env) error {
-	fs := newJournalFlags("journal compact [-config FILE | -file FILE]")
-	if _, err := fs.parse(args, e, "compact"); err != nil {
-		return err
-	}
-	path, err := fs.path()
-	if err != nil {
-		return err
-	}
-	before, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if err := compactInPlace(path, before); err != nil {
-		return err
-	}
-	after, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(e.stdout, "%s: %d octets, now %d\n", path, before.Size(), after.Size())
-	return err
-}
-
-// compactInPlace replaces the journal by its copy in one step. The old file keeps a
-// second name until nobody can have it open: a daemon that was started
-// between copy and replacement would write to a file that is gone.
-func compactInPlace(path string, owner os.FileInfo) error {
-	compact, old := path+".compact", path+".before-compact"
-	if err := os.Link(path, old); err != nil {
-		return fmt.Errorf("compact: %w", err)
-	}
-	err := bolt.Compact(path, compact, bolt.Options{})
-	if err == nil {
-		err = errors.Join(giveTo(compact, owner), os.Rename(compact, path), syncFolder(path))
-	}
-	if err != nil {
-		return errors.Join(err, removeIfThere(compact), os.Remove(old))
-	}
-	if err := closed(old); err != nil {
-		return errors.Join(fmt.Errorf("compact: somebody opened the journal meanwhile; it is as it was: %w", err), os.Rename(old, path), syncFolder(path))
-	}
-	return errors.Join(os.Remove(old), syncFolder(path))
-}
-
-// giveTo makes path belong to whom the file belongs that it replaces: who
-// compacts is often root, and the daemon is not.
-func giveTo(path string, owner os.FileInfo) error {
-	s, ok := owner.Sys().(*syscall.Stat_t)
-	if !ok {
-		return nil
-	}
-	return os.Chown(path, int(s.Uid), int(s.Gid))
-}
-
-// closed tells whether nobody has the journal open.
-func closed(path string) error {
-	j, err := bolt.Open(path, bolt.Options{})
-	if err != nil {
-		return err
-	}
-	return j.Close()
-}
-
-func removeIfThere(path string) error {
-	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-// syncFolder makes renames in the file's folder last.
-func syncFolder(path string) error {
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // journalBackup writes a consistent copy.

@@ -86,14 +86,10 @@ func (c *checker) warn(name, format string, args ...any) {
 	c.found.warnings = append(c.found.warnings, Fault{c.dotted(name), fmt.Sprintf(format, args...)})
 }
 
-// used tells whether the file has this key at its top, or in the table there.
-func (c *checker) used(name ...string) bool {
-	v, ok := c.found.top[name[0]]
-	if table, isTable := v.(map[string]any); isTable && len(name) > 1 {
-		_, ok = table[name[1]]
-		return ok
-	}
-	return ok && len(name) == 1
+// used tells whether the file gives this key of a table at its top.
+func (c *checker) used(table, name string) bool {
+	keys, ok := c.found.top[table].(map[string]any)
+	return ok && keys[name] != nil
 }
 
 func (c *checker) required(name, s string) bool {

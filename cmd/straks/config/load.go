@@ -67,6 +67,7 @@ func (cfg *Config) check(c *checker) {
 	cfg.Email.check(c.in("email"))
 	cfg.checkOrganisations(c)
 	cfg.checkCarriers(c)
+	cfg.warnOfDefaults(c)
 	if len(cfg.SMSCs) == 0 && len(cfg.Relays) == 0 {
 		c.fault("smsc", "is missing, and so is relay: there is nothing to send with")
 	}
@@ -94,5 +95,18 @@ func (cfg *Config) checkOrganisations(c *checker) {
 			}
 			digests[t.SHA256] = token.dotted("sha256")
 		}
+	}
+}
+
+// warnOfDefaults tells of senders that nobody chose, where they would be used.
+func (cfg *Config) warnOfDefaults(c *checker) {
+	lacksSMS := func(o Organisation) bool { return o.SMSSender == "" }
+	lacksEmail := func(o Organisation) bool { return o.EmailSender == "" }
+	lacksSender := func(s SMSC) bool { return s.Sender == "" }
+	if !c.used("sms", "default_sender") && slices.ContainsFunc(cfg.SMSCs, lacksSender) && slices.ContainsFunc(cfg.Organisations, lacksSMS) {
+		c.in("sms").warn("default_sender", "is not set: SMS of an organisation without sms_sender come from %q", cfg.SMS.DefaultSender)
+	}
+	if !c.used("email", "default_sender") && len(cfg.Relays) > 0 && slices.ContainsFunc(cfg.Organisations, lacksEmail) {
+		c.in("email").warn("default_sender", "is not set: mails of an organisation without email_sender come from %s", cfg.Email.DefaultSender)
 	}
 }

@@ -74,6 +74,22 @@ func TestSmallest(t *testing.T) {
 	}
 }
 
+// TestReadme: the smallest configuration of the README is one.
+func TestReadme(t *testing.T) {
+	credentials(t, map[string]string{"telco.password": "hemlig"})
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(readme), "```toml\n")
+	text, _, _ = strings.Cut(text, "```")
+	text = strings.NewReplacer("…64 hex digits…", strings.Repeat("0f", 32), "/etc/straks/telco.password", "telco.password").Replace(text)
+	cfg, _, faults, err := parse(text, now, false)
+	if err != nil || len(faults) > 0 || len(cfg.SMSCs) != 1 || len(cfg.Relays) != 1 {
+		t.Errorf("%v %v", faults, err)
+	}
+}
+
 // TestFaults gives each fault alone to a configuration that is right otherwise.
 func TestFaults(t *testing.T) {
 	credentials(t, map[string]string{"telco.password": "hemlig", "empty": "\n", "long": strings.Repeat("x", 5000)})

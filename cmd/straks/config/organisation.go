@@ -43,9 +43,6 @@ func (s *SMS) setDefaults() {
 }
 
 func (s *SMS) check(c *checker) {
-	if c.used("smsc") && !c.used("sms", "default_sender") {
-		c.warn("default_sender", "is not set: SMS of an organisation without sms_sender come from %q", s.DefaultSender)
-	}
 	c.sender("default_sender", s.DefaultSender)
 	for i, w := range s.StopWords {
 		if slices.Contains(s.StartWords, w) {
@@ -66,9 +63,6 @@ type Email struct {
 func (e *Email) check(c *checker) {
 	if e.DefaultSender == "" {
 		e.DefaultSender = "no-reply@" + machineName()
-		if c.used("relay") {
-			c.warn("default_sender", "is not set: mails of an organisation without email_sender come from %s", e.DefaultSender)
-		}
 	}
 	c.mailAddress("default_sender", e.DefaultSender)
 }
