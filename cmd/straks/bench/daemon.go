@@ -190,6 +190,23 @@ func (d *Daemon) Anon() int {
 	return kib
 }
 
+// cpu returns the processor time that the daemon has used so far, of user and
+// of kernel. The kernel counts it in hundredths of a second (proc_pid_stat(5)).
+func (d *Daemon) cpu() time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // past the program's name
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
 func (d *Daemon) watch() {
 	for {
 		d.anonPeak = max(d.anonPeak, d.Anon())

@@ -21,6 +21,8 @@ type Result struct {
 	Submit    Percentiles   `json:"requestToSubmit"`  // request's first octet to submit_sm at the SMSC
 	Answer    Percentiles   `json:"requestToAnswer"`  // request's first octet to the whole answer
 	Settled   time.Duration `json:"lastReceiptAfter"` // from the last answer until every receipt was in the feed
+	CPU       time.Duration `json:"cpuPerOrder"`      // the daemon's processor time, user and kernel: hardly depends on what else runs
+	OwnCPU    time.Duration `json:"ownCpuPerOrder"`   // the same of load generator and SMSC together
 	AnonKiB   int           `json:"rssAnonKiB"`       // the daemon's resident memory, file pages apart
 	PeakKiB   int           `json:"peakRssAnonKiB"`   // highest seen during the run
 }
@@ -63,11 +65,11 @@ func percentiles(all []time.Duration) Percentiles {
 // Print writes the results as a table.
 func Print(w io.Writer, results []Result) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "run\torders\torders/s\tto submit_sm p50\tp99\tto answer p50\tp99\tnot 201\ttwice\tlost\tdelivered\tMiB\tpeak\t")
+	fmt.Fprintln(tw, "run\torders\torders/s\tto submit_sm p50\tp99\tto answer p50\tp99\tnot 201\ttwice\tlost\tdelivered\tCPU/order\tours\tMiB\tpeak\t")
 	for _, r := range results {
-		fmt.Fprintf(tw, "%s\t%d\t%.0f\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%.0f\t%.0f\t\n", r.Name, r.Orders, r.Rate,
+		fmt.Fprintf(tw, "%s\t%d\t%.0f\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d µs\t%d µs\t%.0f\t%.0f\t\n", r.Name, r.Orders, r.Rate,
 			ms(r.Submit.P50), ms(r.Submit.P99), ms(r.Answer.P50), ms(r.Answer.P99),
-			r.Refused, r.Repeated, r.Unseen, r.Delivered, float64(r.AnonKiB)/1024, float64(r.PeakKiB)/1024)
+			r.Refused, r.Repeated, r.Unseen, r.Delivered, r.CPU.Microseconds(), r.OwnCPU.Microseconds(), float64(r.AnonKiB)/1024, float64(r.PeakKiB)/1024)
 	}
 	tw.Flush()
 }

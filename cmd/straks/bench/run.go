@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"straks/smpp/smsctest"
@@ -76,6 +77,7 @@ func (r Run) drive(ctx context.Context, d *Daemon, track *Track) (Result, error)
 	}
 	load := Load{Addr: d.API, Base: "/notifications/api/v1", Token: token, Clients: r.Clients, Rate: r.Rate, For: r.For,
 		Limit: len(track.begun), Run: fmt.Sprint(time.Now().UnixNano())}
+	cpu, own := d.cpu(), ownCPU()
 	profiled := make(chan error, 1)
 	go func() { profiled <- d.profile(r.Profile, r.For) }()
 	if err := load.Drive(ctx, track); err != nil {
@@ -94,8 +96,20 @@ func (r Run) drive(ctx context.Context, d *Daemon, track *Track) (Result, error)
 		result.Delivered = int(now - before)
 		result.Settled = time.Since(answered)
 	}
+	if n := time.Duration(result.Orders); n > 0 {
+		result.CPU, result.OwnCPU = (d.cpu()-cpu)/n, (ownCPU()-own)/n
+	}
 	result.AnonKiB = d.Anon()
 	return result, nil
+}
+
+// ownCPU returns the processor time of this process, of user and of kernel.
+func ownCPU() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // delivered counts shipments that are final by their receipt.
