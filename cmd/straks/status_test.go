@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"straks/orders/bolt"
 	"straks/smpp"
+	"straks/smpp/smsctest"
 	"straks/smtp"
 )
 
@@ -49,4 +51,19 @@ func TestStatus(t *testing.T) {
 	if code, _, stderr := straks(t, "", "status", "-admin", admin.URL); code != exitFailed || !strings.Contains(stderr, "is the daemon running") {
 		t.Errorf("no daemon: exit %d, %s", code, stderr)
 	}
+}
+
+// TestStatusOfADaemon asks a real one, and has it back its journal up.
+func TestStatusOfADaemon(t *testing.T) {
+	w := newWorld(t, smsctest.Profile{}, "")
+	admin := "http://" + w.daemon.adminAddr()
+	out := succeed(t, "status", "-admin", admin)
+	for _, want := range []string{"ready", "telco/1", "bound", "mx", "JOURNAL"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not told:\n%s", want, out)
+		}
+	}
+	copied := filepath.Join(t.TempDir(), "copy.db")
+	succeed(t, "journal", "backup", "-config", w.configFile(), "-admin", admin, copied)
+	succeed(t, "journal", "check", "-file", copied)
 }
