@@ -82,6 +82,7 @@ func (c *conn) close() {
 // handover, so that time is left for another relay; from the dot on it waits for
 // the answer as long as ctx and the data time-out allow.
 func (c *conn) deliver(ctx context.Context, l *letter, handoverBy time.Time) Result {
+	start := time.Now()
 	stop := context.AfterFunc(ctx, func() { c.guard.Close() })
 	reply, at, err := c.transact(ctx, l, handoverBy)
 	res := c.result(l, reply, at, err)
@@ -90,6 +91,7 @@ func (c *conn) deliver(ctx context.Context, l *letter, handoverBy time.Time) Res
 		res.Err = ended(ctx, res)
 	}
 	c.used, c.reused = time.Now(), true
+	res.took = c.used.Sub(start)
 	return res
 }
 
@@ -172,7 +174,7 @@ func (c *conn) rcptOptions(l *letter) *gosmtp.RcptOptions {
 
 // result judges how a transaction ended and marks the connection accordingly.
 func (c *conn) result(l *letter, words string, at stage, err error) Result {
-	res := Result{Relay: c.relay.Name, transacted: true}
+	res := Result{Relay: c.relay.Name}
 	var reply *gosmtp.SMTPError
 	switch {
 	case err == nil:

@@ -29,6 +29,15 @@
 //
 // replies.go holds the one table from reply codes (RFC 3463) to reasons.
 //
+// # Several relays
+//
+// They are tried in the order of the configuration, but for health: connected
+// before not, well before in trouble, free before busy. Each gets its share of the
+// time left up to the dot. A relay in trouble (it broke off, timed out, or said it
+// is unfit) goes last until the keeper's probe finds it well; only its next failure tells
+// whether it is, so that one puts it back for longer. When no relay can be
+// reached, all are tried again until the context ends.
+//
 // # Ownership
 //
 // Pool.Run starts one keeper per relay and joins it; the keeper holds at least

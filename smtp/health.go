@@ -92,10 +92,12 @@ func (r *relay) connected(c *conn) {
 	}
 }
 
-// learn notes how a transaction went.
+// learn notes how a transaction went. One that was begun too late to be answered
+// says nothing of the relay.
 func (r *relay) learn(res Result) {
 	switch {
-	case !res.transacted:
+	case res.took == 0:
+	case hasReason(res.Err, ReasonTimeout) && res.took < min(time.Second, r.CommandTimeout):
 	case isFailure(res.Err):
 		r.failed(res.Err)
 	case res.Code != 0:

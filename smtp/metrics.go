@@ -1,8 +1,6 @@
 package smtp
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/internal/handover"
@@ -74,8 +72,8 @@ func (m *metrics) of(name string) *relayMetrics {
 	return r
 }
 
-func (r *relayMetrics) handedOver(res Result, took time.Duration) {
-	r.seconds[res.Outcome].Observe(took.Seconds())
+func (r *relayMetrics) handedOver(res Result) {
+	r.seconds[res.Outcome].Observe(res.took.Seconds())
 	counter, ok := r.replies[res.Code/100]
 	if !ok {
 		counter = r.replies[0]

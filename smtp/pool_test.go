@@ -250,7 +250,7 @@ func BenchmarkSendParallel(b *testing.B) {
 func TestFrozenRelayIsLeftAlone(t *testing.T) {
 	frozen, good := listen(t, relaytest.Profile{Freeze: relaytest.AtMail, Faults: 1}), listen(t, relaytest.Profile{})
 	first := plain("first", frozen)
-	first.CommandTimeout, first.MaxConns = 50*time.Millisecond, 2
+	first.CommandTimeout, first.MaxConns = 250*time.Millisecond, 2
 	p := runPool(t, first, plain("second", good))
 	eventually(t, func() bool { return p.States()[0].Up && p.States()[1].Up })
 	if res := p.Send(within(t), to("kari@mottaker.example")); res.Relay != "second" || res.Outcome != handover.Accepted {
@@ -299,5 +299,37 @@ func TestBodyNotRead(t *testing.T) {
 	defer cancel()
 	if res := p.Send(ctx, m); res.Outcome != handover.NotSent || !hasReason(res.Err, ReasonTimeout) {
 		t.Fatalf("got %+v", res)
+	}
+}
+
+// More mails than a slow relay can take before their deadline: those that come
+// too late are not sent, and the connections live on.
+func TestOverloadKeepsConnections(t *testing.T) {
+	relay := listen(t, relaytest.Profile{Delay: 20 * time.Millisecond})
+	config := plain("mx", relay)
+	config.MaxConns = 1
+	p := runPool(t, config)
+	ctx, cancel := context.WithTimeout(context.Background(), 400*time.Millisecond)
+	defer cancel()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	count := make(map[handover.Outcome]int)
+	for range 30 {
+		wg.Go(func() {
+			res := p.Send(ctx, to("kari@mottaker.example"))
+			mu.Lock()
+			defer mu.Unlock()
+			count[res.Outcome]++
+		})
+	}
+	wg.Wait()
+	if count[handover.NotSent] < 20 || count[handover.Unknown] > 1 || count[handover.Refused] > 0 {
+		t.Errorf("outcomes %v", count)
+	}
+	if p.States()[0].Troubled {
+		t.Errorf("the relay is blamed: %+v", p.States()[0])
+	}
+	if res := p.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.Accepted {
+		t.Errorf("afterwards: %+v", res)
 	}
 }

@@ -53,6 +53,10 @@ func (r *relay) send(ctx context.Context, l *letter, handoverBy time.Time) Resul
 	return res
 }
 
+// leastTime is what must be left up to the final dot for a transaction to be
+// begun. One that is broken off costs its connection.
+const leastTime = 10 * time.Millisecond
+
 // try makes one attempt and tells whether it was on a connection used before.
 func (r *relay) try(ctx context.Context, l *letter, handoverBy time.Time, fresh bool) (Result, bool) {
 	waiting, cancel := context.WithDeadline(ctx, handoverBy)
@@ -66,9 +70,12 @@ func (r *relay) try(ctx context.Context, l *letter, handoverBy time.Time, fresh 
 	if l.utf8 && !c.utf8 {
 		return Result{Relay: r.Name, Err: fmt.Errorf("relay %s: %w", r.Name, errNoUTF8)}, false
 	}
-	kept, start := c.reused, time.Now()
+	if time.Until(handoverBy) < leastTime {
+		return Result{Relay: r.Name, Err: fmt.Errorf("relay %s: %w", r.Name, ErrBusy), again: true}, false
+	}
+	kept := c.reused
 	res := c.deliver(ctx, l, handoverBy)
-	r.metrics.handedOver(res, time.Since(start))
+	r.metrics.handedOver(res)
 	return res, kept
 }
 
@@ -111,6 +118,9 @@ func (r *relay) connection(ctx context.Context, fresh bool) (*conn, error) {
 		if hasReason(err, ReasonTimeout) { // the others are likely to be as mute
 			r.failed(err)
 			return nil, err
+		}
+		if ctx.Err() != nil { // or the others would fall with this one
+			return nil, ctx.Err()
 		}
 	}
 }

@@ -3,6 +3,7 @@ package smtp
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"straks/internal/handover"
 )
@@ -18,8 +19,8 @@ type Result struct {
 	Text     string  // its words, for operators: addresses and what it quotes of the mail are masked
 	Err      error   // nil when Outcome is Accepted; safe to log
 
-	again      bool // NotSent for want of a connection: it may work in a moment
-	transacted bool // a transaction was begun
+	again bool          // NotSent for want of a connection: it may work in a moment
+	took  time.Duration // what the transaction took; 0 when none was begun
 }
 
 // Refusal is why a relay will never take a mail.

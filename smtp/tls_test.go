@@ -91,6 +91,7 @@ func TestTLSModes(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			relay := listen(t, test.profile)
 			config := test.config
 			config.Name, config.Addr = "mx", relay.Addr()
