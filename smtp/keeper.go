@@ -1,0 +1,122 @@
+package smtp
+
+import (
+	"context"
+	"time"
+)
+
+// keep holds at least one connection open until ctx ends.
+func (r *relay) keep(ctx context.Context) {
+	for ctx.Err() == nil {
+		pause := time.NewTimer(r.tend(ctx))
+		select {
+		case <-pause.C:
+		case <-r.wake:
+		case <-ctx.Done():
+		}
+		pause.Stop()
+	}
+}
+
+// tend does what is due and returns the time until something may be due again.
+func (r *relay) tend(ctx context.Context) time.Duration {
+	r.prune()
+	r.askIdle(ctx)
+	if r.well(time.Now()) {
+		return r.watch()
+	}
+	if err := r.probe(ctx); err != nil {
+		return r.backOff()
+	}
+	return r.watch()
+}
+
+// probe tries the relay out with a harmless command, so that no mail has to.
+func (r *relay) probe(ctx context.Context) error {
+	c, err := r.acquire(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer r.release(c)
+	if err := c.ask(ctx, c.client.Noop); err != nil {
+		r.failed(err)
+		return err
+	}
+	r.probed()
+	return nil
+}
+
+// watch is how often the keeper looks after idle connections. Looking costs a
+// system call for each; finding one closed early saves a mail the reconnect.
+func (r *relay) watch() time.Duration { return min(time.Second, r.KeepAlive/4) }
+
+// prune closes what lay idle too long at the bottom of the stack, but for the last one.
+func (r *relay) prune() {
+	for {
+		r.mu.Lock()
+		if len(r.idle) == 0 || r.health.open < 2 || time.Since(r.idle[0].used) < r.IdleTimeout {
+			r.mu.Unlock()
+			return
+		}
+		c := r.idle[0]
+		r.idle = append(r.idle[:0], r.idle[1:]...)
+		r.mu.Unlock()
+		c.quit()
+		r.discard(c)
+	}
+}
+
+// askIdle asks every connection that was silent for KeepAlive for a sign of life.
+func (r *relay) askIdle(ctx context.Context) {
+	for range r.MaxConns {
+		select {
+		case r.slots <- struct{}{}:
+		default:
+			return // all are in use, and so alive
+		}
+		c := r.popSilent()
+		if c == nil {
+			<-r.slots
+			return
+		}
+		if !c.guard.silent() {
+			c.dead = true
+		} else if err := c.ask(ctx, c.client.Noop); err != nil {
+			r.failed(err)
+		}
+		r.release(c)
+	}
+}
+
+func (r *relay) popSilent() *conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, c := range r.idle {
+		if !c.guard.silent() || time.Since(c.used) >= r.KeepAlive {
+			r.idle = append(r.idle[:i], r.idle[i+1:]...)
+			return c
+		}
+	}
+	return nil
+}
+
+// drain lets no more mails in, waits until ctx for those under way and says QUIT.
+func (r *relay) drain(ctx context.Context) {
+	r.mu.Lock()
+	r.closed = true
+	idle := r.idle
+	r.idle = nil
+	r.mu.Unlock()
+	for _, c := range idle {
+		c.quit()
+		r.discard(c)
+	}
+	for range r.MaxConns {
+		select {
+		case r.slots <- struct{}{}:
+			defer func() { <-r.slots }()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
