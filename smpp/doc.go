@@ -42,6 +42,12 @@
 // were with it (their outcome is unknown) and one more now and then, and costs the
 // others nothing. The session ends it after SMSC.DeadLink.
 //
+// # Binding again
+//
+// backoff.go says when, gate.go keeps refused credentials from locking the
+// account. A lost session costs what was in flight on it: written and
+// unanswered is unknown, unwritten goes to another bind.
+//
 // # Who owns what
 //
 // Gateway.Run starts one goroutine for each bind (binding.run) and joins them.
@@ -53,6 +59,7 @@
 //	slots.mu        windows and queues of all binds
 //	rate.mu         one bind's tokens
 //	binding.mu      what States shows of one bind
+//	gate.mu         whether one SMSC takes our credentials
 //	Session.mu      what is in flight on one session
 //
 // None is held while another is taken, but for rate.mu under slots.mu, nor

@@ -2,6 +2,7 @@ package smpp
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -192,6 +193,30 @@ func TestRateFollowsTheSMSC(t *testing.T) {
 	t.Logf("took %d, throttled %d", st.Taken, st.Throttled)
 	if st.Taken < 200 || st.Throttled > st.Taken {
 		t.Errorf("took %d, throttled %d", st.Taken, st.Throttled)
+	}
+	g.idle(t)
+}
+
+// What the rate can't let through in time is told so, not kept waiting.
+func TestTooMuchForTheRate(t *testing.T) {
+	s := centre(t, smsctest.Profile{})
+	c := account("telco", s)
+	c.Rate = 5
+	g := run(t, Config{SMSCs: []SMSC{c}}).allUp(t)
+	results := make(chan Result, 30)
+	for range 30 {
+		go func() { results <- g.send("hei", 2*time.Second) }()
+	}
+	outcomes := map[handover.Outcome]int{}
+	for range 30 {
+		r := wait(t, results)
+		outcomes[r.Outcome]++
+		if r.Outcome == handover.NotSent && !errors.Is(r.Err, errRate) {
+			t.Errorf("%+v", r)
+		}
+	}
+	if n := outcomes[handover.Accepted]; n < 5 || n > 15 || n+outcomes[handover.NotSent] != 30 {
+		t.Errorf("%v", outcomes)
 	}
 	g.idle(t)
 }

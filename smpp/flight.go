@@ -136,8 +136,10 @@ func (f *flight) pace(begin context.Context) error {
 	if !ok {
 		return errRate
 	}
-	sleep(begin, wait)
-	return begin.Err()
+	if sleep(begin, wait); begin.Err() != nil {
+		return errRate
+	}
+	return nil
 }
 
 // wait lets some time pass before the parts that are left are tried again.

@@ -56,11 +56,13 @@ func lastBegin(ctx context.Context) (context.Context, context.CancelFunc) {
 type job struct {
 	g      *Gateway
 	m      *Message
-	order  []*smsc    // those that can carry it, in the order in which they are tried
-	builds []*build   // for each of them
-	tried  []*binding // since the last pause
-	rounds int        // pauses so far
-	last   Result     // of the last attempt
+	order  []*smsc  // those that can carry it, in the order in which they are tried
+	builds []*build // for each of them
+	last   Result   // of the last attempt
+
+	tried    []*binding // since the last pause
+	heldBack int        // of those, for their rate: when all are, more waiting is of no use
+	rounds   int        // pauses so far
 }
 
 // newJob builds the message for every SMSC of its route. Faults mean that none
@@ -102,8 +104,8 @@ func faulty(faults []Fault) Result {
 func (j *job) run(ctx, begin context.Context) Result {
 	for {
 		l, err := j.g.slots.acquire(begin, j.order, j.tried, j.pause())
-		if errors.Is(err, errAllTried) && begin.Err() == nil {
-			j.tried, j.rounds = nil, j.rounds+1
+		if errors.Is(err, errAllTried) && begin.Err() == nil && j.heldBack < len(j.tried) {
+			j.tried, j.heldBack, j.rounds = nil, 0, j.rounds+1
 			continue
 		}
 		if err != nil {
@@ -115,6 +117,9 @@ func (j *job) run(ctx, begin context.Context) Result {
 			return r
 		}
 		j.last, j.tried = r, append(j.tried, l.bind)
+		if f.cause == causeRate {
+			j.heldBack++
+		}
 		l.bind.smsc.metrics.retries[f.cause].Inc()
 	}
 }
