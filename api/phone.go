@@ -2,7 +2,9 @@ package api
 
 import (
 	"errors"
+	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -21,6 +23,14 @@ func parsePhone(s string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if number := plainNumber(digits); number != nil && phonenumbers.IsValidNumber(number) {
+		return digits, nil
+	}
+	return parseAny(digits)
+}
+
+// parseAny knows every country's way of writing numbers.
+func parseAny(digits string) (string, error) {
 	// "ZZ" is no region: nothing but the country code may tell where it belongs.
 	number, err := phonenumbers.Parse(digits, "ZZ")
 	if err != nil || !phonenumbers.IsValidNumber(number) {
@@ -28,6 +38,49 @@ func parsePhone(s string) (string, error) {
 	}
 	return phonenumbers.Format(number, phonenumbers.E164), nil
 }
+
+// plainNumber returns a number that is country code and national number and
+// nothing else, as nearly all are, or nil. It spares an order the dozen regular
+// expressions by which phonenumbers.Parse looks for what is not there: extensions,
+// letters, national prefixes.
+func plainNumber(digits string) *phonenumbers.PhoneNumber {
+	prefixes := nationalPrefixes()
+	for n := 2; n <= min(4, len(digits)-1); n++ { // country codes have 1 to 3 digits, none begins another
+		prefix, ok := prefixes[digits[1:n]]
+		if !ok {
+			continue
+		}
+		national := digits[n:]
+		if national[0] == '0' || prefix != "" && strings.HasPrefix(national, prefix) {
+			return nil
+		}
+		code, _ := strconv.ParseInt(digits[1:n], 10, 32)
+		significant, err := strconv.ParseUint(national, 10, 64)
+		if err != nil || len(national) > 15 {
+			return nil
+		}
+		return &phonenumbers.PhoneNumber{CountryCode: new(int32(code)), NationalNumber: new(significant)}
+	}
+	return nil
+}
+
+// nationalPrefixes are what people dial before a national number and may
+// write by mistake behind the country code, by country code. Codes are left out
+// whose prefix is more than a few digits.
+var nationalPrefixes = sync.OnceValue(func() map[string]string {
+	codes := make(map[string]string)
+	all, err := phonenumbers.MetadataCollection()
+	if err != nil {
+		return codes // parseAny tells
+	}
+	for _, m := range all.GetMetadata() {
+		code, prefix := int(m.GetCountryCode()), m.GetNationalPrefixForParsing()
+		if m.GetId() == phonenumbers.GetRegionCodeForCountryCode(code) && strings.Trim(prefix, "0123456789") == "" {
+			codes[strconv.Itoa(code)] = prefix
+		}
+	}
+	return codes
+})
 
 // internationalDigits strips what people put between digits and turns a
 // leading 00 into a plus sign. A country code never starts with 0 (ITU-T E.164

@@ -2,8 +2,11 @@ package api
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/nyaruka/phonenumbers"
 )
 
 // phones holds every example of the contract, and what people write.
@@ -78,5 +81,40 @@ func BenchmarkParsePhone(b *testing.B) {
 		if _, err := parsePhone("+4799999999"); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// The short way and the long one agree on every country's numbers, right and wrong.
+func TestPlainNumbers(t *testing.T) {
+	plain, codes := 0, phonenumbers.GetSupportedCallingCodes()
+	try := func(digits string) {
+		got, err := parsePhone(digits)
+		want, wantErr := parseAny(digits)
+		if got != want || (err == nil) != (wantErr == nil) {
+			t.Fatalf("parsePhone(%q) = %q, %v; the long way %q, %v", digits, got, err, want, wantErr)
+		}
+		if plainNumber(digits) != nil && err == nil {
+			plain++
+		}
+	}
+	for region := range phonenumbers.GetSupportedRegions() {
+		for kind := phonenumbers.FIXED_LINE; kind < phonenumbers.UNKNOWN; kind++ {
+			number := phonenumbers.GetExampleNumberForType(region, kind)
+			if number == nil {
+				continue
+			}
+			digits := phonenumbers.Format(number, phonenumbers.E164)
+			code := 1 + len(strconv.Itoa(int(number.GetCountryCode())))
+			for d := range 10 {
+				try(digits[:code] + strconv.Itoa(d) + digits[code:]) // a prefix that may be one
+				try(digits[:code] + strconv.Itoa(d) + digits[code+1:])
+				try(digits + strconv.Itoa(d))
+			}
+			try(digits)
+			try(digits[:len(digits)-1])
+		}
+	}
+	if plain < len(codes) {
+		t.Errorf("%d valid numbers went the short way, of %d country codes", plain, len(codes))
 	}
 }
