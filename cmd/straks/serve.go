@@ -19,6 +19,7 @@ func serveCommand(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
+	tuneMemory()
 	log := newLogger(e.stderr, cfg)
 	for _, w := range warnings {
 		log.Warn("configuration", "key", w.Key, "warning", w.Message)
