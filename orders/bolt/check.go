@@ -21,7 +21,7 @@ const maxFaults = 20
 // for as long as it does no page that is freed can be used again.
 func (j *Journal) Check(ctx context.Context) error {
 	return j.snapshots.view(func(t tables) error {
-		c := &checker{tables: t, ctx: ctx, settings: j.opt}
+		c := &checker{tables: t, ctx: ctx}
 		for _, part := range []func(){c.keyed, c.shipped, c.referenced, c.parkedReports, c.deadlined, c.fed} {
 			part()
 		}
@@ -34,9 +34,8 @@ func (j *Journal) Check(ctx context.Context) error {
 
 type checker struct {
 	tables
-	ctx      context.Context
-	settings Options
-	faults   []error
+	ctx    context.Context
+	faults []error
 }
 
 func (c *checker) fault(format string, args ...any) {
@@ -113,7 +112,7 @@ func (c *checker) boundRefs(s *orders.Shipment) {
 				c.fault("shipment %s: reference of part %d is not bound", s.ID, i)
 				continue
 			}
-			if r, err := decodeRef(v); err == nil && r.parked != nil {
+			if r, err := decodeRef(v); err == nil && r.parked != nil && !s.Status.Final() {
 				c.fault("shipment %s: reference of part %d is bound, yet a report waits for it", s.ID, i)
 			}
 		}

@@ -32,7 +32,9 @@ func (w *writeTx) putDeadline(s *orders.Shipment) error {
 	if w.newDeadline == nil || bytes.Compare(key, w.newDeadline) < 0 {
 		w.newDeadline = key
 	}
-	return w.deadlines().Put(key, []byte{})
+	b := w.deadlines()
+	b.FillPercent = appended
+	return b.Put(key, []byte{})
 }
 
 // settled tells whether an entry of deadlines has nothing to expire any more.

@@ -93,7 +93,7 @@ func (j *Journal) Accept(ctx context.Context, in orders.Intake) (orders.Shipment
 	return s, claimed, nil
 }
 
-// Apply implements orders.Journal.
+// Apply implements orders.Journal. All events of a call are stored, or none.
 func (j *Journal) Apply(ctx context.Context, events []orders.Event) ([]orders.Effect, error) {
 	if len(events) == 0 {
 		return nil, nil

@@ -21,6 +21,9 @@ const (
 	// it is about. Message ids are used again, so a report that is really
 	// older is about another.
 	clockSkew = 10 * time.Second
+	// repeats is for how long after the deadline a report about a part that
+	// has had its last word is a repeat of it. Later, it is about another.
+	repeats = time.Hour
 )
 
 func refKey(carrier, ref string) []byte {
@@ -63,12 +66,24 @@ func (w *writeTx) boundTo(r *orders.Report) (*orders.Shipment, int, error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		if !ok || bound.part >= len(s.Parts) || i > 0 && !subset(s.Parts[bound.part].Refs, r.Refs) {
-			continue
+		switch {
+		case !ok || bound.part >= len(s.Parts) || i > 0 && !subset(s.Parts[bound.part].Refs, r.Refs):
+		case usedAgain(&s, bound.part, r):
+			if err := w.refs().delete(refKey(r.Carrier, name)); err != nil {
+				return nil, 0, err
+			}
+		default:
+			return &s, bound.part, nil
 		}
-		return &s, bound.part, nil
 	}
 	return nil, 0, nil
+}
+
+// usedAgain tells that a report is about another message than the one that
+// the reference was bound to: that one has had its last word, and its time is
+// over. The report waits then for the answer that it has overtaken.
+func usedAgain(s *orders.Shipment, part int, r *orders.Report) bool {
+	return s.Parts[part].State >= orders.PartDelivered && r.At.After(s.Deadline.Add(repeats))
 }
 
 func subset(all, of []string) bool {

@@ -63,7 +63,9 @@ func (w *writeTx) value(encode func([]byte) []byte) []byte {
 
 func (w *writeTx) putShipment(s *orders.Shipment) error {
 	v := w.value(func(b []byte) []byte { return encodeShipment(b, s) })
-	return w.shipments().Put(s.ID[:], v)
+	b := w.shipments()
+	b.FillPercent = growing
+	return b.Put(s.ID[:], v)
 }
 
 // changed stores the feed entry of a shipment's new status.
@@ -84,7 +86,11 @@ func (w *writeTx) changed(s *orders.Shipment) error {
 	return feed.Put(seqKey(seq), v)
 }
 
-// appended is how full pages are packed of what only grows at its end.
-const appended = 0.95
+// How full pages are packed where keys only ever come at the end: of records
+// that stay as they are, and of those that an answer will make longer.
+const (
+	appended = 0.95
+	growing  = 0.75
+)
 
 func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }

@@ -2,6 +2,7 @@ package journaltest
 
 import (
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -78,7 +79,8 @@ func (m *model) apply(e orders.Event) (eff orders.Effect) {
 		eff.Shipment, eff.Found = copied(s), true
 	case orders.Report:
 		to, ok := m.bound[e.Refs[0]]
-		if !ok {
+		if !ok || to.shipment.Parts[to.part].State >= orders.PartDelivered && e.At.After(to.shipment.Deadline.Add(time.Hour)) {
+			delete(m.bound, e.Refs[0])
 			if have, ok := m.parked[e.Refs[0]]; !ok || e.Status.Final() && !have.Status.Final() {
 				m.parked[e.Refs[0]] = e
 			}

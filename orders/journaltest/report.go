@@ -191,6 +191,21 @@ func reportReusedRef(f *fixture) {
 	f.status(s.ID, orders.SMSDelivered)
 }
 
+// reportReusedEarly has a message id come round, and the new message's receipt
+// overtake its answer.
+func reportReusedEarly(f *fixture) {
+	old := f.taken("old", "m1")
+	f.apply(f.report(orders.SMSDelivered, "m1"))
+	f.pass(30 * time.Hour)
+	s := f.sent("k")
+	if e := f.apply(f.report(orders.SMSFailedUndelivered, "m1")); e.Found || !e.Parked {
+		f.Fatalf("taken for a repeat of the old one: %+v", e)
+	}
+	f.apply(f.answer(s, handover.Accepted, "m1"))
+	f.status(s.ID, orders.SMSFailedUndelivered)
+	f.status(old.ID, orders.SMSDelivered)
+}
+
 func reportHint(f *fixture) {
 	f.taken("k", "26")
 	r := f.report(orders.SMSDelivered, "1A")

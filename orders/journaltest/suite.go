@@ -56,6 +56,7 @@ func Run(t *testing.T, e Engine) {
 		"report/lesser ref":       reportLesserRef,
 		"report/older than order": reportOlderThanOrder,
 		"report/reused ref":       reportReusedRef,
+		"report/reused ref early": reportReusedEarly,
 		"report/hint":             reportHint,
 		"report/parts":            reportParts,
 		"report/batch":            reportBatch,

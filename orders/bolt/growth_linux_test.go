@@ -1,0 +1,166 @@
+package bolt
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/orders"
+)
+
+// TestFileStopsGrowing lives through several retentions, with time moved by
+// hand: once the oldest leave, nothing grows any more.
+func TestFileStopsGrowing(t *testing.T) {
+	const (
+		retention = 20 * 24 * time.Hour
+		perDay    = 60
+		days      = 80
+	)
+	j, _ := newJournal(t, Options{})
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var settled Stats
+	for day := range days {
+		var wg sync.WaitGroup
+		for i := range perDay {
+			wg.Go(func() { orderAt(t, j, now.Add(time.Duration(i)*time.Minute), fmt.Sprintf("%d-%d", day, i)) })
+		}
+		wg.Wait()
+		now = now.Add(24 * time.Hour)
+		keep(t, j, now, retention)
+		if day == days/2 {
+			settled, _ = j.Stats(context.Background())
+		}
+	}
+	check(t, j)
+	st, err := j.Stats(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if used, was := st.FileSize-st.FreeSize, settled.FileSize-settled.FreeSize; used > was*5/4 {
+		t.Errorf("%d octets in use, %d half-way", used, was)
+	}
+	if st.FileSize > settled.FileSize*5/4 {
+		t.Errorf("file of %d octets, %d half-way", st.FileSize, settled.FileSize)
+	}
+	if want := perDay * 20; st.Shipments < want || st.Shipments > want*11/10 {
+		t.Errorf("%d shipments, want about %d", st.Shipments, want)
+	}
+	if st.Parked > 2*perDay/10 || st.FeedEntries > 2*perDay*22 {
+		t.Errorf("%d parked, %d in the feed", st.Parked, st.FeedEntries)
+	}
+	j.snapshots.view(func(tb tables) error {
+		if n := tb.deadlines().Stats().KeyN; n > 2*perDay {
+			t.Errorf("%d deadlines", n)
+		}
+		if n := tb.refs().b.Stats().KeyN; n > 10*perDay*2 {
+			t.Errorf("%d references", n)
+		}
+		return nil
+	})
+}
+
+// orderAt is an order of the past with its facts; one in ten is never
+// answered, and its receipt stays parked.
+func orderAt(t *testing.T, j *Journal, at time.Time, key string) {
+	in := intake(key)
+	in.At, in.Shipment = at, idAt(at)
+	s, _, err := j.Accept(context.Background(), in)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	a, r := accepted(s, key), delivered(key)
+	a.At, r.At = at, at
+	events := []orders.Event{a, r}
+	if at.Minute()%10 == 0 {
+		events = events[1:]
+	}
+	if _, err := j.Apply(context.Background(), events); err != nil {
+		t.Error(err)
+	}
+}
+
+// keep does what the service does all the time: deadlines and retention.
+func keep(t *testing.T, j *Journal, now time.Time, retention time.Duration) {
+	t.Helper()
+	for {
+		due, _, err := j.Due(context.Background(), now, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(due) == 0 {
+			break
+		}
+		for _, id := range due {
+			if _, err := j.Apply(context.Background(), []orders.Event{orders.Expiry{Shipment: id, At: now}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for {
+		swept, err := j.Sweep(context.Background(), now, retention, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !swept.More {
+			return
+		}
+	}
+}
+
+func TestReadyTellsOfAStall(t *testing.T) {
+	j, _ := newJournal(t, Options{})
+	if err := j.Ready(); err != nil {
+		t.Fatal(err)
+	}
+	j.health.begin(time.Now().Add(-time.Hour))
+	if j.Ready() == nil {
+		t.Fatal("ready while the disk has been writing for an hour")
+	}
+	order(t, j, "k")
+	if err := j.Ready(); err != nil {
+		t.Fatal(err)
+	}
+	j.Close()
+	if j.Ready() == nil {
+		t.Fatal("ready after Close")
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	j, _ := newJournal(t, Options{Registerer: reg})
+	order(t, j, "k")
+	if _, err := j.Apply(context.Background(), []orders.Event{delivered("nobody's")}); err != nil {
+		t.Fatal(err)
+	}
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make(map[string]float64)
+	for _, f := range families {
+		m := f.GetMetric()[0]
+		values[f.GetName()] = m.GetGauge().GetValue() + m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+	}
+	for name, want := range map[string]float64{
+		"straks_journal_parked_reports": 1,
+		"straks_journal_feed_entries":   2,
+		"straks_journal_unavailable":    0,
+		"straks_journal_queue_length":   0,
+		"straks_journal_refused_total":  0,
+		"straks_journal_commit_seconds": 3,
+		"straks_journal_batch_size":     3,
+	} {
+		if got, ok := values[name]; !ok || got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+	if values["straks_journal_file_bytes"] <= values["straks_journal_free_bytes"] {
+		t.Errorf("sizes %v", values)
+	}
+}
