@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -46,11 +48,11 @@ func (s *status) print(w io.Writer, now time.Time) error {
 	}
 	fmt.Fprintf(out, "straks %s, %s, %d orders in flight\n", s.Version, readiness, s.InFlight)
 	if len(s.SMSC) > 0 {
-		fmt.Fprint(out, "\nBIND\tMODE\tADDRESS\tSTATE\tSINCE\tWINDOW\tRATE\tREASON\n")
+		fmt.Fprint(out, "\nBIND\tMODE\tADDRESS\tSTATE\tSINCE\tWINDOW\tRATE\tRESPONSE\tANSWERS\tREASON\n")
 	}
 	for _, b := range s.SMSC {
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%d/%d\t%s\t%s\n", b.Bind, b.Mode, b.Addr, b.State, ago(now, b.Since),
-			b.InFlight, b.Window, rate(b.Rate), printable(b.Reason))
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%d/%d\t%s\t%s\t%s\t%s\n", b.Bind, b.Mode, b.Addr, b.State, ago(now, b.Since),
+			b.InFlight, b.Window, rate(b.Rate), b.ResponseTime.Round(10*time.Microsecond), answers(b.Answers), printable(b.Reason))
 	}
 	if len(s.Relay) > 0 {
 		fmt.Fprint(out, "\nRELAY\tADDRESS\tSTATE\tSINCE\tIN USE\tOPEN\tTLS\tREASON\n")
@@ -63,6 +65,18 @@ func (s *status) print(w io.Writer, now time.Time) error {
 	fmt.Fprint(out, "\nJOURNAL\tFILE\tFREE INSIDE\tFEED ENTRIES\tPARKED RECEIPTS\n")
 	fmt.Fprintf(out, "\t%d\t%d\t%d\t%d\n", j.FileSize, j.FreeSize, j.FeedEntries, j.Parked)
 	return out.Flush()
+}
+
+// answers lists how often each command_status came, the good one first.
+func answers(counts map[string]uint64) string {
+	const ok = "ESME_ROK"
+	list := []string{fmt.Sprintf("%d ok", counts[ok])}
+	for _, status := range slices.Sorted(maps.Keys(counts)) {
+		if status != ok {
+			list = append(list, fmt.Sprintf("%d %s", counts[status], status))
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 func choose(b bool, yes, no string) string {
