@@ -76,12 +76,12 @@ func (d Dialect) Hints(id string) []Hint {
 	hints := hintList{own: d.ReceiptRef(id)}
 	hints.add(d.Answer, Hex, Hex.canonical(id))
 	hints.add(d.Answer, AsIs, plain)
-	if n, ok := number(plain, 10); ok { // answers are in hex, and were taken as they are
-		hints.add(Hex, Decimal, n.Text(16))
-		hints.add(Hex, Decimal, strings.ToUpper(n.Text(16)))
+	if hex, ok := number(plain, 10, 16); ok { // answers are in hex, and were taken as they are
+		hints.add(Hex, Decimal, hex)
+		hints.add(Hex, Decimal, strings.ToUpper(hex))
 	}
 	cased := Fold
-	if _, ok := number(plain, 16); ok {
+	if all(plain, hexDigit) {
 		cased = Hex
 	}
 	hints.add(cased, cased, strings.ToLower(plain))

@@ -3,6 +3,7 @@ package dlr
 import (
 	"fmt"
 	"math/big"
+	"strconv"
 	"strings"
 )
 
@@ -57,12 +58,12 @@ func (f Form) canonical(id string) string {
 	id = strings.TrimSpace(id)
 	switch f {
 	case Decimal:
-		if n, ok := number(id, 10); ok {
-			return n.Text(10)
+		if n, ok := number(id, 10, 10); ok {
+			return n
 		}
 	case Hex:
-		if n, ok := number(id, 16); ok {
-			return n.Text(10)
+		if n, ok := number(id, 16, 10); ok {
+			return n
 		}
 	case Fold:
 		return unpadded(strings.ToLower(id))
@@ -73,15 +74,23 @@ func (f Form) canonical(id string) string {
 	return unpadded(id)
 }
 
-// number reads a number of any length up to maxID digits, without a sign.
-func number(id string, base int) (*big.Int, bool) {
-	if base == 16 && len(id) > 2 && (id[:2] == "0x" || id[:2] == "0X") {
+// number rewrites a number of any length up to maxID digits, without a sign,
+// from one base to another, in lower case and without leading zeros.
+func number(id string, from, to int) (string, bool) {
+	if from == 16 && len(id) > 2 && (id[:2] == "0x" || id[:2] == "0X") {
 		id = id[2:]
 	}
-	if id == "" || len(id) > maxID || !all(id, func(r rune) bool { return digit(r) || base == 16 && hexDigit(r) }) {
-		return nil, false
+	if id == "" || len(id) > maxID || !all(id, func(r rune) bool { return digit(r) || from == 16 && hexDigit(r) }) {
+		return "", false
 	}
-	return new(big.Int).SetString(id, base)
+	if n, err := strconv.ParseUint(id, from, 64); err == nil { // as nearly always
+		return strconv.FormatUint(n, to), true
+	}
+	n, ok := new(big.Int).SetString(id, from)
+	if !ok {
+		return "", false
+	}
+	return n.Text(to), true
 }
 
 // unpadded strips leading zeros, but for the last character.

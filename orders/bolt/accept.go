@@ -87,8 +87,8 @@ func (w *writeTx) claimed(s *orders.Shipment) error {
 }
 
 // byKey returns the shipment of a key, and whether there is one.
-func (t tables) byKey(key []byte) (orders.Shipment, bool, error) {
-	v := t.keys().get(key)
+func (w *writeTx) byKey(key []byte) (orders.Shipment, bool, error) {
+	v := w.keys().get(key)
 	if v == nil {
 		return orders.Shipment{}, false, nil
 	}
@@ -96,7 +96,7 @@ func (t tables) byKey(key []byte) (orders.Shipment, bool, error) {
 	if err != nil {
 		return orders.Shipment{}, false, corrupt("key")
 	}
-	return t.shipment(id, false)
+	return w.shipment(id, false)
 }
 
 // full tells whether the pages in use, free ones apart, have reached MaxSize.

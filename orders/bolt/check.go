@@ -58,7 +58,7 @@ func (c *checker) keyed() {
 }
 
 // eachSlot calls visit for each record of a table in slots.
-func (c *checker) eachSlot(s slots, visit func(end int64, k, v []byte)) {
+func (c *checker) eachSlot(s *slots, visit func(end int64, k, v []byte)) {
 	s.b.ForEach(func(name, v []byte) error {
 		if v != nil || len(name) != 4 {
 			c.fault("a slot is called %x", name)

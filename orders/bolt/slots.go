@@ -19,38 +19,63 @@ const (
 )
 
 // slots is a table with random keys, cut into a bucket for each span of time.
+// It is good for one transaction.
 type slots struct {
+	b      *bbolt.Bucket
+	span   time.Duration
+	opened []slot // newest first; nil where they are to be looked up
+}
+
+type slot struct {
+	name string
 	b    *bbolt.Bucket
-	span time.Duration
 }
 
 // get returns the value in the newest slot that has the key, or nil.
-func (s slots) get(key []byte) []byte {
+func (s *slots) get(key []byte) []byte {
 	_, v := s.find(key)
 	return v
 }
 
-func (s slots) find(key []byte) (slot *bbolt.Bucket, value []byte) {
-	c := s.b.Cursor()
-	for name, _ := c.Last(); name != nil; name, _ = c.Prev() {
-		slot := s.b.Bucket(name)
-		if v := slot.Get(key); v != nil {
-			return slot, v
+func (s *slots) find(key []byte) (in *bbolt.Bucket, value []byte) {
+	for _, slot := range s.all() {
+		if v := slot.b.Get(key); v != nil {
+			return slot.b, v
 		}
 	}
 	return nil, nil
 }
 
-func (s slots) put(us int64, key, value []byte) error {
-	slot, err := s.b.CreateBucketIfNotExists(s.name(us))
+// all returns every slot. They are looked up once: for each key anew, that would
+// cost as much as the key itself.
+func (s *slots) all() []slot {
+	if s.opened != nil {
+		return s.opened
+	}
+	c := s.b.Cursor()
+	for name, _ := c.Last(); name != nil; name, _ = c.Prev() {
+		s.opened = append(s.opened, slot{string(name), s.b.Bucket(name)})
+	}
+	return s.opened
+}
+
+func (s *slots) put(us int64, key, value []byte) error {
+	name := s.name(us)
+	for _, slot := range s.all() {
+		if slot.name == string(name) {
+			return slot.b.Put(key, value)
+		}
+	}
+	b, err := s.b.CreateBucket(name)
 	if err != nil {
 		return err
 	}
-	return slot.Put(key, value)
+	s.opened = nil
+	return b.Put(key, value)
 }
 
 // delete takes the key out of every slot.
-func (s slots) delete(key []byte) error {
+func (s *slots) delete(key []byte) error {
 	for {
 		slot, v := s.find(key)
 		if v == nil {
@@ -62,18 +87,18 @@ func (s slots) delete(key []byte) error {
 	}
 }
 
-func (s slots) name(us int64) []byte {
+func (s *slots) name(us int64) []byte {
 	return binary.BigEndian.AppendUint32(nil, uint32(max(us, 0)/s.span.Microseconds()))
 }
 
 // end returns when the slot of that name ends, in µs.
-func (s slots) end(name []byte) int64 {
+func (s *slots) end(name []byte) int64 {
 	return (int64(binary.BigEndian.Uint32(name)) + 1) * s.span.Microseconds()
 }
 
 // drain removes up to budget records of slots that ended before the cut, and
 // the slots that are empty then. It returns what is left of the budget.
-func (s slots) drain(cut time.Time, budget int) (int, error) {
+func (s *slots) drain(cut time.Time, budget int) (int, error) {
 	for budget > 0 {
 		name, _ := s.b.Cursor().First()
 		if name == nil || s.end(name) > cut.UnixMicro() {
@@ -90,6 +115,7 @@ func (s slots) drain(cut time.Time, budget int) (int, error) {
 			if err := s.b.DeleteBucket(name); err != nil {
 				return 0, err
 			}
+			s.opened = nil
 			budget-- // so that empty slots cost something too
 		}
 	}

@@ -25,9 +25,9 @@ var (
 type tables struct{ tx *bbolt.Tx }
 
 func (t tables) meta() *bbolt.Bucket      { return t.tx.Bucket(bucketMeta) }
-func (t tables) keys() slots              { return slots{t.tx.Bucket(bucketKeys), keySlot} }
+func (t tables) keys() *slots             { return &slots{b: t.tx.Bucket(bucketKeys), span: keySlot} }
 func (t tables) shipments() *bbolt.Bucket { return t.tx.Bucket(bucketShipments) }
-func (t tables) refs() slots              { return slots{t.tx.Bucket(bucketRefs), refSlot} }
+func (t tables) refs() *slots             { return &slots{b: t.tx.Bucket(bucketRefs), span: refSlot} }
 func (t tables) parked() *bbolt.Bucket    { return t.tx.Bucket(bucketParked) }
 func (t tables) deadlines() *bbolt.Bucket { return t.tx.Bucket(bucketDeadlines) }
 func (t tables) feed() *bbolt.Bucket      { return t.tx.Bucket(bucketFeed) }
@@ -52,6 +52,22 @@ type writeTx struct {
 	waiting int // parked reports
 
 	newDeadline []byte // the lowest key put into deadlines
+
+	keySlots, refSlots *slots // once looked up
+}
+
+func (w *writeTx) keys() *slots {
+	if w.keySlots == nil {
+		w.keySlots = w.tables.keys()
+	}
+	return w.keySlots
+}
+
+func (w *writeTx) refs() *slots {
+	if w.refSlots == nil {
+		w.refSlots = w.tables.refs()
+	}
+	return w.refSlots
 }
 
 // value keeps what encode appends, until the transaction ends.

@@ -142,6 +142,9 @@ func (e *requestError) Error() string { return e.err.Error() }
 
 // answer is what the caller is told.
 func answer(err error) error {
+	if err == nil {
+		return nil
+	}
 	var own *requestError
 	if errors.As(err, &own) {
 		return own.err
