@@ -77,6 +77,9 @@ func CheckSender(s string) error {
 
 // alphanumericAddr checks the sender and returns its octets.
 func alphanumericAddr(s string) (string, error) {
+	if plainName(s) {
+		return s, nil
+	}
 	if gsm.Choose(s, gsm.GSM7) != gsm.GSM7 {
 		return "", fmt.Errorf("sender has a character outside the GSM alphabet")
 	}
@@ -95,6 +98,17 @@ func alphanumericAddr(s string) (string, error) {
 		return "", fmt.Errorf("sender has a character that an address can't bear")
 	}
 	return string(octets), nil
+}
+
+// plainName is true of nearly all senders: a few ASCII letters and digits, which
+// are one septet each and the same in every alphabet.
+func plainName(s string) bool {
+	for _, c := range []byte(s) {
+		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return len(s) <= maxAlphanumeric
 }
 
 // parseRecipient returns the digits of an international number that is given as
