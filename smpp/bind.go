@@ -81,6 +81,10 @@ func (b *binding) dial(ctx context.Context, g *Gateway, addr string, retry *back
 
 // hold gives the session to those who send, until it ends or ctx does.
 func (b *binding) hold(ctx context.Context, g *Gateway, session *Session, addr string, log *slog.Logger) {
+	select {
+	case <-b.again: // it was about the session before
+	default:
+	}
 	b.become(StateBound, "", addr)
 	b.countBind()
 	log.Info("bound", "addr", addr, "mode", b.mode.String(), "peer", session.Peer().SystemID)

@@ -66,7 +66,9 @@ type SMSC struct {
 	// when there is nothing else.
 	StallAfter time.Duration
 
-	// ConnectTimeout bounds connecting, TLS handshake and bind, each. Default 5s.
+	// ConnectTimeout bounds connecting with TLS handshake, and the bind, each.
+	// Default 5s. In the first minute of an outage, connecting without TLS is
+	// bounded by 1s, to notice the SMSC's return soon.
 	ConnectTimeout time.Duration
 	// ResponseTimeout is how long to wait for the answer to a submit_sm before
 	// its place in the window is given away. Default 10s. The send
@@ -163,7 +165,8 @@ type Route struct {
 	Name string
 	// Prefixes are beginnings of numbers, like "+47". Default: any number.
 	Prefixes []string
-	// Senders are the senders of the messages, as the callers give them. Default: any.
+	// Senders are the senders of the messages, as the callers give them or, where
+	// they give none, as their organisation's default is. Default: any.
 	Senders []string
 	// Organisations are the callers' organisations. Default: any.
 	Organisations []string

@@ -5,11 +5,11 @@
 //
 //	Gateway.Send
 //	 1 routeOf         the route: longest prefix, sender, organisation       route.go
-//	 2 smsc.build      encoding, parts, addresses, for each SMSC of it       parts.go
-//	 3 slots.acquire   a place in the window of a bind, or a wait for one    slots.go
+//	 2 smsc.build      encoding, parts, addresses, for each SMSC of it       build.go
+//	 3 slots.acquire   a place in the window of a bind, or a wait for one    slots.go, window.go
 //	 4 flight.pace     a token of that bind's rate                           rate.go
 //	 5 Session.Submit  queue, writer, wire; validity_period is set here      submit.go, writer.go
-//	 6 flight.submit   the answer, or none                                   flight.go
+//	 6 flight.submit   the answer, or none                                   flight.go, outcome.go
 //	 7 job.run         settled, or once more from 3                          send.go
 //
 // Everything up to 5 can be undone. The octets of a submit_sm are written in one

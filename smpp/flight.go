@@ -3,12 +3,10 @@ package smpp
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"straks/internal/handover"
 	"straks/smpp/wire"
 )
 
@@ -25,28 +23,9 @@ type flight struct {
 	bind  *binding
 	lease lease // for the first part
 	parts []part
-	cause string // why another attempt is due
+	cause string      // why another attempt is due
+	halt  atomic.Bool // in this round the SMSC said no to a part, or it could not be written
 }
-
-// part is one part of a message. The goroutine that submits it owns it until
-// its round is over.
-type part struct {
-	state     partState
-	messageID string
-	userRef   uint16
-	status    wire.Status
-	verdict   Verdict // on status
-	err       error   // for pending after an attempt, and for doubtful
-}
-
-type partState uint8
-
-const (
-	pending  partState = iota // it surely is not at the SMSC
-	taken                     // the SMSC gave an id
-	doubtful                  // it may have left, no answer came
-	refused                   // for good
-)
 
 func (j *job) newFlight(l lease) *flight {
 	b := j.buildFor(l.bind.smsc)
@@ -77,33 +56,44 @@ func (f *flight) run(ctx, begin context.Context) (r Result, settled bool) {
 }
 
 // round submits, in order, every part that is not at the SMSC, and returns when
-// each has its answer or none will come. It stops at the first that isn't written.
+// each has its answer or none will come. A "no" to one that is known before the
+// next is written holds the others back: it may be for all of them.
 func (f *flight) round(ctx, begin context.Context) {
 	var answers sync.WaitGroup
 	defer answers.Wait()
-	for i := range f.parts {
+	f.halt.Store(false)
+	for _, i := range f.pending() {
 		p := &f.parts[i]
-		if p.state != pending {
-			continue
-		}
 		l, err := f.takeLease(begin)
 		if err != nil {
 			p.err = err
+			return
+		}
+		if f.halt.Load() {
+			f.job.g.slots.release(l, unused)
 			return
 		}
 		if len(f.parts) == 1 {
 			f.submit(ctx, i, l, func() {})
 			return
 		}
-		written := make(chan bool, 2) // true: it was; false: it is over
+		over := make(chan struct{}, 2) // it was written, or never will be
 		answers.Go(func() {
-			f.submit(ctx, i, l, func() { written <- true })
-			written <- false
+			f.submit(ctx, i, l, func() { over <- struct{}{} })
+			over <- struct{}{}
 		})
-		if !<-written {
-			return
+		<-over
+	}
+}
+
+// pending returns the indexes of the parts that are not at the SMSC.
+func (f *flight) pending() (indexes []int) {
+	for i := range f.parts {
+		if f.parts[i].state == pending {
+			indexes = append(indexes, i)
 		}
 	}
+	return indexes
 }
 
 // takeLease returns a place on this bind: the first time the one that the flight
@@ -167,12 +157,16 @@ func (f *flight) submit(ctx context.Context, i int, l lease, written func()) {
 	p.err = err
 	switch {
 	case err == nil:
-		t.release(g, answered)
-		f.bind.answered(answer)
 		p.note(answer, f.bind.smsc.verdict(answer.Status))
+		f.bind.answered(answer)
+		if p.state == pending || p.state == refused {
+			f.halt.Store(true) // before the next part can have this place
+		}
+		t.release(g, answered)
 	case errors.Is(err, ErrNotSent):
-		t.release(g, unused)
 		p.notSent()
+		f.halt.Store(true)
+		t.release(g, unused)
 	case errors.Is(err, ErrNoAnswer): // the session has given its place away
 		t.release(g, unanswered)
 		p.state = doubtful
@@ -182,37 +176,6 @@ func (f *flight) submit(ctx context.Context, i int, l lease, written func()) {
 		givenUp := began.Add(f.bind.smsc.ResponseTimeout * 9 / 8)
 		time.AfterFunc(time.Until(givenUp), func() { t.release(g, unanswered) })
 		p.state = doubtful
-	}
-}
-
-// note takes an answer down.
-func (p *part) note(a Answer, v Verdict) {
-	p.status, p.verdict = a.Status, v
-	switch {
-	case a.Nack && !clearNack(a.Status, v):
-		p.state, p.err = doubtful, fmt.Errorf("the SMSC answers generic_nack %v", a.Status)
-	case a.Status == wire.ESMEOK:
-		p.state, p.messageID = taken, a.MessageID
-	case v.Retry == RetryNever:
-		p.state = refused
-	default:
-		p.err = fmt.Errorf("the SMSC answers %v", a.Status)
-	}
-}
-
-// clearNack tells whether a generic_nack leaves no doubt that the message was not
-// taken: its header was not understood (SMPP 3.4 §4.3.1), or it came too fast. What
-// other SMSC software means by one, nobody knows.
-func clearNack(s wire.Status, v Verdict) bool {
-	return v.Retry == RetrySlower || s == wire.ESMEInvMsgLen || s == wire.ESMEInvCmdLen || s == wire.ESMEInvCmdID
-}
-
-// notSent tells a part that can be sent another time from one that never can:
-// the message itself breaks a rule of the protocol.
-func (p *part) notSent() {
-	var fault *wire.FieldError
-	if errors.As(p.err, &fault) {
-		p.state, p.status, p.verdict = refused, fault.Status, Verdict{Refusal: RefusedFailed}
 	}
 }
 
@@ -232,70 +195,4 @@ func (b *binding) answered(a Answer) {
 		}
 	}
 	b.rate.answered(time.Now(), load)
-}
-
-func (f *flight) count(state partState) (n int) {
-	for i := range f.parts {
-		if f.parts[i].state == state {
-			n++
-		}
-	}
-	return n
-}
-
-// tooLate tells whether time ran out for a part.
-func (f *flight) tooLate() bool {
-	return slices.ContainsFunc(f.parts, func(p part) bool { return p.state == pending && errors.Is(p.err, errTooLate) })
-}
-
-// whyPending returns the cause, for metrics, of the first part that is not at the SMSC.
-func (f *flight) whyPending() string {
-	for i := range f.parts {
-		p := &f.parts[i]
-		switch {
-		case p.state != pending || p.err == nil:
-			continue
-		case p.verdict.Retry == RetrySlower:
-			return causeThrottled
-		case p.verdict.Retry == RetryElsewhere:
-			return causeTemporary
-		case p.verdict.Retry == RetryRebind:
-			return causeRebind
-		case errors.Is(p.err, errRate):
-			return causeRate
-		}
-		break
-	}
-	return causeNotSent
-}
-
-// result sums the parts up.
-func (f *flight) result() Result {
-	r := Result{SMSC: f.bind.smsc.Name, Bind: f.bind.name, Total: len(f.parts)}
-	for i := range f.parts {
-		p := &f.parts[i]
-		if p.state == taken || p.state == doubtful {
-			r.Parts = append(r.Parts, Part{Index: i, MessageID: p.messageID, Reference: p.userRef, Taken: p.state == taken})
-		}
-		if p.status != wire.ESMEOK {
-			r.Status = p.status
-		}
-		if p.state == refused && r.Refusal == RefusedNot {
-			r.Refusal = p.verdict.Refusal
-		}
-		if r.Err == nil {
-			r.Err = p.err
-		}
-	}
-	switch {
-	case r.Refusal != RefusedNot:
-		r.Outcome = handover.Refused
-	case f.count(doubtful) > 0:
-		r.Outcome = handover.Unknown
-	case f.count(taken) == len(f.parts):
-		r.Outcome = handover.Accepted
-	case f.count(taken) > 0:
-		r.Outcome, r.Refusal = handover.Refused, RefusedIncomplete
-	}
-	return r
 }

@@ -186,6 +186,25 @@ func TestAllPartsThrottled(t *testing.T) {
 	wantParts(t, r, 0, 1, 2)
 }
 
+// With a window of one the refusal of a part is known before the next is written.
+func TestRefusalHoldsTheOtherPartsBack(t *testing.T) {
+	g, p := scripted(t, func(c *SMSC) { c.Window = 1 })
+	results := sending(g, threeParts, patience)
+	p.answer(p.next(wire.SubmitSM), "a")
+	refuse(p, p.next(wire.SubmitSM), wire.ESMERxRAppn)
+	r := wait(t, results)
+	wantOutcome(t, r, handover.Refused)
+	wantParts(t, r, 0)
+	results = sending(g, "next", patience)
+	f := p.next(wire.SubmitSM)
+	if m, _ := wire.Decode(f); string(m.(*wire.Message).ShortMessage) != "next" {
+		t.Error("the third part was sent")
+	}
+	p.answer(f, "b")
+	wantOutcome(t, wait(t, results), handover.Accepted)
+	g.idle(t)
+}
+
 // The connection breaks between the parts: what was not written goes to the
 // same bind when it is back, and the rest stays unknown.
 func TestConnectionBreaksBetweenParts(t *testing.T) {
