@@ -32,16 +32,25 @@ type world struct {
 	stop   func()
 }
 
-// newWorld starts one. extra is added to the configuration, in front.
+// newWorld starts one. extra is added to the configuration, behind the SMSC's keys.
 func newWorld(t *testing.T, profile smsctest.Profile, extra string) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), token: newToken()}
+	w := newStoppedWorld(t, profile, relaytest.Profile{}, extra)
+	w.start()
+	t.Cleanup(func() { w.stop() })
+	return w
+}
+
+// newStoppedWorld makes a world with a journal, in which no daemon runs yet.
+func newStoppedWorld(t *testing.T, profile smsctest.Profile, relay relaytest.Profile, extra string) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), token: newToken(), stop: func() {}}
 	var err error
 	if w.smsc, err = smsctest.Listen("127.0.0.1:0", profile); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.smsc.Close() })
-	if w.relay, err = relaytest.Listen("127.0.0.1:0", relaytest.Profile{}); err != nil {
+	if w.relay, err = relaytest.Listen("127.0.0.1:0", relay); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.relay.Close() })
@@ -49,8 +58,6 @@ func newWorld(t *testing.T, profile smsctest.Profile, extra string) *world {
 	if err := initJournal(w.config()); err != nil {
 		t.Fatal(err)
 	}
-	w.start()
-	t.Cleanup(func() { w.stop() })
 	return w
 }
 
@@ -119,9 +126,7 @@ func (w *world) start() {
 		w.stop = func() {}
 	}
 	eventually(w.t, "the daemon to be ready", func() bool { return w.daemon.ready() == nil })
-	if w.client, err = client.New("http://"+w.daemon.apiAddr()+"/notifications/api/v1", w.token, nil); err != nil {
-		w.t.Fatal(err)
-	}
+	w.client = w.clientAt(w.daemon.apiAddr())
 }
 
 func eventually(t *testing.T, what string, done func() bool) {

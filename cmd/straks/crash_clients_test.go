@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"straks/api/client"
+)
+
+// clientCell is where the daemon is now; nil while it is not.
+type clientCell = atomic.Pointer[client.Client]
+
+// work places one order after the other until ctx ends, each until it is
+// answered, whatever becomes of the daemon meanwhile.
+func (c *crash) work(ctx context.Context) {
+	for ctx.Err() == nil {
+		o := c.book.newOrder()
+		for c.place(o) != nil {
+			time.Sleep(2 * time.Millisecond)
+		}
+		time.Sleep(rand.N(4 * time.Millisecond))
+	}
+}
+
+// place makes one request, and notes what came of it. It returns an error
+// where the client has to come again.
+func (c *crash) place(o *crashOrder) error {
+	api := c.api.Load()
+	if api == nil {
+		return errors.New("nobody there")
+	}
+	placed, err := o.send(api)
+	var problem *client.Problem
+	switch {
+	case err == nil:
+		c.book.told(o, placed)
+	case !errors.As(err, &problem):
+		c.book.unanswered(o)
+	case problem.Status != http.StatusServiceUnavailable || problem.RetryAfter == 0:
+		c.t.Errorf("%s: %v", o.key, err)
+		return nil
+	}
+	return err
+}
+
+// send makes one request of the order.
+func (o *crashOrder) send(api *client.Client) (client.Placed, error) {
+	if o.address != "" {
+		m := mail(o.key, o.address)
+		m.SendersReference = "ref-" + o.key
+		m.Recipient.Settings.Subject = o.key
+		return api.SendEmail(context.Background(), m)
+	}
+	m := sms(o.key, o.number)
+	m.Recipient.Settings.Body = o.key + ":"
+	if o.parts == 2 {
+		m.Recipient.Settings.Body += strings.Repeat("x", 153-len(o.key)-1) + o.key + ":" + strings.Repeat("y", 20)
+	}
+	return api.SendSMS(context.Background(), m)
+}
+
+// repeatAll makes each order once more: nothing may come of it.
+func (c *crash) repeatAll() {
+	work := make(chan *crashOrder)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for o := range work {
+				c.repeat(o)
+			}
+		})
+	}
+	for _, o := range c.book.orders {
+		work <- o
+	}
+	close(work)
+	wg.Wait()
+}
+
+func (c *crash) repeat(o *crashOrder) {
+	again, err := o.send(c.client)
+	if err != nil || again.Created || again.ShipmentID != o.shipment {
+		c.t.Errorf("%s was told %s, and is now %+v, %v", o.key, o.shipment, again, err)
+	}
+}
+
+// follow reads the feed as a client does that never looks back: what it was
+// shown must not change, nor may anything come before it.
+func (c *crash) follow(ctx context.Context) {
+	for ctx.Err() == nil {
+		if api := c.api.Load(); api != nil {
+			page, err := api.Feed(context.Background(), client.FeedQuery{Seq: uint64(len(c.book.followed))})
+			if err == nil {
+				c.book.followed = append(c.book.followed, page...)
+			}
+		}
+		time.Sleep(3 * time.Millisecond)
+	}
+}
+
+// newOrder is the next order; its number decides what sort it is.
+func (b *crashBook) newOrder() *crashOrder {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := len(b.orders)
+	o := &crashOrder{key: fmt.Sprintf("n%d", n), parts: 1, taken: map[int]int{}, final: map[string]string{}}
+	switch {
+	case n%40 == 3:
+		o.address = "nosuch@example.org"
+	case n%40 == 23:
+		o.address = fmt.Sprintf("lost.%d@example.org", n%100)
+	case n%4 == 3:
+		o.address = fmt.Sprintf("kari%d@example.org", n%400)
+	default:
+		o.number = fmt.Sprintf("+4790%06d", 100000+n)
+		o.parts += (n / 10 % 3) / 2
+	}
+	b.orders[o.key] = o
+	return o
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"straks/smpp/smsctest"
+	"straks/smpp/wire"
+	"straks/smtp/relaytest"
+)
+
+// crashKills is how often TestCrash kills the daemon; STRAKS_CRASH_KILLS says
+// another number.
+func crashKills(t *testing.T) int {
+	text := os.Getenv("STRAKS_CRASH_KILLS")
+	if text == "" {
+		return 15
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestCrash kills the daemon at random moments of its life, under load, and has
+// clients repeat what was not answered. Then it holds four records against each
+// other: what clients were told, what SMSC and relay took, what the feed says,
+// and what the journal holds.
+func TestCrash(t *testing.T) {
+	seed := rand.Uint64() >> 1
+	t.Logf("seed %d", seed) // of the moments; what they hit is up to the scheduler
+	book := newCrashBook()
+	w := newStoppedWorld(t, book.smsc(seed), book.relay(), `binds = 2
+response_timeout = "300ms"`)
+	c := &crash{world: w, book: book, rng: rand.New(rand.NewPCG(seed, 1)), boot: 100 * time.Millisecond}
+
+	load, calm := context.WithCancel(t.Context())
+	defer calm()
+	var clients sync.WaitGroup
+	for range 8 {
+		clients.Go(func() { c.work(load) })
+	}
+	clients.Go(func() { c.follow(load) })
+	for range crashKills(t) {
+		c.live()
+	}
+	w.start()
+	defer func() { w.stop() }() // unless it was stopped before
+	c.api.Store(w.client)
+	calm()
+	clients.Wait()
+	c.settle()
+}
+
+// crash is the daemon's life, from its start to its being killed, again and again.
+type crash struct {
+	*world
+	book *crashBook
+	rng  *rand.Rand // of the killer only
+	boot time.Duration
+	api  clientCell
+}
+
+// live starts the daemon, lets it work until some moment, and kills it.
+func (c *crash) live() {
+	c.t.Helper()
+	p := c.launch()
+	defer func() {
+		c.api.Store(nil)
+		if err := p.kill(); err != nil {
+			c.t.Fatal(err)
+		}
+	}()
+	if c.rng.IntN(6) == 0 { // while it starts
+		c.sleep(c.boot)
+		return
+	}
+	select {
+	case <-p.serving:
+		c.boot = time.Since(p.began)
+	case <-p.ended:
+		return // kill tells why
+	}
+	c.api.Store(c.clientAt(p.api))
+	switch c.rng.IntN(6) {
+	case 0: // just when the SMSC has read a submit_sm, or answered it
+		c.after(c.book.submits, 80)
+	case 1: // just when a receipt is under way
+		c.after(c.book.receipts, 80)
+	case 2: // just when the relay has taken a mail
+		c.after(c.book.mails, 20)
+	case 3: // while it stops
+		c.sleep(60 * time.Millisecond)
+		p.cmd.Process.Signal(syscall.SIGTERM)
+		c.sleep(30 * time.Millisecond)
+	default:
+		c.sleep(120 * time.Millisecond)
+	}
+}
+
+// sleep sleeps for some time up to d.
+func (c *crash) sleep(d time.Duration) { time.Sleep(time.Duration(c.rng.Int64N(int64(d)))) }
+
+// after waits for some number of ticks, up to n, but not for long.
+func (c *crash) after(ticks <-chan struct{}, n int) {
+	enough := time.After(time.Second)
+	for range 1 + c.rng.IntN(n) {
+		select {
+		case <-ticks:
+		case <-enough:
+			return
+		}
+	}
+}
+
+// smsc is an SMSC whose behaviour is in the last digit of a number.
+func (b *crashBook) smsc(seed uint64) smsctest.Profile {
+	p := smsctest.Profile{Seed: seed, Record: -1, OnSubmit: b.submitted, OnReceipt: b.receipt,
+		Retry: 20 * time.Millisecond, AckTimeout: 500 * time.Millisecond}
+	p.Jitter = 3 * time.Millisecond
+	p.Receipt.Jitter = 10 * time.Millisecond
+	p.On("2", func(b *smsctest.Behaviour) { b.Receipt.Early = true })
+	p.On("3", func(b *smsctest.Behaviour) { b.Receipt.Delay = 300 * time.Millisecond })
+	p.On("4", func(b *smsctest.Behaviour) { b.Receipt.Duplicate = 1 })
+	p.On("5", func(b *smsctest.Behaviour) { b.Receipt.Missing = 1 })
+	p.On(crashLossy, func(b *smsctest.Behaviour) {
+		b.Lose, b.Receipt.EchoReference, b.Receipt.Delay = 4, true, 400*time.Millisecond
+	})
+	p.On("7", func(b *smsctest.Behaviour) { b.Receipt.State = "UNDELIV" })
+	p.On("8", func(b *smsctest.Behaviour) { b.Throttle = 3 })
+	p.On(crashRefused, func(b *smsctest.Behaviour) { b.Status = wire.ESMEInvDstAdr })
+	return p
+}
+
+// Last digits of numbers that the harness knows of: answers get lost, the SMSC
+// refuses.
+const crashLossy, crashRefused = "6", "9"
+
+// relay is a relay that wants to be asked twice by some, knows others not, and
+// breaks off after the mails of yet others.
+func (b *crashBook) relay() relaytest.Profile {
+	return relaytest.Profile{Greylist: 1, Rules: relaytest.StandardRules(), OnMessage: b.mailed, Delay: time.Millisecond}
+}
+
+// settle waits until nothing is under way, and compares the records.
+func (c *crash) settle() {
+	t, b := c.t, c.book
+	c.repeatAll()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := c.smsc.Wait(ctx, func(st smsctest.Stats) bool { return st.WaitingNow == 0 }); err != nil {
+		t.Fatalf("receipts are left: %v", err)
+	}
+	b.readFeed(t, c.feed())
+	for _, o := range b.orders {
+		o.status = c.status(o.shipment)
+	}
+	c.stop()
+	c.smsc.Close() // joins what reports to the book
+	b.balance(t, c.smsc.Stats())
+	b.auditJournal(t, filepath.Join(c.dir, "journal.db"))
+}

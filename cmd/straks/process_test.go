@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"straks/api/client"
+)
+
+// asProgram makes this test binary be the program itself, so that a test can
+// kill it.
+const asProgram = "STRAKS_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) == "" {
+		os.Exit(m.Run())
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// process is a daemon in a process of its own.
+type process struct {
+	cmd     *exec.Cmd
+	began   time.Time
+	serving chan struct{} // closed when api and admin are set
+	ended   chan struct{} // closed when its log has ended
+	api     string        // host:port
+	admin   string
+	log     logTail // complete when ended
+}
+
+// launch runs "straks serve", and does not wait for it to serve.
+func (w *world) launch() *process {
+	w.t.Helper()
+	p := &process{cmd: exec.Command(os.Args[0], "serve", "-config", w.configFile()),
+		began: time.Now(), serving: make(chan struct{}), ended: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), asProgram+"=1")
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	go p.read(stderr)
+	return p
+}
+
+// startProcess runs "straks serve" and waits until it serves.
+func (w *world) startProcess() *process {
+	w.t.Helper()
+	p := w.launch()
+	select {
+	case <-p.serving:
+	case <-p.ended:
+		p.cmd.Wait()
+		w.t.Fatalf("the daemon does not serve:\n%s", p.log.String())
+	}
+	return p
+}
+
+// read follows the log, which says where the daemon serves.
+func (p *process) read(stderr io.Reader) {
+	defer close(p.ended)
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		line := lines.Text()
+		p.log.add(line)
+		if p.api == "" && strings.Contains(line, `"msg":"serving"`) {
+			p.api, p.admin = quoted(line, `"api":"`), quoted(line, `"admin":"`)
+			close(p.serving)
+		}
+	}
+}
+
+func quoted(line, after string) string {
+	_, rest, _ := strings.Cut(line, after)
+	value, _, _ := strings.Cut(rest, `"`)
+	return value
+}
+
+// kill ends the process without a chance to tidy up, and returns an error
+// where it had ended by itself: by a panic, say.
+func (p *process) kill() error {
+	p.cmd.Process.Kill()
+	<-p.ended
+	p.cmd.Wait()
+	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && !status.Signaled() && status.ExitStatus() != 0 {
+		return fmt.Errorf("the daemon ended by itself, %v:\n%s", p.cmd.ProcessState, p.log.String())
+	}
+	return nil
+}
+
+// logTail is the end of a log.
+type logTail struct{ lines []string }
+
+func (l *logTail) add(line string) {
+	if l.lines = append(l.lines, line); len(l.lines) > 200 {
+		l.lines = append(l.lines[:0], l.lines[100:]...)
+	}
+}
+
+func (l *logTail) String() string { return strings.Join(l.lines, "\n") }
+
+func (w *world) clientAt(addr string) *client.Client {
+	c, err := client.New("http://"+addr+"/notifications/api/v1", w.token, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
