@@ -36,8 +36,8 @@
 //
 // # What is written when
 //
-// One goroutine writes. It takes whatever waits, accepts first, runs it in one
-// transaction, syncs once and wakes everybody; alone, a call pays one sync, in
+// One goroutine writes. It takes whatever waits, accepts first (but no more
+// than half of a full batch), runs it in one transaction, syncs once and wakes everybody; alone, a call pays one sync, in
 // a crowd it is shared. The queue in front is bounded: full is orders.ErrBusy
 // at once. A call that fails alone (a corrupt record) is run again by itself,
 // so that it spoils nobody else's.

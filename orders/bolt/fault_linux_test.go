@@ -326,3 +326,49 @@ func TestCloseUnderLoad(t *testing.T) {
 	})
 	check(t, j)
 }
+
+// TestFactsGetThroughACrowd has more orders at the door than a batch takes: a
+// fact still is in the next one.
+func TestFactsGetThroughACrowd(t *testing.T) {
+	token, began := make(chan struct{}), make(chan struct{}, 1000)
+	var on atomic.Bool
+	j, _ := newJournal(t, Options{MaxBatch: 8, commit: func(tx *bbolt.Tx) error {
+		if on.Load() {
+			began <- struct{}{}
+			<-token
+		}
+		return tx.Commit()
+	}})
+	s, _, err := j.Accept(context.Background(), intake("k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	on.Store(true)
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if _, _, err := j.Accept(context.Background(), intake(uuid.NewString())); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	<-began
+	eventually(t, "orders are queued", func() bool { return len(j.accepts) >= 40 })
+	told := make(chan error, 1)
+	wg.Go(func() {
+		_, err := j.Apply(context.Background(), []orders.Event{accepted(s, "m")})
+		told <- err
+	})
+	eventually(t, "the fact is queued", func() bool { return len(j.facts) == 1 })
+	token <- struct{}{} // the batch under way
+	token <- struct{}{} // the next one
+	if err := <-told; err != nil {
+		t.Fatal(err)
+	}
+	if len(j.accepts) == 0 {
+		t.Fatal("all orders went first")
+	}
+	on.Store(false)
+	close(token)
+	wg.Wait()
+}

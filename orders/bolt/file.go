@@ -15,9 +15,6 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// schemaVersion is what this package reads and writes.
-const schemaVersion = 1
-
 var (
 	keySchema = []byte("schema")
 	keyID     = []byte("id")
@@ -127,24 +124,14 @@ func open(path string, opt Options) (file, error) {
 	case err != nil:
 		return file{}, fmt.Errorf("journal %s: %w", path, err)
 	}
-	if err := errors.Join(checkSchema(f.db), f.settle()); err != nil {
+	if err = f.settle(); err == nil {
+		err = migrate(f.db, migrations())
+	}
+	if err != nil {
 		f.db.Close()
 		return file{}, fmt.Errorf("journal %s: %w", path, err)
 	}
 	return f, nil
-}
-
-func checkSchema(db *bbolt.DB) error {
-	return db.View(func(tx *bbolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
-		if meta == nil || len(meta.Get(keySchema)) != 4 {
-			return errors.New("not a journal: a database of something else")
-		}
-		if v := binary.BigEndian.Uint32(meta.Get(keySchema)); v != schemaVersion {
-			return fmt.Errorf("schema version %d, but this program knows %d; use the program that wrote it, or a newer one", v, schemaVersion)
-		}
-		return nil
-	})
 }
 
 // settle writes both meta pages again and syncs. The page cache may show a

@@ -45,7 +45,7 @@ func Open(path string, opt Options) (*Journal, error) {
 		path:    path,
 		opt:     opt,
 		accepts: make(chan *request, opt.Queue),
-		facts:   make(chan *request, opt.Queue),
+		facts:   make(chan *request, 4*opt.Queue),
 		closing: make(chan struct{}),
 		closed:  make(chan struct{}),
 		writer:  writer{file: f},

@@ -16,7 +16,7 @@ type Options struct {
 	MaxSize   int64 // octets in use from which on orders are refused; 0: no limit. Facts about stored orders are still taken
 	MapSize   int   // octets of address space for the file, no memory; 64 GiB. Growing beyond it costs a pause
 	MaxParked int   // receipts that wait for their answer; 100,000. Beyond it the oldest is dropped
-	Queue     int   // calls that wait for the writer, for orders and facts each; 4096
+	Queue     int   // orders that wait for the writer, 1024; and four times as many facts. Beyond it: orders.ErrBusy
 	MaxBatch  int   // calls in one transaction; 512
 
 	Log        *slog.Logger          // slog.Default()
@@ -31,7 +31,7 @@ type Options struct {
 const (
 	defaultMapSize   = 64 << 30
 	defaultMaxParked = 100_000
-	defaultQueue     = 4096
+	defaultQueue     = 1024
 	defaultMaxBatch  = 512
 	defaultProbe     = 250 * time.Millisecond
 )

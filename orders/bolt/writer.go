@@ -90,23 +90,30 @@ func (j *Journal) write() {
 	}
 }
 
-// gather takes what waits, accepts first, up to the bound of a batch.
+// gather takes what waits, up to the bound of a batch: accepts first, but half
+// of the batch is for facts where that many wait. An order that got in is to
+// get through, however many more are at the door.
 func (j *Journal) gather(first *request) {
 	batch := j.writer.batch[:0]
 	if first != nil {
 		batch = append(batch, first)
 	}
-	for _, queue := range []chan *request{j.accepts, j.facts} {
-		for more := true; more && len(batch) < j.opt.MaxBatch; {
-			select {
-			case r := <-queue:
-				batch = append(batch, r)
-			default:
-				more = false
-			}
+	batch = take(batch, j.accepts, j.opt.MaxBatch/2)
+	batch = take(batch, j.facts, j.opt.MaxBatch)
+	j.writer.batch = take(batch, j.accepts, j.opt.MaxBatch)
+}
+
+// take appends what waits in a queue until the batch has so many.
+func take(batch []*request, queue chan *request, most int) []*request {
+	for len(batch) < most {
+		select {
+		case r := <-queue:
+			batch = append(batch, r)
+		default:
+			return batch
 		}
 	}
-	j.writer.batch = batch
+	return batch
 }
 
 // serve runs a batch in one transaction and answers everybody in it. Where a

@@ -8,11 +8,11 @@ type Journal struct {
 	Retention     time.Duration // of orders, idempotency keys and feed entries: 90d
 	FeedFinalOnly bool          // true: the feed tells final statuses only, not also acceptance by the carrier: false
 	MaxSize       Size          // of the file; when it is full, orders get 503 and receipts a temporary error. 0: as large as the disk: 0
-	MaxQueue      int           // writes that wait for the disk, beyond which orders get 503 at once: 4096
+	MaxQueue      int           // writes that wait for the disk, beyond which orders get 503 at once: 1024
 }
 
 func (j *Journal) setDefaults() {
-	*j = Journal{Retention: 90 * day, MaxQueue: 4096}
+	*j = Journal{Retention: 90 * day, MaxQueue: 1024}
 }
 
 func (j *Journal) check(c *checker) {
