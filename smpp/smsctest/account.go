@@ -143,6 +143,9 @@ func (c *conn) acknowledged(sequence uint32, status wire.Status) {
 	switch status {
 	case wire.ESMEOK:
 		n.count(&n.acked)
+		if observe := c.smsc.script().OnAck; observe != nil {
+			observe(time.Since(d.sent))
+		}
 	case wire.ESMERxTAppn, wire.ESMEThrottled, wire.ESMEMsgQFul, wire.ESMESysErr:
 		n.count(&n.postponed)
 		c.smsc.clock.after(c.smsc.script().Retry, func() { a.deliver(d) })

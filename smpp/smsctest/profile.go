@@ -29,6 +29,9 @@ type Profile struct {
 	// OnReceipt is called for every receipt that is made, duplicates included,
 	// ahead of its first delivery; must not block.
 	OnReceipt func(about Submit, state string)
+	// OnAck is called for every deliver_sm and data_sm that was answered ESME_ROK,
+	// with the time from its writing to the answer; must not block.
+	OnAck func(took time.Duration)
 
 	// The rest may be changed while it runs.
 

@@ -152,3 +152,19 @@ func TestOnReceipt(t *testing.T) {
 		}
 	}
 }
+
+// OnAck tells of a receipt that was taken, not of one that is to come again.
+func TestOnAck(t *testing.T) {
+	told := make(chan time.Duration, 10)
+	s := listen(t, Profile{Retry: time.Millisecond, OnAck: func(took time.Duration) { told <- took }})
+	e := transceiver(t, s)
+	e.submit(number, "x")
+	e.ack(e.next(), wire.ESMERxTAppn)
+	e.ack(e.next(), wire.ESMEOK)
+	if took := <-told; took <= 0 || took > time.Minute {
+		t.Errorf("it took %v", took)
+	}
+	if len(told) > 0 {
+		t.Error("told of more than one acknowledgement")
+	}
+}

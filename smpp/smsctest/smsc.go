@@ -84,7 +84,8 @@ func (s *SMSC) script() *script { return s.current.Load() }
 // SetProfile changes the behaviour from the next PDU on.
 func (s *SMSC) SetProfile(p Profile) {
 	old := s.script()
-	p.OnSubmit, p.OnReceipt, p.TLS, p.MaxConnections = old.OnSubmit, old.OnReceipt, old.TLS, old.MaxConnections
+	p.OnSubmit, p.OnReceipt, p.OnAck = old.OnSubmit, old.OnReceipt, old.OnAck
+	p.TLS, p.MaxConnections = old.TLS, old.MaxConnections
 	s.current.Store(newScript(p))
 }
 

@@ -10,28 +10,28 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
-// token is the one client's. It guards nothing but a benchmark on loopback.
-const token = "bench"
+// The one client's token guards nothing but a benchmark on loopback.
+const (
+	token        = "bench"
+	organisation = "bench"
+	carrier      = "bench" // name of the first SMSC
+)
 
 // Daemon is a straks in a process of its own.
 type Daemon struct {
 	API, Admin string // host:port
 	cmd        *exec.Cmd
-	stopped    chan struct{}
-	anonPeak   int // KiB, written by watch until stopped is closed
-	watching   sync.WaitGroup
 }
 
 // StartDaemon runs "program serve" over a journal in dir, made anew unless it
-// is there, against an SMSC, and returns when it is ready.
-func StartDaemon(ctx context.Context, program, dir, smsc string, extra string) (*Daemon, error) {
-	config, err := writeConfig(dir, smsc, extra)
+// is there, and returns when it is ready. smscs are the tables of its SMSCs
+// and routes, in TOML.
+func StartDaemon(ctx context.Context, program, dir, smscs string) (*Daemon, error) {
+	config, err := writeConfig(dir, smscs)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func StartDaemon(ctx context.Context, program, dir, smsc string, extra string) (
 			return nil, fmt.Errorf("init: %w: %s", err, out)
 		}
 	}
-	d := &Daemon{cmd: exec.Command(program, "serve", "-config", config), stopped: make(chan struct{})}
+	d := &Daemon{cmd: exec.Command(program, "serve", "-config", config)}
 	stderr, err := d.cmd.StderrPipe()
 	if err != nil {
 		return nil, err
@@ -48,18 +48,21 @@ func StartDaemon(ctx context.Context, program, dir, smsc string, extra string) (
 	if err := d.cmd.Start(); err != nil {
 		return nil, err
 	}
-	if err := d.findListeners(stderr); err != nil {
+	if err = d.findListeners(stderr); err == nil {
+		err = d.awaitReady(ctx)
+	}
+	if err != nil {
 		d.cmd.Process.Kill()
+		d.cmd.Wait()
 		return nil, err
 	}
-	d.watching.Go(d.watch)
-	return d, d.awaitReady(ctx)
+	return d, nil
 }
 
 func journalFile(dir string) string { return filepath.Join(dir, "journal.db") }
 
-func writeConfig(dir, smsc, extra string) (string, error) {
-	config, password := filepath.Join(dir, "straks.toml"), filepath.Join(dir, "smsc.password")
+func writeConfig(dir, smscs string) (string, error) {
+	config := filepath.Join(dir, "straks.toml")
 	text := fmt.Sprintf(`
 [api]
 listen = "127.0.0.1:0"
@@ -68,22 +71,17 @@ listen = "127.0.0.1:0"
 [journal]
 path = %q
 [[organisation]]
-name = "bench"
+name = %q
 [[organisation.token]]
 name = "bench"
 sha256 = "%x"
-[[smsc]]
-name = "bench"
-addr = %q
-system_id = "bench"
-password_file = %q
-window = 200
-%s
-`, journalFile(dir), sha256.Sum256([]byte(token)), smsc, password, extra)
-	if err := os.WriteFile(password, []byte("bench"), 0o600); err != nil {
-		return "", err
-	}
+%s`, journalFile(dir), organisation, sha256.Sum256([]byte(token)), smscs)
 	return config, os.WriteFile(config, []byte(text), 0o600)
+}
+
+// smscTable is the configuration of one SMSC. The simulator asks for no password.
+func smscTable(name, addr string, window int) string {
+	return fmt.Sprintf("[[smsc]]\nname = %q\naddr = %q\nsystem_id = %q\nwindow = %d\n", name, addr, name, window)
 }
 
 // findListeners reads the log up to the line that says where it serves, and
@@ -126,36 +124,6 @@ func (d *Daemon) awaitReady(ctx context.Context) error {
 	}
 }
 
-// Counter returns the sum of a metric's series whose line contains all of the labels.
-func (d *Daemon) Counter(name string, labels ...string) (float64, error) {
-	resp, err := http.Get("http://" + d.Admin + "/metrics")
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	sum, lines := 0.0, bufio.NewScanner(resp.Body)
-	for lines.Scan() {
-		if value, ok := sample(lines.Text(), name, labels); ok {
-			sum += value
-		}
-	}
-	return sum, lines.Err()
-}
-
-func sample(line, name string, labels []string) (float64, bool) {
-	rest, ok := strings.CutPrefix(line, name)
-	if !ok || rest == "" || rest[0] != ' ' && rest[0] != '{' {
-		return 0, false
-	}
-	for _, l := range labels {
-		if !strings.Contains(rest, l) {
-			return 0, false
-		}
-	}
-	value, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64)
-	return value, err == nil
-}
-
 // profile writes a CPU profile of the daemon over the next d to file.
 func (d *Daemon) profile(file string, length time.Duration) error {
 	if file == "" {
@@ -175,55 +143,12 @@ func (d *Daemon) profile(file string, length time.Duration) error {
 	return err
 }
 
-// Anon returns the resident memory that is not file pages, in KiB.
-func (d *Daemon) Anon() int {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(text), "RssAnon:")
-	fields := strings.Fields(rest)
-	if len(fields) == 0 {
-		return 0
-	}
-	kib, _ := strconv.Atoi(fields[0])
-	return kib
-}
+func (d *Daemon) processes() processes { return processes{d.cmd.Process.Pid} }
 
-// cpu returns the processor time that the daemon has used so far, of user and
-// of kernel. The kernel counts it in hundredths of a second (proc_pid_stat(5)).
-func (d *Daemon) cpu() time.Duration {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(text), ") ") // past the program's name
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0
-	}
-	user, _ := strconv.Atoi(fields[11])
-	system, _ := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * 10 * time.Millisecond
-}
-
-func (d *Daemon) watch() {
-	for {
-		d.anonPeak = max(d.anonPeak, d.Anon())
-		select {
-		case <-d.stopped:
-			return
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
-
-// Stop ends the daemon and returns the peak of Anon.
-func (d *Daemon) Stop() (peakKiB int, err error) {
-	close(d.stopped)
-	d.watching.Wait()
+// Stop ends the daemon.
+func (d *Daemon) Stop() error {
 	if err := d.cmd.Process.Signal(os.Interrupt); err != nil {
-		return d.anonPeak, err
+		return err
 	}
-	return d.anonPeak, d.cmd.Wait()
+	return d.cmd.Wait()
 }

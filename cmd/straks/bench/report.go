@@ -3,8 +3,6 @@ package bench
 import (
 	"fmt"
 	"io"
-	"slices"
-	"sync/atomic"
 	"text/tabwriter"
 	"time"
 )
@@ -20,58 +18,66 @@ type Result struct {
 	Rate      float64       `json:"ordersPerSecond"`
 	Submit    Percentiles   `json:"requestToSubmit"`  // request's first octet to submit_sm at the SMSC
 	Answer    Percentiles   `json:"requestToAnswer"`  // request's first octet to the whole answer
+	Receipt   Percentiles   `json:"receiptToFeed"`    // deliver_sm written to deliver_sm_resp, which follows the commit that shows it in the feed
+	Page      Percentiles   `json:"feedPage"`         // a page of 500 at the feed's tail, after the run
 	Settled   time.Duration `json:"lastReceiptAfter"` // from the last answer until every receipt was in the feed
-	CPU       time.Duration `json:"cpuPerOrder"`      // the daemon's processor time, user and kernel: hardly depends on what else runs
+	CPU       time.Duration `json:"cpuPerOrder"`      // the gateway's processor time, user and kernel: hardly depends on what else runs
 	OwnCPU    time.Duration `json:"ownCpuPerOrder"`   // the same of load generator and SMSC together
-	AnonKiB   int           `json:"rssAnonKiB"`       // the daemon's resident memory, file pages apart
-	PeakKiB   int           `json:"peakRssAnonKiB"`   // highest seen during the run
+	Batch     float64       `json:"callsPerCommit"`   // orders, answers and batches of receipts that share a commit
+	Commit    time.Duration `json:"meanCommit"`       // the journal's, its syncs included
+	Stored    int           `json:"stored"`           // shipments in the journal before the run
+	RestKiB   int           `json:"restRssAnonKiB"`   // the gateway's resident memory before the run, file pages apart
+	PeakKiB   int           `json:"peakRssAnonKiB"`   // the highest seen during the run
 }
 
-// Percentiles of a latency.
+// Percentiles of a latency, in nanoseconds.
 type Percentiles struct{ P50, P99, Max time.Duration }
 
-// Result sums the run up, but for what only the feed and the daemon know.
-func (t *Track) Result(name string) Result {
-	r := Result{Name: name, Repeated: int(t.repeated.Load()), Refused: int(t.refused.Load())}
-	var submit, answer []time.Duration
-	for n := range t.begun {
-		if t.answered[n].Load() == 0 {
-			continue
-		}
-		r.Orders++
-		answer = append(answer, since(&t.begun[n], &t.answered[n]))
-		if t.seen[n].Load() == 0 {
-			r.Unseen++
-			continue
-		}
-		submit = append(submit, since(&t.begun[n], &t.seen[n]))
+func (p Percentiles) String() string {
+	if p == (Percentiles{}) {
+		return "-"
 	}
-	r.Rate = float64(r.Orders) / t.Elapsed.Seconds()
-	r.Submit, r.Answer = percentiles(submit), percentiles(answer)
-	return r
+	return fmt.Sprintf("%.2f / %.2f", milliseconds(p.P50), milliseconds(p.P99))
 }
 
-func since(from, to *atomic.Int64) time.Duration { return time.Duration(to.Load() - from.Load()) }
-
-func percentiles(all []time.Duration) Percentiles {
-	if len(all) == 0 {
-		return Percentiles{}
-	}
-	slices.Sort(all)
-	at := func(q float64) time.Duration { return all[min(int(q*float64(len(all))), len(all)-1)] }
-	return Percentiles{P50: at(0.5), P99: at(0.99), Max: all[len(all)-1]}
-}
-
-// Print writes the results as a table.
+// Print writes the results side by side.
 func Print(w io.Writer, results []Result) {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "run\torders\torders/s\tto submit_sm p50\tp99\tto answer p50\tp99\tnot 201\ttwice\tlost\tdelivered\tCPU/order\tours\tMiB\tpeak\t")
-	for _, r := range results {
-		fmt.Fprintf(tw, "%s\t%d\t%.0f\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d µs\t%d µs\t%.0f\t%.0f\t\n", r.Name, r.Orders, r.Rate,
-			ms(r.Submit.P50), ms(r.Submit.P99), ms(r.Answer.P50), ms(r.Answer.P99),
-			r.Refused, r.Repeated, r.Unseen, r.Delivered, r.CPU.Microseconds(), r.OwnCPU.Microseconds(), float64(r.AnonKiB)/1024, float64(r.PeakKiB)/1024)
+	tw := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+	for _, line := range lines {
+		fmt.Fprintf(tw, "%s\t", line.title)
+		for i := range results {
+			fmt.Fprintf(tw, "%s\t", line.cell(&results[i]))
+		}
+		fmt.Fprintln(tw)
 	}
 	tw.Flush()
 }
 
-func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond)) }
+// lines are the table's.
+var lines = []struct {
+	title string
+	cell  func(*Result) string
+}{
+	{"", func(r *Result) string { return r.Name }},
+	{"orders/s", func(r *Result) string { return fmt.Sprintf("%.0f", r.Rate) }},
+	{"request to submit_sm, p50 / p99 ms", func(r *Result) string { return r.Submit.String() }},
+	{"request to answer, p50 / p99 ms", func(r *Result) string { return r.Answer.String() }},
+	{"receipt to feed, p50 / p99 ms", func(r *Result) string { return r.Receipt.String() }},
+	{"last receipt after the last answer, ms", func(r *Result) string { return fmt.Sprintf("%.0f", milliseconds(r.Settled)) }},
+	{"feed page of 500, p50 / p99 ms", func(r *Result) string { return r.Page.String() }},
+	{"orders", func(r *Result) string { return fmt.Sprint(r.Orders) }},
+	{"not taken / sent twice / lost", func(r *Result) string { return fmt.Sprintf("%d / %d / %d", r.Refused, r.Repeated, r.Unseen) }},
+	{"delivered", func(r *Result) string { return fmt.Sprint(r.Delivered) }},
+	{"stored before", func(r *Result) string { return fmt.Sprint(r.Stored) }},
+	{"memory at rest / peak, MiB", func(r *Result) string {
+		return fmt.Sprintf("%.0f / %.0f", float64(r.RestKiB)/1024, float64(r.PeakKiB)/1024)
+	}},
+	{"CPU of gateway / client and SMSC, µs/order", func(r *Result) string {
+		return fmt.Sprintf("%d / %d", r.CPU.Microseconds(), r.OwnCPU.Microseconds())
+	}},
+	{"calls in a commit / its mean ms", func(r *Result) string {
+		return fmt.Sprintf("%.1f / %.2f", r.Batch, milliseconds(r.Commit))
+	}},
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"straks/smpp/smsctest"
@@ -17,102 +17,138 @@ type Run struct {
 	Rate    float64       // orders/s; 0: saturated
 	For     time.Duration // how long
 	Delay   time.Duration // the carrier's, before each answer
-	Extra   string        // more keys of the [[smsc]] table, and tables behind it
+	Window  int           // of the one bind; 0 means 200
+	Stored  int           // shipments in the journal beforehand
 	Profile string        // file for a CPU profile of the daemon; empty for none
+	Frozen  bool          // see frozen.go; Clients, Delay, Window and Profile don't count
 }
 
 // Scenarios are those that the figures in docs/performance.md are of.
-func Scenarios(d time.Duration) []Run {
+func Scenarios(d time.Duration, stored int) []Run {
 	return []Run{
-		{Name: "50/s", Clients: 16, Rate: 50, For: d},
-		{Name: "2000/s", Clients: 64, Rate: 2000, For: d},
-		{Name: "saturated", Clients: 64, For: d},
+		{Name: "50/s", Clients: 16, Rate: 50, For: d, Stored: stored},
+		{Name: "2000/s", Clients: 64, Rate: 2000, For: d, Stored: stored},
+		{Name: "saturated", Clients: 64, For: d, Stored: stored},
+		{Name: "50 ms carrier", Clients: 300, For: d, Delay: 50 * time.Millisecond, Window: 100, Stored: stored},
+		{Name: "frozen", Rate: 500, For: d, Stored: stored, Frozen: true},
 	}
 }
 
-// settleTime bounds how long receipts may take after the last order.
-const settleTime = 30 * time.Second
+const (
+	// settleTime bounds how long receipts may take after the last order.
+	settleTime = 30 * time.Second
+	// fastest is more than any machine does, in orders/s.
+	fastest = 40_000
+)
 
 // Do runs the scenario with a daemon of the given program.
-func (r Run) Do(ctx context.Context, program string) (Result, error) {
+func (r Run) Do(ctx context.Context, program string) ([]Result, error) {
 	dir, err := os.MkdirTemp("", "straks-bench-")
 	if err != nil {
-		return Result{}, err
+		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	return r.In(ctx, program, dir)
+	if r.Stored > 0 {
+		if err := Fill(ctx, journalFile(dir), r.Stored); err != nil {
+			return nil, err
+		}
+	}
+	if r.Frozen {
+		return r.frozen(ctx, program, dir)
+	}
+	result, err := r.in(ctx, program, dir)
+	return []Result{result}, err
 }
 
-// In runs the scenario over the journal in dir.
-func (r Run) In(ctx context.Context, program, dir string) (Result, error) {
-	limit := int(r.Rate * r.For.Seconds())
+func (r Run) limit() int {
 	if r.Rate == 0 {
-		limit = int(40_000 * r.For.Seconds())
+		return int(fastest * r.For.Seconds())
 	}
-	track := NewTrack(limit)
-	profile := smsctest.Profile{Record: -1, OnSubmit: func(s smsctest.Submit) { track.Seen(s.Text(), s.At) }}
-	profile.Delay = r.Delay
-	smsc, err := smsctest.Listen("127.0.0.1:0", profile)
+	return int(r.Rate * r.For.Seconds())
+}
+
+// simulator is the SMSC of a run: it sends a receipt for each message, and
+// tells the track of the moment what it sees.
+type simulator struct {
+	*smsctest.SMSC
+	track atomic.Pointer[Track]
+}
+
+func listen(addr string, delay time.Duration) (*simulator, error) {
+	s := &simulator{}
+	s.track.Store(NewTrack(0))
+	profile := smsctest.Profile{Record: -1,
+		OnSubmit: func(sub smsctest.Submit) { s.track.Load().Seen(sub.Text(), sub.At) },
+		OnAck:    func(took time.Duration) { s.track.Load().Acked(took) }}
+	profile.Delay = delay
+	var err error
+	s.SMSC, err = smsctest.Listen(addr, profile)
+	return s, err
+}
+
+// in runs the scenario over the journal in dir.
+func (r Run) in(ctx context.Context, program, dir string) (Result, error) {
+	smsc, err := listen("127.0.0.1:0", r.Delay)
 	if err != nil {
 		return Result{}, err
 	}
 	defer smsc.Close()
-	d, err := StartDaemon(ctx, program, dir, smsc.Addr(), r.Extra)
+	window := r.Window
+	if window == 0 {
+		window = 200
+	}
+	d, err := StartDaemon(ctx, program, dir, smscTable(carrier, smsc.Addr(), window))
 	if err != nil {
 		return Result{}, err
 	}
-	result, err := r.drive(ctx, d, track)
-	peak, stopErr := d.Stop()
-	result.PeakKiB = peak
-	if err == nil {
+	before := d.levels()
+	result, err := r.measure(ctx, d, smsc, func() int { return int(d.levels().delivered - before.delivered) })
+	if stopErr := d.Stop(); err == nil {
 		err = stopErr
 	}
 	return result, err
 }
 
-func (r Run) drive(ctx context.Context, d *Daemon, track *Track) (Result, error) {
-	before, err := d.delivered()
-	if err != nil {
-		return Result{}, err
-	}
-	load := Load{Addr: d.API, Base: "/notifications/api/v1", Token: token, Clients: r.Clients, Rate: r.Rate, For: r.For,
-		Limit: len(track.begun), Run: fmt.Sprint(time.Now().UnixNano())}
-	cpu, own := d.cpu(), ownCPU()
+// measure drives a daemon and asks it what it knows.
+func (r Run) measure(ctx context.Context, d *Daemon, smsc *simulator, delivered func() int) (Result, error) {
+	track := NewTrack(r.limit())
+	smsc.track.Store(track)
+	before := d.levels()
 	profiled := make(chan error, 1)
 	go func() { profiled <- d.profile(r.Profile, r.For) }()
-	if err := load.Drive(ctx, track); err != nil {
-		return Result{}, err
+	load := Load{Addr: d.API, Clients: r.Clients, Rate: r.Rate, For: r.For, Request: order(d.API, "+4790")}
+	result, err := drive(ctx, r.Name, load, track, d.processes(), delivered)
+	if err != nil {
+		return result, err
 	}
 	if err := <-profiled; err != nil {
-		return Result{}, err
+		return result, err
 	}
+	result.Stored = r.Stored
+	result.Batch, result.Commit = d.levels().commits(before)
+	result.Page, err = d.feedPage()
+	return result, err
+}
+
+// drive makes the orders, waits for their receipts, and sums up.
+func drive(ctx context.Context, name string, load Load, track *Track, ps processes, delivered func() int) (Result, error) {
+	rest, peak := ps.anon(), ps.peak()
+	cpu, own := ps.cpu(), ownCPU()
+	err := load.Drive(ctx, track)
 	answered := time.Now()
-	result := track.Result(r.Name)
-	for deadline := answered.Add(settleTime); result.Delivered < result.Orders && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		now, err := d.delivered()
-		if err != nil {
-			return result, err
+	result := track.Result(name)
+	for deadline := answered.Add(settleTime); err == nil && time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
+		result.Delivered, result.Settled = delivered(), time.Since(answered)
+		if result.Delivered >= result.Orders {
+			break
 		}
-		result.Delivered = int(now - before)
-		result.Settled = time.Since(answered)
 	}
+	result.RestKiB, result.PeakKiB = rest, peak()
 	if n := time.Duration(result.Orders); n > 0 {
-		result.CPU, result.OwnCPU = (d.cpu()-cpu)/n, (ownCPU()-own)/n
+		result.CPU, result.OwnCPU = (ps.cpu()-cpu)/n, (ownCPU()-own)/n
 	}
-	result.AnonKiB = d.Anon()
+	if err != nil {
+		return result, fmt.Errorf("load: %w", err)
+	}
 	return result, nil
-}
-
-// ownCPU returns the processor time of this process, of user and of kernel.
-func ownCPU() time.Duration {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// delivered counts shipments that are final by their receipt.
-func (d *Daemon) delivered() (float64, error) {
-	return d.Counter("straks_status_changes_total", `status="SMS_Delivered"`)
 }

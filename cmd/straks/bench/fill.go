@@ -1,0 +1,139 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/internal/handover"
+	"straks/orders"
+	"straks/orders/bolt"
+)
+
+const (
+	fillers  = 256 // at a time, so that they share commits
+	fillStep = 64  // answers and receipts of one filler that share a call
+	fillDays = 80 * 24 * time.Hour
+	retained = 90 * 24 * time.Hour // the daemon's default
+)
+
+// Fill makes a journal at path with n delivered shipments in it, accepted evenly
+// over the last 80 days, just as the daemon would have left it.
+func Fill(ctx context.Context, path string, n int) error {
+	opt := bolt.Options{MaxBatch: 4096, Log: slog.New(slog.DiscardHandler)}
+	if err := bolt.Create(path, opt); err != nil {
+		return err
+	}
+	j, err := bolt.Open(path, opt)
+	if err != nil {
+		return err
+	}
+	f := filling{journal: j, n: int64(n), start: time.Now().UTC().Add(-fillDays - time.Hour)}
+	if err = f.run(ctx); err == nil {
+		err = f.age(ctx)
+	}
+	if closeErr := j.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+type filling struct {
+	journal *bolt.Journal
+	n       int64
+	start   time.Time
+	next    atomic.Int64
+}
+
+func (f *filling) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for range fillers {
+		wg.Go(func() {
+			if err := f.worker(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+func (f *filling) worker(ctx context.Context) error {
+	var facts []orders.Event
+	for i := f.next.Add(1); i <= f.n; i = f.next.Add(1) {
+		in := f.intake(i)
+		s, _, err := f.journal.Accept(ctx, in)
+		if err != nil {
+			return fmt.Errorf("filling the journal: %w", err)
+		}
+		facts = append(facts, factsOf(s, in.At, strconv.FormatInt(1e9+i, 10))...)
+		if len(facts) < 2*fillStep {
+			continue
+		}
+		if _, err := f.journal.Apply(ctx, facts); err != nil {
+			return fmt.Errorf("filling the journal: %w", err)
+		}
+		facts = facts[:0]
+	}
+	_, err := f.journal.Apply(ctx, facts)
+	return err
+}
+
+func (f *filling) intake(i int64) orders.Intake {
+	at := f.start.Add(time.Duration(float64(fillDays) * float64(i) / float64(f.n)))
+	return orders.Intake{
+		Shipment: idAt(at), OrderID: idAt(at), Claim: uuid.New(), Key: "fill-" + strconv.FormatInt(i, 10), At: at,
+		Organisation: organisation, Channel: orders.SMS, TTL: 5 * time.Minute,
+		Recipient: orders.Recipient(fmt.Sprintf("+4790%06d", i%1e6)),
+	}
+}
+
+// factsOf are the carrier's answer and its receipt.
+func factsOf(s orders.Shipment, at time.Time, id string) []orders.Event {
+	refs := []string{"id:" + id}
+	return []orders.Event{
+		orders.Answer{Shipment: s.ID, Claim: s.Claim, At: at, Outcome: handover.Accepted, Carrier: carrier, Total: 1,
+			Parts: []orders.PartAnswer{{Refs: refs, Taken: true}}},
+		orders.Report{Carrier: carrier, Refs: refs, At: at, Status: orders.SMSDelivered, Detail: "err:000"},
+	}
+}
+
+// idAt is a UUIDv7 of another time than now (RFC 9562 §5.7).
+func idAt(t time.Time) uuid.UUID {
+	id := uuid.Must(uuid.NewV7())
+	ms := t.UnixMilli()
+	for i := range 6 {
+		id[i] = byte(ms >> (40 - 8*i))
+	}
+	return id
+}
+
+// age does what a running daemon does as time goes by: deadlines are passed
+// over, and references leave after a week.
+func (f *filling) age(ctx context.Context) error {
+	for now := time.Now(); ; {
+		due, next, err := f.journal.Due(ctx, now, 500)
+		if err != nil {
+			return err
+		}
+		if len(due) == 0 && (next.IsZero() || next.After(now)) {
+			break
+		}
+	}
+	for more := true; more; {
+		swept, err := f.journal.Sweep(ctx, time.Now().UTC(), retained, 10_000)
+		if err != nil {
+			return fmt.Errorf("filling the journal: %w", err)
+		}
+		more = swept.More
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package bench
+
+import (
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// Track is what is known of each order of a run, by its number. Times are
+// nanoseconds since the run's start; zero where the thing did not happen.
+type Track struct {
+	start    time.Time
+	begun    []atomic.Int64
+	seen     []atomic.Int64
+	answered []atomic.Int64
+	acks     []atomic.Int64 // from the writing of a receipt to its answer, in the order of the answers
+	acked    atomic.Int64
+	repeated atomic.Int64 // submits of an order that the SMSC had seen before
+	refused  atomic.Int64 // answers other than 2xx
+	next     atomic.Int64
+	Elapsed  time.Duration // from the first request to the last answer
+}
+
+// NewTrack makes room for the given number of orders.
+func NewTrack(limit int) *Track {
+	room := func() []atomic.Int64 { return make([]atomic.Int64, limit) }
+	return &Track{start: time.Now(), begun: room(), seen: room(), answered: room(), acks: room()}
+}
+
+func (t *Track) now() int64 { return int64(time.Since(t.start)) }
+
+// Seen notes that the SMSC read the submit_sm with this text at that time.
+func (t *Track) Seen(text string, at time.Time) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n >= len(t.seen) {
+		return
+	}
+	if !t.seen[n].CompareAndSwap(0, int64(at.Sub(t.start))) {
+		t.repeated.Add(1)
+	}
+}
+
+// Acked notes how long the gateway took to acknowledge a receipt.
+func (t *Track) Acked(took time.Duration) {
+	if n := int(t.acked.Add(1)) - 1; n < len(t.acks) {
+		t.acks[n].Store(int64(took))
+	}
+}
+
+func (t *Track) answer(n, status int) {
+	if status < 200 || status > 299 {
+		t.refused.Add(1)
+		return
+	}
+	t.answered[n].Store(t.now())
+}
+
+// Result sums the run up, but for what only the gateway knows.
+func (t *Track) Result(name string) Result {
+	r := Result{Name: name, Repeated: int(t.repeated.Load()), Refused: int(t.refused.Load())}
+	var submit, answer, ack []time.Duration
+	for n := range t.begun {
+		if t.answered[n].Load() == 0 {
+			continue
+		}
+		r.Orders++
+		answer = append(answer, since(&t.begun[n], &t.answered[n]))
+		if t.seen[n].Load() == 0 {
+			r.Unseen++
+			continue
+		}
+		submit = append(submit, since(&t.begun[n], &t.seen[n]))
+	}
+	for n := range min(int(t.acked.Load()), len(t.acks)) {
+		ack = append(ack, time.Duration(t.acks[n].Load()))
+	}
+	r.Rate = float64(r.Orders) / t.Elapsed.Seconds()
+	r.Submit, r.Answer, r.Receipt = percentiles(submit), percentiles(answer), percentiles(ack)
+	return r
+}
+
+func since(from, to *atomic.Int64) time.Duration { return time.Duration(to.Load() - from.Load()) }
+
+func percentiles(all []time.Duration) Percentiles {
+	if len(all) == 0 {
+		return Percentiles{}
+	}
+	slices.Sort(all)
+	at := func(q float64) time.Duration { return all[min(int(q*float64(len(all))), len(all)-1)] }
+	return Percentiles{P50: at(0.5), P99: at(0.99), Max: all[len(all)-1]}
+}
