@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
 	"time"
 
 	"straks/cmd/straks/bench"
@@ -20,6 +22,7 @@ func benchCommand(ctx context.Context, args []string, e env) error {
 	delay := fs.Duration("delay", 0, "with -clients: how long the SMSC takes to answer")
 	stored := fs.Int("stored", 0, "how many delivered shipments of the last 80 days the journal holds beforehand")
 	profile := fs.String("profile", "", "with -clients: write a CPU profile of the daemon to this file")
+	other, external := externalFlags(fs)
 	asJSON := fs.Bool("json", false, "print JSON")
 	if _, err := fs.parse(args, e); err != nil {
 		return err
@@ -32,18 +35,49 @@ func benchCommand(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	var results []bench.Result
-	for _, r := range runs {
-		fmt.Fprintf(e.stderr, "%s for %v …\n", r.Name, r.For)
-		some, err := r.Do(ctx, program)
-		if err != nil {
-			return fmt.Errorf("%s: %w", r.Name, err)
+	results, err := runAll(runs, e, func(r bench.Run) ([]bench.Result, error) { return r.Do(ctx, program) })
+	if err == nil && external.Addr != "" {
+		for i := range runs {
+			runs[i].Name = *other + " " + runs[i].Name
 		}
-		results = append(results, some...)
+		runs = slices.DeleteFunc(runs, func(r bench.Run) bool { return r.Frozen || r.Delay > 0 })
+		var more []bench.Result
+		more, err = runAll(runs, e, func(r bench.Run) ([]bench.Result, error) { return external.Do(ctx, r) })
+		results = append(results, more...)
+	}
+	if err != nil {
+		return err
 	}
 	if *asJSON {
 		return json.NewEncoder(e.stdout).Encode(results)
 	}
 	bench.Print(e.stdout, results)
 	return nil
+}
+
+// externalFlags make the same runs on another gateway, see bench/kannel.
+func externalFlags(fs *flags) (name *string, x *bench.External) {
+	x = &bench.External{}
+	name = fs.String("other", "other", "with -other-addr: `name` of the other gateway")
+	fs.StringVar(&x.Addr, "other-addr", "", "run the scenarios on another gateway too, which takes requests at this `address`")
+	fs.StringVar(&x.Path, "other-path", "", "with -other-addr: `path` of a GET with {to}, {text} and {dlr}")
+	fs.StringVar(&x.SMSC, "other-smsc", "", "with -other-addr: `address` to which it binds")
+	fs.Func("other-pid", "with -other-addr: `id` of a process of its; may be repeated", func(s string) error {
+		pid, err := strconv.Atoi(s)
+		x.PIDs = append(x.PIDs, pid)
+		return err
+	})
+	return name, x
+}
+
+func runAll(runs []bench.Run, e env, do func(bench.Run) ([]bench.Result, error)) (results []bench.Result, err error) {
+	for _, r := range runs {
+		fmt.Fprintf(e.stderr, "%s for %v …\n", r.Name, r.For)
+		some, err := do(r)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", r.Name, err)
+		}
+		results = append(results, some...)
+	}
+	return results, nil
 }

@@ -9,25 +9,26 @@ import (
 
 // Result is what a run showed.
 type Result struct {
-	Name      string        `json:"name"`
-	Orders    int           `json:"orders"`    // answered 201
-	Refused   int           `json:"refused"`   // answered otherwise
-	Repeated  int           `json:"repeated"`  // sent twice: must be 0
-	Unseen    int           `json:"unseen"`    // answered 201, never at the SMSC: must be 0
-	Delivered int           `json:"delivered"` // final in the feed, by its receipt
-	Rate      float64       `json:"ordersPerSecond"`
-	Submit    Percentiles   `json:"requestToSubmit"`  // request's first octet to submit_sm at the SMSC
-	Answer    Percentiles   `json:"requestToAnswer"`  // request's first octet to the whole answer
-	Receipt   Percentiles   `json:"receiptToFeed"`    // deliver_sm written to deliver_sm_resp, which follows the commit that shows it in the feed
-	Page      Percentiles   `json:"feedPage"`         // a page of 500 at the feed's tail, after the run
-	Settled   time.Duration `json:"lastReceiptAfter"` // from the last answer until every receipt was in the feed
-	CPU       time.Duration `json:"cpuPerOrder"`      // the gateway's processor time, user and kernel: hardly depends on what else runs
-	OwnCPU    time.Duration `json:"ownCpuPerOrder"`   // the same of load generator and SMSC together
-	Batch     float64       `json:"callsPerCommit"`   // orders, answers and batches of receipts that share a commit
-	Commit    time.Duration `json:"meanCommit"`       // the journal's, its syncs included
-	Stored    int           `json:"stored"`           // shipments in the journal before the run
-	RestKiB   int           `json:"restRssAnonKiB"`   // the gateway's resident memory before the run, file pages apart
-	PeakKiB   int           `json:"peakRssAnonKiB"`   // the highest seen during the run
+	Name       string        `json:"name"`
+	Orders     int           `json:"orders"`    // answered 201
+	Refused    int           `json:"refused"`   // answered otherwise
+	Repeated   int           `json:"repeated"`  // sent twice: must be 0
+	Unseen     int           `json:"unseen"`    // answered 201, never at the SMSC: must be 0
+	Delivered  int           `json:"delivered"` // final in the feed, by its receipt
+	Rate       float64       `json:"ordersPerSecond"`
+	SubmitRate float64       `json:"submitsPerSecond"` // until the last order was seen at the SMSC
+	Submit     Percentiles   `json:"requestToSubmit"`  // request's first octet to submit_sm at the SMSC
+	Answer     Percentiles   `json:"requestToAnswer"`  // request's first octet to the whole answer
+	Receipt    Percentiles   `json:"receiptToFeed"`    // deliver_sm written to deliver_sm_resp, which follows the commit that shows it in the feed
+	Page       Percentiles   `json:"feedPage"`         // a page of 500 at the feed's tail, after the run
+	Settled    time.Duration `json:"lastReceiptAfter"` // from the last answer until every receipt was in the feed
+	CPU        time.Duration `json:"cpuPerOrder"`      // the gateway's processor time, user and kernel: hardly depends on what else runs
+	OwnCPU     time.Duration `json:"ownCpuPerOrder"`   // the same of load generator and SMSC together
+	Batch      float64       `json:"callsPerCommit"`   // orders, answers and batches of receipts that share a commit
+	Commit     time.Duration `json:"meanCommit"`       // the journal's, its syncs included
+	Stored     int           `json:"stored"`           // shipments in the journal before the run
+	RestKiB    int           `json:"restRssAnonKiB"`   // the gateway's resident memory before the run, file pages apart
+	PeakKiB    int           `json:"peakRssAnonKiB"`   // the highest seen during the run
 }
 
 // Percentiles of a latency, in nanoseconds.
@@ -59,14 +60,15 @@ var lines = []struct {
 	cell  func(*Result) string
 }{
 	{"", func(r *Result) string { return r.Name }},
-	{"orders/s", func(r *Result) string { return fmt.Sprintf("%.0f", r.Rate) }},
+	{"orders/s answered", func(r *Result) string { return fmt.Sprintf("%.0f", r.Rate) }},
+	{"submit_sm/s at the SMSC", func(r *Result) string { return fmt.Sprintf("%.0f", r.SubmitRate) }},
 	{"request to submit_sm, p50 / p99 ms", func(r *Result) string { return r.Submit.String() }},
 	{"request to answer, p50 / p99 ms", func(r *Result) string { return r.Answer.String() }},
 	{"receipt to feed, p50 / p99 ms", func(r *Result) string { return r.Receipt.String() }},
 	{"last receipt after the last answer, ms", func(r *Result) string { return fmt.Sprintf("%.0f", milliseconds(r.Settled)) }},
 	{"feed page of 500, p50 / p99 ms", func(r *Result) string { return r.Page.String() }},
 	{"orders", func(r *Result) string { return fmt.Sprint(r.Orders) }},
-	{"not taken / sent twice / lost", func(r *Result) string { return fmt.Sprintf("%d / %d / %d", r.Refused, r.Repeated, r.Unseen) }},
+	{"not taken / sent twice / never seen", func(r *Result) string { return fmt.Sprintf("%d / %d / %d", r.Refused, r.Repeated, r.Unseen) }},
 	{"delivered", func(r *Result) string { return fmt.Sprint(r.Delivered) }},
 	{"stored before", func(r *Result) string { return fmt.Sprint(r.Stored) }},
 	{"memory at rest / peak, MiB", func(r *Result) string {
@@ -76,6 +78,9 @@ var lines = []struct {
 		return fmt.Sprintf("%d / %d", r.CPU.Microseconds(), r.OwnCPU.Microseconds())
 	}},
 	{"calls in a commit / its mean ms", func(r *Result) string {
+		if r.Batch == 0 {
+			return "-"
+		}
 		return fmt.Sprintf("%.1f / %.2f", r.Batch, milliseconds(r.Commit))
 	}},
 }

@@ -136,7 +136,8 @@ func drive(ctx context.Context, name string, load Load, track *Track, ps process
 	cpu, own := ps.cpu(), ownCPU()
 	err := load.Drive(ctx, track)
 	answered := time.Now()
-	result := track.Result(name)
+	result := Result{Name: name}
+	track.sumUp(&result)
 	for deadline := answered.Add(settleTime); err == nil && time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
 		result.Delivered, result.Settled = delivered(), time.Since(answered)
 		if result.Delivered >= result.Orders {

@@ -56,9 +56,11 @@ func (t *Track) answer(n, status int) {
 	t.answered[n].Store(t.now())
 }
 
-// Result sums the run up, but for what only the gateway knows.
-func (t *Track) Result(name string) Result {
-	r := Result{Name: name, Repeated: int(t.repeated.Load()), Refused: int(t.refused.Load())}
+// sumUp puts into r what is known by now.
+func (t *Track) sumUp(r *Result) {
+	r.Repeated, r.Refused = int(t.repeated.Load()), int(t.refused.Load())
+	r.Orders, r.Unseen = 0, 0
+	last := int64(1)
 	var submit, answer, ack []time.Duration
 	for n := range t.begun {
 		if t.answered[n].Load() == 0 {
@@ -71,13 +73,16 @@ func (t *Track) Result(name string) Result {
 			continue
 		}
 		submit = append(submit, since(&t.begun[n], &t.seen[n]))
+		last = max(last, t.seen[n].Load())
 	}
 	for n := range min(int(t.acked.Load()), len(t.acks)) {
 		ack = append(ack, time.Duration(t.acks[n].Load()))
 	}
 	r.Rate = float64(r.Orders) / t.Elapsed.Seconds()
+	if len(submit) > 0 {
+		r.SubmitRate = float64(len(submit)) / time.Duration(last-t.begun[0].Load()).Seconds()
+	}
 	r.Submit, r.Answer, r.Receipt = percentiles(submit), percentiles(answer), percentiles(ack)
-	return r
 }
 
 func since(from, to *atomic.Int64) time.Duration { return time.Duration(to.Load() - from.Load()) }
