@@ -130,7 +130,7 @@ func (s *Shipment) Reserve() { s.Status = specials[s.Channel].reserved }
 // A late answer need not name its claim: only an unknown outcome has one, and
 // after that the shipment is never claimed again.
 func (s *Shipment) Answer(a Answer) bool {
-	late := a.Claim == uuid.Nil && a.Outcome != handover.NotSent
+	late := a.Claim == uuid.Nil && a.Outcome != handover.NotSent && !s.Status.Free()
 	if a.Claim != s.Claim && !late {
 		return false
 	}

@@ -65,6 +65,11 @@ func TestNotSentFreesTheKey(t *testing.T) {
 	if s.Expire(t0.Add(time.Hour)) {
 		t.Error("a free shipment expired: its caller was told that nothing was sent")
 	}
+	late := taken(s, 1, 0)
+	late.Claim = uuid.Nil
+	if s.Answer(late) || len(s.Parts) != 0 {
+		t.Error("a late answer touched a shipment that surely was not sent")
+	}
 	id, order := s.ID, s.OrderID
 	s.Reclaim(Intake{Claim: uuid.New(), Shipment: uuid.New(), OrderID: uuid.New(), At: t0.Add(time.Hour), Channel: SMS, TTL: time.Minute})
 	if s.ID != id || s.OrderID != order || s.Status != SMSSending || !s.Accepted.Equal(t0.Add(time.Hour)) {

@@ -13,7 +13,7 @@ import (
 
 // Stats is what is in a journal. Sizes are in octets.
 type Stats struct {
-	ID            uuid.UUID `json:"id"`
+	ID            uuid.UUID `json:"id,omitzero"`
 	Schema        int       `json:"schema,omitempty"`
 	FileSize      int64     `json:"fileSize"`      // of all pages, free ones included
 	FreeSize      int64     `json:"freeSize"`      // of pages that will be used again
