@@ -17,8 +17,8 @@
 //     with "id:", has a stat: that is a state, and two more fields of the form.
 //     Some SMSCs forget the esm_class bits.
 //
-// The third rule lets a subscriber write a receipt by hand. To do harm it
-// would have to name the id of a message that is waiting for one.
+// The third rule lets a subscriber write a receipt by hand, so such a receipt is
+// Unmarked: it is to be believed only of a message to the number that it comes from.
 // All else is a message of a subscriber (mobile-originated).
 //
 // # What it says

@@ -32,6 +32,7 @@ func Parse(d Deliver) (Receipt, bool) {
 	if !known && (d.ESMClass&classType != 0 || !f.unmistakable()) {
 		return Receipt{}, false
 	}
+	r.Unmarked = !known
 	r.addText(f)
 	r.UserReference, r.HasReference = reference(d.UserReference)
 	return r, true

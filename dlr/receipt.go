@@ -80,6 +80,7 @@ type Receipt struct {
 	Recipient     string    // whom the message was for
 	UserReference uint16    // of the submit_sm that it answers
 	HasReference  bool      // whether UserReference is set
+	Unmarked      bool      // only its text says that it is a receipt: see "What is a receipt"
 }
 
 // Final tells whether this is the last word on the message. In an

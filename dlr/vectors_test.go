@@ -65,6 +65,7 @@ func (v vector) outcome() map[string]string {
 	put("error", r.Error)
 	put("network_error", r.NetworkError)
 	put("recipient", r.Recipient)
+	put("unmarked", yes(r.Unmarked))
 	put("submitted", when(r.Submitted))
 	put("done", when(r.Done))
 	if r.HasReference {

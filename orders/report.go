@@ -1,6 +1,7 @@
 package orders
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -40,6 +41,9 @@ func newReport(d dlr.Dialect, a Arrival) (r Report, ok bool) {
 	r = Report{Carrier: a.Carrier, Refs: d.Refs(a.Receipt), At: a.At, Status: status}
 	for _, h := range d.Hints(a.Receipt.ID) {
 		r.Hints = append(r.Hints, Hint{Form: h.String(), Ref: h.Ref})
+	}
+	if a.Receipt.Unmarked {
+		r.Source = Recipient(cmp.Or(a.Receipt.Recipient, "nobody"))
 	}
 	if a.Receipt.Error != "" {
 		r.Detail = "err:" + a.Receipt.Error

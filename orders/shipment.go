@@ -1,6 +1,7 @@
 package orders
 
 import (
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -98,6 +99,34 @@ type Report struct {
 	At      time.Time
 	Status  Status // taken (the intermediate ones) or final
 	Detail  string
+	// Source is set where the report may be anybody's, to whom it came from: it
+	// counts only for a message to that number. See Concerns.
+	Source Recipient
+}
+
+// Concerns tells whether the report, which bears a reference of the shipment, may
+// be about it. A receipt that only its text marks as one could be written by hand on
+// a phone, with the id of somebody else's message.
+func (r *Report) Concerns(s *Shipment) bool {
+	return r.Source == "" || sameNumber(string(r.Source), string(s.Recipient))
+}
+
+// sameNumber compares phone numbers whose prefixes may differ: SMSCs write
+// "+4799999999", "004799999999", "4799999999" or "99999999".
+func sameNumber(a, b string) bool {
+	const least = 7 // digits
+	a, b = strings.TrimLeft(a, "+0"), strings.TrimLeft(b, "+0")
+	return min(len(a), len(b)) >= least && (strings.HasSuffix(a, b) || strings.HasSuffix(b, a))
+}
+
+// Better tells which of two reports to keep that wait for the same answer: one that
+// is surely a receipt before one that may be anybody's, then the final before the
+// intermediate, then the first.
+func (r *Report) Better(than *Report) bool {
+	if sure, other := r.Source == "", than.Source == ""; sure != other {
+		return sure
+	}
+	return r.Status.Final() && !than.Status.Final()
 }
 
 // Hint is a reference as it would be under another form of message ids.

@@ -50,7 +50,7 @@ func (w *writeTx) answer(a orders.Answer) (eff orders.Effect, err error) {
 		return eff, err
 	}
 	for _, r := range waiting {
-		if tooOld(&r.report, &eff.Shipment) {
+		if tooOld(&r.report, &eff.Shipment) || !r.report.Concerns(&eff.Shipment) {
 			continue
 		}
 		if err := w.step(&eff, func(s *orders.Shipment) bool { return s.Report(r.part, r.report) }); err != nil {

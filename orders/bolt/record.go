@@ -118,6 +118,9 @@ func encodeReport(b []byte, r *orders.Report) []byte {
 	e.string(r.Carrier)
 	e.strings(r.Refs)
 	e.string(r.Detail[:min(len(r.Detail), maxDetail)])
+	if r.Source != "" { // last, and hardly ever: records have always ended before it
+		e.string(string(r.Source))
+	}
 	return e.b
 }
 
@@ -129,6 +132,9 @@ func decodeReport(b []byte) (orders.Report, error) {
 	r.Carrier = d.string()
 	r.Refs = d.strings()
 	r.Detail = d.string()
+	if len(d.b) > 0 {
+		r.Source = orders.Recipient(d.string())
+	}
 	if !d.end() || version != recordVersion || !r.Status.Valid() {
 		return orders.Report{}, corrupt("parked report")
 	}

@@ -72,6 +72,7 @@ func (w *writeTx) boundTo(r *orders.Report) (*orders.Shipment, int, error) {
 			if err := w.refs().delete(refKey(r.Carrier, name)); err != nil {
 				return nil, 0, err
 			}
+		case !r.Concerns(&s):
 		default:
 			return &s, bound.part, nil
 		}
@@ -165,7 +166,7 @@ func (w *writeTx) bindOne(key []byte, to ref, s *orders.Shipment) (*orders.Repor
 // that is not taken: by a better report, or (a lesser reference) by a part
 // that is not meant. It tells whether the report waits, now or already.
 //
-// Better is final before intermediate, then the first.
+// See Report.Better.
 func (w *writeTx) park(r *orders.Report) (bool, error) {
 	r.Refs = r.Refs[:min(len(r.Refs), maxReportRefs)]
 	free := make([][]byte, 0, len(r.Refs))
@@ -181,7 +182,7 @@ func (w *writeTx) park(r *orders.Report) (bool, error) {
 			if err != nil {
 				return false, err
 			}
-			if other.Status.Final() || !r.Status.Final() {
+			if !r.Better(&other) {
 				waits = true
 				continue
 			}

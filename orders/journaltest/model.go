@@ -81,10 +81,13 @@ func (m *model) apply(e orders.Event) (eff orders.Effect) {
 		to, ok := m.bound[e.Refs[0]]
 		if !ok || to.shipment.Parts[to.part].State >= orders.PartDelivered && e.At.After(to.shipment.Deadline.Add(time.Hour)) {
 			delete(m.bound, e.Refs[0])
-			if have, ok := m.parked[e.Refs[0]]; !ok || e.Status.Final() && !have.Status.Final() {
+			if have, ok := m.parked[e.Refs[0]]; !ok || e.Better(&have) {
 				m.parked[e.Refs[0]] = e
 			}
 			return orders.Effect{Parked: true}
+		}
+		if !e.Concerns(to.shipment) {
+			return orders.Effect{}
 		}
 		m.step(&eff, to.shipment, func() bool { return to.shipment.Report(to.part, e) })
 		eff.Shipment, eff.Found = copied(to.shipment), true
@@ -111,7 +114,7 @@ func (m *model) bind(eff *orders.Effect, s *orders.Shipment, a orders.Answer) {
 		m.bound[pa.Refs[0]] = bound{s, pa.Index}
 		if r, ok := m.parked[pa.Refs[0]]; ok {
 			delete(m.parked, pa.Refs[0])
-			if !r.At.Before(s.Accepted) {
+			if !r.At.Before(s.Accepted) && r.Concerns(s) {
 				all = append(all, waiting{pa.Index, r})
 			}
 		}

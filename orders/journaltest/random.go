@@ -116,12 +116,17 @@ func ref(s orders.Shipment, part int) string { return fmt.Sprintf("%x-%d", s.Cla
 
 var verdicts = []orders.Status{orders.SMSAccepted, orders.SMSDelivered, orders.SMSDelivered, orders.SMSDelivered, orders.SMSFailedUndelivered, orders.SMSFailedExpired}
 
+// sources are mostly none: an SMSC marks its receipts.
+var sources = []orders.Recipient{"", "", "", "", "", "", "4799999999", "4790000000"}
+
 func (r *run) reportOne() {
 	if len(r.claims) == 0 {
 		return
 	}
 	s := r.claims[max(len(r.claims)-1-r.IntN(12), 0)]
-	r.event(r.report(verdicts[r.IntN(len(verdicts))], ref(s, r.IntN(1+r.partsOf(s)))))
+	report := r.report(verdicts[r.IntN(len(verdicts))], ref(s, r.IntN(1+r.partsOf(s))))
+	report.Source = sources[r.IntN(len(sources))]
+	r.event(report)
 }
 
 func (r *run) event(e orders.Event) {

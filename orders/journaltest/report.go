@@ -269,3 +269,34 @@ func reportBatch(f *fixture) {
 	}
 	f.wantFeed(orders.SMSAccepted, orders.SMSDelivered, orders.SMSAccepted, orders.SMSDelivered)
 }
+
+// A report that may be anybody's counts for a message to its own source only, and
+// keeps no sure one from being parked.
+func reportUnmarked(f *fixture) {
+	from := func(source orders.Recipient, status orders.Status, ref string) orders.Report {
+		r := f.report(status, ref)
+		r.Source = source
+		return r
+	}
+	s := f.taken("k", "m1")
+	if e := f.apply(from("4790000000", orders.SMSFailedUndelivered, "m1")); e.Found || e.Parked {
+		f.Fatalf("a stranger's report: %+v", e)
+	}
+	f.status(s.ID, orders.SMSAccepted)
+	f.apply(from("99999999", orders.SMSDelivered, "m1")) // as some SMSCs write it
+	f.status(s.ID, orders.SMSDelivered)
+
+	early := f.sent("early")
+	f.apply(from("4790000000", orders.SMSFailedUndelivered, "m2"))
+	f.apply(f.report(orders.SMSDelivered, "m2"))
+	f.reopen()
+	if e := f.apply(f.answer(early, handover.Accepted, "m2")); e.Shipment.Status != orders.SMSDelivered {
+		f.Fatalf("the sure report was not kept: %+v", e)
+	}
+	forged := f.sent("forged")
+	f.apply(from("4790000000", orders.SMSFailedUndelivered, "m3"))
+	f.reopen()
+	if e := f.apply(f.answer(forged, handover.Accepted, "m3")); e.Shipment.Status != orders.SMSAccepted {
+		f.Fatalf("a stranger's early report was applied: %+v", e)
+	}
+}

@@ -59,6 +59,7 @@ func Run(t *testing.T, e Engine) {
 		"report/reused ref early": reportReusedEarly,
 		"report/hint":             reportHint,
 		"report/parts":            reportParts,
+		"report/unmarked":         reportUnmarked,
 		"report/batch":            reportBatch,
 		"deadline/due":            deadlineDue,
 		"deadline/settled":        deadlineSettled,
