@@ -149,6 +149,9 @@ func (s *Service) applied(event Event, e Effect) {
 	}
 	if e.Hint.Form != "" {
 		s.metrics.mismatched.WithLabelValues(r.Carrier, e.Hint.Form).Inc()
+		if !s.hinted.due(r.Carrier+"\x00"+e.Hint.Form, time.Now()) {
+			return
+		}
 		s.log.Warn("receipt matches nothing, but would with another form of message ids: check the SMSC's settings",
 			"smsc", r.Carrier, "message_id_form", e.Hint.Form)
 	}

@@ -37,6 +37,7 @@ type Service struct {
 	metrics  *metrics
 	carriers map[Channel]Carrier
 	inbox    chan arrived
+	hinted   seldom
 	stop     chan struct{} // closed when retries are to end
 
 	mu      sync.Mutex
