@@ -70,7 +70,7 @@ type Behaviour struct {
 	Nack          int         // not taken, and answered by generic_nack ESME_RSYSERR, 1 in N
 	ThrottleFirst int         // a number's first N submits get ESME_RTHROTTLED, the next is taken, and so on
 	Rate          float64     // submits/s, in bursts of a tenth of a second; beyond it ESME_RTHROTTLED. 0 means any
-	Congestion    byte        // TLV congestion_state of every answer, 1..99; 0 leaves it out
+	Congestion    byte        // TLV congestion_state of every answer, 1..100; 0 leaves it out
 
 	Lose      int           // taken, but never answered, 1 in N
 	Close     int           // taken, and the connection closed in place of the answer, 1 in N

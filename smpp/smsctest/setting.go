@@ -32,7 +32,7 @@ func Settings() []Setting {
 		{"nack", "1 in N is not taken, and answered by generic_nack ESME_RSYSERR", chance(func(b *Behaviour) *int { return &b.Nack })},
 		{"throttle-first", "ESME_RTHROTTLED for a number's first N submits, then one is taken", chance(func(b *Behaviour) *int { return &b.ThrottleFirst })},
 		{"rate", "submits/s beyond which ESME_RTHROTTLED is answered", setRate},
-		{"congestion", "TLV congestion_state of every answer, 1 to 99", setCongestion},
+		{"congestion", "TLV congestion_state of every answer, 1 to 100", setCongestion},
 		{"lose", "1 in N is taken but never answered", chance(func(b *Behaviour) *int { return &b.Lose })},
 		{"close", "1 in N is taken, and the connection closed in place of the answer", chance(func(b *Behaviour) *int { return &b.Close })},
 		{"twice", "1 in N is answered twice", chance(func(b *Behaviour) *int { return &b.Twice })},
@@ -189,8 +189,8 @@ func setRate(b *Behaviour, value string) error {
 
 func setCongestion(b *Behaviour, value string) error {
 	v, err := strconv.ParseUint(value, 10, 8)
-	if err != nil || v > 99 {
-		return fmt.Errorf("%q is not a number from 0 to 99", value)
+	if err != nil || v > 100 {
+		return fmt.Errorf("%q is not a number from 0 to 100", value)
 	}
 	b.Congestion = byte(v)
 	return nil

@@ -37,7 +37,7 @@ func TestParseRuleFaults(t *testing.T) {
 		"01:delay=50":        "not a duration",
 		"01:delay=-1s":       "not a duration",
 		"01:rate=NaN":        "not a number",
-		"01:congestion=100":  "0 to 99",
+		"01:congestion=101":  "0 to 100",
 		"01:early=perhaps":   "neither",
 		"01:form=fax":        "none of both, text, tlv",
 		"01:id-reuse=minus1": "not a number",
