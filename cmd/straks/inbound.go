@@ -60,7 +60,7 @@ func (in *inbound) receive(m *wire.Message, respond func(wire.Status)) {
 		respond(wire.ESMEOK)
 		return
 	}
-	sender := orders.Recipient("+" + strings.TrimPrefix(m.Source, "+"))
+	sender := orders.Recipient("+" + strings.TrimPrefix(strings.TrimPrefix(m.Source, "+"), "00"))
 	b := orders.Block{Organisation: owner, Channel: orders.SMS, Recipient: sender, Off: asked == wordStart, At: time.Now().UTC()}
 	err := in.block(b, func(err error) {
 		if err == nil {

@@ -27,6 +27,7 @@ type world struct {
 	relay  *relaytest.Relay
 	dir    string
 	token  string
+	log    *slog.Logger
 	daemon *daemon
 	client *client.Client
 	stop   func()
@@ -44,7 +45,7 @@ func newWorld(t *testing.T, profile smsctest.Profile, extra string) *world {
 // newStoppedWorld makes a world with a journal, in which no daemon runs yet.
 func newStoppedWorld(t *testing.T, profile smsctest.Profile, relay relaytest.Profile, extra string) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), token: newToken(), stop: func() {}}
+	w := &world{t: t, dir: t.TempDir(), token: newToken(), log: slog.New(slog.DiscardHandler), stop: func() {}}
 	var err error
 	if w.smsc, err = smsctest.Listen("127.0.0.1:0", profile); err != nil {
 		t.Fatal(err)
@@ -111,7 +112,7 @@ func (w *world) config() *config.Config {
 func (w *world) start() {
 	w.t.Helper()
 	var err error
-	if w.daemon, err = newDaemon(w.config(), slog.New(slog.DiscardHandler)); err != nil {
+	if w.daemon, err = newDaemon(w.config(), w.log); err != nil {
 		w.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf16"
+
+	"straks/smpp/smsctest"
+	"straks/smpp/wire"
+)
+
+// mobileOriginated is a message from a phone to the organisation's number.
+func mobileOriginated(text string) *wire.Message {
+	return &wire.Message{SourceTON: 1, SourceNPI: 1, Source: "4799999999", DestTON: 3, Dest: "2077", ShortMessage: []byte(text)}
+}
+
+// A stop word counts in whatever way a phone or an SMSC puts it.
+func TestStopWordInEveryGuise(t *testing.T) {
+	var units []byte
+	for _, u := range utf16.Encode([]rune("Avslutt")) {
+		units = append(units, byte(u>>8), byte(u))
+	}
+	guises := map[string]func(*wire.Message){
+		"UCS-2":           func(m *wire.Message) { m.DataCoding, m.ShortMessage = 8, units },
+		"Latin-1":         func(m *wire.Message) { m.DataCoding = 3 },
+		"message_payload": func(m *wire.Message) { m.ShortMessage, m.TLVs = nil, []wire.TLV{{Tag: wire.TagMessagePayload, Value: []byte("Stop ")}} },
+		"segment":         func(m *wire.Message) { m.ESMClass, m.ShortMessage = 0x40, []byte("\x05\x00\x03\x07\x01\x01STOP") },
+		"with 00":         func(m *wire.Message) { m.Source = "004799999999" },
+		"with +":          func(m *wire.Message) { m.Source, m.Dest = "+4799999999", "2077" },
+	}
+	for name, guise := range guises {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, smsctest.Profile{}, "")
+			m := mobileOriginated("stop")
+			guise(m)
+			w.deliver(m)
+			p := w.send("k", "+4799999999")
+			if got := w.status(p.ShipmentID); got != "SMS_Failed_RecipientReserved" {
+				t.Errorf("%s, %d submits", got, len(w.smsc.Submits()))
+			}
+		})
+	}
+}
+
+// Other messages are acknowledged, counted, and do nothing, however they are made.
+func TestOtherMessagesFromPhones(t *testing.T) {
+	w := newWorld(t, smsctest.Profile{}, "")
+	broken := mobileOriginated("\xff\x00\x03STOP") // a header that claims to be longer than the message
+	broken.ESMClass = 0x40
+	elsewhere := mobileOriginated("STOP")
+	elsewhere.Dest = "2440"
+	halves := mobileOriginated("\x05\x00\x03\x07\x02\x01Please don't ST")
+	halves.ESMClass = 0x40
+	for _, m := range []*wire.Message{broken, elsewhere, halves, mobileOriginated("Stop it!"), mobileOriginated("")} {
+		w.deliver(m)
+	}
+	if _, metrics := w.admin("/metrics"); !strings.Contains(metrics, `straks_inbound_messages_total{word="other"} 5`) {
+		t.Error("five messages were not counted")
+	}
+	p := w.send("k", "+4799999999")
+	w.await(p.ShipmentID, "SMS_Delivered")
+}
+
+// A message that imitates a receipt says nothing about messages to other phones.
+func TestReceiptByHand(t *testing.T) {
+	profile := smsctest.Profile{}
+	profile.Receipt.Missing = 1
+	w := newWorld(t, profile, "")
+	p := w.send("k", "+4799999999")
+	id := w.smsc.Submits()[0].MessageID
+	imitation := func(source, state string) *wire.Message {
+		m := mobileOriginated("id:" + id + " sub:001 dlvrd:001 submit date:2602041133 done date:2602041133 stat:" + state + " err:000 text:")
+		m.Source = source
+		return m
+	}
+	w.deliver(imitation("4791234567", "UNDELIV"))
+	if got := w.status(p.ShipmentID); got != "SMS_Accepted" {
+		t.Errorf("a stranger made it %s", got)
+	}
+	w.deliver(imitation("4799999999", "DELIVRD")) // as SMSCs do that forget esm_class
+	w.await(p.ShipmentID, "SMS_Delivered")
+}
+
+// deliver has the SMSC deliver m, and returns when that is acknowledged.
+func (w *world) deliver(m *wire.Message) {
+	w.t.Helper()
+	acked := w.smsc.Stats().Acked
+	if err := w.smsc.Deliver(m); err != nil {
+		w.t.Fatal(err)
+	}
+	eventually(w.t, "the acknowledgement", func() bool { return w.smsc.Stats().Acked > acked })
+}
