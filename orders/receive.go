@@ -2,6 +2,7 @@ package orders
 
 import (
 	"context"
+	"errors"
 )
 
 const (
@@ -81,6 +82,12 @@ func (s *Service) store(batch []arrived) {
 	ctx, cancel := context.WithTimeout(context.Background(), settleWait)
 	defer cancel()
 	effects, err := s.cfg.Journal.Apply(ctx, events)
+	if err != nil && len(batch) > 1 && !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrBusy) {
+		for i := range batch { // one of them can't be stored: it is to spoil no other
+			s.store(batch[i : i+1])
+		}
+		return
+	}
 	if err != nil {
 		s.log.Error("receipts not stored, the SMSC is to send them again", "receipts", len(batch), "err", err)
 	}

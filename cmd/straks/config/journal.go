@@ -7,7 +7,7 @@ type Journal struct {
 	Path          string        // of the file; "straks init" creates it. Required
 	Retention     time.Duration // of orders, idempotency keys and feed entries: 90d
 	FeedFinalOnly bool          // true: the feed tells final statuses only, not also acceptance by the carrier: false
-	MaxSize       Size          // of the file; when it is full, orders get 503 and receipts a temporary error. 0: as large as the disk: 0
+	MaxSize       Size          // in use in the file, from which on orders get 503; receipts are still taken. 0: as large as the disk: 0
 	MaxQueue      int           // writes that wait for the disk, beyond which orders get 503 at once: 1024
 }
 

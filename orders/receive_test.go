@@ -1,0 +1,133 @@
+package orders_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/dlr"
+	"straks/orders"
+)
+
+func delivered(id string) dlr.Receipt { return dlr.Receipt{ID: id, State: dlr.Delivered} }
+
+func (w *world) receive(t *testing.T, r dlr.Receipt) error {
+	t.Helper()
+	done := make(chan error, 1)
+	if err := w.Receive(orders.Arrival{Carrier: "telco", Receipt: r, At: time.Now().UTC(), Done: func(err error) { done <- err }}); err != nil {
+		return err
+	}
+	return <-done
+}
+
+func TestReceiptIsDoneWhenStored(t *testing.T) {
+	w := newWorld(t, orders.Config{})
+	s, _, err := w.Place(t.Context(), order("k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.journal.applyFails.Store(true)
+	if err := w.receive(t, delivered(s.ID.String())); !errors.Is(err, orders.ErrUnavailable) {
+		t.Fatalf("acknowledged without being stored: %v", err)
+	}
+	w.journal.applyFails.Store(false)
+	if err := w.receive(t, delivered(s.ID.String())); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.status(t, s.ID); got != orders.SMSDelivered {
+		t.Error(got)
+	}
+}
+
+func TestReceiptThatCannotBeStoredSpoilsNoOther(t *testing.T) {
+	w := newWorld(t, orders.Config{})
+	bad := "poison"
+	w.journal.poison.Store(dlr.Dialect{}.ReceiptRef(bad))
+	const n = 500
+	failed := make(chan bool, n)
+	for i := range n {
+		id := bad
+		if i%100 != 50 {
+			id = uuid.NewString()
+		}
+		err := w.Receive(orders.Arrival{Carrier: "telco", Receipt: delivered(id), At: time.Now().UTC(),
+			Done: func(err error) { failed <- err != nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	count := 0
+	for range n {
+		if <-failed {
+			count++
+		}
+	}
+	if count != 5 {
+		t.Errorf("%d receipts were not stored, 5 can't be", count)
+	}
+}
+
+func TestReceiptBeforeItsAnswer(t *testing.T) {
+	w := newWorld(t, orders.Config{})
+	w.network.send = func(ctx context.Context, m orders.Message) orders.Handover {
+		if err := w.receive(t, delivered(m.Shipment.String())); err != nil {
+			t.Error(err)
+		}
+		return accepts(ctx, m)
+	}
+	s, _, err := w.Place(t.Context(), order("k"))
+	if err != nil || s.Status != orders.SMSDelivered {
+		t.Errorf("%v, %v", s.Status, err)
+	}
+}
+
+func TestUnreadableReceipt(t *testing.T) {
+	w := newWorld(t, orders.Config{})
+	for _, r := range []dlr.Receipt{{ID: "1"}, {State: dlr.Delivered}} {
+		if err := w.receive(t, r); !errors.Is(err, orders.ErrUnreadable) {
+			t.Errorf("%+v: %v", r, err)
+		}
+	}
+}
+
+func TestReceiptStatuses(t *testing.T) {
+	for state, want := range map[dlr.State]orders.Status{
+		dlr.Delivered: orders.SMSDelivered, dlr.Expired: orders.SMSFailedExpired, dlr.Deleted: orders.SMSFailedDeleted,
+		dlr.Undeliverable: orders.SMSFailedUndelivered, dlr.Unknown: orders.SMSFailed, dlr.Rejected: orders.SMSFailedRejected,
+		dlr.Enroute: orders.SMSAccepted, dlr.Accepted: orders.SMSAccepted,
+	} {
+		w := newWorld(t, orders.Config{})
+		s, _, err := w.Place(t.Context(), order("k"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.receive(t, dlr.Receipt{ID: s.ID.String(), State: state}); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.status(t, s.ID); got != want {
+			t.Errorf("%v makes %v, want %v", state, got, want)
+		}
+	}
+}
+
+func TestIntermediateReceiptEndsNothing(t *testing.T) {
+	w := newWorld(t, orders.Config{})
+	s, _, err := w.Place(t.Context(), order("k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		state dlr.State
+		want  orders.Status
+	}{{dlr.Undeliverable, orders.SMSAccepted}, {dlr.Enroute, orders.SMSAccepted}, {dlr.Delivered, orders.SMSDelivered}} {
+		if err := w.receive(t, dlr.Receipt{ID: s.ID.String(), State: step.state, Intermediate: true}); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.status(t, s.ID); got != step.want {
+			t.Errorf("an intermediate %v makes %v, want %v", step.state, got, step.want)
+		}
+	}
+}
