@@ -78,11 +78,15 @@ func (a *api) handler(rt route) http.HandlerFunc {
 		started := time.Now()
 		a.metrics.inFlight.Inc()
 		defer func() {
-			if v := recover(); v != nil {
-				a.recovered(x, rt, v)
+			v := recover()
+			if v != nil && v != http.ErrAbortHandler {
+				a.recovered(x, rt)
 			}
 			a.metrics.inFlight.Dec()
 			m.observe(r.Method, x.status, time.Since(started))
+			if v == http.ErrAbortHandler {
+				panic(v)
+			}
 		}()
 		if err := a.answer(x, rt); err != nil {
 			a.refuse(x, rt, err)
@@ -91,11 +95,17 @@ func (a *api) handler(rt route) http.HandlerFunc {
 }
 
 // refuse answers an error. One that is nobody's fault but ours is logged here.
+// A client that has gone gets no answer: one that closed its half of the
+// connection only would read a status that HTTP does not know.
 func (a *api) refuse(x *exchange, rt route, err error) {
 	p := problemOf(err)
 	if p.Status == http.StatusInternalServerError {
 		a.log.LogAttrs(x.r.Context(), slog.LevelError, "request failed",
 			slog.String("route", rt.path), slog.String("organisation", x.who.Organisation), slog.Any("err", err))
+	}
+	if p.Status == statusClientClosedRequest {
+		x.status = p.Status
+		panic(http.ErrAbortHandler) // net/http's way to hang up
 	}
 	p.write(x)
 }
@@ -124,10 +134,7 @@ func (a *api) answer(x *exchange, rt route) error {
 
 // recovered answers a request whose endpoint panicked. The value of the panic
 // is not logged: it may hold what the client sent. The stack tells where.
-func (a *api) recovered(x *exchange, rt route, v any) {
-	if v == http.ErrAbortHandler {
-		panic(v)
-	}
+func (a *api) recovered(x *exchange, rt route) {
 	a.log.LogAttrs(context.Background(), slog.LevelError, "panic",
 		slog.String("route", rt.path), slog.String("organisation", x.who.Organisation),
 		slog.String("stack", string(debug.Stack())))

@@ -234,6 +234,31 @@ func TestAbandoned(t *testing.T) {
 	}
 }
 
+// A client that closes its half of the connection within the body may read on:
+// it sees the connection end, and no status that is for logs and metrics only.
+func TestAbandonedHalf(t *testing.T) {
+	w := start(t)
+	conn, err := net.Dial("tcp", w.server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	io.WriteString(conn, "POST "+DefaultBasePath+"/future/orders/instant/sms HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+ttdToken+
+		"\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"+smsBody[:10])
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(conn); len(got) > 0 || err != nil {
+		t.Errorf("answered %q, %v", got, err)
+	}
+	labels := []string{"/future/orders/instant/sms", "POST", "499"}
+	eventually(t, func() bool { return counter(t, w, labels) == 1 })
+	if !strings.Contains(w.log.String(), `"outcome":"abandoned","status":499`) {
+		t.Errorf("the log:\n%s", w.log)
+	}
+}
+
 // What the log says of orders, and what it never does.
 func TestOrderLog(t *testing.T) {
 	w := start(t)
@@ -241,12 +266,14 @@ func TestOrderLog(t *testing.T) {
 	w.sendSMS("the-key")
 	w.sendEmail("e")
 	w.do("POST", "/future/orders/instant/sms", strings.Replace(smsBody, "300", "3", 1))
+	w.do("POST", "/future/orders/instant/sms", smsBody, header("Content-Type", "text/plain"), lenient)
 	log := w.log.String()
 	for _, want := range []string{
 		`"organisation":"ttd","token":"backend","channel":"SMS","to":"+4799***","shipment":"` + shipment + `","state":"SMS_Accepted","outcome":"created","status":201,"ms":`,
 		`"outcome":"repeated","status":200`,
 		`"to":"***@blåbær.no"`,
 		`"faults":["recipientSms.timeToLiveInSeconds"],"outcome":"invalid","status":400`,
+		`"outcome":"error","status":415`,
 	} {
 		if !strings.Contains(log, want) {
 			t.Errorf("%s is not in the log:\n%s", want, log)

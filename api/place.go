@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -142,7 +143,7 @@ func (a *api) logOrder(x *exchange, p *placing, s orders.Shipment, created bool,
 	status, outcome := x.status, "repeated"
 	if err != nil {
 		answer := problemOf(err)
-		status, outcome = answer.Status, answer.outcome
+		status, outcome = answer.Status, cmp.Or(answer.outcome, "error")
 		if status >= http.StatusInternalServerError {
 			level = slog.LevelWarn
 		}
