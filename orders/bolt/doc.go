@@ -47,6 +47,9 @@
 // could take back. The file is mapped once, far beyond its size, since
 // mapping it anew would have to wait for readers.
 //
+// The list of free pages is stored with each commit while it is short, so that a
+// crash costs the next Open nothing.
+//
 // # What a failed write allows
 //
 // Everybody in the batch gets orders.ErrUnavailable: it may have been stored or

@@ -226,6 +226,7 @@ func runOne(w *writeTx, r *request) (err error) {
 // page, or has left bbolt without its map.
 func (j *Journal) commit(tx *bbolt.Tx) (err error) {
 	id, db := tx.ID(), tx.DB()
+	list(db)
 	func() {
 		defer caught(&err)()
 		err = j.opt.commit(tx)
