@@ -21,12 +21,14 @@ func TestStopWordInEveryGuise(t *testing.T) {
 		units = append(units, byte(u>>8), byte(u))
 	}
 	guises := map[string]func(*wire.Message){
-		"UCS-2":           func(m *wire.Message) { m.DataCoding, m.ShortMessage = 8, units },
-		"Latin-1":         func(m *wire.Message) { m.DataCoding = 3 },
-		"message_payload": func(m *wire.Message) { m.ShortMessage, m.TLVs = nil, []wire.TLV{{Tag: wire.TagMessagePayload, Value: []byte("Stop ")}} },
-		"segment":         func(m *wire.Message) { m.ESMClass, m.ShortMessage = 0x40, []byte("\x05\x00\x03\x07\x01\x01STOP") },
-		"with 00":         func(m *wire.Message) { m.Source = "004799999999" },
-		"with +":          func(m *wire.Message) { m.Source, m.Dest = "+4799999999", "2077" },
+		"UCS-2":   func(m *wire.Message) { m.DataCoding, m.ShortMessage = 8, units },
+		"Latin-1": func(m *wire.Message) { m.DataCoding = 3 },
+		"message_payload": func(m *wire.Message) {
+			m.ShortMessage, m.TLVs = nil, []wire.TLV{{Tag: wire.TagMessagePayload, Value: []byte("Stop ")}}
+		},
+		"segment": func(m *wire.Message) { m.ESMClass, m.ShortMessage = 0x40, []byte("\x05\x00\x03\x07\x01\x01STOP") },
+		"with 00": func(m *wire.Message) { m.Source = "004799999999" },
+		"with +":  func(m *wire.Message) { m.Source, m.Dest = "+4799999999", "2077" },
 	}
 	for name, guise := range guises {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"straks/smpp/smsctest"
+	"straks/smpp/wire"
+	"straks/smtp/relaytest"
+)
+
+// logBook keeps the daemon's log.
+type logBook struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logBook) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logBook) has(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Contains(l.text.String(), text)
+}
+
+// Receipts that spell message ids in their own way are matched with the right
+// setting. With a wrong one the log and a metric name it.
+func TestMessageIDForms(t *testing.T) {
+	for _, c := range []struct {
+		answer, receipt smsctest.IDForm
+		setting         string // empty: the default matches
+		hint            string
+	}{
+		{smsctest.IDHex, smsctest.IDDecimal, `answer_ids = "hex"` + "\n" + `receipt_ids = "decimal"`, "answers hex, receipts decimal"},
+		{smsctest.IDDecimal, smsctest.IDHexUpper, `receipt_ids = "hex"`, "answers as-is, receipts hex"},
+		{smsctest.IDHexUpper, smsctest.IDHex, `answer_ids = "hex"` + "\n" + `receipt_ids = "hex"`, "answers hex, receipts hex"},
+		{smsctest.IDHexPadded, smsctest.IDDecimalPadded, `answer_ids = "hex"` + "\n" + `receipt_ids = "decimal"`, "answers hex, receipts decimal"},
+		{smsctest.IDDecimalPadded, smsctest.IDDecimal, "", ""},
+		{smsctest.IDUUIDUpper, smsctest.IDUUID, "", ""},
+	} {
+		t.Run(fmt.Sprint(c.answer, "-", c.receipt), func(t *testing.T) {
+			profile := smsctest.Profile{FirstID: 0xA1B2C3D4} // its hex has letters
+			profile.AnswerID, profile.Receipt.ID, profile.Receipt.Delay = c.answer, c.receipt, 20*time.Millisecond
+			w := newWorld(t, profile, c.setting)
+			w.await(w.send("k", "+4799999999").ShipmentID, "SMS_Delivered")
+			if c.hint != "" {
+				untold(t, profile, c.hint)
+			}
+		})
+	}
+}
+
+func untold(t *testing.T, profile smsctest.Profile, hint string) {
+	w, book := newStoppedWorld(t, profile, relaytest.Profile{}, ""), &logBook{}
+	w.log = slog.New(slog.NewTextHandler(book, nil))
+	w.start()
+	t.Cleanup(func() { w.stop() })
+	n := 0
+	eventually(t, "the hint "+hint, func() bool { // a receipt that overtakes its answer brings none
+		n++
+		w.send(fmt.Sprint("k", n), "+4799999999")
+		return book.has(fmt.Sprintf("smsc=telco message_id_form=%q", hint))
+	})
+	series := fmt.Sprintf(`straks_receipts_mismatched_total{form=%q,smsc="telco"}`, hint)
+	if _, metrics := w.admin("/metrics"); !strings.Contains(metrics, series) || strings.Contains(metrics, series+" 0") {
+		t.Errorf("no %s", series)
+	}
+}
+
+// What an SMSC's error codes mean is a matter of its table, whether they come in
+// the text or in a TLV, by deliver_sm or data_sm.
+func TestErrorCodes(t *testing.T) {
+	codes := map[string]string{"013": "SMS_Failed_BarredReceiver", "1": "SMS_Failed_RecipientNotIdentified", "027": "SMS_Failed_Undelivered"}
+	profile, want := smsctest.Profile{}, map[string]string{}
+	for code, status := range codes {
+		for _, form := range []smsctest.Form{smsctest.TextOnly, smsctest.TLVOnly} {
+			for _, dataSM := range []bool{false, true} {
+				suffix := fmt.Sprintf("%02d", 10+len(want))
+				profile.On(suffix, func(b *smsctest.Behaviour) {
+					b.Receipt = smsctest.Receipt{State: "UNDELIV", Err: code, Form: form, DataSM: dataSM}
+				})
+				want["+47999999"+suffix] = status
+			}
+		}
+	}
+	w := newWorld(t, profile, `errors = { "13" = "barred", "001" = "unknown-subscriber", "27" = "absent" }`)
+	for number, status := range want {
+		w.await(w.send(number, number).ShipmentID, status)
+	}
+}
+
+// An intermediate receipt changes nothing that the answer had not told.
+func TestIntermediateReceipts(t *testing.T) {
+	for _, state := range []string{"ENROUTE", "ACCEPTD", "UNDELIV"} {
+		profile := smsctest.Profile{}
+		profile.Receipt = smsctest.Receipt{Intermediate: state, Delay: 50 * time.Millisecond, DataSM: state == "ENROUTE"}
+		w := newWorld(t, profile, "")
+		p := w.send("k", "+4799999999")
+		w.await(p.ShipmentID, "SMS_Delivered")
+		if got := w.statuses(p.ShipmentID); got != "SMS_Accepted SMS_Delivered" {
+			t.Errorf("%s: %s", state, got)
+		}
+	}
+}
+
+func TestStatusOverrides(t *testing.T) {
+	profile := smsctest.Profile{}
+	profile.On("91", func(b *smsctest.Behaviour) { b.Status = wire.ESMESubmitFail })
+	profile.On("92", func(b *smsctest.Behaviour) { b.Status = 0x401 })
+	profile.On("93", func(b *smsctest.Behaviour) { b.Status = 0x402 })
+	profile.On("94", func(b *smsctest.Behaviour) { b.Status = wire.ESMESysErr })
+	w := newWorld(t, profile, `status = { ESME_RSUBMITFAIL = "barred", "0x401" = "invalid_recipient", ESME_RSYSERR = "rejected" }`)
+	for number, want := range map[string]string{"+4799999991": "SMS_Failed_BarredReceiver", "+4799999992": "SMS_Failed_InvalidRecipient",
+		"+4799999993": "SMS_Failed", "+4799999994": "SMS_Failed_Rejected"} {
+		if got := w.status(w.send(number, number).ShipmentID); got != want {
+			t.Errorf("%s: %s, want %s", number, got, want)
+		}
+	}
+}

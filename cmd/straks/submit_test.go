@@ -1,0 +1,154 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"straks/api/client"
+	"straks/smpp/smsctest"
+)
+
+const (
+	shortText = "Kode: 12 €, blåbær"
+	longText  = "Blåbærsyltetøy og 10 € til deg. Blåbærsyltetøy og 10 € til deg. Blåbærsyltetøy og 10 € til deg. Blåbærsyltetøy og 10 € til deg. Blåbærsyltetøy og 10 € til deg. "
+)
+
+// What the configuration says of an SMSC is in the submit_sm that it gets.
+func TestSettingsReachTheSMSC(t *testing.T) {
+	validity := func(want ...string) func(smsctest.Submit) bool {
+		return func(s smsctest.Submit) bool {
+			return strings.Contains(strings.Join(want, " "), s.Validity) && s.Validity != ""
+		}
+	}
+	coding := func(n byte) func(smsctest.Submit) bool {
+		return func(s smsctest.Submit) bool { return s.DataCoding == n }
+	}
+	for _, c := range []struct {
+		setting  string
+		alphabet smsctest.Alphabet
+		text     string
+		ok       func(smsctest.Submit) bool
+	}{
+		{``, smsctest.GSM, shortText, validity("000000000159000R", "000000000200000R")},
+		{`validity_floor = "10m"`, smsctest.GSM, shortText, validity("000000001000000R")},
+		{`validity_ceiling = "1m"`, smsctest.GSM, shortText, validity("000000000100000R")},
+		{`validity = "none"`, smsctest.GSM, shortText, func(s smsctest.Submit) bool { return s.Validity == "" }},
+		{`validity = "absolute"`, smsctest.GSM, shortText, func(s smsctest.Submit) bool {
+			at, err := time.Parse("060102150405000+", s.Validity)
+			left := at.Sub(s.At)
+			return err == nil && left > 110*time.Second && left <= 120*time.Second
+		}},
+		{`address.alphanumeric = { ton = 1, npi = 3 }`, smsctest.GSM, shortText, func(s smsctest.Submit) bool {
+			return s.SourceTON == 1 && s.SourceNPI == 3 && s.DestTON == 1 && s.DestNPI == 1
+		}},
+		{`address.destination = { ton = 0, npi = 1 }`, smsctest.GSM, shortText, func(s smsctest.Submit) bool { return s.DestTON == 0 }},
+		{`data_coding = 241`, smsctest.GSM, shortText, coding(241)},
+		{`alphabet = "gsm-packed"`, smsctest.GSMPacked, shortText, coding(0)},
+		{`alphabet = "gsm-packed"`, smsctest.GSMPacked, longText, coding(0)},
+		{`alphabet = "latin1"`, smsctest.Latin1, "blåbær", coding(3)},
+		{`alphabet = "latin1"`, smsctest.Latin1, shortText, coding(8)}, // it has no €
+		{``, smsctest.GSM, "Ёжик 🦔", coding(8)},
+		{``, smsctest.GSM, longText, segment(3)},
+		{`long_messages = "udh16"`, smsctest.GSM, longText, segment(4)},
+		{`long_messages = "sar"`, smsctest.GSM, longText, segment(0)},
+		{`long_messages = "payload"`, smsctest.GSM, longText, func(s smsctest.Submit) bool { return len(s.ShortMessage) == 0 }},
+	} {
+		t.Run(c.setting, func(t *testing.T) {
+			w := newWorld(t, smsctest.Profile{Alphabet: c.alphabet}, c.setting)
+			order := sms("k", "+4799999999")
+			order.Recipient.Settings.Body = c.text
+			if _, err := w.client.SendSMS(t.Context(), order); err != nil {
+				t.Fatal(err)
+			}
+			var text strings.Builder
+			for _, s := range w.smsc.Submits() {
+				text.WriteString(s.Text())
+				if !c.ok(s) {
+					t.Errorf("got %+v", s.Message)
+				}
+			}
+			if text.String() != c.text {
+				t.Errorf("the phone shows %q", text.String())
+			}
+		})
+	}
+}
+
+// segment wants parts with a user data header element of n octets, or none and
+// SAR TLVs.
+func segment(n int) func(smsctest.Submit) bool {
+	return func(s smsctest.Submit) bool {
+		seg, ok := s.Segment()
+		header := s.UserDataHeader()
+		return ok && seg.Total == 2 && (n == 0 && header == nil || n > 0 && len(header) == 2+n)
+	}
+}
+
+func TestTooLittleTimeLeft(t *testing.T) {
+	w := newWorld(t, smsctest.Profile{}, `min_rest = "1m"`)
+	order := sms("k", "+4799999999")
+	order.Recipient.TTLSeconds = 60 // some of which is over when it would be written
+	var problem *client.Problem
+	if p, err := w.client.SendSMS(t.Context(), order); !errors.As(err, &problem) || problem.Status != 503 || len(w.smsc.Submits()) != 0 {
+		t.Errorf("%+v, %v, %d submits", p, err, len(w.smsc.Submits()))
+	}
+}
+
+// The SMSC asks for a certificate, and has one that only our CA file vouches for.
+func TestTLSByConfiguration(t *testing.T) {
+	cert, pool, file := testCertificate(t)
+	server := &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MinVersion: tls.VersionTLS13}
+	w := newWorld(t, smsctest.Profile{TLS: server}, fmt.Sprintf(`
+[smsc.tls]
+mode = "on"
+ca_file = %[1]q
+cert_file = %[1]q
+key_file = %[1]q
+server_name = "smsc.example"
+min_version = "1.3"`, file))
+	w.await(w.send("k", "+4799999999").ShipmentID, "SMS_Delivered")
+}
+
+// testCertificate returns a certificate that signs itself, and the file where it
+// stands with its key.
+func testCertificate(t *testing.T) (cert tls.Certificate, pool *x509.CertPool, file string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"smsc.example"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, form, form, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER})...)
+	file = filepath.Join(t.TempDir(), "smsc.pem")
+	if err := os.WriteFile(file, both, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if cert, err = tls.X509KeyPair(both, both); err != nil {
+		t.Fatal(err)
+	}
+	pool = x509.NewCertPool()
+	pool.AppendCertsFromPEM(both)
+	return cert, pool, file
+}
