@@ -39,22 +39,22 @@ func TestFreePagesAreListedUnlessMany(t *testing.T) {
 		}
 	}
 	ballast := []byte("ballast")
-	write(t, j, func(tx *bbolt.Tx) error {
+	inTx(t, j, func(tx *bbolt.Tx) error {
 		b, err := tx.CreateBucket(ballast)
 		for i := 0; err == nil && i < 2*mostListed; i++ {
 			err = b.Put(fmt.Append(nil, i), make([]byte, 3000))
 		}
 		return err
 	})
-	write(t, j, func(tx *bbolt.Tx) error { return tx.DeleteBucket(ballast) })
+	inTx(t, j, func(tx *bbolt.Tx) error { return tx.DeleteBucket(ballast) })
 	order(t, j, "last")
 	if listed(t, path) {
 		t.Error("a commit stored a long list")
 	}
 }
 
-// write runs a transaction of its own among the journal's.
-func write(t *testing.T, j *Journal, run func(*bbolt.Tx) error) {
+// inTx runs a transaction of its own among the journal's.
+func inTx(t *testing.T, j *Journal, run func(*bbolt.Tx) error) {
 	t.Helper()
 	r := newRequest(t.Context())
 	r.run = func(w *writeTx) error { return run(w.tx) }
