@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"straks/smpp/smsctest"
+	"straks/smtp/relaytest"
+)
+
+// manager is systemd's end of sd_notify(3).
+type manager struct {
+	t    *testing.T
+	conn *net.UnixConn
+}
+
+// newManager makes this process one that systemd watches over.
+func newManager(t *testing.T) *manager {
+	path := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("WATCHDOG_USEC", "60000")
+	return &manager{t, conn}
+}
+
+// await reads until a message has all the given parts.
+func (m *manager) await(parts ...string) {
+	m.t.Helper()
+	m.conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+	buf := make([]byte, 4096)
+	for read := []string(nil); ; {
+		n, err := m.conn.Read(buf)
+		if err != nil {
+			m.t.Fatalf("waited in vain for %q, read %q: %v", parts, read, err)
+		}
+		message := string(buf[:n])
+		read = append(read, message)
+		found := 0
+		for _, part := range parts {
+			if strings.Contains(message, part) {
+				found++
+			}
+		}
+		if found == len(parts) {
+			return
+		}
+	}
+}
+
+// What systemd is told in the daemon's life: that it is ready, how it is, that
+// it is alive for as long as it drains, and that it stops.
+func TestSystemdIsTold(t *testing.T) {
+	m := newManager(t)
+	w := newStoppedWorld(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	w.start()
+	m.await("READY=1")
+	m.await("STATUS=0 orders in flight; ready", "WATCHDOG=1")
+	m.await("WATCHDOG=1")
+
+	w.smsc.Down()
+	m.await("STATUS=0 orders in flight; not ready: ", "WATCHDOG=1") // a carrier's outage is no reason to be restarted
+	if err := w.smsc.Up(); err != nil {
+		t.Fatal(err)
+	}
+	m.await("STATUS=0 orders in flight; ready")
+
+	w.smsc.Freeze(time.Hour)
+	gone := make(chan error, 1)
+	go func() {
+		_, err := w.client.SendSMS(context.Background(), sms("k", "+4799999999"))
+		gone <- err
+	}()
+	m.await("STATUS=1 orders in flight; ")
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); w.stop() }()
+	m.await("STOPPING=1")
+	m.await("; not ready: draining", "WATCHDOG=1")
+	w.smsc.Thaw()
+	if err := <-gone; err != nil {
+		t.Error(err)
+	}
+	<-stopped
+}
+
+// Without systemd, or with a socket that has gone, the daemon works as ever.
+func TestNobodyToTell(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "nobody"))
+	n := notifier{slog.New(slog.DiscardHandler)}
+	n.ready()
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := 0
+	if err := n.run(ctx, func() string { asked++; cancel(); return "well" }); err != nil || asked != 1 {
+		t.Errorf("%v, asked %d times", err, asked)
+	}
+}

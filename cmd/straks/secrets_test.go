@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"straks/smpp/smsctest"
+	"straks/smpp/wire"
+	"straks/smtp/relaytest"
+)
+
+// syncBuffer is a log that is read while it is written.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// quoting is a relay that says in its replies whom and what a mail is about, as
+// many do.
+func quoting() relaytest.Profile {
+	rules := relaytest.StandardRules()
+	for i := range rules {
+		rules[i].Text = "<" + rules[i].Local + ".vigdis@example.org> " + rules[i].Local + ".vigdis: no; subject Hemmelig483920, see https://example.org/k/483920"
+	}
+	return relaytest.Profile{Rules: rules}
+}
+
+// A number, an address, a text, a key and a token are in no log line, at any
+// level, whatever goes wrong.
+func TestLogTellsNoSecret(t *testing.T) {
+	var log syncBuffer
+	p := smsctest.Profile{Rules: smsctest.Sandbox().Rules}
+	p.Receipt.EchoText = true
+	w := newStoppedWorld(t, p, quoting(), "[smsc.errors]\n\"013\" = \"barred\"\n")
+	w.log = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w.start()
+	defer func() { w.stop() }()
+
+	for _, ending := range []string{"9801", "9901", "9903", "9904", "9908", "9911", "9914", "12"} {
+		order := sms("hemmelig-nokkel-"+ending, "+479483"+ending)
+		order.Recipient.Settings.Body = "Din kode er 483920, vennlig hilsen Vigdis."
+		w.client.SendSMS(t.Context(), order) // the last is no number
+	}
+	for _, local := range []string{"ok", "nosuch", "badsyntax", "spam", "later", "toolate", "filtered", "lost", "ugyldig vigdis"} {
+		order := mail("hemmelig-nokkel-"+local, local+".vigdis@example.org")
+		order.Recipient.Settings.Subject, order.Recipient.Settings.Body = "Hemmelig483920", "Koden er https://example.org/k/483920"
+		w.client.SendEmail(t.Context(), order)
+	}
+	w.requestBadly()
+	w.smsc.SendMO("4794839801", "2077", "STOPP")
+	w.smsc.SendMO("4794839801", "2077", "Vigdis: 483920")
+	w.smsc.Deliver(&wire.Message{ESMClass: 4, Source: "4794839801", Dest: "2077", ShortMessage: []byte("id:4794839801 stat:VIGDIS text:483920")})
+	w.smsc.Write(wirePrefix("4794839801 Vigdis 483920"))
+	eventually(t, "the garbage to be met", func() bool { return strings.Contains(log.String(), "bind lost") })
+	w.smsc.Down()
+	w.refused("hemmelig-nokkel-down", "+4794839812")
+	w.relay.Close()
+	w.client.SendEmail(t.Context(), mail("hemmelig-nokkel-gone", "vigdis@example.org"))
+	w.stop()
+	searchSecrets(t, w, log.String())
+}
+
+// requestBadly makes requests that no order comes of.
+func (w *world) requestBadly() {
+	w.t.Helper()
+	base := "http://" + w.daemon.apiAddr() + "/notifications/api/v1/future/"
+	for _, r := range []struct{ path, token, body string }{
+		{"orders/instant/sms", "hemmelig-token-483920", "{}"},
+		{"orders/instant/sms", w.token, `{"4794839801":"Vigdis 483920`},
+		{"orders/instant/sms", w.token, `{"recipientSms":"+4794839801","sendersReference":483920,"idempotencyId":{"Vigdis":1}}`},
+		{"orders/instant/sms?to=4794839801", w.token, "Vigdis"},
+		{"shipment/4794839801", w.token, ""},
+		{"vigdis", w.token, "483920"},
+	} {
+		req, err := http.NewRequestWithContext(w.t.Context(), "POST", base+r.path, strings.NewReader(r.body))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+r.token)
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+	conn, err := net.DialTimeout("tcp", w.daemon.apiAddr(), 10*time.Second)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET /vigdis?4794839801 HTTP/1.1\r\nHost: 483920 \x00\r\n\r\n")
+	io.ReadAll(conn)
+}
+
+// wirePrefix makes a PDU of text that no PDU is.
+func wirePrefix(text string) []byte {
+	return append([]byte{0, 0, 1, 0, 0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0}, text+strings.Repeat(" ", 1000)...)
+}
+
+// searchSecrets looks at every value of every line.
+func searchSecrets(t *testing.T, w *world, log string) {
+	t.Helper()
+	secret := regexp.MustCompile(`(?i)vigdis|483920|9483\d|hemmelig|koden|` + regexp.QuoteMeta(w.token))
+	levels := map[string]int{}
+	for line := range strings.Lines(log) {
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		levels[fields["level"].(string)]++
+		delete(fields, "time") // any digits
+		delete(fields, "ms")
+		rest, _ := json.Marshal(fields)
+		if found := secret.Find(rest); found != nil {
+			t.Errorf("%q is in %s", found, rest)
+		}
+	}
+	if levels["DEBUG"] == 0 || levels["INFO"] < 15 || levels["WARN"] < 3 {
+		t.Errorf("%v log lines: has the test a log?\n%s", levels, log)
+	}
+}
