@@ -41,6 +41,12 @@ func (c Config) WithDefaults() Config {
 	return c
 }
 
+// Places is how many messages may be with the SMSC at once, unanswered.
+func (s SMSC) Places() int {
+	s.fillDefaults()
+	return s.Binds * s.Window
+}
+
 func (s *SMSC) fillDefaults() {
 	s.Mode = cmp.Or(s.Mode, ModeTransceiver)
 	s.Binds = cmp.Or(s.Binds, 1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -15,25 +16,33 @@ import (
 // benchCommand measures this program, as a daemon of its own, between a load
 // generator and an SMSC simulator that sends a receipt for each message.
 func benchCommand(ctx context.Context, args []string, e env) error {
-	fs := newFlags("bench [-for DURATION] [-clients N] [-rate N] [-delay DURATION] [-stored N] [-profile FILE] [-json]")
+	fs := newFlags("bench [-for DURATION] [-clients N] [-rate N] [-delay DURATION] [-stored N] [-profile FILE] [-json] | bench -overload [-for DURATION] [-json]")
 	length := fs.Duration("for", 10*time.Second, "how long each scenario lasts")
 	clients := fs.Int("clients", 0, "run one scenario with so many connections, not the usual ones")
 	rate := fs.Float64("rate", 0, "with -clients: orders a second; 0 is as many as they can")
 	delay := fs.Duration("delay", 0, "with -clients: how long the SMSC takes to answer")
 	stored := fs.Int("stored", 0, "how many delivered shipments of the last 80 days the journal holds beforehand")
 	profile := fs.String("profile", "", "with -clients: write a CPU profile of the daemon to this file")
+	overload := fs.Bool("overload", false, "offer twice as much as the daemon can do, and see what becomes of it")
 	other, external := externalFlags(fs)
 	asJSON := fs.Bool("json", false, "print JSON")
 	if _, err := fs.parse(args, e); err != nil {
 		return err
 	}
-	runs := bench.Scenarios(*length, *stored)
-	if *clients > 0 {
-		runs = []bench.Run{{Name: "custom", Clients: *clients, Rate: *rate, For: *length, Delay: *delay, Stored: *stored, Profile: *profile}}
-	}
 	program, err := os.Executable()
 	if err != nil {
 		return err
+	}
+	if *overload {
+		phases, err := bench.Overload(ctx, program, *length)
+		if err != nil {
+			return err
+		}
+		return report(e, *asJSON, phases, bench.PrintPhases)
+	}
+	runs := bench.Scenarios(*length, *stored)
+	if *clients > 0 {
+		runs = []bench.Run{{Name: "custom", Clients: *clients, Rate: *rate, For: *length, Delay: *delay, Stored: *stored, Profile: *profile}}
 	}
 	results, err := runAll(runs, e, func(r bench.Run) ([]bench.Result, error) { return r.Do(ctx, program) })
 	if err == nil && external.Addr != "" {
@@ -48,10 +57,15 @@ func benchCommand(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	if *asJSON {
+	return report(e, *asJSON, results, bench.Print)
+}
+
+// report prints results as JSON or as a table.
+func report[T any](e env, asJSON bool, results []T, table func(io.Writer, []T)) error {
+	if asJSON {
 		return json.NewEncoder(e.stdout).Encode(results)
 	}
-	bench.Print(e.stdout, results)
+	table(e.stdout, results)
 	return nil
 }
 

@@ -113,7 +113,7 @@ func (d *daemon) wire() error {
 	cfg := d.cfg
 	sc := orders.Config{
 		Journal: d.journal, Organisations: cfg.Names(), Dialects: cfg.Dialects(),
-		SendDeadline: cfg.API.SendDeadline, MaxInFlight: cfg.API.MaxInFlight, Retention: cfg.Journal.Retention,
+		SendDeadline: cfg.API.SendDeadline, MaxInFlight: cfg.InFlight(), Retention: cfg.Journal.Retention,
 		Log: d.log, Registerer: d.registry,
 	}
 	var sms *smsCarrier
@@ -144,7 +144,7 @@ func (d *daemon) wireAPI() error {
 		return err
 	}
 	d.handler, err = api.New(api.Config{Service: d.service, Auth: tokens, BasePath: d.cfg.API.BasePath,
-		MaxBody: int64(d.cfg.API.MaxBody), MaxInFlight: d.cfg.API.MaxInFlight, Rates: d.cfg.Rates(), Log: d.log, Registerer: d.registry})
+		MaxBody: int64(d.cfg.API.MaxBody), MaxInFlight: d.cfg.InFlight(), Rates: d.cfg.Rates(), Log: d.log, Registerer: d.registry})
 	return err
 }
 

@@ -26,6 +26,7 @@ type Load struct {
 	Addr    string        // of the gateway, host:port
 	Clients int           // connections, each with one request at a time
 	Rate    float64       // orders/s; 0 for as many as the clients can
+	Open    bool          // with Rate: an order counts as begun when it is due, though no client be free
 	For     time.Duration // how long orders are made
 	// Request renders order n. The text of the message is n in decimal.
 	Request func(dst []byte, n int) []byte
@@ -72,15 +73,18 @@ func (l Load) client(ctx context.Context, t *Track, began time.Time) error {
 		time.Sleep(time.Until(began.Add(due)))
 		buf = l.Request(buf[:0], n)
 		t.begun[n].Store(t.now())
+		if l.Open {
+			t.begun[n].Store(int64(began.Add(due).Sub(t.start)))
+		}
 		if _, err := conn.Write(buf); err != nil {
 			return err
 		}
-		status, last, err := readAnswer(in)
+		a, err := readAnswer(in)
 		if err != nil {
 			return fmt.Errorf("order %d: %w", n, err)
 		}
-		t.answer(n, status)
-		if last { // not every gateway keeps connections
+		t.answer(n, a)
+		if a.last { // not every gateway keeps connections
 			conn.Close()
 			if conn, err = d.DialContext(ctx, "tcp", l.Addr); err != nil {
 				return err
@@ -91,35 +95,44 @@ func (l Load) client(ctx context.Context, t *Track, began time.Time) error {
 	return ctx.Err()
 }
 
-// readAnswer reads one answer whole. last tells that the server closes the
-// connection. It knows as much of HTTP/1.1 as it takes, since http.ReadResponse
-// would use more processor time than the SMSC's side of an order.
-func readAnswer(in *bufio.Reader) (status int, last bool, err error) {
+// answer is what there is to know of one.
+type answer struct {
+	status int
+	again  bool // it has Retry-After
+	last   bool // the server closes the connection
+}
+
+// readAnswer reads one answer whole. It knows as much of HTTP/1.1 as it takes,
+// since http.ReadResponse would use more processor time than the SMSC's side
+// of an order.
+func readAnswer(in *bufio.Reader) (a answer, err error) {
 	length := -1
 	for line := 0; ; line++ {
 		text, err := in.ReadSlice('\n')
 		if err != nil {
-			return 0, false, err
+			return a, err
 		}
 		text = bytes.TrimSpace(text)
 		name, value, _ := bytes.Cut(text, []byte(": "))
 		switch {
 		case line == 0:
-			if status, err = statusOf(text); err != nil {
-				return 0, false, err
+			if a.status, err = statusOf(text); err != nil {
+				return a, err
 			}
 		case len(text) == 0:
 			if length < 0 {
-				return 0, false, errors.New("answer without a Content-Length")
+				return a, errors.New("answer without a Content-Length")
 			}
 			_, err = in.Discard(length)
-			return status, last, err
+			return a, err
 		case bytes.EqualFold(name, []byte("Content-Length")):
 			if length, err = strconv.Atoi(string(value)); err != nil {
-				return 0, false, err
+				return a, err
 			}
 		case bytes.EqualFold(name, []byte("Connection")):
-			last = bytes.EqualFold(value, []byte("close"))
+			a.last = bytes.EqualFold(value, []byte("close"))
+		case bytes.EqualFold(name, []byte("Retry-After")):
+			a.again = true
 		}
 	}
 }

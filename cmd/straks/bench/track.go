@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"net/http"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -14,10 +15,12 @@ type Track struct {
 	begun    []atomic.Int64
 	seen     []atomic.Int64
 	answered []atomic.Int64
+	turned   []atomic.Int64 // when it was refused
 	acks     []atomic.Int64 // from the writing of a receipt to its answer, in the order of the answers
 	acked    atomic.Int64
 	repeated atomic.Int64 // submits of an order that the SMSC had seen before
 	refused  atomic.Int64 // answers other than 2xx
+	rude     atomic.Int64 // of those, other than 503 with Retry-After
 	next     atomic.Int64
 	Elapsed  time.Duration // from the first request to the last answer
 }
@@ -25,7 +28,7 @@ type Track struct {
 // NewTrack makes room for the given number of orders.
 func NewTrack(limit int) *Track {
 	room := func() []atomic.Int64 { return make([]atomic.Int64, limit) }
-	return &Track{start: time.Now(), begun: room(), seen: room(), answered: room(), acks: room()}
+	return &Track{start: time.Now(), begun: room(), seen: room(), answered: room(), turned: room(), acks: room()}
 }
 
 func (t *Track) now() int64 { return int64(time.Since(t.start)) }
@@ -48,12 +51,27 @@ func (t *Track) Acked(took time.Duration) {
 	}
 }
 
-func (t *Track) answer(n, status int) {
-	if status < 200 || status > 299 {
-		t.refused.Add(1)
+func (t *Track) answer(n int, a answer) {
+	if a.status >= 200 && a.status <= 299 {
+		t.answered[n].Store(t.now())
 		return
 	}
-	t.answered[n].Store(t.now())
+	t.turned[n].Store(t.now())
+	t.refused.Add(1)
+	if a.status != http.StatusServiceUnavailable || !a.again {
+		t.rude.Add(1)
+	}
+}
+
+// refusals tells how long orders took that were refused.
+func (t *Track) refusals() Percentiles {
+	var all []time.Duration
+	for n := range t.turned {
+		if t.turned[n].Load() != 0 {
+			all = append(all, since(&t.begun[n], &t.turned[n]))
+		}
+	}
+	return percentiles(all)
 }
 
 // sumUp puts into r what is known by now.

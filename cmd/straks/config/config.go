@@ -49,7 +49,9 @@ type API struct {
 	// When it passes, the order is answered 503 if the message surely did not
 	// leave, else 201 with status …_Sending.
 	SendDeadline time.Duration
-	MaxInFlight  int // orders at once, beyond which they get 503 at once: 10000
+	// MaxInFlight bounds orders at once; beyond it they get 503 at once. 0: as many
+	// as the carriers take at once, and 256 more: 0. See Config.InFlight.
+	MaxInFlight int
 
 	MaxBody           Size          // of a request: 1MiB
 	MaxHeader         Size          // of a request's headers: 16KiB
@@ -65,7 +67,6 @@ func (a *API) setDefaults() {
 	*a = API{
 		BasePath:          "/notifications/api/v1",
 		SendDeadline:      5 * time.Second,
-		MaxInFlight:       10_000,
 		MaxBody:           1 << 20,
 		MaxHeader:         16 << 10,
 		MaxConnections:    4096,
@@ -82,7 +83,7 @@ func (a *API) check(c *checker) {
 	c.basePath("base_path", a.BasePath)
 	c.keyPair("tls_cert_file", &a.TLSCertFile, "tls_key_file", &a.TLSKeyFile)
 	c.between("send_deadline", a.SendDeadline, 100*time.Millisecond, time.Minute)
-	c.count("max_in_flight", a.MaxInFlight, 1, 1_000_000)
+	c.count("max_in_flight", a.MaxInFlight, 0, 1_000_000)
 	c.size("max_body", a.MaxBody, 4<<10, 16<<20)
 	c.size("max_header", a.MaxHeader, 4<<10, 1<<20)
 	c.count("max_connections", a.MaxConnections, 1, 1_000_000)

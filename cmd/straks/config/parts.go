@@ -41,6 +41,28 @@ func (a *API) Limits() api.Limits {
 	}
 }
 
+// waitingOrders is how many orders may wait for us, beyond those with carriers.
+// Where 2,000 leave in a second the last of them waits for 130 ms, and nothing
+// is done faster with more.
+const waitingOrders = 256
+
+// InFlight is api.max_in_flight. Where that is 0 it follows from the carriers: an
+// order that is with one, within its window or on one of its connections,
+// burdens nothing here, however slow the carrier.
+func (cfg *Config) InFlight() int {
+	if cfg.API.MaxInFlight > 0 {
+		return cfg.API.MaxInFlight
+	}
+	n := waitingOrders
+	for _, s := range cfg.SMSCs {
+		n += s.Places()
+	}
+	for _, r := range cfg.Relays {
+		n += r.WithDefaults().MaxConns
+	}
+	return n
+}
+
 // Names are the organisations', for the labels of metrics.
 func (cfg *Config) Names() []string {
 	names := make([]string, len(cfg.Organisations))

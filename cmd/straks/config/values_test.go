@@ -3,6 +3,8 @@ package config
 import (
 	"testing"
 	"time"
+
+	"straks/smpp"
 )
 
 func TestDuration(t *testing.T) {
@@ -45,5 +47,15 @@ func TestSnake(t *testing.T) {
 		if got := snake(name); got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
+	}
+}
+
+func TestInFlightFollowsFromTheCarriers(t *testing.T) {
+	cfg := &Config{SMSCs: []SMSC{{SMSC: smpp.SMSC{Binds: 2, Window: 100}}, {}}, Relays: make([]Relay, 1)}
+	if n, want := cfg.InFlight(), 256+2*100+1*32+8; n != want {
+		t.Errorf("%d orders at once, want %d", n, want)
+	}
+	if cfg.API.MaxInFlight = 7; cfg.InFlight() != 7 {
+		t.Errorf("%d orders at once, though the configuration says 7", cfg.InFlight())
 	}
 }

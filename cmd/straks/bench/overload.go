@@ -1,0 +1,129 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+)
+
+// Phase is one part of an overload: so much was offered, so much of it was done.
+type Phase struct {
+	Name    string      `json:"name"`
+	Offered float64     `json:"offeredPerSecond"`
+	Rate    float64     `json:"ordersPerSecond"` // answered 201
+	Share   float64     `json:"ofPeak"`
+	Answer  Percentiles `json:"requestToAnswer"` // of those; from when the order was due
+	Refused int         `json:"refused"`
+	Turned  Percentiles `json:"requestToRefusal"`
+	Rude    int         `json:"rude"`  // refused other than by a 503 with Retry-After: must be 0
+	Twice   int         `json:"twice"` // must be 0
+	Lost    int         `json:"lost"`  // must be 0
+	PeakKiB int         `json:"peakRssAnonKiB"`
+}
+
+const (
+	// peakClients are enough for the daemon to be busy all the time.
+	peakClients = 256
+	// overloadClients is how many connections keep an overload from waiting
+	// for a free one, as many users do that know nothing of each other.
+	overloadClients = 2000
+)
+
+// Overload finds the peak, offers twice as much regardless of what is
+// answered, and then half, all to one daemon: first between this machine's
+// limit and a carrier that answers at once, then with one that limits it to
+// 2,000 orders/s.
+//
+// Where the machine is the limit, the share of the peak that is left tells of
+// the load generator as much as of the daemon: both have to share it.
+func Overload(ctx context.Context, program string, d time.Duration) ([]Phase, error) {
+	fast, err := overloadOf(ctx, program, d, 0, 200)
+	if err != nil {
+		return nil, err
+	}
+	slow, err := overloadOf(ctx, program, d, 50*time.Millisecond, 100)
+	for i := range slow {
+		slow[i].Name = "50 ms carrier, " + slow[i].Name
+	}
+	return append(fast, slow...), err
+}
+
+func overloadOf(ctx context.Context, program string, d, delay time.Duration, window int) ([]Phase, error) {
+	dir, err := os.MkdirTemp("", "straks-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	smsc, err := listen("127.0.0.1:0", delay)
+	if err != nil {
+		return nil, err
+	}
+	defer smsc.Close()
+	daemon, err := StartDaemon(ctx, program, dir, smscTable(carrier, smsc.Addr(), window))
+	if err != nil {
+		return nil, err
+	}
+	phases, err := (&overload{daemon, smsc}).phases(ctx, d)
+	if stopErr := daemon.Stop(); err == nil {
+		err = stopErr
+	}
+	for i := range phases {
+		phases[i].Share = phases[i].Rate / phases[0].Rate
+	}
+	return phases, err
+}
+
+type overload struct {
+	daemon *Daemon
+	smsc   *simulator
+}
+
+func (o *overload) phases(ctx context.Context, d time.Duration) ([]Phase, error) {
+	peak, err := o.phase(ctx, "peak", peakClients, 0, d)
+	if err != nil {
+		return nil, err
+	}
+	twice, err := o.phase(ctx, "twice", overloadClients, 2*peak.Rate, d)
+	if err != nil {
+		return nil, err
+	}
+	time.Sleep(time.Second) // within which all is to be as it was
+	half, err := o.phase(ctx, "half", peakClients, peak.Rate/2, d)
+	return []Phase{peak, twice, half}, err
+}
+
+func (o *overload) phase(ctx context.Context, name string, clients int, rate float64, d time.Duration) (Phase, error) {
+	t := NewTrack(Run{Rate: rate, For: d}.limit())
+	o.smsc.track.Store(t)
+	l := Load{Addr: o.daemon.API, Clients: clients, Rate: rate, Open: rate > 0, For: d, Request: order(o.daemon.API, "+4790")}
+	ps := o.daemon.processes()
+	peak := ps.peak()
+	err := l.Drive(ctx, t)
+	p := Phase{Name: name, PeakKiB: peak()}
+	if err != nil {
+		return p, fmt.Errorf("%s: %w", name, err)
+	}
+	var r Result
+	t.sumUp(&r)
+	p.Rate, p.Answer, p.Refused, p.Twice, p.Lost = r.Rate, r.Answer, r.Refused, r.Repeated, r.Unseen
+	p.Offered = float64(r.Orders+r.Refused) / t.Elapsed.Seconds()
+	p.Turned, p.Rude = t.refusals(), int(t.rude.Load())
+	return p, nil
+}
+
+// PrintPhases writes them as a table.
+func PrintPhases(w io.Writer, phases []Phase) {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(tw, "phase\toffered/s\torders/s\tof peak\tto answer p50\tp99\tmax\trefused\tto refusal p50\tp99\trude\ttwice\tlost\tMiB\t")
+	for _, p := range phases {
+		fmt.Fprintf(tw, "%s\t%.0f\t%.0f\t%.0f %%\t%s\t%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d\t%.0f\t\n", p.Name, p.Offered, p.Rate, 100*p.Share,
+			ms(p.Answer.P50), ms(p.Answer.P99), ms(p.Answer.Max), p.Refused, ms(p.Turned.P50), ms(p.Turned.P99),
+			p.Rude, p.Twice, p.Lost, float64(p.PeakKiB)/1024)
+	}
+	tw.Flush()
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond)) }

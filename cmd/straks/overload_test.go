@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"straks/api/client"
+	"straks/smpp/smsctest"
+	"straks/smtp/relaytest"
+)
+
+// configure puts lines into a section of the configuration that there is already.
+func (w *world) configure(section, lines string) {
+	w.t.Helper()
+	text, err := os.ReadFile(w.configFile())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	changed := strings.Replace(string(text), section+"\n", section+"\n"+lines+"\n", 1)
+	if err := os.WriteFile(w.configFile(), []byte(changed), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// More orders than max_in_flight: those beyond it are told when to come again,
+// nothing of them lingers, and when the crowd has gone all is as before. How
+// fast all of this is "straks bench -overload" measures.
+func TestOverload(t *testing.T) {
+	profile := smsctest.Profile{}
+	profile.Delay = 10 * time.Millisecond
+	w := newStoppedWorld(t, profile, relaytest.Profile{}, "")
+	w.configure("[api]", "max_in_flight = 8")
+	w.start()
+	defer func() { w.stop() }()
+	calm := runtime.NumGoroutine()
+
+	const crowd, each = 32, 2
+	refused := make(chan string, crowd*each)
+	var wg sync.WaitGroup
+	for c := range crowd {
+		wg.Go(func() {
+			for i := range each {
+				w.attempt(fmt.Sprintf("c%d-%d", c, i), refused)
+			}
+		})
+	}
+	wg.Wait()
+	close(refused)
+	taken := int(w.smsc.Stats().Taken)
+	if len(refused) == 0 || taken+len(refused) != crowd*each {
+		t.Errorf("%d orders: %d taken, %d refused", crowd*each, taken, len(refused))
+	}
+	for key := range refused {
+		if p := w.send(key, "+4799999999"); !p.Created {
+			t.Errorf("%s was refused, and yet known", key)
+		}
+	}
+	if n := w.smsc.Stats().Submits; n != crowd*each {
+		t.Errorf("%d submits of %d orders", n, crowd*each)
+	}
+	// Each connection that is kept open has goroutines at both ends.
+	eventually(t, "the crowd's goroutines to end", func() bool { return runtime.NumGoroutine() < calm+crowd })
+}
+
+// attempt places an order, and notes its key where it was refused as it should be.
+func (w *world) attempt(key string, refused chan<- string) {
+	_, err := w.client.SendSMS(w.t.Context(), sms(key, "+4799999999"))
+	var problem *client.Problem
+	switch {
+	case err == nil:
+	case errors.As(err, &problem) && problem.Status == 503 && problem.Code == "NOT-00004" && problem.RetryAfter > 0:
+		refused <- key
+	default:
+		w.t.Errorf("%s: %v", key, err)
+	}
+}
