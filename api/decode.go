@@ -124,8 +124,8 @@ func readEmail(body object, p *placing) {
 
 	sender = strings.TrimSpace(sender)
 	html := strings.EqualFold(contentType, "Html")
-	if to != "" {
-		p.checkAddress(to, toPath)
+	if to != "" && !p.checkAddress(to, toPath) {
+		to = "" // as with numbers: what is no address can't be masked for the log
 	}
 	if hasSender {
 		p.checkAddress(sender, senderPath)
@@ -144,12 +144,14 @@ func readEmail(body object, p *placing) {
 	p.paths = [5]string{recipient.path, toPath, senderPath, subjectPath, textPath}
 }
 
-// checkAddress notes what is wrong with an address.
-func (p *placing) checkAddress(address, path string) {
+// checkAddress tells whether an address is one, and notes what is wrong with it.
+func (p *placing) checkAddress(address, path string) bool {
 	if p.faults.covers(path) {
-		return
+		return false
 	}
-	if err := checkAddress(address); err != nil {
+	err := checkAddress(address)
+	if err != nil {
 		p.faults.add(path, err.Error())
 	}
+	return err == nil
 }

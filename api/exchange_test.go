@@ -267,8 +267,10 @@ func TestOrderLog(t *testing.T) {
 	w.sendEmail("e")
 	w.do("POST", "/future/orders/instant/sms", strings.Replace(smsBody, "300", "3", 1))
 	w.do("POST", "/future/orders/instant/sms", smsBody, header("Content-Type", "text/plain"), lenient)
+	w.do("POST", "/future/orders/instant/email", strings.Replace(emailBody, "@", "@example.org, ola@example.org Ola ", 1))
 	log := w.log.String()
 	for _, want := range []string{
+		`"channel":"Email","to":"***","faults":["recipientEmail.emailAddress"]`,
 		`"organisation":"ttd","token":"backend","channel":"SMS","to":"+4799***","shipment":"` + shipment + `","state":"SMS_Accepted","outcome":"created","status":201,"ms":`,
 		`"outcome":"repeated","status":200`,
 		`"to":"***@blåbær.no"`,
