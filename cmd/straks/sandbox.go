@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"straks/cmd/straks/config"
 	"straks/smpp/smsctest"
@@ -45,7 +46,20 @@ func sandboxCommand(ctx context.Context, args []string, e env) error {
 		return err
 	}
 	defer sb.close()
-	return sb.daemon.run(ctx, func() { _ = json.NewEncoder(e.stdout).Encode(sb) })
+	return sb.daemon.run(ctx, func() {
+		sb.awaitCarriers(ctx)
+		_ = json.NewEncoder(e.stdout).Encode(sb)
+	})
+}
+
+// awaitCarriers waits until the daemon is bound and connected, which is a matter
+// of milliseconds here: who reads the line may ask for /readyz at once.
+func (sb *sandbox) awaitCarriers(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for sb.daemon.ready() != nil && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // newSandbox builds the world. Whoever gets one closes it.

@@ -34,11 +34,13 @@ func TestSandboxSaysWhereItIs(t *testing.T) {
 	if sb.Org != "ttd" || sb.SMSC == "" || sb.Relay == "" || !strings.HasSuffix(sb.BaseURL, "/notifications/api/v1") {
 		t.Errorf("%s", line)
 	}
-	resp, err := http.Get(sb.Admin + "/healthz")
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Errorf("healthz: %v, %v", resp, err)
+	for _, path := range []string{"/readyz", "/healthz"} { // at once: the line comes when it is ready
+		resp, err := http.Get(sb.Admin + path)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %v, %v", path, resp, err)
+		}
+		resp.Body.Close()
 	}
-	resp.Body.Close()
 	c, err := client.New(sb.BaseURL, sb.Token, nil)
 	if err != nil {
 		t.Fatal(err)
