@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 	"time"
 
@@ -16,13 +15,9 @@ import (
 // benchCommand measures this program, as a daemon of its own, between a load
 // generator and an SMSC simulator that sends a receipt for each message.
 func benchCommand(ctx context.Context, args []string, e env) error {
-	fs := newFlags("bench [-for DURATION] [-clients N] [-rate N] [-delay DURATION] [-stored N] [-profile FILE] [-json] | bench -overload [-for DURATION] [-json]")
+	fs := newFlags("bench [-for DURATION] [-clients N] [-rate N] [-delay DURATION] [-stored N] [-dir DIR] [-profile FILE] [-json] | bench -overload [-for DURATION] [-json]")
 	length := fs.Duration("for", 10*time.Second, "how long each scenario lasts")
-	clients := fs.Int("clients", 0, "run one scenario with so many connections, not the usual ones")
-	rate := fs.Float64("rate", 0, "with -clients: orders a second; 0 is as many as they can")
-	delay := fs.Duration("delay", 0, "with -clients: how long the SMSC takes to answer")
-	stored := fs.Int("stored", 0, "how many delivered shipments of the last 80 days the journal holds beforehand")
-	profile := fs.String("profile", "", "with -clients: write a CPU profile of the daemon to this file")
+	runs := runFlags(fs)
 	overload := fs.Bool("overload", false, "offer twice as much as the daemon can do, and see what becomes of it")
 	other, external := externalFlags(fs)
 	asJSON := fs.Bool("json", false, "print JSON")
@@ -40,24 +35,49 @@ func benchCommand(ctx context.Context, args []string, e env) error {
 		}
 		return report(e, *asJSON, phases, bench.PrintPhases)
 	}
-	runs := bench.Scenarios(*length, *stored)
-	if *clients > 0 {
-		runs = []bench.Run{{Name: "custom", Clients: *clients, Rate: *rate, For: *length, Delay: *delay, Stored: *stored, Profile: *profile}}
-	}
-	results, err := runAll(runs, e, func(r bench.Run) ([]bench.Result, error) { return r.Do(ctx, program) })
+	results, err := runAll(runs(*length), e, func(r bench.Run) ([]bench.Result, error) { return r.Do(ctx, program) })
 	if err == nil && external.Addr != "" {
-		for i := range runs {
-			runs[i].Name = *other + " " + runs[i].Name
-		}
-		runs = slices.DeleteFunc(runs, func(r bench.Run) bool { return r.Frozen || r.Delay > 0 })
 		var more []bench.Result
-		more, err = runAll(runs, e, func(r bench.Run) ([]bench.Result, error) { return external.Do(ctx, r) })
+		more, err = runAll(forOther(runs(*length), *other), e, func(r bench.Run) ([]bench.Result, error) { return external.Do(ctx, r) })
 		results = append(results, more...)
 	}
 	if err != nil {
 		return err
 	}
 	return report(e, *asJSON, results, bench.Print)
+}
+
+// runFlags choose the scenarios, which are then runs of the given length.
+func runFlags(fs *flags) func(time.Duration) []bench.Run {
+	var one bench.Run
+	fs.IntVar(&one.Clients, "clients", 0, "run one scenario with so many connections, not the usual ones")
+	fs.Float64Var(&one.Rate, "rate", 0, "with -clients: orders a second; 0 is as many as they can")
+	fs.DurationVar(&one.Delay, "delay", 0, "with -clients: how long the SMSC takes to answer")
+	fs.StringVar(&one.Profile, "profile", "", "with -clients: write a CPU profile of the daemon to this file")
+	stored := fs.Int("stored", 0, "how many delivered shipments of the last 80 days the journal holds beforehand")
+	dir := fs.String("dir", "", "`folder` in which the journal is kept, filled once by -stored, for this run and later ones")
+	return func(length time.Duration) []bench.Run {
+		runs := bench.Scenarios()
+		if one.Clients > 0 {
+			one.Name = "custom"
+			runs = []bench.Run{one}
+		}
+		for i := range runs {
+			runs[i].For, runs[i].Stored, runs[i].Dir = length, *stored, *dir
+		}
+		return runs
+	}
+}
+
+// forOther returns those of the runs that another gateway can be put to.
+func forOther(runs []bench.Run, name string) (some []bench.Run) {
+	for _, r := range runs {
+		if !r.Frozen && r.Delay == 0 {
+			r.Name = name + " " + r.Name
+			some = append(some, r)
+		}
+	}
+	return some
 }
 
 // report prints results as JSON or as a table.

@@ -19,18 +19,19 @@ type Run struct {
 	Delay   time.Duration // the carrier's, before each answer
 	Window  int           // of the one bind; 0 means 200
 	Stored  int           // shipments in the journal beforehand
+	Dir     string        // folder of the journal, kept and used again; empty means a temporary one
 	Profile string        // file for a CPU profile of the daemon; empty for none
 	Frozen  bool          // see frozen.go; Clients, Delay, Window and Profile don't count
 }
 
 // Scenarios are those that the figures in docs/performance.md are of.
-func Scenarios(d time.Duration, stored int) []Run {
+func Scenarios() []Run {
 	return []Run{
-		{Name: "50/s", Clients: 16, Rate: 50, For: d, Stored: stored},
-		{Name: "2000/s", Clients: 64, Rate: 2000, For: d, Stored: stored},
-		{Name: "saturated", Clients: 64, For: d, Stored: stored},
-		{Name: "50 ms carrier", Clients: 300, For: d, Delay: 50 * time.Millisecond, Window: 100, Stored: stored},
-		{Name: "frozen", Rate: 500, For: d, Stored: stored, Frozen: true},
+		{Name: "50/s", Clients: 16, Rate: 50},
+		{Name: "2000/s", Clients: 64, Rate: 2000},
+		{Name: "saturated", Clients: 64},
+		{Name: "50 ms carrier", Clients: 300, Delay: 50 * time.Millisecond, Window: 100},
+		{Name: "frozen", Rate: 500, Frozen: true},
 	}
 }
 
@@ -43,12 +44,15 @@ const (
 
 // Do runs the scenario with a daemon of the given program.
 func (r Run) Do(ctx context.Context, program string) ([]Result, error) {
-	dir, err := os.MkdirTemp("", "straks-bench-")
-	if err != nil {
-		return nil, err
+	dir := r.Dir
+	if dir == "" {
+		var err error
+		if dir, err = os.MkdirTemp("", "straks-bench-"); err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
 	}
-	defer os.RemoveAll(dir)
-	if r.Stored > 0 {
+	if _, err := os.Stat(journalFile(dir)); err != nil && r.Stored > 0 {
 		if err := Fill(ctx, journalFile(dir), r.Stored); err != nil {
 			return nil, err
 		}
