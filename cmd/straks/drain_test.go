@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"straks/api/client"
+	"straks/smpp/smsctest"
+)
+
+// drained is what clients know of their orders while the daemon stops.
+type drained struct {
+	mu     sync.Mutex
+	placed map[string]client.Placed // answered 201
+	broken map[string]error         // no answer
+}
+
+// work places orders one after the other, until there is nobody any more.
+func (d *drained) work(t *testing.T, w *world, number int) {
+	for i := 0; ; i++ {
+		key := fmt.Sprintf("%d-%d", number, i)
+		p, err := w.client.SendSMS(context.Background(), sms(key, fmt.Sprintf("+4790%06d", number*10_000+i)))
+		var problem *client.Problem
+		if errors.As(err, &problem) {
+			t.Errorf("%s: %v", key, err) // everything that it takes on can be carried to its end
+		}
+		d.mu.Lock()
+		if err == nil {
+			d.placed[key] = p
+		} else {
+			d.broken[key] = err
+		}
+		d.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// TestDrain stops the daemon under load: every order that it took on is carried
+// to its outcome and answered, what it did not take on has not been sent, and
+// every receipt arrives, be it after the restart.
+func TestDrain(t *testing.T) {
+	var p smsctest.Profile
+	p.Delay, p.Jitter = 10*time.Millisecond, 20*time.Millisecond
+	p.Receipt.Jitter = 100 * time.Millisecond
+	p.Retry = 20 * time.Millisecond
+	w := newWorld(t, p, "")
+	d := &drained{placed: map[string]client.Placed{}, broken: map[string]error{}}
+	var clients sync.WaitGroup
+	const n = 16
+	for i := range n {
+		clients.Go(func() { d.work(t, w, i) })
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := w.smsc.WaitSubmits(ctx, 20*n); err != nil {
+		t.Fatal(err)
+	}
+	w.stop()
+	clients.Wait()
+	if len(d.broken) != n || len(w.smsc.Submits()) != len(d.placed) {
+		t.Errorf("%d orders were answered, but %d submitted; %d were not answered: %v",
+			len(d.placed), len(w.smsc.Submits()), len(d.broken), d.broken)
+	}
+	w.start()
+	for key, p := range d.placed {
+		if again, err := w.client.SendSMS(ctx, sms(key, "+4799999999")); err != nil || again.Created || again.ShipmentID != p.ShipmentID {
+			t.Errorf("%s was %s, and is now %+v, %v", key, p.ShipmentID, again, err)
+		}
+		w.await(p.ShipmentID, "SMS_Delivered")
+	}
+	if got := len(w.smsc.Submits()); got != len(d.placed) {
+		t.Errorf("%d submits for %d orders", got, len(d.placed))
+	}
+}
