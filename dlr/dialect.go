@@ -64,7 +64,9 @@ type Hint struct {
 }
 
 // String returns the settings that would have matched, like "answers hex, receipts decimal".
-func (h Hint) String() string { return "answers " + h.Answer.String() + ", receipts " + h.Receipt.String() }
+func (h Hint) String() string {
+	return "answers " + h.Answer.String() + ", receipts " + h.Receipt.String()
+}
 
 // Hints returns the references that a receipt with this id would have to be matched
 // by if a form were set otherwise, the likeliest first, none twice and
