@@ -172,6 +172,26 @@ func TestThrottledOneInTwentyFive(t *testing.T) {
 	g.idle(t)
 }
 
+// An SMSC that says it is congested is given less, although it takes everything.
+func TestCongestionStateSlowsTheBindDown(t *testing.T) {
+	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Congestion: 95}})
+	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
+	load := func(until func() bool) {
+		for end := time.Now().Add(20 * time.Second); !until() && time.Now().Before(end); {
+			wantOutcome(t, g.send("hei", 10*time.Second), handover.Accepted)
+		}
+	}
+	load(func() bool { return s.Stats().Taken == 100 })
+	if rate := g.States()[0].Rate; rate != 0 {
+		t.Errorf("nearly congested: %v/s", rate)
+	}
+	s.SetProfile(smsctest.Profile{Behaviour: smsctest.Behaviour{Congestion: 100}})
+	load(func() bool { return g.States()[0].Rate != 0 })
+	if st, rate := s.Stats(), g.States()[0].Rate; rate == 0 || st.Throttled > 0 {
+		t.Errorf("congested: %v/s, %d throttled", rate, st.Throttled)
+	}
+}
+
 // An SMSC that takes 100/s gets little more, and everything gets through.
 func TestRateFollowsTheSMSC(t *testing.T) {
 	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Rate: 100}})

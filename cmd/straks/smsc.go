@@ -89,7 +89,12 @@ func (o *smscOptions) flags() *flags {
 	fs.Uint64Var(&p.Seed, "seed", 0, "of every random choice")
 	fs.Uint64Var(&p.FirstID, "first-id", 0, "number of the first message id; by the clock where left out, so that ids of two runs differ")
 	for _, q := range smsctest.Settings() {
-		fs.Func(q.Name, q.Help, func(v string) error { return p.Behaviour.Set(q.Name, v) })
+		set := func(v string) error { return p.Behaviour.Set(q.Name, v) }
+		if q.Switch {
+			fs.BoolFunc(q.Name, q.Help, set)
+		} else {
+			fs.Func(q.Name, q.Help, set)
+		}
 	}
 	return fs
 }

@@ -108,6 +108,17 @@ func TestSMSCCommand(t *testing.T) {
 	}
 }
 
+// Switches need no value, and don't take the next flag for it.
+func TestSMSCSwitches(t *testing.T) {
+	var o smscOptions
+	if err := o.flags().Parse(strings.Fields("-data-sm -intermediate ENROUTE -early=true -echo-text")); err != nil {
+		t.Fatal(err)
+	}
+	if r := o.profile.Receipt; !r.DataSM || r.Intermediate != "ENROUTE" || !r.Early || !r.EchoText || r.EchoReference {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestSMSCCommandLineFaults(t *testing.T) {
 	for args, says := range map[string]string{
 		"-listen 0.0.0.0:0":                   "not a loopback address",

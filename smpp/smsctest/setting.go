@@ -14,48 +14,49 @@ import (
 
 // Setting is one quirk as it is written in rules and on the command line.
 type Setting struct {
-	Name string // "receipt-delay"
-	Help string // with its unit and what leaving it out means
-	set  func(*Behaviour, string) error
+	Name   string // "receipt-delay"
+	Help   string // with its unit and what leaving it out means
+	set    setter
+	Switch bool // true or false; on the command line the name alone means true
 }
 
 // Settings returns every quirk that [Behaviour.Set] knows, in the order of the
 // struct's fields.
 func Settings() []Setting {
 	return []Setting{
-		{"delay", "before the answer, like 50ms", duration(func(b *Behaviour) *time.Duration { return &b.Delay })},
-		{"jitter", "up to so much more, like 10ms", duration(func(b *Behaviour) *time.Duration { return &b.Jitter })},
-		{"status", "command_status of answers, by name (ESME_RSUBMITFAIL) or number (0x45)", setStatus},
-		{"status-one-in", "that for 1 in N only", chance(func(b *Behaviour) *int { return &b.StatusOneIn })},
-		{"throttle", "ESME_RTHROTTLED for 1 in N", chance(func(b *Behaviour) *int { return &b.Throttle })},
-		{"queue-full", "ESME_RMSGQFUL for 1 in N", chance(func(b *Behaviour) *int { return &b.QueueFull })},
-		{"nack", "1 in N is not taken, and answered by generic_nack ESME_RSYSERR", chance(func(b *Behaviour) *int { return &b.Nack })},
-		{"throttle-first", "ESME_RTHROTTLED for a number's first N submits, then one is taken", chance(func(b *Behaviour) *int { return &b.ThrottleFirst })},
-		{"rate", "submits/s beyond which ESME_RTHROTTLED is answered", setRate},
-		{"congestion", "TLV congestion_state of every answer, 1 to 100", setCongestion},
-		{"lose", "1 in N is taken but never answered", chance(func(b *Behaviour) *int { return &b.Lose })},
-		{"close", "1 in N is taken, and the connection closed in place of the answer", chance(func(b *Behaviour) *int { return &b.Close })},
-		{"twice", "1 in N is answered twice", chance(func(b *Behaviour) *int { return &b.Twice })},
-		{"freeze", "1 in N freezes its connection", chance(func(b *Behaviour) *int { return &b.Freeze })},
-		{"freeze-for", "for so long, like 5s; for ever where left out", duration(func(b *Behaviour) *time.Duration { return &b.FreezeFor })},
-		{"reorder", "answers are kept until there are N (or 50 ms); the last goes first", chance(func(b *Behaviour) *int { return &b.Reorder })},
-		{"mischief", "what is sent ahead of the answer: " + names(mischiefs), named(mischiefs, func(b *Behaviour) *Mischief { return &b.Mischief })},
-		{"mischief-one-in", "for 1 in N", chance(func(b *Behaviour) *int { return &b.MischiefOneIn })},
-		{"id", "message id in answers: " + names(idForms), named(idForms, func(b *Behaviour) *IDForm { return &b.AnswerID })},
-		{"id-reuse", "message ids start again after N", setReuse},
-		{"receipt-delay", "from the answer to the receipt, like 1s", duration(func(b *Behaviour) *time.Duration { return &b.Receipt.Delay })},
-		{"receipt-jitter", "up to so much more", duration(func(b *Behaviour) *time.Duration { return &b.Receipt.Jitter })},
-		{"state", "of the receipt; DELIVRD where left out, UNDELIV, EXPIRED, REJECTD, …", text(func(b *Behaviour) *string { return &b.Receipt.State })},
-		{"err", "of the receipt, like 013", text(func(b *Behaviour) *string { return &b.Receipt.Err })},
-		{"early", "true: the receipt goes ahead of the answer", boolean(func(b *Behaviour) *bool { return &b.Receipt.Early })},
-		{"missing", "1 in N gets no receipt", chance(func(b *Behaviour) *int { return &b.Receipt.Missing })},
-		{"duplicate", "1 in N gets its receipt twice", chance(func(b *Behaviour) *int { return &b.Receipt.Duplicate })},
-		{"intermediate", "state of one more receipt, at the answer: ENROUTE, ACCEPTD", text(func(b *Behaviour) *string { return &b.Receipt.Intermediate })},
-		{"data-sm", "true: receipts by data_sm in place of deliver_sm", boolean(func(b *Behaviour) *bool { return &b.Receipt.DataSM })},
-		{"form", "where the receipt says it: " + names(forms), named(forms, func(b *Behaviour) *Form { return &b.Receipt.Form })},
-		{"receipt-id", "message id in receipts: " + names(idForms), named(idForms, func(b *Behaviour) *IDForm { return &b.Receipt.ID })},
-		{"echo-reference", "true: receipts bear the user_message_reference", boolean(func(b *Behaviour) *bool { return &b.Receipt.EchoReference })},
-		{"echo-text", "true: receipts bear the start of the message", boolean(func(b *Behaviour) *bool { return &b.Receipt.EchoText })},
+		{"delay", "before the answer, like 50ms", duration(func(b *Behaviour) *time.Duration { return &b.Delay }), false},
+		{"jitter", "up to so much more, like 10ms", duration(func(b *Behaviour) *time.Duration { return &b.Jitter }), false},
+		{"status", "command_status of answers, by name (ESME_RSUBMITFAIL) or number (0x45)", setStatus, false},
+		{"status-one-in", "that for 1 in N only", chance(func(b *Behaviour) *int { return &b.StatusOneIn }), false},
+		{"throttle", "ESME_RTHROTTLED for 1 in N", chance(func(b *Behaviour) *int { return &b.Throttle }), false},
+		{"queue-full", "ESME_RMSGQFUL for 1 in N", chance(func(b *Behaviour) *int { return &b.QueueFull }), false},
+		{"nack", "1 in N is not taken, and answered by generic_nack ESME_RSYSERR", chance(func(b *Behaviour) *int { return &b.Nack }), false},
+		{"throttle-first", "ESME_RTHROTTLED for a number's first N submits, then one is taken", chance(func(b *Behaviour) *int { return &b.ThrottleFirst }), false},
+		{"rate", "submits/s beyond which ESME_RTHROTTLED is answered", setRate, false},
+		{"congestion", "TLV congestion_state of every answer, 1 to 100", setCongestion, false},
+		{"lose", "1 in N is taken but never answered", chance(func(b *Behaviour) *int { return &b.Lose }), false},
+		{"close", "1 in N is taken, and the connection closed in place of the answer", chance(func(b *Behaviour) *int { return &b.Close }), false},
+		{"twice", "1 in N is answered twice", chance(func(b *Behaviour) *int { return &b.Twice }), false},
+		{"freeze", "1 in N freezes its connection", chance(func(b *Behaviour) *int { return &b.Freeze }), false},
+		{"freeze-for", "for so long, like 5s; for ever where left out", duration(func(b *Behaviour) *time.Duration { return &b.FreezeFor }), false},
+		{"reorder", "answers are kept until there are N (or 50 ms); the last goes first", chance(func(b *Behaviour) *int { return &b.Reorder }), false},
+		{"mischief", "what is sent ahead of the answer: " + names(mischiefs), named(mischiefs, func(b *Behaviour) *Mischief { return &b.Mischief }), false},
+		{"mischief-one-in", "for 1 in N", chance(func(b *Behaviour) *int { return &b.MischiefOneIn }), false},
+		{"id", "message id in answers: " + names(idForms), named(idForms, func(b *Behaviour) *IDForm { return &b.AnswerID }), false},
+		{"id-reuse", "message ids start again after N", setReuse, false},
+		{"receipt-delay", "from the answer to the receipt, like 1s", duration(func(b *Behaviour) *time.Duration { return &b.Receipt.Delay }), false},
+		{"receipt-jitter", "up to so much more", duration(func(b *Behaviour) *time.Duration { return &b.Receipt.Jitter }), false},
+		{"state", "of the receipt; DELIVRD where left out, UNDELIV, EXPIRED, REJECTD, …", text(func(b *Behaviour) *string { return &b.Receipt.State }), false},
+		{"err", "of the receipt, like 013", text(func(b *Behaviour) *string { return &b.Receipt.Err }), false},
+		{"early", "the receipt goes ahead of the answer", boolean(func(b *Behaviour) *bool { return &b.Receipt.Early }), true},
+		{"missing", "1 in N gets no receipt", chance(func(b *Behaviour) *int { return &b.Receipt.Missing }), false},
+		{"duplicate", "1 in N gets its receipt twice", chance(func(b *Behaviour) *int { return &b.Receipt.Duplicate }), false},
+		{"intermediate", "state of one more receipt, at the answer: ENROUTE, ACCEPTD", text(func(b *Behaviour) *string { return &b.Receipt.Intermediate }), false},
+		{"data-sm", "receipts by data_sm in place of deliver_sm", boolean(func(b *Behaviour) *bool { return &b.Receipt.DataSM }), true},
+		{"form", "where the receipt says it: " + names(forms), named(forms, func(b *Behaviour) *Form { return &b.Receipt.Form }), false},
+		{"receipt-id", "message id in receipts: " + names(idForms), named(idForms, func(b *Behaviour) *IDForm { return &b.Receipt.ID }), false},
+		{"echo-reference", "receipts bear the user_message_reference", boolean(func(b *Behaviour) *bool { return &b.Receipt.EchoReference }), true},
+		{"echo-text", "receipts bear the start of the message", boolean(func(b *Behaviour) *bool { return &b.Receipt.EchoText }), true},
 	}
 }
 
