@@ -19,6 +19,8 @@ const (
 // came to one.
 var outcomes = []string{"accepted", "refused", "not_sent", "unknown", "repeated", "blocked", "busy", "unavailable"}
 
+var receiptResults = []string{"applied", "noted", "repeated", "parked"}
+
 // milliseconds are buckets for what takes 100 µs on a good day and 10 s on a bad one.
 var milliseconds = []float64{.0001, .00025, .0005, .001, .002, .003, .005, .0075, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
@@ -54,7 +56,7 @@ func newMetrics(reg prometheus.Registerer, organisations []string, smscs map[str
 		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "straks_order_stage_seconds",
 			Help: "Time of an order in each stage of its way.", Buckets: milliseconds}, []string{"channel", "stage"}),
 		changes:  vec("straks_status_changes_total", "Shipments that reached a status after their hand-over began.", "status"),
-		receipts: vec("straks_receipts_total", "Receipts stored, by what became of them.", "result"),
+		receipts: vec("straks_receipts_total", "Receipts stored, by the status that they tell and what became of them.", "status", "result"),
 		receiptDelay: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "straks_receipt_delay_seconds",
 			Help: "Time from acceptance of an order to its final receipt.", Buckets: arrivalTimes}),
 		mismatched: vec("straks_receipts_mismatched_total", "Receipts that match nothing, but would under another form of their message id.", "smsc", "form"),
@@ -85,9 +87,12 @@ func (m *metrics) initLabels(organisations []string) {
 	}
 	for _, status := range Statuses() {
 		m.changes.WithLabelValues(status.String())
-	}
-	for _, result := range []string{"applied", "parked", "repeated"} {
-		m.receipts.WithLabelValues(result)
+		if status != SMSAccepted && !status.Final() {
+			continue // no receipt tells it
+		}
+		for _, result := range receiptResults {
+			m.receipts.WithLabelValues(status.String(), result)
+		}
 	}
 }
 
@@ -126,6 +131,20 @@ func (m *metrics) swept(s Swept) {
 	m.unknown.Add(float64(s.Parked))
 }
 
+// receiptResult is what became of a receipt. One of several parts, or an
+// intermediate one, is noted as long as the shipment awaits more.
+func receiptResult(e Effect) string {
+	switch {
+	case e.Parked:
+		return "parked"
+	case len(e.Changes) > 0:
+		return "applied"
+	case e.Found && !e.Shipment.Status.Final():
+		return "noted"
+	}
+	return "repeated"
+}
+
 // applied counts what an event brought, and tells of receipts that would match
 // under another form of their message id.
 func (s *Service) applied(event Event, e Effect) {
@@ -136,14 +155,7 @@ func (s *Service) applied(event Event, e Effect) {
 	if !ok {
 		return
 	}
-	switch {
-	case e.Parked:
-		s.metrics.receipts.WithLabelValues("parked").Inc()
-	case len(e.Changes) == 0:
-		s.metrics.receipts.WithLabelValues("repeated").Inc()
-	default:
-		s.metrics.receipts.WithLabelValues("applied").Inc()
-	}
+	s.metrics.receipts.WithLabelValues(r.Status.String(), receiptResult(e)).Inc()
 	if e.Found && r.Status.Final() && len(e.Changes) > 0 {
 		s.metrics.receiptDelay.Observe(r.At.Sub(e.Shipment.Accepted).Seconds())
 	}

@@ -1,0 +1,67 @@
+package orders_test
+
+import (
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/dlr"
+	"straks/orders"
+)
+
+// receipts returns straks_receipts_total where it is not 0, by "status result".
+func receipts(t *testing.T, reg *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]float64{}
+	for _, f := range families {
+		if f.GetName() != "straks_receipts_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			labels := map[string]string{}
+			for _, l := range m.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+			}
+			if n := m.GetCounter().GetValue(); n > 0 {
+				counts[labels["status"]+" "+labels["result"]] = n
+			}
+		}
+	}
+	return counts
+}
+
+// Receipts are counted by what they say and by what became of them.
+func TestReceiptsAreCounted(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	w := newWorld(t, orders.Config{Registerer: reg})
+	s, _, err := w.Place(t.Context(), order("k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []dlr.Receipt{
+		{ID: "nobody's", State: dlr.Rejected},
+		{ID: s.ID.String(), State: dlr.Enroute},
+		{ID: s.ID.String(), State: dlr.Undeliverable},
+		{ID: s.ID.String(), State: dlr.Undeliverable},
+		{ID: s.ID.String(), State: dlr.Undeliverable},
+	} {
+		if err := w.receive(t, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]float64{"SMS_Failed_Rejected parked": 1, "SMS_Accepted noted": 1,
+		"SMS_Failed_Undelivered applied": 1, "SMS_Failed_Undelivered repeated": 2}
+	got := receipts(t, reg)
+	if len(got) != len(want) {
+		t.Errorf("counted %v, want %v", got, want)
+	}
+	for k, n := range want {
+		if got[k] != n {
+			t.Errorf("%s: %v, want %v", k, got[k], n)
+		}
+	}
+}
