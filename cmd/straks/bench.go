@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,10 +16,11 @@ import (
 // benchCommand measures this program, as a daemon of its own, between a load
 // generator and an SMSC simulator that sends a receipt for each message.
 func benchCommand(ctx context.Context, args []string, e env) error {
-	fs := newFlags("bench [-for DURATION] [-clients N] [-rate N] [-delay DURATION] [-stored N] [-dir DIR] [-profile FILE] [-json] | bench -overload [-for DURATION] [-json]")
+	fs := newFlags("bench [-for DURATION] [-clients N] [-rate N] [-delay DURATION] [-stored N] [-dir DIR] [-profile FILE] [-json] | bench -overload [-for DURATION] [-json] | bench -soak DURATION [-json]")
 	length := fs.Duration("for", 10*time.Second, "how long each scenario lasts")
 	runs := runFlags(fs)
 	overload := fs.Bool("overload", false, "offer twice as much as the daemon can do, and see what becomes of it")
+	soak := fs.Duration("soak", 0, "for so long, make orders amid every trouble that carriers can make, and see that nothing grows")
 	other, external := externalFlags(fs)
 	asJSON := fs.Bool("json", false, "print JSON")
 	if _, err := fs.parse(args, e); err != nil {
@@ -28,12 +30,13 @@ func benchCommand(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	if *overload {
+	switch {
+	case *overload:
 		phases, err := bench.Overload(ctx, program, *length)
-		if err != nil {
-			return err
-		}
-		return report(e, *asJSON, phases, bench.PrintPhases)
+		return errors.Join(err, report(e, *asJSON, phases, bench.PrintPhases))
+	case *soak > 0:
+		levels, err := bench.Soak(ctx, program, *soak)
+		return errors.Join(err, report(e, *asJSON, levels, bench.PrintLevels))
 	}
 	results, err := runAll(runs(*length), e, func(r bench.Run) ([]bench.Result, error) { return r.Do(ctx, program) })
 	if err == nil && external.Addr != "" {

@@ -73,7 +73,7 @@ func (w *world) ownDisk(size string) string {
 		w.t.Fatal(err)
 	}
 	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size="+size); err != nil {
-		w.t.Skipf("can't mount a file system to fill: %v", err)
+		w.t.Skipf("no right to mount a file system to fill: %v", err)
 	}
 	w.t.Cleanup(func() {
 		if err := syscall.Unmount(disk, syscall.MNT_DETACH); err != nil {

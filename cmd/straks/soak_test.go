@@ -1,0 +1,21 @@
+package main
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"straks/cmd/straks/bench"
+)
+
+// A few seconds of "straks bench -soak", which looks at memory, goroutines,
+// descriptors and the journal's growth: enough for what leaks with every
+// order, reconnection or lost answer.
+func TestSoak(t *testing.T) {
+	t.Setenv(asProgram, "1") // for the daemon that it starts
+	levels, err := bench.Soak(t.Context(), os.Args[0], 4*time.Second)
+	if err != nil {
+		t.Error(err)
+	}
+	t.Logf("%+v", levels)
+}
