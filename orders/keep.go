@@ -11,6 +11,9 @@ const (
 	deadlinePoll = 30 * time.Second
 	dueBatch     = 500
 
+	// sweepAfter spares what is stored on a machine that boots with its clock ahead
+	// until time is synchronised: what retention removes does not come back.
+	sweepAfter  = time.Minute
 	sweepEvery  = 10 * time.Minute
 	sweepBudget = 500
 	sweepPause  = 20 * time.Millisecond // between steps, so that orders come first
@@ -59,18 +62,16 @@ func (s *Service) expireDue(ctx context.Context) time.Duration {
 
 // sweep removes what is older than the retention, in small steps.
 func (s *Service) sweep(ctx context.Context) {
-	for {
+	pause := sweepAfter
+	for sleep(ctx, pause) {
 		swept, err := s.cfg.Journal.Sweep(ctx, time.Now().UTC(), s.cfg.Retention, sweepBudget)
 		if err != nil {
 			s.logUnlessDone(ctx, "retention: step failed, trying again", err)
 		}
 		s.metrics.swept(swept)
-		pause := sweepEvery
+		pause = sweepEvery
 		if swept.More && err == nil {
 			pause = sweepPause
-		}
-		if !sleep(ctx, pause) {
-			return
 		}
 	}
 }
