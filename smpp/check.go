@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"straks/smpp/wire"
 )
 
 // KeyError is a fault in the configuration.
@@ -140,7 +142,7 @@ func (f *faults) identity(s *SMSC) {
 	}
 	f.that(s.SystemID != "", "system_id", "is required")
 	f.length("system_id", s.SystemID, 15)
-	f.length("password", s.Password, 8)
+	f.length("password", s.Password, wire.MaxPassword)
 	f.length("system_type", s.SystemType, 12)
 	f.length("service_type", s.ServiceType, 5)
 	f.length("address_range", s.AddressRange, 40)

@@ -35,7 +35,8 @@ type SMSC struct {
 	MoreAddrs []string
 	// SystemID is the account's name, at most 15 octets. Required.
 	SystemID string
-	// Password is at most 8 octets (SMPP 3.4 §5.2.2).
+	// Password is at most 8 octets by the standard (SMPP 3.4 §5.2.2), 64 for
+	// carriers that give out longer ones.
 	Password string
 	// SystemType is at most 12 octets. Default empty; some SMSCs want a word of theirs.
 	SystemType string

@@ -3,6 +3,7 @@ package smpp
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -29,7 +30,7 @@ func TestEveryFaultIsToldWithItsKey(t *testing.T) {
 	coding := 256
 	c := Config{
 		SMSCs: []SMSC{
-			{Name: "a b", Addr: "nowhere", SystemID: "", Password: "more than eight", Window: -1, Mode: "both"},
+			{Name: "a b", Addr: "nowhere", SystemID: "", Password: strings.Repeat("x", 65), Window: -1, Mode: "both"},
 			{Name: "x", Addr: "[::1]:2775", SystemID: "id", DataCoding: &coding, DeadLink: time.Second, EnquireLink: 2 * time.Second,
 				TLS: TLS{CertFile: "c"}, Status: map[string]string{"ESME_RFOO": "temporary", "0x401": "later"}},
 			{Name: "x", Addr: "h:1", SystemID: "id", Sender: "much too long a sender", Address: Address{ShortCode: &Numbering{7, 2}}},

@@ -12,6 +12,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,7 +85,7 @@ func TestBindWithoutAnswer(t *testing.T) {
 }
 
 func TestBindFieldsAreChecked(t *testing.T) {
-	_, err := Dial(t.Context(), SessionConfig{Bind: wire.Bind{Password: "123456789"}, EnquireInterval: time.Minute})
+	_, err := Dial(t.Context(), SessionConfig{Bind: wire.Bind{Password: strings.Repeat("x", wire.MaxPassword+1)}, EnquireInterval: time.Minute})
 	var fault *wire.FieldError
 	if !errors.As(err, &fault) || fault.Status != wire.ESMEInvPaswd {
 		t.Errorf("got %v", err)

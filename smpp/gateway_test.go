@@ -194,6 +194,15 @@ func TestLateAnswer(t *testing.T) {
 	g.idle(t)
 }
 
+// Some carriers give out passwords beyond the standard's eight octets.
+func TestLongPassword(t *testing.T) {
+	password := strings.Repeat("lang", 16)
+	s := centre(t, smsctest.Profile{Accounts: map[string]string{"straks": password}})
+	c := account("telco", s)
+	c.Password = password
+	wantOutcome(t, run(t, Config{SMSCs: []SMSC{c}}).allUp(t).send("hei", patience), handover.Accepted)
+}
+
 func TestWrongPasswordSlowsDown(t *testing.T) {
 	s := centre(t, smsctest.Profile{Accounts: map[string]string{"straks": "another"}})
 	c := account("telco", s)

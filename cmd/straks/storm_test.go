@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -39,8 +40,11 @@ func stormTime(t *testing.T) time.Duration {
 func TestStorm(t *testing.T) {
 	seed := rand.Uint64() >> 1
 	t.Logf("seed %d", seed) // the SMSC's choices; what they meet is up to the scheduler
-	others := goleak.IgnoreCurrent()
-	t.Cleanup(func() { goleak.VerifyNone(t, others) }) // after all other cleaning up
+	others, files := goleak.IgnoreCurrent(), openFiles(t)
+	t.Cleanup(func() { // after all other cleaning up
+		goleak.VerifyNone(t, others)
+		eventually(t, fmt.Sprintf("open files to be the %d of before", files), func() bool { return openFiles(t) <= files })
+	})
 	book := &stormBook{orders: map[string]*stormOrder{}}
 	w := newWorld(t, smsctest.Profile{
 		Seed: seed, FirstID: seed >> 8 << 8, Record: -1, OnSubmit: book.submitted, OnReceipt: book.receipt,
@@ -65,11 +69,36 @@ refused_delay = "100ms"`)
 	if err := w.smsc.Wait(settled, func(st smsctest.Stats) bool { return st.WaitingNow == 0 }); err != nil {
 		t.Errorf("receipts are left: %v", err)
 	}
+	eventually(t, "every place in every window to be free", func() bool { return w.inFlight() == 0 })
 	book.read(w.feed())
+	book.checkParked(t, w.daemon.journal.Levels().Parked)
 	w.stop()
 	w.smsc.Close() // joins what reports to the book
 	book.balance(t, w.smsc.Stats())
 	checkJournal(t, filepath.Join(w.dir, "journal.db"))
+}
+
+// inFlight counts the places of windows that are taken.
+func (w *world) inFlight() (n int) {
+	for _, b := range w.daemon.gateway.States() {
+		n += b.InFlight
+	}
+	return n
+}
+
+// openFiles counts this process's file descriptors, of which the runtime has made its own.
+func openFiles(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Logf("open files are not checked: %v", err)
+	}
+	return len(files)
 }
 
 // checkJournal walks every invariant of the journal.
@@ -215,6 +244,24 @@ func (b *stormBook) balance(t *testing.T, st smsctest.Stats) {
 	t.Logf("%d orders: %v; %+v", len(b.orders), ends, st)
 	if ends["SMS_Delivered"] == 0 {
 		t.Error("nothing was delivered: the storm is too strong to tell anything")
+	}
+}
+
+// checkParked tells whether more receipts wait than can: those of parts whose answer
+// was lost. What has an answer has its receipts.
+func (b *stormBook) checkParked(t *testing.T, parked int) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	lost := 0
+	for _, o := range b.orders {
+		if len(o.statuses) == 0 || o.statuses[0] != "SMS_Accepted" {
+			lost += len(o.taken)
+		}
+	}
+	t.Logf("%d receipts are parked, of %d parts whose answer may be lost", parked, lost)
+	if parked > lost {
+		t.Errorf("%d receipts are parked, but only %d can have lost their answer", parked, lost)
 	}
 }
 

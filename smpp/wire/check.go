@@ -122,11 +122,15 @@ func (c *checker) common(m *Message, most int) {
 	c.tlvs(m.TLVs)
 }
 
+// MaxPassword is the length of passwords in octets beyond the standard's 8 (SMPP 3.4
+// §5.2.2): some carriers give out longer ones, and read them as far as their NUL.
+const MaxPassword = 64
+
 // Check tells whether the body may be sent in a bind.
 func (b *Bind) Check() error {
 	var c checker
 	c.cstring(b.SystemID, 15, "system_id", ESMEInvSysID)
-	c.cstring(b.Password, 8, "password", ESMEInvPaswd)
+	c.cstring(b.Password, MaxPassword, "password", ESMEInvPaswd)
 	c.cstring(b.SystemType, 12, "system_type", ESMEInvSysTyp)
 	c.address(b.AddrTON, b.AddrNPI, b.AddressRange, 40, "address_range", sourceStatuses)
 	return c.done()

@@ -4,7 +4,7 @@ package wire
 // (SMPP 3.4 §4.1.1).
 type Bind struct {
 	SystemID         string // at most 15 octets
-	Password         string // at most 8 octets
+	Password         string // at most 8 octets by the standard, see MaxPassword
 	SystemType       string // at most 12 octets
 	InterfaceVersion byte   // 0x34 for SMPP 3.4
 	AddrTON, AddrNPI byte

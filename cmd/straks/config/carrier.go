@@ -42,7 +42,9 @@ var passwordReserved = map[string]string{
 // check looks at the files; the gateway's own Check at all else.
 func (s *SMSC) check(c *checker) {
 	c.name("name", s.Name)
-	s.Password = c.secret("password_file", s.PasswordFile)
+	if s.Password = c.secret("password_file", s.PasswordFile); len(s.Password) > 8 {
+		c.warn("password_file", "holds a password of %d characters, and SMPP 3.4 has 8: not every SMSC takes it", len(s.Password))
+	}
 	tls := c.in("tls")
 	tls.readable("ca_file", s.TLS.CAFile)
 	tls.keyPair("cert_file", &s.TLS.CertFile, "key_file", &s.TLS.KeyFile)

@@ -180,7 +180,7 @@ password_file = "absent"
 }
 
 func TestWarnings(t *testing.T) {
-	dir := credentials(t, map[string]string{"telco.password": "hemlig", "open": "hemlig"})
+	dir := credentials(t, map[string]string{"telco.password": "hemlig", "open": "hemlig", "long": "et svært langt passord"})
 	if err := os.Chmod(filepath.Join(dir, "open"), 0o444); err != nil {
 		t.Fatal(err)
 	}
@@ -189,6 +189,7 @@ func TestWarnings(t *testing.T) {
 		{`127.0.0.1:9090`, "0.0.0.0:9090", "admin.listen", "no authentication"},
 		{`[[organisation.token]]`, "[[organisation]]\nname=\"x\"\n[[organisation.token]]", "organisation[0].token", "there is none"},
 		{`"telco.password"`, `"open"`, "smsc[0].password_file", "everybody on this machine"},
+		{`"telco.password"`, `"long"`, "smsc[0].password_file", "SMPP 3.4 has 8"},
 		{``, ``, "email.default_sender", "is not set"},
 		{``, ``, "sms.default_sender", "is not set"},
 	} {
