@@ -222,7 +222,7 @@ func (l *ledger) fault(r smpp.Result, taken []fate) string {
 		return "accepted, but not taken whole"
 	case r.Outcome == handover.NotSent && len(taken) > 0:
 		return "not sent, but taken"
-	case r.Outcome == handover.Refused && len(taken) != known:
+	case r.Outcome == handover.Refused && (len(taken) < known || len(taken) > len(r.Parts)): // some it names may have left
 		return "refused, but parts were taken that it does not name"
 	case r.Outcome == handover.Unknown && len(r.Parts) < len(taken):
 		return "unknown, but more was taken than it names"
