@@ -74,7 +74,7 @@ func (b *binding) dial(ctx context.Context, g *Gateway, addr string, retry *back
 	case errors.As(err, &refusal) && refusal.Credentials():
 		delay := b.smsc.gate.shut(time.Now(), b.smsc.RefusedDelay)
 		log.Error("the SMSC refuses our credentials: check system_id, password and system_type; "+
-			"attempts are few so that it doesn't lock the account", "addr", addr, "reason", err, "next", delay.Round(time.Second))
+			"attempts are few so that it doesn't lock the account", "addr", addr, "reason", err, "next", delay.Round(time.Second).String())
 	}
 	return session, err
 }
@@ -133,7 +133,7 @@ func (b *binding) bindFailed(err error, addr string, retry *backoff, log *slog.L
 	news := b.become(state, err.Error(), addr)
 	delay := retry.next(time.Now())
 	if state == StateDown && (news || retry.worthLogging(time.Now())) {
-		log.Warn("can't bind", "addr", addr, "reason", err, "next", delay.Round(time.Millisecond))
+		log.Warn("can't bind", "addr", addr, "reason", err, "next", delay.Round(time.Millisecond).String())
 	}
 	return delay
 }
