@@ -231,3 +231,23 @@ func TestStopWordBlocks(t *testing.T) {
 	p = w.send("k2", "+4799999999")
 	w.await(p.ShipmentID, "SMS_Delivered")
 }
+
+// A relay without SMTPUTF8 can be told the domain as an A-label, but not a
+// local part with Norwegian letters: that mail can never be sent.
+func TestNorwegianAddresses(t *testing.T) {
+	w := newWorld(t, smsctest.Profile{}, "")
+	for address, want := range map[string]string{"kari@blåbær.no": "Email_Succeeded", "gørild@blåbær.no": "Email_Failed_InvalidFormat"} {
+		p, err := w.client.SendEmail(t.Context(), mail(address, address))
+		if err != nil || !p.Created {
+			t.Errorf("%s: %+v, %v", address, p, err)
+			continue
+		}
+		s, err := w.client.Shipment(t.Context(), p.ShipmentID)
+		if err != nil || s.Recipients[0].Status != want || s.Recipients[0].Destination != address {
+			t.Errorf("%s: %+v, %v; want %s", address, s, err, want)
+		}
+	}
+	if m := w.relay.Messages(); len(m) != 1 || m[0].To != "kari@xn--blbr-roah.no" {
+		t.Errorf("the relay has %+v", m)
+	}
+}
