@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -284,6 +285,29 @@ func TestOrderLog(t *testing.T) {
 	for _, secret := range []string{"Koden", "99999999", "gørild", "the-key", ttdToken} {
 		if strings.Contains(log, secret) {
 			t.Errorf("%q is in the log:\n%s", secret, log)
+		}
+	}
+}
+
+// A request's head may be as long as the limit says, and no longer.
+func TestHeaderLimit(t *testing.T) {
+	w := start(t)
+	const limit = 8 << 10
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = Server(w.server.Config.Handler, Limits{HeaderBytes: limit}, slogDiscard())
+	server.Start()
+	t.Cleanup(server.Close)
+	for size, want := range map[int]string{limit: "HTTP/1.1 200", limit + 1: "HTTP/1.1 431"} {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
+		const head = "GET /openapi.yaml HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: "
+		io.WriteString(conn, head+strings.Repeat("x", size-len(head)-4)+"\r\n\r\n")
+		if got, _ := io.ReadAll(conn); !strings.HasPrefix(string(got), want) {
+			t.Errorf("%d octets: %.60q, want %q", size, got, want)
 		}
 	}
 }

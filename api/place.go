@@ -45,7 +45,7 @@ func (a *api) take(x *exchange, read form) (*placing, orders.Shipment, bool, err
 		p.add(a.service.Check(p.order))
 	}
 	if p.faults != nil {
-		return p, orders.Shipment{}, false, invalid(p.faults)
+		return p, orders.Shipment{}, false, invalid(p.faults, "Nothing was sent.")
 	}
 	shipment, created, err := a.service.Place(x.r.Context(), p.order)
 	return p, shipment, created, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"straks/orders"
@@ -57,11 +58,12 @@ func newProblem(status int, detail string) *problem {
 	return &problem{Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
-// invalid is the answer to a request with faults.
-func invalid(f faults) *problem {
+// invalid is the answer to a request with faults. consequence is a sentence on
+// what that means, or empty.
+func invalid(f faults, consequence string) *problem {
 	return &problem{
 		Title: "The request is not valid", Status: http.StatusBadRequest,
-		Detail: "Nothing was sent. Correct what errors says and try again.",
+		Detail: strings.TrimSpace(consequence + " Correct what errors says and try again."),
 		Errors: f, outcome: "invalid",
 	}
 }

@@ -16,7 +16,7 @@ type Limits struct {
 	Read        time.Duration // to the end of its body; 10 s
 	Write       time.Duration // from the end of its head to the end of the answer, so longer than the send deadline; 30 s
 	Idle        time.Duration // between two requests; 120 s
-	HeaderBytes int           // of a request's head; 16 KiB
+	HeaderBytes int           // of a request's head, 4 KiB at least; 16 KiB
 	Connections int           // at a time; 4096
 }
 
@@ -39,6 +39,9 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// headerSlop is what net/http takes beyond its MaxHeaderBytes.
+const headerSlop = 4 << 10
+
 // Server returns a server in which no client can hold a connection for longer
 // than the limits say. Its own complaints about clients go to log at level Debug:
 // anybody can cause them.
@@ -50,7 +53,7 @@ func Server(h http.Handler, l Limits, log *slog.Logger) *http.Server {
 		ReadTimeout:       l.Read,
 		WriteTimeout:      l.Write,
 		IdleTimeout:       l.Idle,
-		MaxHeaderBytes:    l.HeaderBytes,
+		MaxHeaderBytes:    max(1, l.HeaderBytes-headerSlop),
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }

@@ -85,7 +85,7 @@ func (a *api) shipment(x *exchange) error {
 func (a *api) feed(x *exchange) error {
 	q, faults := feedQuery(x.r.URL.RawQuery)
 	if faults != nil {
-		return invalid(faults)
+		return invalid(faults, "")
 	}
 	q.Organisation = x.who.Organisation
 	entries, err := a.service.Feed(x.r.Context(), q)

@@ -172,6 +172,9 @@ func TestFeedFaults(t *testing.T) {
 		if got := strings.Join(paths(a.problem(t).Errors), " "); a.status != 400 || got != c.want {
 			t.Errorf("%s: %d, faults at %q; want 400 and %q", c.query, a.status, got, c.want)
 		}
+		if strings.Contains(a.problem(t).Detail, "sent") {
+			t.Errorf("%s: the answer to a question speaks of sending: %s", c.query, a.body)
+		}
 	}
 	if _, a := feed(t, w, "?seq=1&SEQ=2"); a.status != 400 {
 		t.Errorf("one parameter under two spellings: %d", a.status)
