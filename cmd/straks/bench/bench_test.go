@@ -1,0 +1,96 @@
+package bench
+
+import (
+	"bufio"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"straks/orders"
+	"straks/orders/bolt"
+)
+
+// A filled journal is one that a daemon could have left: every invariant
+// holds, and the feed has both entries of each shipment.
+func TestFill(t *testing.T) {
+	const n = 1000
+	path := filepath.Join(t.TempDir(), "journal.db")
+	if err := Fill(t.Context(), path, n); err != nil {
+		t.Fatal(err)
+	}
+	j, err := bolt.Open(path, bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if err := j.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	tail, err := j.Feed(t.Context(), orders.FeedQuery{Organisation: organisation, Limit: 1, Descending: true})
+	if err != nil || len(tail) != 1 || tail[0].Seq != 2*n {
+		t.Errorf("the feed ends at %+v, %v; want number %d", tail, err, 2*n)
+	}
+	if stats, err := j.Stats(t.Context()); err != nil || stats.Shipments != n || stats.Parked != 0 {
+		t.Errorf("stats %+v, %v", stats, err)
+	}
+}
+
+func TestReadAnswer(t *testing.T) {
+	const created = "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+	in := bufio.NewReader(strings.NewReader(created + "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"))
+	for _, want := range []answer{{status: 201}, {status: 503, last: true, again: true}} {
+		if got, err := readAnswer(in); got != want || err != nil {
+			t.Errorf("read %+v, %v; want %+v", got, err, want)
+		}
+	}
+	for _, wrong := range []string{"", "SMTP\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", created[:len(created)-1]} {
+		if _, err := readAnswer(bufio.NewReader(strings.NewReader(wrong))); err == nil {
+			t.Errorf("%q was read", wrong)
+		}
+	}
+}
+
+// What a track is told comes out in its figures: an order that was refused, one
+// that was never seen, one that was seen twice.
+func TestTrack(t *testing.T) {
+	track := NewTrack(10)
+	for n := range 4 {
+		track.begun[n].Store(track.now() + 1)
+	}
+	for n, status := range []int{201, 201, 503, 200} {
+		track.answer(n, answer{status: status})
+	}
+	for _, text := range []string{"0", "3", "3", "10", "x"} {
+		track.Seen(text, time.Now())
+	}
+	track.Acked(time.Millisecond)
+	track.Elapsed = time.Second
+	var r Result
+	track.sumUp(&r)
+	if r.Orders != 3 || r.Refused != 1 || r.Unseen != 1 || r.Repeated != 1 || r.Receipt.P50 != time.Millisecond || r.Rate != 3 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestPercentiles(t *testing.T) {
+	var all []time.Duration
+	for n := range 200 {
+		all = append(all, time.Duration(199-n))
+	}
+	if got, want := percentiles(all), (Percentiles{P50: 100, P99: 198, Max: 199}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestSample(t *testing.T) {
+	const line = `straks_status_changes_total{status="SMS_Delivered"} 42`
+	if v, ok := sample(line, "straks_status_changes_total", []string{`status="SMS_Delivered"`}); !ok || v != 42 {
+		t.Error(v, ok)
+	}
+	for _, other := range []string{"straks_status_changes", "straks_status_changes_total_sum"} {
+		if _, ok := sample(line, other, nil); ok {
+			t.Errorf("%s is taken for %s", other, line)
+		}
+	}
+}
