@@ -9,11 +9,13 @@ type Plan struct {
 	Route  string // name of the route
 	Faults []Fault
 	SMSCs  []PlannedSMSC // in the order in which they are tried; equals by one drawing of the lot
+	Lots   int           // sum of the weights of those that are equals; 0 without any
 }
 
 // PlannedSMSC is how a message would go to one SMSC.
 type PlannedSMSC struct {
 	Name   string
+	Weight int     // of the plan's Lots, to be the first of the equals; 0 for one that is none of them
 	Faults []Fault // why it can't; the fields below are empty then
 
 	Binds []BindState // that submit; the first that is bound and has room is used
@@ -40,7 +42,9 @@ func (g *Gateway) Explain(m Message) Plan {
 	}
 	p := Plan{Route: r.Name, Faults: g.Check(m)}
 	for _, c := range r.order() {
-		p.SMSCs = append(p.SMSCs, g.plan(c, &m, r.senderFor(&m, c)))
+		planned := g.plan(c, &m, r.senderFor(&m, c))
+		planned.Weight = r.Weights[c.Name]
+		p.SMSCs, p.Lots = append(p.SMSCs, planned), p.Lots+planned.Weight
 	}
 	return p
 }

@@ -76,6 +76,9 @@ func printPlan(w io.Writer, m smpp.Message, p smpp.Plan) error {
 	}
 	for i, c := range p.SMSCs {
 		fmt.Fprintf(out, "\n%d. SMSC\t%s\n", i+1, c.Name)
+		if c.Weight > 0 {
+			fmt.Fprintf(out, "   by lot\tin %d of %d messages the first of its equals\n", c.Weight, p.Lots)
+		}
 		if len(c.Faults) > 0 {
 			for _, f := range c.Faults {
 				fmt.Fprintf(out, "   can't\t%s: %s\n", f.Field, f.Message)

@@ -107,6 +107,9 @@ weights = { telco = 1, reserve = 1 }`, reserve.Addr(), sha256.Sum256([]byte(toke
 		}
 	}
 
+	if _, told, _ := straks(t, "", "route", "+46701234567", "-config", w.configFile()); strings.Count(told, "in 1 of 2 messages the first") != 2 {
+		t.Errorf("straks route says nothing of the lot:\n%s", told)
+	}
 	before := len(w.smsc.Submits())
 	for i := range 60 {
 		w.send(fmt.Sprint("s", i), "+46701234567")
@@ -115,6 +118,12 @@ weights = { telco = 1, reserve = 1 }`, reserve.Addr(), sha256.Sum256([]byte(toke
 		t.Errorf("of 60 messages to equals, one got %d", n)
 	}
 	var problem *client.Problem
+	long := sms("l", "+4799999999")
+	long.Recipient.Settings.Sender = "Skatteetaten" // one too many
+	if _, err := w.client.SendSMS(t.Context(), long); !errors.As(err, &problem) || problem.Status != 400 ||
+		!strings.Contains(fmt.Sprint(problem.Errors["recipientSms.smsSettings.sender"]), "at most 11") {
+		t.Errorf("a sender of twelve characters: %v", err)
+	}
 	if _, err := w.client.SendSMS(t.Context(), sms("n", "+4512345678")); !errors.As(err, &problem) || problem.Status != 400 {
 		t.Errorf("no route leads there, and it says %v", err)
 	}

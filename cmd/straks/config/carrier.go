@@ -148,6 +148,19 @@ func (cfg *Config) checkCarriers(c *checker) {
 		cfg.Relays[i].check(c.at("relay", i))
 	}
 	c.takeOver(smtp.Validate(cfg.SMTP()))
+	cfg.checkRoutes(c)
+}
+
+// checkRoutes looks for organisations that there are not: such a route never matches,
+// and their messages would quietly take another.
+func (cfg *Config) checkRoutes(c *checker) {
+	for i, r := range cfg.Routes {
+		for j, name := range r.Organisations {
+			if !cfg.Has(name) {
+				c.at("route", i).fault(indexed("organisations", j), "is %q: no organisation has that name", name)
+			}
+		}
+	}
 }
 
 // takeOver notes what a carrier's package says of its part of the file.

@@ -132,6 +132,7 @@ func TestFaults(t *testing.T) {
 		{`[[relay]]`, "[smsc.address.short_code]\nton = 9\nnpi = 1\n[[relay]]", "smsc[0].address.short_code.ton", "0 to 6"},
 		{`[[relay]]`, "data_coding = 300\n[[relay]]", "smsc[0].data_coding", "255"},
 		{`[[relay]]`, "[[route]]\nsmscs = [\"telco\", \"other\"]\n[[relay]]", "route[0].smscs[1]", "no smsc has that name"},
+		{`[[relay]]`, "[[route]]\nsmscs = [\"telco\"]\norganisations = [\"tdd\"]\n[[relay]]", "route[0].organisations[0]", "no organisation has that name"},
 		{`[[relay]]`, "[[route]]\nsmscs = [1]\n[[relay]]", "route[0].smscs[0]", "must be a string"},
 		{`[api]`, "[sms]\ndrain_time = \"1h\"\n[api]", "sms.drain_time", "5m"},
 		{`addr = "10.0.0.6:25"`, `addr = ":25"`, "relay[0].addr", "host"},
