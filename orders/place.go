@@ -1,6 +1,7 @@
 package orders
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -21,6 +22,7 @@ type flightKey struct{ organisation, key string }
 // with the same key wait for its done.
 type flight struct {
 	key      flightKey
+	channel  Channel
 	done     chan struct{} // closed when the fields below are set
 	shipment Shipment
 	created  bool
@@ -49,7 +51,7 @@ func (s *Service) Place(ctx context.Context, o Order) (Shipment, bool, error) {
 	if s.carriers[o.Message.Channel] == nil {
 		return Shipment{}, false, ErrNoChannel
 	}
-	f, first, err := s.board(flightKey{o.Organisation, o.Key})
+	f, first, err := s.board(flightKey{o.Organisation, o.Key}, o.Message.Channel)
 	if err != nil {
 		s.metrics.order(o, "busy")
 		return Shipment{}, false, err
@@ -65,18 +67,23 @@ func (s *Service) Place(ctx context.Context, o Order) (Shipment, bool, error) {
 	}
 }
 
-// board returns the flight of the key, and whether it is a new one.
-func (s *Service) board(k flightKey) (f *flight, first bool, err error) {
+// maxInFlight is the bound of a channel for which none is configured.
+const maxInFlight = 10_000
+
+// board returns the flight of the key, and whether it is a new one. Each channel
+// has a bound of its own: relays that hang are not to keep SMS from leaving.
+func (s *Service) board(k flightKey, c Channel) (f *flight, first bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f, ok := s.flights[k]; ok {
 		return f, false, nil
 	}
-	if len(s.flights) >= s.cfg.MaxInFlight {
+	if s.counts[c] >= cmp.Or(s.cfg.MaxInFlight[c], maxInFlight) {
 		return nil, false, ErrBusy
 	}
-	f = &flight{key: k, done: make(chan struct{})}
+	f = &flight{key: k, channel: c, done: make(chan struct{})}
 	s.flights[k] = f
+	s.counts[c]++
 	return f, true, nil
 }
 
@@ -89,6 +96,7 @@ func (s *Service) land(f *flight) {
 		return
 	}
 	delete(s.flights, f.key)
+	s.counts[f.channel]--
 	if s.landed != nil && len(s.flights) == 0 {
 		close(s.landed)
 		s.landed = nil

@@ -112,7 +112,7 @@ func TestAbandonedOrderIsCarriedOn(t *testing.T) {
 }
 
 func TestTooManyInFlight(t *testing.T) {
-	w := newWorld(t, orders.Config{MaxInFlight: 1})
+	w := newWorld(t, orders.Config{MaxInFlight: map[orders.Channel]int{orders.SMS: 1}})
 	gate := make(chan struct{})
 	w.network.send = func(ctx context.Context, m orders.Message) orders.Handover { <-gate; return accepts(ctx, m) }
 	done := make(chan error, 1)

@@ -21,7 +21,7 @@ type Config struct {
 	Dialects      map[string]dlr.Dialect // by SMSC; absent ones have the default dialect
 	Organisations []string               // for the labels of metrics
 	SendDeadline  time.Duration          // from acceptance to the carrier's answer; 5 s
-	MaxInFlight   int                    // orders between their request and their outcome; 10,000
+	MaxInFlight   map[Channel]int        // orders between their request and their outcome; 10,000 where absent
 	Retention     time.Duration          // of orders, keys and feed; 90 days
 	Log           *slog.Logger           // slog.Default()
 	Registerer    prometheus.Registerer  // nil: metrics are kept, but nobody sees them
@@ -42,7 +42,8 @@ type Service struct {
 
 	mu      sync.Mutex
 	flights map[flightKey]*flight
-	landed  chan struct{} // made by Drain; closed when the last flight has landed
+	counts  map[Channel]int // of flights
+	landed  chan struct{}   // made by Drain; closed when the last flight has landed
 }
 
 var (
@@ -61,9 +62,6 @@ func NewService(cfg Config) *Service {
 	if cfg.SendDeadline == 0 {
 		cfg.SendDeadline = 5 * time.Second
 	}
-	if cfg.MaxInFlight == 0 {
-		cfg.MaxInFlight = 10_000
-	}
 	if cfg.Retention == 0 {
 		cfg.Retention = 90 * 24 * time.Hour
 	}
@@ -78,6 +76,7 @@ func NewService(cfg Config) *Service {
 		inbox:    make(chan arrived, inboxSize),
 		stop:     make(chan struct{}),
 		flights:  make(map[flightKey]*flight),
+		counts:   make(map[Channel]int),
 	}
 	if cfg.SMS != nil {
 		s.carriers[SMS] = cfg.SMS

@@ -46,13 +46,14 @@ func (c Config) WithDefaults() Config {
 // Places is how many messages may be with the SMSC at once, unanswered.
 func (s SMSC) Places() int {
 	s.fillDefaults()
-	return s.Binds * s.Window
+	return s.Binds*s.Window + s.MaxWaiting
 }
 
 func (s *SMSC) fillDefaults() {
 	s.Mode = cmp.Or(s.Mode, ModeTransceiver)
 	s.Binds = cmp.Or(s.Binds, 1)
 	s.Window = cmp.Or(s.Window, 32)
+	s.MaxWaiting = cmp.Or(s.MaxWaiting, 256)
 	s.WindowWait = cmp.Or(s.WindowWait, 250*time.Millisecond)
 	s.StallAfter = cmp.Or(s.StallAfter, time.Second)
 	s.ConnectTimeout = cmp.Or(s.ConnectTimeout, 5*time.Second)
@@ -175,6 +176,7 @@ func (f *faults) session(s *SMSC) {
 	f.oneOf("mode", string(s.Mode), string(ModeTransceiver), string(ModeSeparate))
 	f.count("binds", s.Binds, 1, 64)
 	f.count("window", s.Window, 1, 10000)
+	f.count("max_waiting", s.MaxWaiting, 1, 100_000)
 	f.that(s.Rate >= 0 && s.Rate <= 1e6, "rate", "is %v, must be 0 (no ceiling) to 1000000 a second", s.Rate)
 	f.between("window_wait", s.WindowWait, time.Millisecond, time.Minute)
 	f.between("stall_after", s.StallAfter, 10*time.Millisecond, time.Hour)

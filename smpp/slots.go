@@ -16,7 +16,8 @@ import (
 // Who finds no place waits in the queue of each SMSC that is open to it, first
 // come, first served. A place that becomes free, or a bind that comes up, goes straight to the
 // first who can use it: nobody polls, and a newcomer can't jump the queue.
-// The queues are as long as there are callers of Send.
+// A queue is no longer than its SMSC's MaxWaiting, but for messages of which parts
+// have left already.
 type slots struct {
 	mu     sync.Mutex
 	closed bool
@@ -47,6 +48,7 @@ var (
 	errAllTried = errors.New("every bind was tried")
 	errNoBind   = errors.New("no bind is up")
 	errFull     = errors.New("no place in a window came free")
+	errCrowd    = errors.New("too many wait for a place already")
 )
 
 // acquire takes a place on a bind of one of the SMSCs, but none of those to
@@ -82,6 +84,14 @@ func (s *slots) acquire(ctx context.Context, order []*smsc, avoid []*binding, pa
 		return w.lease, nil
 	}
 	return lease{}, s.why(order, pause > 0)
+}
+
+// crowded tells whether a message of that order would find no place, and no
+// room in a queue either.
+func (s *slots) crowded(order []*smsc) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !slices.ContainsFunc(order, func(c *smsc) bool { return c.queue.Len() < c.MaxWaiting })
 }
 
 // why returns the reason for which no place was found.

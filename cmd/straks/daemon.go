@@ -113,8 +113,9 @@ func (d *daemon) wire() error {
 	cfg := d.cfg
 	sc := orders.Config{
 		Journal: d.journal, Organisations: cfg.Names(), Dialects: cfg.Dialects(),
-		SendDeadline: cfg.API.SendDeadline, MaxInFlight: cfg.InFlight(), Retention: cfg.Journal.Retention,
-		Log: d.log, Registerer: d.registry,
+		SendDeadline: cfg.API.SendDeadline, Retention: cfg.Journal.Retention,
+		MaxInFlight: map[orders.Channel]int{orders.SMS: cfg.SMSInFlight(), orders.Email: cfg.EmailInFlight()},
+		Log:         d.log, Registerer: d.registry,
 	}
 	var sms *smsCarrier
 	var err error
@@ -144,7 +145,7 @@ func (d *daemon) wireAPI() error {
 		return err
 	}
 	d.handler, err = api.New(api.Config{Service: d.service, Auth: tokens, BasePath: d.cfg.API.BasePath,
-		MaxBody: int64(d.cfg.API.MaxBody), MaxInFlight: d.cfg.InFlight(), Rates: d.cfg.Rates(), Log: d.log, Registerer: d.registry})
+		MaxBody: int64(d.cfg.API.MaxBody), MaxInFlight: d.cfg.Calls(), Rates: d.cfg.Rates(), Log: d.log, Registerer: d.registry})
 	return err
 }
 

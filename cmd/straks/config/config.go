@@ -49,8 +49,8 @@ type API struct {
 	// When it passes, the order is answered 503 if the message surely did not
 	// leave, else 201 with status …_Sending.
 	SendDeadline time.Duration
-	// MaxInFlight bounds orders at once; beyond it they get 503 at once. 0: as many
-	// as the carriers take at once, and 256 more: 0. See Config.InFlight.
+	// MaxInFlight bounds orders of a channel at once; beyond it they get 503 at once.
+	// 0: as many as its carriers take and let wait, and 256 more: 0.
 	MaxInFlight int
 
 	MaxBody           Size          // of a request: 1MiB

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"log/slog"
 	"strings"
 
@@ -41,27 +42,33 @@ func (a *API) Limits() api.Limits {
 	}
 }
 
-// waitingOrders is how many orders may wait for us, beyond those with carriers.
-// Where 2,000 leave in a second the last of them waits for 130 ms, and nothing
-// is done faster with more.
+// waitingOrders is how many orders of a channel may wait for us, beyond those
+// that are or wait with a carrier. Where 2,000 leave in a second the last of them
+// waits for 130 ms, and nothing is done faster with more.
 const waitingOrders = 256
 
-// InFlight is api.max_in_flight. Where that is 0 it follows from the carriers: an
-// order that is with one, within its window or on one of its connections,
-// burdens nothing here, however slow the carrier.
-func (cfg *Config) InFlight() int {
-	if cfg.API.MaxInFlight > 0 {
-		return cfg.API.MaxInFlight
-	}
+// SMSInFlight is api.max_in_flight for SMS. Where that is 0 it follows from the
+// carriers: an order that is or waits with one burdens nothing here.
+func (cfg *Config) SMSInFlight() int {
 	n := waitingOrders
 	for _, s := range cfg.SMSCs {
 		n += s.Places()
 	}
+	return cmp.Or(cfg.API.MaxInFlight, n)
+}
+
+// EmailInFlight is the same for e-mail.
+func (cfg *Config) EmailInFlight() int {
+	n := waitingOrders
 	for _, r := range cfg.Relays {
 		n += r.WithDefaults().MaxConns
 	}
-	return n
+	return cmp.Or(cfg.API.MaxInFlight, n)
 }
+
+// Calls is how many calls may be answered at once: every order in flight, and
+// as many that repeat one, or only read.
+func (cfg *Config) Calls() int { return 2 * (cfg.SMSInFlight() + cfg.EmailInFlight()) }
 
 // Names are the organisations', for the labels of metrics.
 func (cfg *Config) Names() []string {

@@ -52,10 +52,13 @@ func TestSnake(t *testing.T) {
 
 func TestInFlightFollowsFromTheCarriers(t *testing.T) {
 	cfg := &Config{SMSCs: []SMSC{{SMSC: smpp.SMSC{Binds: 2, Window: 100}}, {}}, Relays: make([]Relay, 1)}
-	if n, want := cfg.InFlight(), 256+2*100+1*32+8; n != want {
-		t.Errorf("%d orders at once, want %d", n, want)
+	if n, want := cfg.SMSInFlight(), 256+2*100+256+1*32+256; n != want {
+		t.Errorf("%d SMS at once, want %d", n, want)
 	}
-	if cfg.API.MaxInFlight = 7; cfg.InFlight() != 7 {
-		t.Errorf("%d orders at once, though the configuration says 7", cfg.InFlight())
+	if n, want := cfg.EmailInFlight(), 256+8; n != want {
+		t.Errorf("%d mails at once, want %d", n, want)
+	}
+	if cfg.API.MaxInFlight = 7; cfg.SMSInFlight() != 7 || cfg.EmailInFlight() != 7 {
+		t.Errorf("%d SMS and %d mails at once, though the configuration says 7", cfg.SMSInFlight(), cfg.EmailInFlight())
 	}
 }
