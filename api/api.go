@@ -102,9 +102,9 @@ func (a *api) check() error {
 // routes are all calls of the API. The document describes these and no others.
 func (a *api) routes() []route {
 	return []route{
-		{method: "POST", path: "/future/orders/instant", serve: a.place(readWrapped)},
-		{method: "POST", path: "/future/orders/instant/sms", serve: a.place(readSMS)},
-		{method: "POST", path: "/future/orders/instant/email", serve: a.place(readEmail)},
+		{method: "POST", path: "/future/orders/instant", serve: a.place(orders.SMS, readWrapped)},
+		{method: "POST", path: "/future/orders/instant/sms", serve: a.place(orders.SMS, readSMS)},
+		{method: "POST", path: "/future/orders/instant/email", serve: a.place(orders.Email, readEmail)},
 		{method: "GET", path: "/future/shipment/feed", serve: a.feed},
 		{method: "GET", path: "/future/shipment/{id}", serve: a.shipment},
 		{method: "GET", path: "/openapi.yaml", public: true, serve: a.describe},
