@@ -61,6 +61,9 @@ func (b *binding) run(ctx context.Context, g *Gateway) {
 
 // dial makes one attempt to bind, when its SMSC's gate lets it.
 func (b *binding) dial(ctx context.Context, g *Gateway, addr string, retry *backoff, log *slog.Logger) (*Session, error) {
+	if b.shown().State == StateConnecting && !b.smsc.gate.isKnown() {
+		b.become(StateConnecting, "until the SMSC has taken the credentials, one bind at a time is tried", addr)
+	}
 	leave, err := b.smsc.gate.enter(ctx)
 	if err != nil {
 		return nil, err

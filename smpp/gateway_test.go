@@ -2,6 +2,7 @@ package smpp
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -217,6 +218,9 @@ func TestWrongPasswordSlowsDown(t *testing.T) {
 		return n
 	}
 	eventually(t, "the refusal doesn't show", func() bool { return refused() == 1 })
+	eventually(t, "the others don't tell why they aren't bound", func() bool {
+		return !slices.ContainsFunc(g.States(), func(b BindState) bool { return b.Reason == "" })
+	})
 	if n := g.value(t, "straks_smpp_bind_failures_total", "status", "ESME_RINVPASWD"); n != 1 {
 		t.Errorf("%v refusals counted", n)
 	}
