@@ -3,9 +3,9 @@
 // # Key schema
 //
 //	meta       "schema"                 -> version; "id" -> the journal's random id
-//	keys       slot | hash(org, key)    -> shipment id
+//	keys       slot end s | hash(org, key)    -> shipment id
 //	shipments  id (UUIDv7)              -> shipment
-//	refs       slot | carrier NUL ref   -> bound: shipment id, part
+//	refs       slot end s | carrier NUL ref   -> bound: shipment id, part
 //	                                    or waiting: key in parked
 //	parked     at µs | number           -> report that waits for its answer
 //	deadlines  deadline µs | id         -> nothing
@@ -20,6 +20,7 @@
 //
 // What follows from it, and what Check walks:
 //
+//   - A slot is named by the second in which it ends, and holds nothing younger.
 //   - A key leads to one shipment. Its slot is that of the shipment's id, the
 //     newest slot wins, and a key whose shipment is gone is unknown.
 //   - A shipment is stored once. A feed entry says which status it had when;

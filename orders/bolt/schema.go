@@ -10,7 +10,7 @@ import (
 
 // schemaVersion is what this package reads and writes. Whoever raises it adds
 // the step from the version before to migrations.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // migration brings a journal from one version of the schema to the next. It
 // runs in one transaction with the change of the version, so that a crash
@@ -19,7 +19,7 @@ type migration func(tables) error
 
 // migrations returns the steps from version 1 on, in order: the first makes a
 // version 2 of it.
-func migrations() []migration { return nil }
+func migrations() []migration { return []migration{nameSlotsByEnd} }
 
 // migrate brings the journal to the newest version, and refuses what is newer
 // than that or no journal.

@@ -2,12 +2,16 @@ package bolt
 
 import (
 	"encoding/binary"
+	"math"
 	"time"
 
 	"go.etcd.io/bbolt"
 )
 
 const (
+	// The lengths of slots. They are no part of the schema: a slot's name is when it
+	// ends, so that slots of any length stand beside each other.
+	//
 	// A look-up asks every slot that there is, nearly always in vain but for one: a
 	// slot costs each order 2 µs. So there are few, four or five at the default
 	// retention. What is too old stays until the last of its slot is.
@@ -88,13 +92,15 @@ func (s *slots) delete(key []byte) error {
 	}
 }
 
+// name returns that of the slot for records of a time in µs: its end in s.
 func (s *slots) name(us int64) []byte {
-	return binary.BigEndian.AppendUint32(nil, uint32(max(us, 0)/s.span.Microseconds()))
+	end := (max(us, 0)/s.span.Microseconds() + 1) * int64(s.span/time.Second)
+	return binary.BigEndian.AppendUint32(nil, uint32(min(end, math.MaxUint32)))
 }
 
-// end returns when the slot of that name ends, in µs.
-func (s *slots) end(name []byte) int64 {
-	return (int64(binary.BigEndian.Uint32(name)) + 1) * s.span.Microseconds()
+// slotEnd returns when the slot of that name ends, in µs.
+func slotEnd(name []byte) int64 {
+	return int64(binary.BigEndian.Uint32(name)) * 1_000_000
 }
 
 // drain removes up to budget records of slots that ended before the cut, and
@@ -102,7 +108,7 @@ func (s *slots) end(name []byte) int64 {
 func (s *slots) drain(cut time.Time, budget int) (int, error) {
 	for budget > 0 {
 		name, _ := s.b.Cursor().First()
-		if name == nil || s.end(name) > cut.UnixMicro() {
+		if name == nil || slotEnd(name) > cut.UnixMicro() {
 			return budget, nil
 		}
 		name = append([]byte(nil), name...)
