@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -124,7 +125,7 @@ func TestOpenTellsWhatIsWrong(t *testing.T) {
 		return tx.Bucket(bucketMeta).Put(keySchema, binary.BigEndian.AppendUint32(nil, schemaVersion+1))
 	})
 	db.Close()
-	refused(path, "schema version 2")
+	refused(path, fmt.Sprintf("schema version %d", schemaVersion+1))
 }
 
 func TestCreateRefusesWhereAFileIs(t *testing.T) {
