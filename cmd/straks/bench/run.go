@@ -81,7 +81,7 @@ type simulator struct {
 func listen(addr string, delay time.Duration) (*simulator, error) {
 	s := &simulator{}
 	s.track.Store(NewTrack(0))
-	profile := smsctest.Profile{Record: -1, FirstID: uint64(time.Now().UnixMilli()), // ids of no earlier run
+	profile := smsctest.Profile{Record: -1, FirstID: uint64(time.Now().UnixMicro()), // ids of no earlier run
 		OnSubmit: func(sub smsctest.Submit) { s.track.Load().Seen(sub.Text(), sub.At) },
 		OnAck:    func(took time.Duration) { s.track.Load().Acked(took) }}
 	profile.Delay = delay
