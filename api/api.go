@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -22,14 +23,14 @@ const DefaultBasePath = "/notifications/api/v1"
 
 // Config is what the API is made of. Zero values have the defaults named.
 type Config struct {
-	Service     *orders.Service       // required
-	Auth        Authenticator         // required
-	BasePath    string                // DefaultBasePath; "/" for none
-	MaxBody     int64                 // of a request, in octets; 1 MiB
-	MaxInFlight int                   // calls at a time, beyond it 503; 4096
-	Rates       map[string]Rate       // orders, by organisation; who is absent has no limit
-	Log         *slog.Logger          // slog.Default()
-	Registerer  prometheus.Registerer // nil: metrics are kept, but nobody sees them
+	Service     *orders.Service        // required
+	Auth        Authenticator          // required
+	BasePath    string                 // DefaultBasePath; "/" for none
+	MaxBody     int64                  // of a request, in octets; 1 MiB
+	MaxInFlight map[orders.Channel]int // calls at a time that place orders of a channel, at key 0 all others; beyond it 503; 4096
+	Rates       map[string]Rate        // orders, by organisation; who is absent has no limit
+	Log         *slog.Logger           // slog.Default()
+	Registerer  prometheus.Registerer  // nil: metrics are kept, but nobody sees them
 }
 
 //go:embed openapi.yaml
@@ -41,19 +42,19 @@ type api struct {
 	base        string // empty or /a/b
 	document    []byte
 	maxBody     int64
-	maxInFlight int64
+	maxInFlight [orders.Email + 1]int64 // by channel; at 0 of calls that place no order
 	limits      limits
 	log         *slog.Logger
 	metrics     *metrics
 
-	calls atomic.Int64 // being answered, of those that need a token
+	calls [orders.Email + 1]atomic.Int64 // being answered, of those that need a token, as maxInFlight
 }
 
 // New returns the handler of the whole API.
 func New(cfg Config) (http.Handler, error) {
 	a := &api{
 		service: cfg.Service, auth: cfg.Auth, log: cfg.Log, limits: newLimits(cfg.Rates),
-		base: strings.TrimRight(cfg.BasePath, "/"), maxBody: cfg.MaxBody, maxInFlight: int64(cfg.MaxInFlight),
+		base: strings.TrimRight(cfg.BasePath, "/"), maxBody: cfg.MaxBody,
 	}
 	if cfg.BasePath == "" {
 		a.base = DefaultBasePath
@@ -61,8 +62,8 @@ func New(cfg Config) (http.Handler, error) {
 	if a.maxBody == 0 {
 		a.maxBody = 1 << 20
 	}
-	if a.maxInFlight == 0 {
-		a.maxInFlight = 4096
+	for c := range a.maxInFlight {
+		a.maxInFlight[c] = int64(cmp.Or(cfg.MaxInFlight[orders.Channel(c)], 4096))
 	}
 	if a.log == nil {
 		a.log = slog.Default()
@@ -93,7 +94,7 @@ func (a *api) check() error {
 	if a.base != "" && (path.Clean(a.base) != a.base || a.base[0] != '/' || strings.ContainsAny(a.base, " {}?#%")) {
 		faults = append(faults, fmt.Errorf("api: base path %q: want the form /notifications/api/v1", a.base))
 	}
-	if a.maxBody < 0 || a.maxInFlight < 0 {
+	if a.maxBody < 0 || slices.Min(a.maxInFlight[:]) < 0 {
 		faults = append(faults, errors.New("api: a limit is negative"))
 	}
 	return errors.Join(faults...)
@@ -102,9 +103,9 @@ func (a *api) check() error {
 // routes are all calls of the API. The document describes these and no others.
 func (a *api) routes() []route {
 	return []route{
-		{method: "POST", path: "/future/orders/instant", serve: a.place(orders.SMS, readWrapped)},
-		{method: "POST", path: "/future/orders/instant/sms", serve: a.place(orders.SMS, readSMS)},
-		{method: "POST", path: "/future/orders/instant/email", serve: a.place(orders.Email, readEmail)},
+		{method: "POST", path: "/future/orders/instant", channel: orders.SMS, serve: a.place(readWrapped)},
+		{method: "POST", path: "/future/orders/instant/sms", channel: orders.SMS, serve: a.place(readSMS)},
+		{method: "POST", path: "/future/orders/instant/email", channel: orders.Email, serve: a.place(readEmail)},
 		{method: "GET", path: "/future/shipment/feed", serve: a.feed},
 		{method: "GET", path: "/future/shipment/{id}", serve: a.shipment},
 		{method: "GET", path: "/openapi.yaml", public: true, serve: a.describe},

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"time"
+
+	"straks/orders"
 )
 
 // levelDenied is the level of log lines that anybody can cause, token or not.
@@ -53,10 +55,11 @@ type endpoint func(x *exchange) error
 
 // route is one call of the API.
 type route struct {
-	method string // HEAD comes with GET; empty: all
-	path   string // under the base path; the metrics' label
-	public bool   // needs no token
-	serve  endpoint
+	method  string         // HEAD comes with GET; empty: all
+	path    string         // under the base path; the metrics' label
+	public  bool           // needs no token
+	channel orders.Channel // of the orders that it places; 0 where it places none
+	serve   endpoint
 }
 
 func (rt route) allowed(method string) bool {
@@ -120,11 +123,13 @@ func (a *api) answer(x *exchange, rt route) error {
 	if rt.public {
 		return rt.serve(x)
 	}
-	if a.calls.Add(1) > a.maxInFlight {
-		a.calls.Add(-1)
+	calls := &a.calls[rt.channel]
+	defer calls.Add(-1)
+	if calls.Add(1) > a.maxInFlight[rt.channel] {
+		// Before the token is looked at, without a lock or a log line: in a crowd, what
+		// a refusal costs decides how much is left for those admitted.
 		return unavailable("busy", "Too much is in flight. Nothing was sent: try again with the same idempotencyId.", retryBusy)
 	}
-	defer a.calls.Add(-1)
 	var err error
 	if x.who, err = a.authorize(x.r); err != nil {
 		return err

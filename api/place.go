@@ -17,12 +17,9 @@ import (
 	"straks/orders"
 )
 
-// place returns the endpoint of the channel's orders, whose body has the given form.
-func (a *api) place(c orders.Channel, read form) endpoint {
+// place returns the endpoint of the orders whose body has the given form.
+func (a *api) place(read form) endpoint {
 	return func(x *exchange) error {
-		if err := a.service.Admit(x.who.Organisation, c); err != nil {
-			return err // no log line either: in a crowd that can't be served, the metric counts them
-		}
 		started := time.Now()
 		p, shipment, created, err := a.take(x, read)
 		if err == nil {

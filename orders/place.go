@@ -67,24 +67,6 @@ func (s *Service) Place(ctx context.Context, o Order) (Shipment, bool, error) {
 	}
 }
 
-// Admit returns ErrBusy where Place would, so that in a crowd a request can be
-// turned away before anything is spent on it.
-func (s *Service) Admit(organisation string, c Channel) error {
-	s.mu.Lock()
-	full := s.full(c)
-	s.mu.Unlock()
-	if !full {
-		return nil
-	}
-	s.metrics.order(Order{Organisation: organisation, Message: Message{Channel: c}}, "busy")
-	return ErrBusy
-}
-
-// full tells whether the channel has as many flights as it may. Under mu.
-func (s *Service) full(c Channel) bool {
-	return s.counts[c] >= cmp.Or(s.cfg.MaxInFlight[c], maxInFlight)
-}
-
 // maxInFlight is the bound of a channel for which none is configured.
 const maxInFlight = 10_000
 
@@ -96,7 +78,7 @@ func (s *Service) board(k flightKey, c Channel) (f *flight, first bool, err erro
 	if f, ok := s.flights[k]; ok {
 		return f, false, nil
 	}
-	if s.full(c) {
+	if s.counts[c] >= cmp.Or(s.cfg.MaxInFlight[c], maxInFlight) {
 		return nil, false, ErrBusy
 	}
 	f = &flight{key: k, channel: c, done: make(chan struct{})}

@@ -114,7 +114,7 @@ func (d *daemon) wire() error {
 	sc := orders.Config{
 		Journal: d.journal, Organisations: cfg.Names(), Dialects: cfg.Dialects(),
 		SendDeadline: cfg.API.SendDeadline, Retention: cfg.Journal.Retention,
-		MaxInFlight: map[orders.Channel]int{orders.SMS: cfg.SMSInFlight(), orders.Email: cfg.EmailInFlight()},
+		MaxInFlight: inFlight(cfg),
 		Log:         d.log, Registerer: d.registry,
 	}
 	var sms *smsCarrier
@@ -139,13 +139,18 @@ func (d *daemon) wire() error {
 	return d.wireAPI()
 }
 
+// inFlight bounds orders by channel, at the door and in the service.
+func inFlight(cfg *config.Config) map[orders.Channel]int {
+	return map[orders.Channel]int{orders.SMS: cfg.SMSInFlight(), orders.Email: cfg.EmailInFlight()}
+}
+
 func (d *daemon) wireAPI() error {
 	tokens, err := api.NewTokens(d.cfg.Tokens())
 	if err != nil {
 		return err
 	}
 	d.handler, err = api.New(api.Config{Service: d.service, Auth: tokens, BasePath: d.cfg.API.BasePath,
-		MaxBody: int64(d.cfg.API.MaxBody), MaxInFlight: d.cfg.Calls(), Rates: d.cfg.Rates(), Log: d.log, Registerer: d.registry})
+		MaxBody: int64(d.cfg.API.MaxBody), MaxInFlight: inFlight(d.cfg), Rates: d.cfg.Rates(), Log: d.log, Registerer: d.registry})
 	return err
 }
 

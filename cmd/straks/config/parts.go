@@ -66,10 +66,6 @@ func (cfg *Config) EmailInFlight() int {
 	return cmp.Or(cfg.API.MaxInFlight, n)
 }
 
-// Calls is how many calls may be answered at once: every order in flight, and
-// as many that repeat one, or only read.
-func (cfg *Config) Calls() int { return 2 * (cfg.SMSInFlight() + cfg.EmailInFlight()) }
-
 // Names are the organisations', for the labels of metrics.
 func (cfg *Config) Names() []string {
 	names := make([]string, len(cfg.Organisations))
