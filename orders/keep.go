@@ -23,7 +23,7 @@ const (
 func (s *Service) keepDeadlines(ctx context.Context) {
 	for {
 		pause := s.expireDue(ctx)
-		if !sleep(ctx, pause) {
+		if !sleep(ctx.Done(), pause) {
 			return
 		}
 	}
@@ -63,7 +63,7 @@ func (s *Service) expireDue(ctx context.Context) time.Duration {
 // sweep removes what is older than the retention, in small steps.
 func (s *Service) sweep(ctx context.Context) {
 	pause := sweepAfter
-	for sleep(ctx, pause) {
+	for sleep(ctx.Done(), pause) {
 		swept, err := s.cfg.Journal.Sweep(ctx, time.Now().UTC(), s.cfg.Retention, sweepBudget)
 		if err != nil {
 			s.logUnlessDone(ctx, "retention: step failed, trying again", err)

@@ -230,7 +230,7 @@ func (s *Service) persist(e Event, tried func(Effect, error)) {
 			return
 		}
 		tried(Effect{}, err)
-		if !s.wait(pause) {
+		if !sleep(s.stop, pause) {
 			return
 		}
 	}
@@ -239,7 +239,7 @@ func (s *Service) persist(e Event, tried func(Effect, error)) {
 // release makes the key of an order free again of which nobody knows whether
 // it was stored. Nothing of it was sent.
 func (s *Service) release(in Intake) {
-	for pause := 50 * time.Millisecond; s.wait(pause); pause = min(2*pause, 2*time.Second) {
+	for pause := 50 * time.Millisecond; sleep(s.stop, pause); pause = min(2*pause, 2*time.Second) {
 		ctx, cancel := context.WithTimeout(context.Background(), settleWait)
 		shipment, claimed, err := s.cfg.Journal.Accept(ctx, in)
 		cancel()
@@ -251,17 +251,5 @@ func (s *Service) release(in Intake) {
 			s.persist(a, func(Effect, error) {})
 		}
 		return
-	}
-}
-
-// wait pauses between two tries, and tells whether to go on.
-func (s *Service) wait(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-s.stop:
-		return false
 	}
 }

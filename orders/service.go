@@ -133,14 +133,14 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// sleep waits, and tells whether to go on.
-func sleep(ctx context.Context, d time.Duration) bool {
+// sleep waits until d has passed or done is closed, and tells whether to go on.
+func sleep(done <-chan struct{}, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 		return true
-	case <-ctx.Done():
+	case <-done:
 		return false
 	}
 }
