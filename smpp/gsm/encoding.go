@@ -1,7 +1,6 @@
 package gsm
 
 import (
-	"fmt"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -26,16 +25,6 @@ func (e Encoding) String() string {
 		return "invalid"
 	}
 	return encodingNames[e]
-}
-
-// ParseEncoding reads a setting as String writes it.
-func ParseEncoding(s string) (Encoding, error) {
-	for e, name := range encodingNames {
-		if s == name {
-			return Encoding(e), nil
-		}
-	}
-	return 0, fmt.Errorf(`no encoding %q: use "gsm", "gsm-packed", "ucs2" or "latin1"`, s)
 }
 
 // DataCoding returns the usual data_coding (SMPP 3.4 §5.2.19). For both GSM

@@ -184,17 +184,6 @@ func TestTransliterate(t *testing.T) {
 	}
 }
 
-func TestParseEncoding(t *testing.T) {
-	for e := gsm.GSM7; e <= gsm.Latin1; e++ {
-		if got, err := gsm.ParseEncoding(e.String()); got != e || err != nil {
-			t.Errorf("ParseEncoding(%q) = %v, %v", e, got, err)
-		}
-	}
-	if _, err := gsm.ParseEncoding("utf-8"); err == nil || !strings.Contains(err.Error(), `"ucs2"`) {
-		t.Errorf("the error does not say what to use: %v", err)
-	}
-}
-
 func FuzzRoundTrip(f *testing.F) {
 	f.Add(norwegian, 0)
 	f.Add("1234567", 6)
