@@ -43,7 +43,8 @@ func (c Config) WithDefaults() Config {
 	return c
 }
 
-// Places is how many messages may be with the SMSC at once, unanswered.
+// Places is how many messages may be with the SMSC unanswered, or wait for it, at
+// once.
 func (s SMSC) Places() int {
 	s.fillDefaults()
 	return s.Binds*s.Window + s.MaxWaiting
