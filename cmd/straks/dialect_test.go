@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -12,24 +11,6 @@ import (
 	"straks/smpp/wire"
 	"straks/smtp/relaytest"
 )
-
-// logBook keeps the daemon's log.
-type logBook struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logBook) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logBook) has(text string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Contains(l.text.String(), text)
-}
 
 // Receipts that spell message ids in their own way are matched with the right
 // setting. With a wrong one the log and a metric name it.
@@ -59,7 +40,7 @@ func TestMessageIDForms(t *testing.T) {
 }
 
 func untold(t *testing.T, profile smsctest.Profile, hint string) {
-	w, book := newStoppedWorld(t, profile, relaytest.Profile{}, ""), &logBook{}
+	w, book := newStoppedWorld(t, profile, relaytest.Profile{}, ""), &syncBuffer{}
 	w.log = slog.New(slog.NewTextHandler(book, nil))
 	w.start()
 	t.Cleanup(func() { w.stop() })
@@ -67,7 +48,7 @@ func untold(t *testing.T, profile smsctest.Profile, hint string) {
 	eventually(t, "the hint "+hint, func() bool { // a receipt that overtakes its answer brings none
 		n++
 		w.send(fmt.Sprint("k", n), "+4799999999")
-		return book.has(fmt.Sprintf("smsc=telco message_id_form=%q", hint))
+		return strings.Contains(book.String(), fmt.Sprintf("smsc=telco message_id_form=%q", hint))
 	})
 	series := fmt.Sprintf(`straks_receipts_mismatched_total{form=%q,smsc="telco"}`, hint)
 	if _, metrics := w.admin("/metrics"); !strings.Contains(metrics, series) || strings.Contains(metrics, series+" 0") {
