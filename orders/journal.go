@@ -51,7 +51,8 @@ type Journal interface {
 
 	// Due returns shipments, at most limit of them, that Expiry at now would
 	// change, and when to ask again: zero where no deadline is known. A later
-	// Accept may bring a nearer one, but none nearer than its TTL.
+	// Accept may bring a nearer one, but none nearer than its TTL. A shipment
+	// that can't be read is told to the log and skipped: it costs nobody else's.
 	Due(ctx context.Context, now time.Time, limit int) (due []uuid.UUID, next time.Time, err error)
 
 	// Sweep removes what is older than the retention (keys, shipments, feed

@@ -3,6 +3,8 @@ package bolt
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -22,7 +24,7 @@ func deadlineKey(s *orders.Shipment) []byte {
 // splitDeadline returns what a key of deadlines is made of.
 func splitDeadline(key []byte) (us int64, id uuid.UUID, err error) {
 	if len(key) != 24 {
-		return 0, id, corrupt("deadline")
+		return 0, id, corrupt(fmt.Sprintf("deadline %x", key))
 	}
 	return int64(binary.BigEndian.Uint64(key)), uuid.UUID(key[8:]), nil
 }
@@ -40,44 +42,61 @@ func (w *writeTx) putDeadline(s *orders.Shipment) error {
 // settled tells whether an entry of deadlines has nothing to expire any more.
 func (t tables) settled(us int64, id uuid.UUID) (bool, error) {
 	s, ok, err := t.shipment(id, true)
-	if err != nil {
-		return false, err
+	if err == nil && (!ok || s.Status.Final() || s.Status.Free() || s.Deadline.UnixMicro() != us) {
+		return true, nil
 	}
-	return !ok || s.Status.Final() || s.Status.Free() || s.Deadline.UnixMicro() != us, nil
+	if err == nil {
+		_, _, err = t.shipment(id, false) // as its expiry will read it
+	}
+	if err != nil {
+		return false, fmt.Errorf("shipment %s: %w", id, err)
+	}
+	return false, nil
 }
 
-// due is Journal.Due from the mark on. It also returns the new mark: every
-// entry before it is settled.
-func (t tables) due(mark []byte, now time.Time, limit int) (due []uuid.UUID, next time.Time, to []byte, err error) {
+// scan is what one call of Due has seen.
+type scan struct {
+	due   []uuid.UUID
+	next  time.Time
+	mark  []byte // every entry before it is settled, or bad
+	bad   []error
+	steps int
+}
+
+// due is Journal.Due from the mark on. An entry that can't be read, or whose
+// shipment can't be, is stepped over as if it were settled: else it would hold
+// up everybody's behind it. It is told once, when the mark passes it.
+func (t tables) due(mark []byte, now time.Time, limit int) (s scan, err error) {
+	s.mark = mark
 	c := t.deadlines().Cursor()
-	to = mark
-	steps := 0
 	for k, _ := c.Seek(mark); k != nil; k, _ = c.Next() {
 		us, id, err := splitDeadline(k)
-		if err != nil {
-			return nil, time.Time{}, nil, err
-		}
-		if us > now.UnixMicro() {
-			next = microTime(us)
+		if err == nil && us > now.UnixMicro() {
+			s.next = microTime(us)
 			break
 		}
-		if len(due) == limit || steps == dueScan {
-			next = now
+		if len(s.due) == limit || s.steps == dueScan {
+			s.next = now
 			break
 		}
-		steps++
-		settled, err := t.settled(us, id)
-		if err != nil {
-			return nil, time.Time{}, nil, err
+		s.steps++
+		settled := false
+		if err == nil {
+			settled, err = t.settled(us, id)
 		}
 		switch {
-		case !settled:
-			due = append(due, id)
-		case len(due) == 0:
-			to = append(append([]byte(nil), k...), 0) // just behind it
+		case err != nil && !errors.Is(err, ErrCorrupt):
+			return scan{}, err
+		case err == nil && !settled:
+			s.due = append(s.due, id)
+		case len(s.due) == 0:
+			s.mark = append(append([]byte(nil), k...), 0) // just behind it
+			if err != nil {
+				s.bad = append(s.bad, err)
+			}
 		}
 	}
-	return due, next, to, nil
+	return s, nil
 }
 
 // dueMark is where Due begins: every entry of deadlines before it is settled.

@@ -34,6 +34,7 @@
 //   - An unsettled shipment has an entry in deadlines at its deadline. Entries
 //     of settled ones are not taken out one by one: Due steps over them and
 //     Sweep removes what Due has stepped over. That costs an order one append.
+//     What can't be read is stepped over too, told and counted: it costs only itself.
 //
 // # What is written when
 //

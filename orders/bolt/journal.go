@@ -142,15 +142,20 @@ func (j *Journal) Feed(ctx context.Context, q orders.FeedQuery) (page []orders.F
 // Due implements orders.Journal.
 func (j *Journal) Due(ctx context.Context, now time.Time, limit int) (due []uuid.UUID, next time.Time, err error) {
 	mark, turns := j.due.get()
+	var seen scan
 	err = j.snapshots.view(func(t tables) (err error) {
-		due, next, mark, err = t.due(mark, now, limit)
+		seen, err = t.due(mark, now, limit)
 		return err
 	})
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	j.due.advance(mark, turns)
-	return due, next, nil
+	j.due.advance(seen.mark, turns)
+	for _, bad := range seen.bad {
+		j.metrics.unreadable.Inc()
+		j.opt.Log.Error("deadline skipped, its shipment keeps its status; see straks journal check", "err", bad)
+	}
+	return seen.due, seen.next, nil
 }
 
 // Sweep implements orders.Journal.

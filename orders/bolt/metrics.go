@@ -9,6 +9,8 @@ type metrics struct {
 	commit  prometheus.Histogram
 	batch   prometheus.Histogram
 	refused prometheus.Counter
+
+	unreadable prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, j *Journal) *metrics {
@@ -46,6 +48,10 @@ func newMetrics(reg prometheus.Registerer, j *Journal) *metrics {
 		refused: f.NewCounter(prometheus.CounterOpts{
 			Name: "straks_journal_refused_total",
 			Help: "Calls refused because the queue was full.",
+		}),
+		unreadable: f.NewCounter(prometheus.CounterOpts{
+			Name: "straks_journal_unreadable_total",
+			Help: "Records that could not be read and were skipped: deadlines of corrupt shipments.",
 		}),
 	}
 }

@@ -1,0 +1,77 @@
+package bolt
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"straks/orders"
+)
+
+// spoil makes changes to the tables that no call would, in a transaction of the writer.
+func spoil(t *testing.T, j *Journal, change func(*writeTx) error) {
+	t.Helper()
+	r := newRequest(t.Context())
+	r.run = change
+	if err := j.do(j.facts, r); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cut leaves only so many octets of a shipment's record.
+func cut(t *testing.T, j *Journal, id uuid.UUID, keep func(length int) int) {
+	t.Helper()
+	spoil(t, j, func(w *writeTx) error {
+		v := w.shipments().Get(id[:])
+		return w.shipments().Put(id[:], append([]byte(nil), v[:keep(len(v))]...))
+	})
+}
+
+// TestBadDeadlines: a corrupt shipment, wherever its record ends, and a corrupt
+// deadline cost nobody else's expiry. They are told once, and Check finds them still.
+func TestBadDeadlines(t *testing.T) {
+	var told bytes.Buffer
+	j, _ := newJournal(t, Options{Log: slog.New(slog.NewTextHandler(&told, nil))})
+	var ids []uuid.UUID
+	for i := range 5 {
+		in := intake(string(rune('a' + i)))
+		in.TTL = time.Minute + time.Duration(i)*time.Second
+		if _, _, err := j.Accept(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, in.Shipment)
+	}
+	cut(t, j, ids[0], func(int) int { return 1 })
+	cut(t, j, ids[3], func(n int) int { return n - 1 }) // what a feed entry needs can still be read
+	spoil(t, j, func(w *writeTx) error { return w.deadlines().Put([]byte{0, 1}, []byte{}) })
+
+	now := time.Now().Add(time.Hour)
+	for _, want := range []uuid.UUID{ids[1], ids[2], ids[4]} {
+		due, _, err := j.Due(t.Context(), now, 1)
+		if err != nil || len(due) != 1 || due[0] != want {
+			t.Fatalf("due %v, %v, want %v", due, err, want)
+		}
+		if _, err := j.Apply(t.Context(), []orders.Event{orders.Expiry{Shipment: want, At: now}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if due, next, err := j.Due(t.Context(), now, 1); len(due) != 0 || !next.IsZero() || err != nil {
+			t.Fatalf("left: %v at %v, %v", due, next, err)
+		}
+	}
+	if n := testutil.ToFloat64(j.metrics.unreadable); n != 3 || strings.Count(told.String(), "deadline skipped") != 3 {
+		t.Errorf("%v counted, told:\n%s", n, &told)
+	}
+	err := j.Check(t.Context())
+	for _, id := range []uuid.UUID{ids[0], ids[3]} {
+		if err == nil || !strings.Contains(err.Error(), id.String()) {
+			t.Errorf("check does not name %v: %v", id, err)
+		}
+	}
+}
