@@ -3,16 +3,10 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
-	"testing"
-
-	"github.com/google/uuid"
 
 	"straks/api/client"
-	"straks/orders"
-	"straks/orders/bolt"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 )
@@ -23,10 +17,12 @@ type crashOrder struct {
 	number, address string // one of them
 	parts           int
 
-	shipment   string // as clients were told
+	shipment   string // as clients were told, with the first answer
+	orderID    string
 	created    int    // answers 201
 	repeated   int    // answers 200
 	unanswered int    // requests without an answer
+	contradict string // an answer that says otherwise than the first
 
 	taken map[int]int       // by part: how often the SMSC or the relay took it
 	final map[string]string // final receipts, by message id
@@ -40,6 +36,7 @@ type crashBook struct {
 	mu       sync.Mutex
 	orders   map[string]*crashOrder
 	followed []client.FeedEntry // of follow until it has ended
+	strays   []string           // what SMSC and relay took that nobody ordered like this
 
 	submits, receipts, mails chan struct{} // ticks, lost where nobody counts them
 }
@@ -63,7 +60,38 @@ func (b *crashBook) told(o *crashOrder, p client.Placed) {
 	} else {
 		o.repeated++
 	}
-	o.shipment = p.ShipmentID
+	if o.shipment == "" {
+		o.shipment, o.orderID = p.ShipmentID, p.OrderID
+	}
+	if !o.is(p) {
+		o.contradict = fmt.Sprintf("%+v", p)
+	}
+}
+
+// is tells whether an answer is about the order, as the first answer was.
+func (o *crashOrder) is(p client.Placed) bool {
+	return p.ShipmentID == o.shipment && p.OrderID == o.orderID && p.SendersReference == "ref-"+o.key
+}
+
+// took notes that SMSC or relay took a part of the order with the key, and for whom.
+func (b *crashBook) took(key, recipient string, part int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o := b.orders[key]
+	if o == nil || recipient != strings.TrimPrefix(o.number, "+")+o.address || part > o.parts {
+		b.strays = append(b.strays, fmt.Sprintf("%q to %s, part %d", key, recipient, part))
+		return
+	}
+	o.taken[part]++
+}
+
+// turnedAway notes a 503, which promises that nothing left.
+func (b *crashBook) turnedAway(o *crashOrder) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(o.taken) > 0 && o.unanswered == 0 {
+		o.contradict = "503, when it had left"
+	}
 }
 
 func (b *crashBook) unanswered(o *crashOrder) {
@@ -73,12 +101,10 @@ func (b *crashBook) unanswered(o *crashOrder) {
 }
 
 func (b *crashBook) submitted(s smsctest.Submit) {
-	b.mu.Lock()
-	if o := b.orders[keyOf(s)]; o != nil && s.Taken() {
+	if s.Taken() {
 		seg, _ := s.Segment()
-		o.taken[max(seg.Index, 1)]++
+		b.took(keyOf(s), s.Dest, max(seg.Index, 1))
 	}
-	b.mu.Unlock()
 	tick(b.submits)
 }
 
@@ -94,145 +120,6 @@ func (b *crashBook) receipt(s smsctest.Submit, state string) {
 func (b *crashBook) mailed(m relaytest.Message) {
 	_, rest, _ := bytes.Cut(m.Data, []byte("\nSubject: "))
 	key, _, _ := bytes.Cut(rest, []byte("\r"))
-	b.mu.Lock()
-	if o := b.orders[string(key)]; o != nil {
-		o.taken[1]++
-	}
-	b.mu.Unlock()
+	b.took(string(key), m.To, 1)
 	tick(b.mails)
-}
-
-// readFeed takes the whole feed, and holds what was read of it in time against it.
-func (b *crashBook) readFeed(t *testing.T, feed []client.FeedEntry) {
-	t.Helper()
-	for i, then := range b.followed {
-		if now := feed[i]; now.SequenceNumber != then.SequenceNumber || now.ShipmentID != then.ShipmentID || now.Recipients[0].Status != then.Recipients[0].Status {
-			t.Errorf("the feed said %+v, and now %+v", then, now)
-		}
-	}
-	for _, e := range feed {
-		o := b.orders[strings.TrimPrefix(e.SendersReference, "ref-")]
-		if o == nil || o.shipment != e.ShipmentID {
-			t.Errorf("the feed tells of a shipment that nobody has: %+v", e)
-			continue
-		}
-		o.fed = append(o.fed, e.Recipients[0].Status)
-	}
-}
-
-func (b *crashBook) balance(t *testing.T, st smsctest.Stats) {
-	t.Helper()
-	ends, unanswered := map[string]int{}, 0
-	for key, o := range b.orders {
-		ends[o.status]++
-		unanswered += o.unanswered
-		if fault := o.fault(); fault != "" {
-			t.Errorf("%s: %s: %+v", key, fault, *o)
-		}
-	}
-	t.Logf("%d orders, %d requests unanswered, %v", len(b.orders), unanswered, ends)
-	if st.Receipts > st.Acked || st.Rejected+st.Dropped > 0 {
-		t.Errorf("receipts lost: %+v", st)
-	}
-	if ends["SMS_Delivered"] == 0 || ends["Email_Succeeded"] == 0 || unanswered == 0 {
-		t.Error("too little happened to tell anything")
-	}
-}
-
-// fault tells what is wrong with an order; empty where nothing is.
-func (o *crashOrder) fault() string {
-	want := o.end()
-	unknown := strings.HasSuffix(o.status, "_Sending")
-	switch {
-	case o.created > 1 || o.created+o.repeated == 0:
-		return "not answered 201 once"
-	case o.created == 0 && o.unanswered == 0:
-		return "answered 200 to the first request"
-	case slices.ContainsFunc(o.timesTaken(), func(n int) bool { return n > 1 }):
-		return "sent twice"
-	case unknown && o.unanswered == 0 && !o.lossy():
-		return "unknown for no reason"
-	case unknown && len(o.fed) > 0:
-		return "in the feed, though nobody knows"
-	case unknown:
-		return ""
-	case o.status != want:
-		return "lost, or a receipt not applied: want " + want
-	case !slices.Equal(o.fed, o.way(want)):
-		return fmt.Sprintf("not in the feed once for each change: want %v", o.way(want))
-	}
-	return ""
-}
-
-func (o *crashOrder) timesTaken() (times []int) {
-	for _, n := range o.taken {
-		times = append(times, n)
-	}
-	return times
-}
-
-// lossy tells whether the carrier keeps some answers to itself.
-func (o *crashOrder) lossy() bool {
-	return strings.HasSuffix(o.number, crashLossy) || strings.HasPrefix(o.address, "lost")
-}
-
-// end is the status that an order has whose outcome is known, by what the
-// carrier did with it.
-func (o *crashOrder) end() string {
-	states := map[string]int{}
-	for _, state := range o.final {
-		states[state]++
-	}
-	switch {
-	case strings.HasPrefix(o.address, "nosuch"):
-		return "Email_Failed_RecipientNotIdentified"
-	case strings.HasSuffix(o.number, crashRefused):
-		return "SMS_Failed_InvalidRecipient"
-	case len(o.taken) < o.parts:
-		return "none: it was not taken whole"
-	case o.address != "":
-		return "Email_Succeeded"
-	case states["UNDELIV"] > 0:
-		return "SMS_Failed_Undelivered"
-	case states["DELIVRD"] == o.parts:
-		return "SMS_Delivered"
-	}
-	return "SMS_Accepted"
-}
-
-// way is what the feed says of an order up to its end.
-func (o *crashOrder) way(end string) []string {
-	// A receipt of which the SMSC's answer is lost is all that tells that it was taken.
-	straight := o.lossy() && len(o.fed) == 1
-	if o.address != "" || end == "SMS_Accepted" || end == "SMS_Failed_InvalidRecipient" || straight {
-		return []string{end}
-	}
-	return []string{"SMS_Accepted", end}
-}
-
-// auditJournal opens the journal that the daemon has left, walks its
-// invariants, and holds each shipment and the receipts that wait in it against
-// the other records.
-func (b *crashBook) auditJournal(t *testing.T, path string) {
-	t.Helper()
-	checkJournal(t, path)
-	j, err := bolt.Open(path, bolt.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer j.Close()
-	waiting := 0
-	for _, o := range b.orders {
-		s, err := j.Shipment(t.Context(), "ttd", uuid.MustParse(o.shipment))
-		if err != nil || s.Status.String() != o.status {
-			t.Errorf("%s: %s, and in the journal %v, %v", o.key, o.status, s.Status, err)
-		}
-		if s.Status == orders.SMSSending && s.Parts == nil {
-			waiting += len(o.final) // killed ahead of its answer: they may belong to anybody
-		}
-	}
-	st, err := j.Stats(t.Context())
-	if err != nil || st.Shipments != len(b.orders) || st.Parked != waiting {
-		t.Errorf("%d orders with %d receipts that nobody waits for; in the journal %+v, %v", len(b.orders), waiting, st, err)
-	}
 }

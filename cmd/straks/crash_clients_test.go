@@ -46,6 +46,8 @@ func (c *crash) place(o *crashOrder) error {
 	case problem.Status != http.StatusServiceUnavailable || problem.RetryAfter == 0:
 		c.t.Errorf("%s: %v", o.key, err)
 		return nil
+	default:
+		c.book.turnedAway(o)
 	}
 	return err
 }
@@ -86,7 +88,7 @@ func (c *crash) repeatAll() {
 
 func (c *crash) repeat(o *crashOrder) {
 	again, err := o.send(c.client)
-	if err != nil || again.Created || again.ShipmentID != o.shipment {
+	if err != nil || again.Created || !o.is(again) {
 		c.t.Errorf("%s was told %s, and is now %+v, %v", o.key, o.shipment, again, err)
 	}
 }

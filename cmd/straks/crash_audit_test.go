@@ -1,0 +1,168 @@
+package main
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"straks/api/client"
+	"straks/orders"
+	"straks/orders/bolt"
+	"straks/smpp/smsctest"
+)
+
+// readFeed takes the whole feed, and holds what was read of it in time against it.
+func (b *crashBook) readFeed(t *testing.T, feed []client.FeedEntry) {
+	t.Helper()
+	if len(b.followed) > len(feed) {
+		t.Fatalf("the feed had %d entries, and now %d", len(b.followed), len(feed))
+	}
+	for i, then := range b.followed {
+		if now := feed[i]; !reflect.DeepEqual(now, then) {
+			t.Errorf("the feed said %+v, and now %+v", then, now)
+		}
+	}
+	for _, e := range feed {
+		o := b.orders[strings.TrimPrefix(e.SendersReference, "ref-")]
+		if o == nil || o.shipment != e.ShipmentID || e.Recipients[0].Destination != o.number+o.address {
+			t.Errorf("the feed tells of a shipment that nobody has: %+v", e)
+			continue
+		}
+		o.fed = append(o.fed, e.Recipients[0].Status)
+	}
+}
+
+func (b *crashBook) balance(t *testing.T, st smsctest.Stats) {
+	t.Helper()
+	ends, unanswered := map[string]int{}, 0
+	for key, o := range b.orders {
+		ends[o.status]++
+		unanswered += o.unanswered
+		if fault := o.fault(); fault != "" {
+			t.Errorf("%s: %s: %+v", key, fault, *o)
+		}
+	}
+	t.Logf("%d orders, %d requests unanswered, %v", len(b.orders), unanswered, ends)
+	if len(b.strays) > 0 {
+		t.Errorf("taken by SMSC or relay, but ordered by nobody: %v", b.strays)
+	}
+	if st.Receipts > st.Acked || st.Rejected+st.Dropped > 0 {
+		t.Errorf("receipts lost: %+v", st)
+	}
+	if ends["SMS_Delivered"] == 0 || ends["Email_Succeeded"] == 0 || unanswered == 0 {
+		t.Error("too little happened to tell anything")
+	}
+}
+
+// fault tells what is wrong with an order; empty where nothing is.
+func (o *crashOrder) fault() string {
+	want := o.end()
+	unknown := strings.HasSuffix(o.status, "_Sending")
+	switch {
+	case o.contradict != "":
+		return "told one thing and then another: " + o.contradict
+	case o.created > 1 || o.created+o.repeated == 0:
+		return "not answered 201 once"
+	case o.created == 0 && o.unanswered == 0:
+		return "answered 200 to the first request"
+	case slices.ContainsFunc(o.timesTaken(), func(n int) bool { return n > 1 }):
+		return "sent twice"
+	case unknown && o.created > 0 && !o.lossy():
+		return "unknown, though its outcome was told"
+	case unknown && o.created > 0 && o.allFinal():
+		return "a receipt not applied"
+	case unknown && len(o.fed) > 0:
+		return "in the feed, though nobody knows"
+	case unknown:
+		return ""
+	case o.status != want:
+		return "lost, or a receipt not applied: want " + want
+	case !slices.Equal(o.fed, o.way(want)):
+		return fmt.Sprintf("not in the feed once for each change: want %v", o.way(want))
+	}
+	return ""
+}
+
+func (o *crashOrder) timesTaken() (times []int) {
+	for _, n := range o.taken {
+		times = append(times, n)
+	}
+	return times
+}
+
+// lossy tells whether the carrier keeps some answers to itself.
+func (o *crashOrder) lossy() bool {
+	return strings.HasSuffix(o.number, crashLossy) || strings.HasPrefix(o.address, "lost")
+}
+
+// allFinal tells whether the SMSC has made a final receipt for each part.
+func (o *crashOrder) allFinal() bool { return o.number != "" && len(o.final) == o.parts }
+
+// end is the status that an order has whose outcome is known, by what the
+// carrier did with it.
+func (o *crashOrder) end() string {
+	states := map[string]int{}
+	for _, state := range o.final {
+		states[state]++
+	}
+	switch {
+	case strings.HasPrefix(o.address, "nosuch"):
+		return "Email_Failed_RecipientNotIdentified"
+	case strings.HasSuffix(o.number, crashRefused):
+		return "SMS_Failed_InvalidRecipient"
+	case len(o.taken) < o.parts:
+		return "none: it was not taken whole"
+	case o.address != "":
+		return "Email_Succeeded"
+	case states["UNDELIV"] > 0:
+		return "SMS_Failed_Undelivered"
+	case states["DELIVRD"] == o.parts:
+		return "SMS_Delivered"
+	}
+	return "SMS_Accepted"
+}
+
+// way is what the feed says of an order up to its end.
+func (o *crashOrder) way(end string) []string {
+	// A receipt of which the SMSC's answer is lost is all that tells that it was taken.
+	straight := o.lossy() && len(o.fed) == 1
+	if o.address != "" || end == "SMS_Accepted" || end == "SMS_Failed_InvalidRecipient" || straight {
+		return []string{end}
+	}
+	return []string{"SMS_Accepted", end}
+}
+
+// auditJournal opens the journal that the daemon has left, walks its
+// invariants, and holds each shipment and the receipts that wait in it against
+// the other records.
+func (b *crashBook) auditJournal(t *testing.T, path string) {
+	t.Helper()
+	checkJournal(t, path)
+	j, err := bolt.Open(path, bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	waiting, fed := 0, 0
+	for _, o := range b.orders {
+		s, err := j.Shipment(t.Context(), "ttd", uuid.MustParse(o.shipment))
+		if err != nil || s.Status.String() != o.status {
+			t.Errorf("%s: %s, and in the journal %v, %v", o.key, o.status, s.Status, err)
+		}
+		if s.Organisation != "ttd" || s.SendersReference != "ref-"+o.key || string(s.Recipient) != o.number+o.address {
+			t.Errorf("%s: in the journal it is %+v", o.key, s)
+		}
+		fed += len(o.fed)
+		if s.Status == orders.SMSSending && s.Parts == nil {
+			waiting += len(o.final) // killed ahead of its answer: they may belong to anybody
+		}
+	}
+	st, err := j.Stats(t.Context())
+	if err != nil || st.Shipments != len(b.orders) || st.Parked != waiting || st.FeedEntries != uint64(fed) {
+		t.Errorf("%d orders with %d entries in the feed and %d receipts that nobody waits for; in the journal %+v, %v", len(b.orders), fed, waiting, st, err)
+	}
+}
