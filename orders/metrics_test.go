@@ -1,6 +1,7 @@
 package orders_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,8 +10,9 @@ import (
 	"straks/orders"
 )
 
-// receipts returns straks_receipts_total where it is not 0, by "status result".
-func receipts(t *testing.T, reg *prometheus.Registry) map[string]float64 {
+// counted returns what a counter's series are where they are not 0, by the values of
+// two of its labels.
+func counted(t *testing.T, reg *prometheus.Registry, name, label, second string) map[string]float64 {
 	t.Helper()
 	families, err := reg.Gather()
 	if err != nil {
@@ -18,7 +20,7 @@ func receipts(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 	}
 	counts := map[string]float64{}
 	for _, f := range families {
-		if f.GetName() != "straks_receipts_total" {
+		if f.GetName() != name {
 			continue
 		}
 		for _, m := range f.GetMetric() {
@@ -27,7 +29,7 @@ func receipts(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 				labels[l.GetName()] = l.GetValue()
 			}
 			if n := m.GetCounter().GetValue(); n > 0 {
-				counts[labels["status"]+" "+labels["result"]] = n
+				counts[labels[label]+" "+labels[second]] = n
 			}
 		}
 	}
@@ -55,7 +57,7 @@ func TestReceiptsAreCounted(t *testing.T) {
 	}
 	want := map[string]float64{"SMS_Failed_Rejected parked": 1, "SMS_Accepted noted": 1,
 		"SMS_Failed_Undelivered applied": 1, "SMS_Failed_Undelivered repeated": 2}
-	got := receipts(t, reg)
+	got := counted(t, reg, "straks_receipts_total", "status", "result")
 	if len(got) != len(want) {
 		t.Errorf("counted %v, want %v", got, want)
 	}
@@ -63,5 +65,19 @@ func TestReceiptsAreCounted(t *testing.T) {
 		if got[k] != n {
 			t.Errorf("%s: %v, want %v", k, got[k], n)
 		}
+	}
+}
+
+// What the operator does about a full queue is not what is done about a failing disk.
+func TestBusyJournalIsNotUnavailable(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	w := newWorld(t, orders.Config{Registerer: reg})
+	w.journal.acceptBusy.Store(true)
+	if _, _, err := w.Place(t.Context(), order("k")); !errors.Is(err, orders.ErrBusy) {
+		t.Errorf("%v", err)
+	}
+	got := counted(t, reg, "straks_orders_total", "channel", "outcome")
+	if len(got) != 1 || got["SMS busy"] != 1 {
+		t.Errorf("counted %v", got)
 	}
 }

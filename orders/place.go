@@ -140,12 +140,13 @@ func (s *Service) fly(ctx context.Context, f *flight, o Order) {
 	shipment, claimed, err := s.cfg.Journal.Accept(ctx, in)
 	s.metrics.stage(o, stageAccept, started)
 	switch {
+	case errors.Is(err, ErrBusy): // nothing of it was stored
+		s.metrics.order(o, "busy")
+		f.tell(Shipment{}, false, err)
 	case err != nil:
 		s.metrics.order(o, "unavailable")
 		f.tell(Shipment{}, false, storeError(err))
-		if !errors.Is(err, ErrBusy) {
-			s.release(in)
-		}
+		s.release(in)
 	case !claimed:
 		s.metrics.order(o, "repeated")
 		f.tell(shipment, false, nil)
@@ -167,9 +168,9 @@ func intake(o Order) Intake {
 	}
 }
 
-// storeError makes one of the journal's errors of whatever it returned.
+// storeError makes ErrUnavailable of whatever the journal returned.
 func storeError(err error) error {
-	if errors.Is(err, ErrBusy) || errors.Is(err, ErrUnavailable) {
+	if errors.Is(err, ErrUnavailable) {
 		return err
 	}
 	return errors.Join(ErrUnavailable, err)

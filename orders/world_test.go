@@ -55,11 +55,15 @@ func outcome(o handover.Outcome) func(context.Context, orders.Message) orders.Ha
 type sick struct {
 	orders.Journal
 	acceptFails, applyFails atomic.Bool
+	acceptBusy              atomic.Bool
 	acceptKeeps             atomic.Bool  // stores, and then says that it does not know
 	poison                  atomic.Value // reference of reports that can't be stored
 }
 
 func (j *sick) Accept(ctx context.Context, in orders.Intake) (orders.Shipment, bool, error) {
+	if j.acceptBusy.Load() {
+		return orders.Shipment{}, false, orders.ErrBusy
+	}
 	if j.acceptKeeps.Load() {
 		j.Journal.Accept(ctx, in)
 	}
