@@ -107,9 +107,11 @@ func (s *Service) store(batch []arrived) {
 
 // retryLate stores a late answer on its own: nobody sends it a second time.
 func (s *Service) retryLate(a Answer) {
-	go s.persist(a, func(e Effect, err error) {
-		if err == nil {
-			s.applied(a, e)
-		}
+	s.retries.Go(func() {
+		s.persist(a, func(e Effect, err error) {
+			if err == nil {
+				s.applied(a, e)
+			}
+		})
 	})
 }

@@ -3,7 +3,10 @@ package orders_test
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -130,4 +133,37 @@ func TestIntermediateReceiptEndsNothing(t *testing.T) {
 			t.Errorf("an intermediate %v makes %v, want %v", step.state, got, step.want)
 		}
 	}
+}
+
+// stuck is a journal that fails every Apply after a while, whatever its context says.
+type stuck struct {
+	idle
+	calls, inside atomic.Int32
+}
+
+func (j *stuck) Apply(context.Context, []orders.Event) ([]orders.Effect, error) {
+	j.calls.Add(1)
+	j.inside.Add(1)
+	defer j.inside.Add(-1)
+	time.Sleep(time.Second)
+	return nil, orders.ErrUnavailable
+}
+
+// When Run has ended, nobody is in the journal any more: it is closed next.
+func TestRunJoinsRetries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &stuck{}
+		s := orders.NewService(orders.Config{Journal: j, Log: slog.New(slog.DiscardHandler)})
+		if err := s.Late(orders.Answer{Shipment: uuid.New()}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond) // in the midst of the second try
+		defer cancel()
+		if err := s.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if j.calls.Load() < 2 || j.inside.Load() != 0 {
+			t.Errorf("%d calls, %d of them still under way", j.calls.Load(), j.inside.Load())
+		}
+	})
 }

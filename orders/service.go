@@ -30,7 +30,8 @@ type Config struct {
 // Service places orders and receives receipts by the rules of the package
 // comment. It owns these goroutines: one for each order in flight (from Place
 // until its outcome is on disk), and, while Run runs, the receivers, the
-// deadline keeper and the sweeper.
+// deadline keeper, the sweeper, and one for each late answer that the journal
+// did not take at first.
 type Service struct {
 	cfg      Config
 	log      *slog.Logger
@@ -38,7 +39,8 @@ type Service struct {
 	carriers map[Channel]Carrier
 	inbox    chan arrived
 	hinted   seldom
-	stop     chan struct{} // closed when retries are to end
+	stop     chan struct{}  // closed when retries are to end
+	retries  sync.WaitGroup // of late answers, which the journal did not take at first
 
 	mu      sync.Mutex
 	flights map[flightKey]*flight
@@ -130,6 +132,7 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { s.sweep(ctx) })
 	wg.Wait()
 	close(s.stop)
+	s.retries.Wait()
 	return nil
 }
 
