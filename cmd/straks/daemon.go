@@ -185,7 +185,7 @@ func (d *daemon) run(ctx context.Context, ready func()) error {
 }
 
 func (d *daemon) serveAdmin(ctx context.Context) error {
-	return serveHTTP(ctx, adminServer(adminHandler(d.registry, d.ready, d.status, backupHandler(d.journal, d.log))), d.admin, time.Second)
+	return serveHTTP(ctx, adminServer(adminHandler(d.registry, d.ready, d.status, backupHandler(d.journal, d.log, backupPatience))), d.admin, time.Second)
 }
 
 func (d *daemon) serveAPI(ctx context.Context) error {

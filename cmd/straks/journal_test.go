@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,9 +30,7 @@ func newJournal(t *testing.T, n int) (path string) {
 	}
 	j := openJournal(t, path)
 	for range n {
-		in := orders.Intake{Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.New(), Claim: uuid.New(), Key: uuid.NewString(), At: time.Now().UTC(),
-			Organisation: "ttd", Channel: orders.SMS, Recipient: "+4799999999", TTL: time.Hour}
-		if _, claimed, err := j.Accept(t.Context(), in); err != nil || !claimed {
+		if _, claimed, err := j.Accept(t.Context(), newIntake()); err != nil || !claimed {
 			t.Fatal(claimed, err)
 		}
 	}
@@ -38,6 +38,11 @@ func newJournal(t *testing.T, n int) (path string) {
 		t.Fatal(err)
 	}
 	return path
+}
+
+func newIntake() orders.Intake {
+	return orders.Intake{Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.New(), Claim: uuid.New(), Key: uuid.NewString(), At: time.Now().UTC(),
+		Organisation: "ttd", Channel: orders.SMS, Recipient: "+4799999999", TTL: time.Hour}
 }
 
 func openJournal(t *testing.T, path string) *bolt.Journal {
@@ -118,7 +123,7 @@ func TestJournalInUse(t *testing.T) {
 	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
 		t.Errorf("beside the journal lie %v (%v)", left, err)
 	}
-	admin := httptest.NewServer(backupHandler(j, slog.New(slog.DiscardHandler)))
+	admin := httptest.NewServer(backupHandler(j, slog.New(slog.DiscardHandler), backupPatience))
 	defer admin.Close()
 	copied := filepath.Join(t.TempDir(), "copy.db")
 	succeed(t, "journal", "backup", "-file", path, "-admin", admin.URL, copied)
@@ -157,5 +162,49 @@ func TestBackupHandlerCutsOff(t *testing.T) {
 		}
 	}()
 	r := httptest.NewRequestWithContext(ctx, "GET", "/journal/backup", nil)
-	backupHandler(j, slog.New(slog.DiscardHandler))(httptest.NewRecorder(), r)
+	backupHandler(j, slog.New(slog.DiscardHandler), backupPatience)(httptest.NewRecorder(), r)
+}
+
+// TestBackupIsNotHeldUp: who asks for a copy and does not read it loses the connection,
+// and the journal is free of him.
+func TestBackupIsNotHeldUp(t *testing.T) {
+	j := openJournal(t, newJournal(t, 1))
+	defer j.Close()
+	var wg sync.WaitGroup
+	for range 1000 { // a megabyte, which fits no buffer on the way
+		wg.Go(func() {
+			in := newIntake()
+			in.SendersReference = strings.Repeat("x", 1024)
+			if _, _, err := j.Accept(t.Context(), in); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	ended := make(chan any, 1)
+	admin := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { ended <- recover() }()
+		backupHandler(j, slog.New(slog.DiscardHandler), 50*time.Millisecond)(w, r)
+	}))
+	admin.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		c.(*net.TCPConn).SetWriteBuffer(4096)
+		return ctx
+	}
+	admin.Start()
+	defer admin.Close()
+	sleeper, err := net.Dial("tcp", admin.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sleeper.Close()
+	sleeper.(*net.TCPConn).SetReadBuffer(4096)
+	io.WriteString(sleeper, "GET / HTTP/1.1\r\nHost: admin\r\n\r\n")
+	select {
+	case cut := <-ended:
+		if cut != http.ErrAbortHandler {
+			t.Errorf("the copy was completed, though nobody read it (%v)", cut)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the copy waits for its reader")
+	}
 }
