@@ -68,7 +68,7 @@ func giveTo(path string, owner os.FileInfo) error {
 
 // closed tells whether nobody has the journal open.
 func closed(path string) error {
-	j, err := bolt.Open(path, bolt.Options{})
+	j, err := bolt.OpenReadOnly(path, bolt.Options{})
 	if err != nil {
 		return err
 	}

@@ -56,13 +56,13 @@ func (f journalFlags) path() (string, error) {
 	return cfg.Journal.Path, nil
 }
 
-// open opens the journal, which the daemon must not have open.
-func (f journalFlags) open() (*bolt.Journal, error) {
+// open opens the journal, which the daemon must not have open, and changes nothing in it.
+func (f journalFlags) open() (*bolt.ReadOnly, error) {
 	path, err := f.path()
 	if err != nil {
 		return nil, err
 	}
-	return bolt.Open(path, bolt.Options{})
+	return bolt.OpenReadOnly(path, bolt.Options{})
 }
 
 func journalStats(ctx context.Context, args []string, e env) error {

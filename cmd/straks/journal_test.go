@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -16,9 +17,12 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
 
 	"straks/orders"
 	"straks/orders/bolt"
+	"straks/smpp/smsctest"
+	"straks/smtp/relaytest"
 )
 
 // newJournal creates a journal with n shipments.
@@ -106,6 +110,37 @@ func TestJournalBackup(t *testing.T) {
 	if info, err := os.Stat(copied); err != nil || int64(len(out)) != info.Size() {
 		t.Errorf("%d octets on stdout, want %d (%v)", len(out), info.Size(), err)
 	}
+}
+
+// TestJournalOfAnOlderProgram: those who look after it say what to do and change
+// nothing, a backup can be made, and the daemon brings it up to date.
+func TestJournalOfAnOlderProgram(t *testing.T) {
+	w := newStoppedWorld(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	path := w.config().Journal.Path
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("meta")).Put([]byte("schema"), []byte{0, 0, 0, 1})
+	}), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := os.ReadFile(path)
+	for _, what := range []string{"stats", "check"} {
+		code, _, stderr := straks(t, "", "journal", what, "-file", path)
+		if code != exitFailed || !strings.Contains(stderr, "schema version 1") || !strings.Contains(stderr, "straks serve brings it up to date") {
+			t.Errorf("%s: exit %d, %s", what, code, stderr)
+		}
+	}
+	succeed(t, "journal", "backup", "-file", path, filepath.Join(t.TempDir(), "copy.db"))
+	if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+		t.Fatal("the file was changed")
+	}
+	if err := w.startProcess().kill(); err != nil {
+		t.Fatal(err)
+	}
+	succeed(t, "journal", "check", "-file", path)
 }
 
 // TestJournalInUse: a journal that the daemon has open can't be touched, but

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 
 	"straks/cmd/straks/config"
+	"straks/orders/bolt"
 )
 
 // serveCommand runs the daemon until a signal.
@@ -25,6 +27,11 @@ func serveCommand(ctx context.Context, args []string, e env) error {
 		log.Warn("configuration", "key", w.Key, "warning", w.Message)
 	}
 	d, err := newDaemon(cfg, log)
+	if errors.Is(err, bolt.ErrOutdated) {
+		if err = bolt.Migrate(ctx, cfg.Journal.Path, journalOptions(cfg, log, nil)); err == nil {
+			d, err = newDaemon(cfg, log)
+		}
+	}
 	if err != nil {
 		return err
 	}

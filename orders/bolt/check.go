@@ -19,8 +19,11 @@ const maxFaults = 20
 // Check walks every invariant of the package comment over one snapshot, and
 // returns all faults that it finds, up to a bound. It reads the whole file, and
 // for as long as it does no page that is freed can be used again.
-func (j *Journal) Check(ctx context.Context) error {
-	return j.snapshots.view(func(t tables) error {
+func (r *reader) Check(ctx context.Context) error {
+	return r.snapshots.view(func(t tables) error {
+		if err := t.current(); err != nil {
+			return err
+		}
 		c := &checker{tables: t, ctx: ctx}
 		for _, part := range []func(){c.keyed, c.shipped, c.referenced, c.parkedReports, c.deadlined, c.fed} {
 			part()

@@ -52,6 +52,14 @@
 // The list of free pages is stored with each commit while it is short, so that a
 // crash costs the next Open nothing.
 //
+// # Schema versions
+//
+// Open takes the present version only. Migrate brings an older one there in steps, each
+// with its mark in one transaction: until the last, meta says that the journal is
+// between versions, which no program takes for its own, and what is left to do
+// follows from what is stored. So it may be killed at any time, and its memory is that
+// of one step. ReadOnly is for those who only look: it changes nothing, of whatever version.
+//
 // # What a failed write allows
 //
 // Everybody in the batch gets orders.ErrUnavailable: it may have been stored or

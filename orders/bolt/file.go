@@ -17,6 +17,7 @@ import (
 
 var (
 	keySchema = []byte("schema")
+	keyFrom   = []byte("from") // while a migration is under way: the version before
 	keyID     = []byte("id")
 	keyProbe  = []byte("probe")
 )
@@ -53,7 +54,7 @@ func Create(path string, opt Options) error {
 }
 
 func initialise(path string, opt Options) error {
-	f, err := openFile(path, opt)
+	f, err := openFile(path, opt, false)
 	if err != nil {
 		return err
 	}
@@ -85,10 +86,12 @@ func syncDir(dir string) error {
 }
 
 // openFile opens what exists, never creates, and does not wait for a lock.
-func openFile(path string, opt Options) (f file, err error) {
+func openFile(path string, opt Options, readOnly bool) (f file, err error) {
 	defer caught(&err)()
 	f.mapped = opt.MapSize
 	f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+		ReadOnly:        readOnly,
+		PreLoadFreelist: true,
 		Timeout:         time.Nanosecond,
 		NoFreelistSync:  true,
 		FreelistType:    bbolt.FreelistMapType,
@@ -103,9 +106,9 @@ func openFile(path string, opt Options) (f file, err error) {
 	return f, err
 }
 
-// open opens a journal, tells in plain words why it can't be, and makes sure
-// that all that can be read in it is on disk.
-func open(path string, opt Options) (file, error) {
+// open opens a journal of a schema that can be read or migrated, or tells in plain
+// words why not. Unless it is to be read only, all that can be read in it is on disk then.
+func open(path string, opt Options, readOnly bool) (file, error) {
 	info, err := os.Stat(path)
 	if err == nil && info.Size() == 0 { // which bbolt would take for one to be made
 		return file{}, fmt.Errorf("journal %s: not a journal: the file is empty", path)
@@ -113,7 +116,7 @@ func open(path string, opt Options) (file, error) {
 	if err == nil {
 		opt.MapSize = max(opt.MapSize, 2*int(info.Size()))
 	}
-	f, err := openFile(path, opt)
+	f, err := openFile(path, opt, readOnly)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return file{}, fmt.Errorf("journal %s does not exist; make one with \"straks init\"", path)
@@ -124,14 +127,31 @@ func open(path string, opt Options) (file, error) {
 	case err != nil:
 		return file{}, fmt.Errorf("journal %s: %w", path, err)
 	}
-	if err = f.settle(); err == nil {
-		err = migrate(f.db, migrations())
+	err = f.view(func(t tables) error {
+		_, _, err := t.schema()
+		return err
+	})
+	if err == nil && !readOnly {
+		err = f.settle()
 	}
 	if err != nil {
 		f.db.Close()
-		return file{}, fmt.Errorf("journal %s: %w", path, err)
+		return file{}, about(path, err)
 	}
 	return f, nil
+}
+
+// about names the journal that an error is about.
+func about(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("journal %s: %w", path, err)
+}
+
+func (f file) view(read func(tables) error) (err error) {
+	defer caught(&err)()
+	return f.db.View(func(tx *bbolt.Tx) error { return read(tables{tx}) })
 }
 
 // settle writes both meta pages again and syncs. The page cache may show a

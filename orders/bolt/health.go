@@ -105,12 +105,12 @@ func (j *Journal) reopen() error {
 	if err := closeQuietly(w.file.db); err != nil {
 		j.opt.Log.Warn("journal closed with an error", "err", err)
 	}
-	f, err := open(j.path, j.opt)
+	f, err := open(j.path, j.opt, false)
 	if err != nil {
 		return err
 	}
 	w.file = f
-	return j.begin()
+	return j.begin(f.db)
 }
 
 func closeQuietly(db *bbolt.DB) (err error) {

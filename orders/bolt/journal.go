@@ -2,9 +2,7 @@ package bolt
 
 import (
 	"context"
-	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,21 +21,21 @@ type Journal struct {
 	closed  chan struct{} // the writer has ended
 	once    sync.Once
 
-	snapshots snapshots
-	due       dueMark
-	health    health
-	metrics   *metrics
-	waiting   atomic.Int64 // parked reports
+	reader
+	due     dueMark
+	health  health
+	metrics *metrics
 
 	writer writer // of the writing goroutine
 }
 
 var _ orders.Journal = (*Journal)(nil)
 
-// Open opens the journal at path, which Create made.
+// Open opens the journal at path, which Create made. One that is not of the
+// present schema fails with ErrOutdated: it is for Migrate first.
 func Open(path string, opt Options) (*Journal, error) {
 	opt = opt.withDefaults()
-	f, err := open(path, opt)
+	f, err := open(path, opt, false)
 	if err != nil {
 		return nil, err
 	}
@@ -50,29 +48,16 @@ func Open(path string, opt Options) (*Journal, error) {
 		closed:  make(chan struct{}),
 		writer:  writer{file: f},
 	}
-	if err := j.begin(); err != nil {
+	if err = f.view(tables.current); err == nil {
+		err = j.begin(f.db)
+	}
+	if err != nil {
 		f.db.Close()
-		return nil, fmt.Errorf("journal %s: %w", path, err)
+		return nil, about(path, err)
 	}
 	j.metrics = newMetrics(opt.Registerer, j)
 	go j.write()
 	return j, nil
-}
-
-// begin shows the open file to readers and counts what waits in it.
-func (j *Journal) begin() error {
-	if err := j.snapshots.publish(j.writer.file.db); err != nil {
-		return err
-	}
-	return j.snapshots.view(func(t tables) error {
-		n := int64(0)
-		c := t.parked().Cursor()
-		for k, _ := c.First(); k != nil; k, _ = c.Next() {
-			n++
-		}
-		j.waiting.Store(n)
-		return nil
-	})
 }
 
 // Accept implements orders.Journal.

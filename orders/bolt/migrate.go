@@ -1,23 +1,127 @@
 package bolt
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
 )
+
+const (
+	// migrateStep is about how many records one transaction of a migration moves.
+	migrateStep = 5000
+	// migrateTell is how often a migration tells how far it is.
+	migrateTell = 10 * time.Second
+)
+
+// migration brings a journal from one version of the schema to the next, in steps of
+// at most budget records. What is left to do follows from what is stored, so
+// that it may be killed after any step. It returns the number of records moved,
+// 0 when nothing is left.
+type migration func(t tables, budget int) (moved int, err error)
+
+// migrations returns those from version 1 on, in order: the first makes a version
+// 2 of it.
+func migrations() []migration { return []migration{nameSlotsByEnd} }
+
+// Migrate brings the journal at path up to date, in as many transactions as it
+// takes: memory is bounded, and a call that ctx or a kill has ended is carried
+// on by the next. Until it is done no program opens the journal, an older
+// one neither. Where nothing is to be done it costs nothing.
+func Migrate(ctx context.Context, path string, opt Options) error {
+	opt = opt.withDefaults()
+	f, err := open(path, opt, true)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(f.view(tables.current), f.db.Close())
+	if !errors.Is(err, ErrOutdated) {
+		return about(path, err)
+	}
+	if f, err = open(path, opt, false); err != nil {
+		return err
+	}
+	return about(path, errors.Join(migrate(ctx, f.db, opt), f.close()))
+}
+
+// migrate runs step after step, each with what is known of the version in one
+// transaction.
+func migrate(ctx context.Context, db *bbolt.DB, opt Options) error {
+	began, told, total := time.Now(), time.Now(), 0
+	for {
+		moved, done, err := migrateOnce(ctx, db, opt)
+		if err != nil {
+			return fmt.Errorf("migration: %w", err)
+		}
+		total += moved
+		switch {
+		case done:
+			opt.Log.Info("journal migrated", "schema", schemaVersion, "records", total, "duration", time.Since(began))
+			return nil
+		case time.Since(told) > migrateTell:
+			opt.Log.Info("journal is being migrated; it may be stopped and goes on with the next start", "records", total)
+			told = time.Now()
+		}
+	}
+}
+
+func migrateOnce(ctx context.Context, db *bbolt.DB, opt Options) (moved int, done bool, err error) {
+	if err := context.Cause(ctx); err != nil {
+		return 0, false, err
+	}
+	defer caught(&err)()
+	tx, err := db.Begin(true)
+	if err != nil {
+		return 0, false, err
+	}
+	t := tables{tx}
+	if moved, done, err = t.migrate(opt.migrateStep); err != nil {
+		return 0, false, errors.Join(err, tx.Rollback())
+	}
+	list(db)
+	return moved, done, opt.commit(tx)
+}
+
+// migrate takes one step, and marks the journal as being between versions or, when
+// nothing is left, as of the newest.
+func (t tables) migrate(budget int) (moved int, done bool, err error) {
+	_, from, err := t.schema()
+	if err != nil || from == schemaVersion {
+		return 0, true, err
+	}
+	if moved, err = migrations()[from-1](t, budget); err != nil {
+		return 0, false, fmt.Errorf("from schema version %d: %w", from, err)
+	}
+	if moved == 0 {
+		from++
+	}
+	if from == schemaVersion {
+		return moved, true, errors.Join(t.putVersion(keySchema, from), t.meta().Delete(keyFrom))
+	}
+	return moved, false, errors.Join(t.putVersion(keySchema, between), t.putVersion(keyFrom, from))
+}
+
+func (t tables) putVersion(key []byte, version uint32) error {
+	return t.meta().Put(key, binary.BigEndian.AppendUint32(nil, version))
+}
 
 // nameSlotsByEnd makes version 2 of version 1, in which a slot's name was its
 // number. What that stood for depended on the length of slots at the time, so
 // that a program with other lengths took them for younger or older than they were.
-func nameSlotsByEnd(t tables) error {
-	err := t.keys().rebuild(func(v []byte) (us int64, err error) {
+func nameSlotsByEnd(t tables, budget int) (moved int, err error) {
+	moved, err = t.keys().renumber(budget, func(v []byte) (us int64, err error) {
 		id, err := uuid.FromBytes(v)
 		return idMicro(id), err
 	})
-	if err != nil {
-		return err
+	if err != nil || moved > 0 {
+		return moved, err
 	}
-	return t.refs().rebuild(func(v []byte) (us int64, err error) {
+	return t.refs().renumber(budget, func(v []byte) (us int64, err error) {
 		r, err := decodeRef(v)
 		if r.parked != nil {
 			return int64(binary.BigEndian.Uint64(r.parked)), err
@@ -26,42 +130,54 @@ func nameSlotsByEnd(t tables) error {
 	})
 }
 
-// slotted is one record of a table in slots.
-type slotted struct{ key, value []byte }
+// firstEnd is more than the number of any slot, and less than any end in s.
+const firstEnd = 1_000_000
 
-// rebuild puts every record anew, at the time that at reads from its value. Of
-// a key that is in several slots, the last one stays.
-func (s *slots) rebuild(at func(value []byte) (us int64, err error)) error {
-	var names [][]byte
-	var records []slotted
-	err := s.b.ForEachBucket(func(name []byte) error {
-		names = append(names, append([]byte(nil), name...))
-		return s.b.Bucket(name).ForEach(func(k, v []byte) error {
-			records = append(records, slotted{append([]byte(nil), k...), append([]byte(nil), v...)})
-			return nil
-		})
-	})
-	for _, name := range names {
-		if err == nil {
-			err = s.b.DeleteBucket(name)
-		}
+func numbered(slot slot) bool { return binary.BigEndian.Uint32([]byte(slot.name)) < firstEnd }
+
+// renumber moves records of the newest slot that bears a number to where the time
+// that at reads from their values puts them. Of a key that is in several slots
+// the newest record comes first; the others are dropped.
+func (s *slots) renumber(budget int, at func(value []byte) (us int64, err error)) (moved int, err error) {
+	i := slices.IndexFunc(s.all(), numbered)
+	if i < 0 {
+		return 0, nil
 	}
+	old := s.opened[i]
+	records := front(old.b, budget)
 	for _, r := range records {
-		if err != nil {
-			return err
+		if err := errors.Join(old.b.Delete(r.key), s.renumberOne(r, at)); err != nil {
+			return 0, err
 		}
-		err = s.putAgain(r, at)
 	}
-	return err
+	if len(records) < budget {
+		s.opened = nil
+		return len(records) + 1, s.b.DeleteBucket([]byte(old.name)) // which counts as one
+	}
+	return len(records), nil
 }
 
-func (s *slots) putAgain(r slotted, at func(value []byte) (us int64, err error)) error {
+func (s *slots) renumberOne(r slotted, at func(value []byte) (us int64, err error)) error {
+	for _, slot := range s.all() {
+		if !numbered(slot) && slot.b.Get(r.key) != nil {
+			return nil
+		}
+	}
 	us, err := at(r.value)
 	if err != nil {
 		return err
 	}
-	if err := s.delete(r.key); err != nil {
-		return err
-	}
 	return s.put(us, r.key, r.value)
+}
+
+// slotted is one record of a table in slots.
+type slotted struct{ key, value []byte }
+
+// front returns copies of the first records of b, at most n.
+func front(b *bbolt.Bucket, n int) (records []slotted) {
+	c := b.Cursor()
+	for k, v := c.First(); k != nil && len(records) < n; k, v = c.Next() {
+		records = append(records, slotted{append([]byte(nil), k...), append([]byte(nil), v...)})
+	}
+	return records
 }

@@ -23,9 +23,10 @@ type Options struct {
 	Registerer prometheus.Registerer // nil: metrics are kept, but nobody sees them
 
 	// What tests put between the journal and its file.
-	openFile func(string, int, os.FileMode) (*os.File, error)
-	commit   func(*bbolt.Tx) error
-	probe    time.Duration // first interval between attempts after a failure
+	openFile    func(string, int, os.FileMode) (*os.File, error)
+	commit      func(*bbolt.Tx) error
+	probe       time.Duration // first interval between attempts after a failure
+	migrateStep int           // records that one transaction of a migration moves
 }
 
 const (
@@ -60,6 +61,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.probe == 0 {
 		o.probe = defaultProbe
+	}
+	if o.migrateStep == 0 {
+		o.migrateStep = migrateStep
 	}
 	return o
 }

@@ -4,57 +4,49 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-
-	"go.etcd.io/bbolt"
+	"math"
 )
 
-// schemaVersion is what this package reads and writes. Whoever raises it adds
-// the step from the version before to migrations.
-const schemaVersion = 2
+const (
+	// schemaVersion is what this package reads and writes. Whoever raises it adds
+	// the step from the version before to migrations.
+	schemaVersion = 2
 
-// migration brings a journal from one version of the schema to the next. It
-// runs in one transaction with the change of the version, so that a crash
-// leaves the one or the other.
-type migration func(tables) error
+	// between is in the place of the version while a migration is under way: newer
+	// than all that any program knows.
+	between = math.MaxUint32
+)
 
-// migrations returns the steps from version 1 on, in order: the first makes a
-// version 2 of it.
-func migrations() []migration { return []migration{nameSlotsByEnd} }
+// ErrOutdated tells that a journal is of an older program, or on its way from there.
+var ErrOutdated = errors.New("straks serve brings it up to date when it starts; take a backup first (straks journal backup)")
 
-// migrate brings the journal to the newest version, and refuses what is newer
-// than that or no journal.
-func migrate(db *bbolt.DB, steps []migration) error {
-	newest := uint32(1 + len(steps))
-	version, err := schema(db)
-	switch {
-	case err != nil:
-		return err
-	case version < 1 || version > newest:
-		return fmt.Errorf("schema version %d, but this program knows %d; use the program that wrote it, or a newer one", version, newest)
+// schema returns the version of the journal. While it is being migrated, that is
+// between, and from the version that it had.
+func (t tables) schema() (version, from uint32, err error) {
+	meta := t.meta()
+	if meta == nil || len(meta.Get(keySchema)) != 4 {
+		return 0, 0, errors.New("not a journal: a database of something else")
 	}
-	for ; version < newest; version++ {
-		err := db.Update(func(tx *bbolt.Tx) error {
-			t := tables{tx}
-			if err := steps[version-1](t); err != nil {
-				return err
-			}
-			return t.meta().Put(keySchema, binary.BigEndian.AppendUint32(nil, version+1))
-		})
-		if err != nil {
-			return fmt.Errorf("migration from schema version %d: %w", version, err)
-		}
+	version = binary.BigEndian.Uint32(meta.Get(keySchema))
+	from = version
+	if b := meta.Get(keyFrom); version == between && len(b) == 4 {
+		from = binary.BigEndian.Uint32(b)
 	}
-	return nil
+	if from < 1 || from > schemaVersion {
+		return 0, 0, fmt.Errorf("schema version %d, but this program knows %d; use the program that wrote it, or a newer one", from, schemaVersion)
+	}
+	return version, from, nil
 }
 
-func schema(db *bbolt.DB) (version uint32, err error) {
-	err = db.View(func(tx *bbolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
-		if meta == nil || len(meta.Get(keySchema)) != 4 {
-			return errors.New("not a journal: a database of something else")
-		}
-		version = binary.BigEndian.Uint32(meta.Get(keySchema))
-		return nil
-	})
-	return version, err
+// current returns ErrOutdated, or what else is wrong, unless the journal is of the
+// present schema.
+func (t tables) current() error {
+	version, from, err := t.schema()
+	switch {
+	case err != nil || version == schemaVersion:
+		return err
+	case version == between:
+		return fmt.Errorf("its migration from schema version %d to %d has not ended: %w", from, schemaVersion, ErrOutdated)
+	}
+	return fmt.Errorf("schema version %d, and this program has %d: %w", version, schemaVersion, ErrOutdated)
 }

@@ -1,59 +1,25 @@
 package bolt
 
 import (
+	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
+
+	"straks/orders"
 )
 
 func TestNewestSchemaHasItsMigrations(t *testing.T) {
 	if want := schemaVersion - 1; len(migrations()) != want {
 		t.Fatalf("%d steps, want %d", len(migrations()), want)
-	}
-}
-
-func TestMigrate(t *testing.T) {
-	j, path := newJournal(t, Options{})
-	order(t, j, "k")
-	j.Close()
-	db, err := bbolt.Open(path, 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	setVersion(t, db, 1)
-	fault := errors.New("the second step fails")
-	mark := func(name string) migration {
-		return func(t tables) error { return t.meta().Put([]byte(name), []byte("done")) }
-	}
-	steps := []migration{mark("first"), func(t tables) error { return errors.Join(mark("second")(t), fault) }}
-	if err := migrate(db, steps); !errors.Is(err, fault) {
-		t.Fatalf("%v", err)
-	}
-	state := func(version uint32, first, second bool) {
-		t.Helper()
-		got, err := schema(db)
-		db.View(func(tx *bbolt.Tx) error {
-			meta := tables{tx}.meta()
-			if err != nil || got != version || (meta.Get([]byte("first")) != nil) != first || (meta.Get([]byte("second")) != nil) != second {
-				t.Fatalf("version %d, %v", got, err)
-			}
-			return nil
-		})
-	}
-	state(2, true, false) // the step that failed left nothing
-	steps[1] = mark("second")
-	for range 2 { // and again, with nothing to do
-		if err := migrate(db, steps); err != nil {
-			t.Fatal(err)
-		}
-		state(3, true, true)
-	}
-	if migrate(db, steps[:1]) == nil {
-		t.Fatal("a newer schema was taken")
 	}
 }
 
@@ -100,28 +66,67 @@ func sweepAll(t *testing.T, j *Journal, then time.Time) {
 	}
 }
 
+// oldJournal makes a journal of version 1 with slots of the given length: n orders,
+// the first of which also has its key and reference in a slot before, where
+// they lead elsewhere, and a parked report.
+func oldJournal(t *testing.T, length time.Duration, n int) (path string, made []orders.Shipment) {
+	t.Helper()
+	j, path := newJournal(t, Options{})
+	for i := range n {
+		made = append(made, order(t, j, strconv.Itoa(i)))
+	}
+	if _, err := j.Apply(t.Context(), []orders.Event{delivered("parked")}); err != nil {
+		t.Fatal(err)
+	}
+	j.Close()
+	db := rawDB(t, path)
+	numberSlot(t, db, bucketKeys, length)
+	numberSlot(t, db, bucketRefs, length)
+	elsewhere := uuid.Must(uuid.NewV7())
+	putBefore(t, db, bucketKeys, hash("ttd", "0"), elsewhere[:])
+	putBefore(t, db, bucketRefs, refKey("telco", "0"), encodeRef(nil, ref{shipment: elsewhere}))
+	setVersion(t, db, 1)
+	db.Close()
+	return path, made
+}
+
+func rawDB(t *testing.T, path string) *bbolt.DB {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+// putBefore puts a record into the slot before a table's first.
+func putBefore(t *testing.T, db *bbolt.DB, table, key, value []byte) {
+	t.Helper()
+	err := db.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(table)
+		name, _ := b.Cursor().First()
+		slot, err := b.CreateBucket(binary.BigEndian.AppendUint32(nil, binary.BigEndian.Uint32(name)-1))
+		if err != nil {
+			return err
+		}
+		return slot.Put(key, value)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestNumberedSlots: a journal of version 1, whatever the length of its slots,
 // knows its keys and references as before, and retention takes them in time.
 func TestNumberedSlots(t *testing.T) {
 	for _, length := range []time.Duration{24 * time.Hour, 10 * 24 * time.Hour, 30 * 24 * time.Hour} {
-		j, path := newJournal(t, Options{})
-		s := order(t, j, "k")
-		j.Close()
-		db, err := bbolt.Open(path, 0o600, nil)
-		if err != nil {
+		path, made := oldJournal(t, length, 3)
+		if err := Migrate(t.Context(), path, Options{Log: quiet}); err != nil {
 			t.Fatal(err)
 		}
-		numberSlot(t, db, bucketKeys, length)
-		numberSlot(t, db, bucketRefs, length)
-		setVersion(t, db, 1)
-		db.Close()
-
-		j = mustOpen(t, path, Options{})
+		j := mustOpen(t, path, Options{})
 		sweepAll(t, j, time.Now())
-		check(t, j)
-		if got := order(t, j, "k"); got.ID != s.ID {
-			t.Errorf("slots of %v: the key leads to %v, want %v", length, got.ID, s.ID)
-		}
+		wantMade(t, j, made)
 		sweepAll(t, j, time.Now().Add(125*24*time.Hour))
 		j.snapshots.view(func(tb tables) error {
 			if k, _ := tb.keys().b.Cursor().First(); k != nil {
@@ -131,4 +136,147 @@ func TestNumberedSlots(t *testing.T) {
 		})
 		j.Close()
 	}
+}
+
+// wantMade checks the journal, and that each key leads where it always did.
+func wantMade(t *testing.T, j *Journal, made []orders.Shipment) {
+	t.Helper()
+	check(t, j)
+	for i, s := range made {
+		in := intake(strconv.Itoa(i))
+		if got, claimed, err := j.Accept(t.Context(), in); err != nil || claimed || got.ID != s.ID {
+			t.Errorf("key %d leads to %v (claimed %v, %v), want %v", i, got.ID, claimed, err, s.ID)
+		}
+	}
+	if st, _ := j.Stats(t.Context()); st.Parked != 1 {
+		t.Errorf("%d parked, want 1", st.Parked)
+	}
+}
+
+// TestMigrationIsKilled: a copy of the file after each commit is what a kill leaves
+// there. No program opens it, a backup can be made, and the next migration ends the work. No
+// step has moved more than its budget.
+func TestMigrationIsKilled(t *testing.T) {
+	const n, budget = 23, 5
+	path, made := oldJournal(t, 24*time.Hour, n)
+	untouched, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(t, path, ErrOutdated)
+	if after, _ := os.ReadFile(path); !bytes.Equal(after, untouched) {
+		t.Fatal("the file was changed without Migrate")
+	}
+	var cuts []string
+	opt := Options{Log: quiet, migrateStep: budget, commit: func(tx *bbolt.Tx) error {
+		if err := tx.Commit(); err != nil {
+			return err
+		}
+		cuts = append(cuts, copyFile(t, path))
+		return nil
+	}}
+	left := old(t, path)
+	if err := Migrate(t.Context(), path, opt); err != nil {
+		t.Fatal(err)
+	}
+	if len(cuts) < 2*n/budget {
+		t.Fatalf("%d steps for %d keys and references", len(cuts), n)
+	}
+	for i, cut := range cuts {
+		now := old(t, cut)
+		if left-now > budget {
+			t.Errorf("step %d moved %d records", i, left-now)
+		}
+		left = now
+		if i < len(cuts)-1 {
+			wantRefused(t, cut, ErrOutdated)
+		}
+		if err := Migrate(t.Context(), cut, Options{Log: quiet, migrateStep: budget}); err != nil {
+			t.Fatal(err)
+		}
+		wantMade(t, mustOpen(t, cut, Options{}), made)
+	}
+	if left != 0 {
+		t.Errorf("%d records left", left)
+	}
+}
+
+// TestMigrateEnds: a migration stops between two steps when it is told to, and can
+// go on.
+func TestMigrateEnds(t *testing.T) {
+	path, made := oldJournal(t, 24*time.Hour, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	opt := Options{Log: quiet, migrateStep: 3, commit: func(tx *bbolt.Tx) error {
+		cancel()
+		return tx.Commit()
+	}}
+	if err := Migrate(ctx, path, opt); !errors.Is(err, context.Canceled) {
+		t.Fatalf("%v", err)
+	}
+	wantRefused(t, path, ErrOutdated)
+	if err := Migrate(t.Context(), path, Options{Log: quiet}); err != nil {
+		t.Fatal(err)
+	}
+	wantMade(t, mustOpen(t, path, Options{}), made)
+}
+
+// wantRefused: neither Open nor those who only look take the file, but a backup
+// of it can be made; nor does a program that knows version 2 and no migration.
+func wantRefused(t *testing.T, path string, want error) {
+	t.Helper()
+	if j, err := Open(path, Options{}); !errors.Is(err, want) {
+		if err == nil {
+			j.Close()
+		}
+		t.Fatalf("opened: %v", err)
+	}
+	r, err := OpenReadOnly(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := r.Check(t.Context()); !errors.Is(err, want) {
+		t.Errorf("checked: %v", err)
+	}
+	if _, err := r.Stats(t.Context()); !errors.Is(err, want) {
+		t.Errorf("counted: %v", err)
+	}
+	var copied bytes.Buffer
+	if err := r.Backup(t.Context(), &copied); err != nil || copied.Len() == 0 {
+		t.Errorf("backup: %v", err)
+	}
+	r.snapshots.view(func(tb tables) error {
+		if v := binary.BigEndian.Uint32(tb.meta().Get(keySchema)); v == schemaVersion {
+			t.Errorf("looks like version %d to an older program", v)
+		}
+		return nil
+	})
+}
+
+// old returns how many records are in numbered slots.
+func old(t *testing.T, path string) (n int) {
+	t.Helper()
+	db := rawDB(t, path)
+	defer db.Close()
+	db.View(func(tx *bbolt.Tx) error {
+		for _, table := range []*slots{tables{tx}.keys(), tables{tx}.refs()} {
+			for _, slot := range table.all() {
+				if numbered(slot) {
+					n += slot.b.Stats().KeyN
+				}
+			}
+		}
+		return nil
+	})
+	return n
+}
+
+func copyFile(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	to := filepath.Join(t.TempDir(), "journal.db")
+	if err = errors.Join(err, os.WriteFile(to, content, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return to
 }

@@ -24,9 +24,12 @@ type Stats struct {
 }
 
 // Stats counts what is in the journal. It reads every page of shipments.
-func (j *Journal) Stats(ctx context.Context) (Stats, error) {
-	st := j.Levels()
-	err := j.snapshots.view(func(t tables) error {
+func (r *reader) Stats(ctx context.Context) (Stats, error) {
+	st := r.Levels()
+	err := r.snapshots.view(func(t tables) error {
+		if err := t.current(); err != nil {
+			return err
+		}
 		st.Shipments = t.shipments().Stats().KeyN
 		st.Schema = int(binary.BigEndian.Uint32(t.meta().Get(keySchema)))
 		copy(st.ID[:], t.meta().Get(keyID))
@@ -36,8 +39,8 @@ func (j *Journal) Stats(ctx context.Context) (Stats, error) {
 }
 
 // Levels is the part of Stats that costs nothing, for those who ask often.
-func (j *Journal) Levels() (st Stats) {
-	j.snapshots.view(func(t tables) error {
+func (r *reader) Levels() (st Stats) {
+	r.snapshots.view(func(t tables) error {
 		db := t.tx.DB()
 		st.FileSize = t.tx.Size()
 		st.FreeSize = int64(db.Stats().FreePageN) * int64(db.Info().PageSize)
@@ -51,18 +54,18 @@ func (j *Journal) Levels() (st Stats) {
 			return nil
 		})
 	})
-	st.Parked = int(j.waiting.Load())
+	st.Parked = int(r.waiting.Load())
 	return st
 }
 
 // Backup writes a consistent copy of the journal as of now, while it is in
 // use. Pages that are freed meanwhile can't be used again until it ends.
-func (j *Journal) Backup(ctx context.Context, to io.Writer) error {
-	sn, err := j.snapshots.acquire()
+func (r *reader) Backup(ctx context.Context, to io.Writer) error {
+	sn, err := r.snapshots.acquire()
 	if err != nil {
 		return err
 	}
-	defer j.snapshots.release(sn)
+	defer r.snapshots.release(sn)
 	if _, err := sn.tx.WriteTo(ctxWriter{ctx, to}); err != nil {
 		return fmt.Errorf("journal: backup: %w", err)
 	}
@@ -88,7 +91,7 @@ const compactTx = 8 << 20
 // at dst without its free pages.
 func Compact(src, dst string, opt Options) error {
 	opt = opt.withDefaults()
-	from, err := open(src, opt)
+	from, err := open(src, opt, true)
 	if err != nil {
 		return err
 	}
@@ -98,7 +101,7 @@ func Compact(src, dst string, opt Options) error {
 		return fmt.Errorf("journal: compact: %w", err)
 	}
 	fd.Close()
-	to, err := openFile(dst, opt)
+	to, err := openFile(dst, opt, false)
 	if err != nil {
 		return fmt.Errorf("journal: compact to %s: %w", dst, err)
 	}

@@ -1,0 +1,58 @@
+package bolt
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"go.etcd.io/bbolt"
+)
+
+// reader is what reading a journal takes, whoever writes it, if anybody does.
+type reader struct {
+	snapshots snapshots
+	waiting   atomic.Int64 // parked reports
+}
+
+// begin shows the open file to readers and counts what waits in it.
+func (r *reader) begin(db *bbolt.DB) error {
+	if err := r.snapshots.publish(db); err != nil {
+		return err
+	}
+	return r.snapshots.view(func(t tables) error {
+		n := int64(0)
+		c := t.parked().Cursor()
+		for k, _ := c.First(); k != nil; k, _ = c.Next() {
+			n++
+		}
+		r.waiting.Store(n)
+		return nil
+	})
+}
+
+// ReadOnly is a journal for those who look after one: nothing in its file is
+// changed, not even brought to the present schema. Backup copies a journal of an
+// older schema too; Stats and Check fail with ErrOutdated.
+type ReadOnly struct {
+	reader
+	db *bbolt.DB
+}
+
+// OpenReadOnly opens the journal at path, which no daemon may have open.
+func OpenReadOnly(path string, opt Options) (*ReadOnly, error) {
+	opt = opt.withDefaults()
+	f, err := open(path, opt, true)
+	if err != nil {
+		return nil, err
+	}
+	r := &ReadOnly{db: f.db}
+	if err := r.begin(f.db); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// Close releases the file.
+func (r *ReadOnly) Close() error {
+	r.snapshots.withdraw()
+	return closeQuietly(r.db)
+}
