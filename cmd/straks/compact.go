@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,7 +12,7 @@ import (
 )
 
 // journalCompact puts a copy without free pages in the journal's place.
-func journalCompact(args []string, e env) error {
+func journalCompact(_ context.Context, args []string, e env) error {
 	fs := newJournalFlags("journal compact [-config FILE | -file FILE]")
 	if _, err := fs.parse(args, e, "compact"); err != nil {
 		return err

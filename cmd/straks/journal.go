@@ -15,22 +15,8 @@ import (
 // journalCommand looks after the journal's file. Only backup works while the
 // daemon runs: it asks the daemon, which has the file locked.
 func journalCommand(ctx context.Context, args []string, e env) error {
-	if len(args) > 0 {
-		switch args[0] {
-		case "stats":
-			return journalStats(ctx, args, e)
-		case "check":
-			return journalCheck(ctx, args, e)
-		case "compact":
-			return journalCompact(args, e)
-		case "backup":
-			return journalBackup(ctx, args, e)
-		case "-h", "-help", "--help":
-			_, err := newFlags("journal stats|check|compact|backup").parse(args[:1], e)
-			return err
-		}
-	}
-	return misused("journal: what? usage: straks journal stats|check|compact|backup [flags]")
+	return choice(ctx, args, e, "journal stats|check|compact|backup [flags]", map[string]action{
+		"stats": journalStats, "check": journalCheck, "compact": journalCompact, "backup": journalBackup})
 }
 
 // journalFlags are the flags that say which journal.

@@ -24,11 +24,14 @@ type env struct {
 	stdout, stderr io.Writer
 }
 
+// action is what a command does.
+type action func(ctx context.Context, args []string, e env) error
+
 // command is one line of the table in commands.go.
 type command struct {
 	name string
 	help string // one line, a verb first
-	run  func(ctx context.Context, args []string, e env) error
+	run  action
 }
 
 // usageError is a mistake in the command line: exit code 2.
@@ -78,6 +81,20 @@ func dispatch(ctx context.Context, table []command, args []string, e env) error 
 		return misused("no command %q; did you mean %q?", args[0], near)
 	}
 	return misused("no command %q; \"straks help\" lists them", args[0])
+}
+
+// choice runs that of a command's actions which the first argument names.
+func choice(ctx context.Context, args []string, e env, synopsis string, actions map[string]action) error {
+	fs := newFlags(synopsis)
+	if len(args) > 0 && actions[args[0]] != nil {
+		return actions[args[0]](ctx, args, e)
+	}
+	if len(args) > 0 && strings.HasPrefix(args[0], "-") { // -h, or a flag too early
+		if _, err := fs.parse(args[:1], e); err != nil {
+			return err
+		}
+	}
+	return misused("%s: what? usage: straks %s", fs.Name(), synopsis)
 }
 
 func printCommands(w io.Writer, table []command) {

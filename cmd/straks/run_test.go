@@ -42,6 +42,7 @@ func TestUsage(t *testing.T) {
 		{"shipment", exitUsage, "ID is missing"},
 		{"send", exitUsage, "sms|email"},
 		{"send pigeon", exitUsage, "sms|email"},
+		{"send -to +4799999999 sms hei", exitUsage, "sms|email"},
 		{"send sms hei", exitUsage, "-to is missing"},
 		{"check -config /nonexistent/straks.toml", exitFailed, "no such file"},
 	} {
@@ -62,14 +63,18 @@ func TestHelp(t *testing.T) {
 		if !strings.Contains(list, c.name) || c.help == "" {
 			t.Errorf("help does not tell of %s", c.name)
 		}
-		args := []string{c.name, "-h"}
-		if c.name == "send" {
-			args = []string{"send", "sms", "-h"}
-		}
-		code, stdout, stderr := straks(t, "", args...)
-		if code != exitDone || !strings.HasPrefix(stdout, "usage: straks "+c.name) || stderr != "" {
-			t.Errorf("%v: exit %d, stdout %q, stderr %q", args, code, stdout, stderr)
-		}
+		checkHelp(t, c.name)
+	}
+	for _, kind := range []string{"send sms", "send email", "journal stats", "journal check", "journal compact", "journal backup"} {
+		checkHelp(t, strings.Fields(kind)...)
+	}
+}
+
+func checkHelp(t *testing.T, command ...string) {
+	t.Helper()
+	code, stdout, stderr := straks(t, "", append(command, "-h")...)
+	if code != exitDone || !strings.HasPrefix(stdout, "usage: straks "+strings.Join(command, " ")) || stderr != "" {
+		t.Errorf("%v -h: exit %d, stdout %q, stderr %q", command, code, stdout, stderr)
 	}
 }
 

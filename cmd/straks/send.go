@@ -24,15 +24,7 @@ type draft struct {
 }
 
 func sendCommand(ctx context.Context, args []string, e env) error {
-	if len(args) > 0 {
-		switch args[0] {
-		case "sms":
-			return sendSMS(ctx, args, e)
-		case "email":
-			return sendEmail(ctx, args, e)
-		}
-	}
-	return misused("send: what? usage: straks send sms|email [flags] [TEXT]")
+	return choice(ctx, args, e, "send sms|email [flags] [TEXT]", map[string]action{"sms": sendSMS, "email": sendEmail})
 }
 
 func sendSMS(ctx context.Context, args []string, e env) error {
