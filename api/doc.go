@@ -2,8 +2,8 @@
 // shipments into answers. openapi.yaml, which it serves, is the contract in
 // full; a test holds the two against each other.
 //
-//	handler     one for each path: metrics, panics, the method
-//	  answer      calls in flight, then authorize: token, organisation, scope
+//	handler     one for each path: metrics, panics
+//	  answer      the method, calls in flight, then authorize: token, organisation, scope
 //	    place       rate, content type, body, decode, Service.Check, Service.Place
 //	    shipment    one look-up
 //	    feed        one look-up
@@ -23,8 +23,9 @@
 // # What is kept and logged
 //
 // The package keeps nothing between requests but rates and metrics, and starts
-// no goroutine. Of each order there is one log line: who, which channel and
-// shipment, the outcome, and how long it took. The recipient is masked. Text,
+// no goroutine. Of each order that gets past the door (calls in flight, token)
+// there is one log line: who, which channel and shipment, the outcome, and how
+// long it took. The recipient is masked. Text,
 // subject, idempotency key and token are never logged, nor are the values of
 // faulty properties: messages and problems are made of fixed words.
 package api

@@ -79,7 +79,7 @@ func (c *conn) close() {
 }
 
 // deliver runs one transaction. Up to the final dot it ends at latest by
-// handover, so that time is left for another relay; from the dot on it waits for
+// handoverBy, so that time is left for another relay; from the dot on it waits for
 // the answer as long as ctx and the data time-out allow.
 func (c *conn) deliver(ctx context.Context, l *letter, handoverBy time.Time) Result {
 	start := time.Now()

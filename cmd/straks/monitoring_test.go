@@ -12,8 +12,8 @@ import (
 	"straks/smpp/smsctest"
 )
 
-// TestMonitoringMatchesTheDaemon: what alert rules and dashboard ask for is there from the
-// start, with the labels and the values that they name.
+// TestMonitoringMatchesTheDaemon: what alert rules and dashboard ask for, and documents tell
+// of, is there from the start, with the labels and the values that they name.
 func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	w := newWorld(t, smsctest.Profile{}, "")
 	families, err := w.daemon.registry.Gather()
@@ -27,8 +27,8 @@ func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	selector := regexp.MustCompile(`\b(straks_[a-z_]+)(\{[^}]*\})?`)
 	matcher := regexp.MustCompile(`([a-z]+)(=~|!~|!=|=)\\?"([^"\\]*)`)
 	asked := 0
-	for _, file := range []string{"alerts.yml", "dashboard.json"} {
-		text, err := os.ReadFile("../../configs/" + file)
+	for _, file := range []string{"configs/alerts.yml", "configs/dashboard.json", "configs/straks.toml", "docs/operations.md", "docs/performance.md", "README.md"} {
+		text, err := os.ReadFile("../../" + file)
 		if err != nil {
 			t.Fatal(err)
 		}

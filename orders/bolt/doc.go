@@ -39,9 +39,9 @@
 // # What is written when
 //
 // One goroutine writes. It takes whatever waits, accepts first (but no more
-// than half of a full batch), runs it in one transaction, syncs once and wakes everybody; alone, a call pays one sync, in
-// a crowd it is shared. The queue in front is bounded: full is orders.ErrBusy
-// at once. A call that fails alone (a corrupt record) is run again by itself,
+// than half of a full batch), runs it in one transaction, commits once (two
+// fdatasyncs) and wakes everybody; alone, a call pays for a commit, in a crowd it
+// is shared. The queues in front are bounded: full is orders.ErrBusy at once. A call that fails alone (a corrupt record) is run again by itself,
 // so that it spoils nobody else's.
 //
 // Readers share one read transaction, that of the last synced commit. So they
