@@ -17,6 +17,7 @@ type Delivery struct {
 
 	session  *Session
 	sequence uint32
+	octets   int // of its PDU
 	answered atomic.Bool
 }
 
@@ -29,7 +30,7 @@ func (d *Delivery) Respond(status wire.Status) {
 		return
 	}
 	h := wire.Header{ID: d.Command.Response(), Status: status, Sequence: d.sequence}
-	d.session.urge(outgoing{Header: h, body: noMessageID, delivery: true})
+	d.session.urge(outgoing{Header: h, body: noMessageID, delivery: d.octets})
 }
 
 // deliver gives a delivery to its taker, or answers it when it cannot be read or
@@ -45,21 +46,30 @@ func (s *Session) deliver(f wire.Frame) {
 		}
 		s.cfg.Observe.Undecodable(fault) // a TLV, while the text is there
 	}
-	if !s.admit() {
+	octets := int(f.Length)
+	if !s.admit(octets) {
 		s.cfg.Observe.Overflow()
 		s.reply(f.ID.Response(), wire.ESMERxTAppn, f.Sequence, nil)
 		return
 	}
-	s.cfg.Deliver(&Delivery{Command: f.ID, Message: m, Received: time.Now(), session: s, sequence: f.Sequence})
+	s.cfg.Deliver(&Delivery{Command: f.ID, Message: m, Received: time.Now(), session: s, sequence: f.Sequence, octets: octets})
 }
 
-// admit counts a delivery in, if there is room for it.
-func (s *Session) admit() bool {
+// admit counts a delivery in, if there is room for it. Where none waits there is
+// room for one of any length: refused, it would come again for ever.
+func (s *Session) admit(octets int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.unanswered >= s.cfg.Deliveries {
+	if s.unanswered >= s.cfg.Deliveries || s.unanswered > 0 && s.unansweredOctets+octets > s.cfg.DeliveryOctets {
 		return false
 	}
 	s.unanswered++
+	s.unansweredOctets += octets
 	return true
+}
+
+// released counts a delivery out whose answer is on its way. Under mu.
+func (s *Session) released(octets int) {
+	s.unanswered--
+	s.unansweredOctets -= octets
 }

@@ -125,3 +125,49 @@ func TestDeliveriesBeyondTheBound(t *testing.T) {
 		t.Errorf("afterwards: %+v, %d overflows", r, overflow.Load())
 	}
 }
+
+// Deliveries that carry 60,000 octets each meet the bound on octets long before
+// that on their number; the first of any length is taken.
+func TestDeliveriesBeyondTheBoundOnOctets(t *testing.T) {
+	deliveries := make(chan *Delivery, 100)
+	_, p := bound(t, SessionConfig{DeliveryOctets: 200_000, Deliver: func(d *Delivery) { deliveries <- d }})
+	long := &wire.Message{Source: "47", Dest: "1", TLVs: []wire.TLV{{Tag: wire.TagMessagePayload, Value: make([]byte, 60_000)}}}
+	for i := range 10 {
+		p.send(wire.DeliverSM, wire.ESMEOK, uint32(i+1), long)
+	}
+	for i := range 7 {
+		if r := p.next(wire.DeliverSMResp); r.Status != wire.ESMERxTAppn || r.Sequence != uint32(i+4) {
+			t.Fatalf("refusal %d: %+v", i, r)
+		}
+	}
+	p.send(wire.DeliverSM, wire.ESMEOK, 11, hei()) // a short one still has room
+	for range 4 {
+		d := wait(t, deliveries)
+		d.Respond(wire.ESMEOK)
+		if r := p.next(wire.DeliverSMResp); r.Status != wire.ESMEOK || r.Sequence != d.sequence {
+			t.Errorf("answer: %+v", r)
+		}
+	}
+	for i := range 3 { // there is room again, and none leaked
+		p.send(wire.DeliverSM, wire.ESMEOK, uint32(20+i), long)
+	}
+	for range 3 {
+		wait(t, deliveries).Respond(wire.ESMEOK)
+		if r := p.next(wire.DeliverSMResp); r.Status != wire.ESMEOK {
+			t.Errorf("afterwards: %+v", r)
+		}
+	}
+}
+
+// A bound that is less than one delivery lets one in at a time.
+func TestADeliveryLongerThanTheBound(t *testing.T) {
+	deliveries := make(chan *Delivery, 10)
+	_, p := bound(t, SessionConfig{DeliveryOctets: 20, Deliver: func(d *Delivery) { deliveries <- d }})
+	for i := range 3 {
+		p.send(wire.DeliverSM, wire.ESMEOK, uint32(i+1), hei())
+		wait(t, deliveries).Respond(wire.ESMEOK)
+		if r := p.next(wire.DeliverSMResp); r.Status != wire.ESMEOK {
+			t.Errorf("delivery %d: %+v", i, r)
+		}
+	}
+}

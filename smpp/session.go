@@ -56,18 +56,19 @@ type Session struct {
 
 	joined sync.WaitGroup // read, write, keep, and leave while it runs
 
-	mu         sync.Mutex // never held across I/O or a callback
-	seq        uint32     // last sequence_number given
-	queue      []*exchange
-	urgent     []outgoing
-	pending    map[uint32]*exchange
-	graves     graveyard
-	unanswered int // deliveries given out, whose answer is not yet with the writer
-	draining   bool
-	isLanded   bool
-	isIdle     bool
-	farewell   error // what the end is called once an unbind is under way
-	cause      error // why it ends; the first one stays
+	mu               sync.Mutex // never held across I/O or a callback
+	seq              uint32     // last sequence_number given
+	queue            []*exchange
+	urgent           []outgoing
+	pending          map[uint32]*exchange
+	graves           graveyard
+	unanswered       int // deliveries given out, whose answer is not yet with the writer
+	unansweredOctets int // of their PDUs
+	draining         bool
+	isLanded         bool
+	isIdle           bool
+	farewell         error // what the end is called once an unbind is under way
+	cause            error // why it ends; the first one stays
 }
 
 // newSession wires a connection up and starts the goroutines. The bind is then

@@ -22,7 +22,10 @@ type SessionConfig struct {
 	Window int
 	// Deliveries is how many deliver_sm and data_sm may wait for Respond; what
 	// comes beyond is answered ESME_RX_T_APPN by the session; default 1000.
-	Deliveries int
+	// DeliveryOctets bounds their PDUs together, since one may have 64 KiB of
+	// message_payload; default 1 MiB.
+	Deliveries     int
+	DeliveryOctets int
 	// Tombstones is how many submits are remembered whose answer did not come in
 	// time, and LateFor for how long; default 10,000 and 10 minutes.
 	Tombstones int
@@ -98,6 +101,7 @@ type Observer struct {
 func (c SessionConfig) withDefaults() SessionConfig {
 	c.Window = cmp.Or(c.Window, 10)
 	c.Deliveries = cmp.Or(c.Deliveries, 1000)
+	c.DeliveryOctets = cmp.Or(c.DeliveryOctets, 1<<20)
 	c.Tombstones = cmp.Or(c.Tombstones, 10_000)
 	c.LateFor = cmp.Or(c.LateFor, 10*time.Minute)
 	c.DialTimeout = cmp.Or(c.DialTimeout, 5*time.Second)
@@ -140,7 +144,8 @@ func (c *SessionConfig) check() error {
 		name string
 		v    int64
 	}{
-		{"Window", int64(c.Window)}, {"Deliveries", int64(c.Deliveries)}, {"Tombstones", int64(c.Tombstones)},
+		{"Window", int64(c.Window)}, {"Deliveries", int64(c.Deliveries)}, {"DeliveryOctets", int64(c.DeliveryOctets)},
+		{"Tombstones", int64(c.Tombstones)},
 		{"LateFor", int64(c.LateFor)}, {"DialTimeout", int64(c.DialTimeout)}, {"BindTimeout", int64(c.BindTimeout)},
 		{"ResponseTimeout", int64(c.ResponseTimeout)}, {"DeadAfter", int64(c.DeadAfter)},
 		{"EnquireInterval", int64(c.EnquireInterval)}, {"UnbindTimeout", int64(c.UnbindTimeout)},

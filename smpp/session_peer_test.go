@@ -28,8 +28,8 @@ func newPeer(t *testing.T, conn net.Conn) *peer {
 // next returns the next PDU of that kind; enquire_link in between is answered.
 func (p *peer) next(id wire.CommandID) wire.Frame {
 	p.t.Helper()
+	p.conn.SetReadDeadline(time.Now().Add(patience))
 	for {
-		p.conn.SetReadDeadline(time.Now().Add(patience))
 		f, err := p.r.Next()
 		if err != nil {
 			p.t.Fatalf("peer waits for %v: %v", id, err)

@@ -26,7 +26,7 @@ type outgoing struct {
 	wire.Header
 	body     any
 	exchange *exchange // bind and unbind: what waits for the answer
-	delivery bool      // it answers a delivery that was given out
+	delivery int       // not 0: it answers a delivery of so many octets that was given out
 	last     error     // not nil: the session ends with it once this is written
 }
 
@@ -97,8 +97,8 @@ func (s *Session) take(l *load) bool {
 	l.urgent, s.urgent = s.urgent, l.urgent[:0]
 	for i := range l.urgent {
 		o := &l.urgent[i]
-		if o.delivery {
-			s.unanswered--
+		if o.delivery > 0 {
+			s.released(o.delivery)
 		}
 		if o.exchange != nil || o.ID == wire.EnquireLink {
 			o.Sequence = s.number(o.exchange, now)
