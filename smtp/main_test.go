@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -48,7 +49,8 @@ func newPool(t testing.TB, relays ...Relay) *Pool {
 	return p
 }
 
-// runPool returns a pool that runs until the test's end and is ready.
+// runPool returns a pool that runs until the test's end and is ready: its keepers
+// have let go of the connections that they made.
 func runPool(t testing.TB, relays ...Relay) *Pool {
 	t.Helper()
 	p, err := New(relays, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
@@ -65,7 +67,8 @@ func runPool(t testing.TB, relays ...Relay) *Pool {
 		cancel()
 		<-done
 	})
-	eventually(t, func() bool { return p.Ready() == nil })
+	inUse := func(s RelayState) bool { return s.InUse > 0 }
+	eventually(t, func() bool { return p.Ready() == nil && !slices.ContainsFunc(p.States(), inUse) })
 	return p
 }
 
