@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -40,15 +39,14 @@ func TestMessageIDForms(t *testing.T) {
 }
 
 func untold(t *testing.T, profile smsctest.Profile, hint string) {
-	w, book := newStoppedWorld(t, profile, relaytest.Profile{}, ""), &syncBuffer{}
-	w.log = slog.New(slog.NewTextHandler(book, nil))
+	w := newStoppedWorld(t, profile, relaytest.Profile{}, "")
+	log := w.keepLog()
 	w.start()
-	t.Cleanup(func() { w.stop() })
 	n := 0
 	eventually(t, "the hint "+hint, func() bool { // a receipt that overtakes its answer brings none
 		n++
 		w.send(fmt.Sprint("k", n), "+4799999999")
-		return strings.Contains(book.String(), fmt.Sprintf("smsc=telco message_id_form=%q", hint))
+		return strings.Contains(log.String(), fmt.Sprintf(`"smsc":"telco","message_id_form":%q`, hint))
 	})
 	series := fmt.Sprintf(`straks_receipts_mismatched_total{form=%q,smsc="telco"}`, hint)
 	if _, metrics := w.admin("/metrics"); !strings.Contains(metrics, series) || strings.Contains(metrics, series+" 0") {

@@ -3,9 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,19 +12,6 @@ import (
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 )
-
-// configure puts lines into a section of the configuration that there is already.
-func (w *world) configure(section, lines string) {
-	w.t.Helper()
-	text, err := os.ReadFile(w.configFile())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	changed := strings.Replace(string(text), section+"\n", section+"\n"+lines+"\n", 1)
-	if err := os.WriteFile(w.configFile(), []byte(changed), 0o600); err != nil {
-		w.t.Fatal(err)
-	}
-}
 
 // More orders than max_in_flight: those beyond it are told when to come again,
 // nothing of them lingers, and when the crowd has gone all is as before. How
@@ -37,7 +22,6 @@ func TestOverload(t *testing.T) {
 	w := newStoppedWorld(t, profile, relaytest.Profile{}, "")
 	w.configure("[api]", "max_in_flight = 8")
 	w.start()
-	defer func() { w.stop() }()
 	calm := runtime.NumGoroutine()
 
 	const crowd, each = 32, 2

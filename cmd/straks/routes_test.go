@@ -11,16 +11,17 @@ import (
 	"straks/smpp/smsctest"
 )
 
-// TestRoutes sends along every kind of route that a configuration can have, and
-// holds what two SMSCs got against what "straks route" had told.
-func TestRoutes(t *testing.T) {
-	reserve, err := smsctest.Listen("127.0.0.1:0", smsctest.Profile{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { reserve.Close() })
-	token := newToken()
-	w := newWorld(t, smsctest.Profile{}, fmt.Sprintf(`
+// routed is a world of two SMSCs and two organisations, with every kind of route
+// that a configuration can have.
+type routed struct {
+	*world
+	clients map[string]*client.Client // by organisation
+	smscs   map[string]*smsctest.SMSC
+}
+
+// routes are the format of their configuration: the second SMSC's address and
+// the digest of the second organisation's token are missing.
+const routes = `
 sender = "Telco"
 [[smsc]]
 name = "reserve"
@@ -58,21 +59,39 @@ sender = "not this"
 name = "sweden"
 prefixes = ["+46"]
 smscs = ["telco", "reserve"]
-weights = { telco = 1, reserve = 1 }`, reserve.Addr(), sha256.Sum256([]byte(token))))
+weights = { telco = 1, reserve = 1 }`
+
+func newRouted(t *testing.T) *routed {
+	t.Helper()
+	reserve, err := smsctest.Listen("127.0.0.1:0", smsctest.Profile{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { reserve.Close() })
+	token := newToken()
+	w := newWorld(t, smsctest.Profile{}, fmt.Sprintf(routes, reserve.Addr(), sha256.Sum256([]byte(token))))
 	nav, err := client.New("http://"+w.daemon.apiAddr()+"/notifications/api/v1", token, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	clients := map[string]*client.Client{"ttd": w.client, "nav": nav}
-	smscs := map[string]*smsctest.SMSC{"telco": w.smsc, "reserve": reserve}
 	eventually(t, "both to be bound", func() bool { return reserve.Stats().BindsNow == 1 && w.smsc.Stats().BindsNow == 1 })
+	return &routed{w, map[string]*client.Client{"ttd": w.client, "nav": nav},
+		map[string]*smsctest.SMSC{"telco": w.smsc, "reserve": reserve}}
+}
 
+// way is a message, and the way that it should go.
+type way struct {
+	org, number, sender, text string
+
+	route, smsc, source, encoding, parts string
+}
+
+// TestRoutes sends along every route, and holds what two SMSCs got against what
+// "straks route" had told.
+func TestRoutes(t *testing.T) {
+	w := newRouted(t)
 	russian := strings.Repeat("Ё", 100)
-	for i, c := range []struct {
-		org, number, sender, text string
-
-		route, smsc, source, encoding, parts string
-	}{
+	for i, c := range []way{
 		{"ttd", "+4799999999", "", "Hei", "norway", "telco", "Telco", "gsm", "1"},
 		{"ttd", "+4798765432", "", "Hei", "north", "reserve", "North", "gsm", "1"},
 		{"ttd", "+4798765432", "DNB", "Hei", "north", "reserve", "DNB", "gsm", "1"}, // the longest prefix comes first
@@ -83,40 +102,59 @@ weights = { telco = 1, reserve = 1 }`, reserve.Addr(), sha256.Sum256([]byte(toke
 		{"ttd", "+4799999999", "DNB", russian, "bank", "reserve", "DNB", "ucs2", "2"},
 		{"ttd", "+4799999999", "", strings.Repeat("€", 81), "norway", "telco", "Telco", "gsm", "2"},
 	} {
-		args := []string{"route", c.number, "-config", w.configFile(), "-org", c.org, "-text", c.text, "-ttl", "2m"}
-		order := sms(fmt.Sprint("k", i), c.number)
-		order.Recipient.Settings.Body = c.text
-		if c.sender != "" {
-			args = append(args, "-sender", c.sender)
-			order.Recipient.Settings.Sender = c.sender
-		}
-		_, told, _ := straks(t, "", args...)
-		for _, want := range []string{"route         " + c.route + "\n", "1. SMSC         " + c.smsc + "\n", "source       " + c.source + " (",
-			"encoding     " + c.encoding + " (", "parts        " + c.parts + ", ", "validity     00000000015"} {
-			if !strings.Contains(told, want) {
-				t.Errorf("%+v: straks route says\n%s and not %q", c, told, want)
-			}
-		}
-		before := len(smscs[c.smsc].Submits())
-		if _, err := clients[c.org].SendSMS(t.Context(), order); err != nil {
-			t.Fatalf("%+v: %v", c, err)
-		}
-		got := smscs[c.smsc].Submits()[before:]
-		if fmt.Sprint(len(got)) != c.parts || got[0].Source != c.source || (got[0].DataCoding == 8) != (c.encoding == "ucs2") {
-			t.Errorf("%+v: the SMSC got %+v", c, got)
+		w.checkTold(c)
+		w.checkSent(c, fmt.Sprint("k", i))
+	}
+}
+
+// checkTold compares what "straks route" says.
+func (w *routed) checkTold(c way) {
+	w.t.Helper()
+	args := []string{"route", c.number, "-config", w.configFile(), "-org", c.org, "-text", c.text, "-ttl", "2m"}
+	if c.sender != "" {
+		args = append(args, "-sender", c.sender)
+	}
+	_, told, _ := straks(w.t, "", args...)
+	for _, want := range []string{"route         " + c.route + "\n", "1. SMSC         " + c.smsc + "\n", "source       " + c.source + " (",
+		"encoding     " + c.encoding + " (", "parts        " + c.parts + ", ", "validity     00000000015"} {
+		if !strings.Contains(told, want) {
+			w.t.Errorf("%+v: straks route says\n%s and not %q", c, told, want)
 		}
 	}
+}
 
+// checkSent sends the message and looks at what its SMSC got.
+func (w *routed) checkSent(c way, key string) {
+	w.t.Helper()
+	order := sms(key, c.number)
+	order.Recipient.Settings.Body, order.Recipient.Settings.Sender = c.text, c.sender
+	before := len(w.smscs[c.smsc].Submits())
+	if _, err := w.clients[c.org].SendSMS(w.t.Context(), order); err != nil {
+		w.t.Fatalf("%+v: %v", c, err)
+	}
+	got := w.smscs[c.smsc].Submits()[before:]
+	if fmt.Sprint(len(got)) != c.parts || got[0].Source != c.source || (got[0].DataCoding == 8) != (c.encoding == "ucs2") {
+		w.t.Errorf("%+v: the SMSC got %+v", c, got)
+	}
+}
+
+// Equals share the messages, and "straks route" says in which proportion.
+func TestRouteByLot(t *testing.T) {
+	w := newRouted(t)
 	if _, told, _ := straks(t, "", "route", "+46701234567", "-config", w.configFile()); strings.Count(told, "in 1 of 2 messages the first") != 2 {
 		t.Errorf("straks route says nothing of the lot:\n%s", told)
 	}
-	before := len(w.smsc.Submits())
 	for i := range 60 {
 		w.send(fmt.Sprint("s", i), "+46701234567")
 	}
-	if n := len(w.smsc.Submits()) - before; n < 10 || n > 50 {
+	if n := len(w.smsc.Submits()); n < 10 || n > 50 {
 		t.Errorf("of 60 messages to equals, one got %d", n)
 	}
+}
+
+// What no SMSC of the route could ever take is refused before it is stored.
+func TestRouteRefusals(t *testing.T) {
+	w := newRouted(t)
 	var problem *client.Problem
 	long := sms("l", "+4799999999")
 	long.Recipient.Settings.Sender = "Skatteetaten" // one too many

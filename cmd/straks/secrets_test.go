@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"regexp"
@@ -49,13 +48,11 @@ func quoting() relaytest.Profile {
 // A number, an address, a text, a key and a token are in no log line, at any
 // level, whatever goes wrong.
 func TestLogTellsNoSecret(t *testing.T) {
-	var log syncBuffer
 	p := smsctest.Profile{Rules: smsctest.Sandbox().Rules}
 	p.Receipt.EchoText = true
 	w := newStoppedWorld(t, p, quoting(), "[smsc.errors]\n\"013\" = \"barred\"\n")
-	w.log = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := w.keepLog()
 	w.start()
-	defer func() { w.stop() }()
 
 	for _, ending := range []string{"9801", "9901", "9903", "9904", "9908", "9911", "9914", "12"} {
 		order := sms("hemmelig-nokkel-"+ending, "+479483"+ending)

@@ -1,17 +1,7 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
-	"fmt"
-	"math/big"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -104,51 +94,4 @@ func TestTooLittleTimeLeft(t *testing.T) {
 	if p, err := w.client.SendSMS(t.Context(), order); !errors.As(err, &problem) || problem.Status != 503 || len(w.smsc.Submits()) != 0 {
 		t.Errorf("%+v, %v, %d submits", p, err, len(w.smsc.Submits()))
 	}
-}
-
-// The SMSC asks for a certificate, and has one that only our CA file vouches for.
-func TestTLSByConfiguration(t *testing.T) {
-	cert, pool, file := testCertificate(t)
-	server := &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MinVersion: tls.VersionTLS13}
-	w := newWorld(t, smsctest.Profile{TLS: server}, fmt.Sprintf(`
-[smsc.tls]
-mode = "on"
-ca_file = %[1]q
-cert_file = %[1]q
-key_file = %[1]q
-server_name = "smsc.example"
-min_version = "1.3"`, file))
-	w.await(w.send("k", "+4799999999").ShipmentID, "SMS_Delivered")
-}
-
-// testCertificate returns a certificate that signs itself, and the file where it
-// stands with its key.
-func testCertificate(t *testing.T) (cert tls.Certificate, pool *x509.CertPool, file string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	form := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"smsc.example"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
-	der, err := x509.CreateCertificate(rand.Reader, form, form, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	both := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER})...)
-	file = filepath.Join(t.TempDir(), "smsc.pem")
-	if err := os.WriteFile(file, both, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if cert, err = tls.X509KeyPair(both, both); err != nil {
-		t.Fatal(err)
-	}
-	pool = x509.NewCertPool()
-	pool.AppendCertsFromPEM(both)
-	return cert, pool, file
 }

@@ -7,12 +7,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -21,50 +21,12 @@ import (
 	"straks/smtp/relaytest"
 )
 
-// writeCertificate writes a certificate of 127.0.0.1 and its key, and returns
-// who trusts it.
-func writeCertificate(t *testing.T, certFile, keyFile string) *x509.CertPool {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	octets, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
-	for file, text := range map[string][]byte{certFile: certPEM, keyFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: octets})} {
-		if err := os.WriteFile(file, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(certPEM)
-	return pool
-}
-
 // The API speaks TLS 1.2 and up where a certificate is configured, and nothing else.
 func TestTLS(t *testing.T) {
 	w := newStoppedWorld(t, smsctest.Profile{}, relaytest.Profile{}, "")
-	certFile, keyFile := filepath.Join(w.dir, "cert.pem"), filepath.Join(w.dir, "key.pem")
-	trusted := writeCertificate(t, certFile, keyFile)
-	text, err := os.ReadFile(w.configFile())
-	if err != nil {
-		t.Fatal(err)
-	}
-	withTLS := strings.Replace(string(text), "[api]\n", "[api]\ntls_cert_file = \""+certFile+"\"\ntls_key_file = \""+keyFile+"\"\n", 1)
-	if err := os.WriteFile(w.configFile(), []byte(withTLS), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	_, trusted, file := certificate(t)
+	w.configure("[api]", fmt.Sprintf("tls_cert_file = %[1]q\ntls_key_file = %[1]q", file))
 	w.start()
-	defer func() { w.stop() }()
 
 	speaking := func(highest uint16) (client.Placed, error) {
 		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted, MaxVersion: highest}}
@@ -87,4 +49,51 @@ func TestTLS(t *testing.T) {
 	if _, err := w.client.SendSMS(t.Context(), sms("k2", "+4799999999")); err == nil || len(w.smsc.Submits()) != 1 {
 		t.Errorf("plain HTTP: %v, %d submits", err, len(w.smsc.Submits()))
 	}
+}
+
+// The SMSC asks for a certificate, and has one that only our CA file vouches for.
+func TestTLSByConfiguration(t *testing.T) {
+	cert, pool, file := certificate(t)
+	server := &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MinVersion: tls.VersionTLS13}
+	w := newWorld(t, smsctest.Profile{TLS: server}, fmt.Sprintf(`
+[smsc.tls]
+mode = "on"
+ca_file = %[1]q
+cert_file = %[1]q
+key_file = %[1]q
+server_name = "smsc.example"
+min_version = "1.3"`, file))
+	w.await(w.send("k", "+4799999999").ShipmentID, "SMS_Delivered")
+}
+
+// certificate returns a certificate of both ends that signs itself, who trusts it, and the
+// file where it stands with its key.
+func certificate(t *testing.T) (cert tls.Certificate, pool *x509.CertPool, file string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"smsc.example"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, form, form, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER})...)
+	file = filepath.Join(t.TempDir(), "smsc.pem")
+	if err := os.WriteFile(file, both, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if cert, err = tls.X509KeyPair(both, both); err != nil {
+		t.Fatal(err)
+	}
+	pool = x509.NewCertPool()
+	pool.AppendCertsFromPEM(both)
+	return cert, pool, file
 }

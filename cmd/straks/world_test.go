@@ -38,11 +38,11 @@ func newWorld(t *testing.T, profile smsctest.Profile, extra string) *world {
 	t.Helper()
 	w := newStoppedWorld(t, profile, relaytest.Profile{}, extra)
 	w.start()
-	t.Cleanup(func() { w.stop() })
 	return w
 }
 
-// newStoppedWorld makes a world with a journal, in which no daemon runs yet.
+// newStoppedWorld makes a world with a journal, in which no daemon runs yet. One
+// that is started is stopped at the test's end.
 func newStoppedWorld(t *testing.T, profile smsctest.Profile, relay relaytest.Profile, extra string) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), token: newToken(), log: slog.New(slog.DiscardHandler), stop: func() {}}
@@ -59,7 +59,15 @@ func newStoppedWorld(t *testing.T, profile smsctest.Profile, relay relaytest.Pro
 	if err := initJournal(w.config()); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { w.stop() })
 	return w
+}
+
+// keepLog has the daemon write its log, of every level, where the test can read it.
+func (w *world) keepLog() *syncBuffer {
+	log := &syncBuffer{}
+	w.log = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return log
 }
 
 func (w *world) configFile() string { return filepath.Join(w.dir, "straks.toml") }
@@ -96,6 +104,19 @@ tls = "off"
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			w.t.Fatal(err)
 		}
+	}
+}
+
+// configure puts lines into a section of the configuration that there is already.
+func (w *world) configure(section, lines string) {
+	w.t.Helper()
+	text, err := os.ReadFile(w.configFile())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	changed := strings.Replace(string(text), section+"\n", section+"\n"+lines+"\n", 1)
+	if err := os.WriteFile(w.configFile(), []byte(changed), 0o600); err != nil {
+		w.t.Fatal(err)
 	}
 }
 
