@@ -25,85 +25,86 @@ const (
 	TLSImplicit TLSMode = "implicit"
 )
 
-// Relay is the configuration of one mail relay. Only Name and Addr are required.
+// Relay is the configuration of one mail relay. Only Name and Addr are required. In
+// a file the name of a key is the name of the field, in snake_case.
 type Relay struct {
 	// Name of the relay in logs, metrics and shipments. Letters, digits, "-", "_"
 	// and ".", unique among the relays.
-	Name string `toml:"name"`
+	Name string
 
 	// Addr is host:port. IPv6 literals go in brackets.
-	Addr string `toml:"addr"`
+	Addr string
 
 	// TLS is "off", "opportunistic", "starttls" or "implicit". Default:
 	// "starttls" when a username, ca_file or client_cert is set, else
 	// "opportunistic". Across a network that is not yours, set "starttls" or "implicit".
-	TLS TLSMode `toml:"tls"`
+	TLS TLSMode
 
 	// ServerName is the name that the relay's certificate must bear. Default: the
 	// host of addr. Set it where addr is an IP address.
-	ServerName string `toml:"server_name"`
+	ServerName string
 
 	// CAFile is a PEM file with the certificates to trust. Default: the system's.
 	// When set, only these are trusted.
-	CAFile string `toml:"ca_file"`
+	CAFile string
 
 	// ClientCert and ClientKey are PEM files with our certificate and its key, for
 	// relays that ask for one. Default: none. They go together.
-	ClientCert string `toml:"client_cert"`
-	ClientKey  string `toml:"client_key"`
+	ClientCert string
+	ClientKey  string
 
-	// MinVersion is the oldest TLS accepted, "1.2" or "1.3". Default: "1.2".
-	MinVersion string `toml:"min_tls_version"`
+	// MinTLSVersion is the oldest TLS accepted, "1.2" or "1.3". Default: "1.2".
+	MinTLSVersion string
 
 	// Username and Password log in to the relay (AUTH, RFC 4954). Default: no
 	// login. After a refused login the relay is left alone for 30 s and longer, so
 	// that the account is not locked.
-	Username string `toml:"username"`
-	Password string `toml:"-"`
+	Username string
+	Password string
 
 	// Mechanism is "PLAIN" or "LOGIN". Default: PLAIN where the relay offers it, else LOGIN.
-	Mechanism string `toml:"mechanism"`
+	Mechanism string
 
 	// InsecureAuth allows the password to go over a connection that is not, or
 	// not surely, encrypted to the right relay (tls "off" or "opportunistic").
 	// Default: false, and such a configuration is refused.
-	InsecureAuth bool `toml:"insecure_auth"`
+	InsecureAuth bool
 
 	// Helo is the name we greet the relay with (EHLO). Default: the host's name.
 	// Relays may refuse names that are not fully qualified.
-	Helo string `toml:"helo"`
+	Helo string
 
 	// MaxConns bounds the connections to this relay, 1 to 1000. Default: 8. When
 	// all are busy a mail goes to the next relay, or waits within its send deadline.
-	MaxConns int `toml:"max_conns"`
+	MaxConns int
 
 	// KeepAlive is how long a connection may be silent before it is asked for a
 	// sign of life (NOOP). Default: 30s. Keep it below the relay's own idle limit
 	// (Postfix 300s), else each quiet spell ends in a reconnect.
-	KeepAlive time.Duration `toml:"keep_alive"`
+	KeepAlive time.Duration
 
 	// IdleTimeout is how long a connection beyond the first stays open unused.
 	// Default: 2m. The first one is never closed.
-	IdleTimeout time.Duration `toml:"idle_timeout"`
+	IdleTimeout time.Duration
 
 	// DialTimeout bounds connecting: TCP, TLS, greeting, EHLO and login together.
 	// Default: 3s.
-	DialTimeout time.Duration `toml:"dial_timeout"`
+	DialTimeout time.Duration
 
 	// CommandTimeout bounds one command and its reply, up to DATA. Default: 3s.
 	// When it passes, another relay is tried.
-	CommandTimeout time.Duration `toml:"command_timeout"`
+	CommandTimeout time.Duration
 
 	// DataTimeout bounds writing the mail and awaiting the answer to its final
 	// dot. Default: 30s; the send deadline ends it earlier. When it passes, the
 	// outcome is unknown and the mail is never sent again, so it should exceed what the relay
 	// takes to scan a mail.
-	DataTimeout time.Duration `toml:"data_timeout"`
+	DataTimeout time.Duration
 
 	// DSN asks the relay, if it offers DSN (RFC 3461), for reports of success, delay
 	// and failure, with the shipment id as envelope id. Default: false: failures
 	// only, as mail always had it.
-	DSN bool `toml:"dsn"`
+	DSN bool
 }
 
 // LogValue keeps credentials out of logs.
@@ -128,8 +129,8 @@ func (r Relay) WithDefaults() Relay {
 	if r.Helo == "" {
 		r.Helo = hostname()
 	}
-	if r.MinVersion == "" {
-		r.MinVersion = "1.2"
+	if r.MinTLSVersion == "" {
+		r.MinTLSVersion = "1.2"
 	}
 	if r.MaxConns == 0 {
 		r.MaxConns = 8

@@ -57,7 +57,7 @@ func TestValidate(t *testing.T) {
 		{with(func(r *Relay) { r.Addr = "mx.example.org:0" }), "addr"},
 		{with(func(r *Relay) { r.Addr = "mx example:25" }), "addr"},
 		{with(func(r *Relay) { r.TLS = "yes" }), "tls"},
-		{with(func(r *Relay) { r.MinVersion = "1.0" }), "min_tls_version"},
+		{with(func(r *Relay) { r.MinTLSVersion = "1.0" }), "min_tls_version"},
 		{with(func(r *Relay) { r.TLS, r.CAFile = TLSOff, ca }), "ca_file"},
 		{with(func(r *Relay) { r.TLS, r.CAFile = TLSOpportunistic, ca }), "ca_file"},
 		{with(func(r *Relay) { r.CAFile = noPEM }), "ca_file"},

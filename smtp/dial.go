@@ -34,7 +34,7 @@ func newDialer(r Relay) (*dialer, error) {
 		ServerName:   r.ServerName,
 		RootCAs:      roots,
 		Certificates: certs,
-		MinVersion:   tlsVersions[r.MinVersion],
+		MinVersion:   tlsVersions[r.MinTLSVersion],
 		// Opportunistic TLS takes any certificate: the alternative is the clear.
 		InsecureSkipVerify: r.TLS == TLSOpportunistic,
 	}

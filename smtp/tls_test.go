@@ -85,7 +85,7 @@ func TestTLSModes(t *testing.T) {
 		{"starttls, wrong name", relaytest.Profile{TLS: server}, Relay{CAFile: ca, ServerName: "other.test"}, handover.NotSent, false},
 		{"implicit", relaytest.Profile{TLS: server, Implicit: true}, Relay{TLS: TLSImplicit, CAFile: ca}, handover.Accepted, true},
 		{"implicit at a plain relay", relaytest.Profile{TLS: server}, Relay{TLS: TLSImplicit, CAFile: ca}, handover.NotSent, false},
-		{"too old", relaytest.Profile{TLS: old}, Relay{CAFile: ca, MinVersion: "1.3"}, handover.NotSent, false},
+		{"too old", relaytest.Profile{TLS: old}, Relay{CAFile: ca, MinTLSVersion: "1.3"}, handover.NotSent, false},
 		{"own certificate", relaytest.Profile{TLS: mutual}, Relay{CAFile: ca, ClientCert: ca, ClientKey: key}, handover.Accepted, true},
 		{"own certificate missing", relaytest.Profile{TLS: mutual}, Relay{CAFile: ca}, handover.NotSent, false},
 	}

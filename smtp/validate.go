@@ -97,7 +97,7 @@ func (v *validator) tls(r Relay) {
 	default:
 		v.fault("tls", `must be "off", "opportunistic", "starttls" or "implicit"`)
 	}
-	if _, ok := tlsVersions[r.MinVersion]; !ok {
+	if _, ok := tlsVersions[r.MinTLSVersion]; !ok {
 		v.fault("min_tls_version", `must be "1.2" or "1.3"`)
 	}
 	mode := r.WithDefaults().TLS

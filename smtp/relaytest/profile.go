@@ -18,9 +18,8 @@ type Profile struct {
 	Username, Password string   // when set, MAIL is refused with 530 before a login
 	Mechanisms         []string // what AUTH offers; nil means PLAIN and LOGIN
 
-	MaxConns        int   // further connections get 421 and are closed; 0 means no limit
-	MaxMailsPerConn int   // then MAIL gets 421 and the connection is closed; 0 means no limit
-	MaxMessageBytes int64 // larger mails get 552 5.3.4; 0 means 16 MiB
+	MaxConns        int // further connections get 421 and are closed; 0 means no limit
+	MaxMailsPerConn int // then MAIL gets 421 and the connection is closed; 0 means no limit
 
 	Rules    []Rule        // the first that fits the recipient decides; see StandardRules
 	Greylist int           // the first N tries of each recipient get 451 4.7.1

@@ -29,6 +29,9 @@ type Relay struct {
 	changed  chan struct{}  // closed and replaced with every mail
 }
 
+// maxMail is the largest mail that is taken, in octets; larger ones get 552 5.3.4.
+const maxMail = 16 << 20
+
 // maxTries bounds the recipients that greylisting remembers.
 const maxTries = 10_000
 
@@ -43,9 +46,6 @@ func Listen(addr string, p Profile) (*Relay, error) {
 	}
 	if p.Keep == 0 {
 		p.Keep = 1000
-	}
-	if p.MaxMessageBytes == 0 {
-		p.MaxMessageBytes = 16 << 20
 	}
 	if p.Mechanisms == nil {
 		p.Mechanisms = []string{"PLAIN", "LOGIN"}
@@ -84,7 +84,7 @@ func (r *Relay) newServer() *gosmtp.Server {
 	s := gosmtp.NewServer(gosmtp.BackendFunc(r.newSession))
 	s.Domain = "relay.test"
 	s.MaxLineLength = 64 << 10
-	s.MaxMessageBytes = r.profile.MaxMessageBytes
+	s.MaxMessageBytes = maxMail
 	s.MaxRecipients = 1
 	s.EnableSMTPUTF8 = r.profile.SMTPUTF8
 	s.EnableDSN = r.profile.DSN

@@ -13,7 +13,7 @@ type field struct {
 }
 
 // fieldsOf lists the keys of a struct. A key's name is the field's in snake_case,
-// unless a toml tag gives another; "-" makes it no key. The keys of an embedded
+// unless a toml tag gives another. The keys of an embedded
 // struct are the outer's too, so that a package's own configuration struct can
 // be taken as it is, and what only the file knows (password_file) put beside it.
 func fieldsOf(t reflect.Type) []field {
@@ -26,7 +26,7 @@ func fieldsOf(t reflect.Type) []field {
 			for _, inner := range fieldsOf(f.Type) {
 				fields = append(fields, field{inner.name, append([]int{i}, inner.index...)})
 			}
-		case !f.IsExported() || name == "-":
+		case !f.IsExported():
 		case name != "":
 			fields = append(fields, field{name, []int{i}})
 		default:
