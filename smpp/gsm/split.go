@@ -45,12 +45,6 @@ func Split(e Encoding, text string, header int) ([]string, error) {
 	return parts, nil
 }
 
-// Count returns how many parts Split would make, and its error.
-func Count(e Encoding, text string, header int) (int, error) {
-	ends, _, err := cuts(e, text, header)
-	return len(ends), err
-}
-
 // capacity is how many units of the encoding fit a short message beside a header.
 func (e Encoding) capacity(header int) int {
 	octets := messageOctets - header
