@@ -117,17 +117,26 @@ func open(path string, opt Options, readOnly bool) (file, error) {
 		opt.MapSize = max(opt.MapSize, 2*int(info.Size()))
 	}
 	f, err := openFile(path, opt, readOnly)
+	if err != nil && f.fd != nil {
+		// After a page fault bbolt keeps the file, and what it mapped of it the lock.
+		_ = syscall.Flock(int(f.fd.Fd()), syscall.LOCK_UN)
+		f.fd.Close()
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return file{}, fmt.Errorf("journal %s does not exist; make one with \"straks init\"", path)
+		return file{}, fmt.Errorf("journal %s does not exist: is journal.path right, and its disk there? \"straks init\" makes an empty one, "+
+			"for which every message ever sent is unknown; where there was one, restore a backup", path)
 	case errors.Is(err, berrors.ErrTimeout):
 		return file{}, fmt.Errorf("journal %s is %w", path, ErrLocked)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum), errors.Is(err, ErrCorrupt):
-		return file{}, fmt.Errorf("journal %s: not a journal, or damaged: %w", path, err)
+		return file{}, fmt.Errorf("journal %s: not a journal, or damaged, as a copy that broke off is: %w", path, err)
 	case err != nil:
 		return file{}, fmt.Errorf("journal %s: %w", path, err)
 	}
 	err = f.view(func(t tables) error {
+		if err := f.whole(t.tx.Size()); err != nil {
+			return err
+		}
 		_, _, err := t.schema()
 		return err
 	})
@@ -139,6 +148,16 @@ func open(path string, opt Options, readOnly bool) (file, error) {
 		return file{}, about(path, err)
 	}
 	return f, nil
+}
+
+// whole fails where the file ends before size, that of its pages, as a copy
+// does that broke off. To read on would be a page fault, now or some day.
+func (f file) whole(size int64) error {
+	info, err := f.fd.Stat()
+	if err == nil && info.Size() < size {
+		err = fmt.Errorf("damaged: only %d of %d octets are there; if it is a copy, copy it again", info.Size(), size)
+	}
+	return err
 }
 
 // about names the journal that an error is about.

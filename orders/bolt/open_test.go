@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -126,6 +127,34 @@ func TestOpenTellsWhatIsWrong(t *testing.T) {
 	})
 	db.Close()
 	refused(path, fmt.Sprintf("schema version %d", schemaVersion+1))
+}
+
+// A copy that broke off is told from a journal, wherever it broke off, also by
+// those who only read it.
+func TestOpenOfACopyThatBrokeOff(t *testing.T) {
+	j, path := newJournal(t, Options{})
+	for i := range 100 {
+		order(t, j, fmt.Sprint("k", i))
+	}
+	var whole bytes.Buffer
+	if err := errors.Join(j.Backup(t.Context(), &whole), j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for cut := whole.Len() - 1; cut > 0; cut -= 3 * 4096 / 2 {
+		if err := os.WriteFile(path, whole.Bytes()[:cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if j, err := Open(path, Options{}); err == nil {
+			j.Close()
+			t.Errorf("opened with %d of %d octets", cut, whole.Len())
+		}
+		if j, err := OpenReadOnly(path, Options{}); err == nil {
+			j.Close()
+			t.Errorf("opened for reading with %d of %d octets", cut, whole.Len())
+		} else if errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "damaged") && !strings.Contains(err.Error(), "file size too small") {
+			t.Errorf("%d of %d octets: %v", cut, whole.Len(), err)
+		}
+	}
 }
 
 func TestCreateRefusesWhereAFileIs(t *testing.T) {
