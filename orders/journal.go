@@ -25,6 +25,12 @@ import (
 // half there and applies it, so a receipt may overtake its answer by any
 // time, over any bind and across a restart. References are opaque strings,
 // normalised by the caller.
+//
+// Carriers use references again, so the record holds the last two parts that were
+// bound to it and, beside them, one report that is about neither (Report.Choose) and
+// waits for the next (Report.Awaited). Of two such the better stays (Report.Better).
+// Where the reference is not the report's first, Report.Means tells whether a part may
+// be meant at all.
 type Journal interface {
 	// Accept stores the order, unless its key is known.
 	//

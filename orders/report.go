@@ -1,7 +1,6 @@
 package orders
 
 import (
-	"cmp"
 	"errors"
 	"time"
 
@@ -38,12 +37,10 @@ func (s *Service) Receive(a Arrival) error {
 // says nothing.
 func newReport(d dlr.Dialect, a Arrival) (r Report, ok bool) {
 	status, ok := receiptStatus(a.Receipt, d.Cause(a.Receipt))
-	r = Report{Carrier: a.Carrier, Refs: d.Refs(a.Receipt), At: a.At, Status: status}
+	r = Report{Carrier: a.Carrier, Refs: d.Refs(a.Receipt), At: a.At, Status: status,
+		Recipient: Recipient(a.Receipt.Recipient), Submitted: a.Receipt.Submitted, Unmarked: a.Receipt.Unmarked}
 	for _, h := range d.Hints(a.Receipt.ID) {
 		r.Hints = append(r.Hints, Hint{Form: h.String(), Ref: h.Ref})
-	}
-	if a.Receipt.Unmarked {
-		r.Source = Recipient(cmp.Or(a.Receipt.Recipient, "nobody"))
 	}
 	if a.Receipt.Error != "" {
 		r.Detail = "err:" + a.Receipt.Error

@@ -1,7 +1,6 @@
 package orders
 
 import (
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -43,6 +42,9 @@ type Shipment struct {
 type Part struct {
 	Refs  []string // under which receipts find it; see Journal
 	State PartState
+	// Submitted is the submit date in the report that was its last word, for telling
+	// repeats of that from reports about a later message with the same reference.
+	Submitted time.Time
 }
 
 // PartState is what is known of one part. The journal stores its number.
@@ -90,47 +92,6 @@ type PartAnswer struct {
 	Refs  []string // references that receipts may bear: message id, echoed user reference
 	Taken bool     // false: it may have left, no answer came
 }
-
-// Report is what one receipt says of one part.
-type Report struct {
-	Carrier string
-	Refs    []string // references that it bears, the surest first
-	Hints   []Hint   // other forms of the first reference, tried only to tell of them
-	At      time.Time
-	Status  Status // taken (the intermediate ones) or final
-	Detail  string
-	// Source is set where the report may be anybody's, to whom it came from: it
-	// counts only for a message to that number. See Concerns.
-	Source Recipient
-}
-
-// Concerns tells whether the report, which bears a reference of the shipment, may
-// be about it. A receipt that only its text marks as one could be written by hand on
-// a phone, with the id of somebody else's message.
-func (r *Report) Concerns(s *Shipment) bool {
-	return r.Source == "" || sameNumber(string(r.Source), string(s.Recipient))
-}
-
-// sameNumber compares phone numbers whose prefixes may differ: SMSCs write
-// "+4799999999", "004799999999", "4799999999" or "99999999".
-func sameNumber(a, b string) bool {
-	const least = 7 // digits
-	a, b = strings.TrimLeft(a, "+0"), strings.TrimLeft(b, "+0")
-	return min(len(a), len(b)) >= least && (strings.HasSuffix(a, b) || strings.HasSuffix(b, a))
-}
-
-// Better tells which of two reports to keep that wait for the same answer: one that
-// is surely a receipt before one that may be anybody's, then the final before the
-// intermediate, then the first.
-func (r *Report) Better(than *Report) bool {
-	if sure, other := r.Source == "", than.Source == ""; sure != other {
-		return sure
-	}
-	return r.Status.Final() && !than.Status.Final()
-}
-
-// Hint is a reference as it would be under another form of message ids.
-type Hint struct{ Form, Ref string }
 
 // Claim makes the shipment of a new order, owned by the hand-over in.Claim.
 func Claim(in Intake) Shipment {
@@ -240,9 +201,9 @@ func (s *Shipment) Report(part int, r Report) bool {
 	case p.State >= PartDelivered: // a repeat, or a contradiction: the first word stands
 		return false
 	case r.Status.Delivered():
-		p.State = PartDelivered
+		p.State, p.Submitted = PartDelivered, r.Submitted
 	case r.Status.Final():
-		p.State = PartFailed
+		p.State, p.Submitted = PartFailed, r.Submitted
 	default:
 		p.State = max(p.State, PartTaken)
 	}

@@ -50,9 +50,6 @@ func (w *writeTx) answer(a orders.Answer) (eff orders.Effect, err error) {
 		return eff, err
 	}
 	for _, r := range waiting {
-		if tooOld(&r.report, &eff.Shipment) || !r.report.Concerns(&eff.Shipment) {
-			continue
-		}
 		if err := w.step(&eff, func(s *orders.Shipment) bool { return s.Report(r.part, r.report) }); err != nil {
 			return eff, err
 		}
@@ -60,8 +57,7 @@ func (w *writeTx) answer(a orders.Answer) (eff orders.Effect, err error) {
 	return eff, w.putShipment(&eff.Shipment)
 }
 
-// report applies a report to the part that one of its references is bound to,
-// or parks it.
+// report applies a report to the part that it is about, or parks it.
 func (w *writeTx) report(r orders.Report) (eff orders.Effect, err error) {
 	s, part, err := w.boundTo(&r)
 	if err != nil {

@@ -116,14 +116,14 @@ func (c *checker) boundRefs(s *orders.Shipment) {
 				c.fault("shipment %s: reference of part %d is not bound", s.ID, i)
 				continue
 			}
-			if r, err := decodeRef(v); err == nil && r.parked != nil && !s.Status.Final() {
+			if r, err := decodeRef(v); err == nil && r.bound.none() && !s.Status.Final() {
 				c.fault("shipment %s: reference of part %d is bound, yet a report waits for it", s.ID, i)
 			}
 		}
 	}
 }
 
-// referenced: a reference leads to a part that bears it, or to a parked report
+// referenced: a reference leads to parts that bear it, and to a parked report
 // that does.
 func (c *checker) referenced() {
 	c.eachSlot(c.refs(), func(_ int64, k, v []byte) {
@@ -134,17 +134,21 @@ func (c *checker) referenced() {
 		}
 		if r.parked != nil {
 			c.parkedRef(k, r)
-			return
 		}
-		s, ok, err := c.shipment(r.shipment, false)
-		if err != nil || !ok {
-			return // told by shipped, or swept
-		}
-		bears := func(name string) bool { return bytes.Equal(refKey(s.Carrier, name), k) }
-		if r.part >= len(s.Parts) || !slices.ContainsFunc(s.Parts[r.part].Refs, bears) {
-			c.fault("shipment %s: bound to a reference that part %d does not bear", s.ID, r.part)
-		}
+		c.boundRef(k, r.bound)
+		c.boundRef(k, r.before)
 	})
+}
+
+func (c *checker) boundRef(k []byte, b binding) {
+	s, ok, err := c.shipment(b.shipment, false)
+	if err != nil || !ok {
+		return // none, told by shipped, or swept
+	}
+	bears := func(name string) bool { return bytes.Equal(refKey(s.Carrier, name), k) }
+	if b.part >= len(s.Parts) || !slices.ContainsFunc(s.Parts[b.part].Refs, bears) {
+		c.fault("shipment %s: bound to a reference that part %d does not bear", s.ID, b.part)
+	}
 }
 
 func (c *checker) parkedRef(k []byte, r ref) {

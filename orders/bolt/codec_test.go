@@ -18,7 +18,7 @@ func sampleShipment() orders.Shipment {
 	s := orders.Claim(in)
 	s.Answer(accepted(s, "message-1"))
 	s.Updated, s.Detail = micro(s.Updated), "err:000"
-	s.Parts = append(s.Parts, orders.Part{State: orders.PartDelivered, Refs: []string{"a", "b"}}, orders.Part{})
+	s.Parts = append(s.Parts, orders.Part{State: orders.PartDelivered, Refs: []string{"a", "b"}, Submitted: time.Unix(1_770_204_789, 0).UTC()}, orders.Part{})
 	return s
 }
 
@@ -52,6 +52,26 @@ func TestShipmentRecord(t *testing.T) {
 	}
 }
 
+// Records without what came to them later read as they did.
+func TestOlderRecords(t *testing.T) {
+	r := delivered("m")
+	record := encodeReport(nil, &r)
+	if got, err := decodeReport(record); err != nil || got.Unmarked || got.Recipient != "" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	number := encoder{record}
+	number.string("4799999999")
+	if got, err := decodeReport(number.b); err != nil || !got.Unmarked || got.Recipient != "4799999999" {
+		t.Errorf("an unmarked one: %+v, %v", got, err)
+	}
+	s := sampleShipment()
+	for _, kind := range []string{"b" + string(s.ID[:]) + "\x03", "p" + string(make([]byte, parkedKeySize))} {
+		if got, err := decodeRef([]byte(kind)); err != nil || string(encodeRef(nil, got)) != kind {
+			t.Errorf("%q is %+v, %v", kind, got, err)
+		}
+	}
+}
+
 func TestDetailIsBounded(t *testing.T) {
 	s := sampleShipment()
 	s.Detail = string(bytes.Repeat([]byte("x"), 10_000))
@@ -66,11 +86,15 @@ func FuzzRecords(f *testing.F) {
 	s := sampleShipment()
 	report := delivered("m")
 	report.Detail = "err:000"
+	f.Add(encodeReport(nil, &report))
+	report.Recipient, report.Submitted = "4799999999", time.Unix(1_770_204_789, 0).UTC()
 	f.Add(encodeShipment(nil, &s))
 	f.Add(encodeReport(nil, &report))
 	f.Add(encodeEntry(nil, entry{s.ID, s.Status, s.Updated}))
-	f.Add(encodeRef(nil, ref{shipment: s.ID, part: 3}))
-	f.Add(encodeRef(nil, ref{parked: make([]byte, parkedKeySize)}))
+	bound := binding{s.ID, 3}
+	for _, r := range []ref{{bound: bound}, {bound: bound, before: bound}, {parked: make([]byte, parkedKeySize)}, {bound: bound, before: bound, parked: make([]byte, parkedKeySize)}} {
+		f.Add(encodeRef(nil, r))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		id := s.ID
 		if got, err := decodeShipment(id, b, false); err == nil && len(got.Detail) <= maxDetail {

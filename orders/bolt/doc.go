@@ -5,8 +5,8 @@
 //	meta       "schema"                 -> version; "id" -> the journal's random id
 //	keys       slot end s | hash(org, key)    -> shipment id
 //	shipments  id (UUIDv7)              -> shipment
-//	refs       slot end s | carrier NUL ref   -> bound: shipment id, part
-//	                                    or waiting: key in parked
+//	refs       slot end s | carrier NUL ref   -> the last two bound to it: shipment id, part;
+//	                                    and what waits: key in parked
 //	parked     at µs | number           -> report that waits for its answer
 //	deadlines  deadline µs | id         -> nothing
 //	feed       organisation | seq       -> shipment id, status, at
@@ -28,9 +28,9 @@
 //     An entry leaves the feed with its shipment at the latest.
 //   - A feed's numbers are the bucket's own sequence: dense, from 1, taken in
 //     the transaction that changes the status.
-//   - A reference is bound or waiting, never both: answer and receipt meet in
-//     one record. A parked report is stored once, whatever the number of its
-//     references, and leaves with all of them.
+//   - Answer and receipt meet in the one record of a reference. A report waits
+//     there only if it is about none of the parts that the reference is bound to. It is
+//     stored once, whatever the number of its references, and leaves them all at once.
 //   - An unsettled shipment has an entry in deadlines at its deadline. Entries
 //     of settled ones are not taken out one by one: Due steps over them and
 //     Sweep removes what Due has stepped over. That costs an order one append.

@@ -126,7 +126,7 @@ func nameSlotsByEnd(t tables, budget int) (moved int, err error) {
 		if r.parked != nil {
 			return int64(binary.BigEndian.Uint64(r.parked)), err
 		}
-		return idMicro(r.shipment), err
+		return idMicro(r.bound.shipment), err
 	})
 }
 

@@ -12,6 +12,9 @@ import (
 // recordVersion is the first octet of every record that may change its form.
 const recordVersion = 1
 
+// partDated, beside the state of a part, says that its submit date follows.
+const partDated = 0x80
+
 // maxDetail bounds the carrier's word in a record, in octets.
 const maxDetail = 256
 
@@ -38,8 +41,14 @@ func encodeShipment(b []byte, s *orders.Shipment) []byte {
 	e.string(s.Detail[:min(len(s.Detail), maxDetail)])
 	e.uint(uint64(len(s.Parts)))
 	for _, p := range s.Parts {
-		e.byte(byte(p.State))
+		if p.Submitted.IsZero() {
+			e.byte(byte(p.State))
+			e.strings(p.Refs)
+			continue
+		}
+		e.byte(byte(p.State) | partDated)
 		e.strings(p.Refs)
+		e.int(p.Submitted.Unix())
 	}
 	return e.b
 }
@@ -72,9 +81,13 @@ func decodeShipment(id uuid.UUID, b []byte, brief bool) (orders.Shipment, error)
 		s.Parts = make([]orders.Part, n)
 	}
 	for i := range s.Parts {
-		s.Parts[i].State = orders.PartState(d.byte())
-		s.Parts[i].Refs = d.strings()
-		d.bad = d.bad || s.Parts[i].State > orders.PartFailed
+		p, state := &s.Parts[i], d.byte()
+		p.State = orders.PartState(state &^ partDated)
+		p.Refs = d.strings()
+		if state&partDated != 0 {
+			p.Submitted = time.Unix(d.int(), 0).UTC()
+		}
+		d.bad = d.bad || p.State > orders.PartFailed
 	}
 	if !d.end() {
 		return orders.Shipment{}, corrupt("shipment")
@@ -118,11 +131,28 @@ func encodeReport(b []byte, r *orders.Report) []byte {
 	e.string(r.Carrier)
 	e.strings(r.Refs)
 	e.string(r.Detail[:min(len(r.Detail), maxDetail)])
-	if r.Source != "" { // last, and hardly ever: records have always ended before it
-		e.string(string(r.Source))
+	// Records have ended here, or with the number of an unmarked one.
+	if r.Recipient == "" && !r.Unmarked && r.Submitted.IsZero() {
+		return e.b
 	}
+	e.string(string(r.Recipient))
+	flags := byte(0)
+	if r.Unmarked {
+		flags |= reportUnmarked
+	}
+	if r.Submitted.IsZero() {
+		e.byte(flags)
+		return e.b
+	}
+	e.byte(flags | reportDated)
+	e.int(r.Submitted.Unix())
 	return e.b
 }
+
+const (
+	reportUnmarked = 1 << iota
+	reportDated    // its submit date follows
+)
 
 func decodeReport(b []byte) (orders.Report, error) {
 	d := decoder{b: b}
@@ -133,7 +163,15 @@ func decodeReport(b []byte) (orders.Report, error) {
 	r.Refs = d.strings()
 	r.Detail = d.string()
 	if len(d.b) > 0 {
-		r.Source = orders.Recipient(d.string())
+		r.Recipient = orders.Recipient(d.string())
+		flags := byte(reportUnmarked)
+		if len(d.b) > 0 {
+			flags = d.byte()
+		}
+		r.Unmarked = flags&reportUnmarked != 0
+		if flags&reportDated != 0 {
+			r.Submitted = time.Unix(d.int(), 0).UTC()
+		}
 	}
 	if !d.end() || version != recordVersion || !r.Status.Valid() {
 		return orders.Report{}, corrupt("parked report")
@@ -141,13 +179,21 @@ func decodeReport(b []byte) (orders.Report, error) {
 	return r, nil
 }
 
-// ref is what is known of a reference: the part that it is bound to, or the
-// parked report that waits for it.
+// ref is what is known of a reference: the part that it is bound to, the one that
+// had it before, and the parked report that waits for the next.
 type ref struct {
+	bound  binding
+	before binding
+	parked []byte // key in parked; nil where none waits
+}
+
+// binding is a part of a shipment; none where the id is zero.
+type binding struct {
 	shipment uuid.UUID
 	part     int
-	parked   []byte // key in parked; nil where bound
 }
+
+func (b binding) none() bool { return b.shipment == uuid.Nil }
 
 const (
 	kindBound  = 'b'
@@ -159,32 +205,41 @@ func encodeRef(b []byte, r ref) []byte {
 	if r.parked != nil {
 		e.byte(kindParked)
 		e.b = append(e.b, r.parked...)
-		return e.b
+	} else {
+		e.byte(kindBound)
 	}
-	e.byte(kindBound)
-	e.uuid(r.shipment)
-	e.uint(uint64(r.part))
+	for _, to := range []binding{r.bound, r.before} {
+		if !to.none() {
+			e.uuid(to.shipment)
+			e.uint(uint64(to.part))
+		}
+	}
 	return e.b
 }
 
 func decodeRef(b []byte) (ref, error) {
 	d := decoder{b: b}
 	var r ref
-	switch d.byte() {
-	case kindParked:
+	kind := d.byte()
+	if kind == kindParked {
 		r.parked = append(make([]byte, 0, parkedKeySize), d.take(parkedKeySize)...)
-	case kindBound:
-		r.shipment = d.uuid()
-		part := d.uint()
-		r.part = int(part)
-		d.bad = d.bad || part > 1<<16
-	default:
-		d.bad = true
 	}
-	if !d.end() {
+	r.bound = d.binding()
+	r.before = d.binding()
+	if !d.end() || kind != kindParked && kind != kindBound || kind == kindBound && r.bound.none() {
 		return ref{}, corrupt("reference")
 	}
 	return r, nil
+}
+
+// binding reads one, if anything is left.
+func (d *decoder) binding() binding {
+	if len(d.b) == 0 {
+		return binding{}
+	}
+	id, part := d.uuid(), d.uint()
+	d.bad = d.bad || part > 1<<16 || id == uuid.Nil
+	return binding{id, int(part)}
 }
 
 // idMicro returns the time in a UUIDv7, in µs (RFC 9562 §5.7 has ms).

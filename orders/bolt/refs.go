@@ -17,13 +17,6 @@ const (
 
 	// parkedRetention is how long a report waits for its answer.
 	parkedRetention = 24 * time.Hour
-	// clockSkew is by how much a report may seem older than the shipment that
-	// it is about. Message ids are used again, so a report that is really
-	// older is about another.
-	clockSkew = 10 * time.Second
-	// repeats is for how long after the deadline a report about a part that
-	// has had its last word is a repeat of it. Later, it is about another.
-	repeats = time.Hour
 )
 
 func refKey(carrier, ref string) []byte {
@@ -31,10 +24,6 @@ func refKey(carrier, ref string) []byte {
 		ref = "\x00" + string(hash(ref))
 	}
 	return append(append(append(make([]byte, 0, len(carrier)+1+len(ref)), carrier...), 0), ref...)
-}
-
-func tooOld(r *orders.Report, s *orders.Shipment) bool {
-	return r.At.Add(clockSkew).Before(s.Accepted)
 }
 
 // lookup returns what is known of a reference, and whether anything is.
@@ -48,52 +37,40 @@ func (w *writeTx) lookup(key []byte) (ref, bool, error) {
 }
 
 // boundTo returns the shipment and part that a report is about; nil where none
-// of its references is bound.
-//
-// The first reference is trusted. A lesser one (a 16-bit user reference comes
-// round within minutes) counts only for a part of which nothing is known that
-// the report does not bear: a part with a message id of its own is not meant.
+// of its references leads to it.
 func (w *writeTx) boundTo(r *orders.Report) (*orders.Shipment, int, error) {
 	for i, name := range r.Refs {
-		bound, ok, err := w.lookup(refKey(r.Carrier, name))
+		have, ok, err := w.lookup(refKey(r.Carrier, name))
 		if err != nil {
 			return nil, 0, err
 		}
-		if !ok || bound.parked != nil {
+		if !ok {
 			continue
 		}
-		s, ok, err := w.shipment(bound.shipment, false)
-		if err != nil {
-			return nil, 0, err
-		}
-		switch {
-		case !ok || bound.part >= len(s.Parts) || i > 0 && !subset(s.Parts[bound.part].Refs, r.Refs):
-		case usedAgain(&s, bound.part, r):
-			if err := w.refs().delete(refKey(r.Carrier, name)); err != nil {
+		parts := make([]orders.Binding, 0, 2)
+		for _, b := range []binding{have.bound, have.before} {
+			if parts, err = w.addPart(parts, b, r, i); err != nil {
 				return nil, 0, err
 			}
-		case !r.Concerns(&s):
-		default:
-			return &s, bound.part, nil
+		}
+		if n := r.Choose(parts); n >= 0 {
+			return parts[n].Shipment, parts[n].Part, nil
 		}
 	}
 	return nil, 0, nil
 }
 
-// usedAgain tells that a report is about another message than the one that
-// the reference was bound to: that one has had its last word, and its time is
-// over. The report waits then for the answer that it has overtaken.
-func usedAgain(s *orders.Shipment, part int, r *orders.Report) bool {
-	return s.Parts[part].State >= orders.PartDelivered && r.At.After(s.Deadline.Add(repeats))
-}
-
-func subset(all, of []string) bool {
-	for _, s := range all {
-		if !slices.Contains(of, s) {
-			return false
-		}
+// addPart adds the part of a binding, if it still exists and a report with it as
+// its i-th reference may be meant for it.
+func (w *writeTx) addPart(parts []orders.Binding, b binding, r *orders.Report, i int) ([]orders.Binding, error) {
+	if b.none() {
+		return parts, nil
 	}
-	return true
+	s, ok, err := w.shipment(b.shipment, false)
+	if err != nil || !ok || b.part >= len(s.Parts) || !r.Means(i, &s.Parts[b.part]) {
+		return parts, err
+	}
+	return append(parts, orders.Binding{Shipment: &s, Part: b.part}), nil
 }
 
 // hint returns the first of a report's hints that is bound.
@@ -103,7 +80,7 @@ func (w *writeTx) hint(r *orders.Report) (orders.Hint, error) {
 		if err != nil {
 			return orders.Hint{}, err
 		}
-		if ok && bound.parked == nil {
+		if ok && !bound.bound.none() {
 			return h, nil
 		}
 	}
@@ -118,7 +95,7 @@ type match struct {
 
 // bind binds the references of an answer to its parts, and takes out the
 // reports that waited for them, oldest first. The newest binding of a
-// reference wins. An answer that the shipment did not take binds nothing.
+// reference comes first. An answer that the shipment did not take binds nothing.
 func (w *writeTx) bind(s *orders.Shipment, a orders.Answer) (waiting []match, err error) {
 	for _, pa := range a.Parts {
 		if pa.Index < 0 || pa.Index >= len(s.Parts) {
@@ -128,7 +105,7 @@ func (w *writeTx) bind(s *orders.Shipment, a orders.Answer) (waiting []match, er
 			if !slices.Contains(s.Parts[pa.Index].Refs, name) {
 				continue
 			}
-			report, err := w.bindOne(refKey(s.Carrier, name), ref{shipment: s.ID, part: pa.Index}, s)
+			report, err := w.bindOne(name, orders.Binding{Shipment: s, Part: pa.Index})
 			if err != nil {
 				return nil, err
 			}
@@ -141,58 +118,86 @@ func (w *writeTx) bind(s *orders.Shipment, a orders.Answer) (waiting []match, er
 	return waiting, nil
 }
 
-func (w *writeTx) bindOne(key []byte, to ref, s *orders.Shipment) (*orders.Report, error) {
+// bindOne binds one reference, and returns the report that waited for it.
+func (w *writeTx) bindOne(name string, part orders.Binding) (*orders.Report, error) {
+	s := part.Shipment
+	key, to := refKey(s.Carrier, name), binding{s.ID, part.Part}
 	have, ok, err := w.lookup(key)
+	if err != nil || ok && (have.bound == to || have.before == to) {
+		return nil, err
+	}
+	have.bound, have.before = to, have.bound
+	var report *orders.Report
+	if have.parked != nil {
+		if report, err = w.claim(&have, name, part); err != nil {
+			return nil, err
+		}
+	}
+	return report, w.putRef(s.Accepted.UnixMicro(), key, have, ok)
+}
+
+// claim takes out the report that waits under a reference, if it is about the part
+// that the reference is now bound to. Else it goes on waiting, unless it is too old.
+func (w *writeTx) claim(have *ref, name string, part orders.Binding) (*orders.Report, error) {
+	r, err := w.parkedReport(have.parked)
 	if err != nil {
 		return nil, err
 	}
-	if ok && have.parked == nil && have.shipment == to.shipment && have.part == to.part {
+	i := slices.Index(r.Refs, name)
+	if !r.Means(i, &part.Shipment.Parts[part.Part]) {
 		return nil, nil
 	}
-	var report *orders.Report
-	switch {
-	case ok && have.parked != nil:
-		report, err = w.unpark(have.parked)
-	case ok:
-		err = w.refs().delete(key) // bound to another: the reference is used again
-	}
+	parts, err := w.addPart(append(make([]orders.Binding, 0, 2), part), have.before, &r, i)
 	if err != nil {
 		return nil, err
 	}
-	return report, w.refs().put(s.Accepted.UnixMicro(), key, w.value(func(b []byte) []byte { return encodeRef(b, to) }))
+	awaited, gone := r.Awaited(parts)
+	if !awaited && !gone {
+		return nil, nil
+	}
+	_, err = w.unpark(have.parked)
+	have.parked = nil
+	if gone {
+		return nil, err
+	}
+	return &r, err
+}
+
+// putRef stores what is known of a reference; known: it is stored already, perhaps
+// in another slot.
+func (w *writeTx) putRef(us int64, key []byte, r ref, known bool) error {
+	if known {
+		if err := w.refs().delete(key); err != nil {
+			return err
+		}
+	}
+	if r.bound.none() && r.parked == nil {
+		return nil
+	}
+	return w.refs().put(us, key, w.value(func(b []byte) []byte { return encodeRef(b, r) }))
 }
 
 // park keeps a report until its answer comes, under each of its references
-// that is not taken: by a better report, or (a lesser reference) by a part
-// that is not meant. It tells whether the report waits, now or already.
-//
-// See Report.Better.
+// that has none or a worse one (Report.Better), be it bound to a message that is not
+// meant. It tells whether the report waits, now or already.
 func (w *writeTx) park(r *orders.Report) (bool, error) {
 	r.Refs = r.Refs[:min(len(r.Refs), maxReportRefs)]
 	free := make([][]byte, 0, len(r.Refs))
 	waits := false
 	for _, name := range r.Refs {
 		key := refKey(r.Carrier, name)
-		have, ok, err := w.lookup(key)
+		have, _, err := w.lookup(key)
+		better := true
+		if err == nil && have.parked != nil {
+			better, err = w.displace(have.parked, r)
+		}
 		if err != nil {
 			return false, err
 		}
-		if ok && have.parked != nil {
-			other, err := w.parkedReport(have.parked)
-			if err != nil {
-				return false, err
-			}
-			if !r.Better(&other) {
-				waits = true
-				continue
-			}
-			if _, err := w.unpark(have.parked); err != nil {
-				return false, err
-			}
-		}
-		if !ok || have.parked != nil {
+		if better {
 			free = append(free, key)
 		}
+		waits = waits || !better
 	}
 	if len(free) == 0 {
 		return waits, nil
@@ -203,6 +208,16 @@ func (w *writeTx) park(r *orders.Report) (bool, error) {
 		}
 	}
 	return true, w.putParked(r, free)
+}
+
+// displace takes out a parked report if r is better.
+func (w *writeTx) displace(parked []byte, r *orders.Report) (bool, error) {
+	other, err := w.parkedReport(parked)
+	if err != nil || !r.Better(&other) {
+		return false, err
+	}
+	_, err = w.unpark(parked)
+	return true, err
 }
 
 func (w *writeTx) putParked(r *orders.Report, refs [][]byte) error {
@@ -219,7 +234,12 @@ func (w *writeTx) putParked(r *orders.Report, refs [][]byte) error {
 	}
 	w.waiting++
 	for _, name := range refs {
-		if err := w.refs().put(at, name, w.value(func(b []byte) []byte { return encodeRef(b, ref{parked: key}) })); err != nil {
+		have, ok, err := w.lookup(name)
+		if err != nil {
+			return err
+		}
+		have.parked = key
+		if err := w.putRef(at, name, have, ok); err != nil {
 			return err
 		}
 	}
@@ -234,7 +254,7 @@ func (w *writeTx) parkedReport(key []byte) (orders.Report, error) {
 	return decodeReport(v)
 }
 
-// unpark takes a parked report out, with all of its references.
+// unpark takes a parked report out, from under all of its references.
 func (w *writeTx) unpark(key []byte) (*orders.Report, error) {
 	r, err := w.parkedReport(key)
 	if err != nil {
@@ -247,7 +267,8 @@ func (w *writeTx) unpark(key []byte) (*orders.Report, error) {
 			return nil, err
 		}
 		if ok && bytes.Equal(have.parked, key) {
-			if err := w.refs().delete(refKey); err != nil {
+			have.parked = nil
+			if err := w.putRef(r.At.UnixMicro(), refKey, have, true); err != nil {
 				return nil, err
 			}
 		}

@@ -84,7 +84,7 @@ func oldJournal(t *testing.T, length time.Duration, n int) (path string, made []
 	numberSlot(t, db, bucketRefs, length)
 	elsewhere := uuid.Must(uuid.NewV7())
 	putBefore(t, db, bucketKeys, hash("ttd", "0"), elsewhere[:])
-	putBefore(t, db, bucketRefs, refKey("telco", "0"), encodeRef(nil, ref{shipment: elsewhere}))
+	putBefore(t, db, bucketRefs, refKey("telco", "0"), encodeRef(nil, ref{bound: binding{shipment: elsewhere}}))
 	setVersion(t, db, 1)
 	db.Close()
 	return path, made

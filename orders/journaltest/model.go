@@ -2,7 +2,6 @@ package journaltest
 
 import (
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -15,14 +14,9 @@ type model struct {
 	finalOnly bool
 	keys      map[string]*orders.Shipment
 	shipments map[uuid.UUID]*orders.Shipment
-	bound     map[string]bound
+	bound     map[string][]orders.Binding // the newest first, and the one before
 	parked    map[string]orders.Report
 	feed      []orders.Shipment // as they were
-}
-
-type bound struct {
-	shipment *orders.Shipment
-	part     int
 }
 
 func newModel(finalOnly bool) *model {
@@ -30,7 +24,7 @@ func newModel(finalOnly bool) *model {
 		finalOnly: finalOnly,
 		keys:      make(map[string]*orders.Shipment),
 		shipments: make(map[uuid.UUID]*orders.Shipment),
-		bound:     make(map[string]bound),
+		bound:     make(map[string][]orders.Binding),
 		parked:    make(map[string]orders.Report),
 	}
 }
@@ -78,19 +72,19 @@ func (m *model) apply(e orders.Event) (eff orders.Effect) {
 		m.bind(&eff, s, e)
 		eff.Shipment, eff.Found = copied(s), true
 	case orders.Report:
-		to, ok := m.bound[e.Refs[0]]
-		if !ok || to.shipment.Parts[to.part].State >= orders.PartDelivered && e.At.After(to.shipment.Deadline.Add(time.Hour)) {
-			delete(m.bound, e.Refs[0])
-			if have, ok := m.parked[e.Refs[0]]; !ok || e.Better(&have) {
-				m.parked[e.Refs[0]] = e
+		ref := e.Refs[0]
+		parts := m.bound[ref]
+		n := e.Choose(parts)
+		if n < 0 {
+			have, waits := m.parked[ref]
+			if !waits || e.Better(&have) {
+				m.parked[ref] = e
 			}
 			return orders.Effect{Parked: true}
 		}
-		if !e.Concerns(to.shipment) {
-			return orders.Effect{}
-		}
-		m.step(&eff, to.shipment, func() bool { return to.shipment.Report(to.part, e) })
-		eff.Shipment, eff.Found = copied(to.shipment), true
+		s := parts[n].Shipment
+		m.step(&eff, s, func() bool { return s.Report(parts[n].Part, e) })
+		eff.Shipment, eff.Found = copied(s), true
 	case orders.Expiry:
 		s := m.shipments[e.Shipment]
 		m.step(&eff, s, func() bool { return s.Expire(e.At) })
@@ -111,10 +105,19 @@ func (m *model) bind(eff *orders.Effect, s *orders.Shipment, a orders.Answer) {
 		if pa.Index >= len(s.Parts) || !slices.Contains(s.Parts[pa.Index].Refs, pa.Refs[0]) {
 			continue
 		}
-		m.bound[pa.Refs[0]] = bound{s, pa.Index}
-		if r, ok := m.parked[pa.Refs[0]]; ok {
-			delete(m.parked, pa.Refs[0])
-			if !r.At.Before(s.Accepted) && r.Concerns(s) {
+		ref, to := pa.Refs[0], orders.Binding{Shipment: s, Part: pa.Index}
+		if slices.Contains(m.bound[ref], to) {
+			continue
+		}
+		parts := append([]orders.Binding{to}, m.bound[ref]...)
+		parts = parts[:min(len(parts), 2)]
+		m.bound[ref] = parts
+		if r, ok := m.parked[ref]; ok {
+			awaited, gone := r.Awaited(parts)
+			if awaited || gone {
+				delete(m.parked, ref)
+			}
+			if awaited {
 				all = append(all, waiting{pa.Index, r})
 			}
 		}

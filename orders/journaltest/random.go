@@ -1,6 +1,7 @@
 package journaltest
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -33,16 +34,22 @@ func random(f *fixture) {
 		}
 	}()
 	r := &run{fixture: f, Rand: rand.New(rand.NewPCG(seed, 0)), model: newModel(f.settings.FeedFinalOnly)}
+	r.ids = []int{1 << 30, 64, 8}[r.IntN(3)]
 	for range 400 {
 		switch n := r.IntN(100); {
 		case n < 25:
 			r.place()
-		case n < 60:
+		case n < 55:
 			r.answerOne()
-		case n < 90:
+		case n < 84:
 			r.reportOne()
+		case n < 90:
+			r.again()
 		case n < 96:
 			r.pass(time.Duration(r.IntN(90)) * time.Second)
+			if r.IntN(8) == 0 {
+				r.pass(time.Duration(r.IntN(120)) * time.Minute)
+			}
 			r.expireAll()
 		case n < 99:
 			r.compare()
@@ -61,13 +68,16 @@ type run struct {
 	*fixture
 	*rand.Rand
 	model  *model
+	ids    int               // message ids that the carrier has
 	claims []orders.Shipment // as Accept returned them
+	events []orders.Event    // all so far
 }
 
 var outcomes = []handover.Outcome{handover.NotSent, handover.Accepted, handover.Accepted, handover.Accepted, handover.Refused, handover.Unknown}
 
 func (r *run) place() {
 	in := r.intake(fmt.Sprint("k", r.IntN(60)))
+	in.Recipient = numbers[r.IntN(len(numbers))]
 	got, claimed := r.accept(in)
 	want, wantClaimed := r.model.accept(in)
 	r.same("accept", got, want)
@@ -99,7 +109,7 @@ func (r *run) answerOne() {
 		if a.Outcome == handover.NotSent || r.IntN(5) == 0 {
 			continue
 		}
-		a.Parts = append(a.Parts, orders.PartAnswer{Index: i, Refs: []string{ref(s, i)}, Taken: a.Outcome == handover.Accepted || r.IntN(2) == 0})
+		a.Parts = append(a.Parts, orders.PartAnswer{Index: i, Refs: []string{r.ref(s, i)}, Taken: a.Outcome == handover.Accepted || r.IntN(2) == 0})
 	}
 	r.event(a)
 }
@@ -112,25 +122,44 @@ func (r *run) partsOf(s orders.Shipment) int {
 	return int(s.ID[14] % 3)
 }
 
-func ref(s orders.Shipment, part int) string { return fmt.Sprintf("%x-%d", s.Claim[:4], part) }
+// ref returns the message id of a part, which is also that of other parts.
+func (r *run) ref(s orders.Shipment, part int) string {
+	return fmt.Sprint("m", (int(binary.BigEndian.Uint32(s.Claim[:4]))+part)%r.ids)
+}
 
-var verdicts = []orders.Status{orders.SMSAccepted, orders.SMSDelivered, orders.SMSDelivered, orders.SMSDelivered, orders.SMSFailedUndelivered, orders.SMSFailedExpired}
-
-// sources are mostly none: an SMSC marks its receipts.
-var sources = []orders.Recipient{"", "", "", "", "", "", "4799999999", "4790000000"}
+var (
+	numbers  = []orders.Recipient{"+4799999999", "+4790000000"}
+	verdicts = []orders.Status{orders.SMSAccepted, orders.SMSDelivered, orders.SMSDelivered, orders.SMSDelivered, orders.SMSFailedUndelivered, orders.SMSFailedExpired}
+	// sources are what receipts name as the recipient, dates by how much the carrier's
+	// clock is off; 0 is no date.
+	sources = []orders.Recipient{"", "4799999999", "4790000000", "4791111111", "2077"}
+	dates   = []time.Duration{0, 0, time.Hour, time.Hour + time.Minute}
+)
 
 func (r *run) reportOne() {
 	if len(r.claims) == 0 {
 		return
 	}
 	s := r.claims[max(len(r.claims)-1-r.IntN(12), 0)]
-	report := r.report(verdicts[r.IntN(len(verdicts))], ref(s, r.IntN(1+r.partsOf(s))))
-	report.Source = sources[r.IntN(len(sources))]
+	report := r.report(verdicts[r.IntN(len(verdicts))], r.ref(s, r.IntN(1+r.partsOf(s))))
+	report.Recipient = sources[r.IntN(len(sources))]
+	report.Unmarked = r.IntN(6) == 0
+	if date := dates[r.IntN(len(dates))]; date > 0 {
+		report.Submitted = s.Accepted.Add(date).Truncate(time.Second)
+	}
 	r.event(report)
+}
+
+// again repeats an event, as callers and carriers do.
+func (r *run) again() {
+	if len(r.events) > 0 {
+		r.event(r.events[max(len(r.events)-1-r.IntN(20), 0)])
+	}
 }
 
 func (r *run) event(e orders.Event) {
 	r.Helper()
+	r.events = append(r.events, e)
 	r.same(fmt.Sprintf("%T", e), r.apply(e), r.model.apply(e))
 }
 

@@ -275,11 +275,11 @@ func reportBatch(f *fixture) {
 func reportUnmarked(f *fixture) {
 	from := func(source orders.Recipient, status orders.Status, ref string) orders.Report {
 		r := f.report(status, ref)
-		r.Source = source
+		r.Recipient, r.Unmarked = source, true
 		return r
 	}
 	s := f.taken("k", "m1")
-	if e := f.apply(from("4790000000", orders.SMSFailedUndelivered, "m1")); e.Found || e.Parked {
+	if e := f.apply(from("4790000000", orders.SMSFailedUndelivered, "m1")); e.Found {
 		f.Fatalf("a stranger's report: %+v", e)
 	}
 	f.status(s.ID, orders.SMSAccepted)

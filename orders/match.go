@@ -1,0 +1,177 @@
+package orders
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Report is what one receipt says of one part.
+type Report struct {
+	Carrier string
+	Refs    []string // references that it bears, the surest first
+	Hints   []Hint   // other forms of the first reference, tried only to tell of them
+	At      time.Time
+	Status  Status // taken (the intermediate ones) or final
+	Detail  string
+
+	// What tells messages apart that were given the same reference; see Choose.
+
+	Recipient Recipient // the number that it names as the message's; empty where it names none
+	Submitted time.Time // when the carrier took the message, in s by the carrier's clock; zero where it does not say
+	Unmarked  bool      // it could be written by hand on a phone: it counts only for a message to Recipient
+}
+
+// Hint is a reference as it would be under another form of message ids.
+type Hint struct{ Form, Ref string }
+
+// Binding is a part that a reference was given to.
+type Binding struct {
+	Shipment *Shipment
+	Part     int
+}
+
+const (
+	// clockSkew is by how much a report may seem older than the shipment that it is
+	// about.
+	clockSkew = 10 * time.Second
+	// repeats is for how long after the deadline a report about a part that has had
+	// its last word is a repeat of it, if no date says more.
+	repeats = time.Hour
+	// sameDate is how far apart messages were accepted whose submit dates, by the
+	// minute as they mostly are, can't be equal.
+	sameDate = 2 * time.Minute
+)
+
+// Choose returns which of the parts that its reference was given to, the newest first,
+// the report is about; -1 where it is about none, but about a message whose
+// answer it has overtaken. See the package comment.
+func (r *Report) Choose(parts []Binding) int {
+	best, found, named := -1, unrelated, false
+	for i, b := range parts {
+		m := r.match(b)
+		if m == dated && best >= 0 && parts[best].Shipment.Accepted.Sub(b.Shipment.Accepted) < sameDate {
+			m = r.fits(b.Shipment)
+		}
+		if m > found {
+			best, found = i, m
+		}
+		named = named || r.names(b.Shipment)
+	}
+	if found == possible && named && !r.names(parts[best].Shipment) {
+		return -1 // the carrier names recipients well, and this is not the one
+	}
+	return best
+}
+
+// Awaited tells whether a report that waits is about the first of the parts, which
+// its reference was given to just now, ahead of the others. gone: it is too old
+// to be about that part or any to come.
+func (r *Report) Awaited(parts []Binding) (awaited, gone bool) {
+	if r.At.Add(clockSkew).Before(parts[0].Shipment.Accepted) {
+		return false, true
+	}
+	return r.Choose(parts) == 0, false
+}
+
+// match is how well a report fits a part that bears its reference.
+type match int
+
+const (
+	unrelated match = iota
+	possible        // nothing speaks against it
+	named           // it names the recipient
+	dated           // it names the very submission that the part's last word did
+)
+
+func (r *Report) match(b Binding) match {
+	s, p := b.Shipment, &b.Shipment.Parts[b.Part]
+	another := !r.names(s) && isNumber(string(r.Recipient))
+	switch {
+	case r.Unmarked && !r.names(s):
+		return unrelated
+	case p.State < PartDelivered: // an SMSC may write recipients in its own way, but then gets no late correction
+		if another && r.At.After(s.Deadline) {
+			return unrelated
+		}
+		return r.fits(s)
+	case !r.Status.Final():
+		return r.fits(s)
+	case another:
+		return unrelated
+	case !r.Submitted.IsZero() && !p.Submitted.IsZero():
+		if r.Submitted.Equal(p.Submitted) {
+			return dated
+		}
+		return unrelated
+	case r.At.After(s.Deadline.Add(repeats)):
+		return unrelated
+	}
+	return r.fits(s)
+}
+
+// fits is the match with a shipment that nothing speaks against.
+func (r *Report) fits(s *Shipment) match {
+	if r.names(s) {
+		return named
+	}
+	return possible
+}
+
+// names tells whether the report names the shipment's recipient.
+func (r *Report) names(s *Shipment) bool { return sameNumber(string(r.Recipient), string(s.Recipient)) }
+
+// leastNumber is how many digits a phone number has at least.
+const leastNumber = 7
+
+// sameNumber compares phone numbers whose prefixes may differ: SMSCs write
+// "+4799999999", "004799999999", "4799999999" or "99999999".
+func sameNumber(a, b string) bool {
+	a, b = strings.TrimLeft(a, "+0"), strings.TrimLeft(b, "+0")
+	return min(len(a), len(b)) >= leastNumber && (strings.HasSuffix(a, b) || strings.HasSuffix(b, a))
+}
+
+// isNumber tells whether s is a whole phone number, not a masked one or a name.
+func isNumber(s string) bool {
+	s = strings.TrimLeft(s, "+0")
+	return len(s) >= leastNumber && strings.Trim(s, "0123456789") == ""
+}
+
+// Better tells which of two reports to keep that wait under the same reference: one
+// that is surely a receipt before one that may be anybody's, then the final before the
+// intermediate. Of two about one message it is the first; else the later one, since
+// the answer that the other waits for may never come.
+func (r *Report) Better(than *Report) bool {
+	if r.Unmarked != than.Unmarked {
+		return than.Unmarked
+	}
+	if r.Status.Final() != than.Status.Final() {
+		return r.Status.Final()
+	}
+	return r.differs(than) && !r.At.Before(than.At)
+}
+
+// differs tells whether the two are about different messages for sure.
+func (r *Report) differs(from *Report) bool {
+	if !r.Submitted.IsZero() && !from.Submitted.IsZero() && !r.Submitted.Equal(from.Submitted) {
+		return true
+	}
+	a, b := string(r.Recipient), string(from.Recipient)
+	return isNumber(a) && isNumber(b) && !sameNumber(a, b)
+}
+
+// subset tells whether each of the references is one of others.
+func subset(refs, others []string) bool {
+	for _, ref := range refs {
+		if !slices.Contains(others, ref) {
+			return false
+		}
+	}
+	return true
+}
+
+// Means tells whether the report may be meant for a part that it shares its i-th
+// reference with. The first is trusted. A lesser one (a 16-bit user reference comes
+// round within minutes) counts only for a part of which nothing is known that the
+// report does not bear: a part with a message id of its own is not meant.
+func (r *Report) Means(i int, p *Part) bool { return i == 0 || subset(p.Refs, r.Refs) }
