@@ -103,7 +103,7 @@ type Relay struct {
 
 	// DSN asks the relay, if it offers DSN (RFC 3461), for reports of success, delay
 	// and failure, with the shipment id as envelope id. Default: false: failures
-	// only, as mail always had it.
+	// only, as mail always had it. They go to the sender's address; nobody reads them here.
 	DSN bool
 }
 

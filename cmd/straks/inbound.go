@@ -18,7 +18,7 @@ import (
 // that organisation, a start word lifts it. Nothing else of them is kept.
 type inbound struct {
 	words  map[string]word
-	owners map[string]string // organisation by number, without '+'
+	owners map[string]string // organisation by bare number
 	block  func(orders.Block, func(error)) error
 	total  *prometheus.CounterVec
 	log    *slog.Logger
@@ -54,13 +54,13 @@ func newInbound(cfg *config.Config, block func(orders.Block, func(error)) error,
 // block is on disk.
 func (in *inbound) receive(m *wire.Message, respond func(wire.Status)) {
 	asked := in.words[strings.ToUpper(strings.TrimSpace(messageText(m)))]
-	owner, owned := in.owners[strings.TrimPrefix(m.Dest, "+")]
+	owner, owned := in.owners[config.BareNumber(m.Dest)]
 	if asked == "" || !owned {
 		in.total.WithLabelValues(string(wordOther)).Inc()
 		respond(wire.ESMEOK)
 		return
 	}
-	sender := orders.Recipient("+" + strings.TrimPrefix(strings.TrimPrefix(m.Source, "+"), "00"))
+	sender := orders.Recipient("+" + config.BareNumber(m.Source))
 	b := orders.Block{Organisation: owner, Channel: orders.SMS, Recipient: sender, Off: asked == wordStart, At: time.Now().UTC()}
 	err := in.block(b, func(err error) {
 		if err == nil {

@@ -26,9 +26,12 @@ func TestStopWordInEveryGuise(t *testing.T) {
 		"message_payload": func(m *wire.Message) {
 			m.ShortMessage, m.TLVs = nil, []wire.TLV{{Tag: wire.TagMessagePayload, Value: []byte("Stop ")}}
 		},
-		"segment": func(m *wire.Message) { m.ESMClass, m.ShortMessage = 0x40, []byte("\x05\x00\x03\x07\x01\x01STOP") },
-		"with 00": func(m *wire.Message) { m.Source = "004799999999" },
-		"with +":  func(m *wire.Message) { m.Source, m.Dest = "+4799999999", "2077" },
+		"segment":             func(m *wire.Message) { m.ESMClass, m.ShortMessage = 0x40, []byte("\x05\x00\x03\x07\x01\x01STOP") },
+		"with 00":             func(m *wire.Message) { m.Source = "004799999999" },
+		"with +":              func(m *wire.Message) { m.Source, m.Dest = "+4799999999", "2077" },
+		"to a number with 00": func(m *wire.Message) { m.Dest = "004759440000" },
+		"to a number with +":  func(m *wire.Message) { m.Dest = "+4759440000" },
+		"to a bare number":    func(m *wire.Message) { m.Dest = "4759440000" },
 	}
 	for name, guise := range guises {
 		t.Run(name, func(t *testing.T) {

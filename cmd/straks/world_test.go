@@ -85,7 +85,7 @@ listen = "127.0.0.1:0"
 path = %q
 [[organisation]]
 name = "ttd"
-inbound_numbers = ["2077"]
+inbound_numbers = ["2077", "+4759440000"]
 [[organisation.token]]
 name = "backend"
 sha256 = "%x"

@@ -86,7 +86,7 @@ func (cfg *Config) checkOrganisations(c *checker) {
 		o.check(at)
 		at.unique("name", o.Name, names)
 		for j, number := range o.InboundNumbers {
-			at.unique(indexed("inbound_numbers", j), number, inbound)
+			at.unique(indexed("inbound_numbers", j), BareNumber(number), inbound)
 		}
 		for j, t := range o.Tokens {
 			token := at.at("token", j)

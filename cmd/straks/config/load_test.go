@@ -113,6 +113,7 @@ func TestFaults(t *testing.T) {
 		{`name = "ttd"`, `name = "tt/d"`, "organisation[0].name", "letters, digits"},
 		{`sha256 = "0123`, `sha256 = "xy`, "organisation[0].token[0].sha256", "64 hexadecimal digits"},
 		{`[[organisation.token]]`, "[[organisation]]\nname = \"ttd\"\n[[organisation.token]]", "organisation[1].name", `"ttd" is organisation[0].name already`},
+		{`[[organisation.token]]`, "inbound_numbers = [\"+4759440000\", \"004759440000\"]\n[[organisation.token]]", "organisation[0].inbound_numbers[1]", "already"},
 		{`[[organisation.token]]`, "[organisation.token]", "organisation[0].token", "[[organisation[0].token]], with two brackets"},
 		{`[[smsc]]`, "[[organisation.token]]\nname = \"other\"\nsha256 = \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"\n[[smsc]]",
 			"organisation[0].token[1].sha256", "is that of organisation[0].token[0].sha256"},

@@ -98,12 +98,17 @@ func (cfg *Config) organisation(name string) *Organisation {
 	return &Organisation{}
 }
 
-// Inbound maps each number that inbound messages are sent to to its organisation.
+// BareNumber returns a number as it is in all of its spellings: without the '+', or the
+// "00", that may stand before a country code.
+func BareNumber(s string) string { return strings.TrimPrefix(strings.TrimPrefix(s, "+"), "00") }
+
+// Inbound maps each number (see BareNumber) that inbound messages are sent to to its
+// organisation.
 func (cfg *Config) Inbound() map[string]string {
 	owners := make(map[string]string)
 	for _, o := range cfg.Organisations {
 		for _, number := range o.InboundNumbers {
-			owners[strings.TrimPrefix(number, "+")] = o.Name
+			owners[BareNumber(number)] = o.Name
 		}
 	}
 	return owners
