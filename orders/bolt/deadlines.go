@@ -133,3 +133,13 @@ func (m *dueMark) back(to []byte) {
 		m.turns++
 	}
 }
+
+// mark returns the mark as it is once this transaction is done: an order that was
+// accepted in it, or since somebody asked for it, may lie before the one of then.
+func (w *writeTx) mark(m *dueMark) []byte {
+	key, _ := m.get()
+	if w.newDeadline != nil && bytes.Compare(w.newDeadline, key) < 0 {
+		return w.newDeadline
+	}
+	return key
+}

@@ -145,11 +145,10 @@ func (j *Journal) Due(ctx context.Context, now time.Time, limit int) (due []uuid
 
 // Sweep implements orders.Journal.
 func (j *Journal) Sweep(ctx context.Context, now time.Time, retention time.Duration, budget int) (orders.Swept, error) {
-	mark, _ := j.due.get()
 	r := newRequest(ctx)
 	var swept orders.Swept // the writer may still set it when ctx has ended
 	r.run = func(w *writeTx) (err error) {
-		swept, err = w.sweep(now, retention, budget, mark)
+		swept, err = w.sweep(now, retention, budget, w.mark(&j.due))
 		return err
 	}
 	if err := j.do(j.facts, r); err != nil {
