@@ -41,8 +41,10 @@
 // One goroutine writes. It takes whatever waits, accepts first (but no more
 // than half of a full batch), runs it in one transaction, commits once (two
 // fdatasyncs) and wakes everybody; alone, a call pays for a commit, in a crowd it
-// is shared. The queues in front are bounded: full is orders.ErrBusy at once. A call that fails alone (a corrupt record) is run again by itself,
-// so that it spoils nobody else's.
+// is shared. Within a transaction orders come first, then answers, then reports: a
+// receipt on the heels of its answer need not be parked. The queues in front are
+// bounded: full is orders.ErrBusy at once. A call that fails alone (a corrupt
+// record) is run again by itself, so that it spoils nobody else's.
 //
 // Readers share one read transaction, that of the last synced commit. So they
 // wait for no lock that a write holds, and never see what a power cut

@@ -84,6 +84,7 @@ func (j *Journal) Apply(ctx context.Context, events []orders.Event) ([]orders.Ef
 		return nil, nil
 	}
 	r := newRequest(ctx)
+	r.turn = turnOf(events[0])
 	effects := make([]orders.Effect, len(events))
 	r.run = func(w *writeTx) (err error) {
 		for i, e := range events {
@@ -97,6 +98,14 @@ func (j *Journal) Apply(ctx context.Context, events []orders.Event) ([]orders.Ef
 		return nil, err
 	}
 	return effects, nil
+}
+
+// turnOf returns when a call has its turn whose first event this is.
+func turnOf(e orders.Event) turn {
+	if _, ok := e.(orders.Answer); ok {
+		return answering
+	}
+	return reporting
 }
 
 // Shipment implements orders.Journal.
