@@ -10,10 +10,12 @@ import (
 type Report struct {
 	Carrier string
 	Refs    []string // references that it bears, the surest first
-	Hints   []Hint   // other forms of the first reference, tried only to tell of them
-	At      time.Time
-	Status  Status // taken (the intermediate ones) or final
-	Detail  string
+	// Hints returns other forms of the first reference. It is called where none of
+	// Refs is bound, only to tell of them. Nil: there are none.
+	Hints  func() []Hint
+	At     time.Time
+	Status Status // taken (the intermediate ones) or final
+	Detail string
 
 	// What tells messages apart that were given the same reference; see Choose.
 

@@ -27,10 +27,16 @@ var milliseconds = []float64{.0001, .00025, .0005, .001, .002, .003, .005, .0075
 // arrivalTimes are buckets for receipts, from the network's second to the TTL of two days.
 var arrivalTimes = []float64{.01, .05, .1, .5, 1, 2, 5, 10, 30, 60, 300, 1800, 3600, 6 * 3600, 86400, 172800}
 
+// stageOf names a stage of the orders of a channel.
+type stageOf struct {
+	channel Channel
+	stage   string
+}
+
 type metrics struct {
 	orders       *prometheus.CounterVec
-	stages       *prometheus.HistogramVec
-	changes      *prometheus.CounterVec
+	stages       map[stageOf]prometheus.Observer // looked up once: each order passes all stages
+	changes      [statusEnd]prometheus.Counter   // likewise
 	receipts     *prometheus.CounterVec
 	receiptDelay prometheus.Histogram
 	mismatched   *prometheus.CounterVec
@@ -52,10 +58,8 @@ func newMetrics(reg prometheus.Registerer, organisations []string, smscs map[str
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	m := &metrics{
-		orders: vec("straks_orders_total", "Orders by organisation, channel and outcome.", "organisation", "channel", "outcome"),
-		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "straks_order_stage_seconds",
-			Help: "Time of an order in each stage of its way.", Buckets: milliseconds}, []string{"channel", "stage"}),
-		changes:  vec("straks_status_changes_total", "Shipments that reached a status after their hand-over began.", "status"),
+		orders:   vec("straks_orders_total", "Orders by organisation, channel and outcome.", "organisation", "channel", "outcome"),
+		stages:   make(map[stageOf]prometheus.Observer),
 		receipts: vec("straks_receipts_total", "Receipts stored, by the status that they tell and what became of them.", "status", "result"),
 		receiptDelay: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "straks_receipt_delay_seconds",
 			Help: "Time from acceptance of an order to its final receipt.", Buckets: arrivalTimes}),
@@ -66,15 +70,18 @@ func newMetrics(reg prometheus.Registerer, organisations []string, smscs map[str
 		removed:    counter("straks_shipments_removed_total", "Shipments removed at the end of their retention."),
 		reg:        reg,
 	}
-	m.initLabels(organisations)
+	stages := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "straks_order_stage_seconds",
+		Help: "Time of an order in each stage of its way.", Buckets: milliseconds}, []string{"channel", "stage"})
+	changes := vec("straks_status_changes_total", "Shipments that reached a status after their hand-over began.", "status")
+	m.initLabels(organisations, stages, changes)
 	m.initHints(smscs)
-	reg.MustRegister(m.orders, m.stages, m.changes, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.unreadable, m.inboxFull, m.removed)
+	reg.MustRegister(m.orders, stages, changes, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.unreadable, m.inboxFull, m.removed)
 	return m
 }
 
 // initLabels makes every series exist from the start, so that a rate over it
 // sees its first step.
-func (m *metrics) initLabels(organisations []string) {
+func (m *metrics) initLabels(organisations []string, stages *prometheus.HistogramVec, changes *prometheus.CounterVec) {
 	for _, c := range []Channel{SMS, Email} {
 		for _, org := range organisations {
 			for _, o := range outcomes {
@@ -82,11 +89,11 @@ func (m *metrics) initLabels(organisations []string) {
 			}
 		}
 		for _, stage := range []string{stageAccept, stageHandOver, stageSettle} {
-			m.stages.WithLabelValues(c.String(), stage)
+			m.stages[stageOf{c, stage}] = stages.WithLabelValues(c.String(), stage)
 		}
 	}
 	for _, status := range Statuses() {
-		m.changes.WithLabelValues(status.String())
+		m.changes[status] = changes.WithLabelValues(status.String())
 		if status != SMSAccepted && !status.Final() {
 			continue // no receipt tells it
 		}
@@ -123,7 +130,7 @@ func (m *metrics) order(o Order, outcome string) {
 }
 
 func (m *metrics) stage(o Order, stage string, started time.Time) {
-	m.stages.WithLabelValues(o.Message.Channel.String(), stage).Observe(time.Since(started).Seconds())
+	m.stages[stageOf{o.Message.Channel, stage}].Observe(time.Since(started).Seconds())
 }
 
 func (m *metrics) swept(s Swept) {
@@ -149,7 +156,7 @@ func receiptResult(e Effect) string {
 // under another form of their message id.
 func (s *Service) applied(event Event, e Effect) {
 	for _, c := range e.Changes {
-		s.metrics.changes.WithLabelValues(c.To.String()).Inc()
+		s.metrics.changes[c.To].Inc()
 	}
 	r, ok := event.(Report)
 	if !ok {

@@ -37,15 +37,22 @@ func (s *Service) Receive(a Arrival) error {
 // says nothing.
 func newReport(d dlr.Dialect, a Arrival) (r Report, ok bool) {
 	status, ok := receiptStatus(a.Receipt, d.Cause(a.Receipt))
+	id := a.Receipt.ID
 	r = Report{Carrier: a.Carrier, Refs: d.Refs(a.Receipt), At: a.At, Status: status,
-		Recipient: Recipient(a.Receipt.Recipient), Submitted: a.Receipt.Submitted, Unmarked: a.Receipt.Unmarked}
-	for _, h := range d.Hints(a.Receipt.ID) {
-		r.Hints = append(r.Hints, Hint{Form: h.String(), Ref: h.Ref})
-	}
+		Recipient: Recipient(a.Receipt.Recipient), Submitted: a.Receipt.Submitted, Unmarked: a.Receipt.Unmarked,
+		Hints: func() []Hint { return hints(d, id) }}
 	if a.Receipt.Error != "" {
 		r.Detail = "err:" + a.Receipt.Error
 	}
 	return r, ok && len(r.Refs) > 0
+}
+
+// hints returns how a receipt's id would be matched by in other forms.
+func hints(d dlr.Dialect, id string) (all []Hint) {
+	for _, h := range d.Hints(id) {
+		all = append(all, Hint{Form: h.String(), Ref: h.Ref})
+	}
+	return all
 }
 
 // receiptStatuses is where a receipt's state becomes a status (SMPP 3.4 §5.2.28).

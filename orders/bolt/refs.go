@@ -75,7 +75,10 @@ func (w *writeTx) addPart(parts []orders.Binding, b binding, r *orders.Report, i
 
 // hint returns the first of a report's hints that is bound.
 func (w *writeTx) hint(r *orders.Report) (orders.Hint, error) {
-	for _, h := range r.Hints {
+	if r.Hints == nil {
+		return orders.Hint{}, nil
+	}
+	for _, h := range r.Hints() {
 		bound, ok, err := w.lookup(refKey(r.Carrier, h.Ref))
 		if err != nil {
 			return orders.Hint{}, err

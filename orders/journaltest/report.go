@@ -209,8 +209,9 @@ func reportReusedEarly(f *fixture) {
 func reportHint(f *fixture) {
 	f.taken("k", "26")
 	r := f.report(orders.SMSDelivered, "1A")
-	r.Hints = []orders.Hint{{Form: "upper", Ref: "1a"}, {Form: "hex", Ref: "26"}}
-	if e := f.apply(r); e.Found || e.Hint != r.Hints[1] {
+	hints := []orders.Hint{{Form: "upper", Ref: "1a"}, {Form: "hex", Ref: "26"}}
+	r.Hints = func() []orders.Hint { return hints }
+	if e := f.apply(r); e.Found || e.Hint != hints[1] {
 		f.Fatalf("hint %+v", e)
 	}
 	r.Refs, r.Hints = []string{"7"}, nil
