@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"testing"
@@ -101,6 +102,34 @@ func TestStatusOverrides(t *testing.T) {
 		"+4799999993": "SMS_Failed", "+4799999994": "SMS_Failed_Rejected"} {
 		if got := w.status(w.send(number, number).ShipmentID); got != want {
 			t.Errorf("%s: %s, want %s", number, got, want)
+		}
+	}
+}
+
+// An SMSC that has three message ids, and whose receipts come ahead of the answers,
+// over any of the binds and twice each: every message ends as it did.
+func TestMessageIDsComeRound(t *testing.T) {
+	profile := smsctest.Profile{AckTimeout: 50 * time.Millisecond}
+	profile.IDReuse, profile.Delay, profile.Jitter = 3, 30*time.Millisecond, 30*time.Millisecond
+	profile.Receipt = smsctest.Receipt{Early: true, Duplicate: 2}
+	profile.On("5", func(b *smsctest.Behaviour) { b.Receipt.State = "UNDELIV" })
+	profile.On("6", func(b *smsctest.Behaviour) { b.Receipt.Form = smsctest.TLVOnly })
+	profile.On("7", func(b *smsctest.Behaviour) { b.Receipt.State, b.Receipt.Form = "EXPIRED", smsctest.TextOnly })
+	w := newWorld(t, profile, "binds = 3")
+	want := make(map[string]string)
+	for n := range 24 {
+		if n == 12 {
+			w.stop()
+			w.start()
+		}
+		number := fmt.Sprintf("+47948398%02d", n)
+		status := map[int]string{5: "SMS_Failed_Undelivered", 7: "SMS_Failed_Expired"}[n%10]
+		want[w.send(number, number).ShipmentID] = cmp.Or(status, "SMS_Delivered")
+	}
+	for id, status := range want {
+		w.await(id, status)
+		if got := w.statuses(id); got != "SMS_Accepted "+status {
+			t.Errorf("feed: %s, want %s", got, status)
 		}
 	}
 }
