@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/internal/seldom"
 	"straks/orders"
 )
 
@@ -45,6 +46,7 @@ type api struct {
 	maxInFlight [orders.Email + 1]int64 // by channel; at 0 of calls that place no order
 	limits      limits
 	log         *slog.Logger
+	denials     *seldom.Log // who was not let in
 	metrics     *metrics
 
 	calls [orders.Email + 1]atomic.Int64 // being answered, of those that need a token, as maxInFlight
@@ -68,6 +70,7 @@ func New(cfg Config) (http.Handler, error) {
 	if a.log == nil {
 		a.log = slog.Default()
 	}
+	a.denials = seldom.New(a.log, maxDenials)
 	if err := a.check(); err != nil {
 		return nil, err
 	}

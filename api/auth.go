@@ -142,10 +142,10 @@ func (a *api) authorize(r *http.Request) (Principal, error) {
 	case errors.Is(err, ErrNoToken):
 		return who, unauthorized("Bearer", "Send a token: Authorization: Bearer TOKEN.")
 	case errors.Is(err, ErrInvalidToken):
-		a.log.LogAttrs(r.Context(), levelDenied, "token refused", callerAttrs(r, who, err)...)
+		a.denials.Write(who.Organisation+"/"+who.Token, levelDenied, "token refused", callerAttrs(r, who, err)...)
 		return who, unauthorized(`Bearer error="invalid_token"`, "The token is unknown, malformed, or expired.")
 	case err != nil:
-		a.log.LogAttrs(r.Context(), levelDenied, "token not checked", callerAttrs(r, who, err)...)
+		a.denials.Write("not checked", levelDenied, "token not checked", callerAttrs(r, who, err)...)
 		return who, unavailable("unavailable", "Tokens can't be checked now.", retryStore)
 	case who.Organisation == "":
 		return who, newProblem(http.StatusForbidden, "The token belongs to no organisation.")

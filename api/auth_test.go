@@ -10,6 +10,28 @@ import (
 	"straks/orders"
 )
 
+// A flood of guesses is told by a few log lines, and a token that expired is
+// named in the middle of it.
+func TestFloodOfBadTokens(t *testing.T) {
+	w := start(t)
+	guess := func(token string, n int) {
+		for range n {
+			if a := w.do("GET", "/future/shipment/feed", "", header("Authorization", "Bearer "+token)); a.status != 401 {
+				t.Fatal(a.status)
+			}
+		}
+	}
+	guess("guess", 200)
+	guess("old-token", 2)
+	guess("guess", 200)
+	if n := strings.Count(w.log.String(), `"err":"invalid token: unknown"`); n != maxDenials {
+		t.Errorf("400 guesses made %d lines", n)
+	}
+	if n := strings.Count(w.log.String(), `"token":"old"`); n != 2 {
+		t.Errorf("two uses of an expired token made %d lines", n)
+	}
+}
+
 func TestAuthorize(t *testing.T) {
 	w := start(t)
 	for _, c := range []struct {

@@ -12,8 +12,13 @@ import (
 	"straks/orders"
 )
 
-// levelDenied is the level of log lines that anybody can cause, token or not.
-const levelDenied = slog.LevelInfo
+// Log lines that anybody can cause, token or not, have a level of their own, and
+// of each kind at most so many are written in a minute: a kind is a token that is
+// known, or all others.
+const (
+	levelDenied = slog.LevelInfo
+	maxDenials  = 10
+)
 
 // exchange is one request and its answer.
 type exchange struct {

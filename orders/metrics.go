@@ -1,6 +1,7 @@
 package orders
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -168,10 +169,8 @@ func (s *Service) applied(event Event, e Effect) {
 	}
 	if e.Hint.Form != "" {
 		s.metrics.mismatched.WithLabelValues(r.Carrier, e.Hint.Form).Inc()
-		if !s.hinted.due(r.Carrier+"\x00"+e.Hint.Form, time.Now()) {
-			return
-		}
-		s.log.Warn("receipt matches nothing, but would with another form of message ids: check the SMSC's settings",
-			"smsc", r.Carrier, "message_id_form", e.Hint.Form)
+		s.seldom.Write("hint "+r.Carrier+" "+e.Hint.Form, slog.LevelWarn,
+			"receipt matches nothing, but would with another form of message ids: check the SMSC's settings",
+			slog.String("smsc", r.Carrier), slog.String("message_id_form", e.Hint.Form))
 	}
 }

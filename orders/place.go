@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -214,7 +215,8 @@ func (s *Service) settle(f *flight, shipment Shipment, a Answer) {
 			known(e.Shipment)
 			return
 		}
-		s.log.Error("outcome not stored, trying again", "shipment", a.Shipment, "outcome", a.Outcome.String(), "err", err)
+		s.seldom.Write("outcomes", slog.LevelError, "outcome not stored, trying again",
+			slog.Any("shipment", a.Shipment), slog.String("outcome", a.Outcome.String()), slog.Any("err", err))
 		shipment.Answer(a)
 		known(shipment)
 	})

@@ -3,6 +3,7 @@ package orders
 import (
 	"context"
 	"errors"
+	"log/slog"
 )
 
 const (
@@ -89,7 +90,8 @@ func (s *Service) store(batch []arrived) {
 		return
 	}
 	if err != nil {
-		s.log.Error("receipts not stored, the SMSC is to send them again", "receipts", len(batch), "err", err)
+		s.seldom.Write("receipts", slog.LevelError, "receipts not stored, the SMSC is to send them again",
+			slog.Int("receipts", len(batch)), slog.Any("err", err))
 	}
 	for i, a := range batch {
 		if err == nil {

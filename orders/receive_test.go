@@ -45,6 +45,30 @@ func TestReceiptIsDoneWhenStored(t *testing.T) {
 	}
 }
 
+// While nothing can be stored the SMSC sends again as fast as it likes; the log,
+// often on the same full disk, must not grow with that.
+func TestReceiptsThatCannotBeStoredFillNoLog(t *testing.T) {
+	var log counter
+	w := newWorld(t, orders.Config{Log: slog.New(slog.NewJSONHandler(&log, nil))})
+	w.journal.applyFails.Store(true)
+	for range 100 {
+		if err := w.receive(t, delivered(uuid.NewString())); !errors.Is(err, orders.ErrUnavailable) {
+			t.Fatal(err)
+		}
+	}
+	if n := log.lines.Load(); n < 1 || n > 5 {
+		t.Errorf("100 failures made %d lines", n)
+	}
+}
+
+// counter is a log whose lines are counted.
+type counter struct{ lines atomic.Int64 }
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.lines.Add(1)
+	return len(p), nil
+}
+
 func TestReceiptThatCannotBeStoredSpoilsNoOther(t *testing.T) {
 	w := newWorld(t, orders.Config{})
 	bad := "poison"

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/dlr"
+	"straks/internal/seldom"
 )
 
 // Config is what a Service is made of. Zero values have the defaults named.
@@ -38,7 +39,7 @@ type Service struct {
 	metrics  *metrics
 	carriers map[Channel]Carrier
 	inbox    chan arrived
-	hinted   seldom
+	seldom   *seldom.Log    // what goes wrong with every receipt or order
 	stop     chan struct{}  // closed when retries are to end
 	retries  sync.WaitGroup // of late answers, which the journal did not take at first
 
@@ -58,6 +59,9 @@ var (
 	ErrNoChannel = errors.New("channel not configured")
 )
 
+// fewLines is how many log lines of a kind are written in a minute.
+const fewLines = 3
+
 // NewService returns a service. Place works at once; receipts, deadlines and
 // retention need Run.
 func NewService(cfg Config) *Service {
@@ -73,6 +77,7 @@ func NewService(cfg Config) *Service {
 	s := &Service{
 		cfg:      cfg,
 		log:      cfg.Log,
+		seldom:   seldom.New(cfg.Log, fewLines),
 		metrics:  newMetrics(cfg.Registerer, cfg.Organisations, cfg.Dialects),
 		carriers: make(map[Channel]Carrier),
 		inbox:    make(chan arrived, inboxSize),

@@ -1,6 +1,7 @@
 package orders_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -102,7 +103,7 @@ func newWorld(t *testing.T, cfg orders.Config) *world {
 		t.Fatal(err)
 	}
 	w := &world{network: &network{send: accepts}, journal: &sick{Journal: journal}}
-	cfg.Journal, cfg.SMS, cfg.Log = w.journal, w.network, slog.New(slog.DiscardHandler)
+	cfg.Journal, cfg.SMS, cfg.Log = w.journal, w.network, cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	w.Service = orders.NewService(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
