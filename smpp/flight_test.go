@@ -205,18 +205,25 @@ func TestRefusalHoldsTheOtherPartsBack(t *testing.T) {
 	g.idle(t)
 }
 
-// The connection breaks between the parts: what was not written goes to the
-// same bind when it is back, and the rest stays unknown.
-func TestConnectionBreaksBetweenParts(t *testing.T) {
+// boundTwice lets two binds in, one after the other.
+func boundTwice(t *testing.T) (addr string, peers <-chan *peer) {
+	t.Helper()
 	addr, accept := listen(t)
-	peers := make(chan *peer, 2)
+	bound := make(chan *peer, 2)
 	go func() {
 		for range 2 {
 			p := newPeer(t, accept())
 			p.acceptBind()
-			peers <- p
+			bound <- p
 		}
 	}()
+	return addr, bound
+}
+
+// The connection breaks between the parts: what was not written goes to the
+// same bind when it is back, and the rest stays unknown.
+func TestConnectionBreaksBetweenParts(t *testing.T) {
+	addr, peers := boundTwice(t)
 	g := run(t, Config{SMSCs: []SMSC{{Name: "telco", Addr: addr, SystemID: "straks", Window: 1}}, DrainTime: 100 * time.Millisecond})
 	p := wait(t, peers)
 	results := sending(g, threeParts, patience)
@@ -258,15 +265,7 @@ func TestAbandonedSubmitKeepsItsPlaceUntilAnswered(t *testing.T) {
 }
 
 func TestPeerUnbinds(t *testing.T) {
-	addr, accept := listen(t)
-	peers := make(chan *peer, 2)
-	go func() {
-		for range 2 {
-			p := newPeer(t, accept())
-			p.acceptBind()
-			peers <- p
-		}
-	}()
+	addr, peers := boundTwice(t)
 	g := run(t, Config{SMSCs: []SMSC{{Name: "telco", Addr: addr, SystemID: "straks"}}, DrainTime: 100 * time.Millisecond})
 	p := wait(t, peers)
 	g.allUp(t)
