@@ -1,15 +1,10 @@
 package main
 
 import (
-	"context"
-	"crypto/tls"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -77,30 +72,6 @@ func initJournal(cfg *config.Config) error {
 	return bolt.Create(cfg.Journal.Path, journalOptions(cfg, slog.Default(), nil))
 }
 
-// listenAPI listens for clients, over TLS where the configuration says so.
-func listenAPI(c config.API) (net.Listener, error) {
-	if c.TLSCertFile == "" {
-		return listen("api", c.Listen)
-	}
-	cert, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("api.tls_cert_file: %w", err)
-	}
-	l, err := listen("api", c.Listen)
-	if err != nil {
-		return nil, err
-	}
-	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}), nil
-}
-
-func listen(section, addr string) (net.Listener, error) {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("%s.listen: %w", section, err)
-	}
-	return l, nil
-}
-
 // buildInfo is a constant 1 that says in its labels which build this is.
 func buildInfo() prometheus.Collector {
 	version, revision, goVersion := buildVersion()
@@ -156,74 +127,6 @@ func (d *daemon) wireAPI() error {
 
 func (d *daemon) apiAddr() string   { return d.api.Addr().String() }
 func (d *daemon) adminAddr() string { return d.admin.Addr().String() }
-
-// run works until ctx ends or a part fails. Parts end in the reverse of this
-// order: requests drain first, then orders in flight, then the carriers'
-// connections (which acknowledge receipts until they are unbound), then the
-// service that stores them. The journal is closed last of all, by close.
-func (d *daemon) run(ctx context.Context, ready func()) error {
-	s, n := newStack(d.log), notifier{d.log}
-	s.start("admin", d.serveAdmin)
-	s.start("notify", func(ctx context.Context) error { return n.run(ctx, d.statusLine) })
-	s.start("service", d.service.Run)
-	if d.gateway != nil {
-		s.start("smpp", d.gateway.Run)
-	}
-	if d.pool != nil {
-		s.start("smtp", d.pool.Run)
-	}
-	s.start("flights", d.awaitFlights)
-	s.start("api", d.serveAPI)
-	version, _, _ := buildVersion()
-	d.log.Info("serving", "api", d.apiAddr(), "admin", d.adminAddr(), "version", version)
-	n.ready()
-	ready()
-	return s.wait(ctx, func() {
-		d.draining.Store(true)
-		n.stopping()
-	})
-}
-
-func (d *daemon) serveAdmin(ctx context.Context) error {
-	return serveHTTP(ctx, adminServer(adminHandler(d.registry, d.ready, d.status, backupHandler(d.journal, d.log, backupPatience))), d.admin, time.Second)
-}
-
-func (d *daemon) serveAPI(ctx context.Context) error {
-	c := d.cfg.API
-	limits := c.Limits()
-	srv := api.Server(d.handler, limits, d.log)
-	return serveHTTP(ctx, srv, limits.Listener(d.api), c.DrainTimeout)
-}
-
-// awaitFlights outlives the API by as long as orders are in flight that their
-// callers have left.
-func (d *daemon) awaitFlights(ctx context.Context) error {
-	<-ctx.Done()
-	drain, cancel := context.WithTimeout(context.Background(), d.cfg.API.DrainTimeout)
-	defer cancel()
-	if err := d.service.Drain(drain); err != nil {
-		return fmt.Errorf("%d orders still in flight: %w", d.service.InFlight(), err)
-	}
-	return nil
-}
-
-// ready tells whether orders would be taken and sent now, or why not.
-func (d *daemon) ready() error {
-	if d.draining.Load() {
-		return errors.New("draining")
-	}
-	return errors.Join(d.journal.Ready(), d.service.Ready())
-}
-
-// statusLine is what systemctl shows. It touches what must never hang: systemd
-// restarts a daemon that can't say how it is.
-func (d *daemon) statusLine() string {
-	line := fmt.Sprintf("%d orders in flight", d.service.InFlight())
-	if err := d.ready(); err != nil {
-		return line + "; not ready: " + err.Error()
-	}
-	return line + "; ready"
-}
 
 // close gives back what newDaemon took. It may be called at any stage, once.
 func (d *daemon) close() {

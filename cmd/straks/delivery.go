@@ -2,6 +2,7 @@ package main
 
 import (
 	"straks/dlr"
+	"straks/smpp/gsm"
 	"straks/smpp/wire"
 )
 
@@ -17,3 +18,19 @@ func dlrDeliver(m *wire.Message) dlr.Deliver {
 		ReceiptedMessageID: wire.CString(id), MessageState: state, NetworkErrorCode: code, UserReference: reference,
 	}
 }
+
+// messageOctets returns short_message, or message_payload where that is empty,
+// and the length of the user data header at its beginning.
+func messageOctets(m *wire.Message) (octets []byte, header int) {
+	octets = m.ShortMessage
+	if len(octets) == 0 {
+		octets, _ = wire.Lookup(m.TLVs, wire.TagMessagePayload)
+	}
+	if m.ESMClass&esmUDHI != 0 {
+		header, _ = gsm.HeaderLen(octets)
+	}
+	return octets, header
+}
+
+// esmUDHI tells that a user data header begins the message (SMPP 3.4 §5.2.12).
+const esmUDHI = 0x40

@@ -11,6 +11,8 @@
 //	2  the command line is wrong
 //
 // The daemon proper is wired in daemon*.go and carrier*.go: the only place where
-// smpp, smtp, orders and the journal meet. Everything else here is one file for
+// smpp, smtp, orders and the journal meet. Its parts are in stack.go (what ends
+// when), listen.go, admin.go, backup.go, notify.go and memory.go, and, for what
+// SMSCs deliver, delivery.go and inbound.go. Everything else here is one file for
 // one command. No command takes a password or a token as an argument.
 package main

@@ -84,22 +84,6 @@ func messageText(m *wire.Message) string {
 	return text
 }
 
-// messageOctets returns short_message, or message_payload where that is empty,
-// and the length of the user data header at its beginning.
-func messageOctets(m *wire.Message) (octets []byte, header int) {
-	octets = m.ShortMessage
-	if len(octets) == 0 {
-		octets, _ = wire.Lookup(m.TLVs, wire.TagMessagePayload)
-	}
-	if m.ESMClass&esmUDHI != 0 {
-		header, _ = gsm.HeaderLen(octets)
-	}
-	return octets, header
-}
-
-// esmUDHI tells that a user data header begins the message (SMPP 3.4 §5.2.12).
-const esmUDHI = 0x40
-
 // inboundEncoding reads data_coding (SMPP 3.4 §5.2.19) as far as a stop word needs.
 func inboundEncoding(dataCoding byte) gsm.Encoding {
 	switch dataCoding {
