@@ -2,9 +2,7 @@ package api
 
 import (
 	"errors"
-	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -23,7 +21,7 @@ func parsePhone(s string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if number := plainNumber(digits); number != nil && phonenumbers.IsValidNumber(number) {
+	if c, national := plainNumber(digits); c != nil && (c.isMobile(national) || phonenumbers.IsValidNumber(c.number(national))) {
 		return digits, nil
 	}
 	return parseAny(digits)
@@ -39,48 +37,25 @@ func parseAny(digits string) (string, error) {
 	return phonenumbers.Format(number, phonenumbers.E164), nil
 }
 
-// plainNumber returns a number that is country code and national number and
-// nothing else, as nearly all are, or nil. It spares an order the dozen regular
-// expressions by which phonenumbers.Parse looks for what is not there: extensions,
-// letters, national prefixes.
-func plainNumber(digits string) *phonenumbers.PhoneNumber {
-	prefixes := nationalPrefixes()
+// plainNumber splits a number that is country code and national number and
+// nothing else, as nearly all are; of others it returns nil. It spares an order the
+// dozen regular expressions by which phonenumbers.Parse looks for what is not there:
+// extensions, letters, national prefixes.
+func plainNumber(digits string) (c *country, national string) {
+	all := countries()
 	for n := 2; n <= min(4, len(digits)-1); n++ { // country codes have 1 to 3 digits, none begins another
-		prefix, ok := prefixes[digits[1:n]]
+		c, ok := all[digits[1:n]]
 		if !ok {
 			continue
 		}
 		national := digits[n:]
-		if national[0] == '0' || prefix != "" && strings.HasPrefix(national, prefix) {
-			return nil
+		if national[0] == '0' || c.prefix != "" && strings.HasPrefix(national, c.prefix) || len(national) > 15 {
+			return nil, ""
 		}
-		code, _ := strconv.ParseInt(digits[1:n], 10, 32)
-		significant, err := strconv.ParseUint(national, 10, 64)
-		if err != nil || len(national) > 15 {
-			return nil
-		}
-		return &phonenumbers.PhoneNumber{CountryCode: new(int32(code)), NationalNumber: new(significant)}
+		return c, national
 	}
-	return nil
+	return nil, ""
 }
-
-// nationalPrefixes are what people dial before a national number and may
-// write by mistake behind the country code, by country code. Codes are left out
-// whose prefix is more than a few digits.
-var nationalPrefixes = sync.OnceValue(func() map[string]string {
-	codes := make(map[string]string)
-	all, err := phonenumbers.MetadataCollection()
-	if err != nil {
-		return codes // parseAny tells
-	}
-	for _, m := range all.GetMetadata() {
-		code, prefix := int(m.GetCountryCode()), m.GetNationalPrefixForParsing()
-		if m.GetId() == phonenumbers.GetRegionCodeForCountryCode(code) && strings.Trim(prefix, "0123456789") == "" {
-			codes[strconv.Itoa(code)] = prefix
-		}
-	}
-	return codes
-})
 
 // internationalDigits strips what people put between digits and turns a
 // leading 00 into a plus sign. A country code never starts with 0 (ITU-T E.164

@@ -93,7 +93,7 @@ func TestPlainNumbers(t *testing.T) {
 		if got != want || (err == nil) != (wantErr == nil) {
 			t.Fatalf("parsePhone(%q) = %q, %v; the long way %q, %v", digits, got, err, want, wantErr)
 		}
-		if plainNumber(digits) != nil && err == nil {
+		if c, _ := plainNumber(digits); c != nil && err == nil {
 			plain++
 		}
 	}
