@@ -51,7 +51,8 @@ func checkIntake(in *orders.Intake) error {
 // accept is Journal.Accept in a transaction.
 func (w *writeTx) accept(in orders.Intake) (orders.Shipment, bool, error) {
 	key := hash(in.Organisation, in.Key)
-	known, ok, err := w.byKey(key)
+	value := w.keys().get(key)
+	known, ok, err := w.keyed(value)
 	switch {
 	case err != nil:
 		return orders.Shipment{}, false, err
@@ -63,10 +64,7 @@ func (w *writeTx) accept(in orders.Intake) (orders.Shipment, bool, error) {
 		known.Reclaim(in)
 	default:
 		known = orders.Claim(in)
-		if w.shipments().Get(in.Shipment[:]) != nil {
-			return orders.Shipment{}, false, fmt.Errorf("journal: shipment %s exists under another key", in.Shipment)
-		}
-		if err := w.keys().put(idMicro(in.Shipment), key, w.value(func(b []byte) []byte { return append(b, in.Shipment[:]...) })); err != nil {
+		if err := w.putKey(key, value != nil, in.Shipment); err != nil {
 			return orders.Shipment{}, false, err
 		}
 	}
@@ -86,9 +84,22 @@ func (w *writeTx) claimed(s *orders.Shipment) error {
 	return w.putShipment(s)
 }
 
-// byKey returns the shipment of a key, and whether there is one.
-func (w *writeTx) byKey(key []byte) (orders.Shipment, bool, error) {
-	v := w.keys().get(key)
+// putKey stores the key of a new shipment. One that it had before leaves: slots of
+// another length may be asked before the one that it goes to.
+func (w *writeTx) putKey(key []byte, had bool, id uuid.UUID) error {
+	if w.shipments().Get(id[:]) != nil {
+		return fmt.Errorf("journal: shipment %s exists under another key", id)
+	}
+	if had {
+		if err := w.keys().delete(key); err != nil {
+			return err
+		}
+	}
+	return w.keys().put(idMicro(id), key, w.value(func(b []byte) []byte { return append(b, id[:]...) }))
+}
+
+// keyed returns the shipment of a key that has this value, and whether there is one.
+func (w *writeTx) keyed(v []byte) (orders.Shipment, bool, error) {
 	if v == nil {
 		return orders.Shipment{}, false, nil
 	}

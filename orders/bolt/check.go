@@ -68,9 +68,19 @@ func (c *checker) eachSlot(s *slots, visit func(end int64, k, v []byte)) {
 			c.fault("a slot is called %x", name)
 			return nil
 		}
+		filter := openFilter(s.filters, name)
 		cur := s.b.Bucket(name).Cursor()
 		for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
+			if !filter.maybe(k) {
+				c.fault("slot %x: its filter hides a key", name)
+			}
 			visit(slotEnd(name), k, v)
+		}
+		return nil
+	})
+	s.filters.ForEachBucket(func(name []byte) error {
+		if s.b.Bucket(name) == nil {
+			c.fault("a filter of no slot is called %x", name)
 		}
 		return nil
 	})

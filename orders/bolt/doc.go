@@ -5,6 +5,8 @@
 //	meta       "schema"                 -> version; "id" -> the journal's random id
 //	keys       slot end s | hash(org, key)    -> shipment id
 //	shipments  id (UUIDv7)              -> shipment
+//	keys.filter, refs.filter
+//	           slot end s | last key of a range -> Bloom filter of the keys in it
 //	refs       slot end s | carrier NUL ref   -> the last two bound to it: shipment id, part;
 //	                                    and what waits: key in parked
 //	parked     at µs | number           -> report that waits for its answer
@@ -21,8 +23,11 @@
 // What follows from it, and what Check walks:
 //
 //   - A slot is named by the second in which it ends, and holds nothing younger.
-//   - A key leads to one shipment. Its slot is that of the shipment's id, the
-//     newest slot wins, and a key whose shipment is gone is unknown.
+//   - A key leads to one shipment. Its slot is that of the shipment's id, and
+//     a key whose shipment is gone is unknown.
+//   - A filter is built by Sweep when its slot has ended, range by range from the
+//     front, and hides no key: what is put into the slot later is put into it too. It
+//     leaves after the last record of its slot.
 //   - A shipment is stored once. A feed entry says which status it had when;
 //     what never changes (recipient, reference) is read from the shipment.
 //     An entry leaves the feed with its shipment at the latest.

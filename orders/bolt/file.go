@@ -60,7 +60,8 @@ func initialise(path string, opt Options) error {
 	}
 	defer f.db.Close()
 	return f.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketKeys, bucketShipments, bucketRefs, bucketParked, bucketDeadlines, bucketFeed, bucketBlocked} {
+		for _, name := range [][]byte{bucketMeta, bucketKeys, bucketKeyFilter, bucketShipments, bucketRefs, bucketRefFilter,
+			bucketParked, bucketDeadlines, bucketFeed, bucketBlocked} {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}

@@ -27,7 +27,7 @@ type migration func(t tables, budget int) (moved int, err error)
 
 // migrations returns those from version 1 on, in order: the first makes a version
 // 2 of it.
-func migrations() []migration { return []migration{nameSlotsByEnd} }
+func migrations() []migration { return []migration{nameSlotsByEnd, addFilters} }
 
 // Migrate brings the journal at path up to date, in as many transactions as it
 // takes: memory is bounded, and a call that ctx or a kill has ended is carried
@@ -128,6 +128,16 @@ func nameSlotsByEnd(t tables, budget int) (moved int, err error) {
 		}
 		return idMicro(r.bound.shipment), err
 	})
+}
+
+// addFilters makes version 3 of version 2, which had no filters, so that a program of
+// version 2 does not keep them. Sweep builds them.
+func addFilters(t tables, _ int) (moved int, err error) {
+	_, err = t.tx.CreateBucketIfNotExists(bucketKeyFilter)
+	if err == nil {
+		_, err = t.tx.CreateBucketIfNotExists(bucketRefFilter)
+	}
+	return 0, err
 }
 
 // firstEnd is more than the number of any slot, and less than any end in s.

@@ -12,10 +12,10 @@ const (
 	// The lengths of slots. They are no part of the schema: a slot's name is when it
 	// ends, so that slots of any length stand beside each other.
 	//
-	// A look-up asks every slot that there is, nearly always in vain but for one: a
-	// slot costs each order 2 µs. So there are few, four or five at the default
-	// retention. What is too old stays until the last of its slot is.
-	keySlot = 30 * 24 * time.Hour
+	// A look-up asks every slot that there is, nearly always in vain but for one. Where
+	// a slot has ended, its filter says so for less than 1 µs. A new record goes to
+	// any page of its slot: the shorter slots are, the more pages are in memory.
+	keySlot = 10 * 24 * time.Hour
 	refSlot = 4 * 24 * time.Hour
 
 	// refRetention is how long a reference stays bound: well beyond the
@@ -26,14 +26,30 @@ const (
 // slots is a table with random keys, cut into a bucket for each span of time.
 // It is good for one transaction.
 type slots struct {
-	b      *bbolt.Bucket
-	span   time.Duration
-	opened []slot // newest first; nil where they are to be looked up
+	b       *bbolt.Bucket
+	filters *bbolt.Bucket
+	span    time.Duration
+	opened  []slot // newest first; nil where they are to be looked up
 }
 
 type slot struct {
-	name string
-	b    *bbolt.Bucket
+	name   string
+	b      *bbolt.Bucket
+	filter *filter // nil where it has none
+}
+
+func (s slot) get(key []byte) []byte {
+	if !s.filter.maybe(key) {
+		return nil
+	}
+	return s.b.Get(key)
+}
+
+func (s slot) put(key, value []byte) error {
+	if err := s.filter.add(key); err != nil {
+		return err
+	}
+	return s.b.Put(key, value)
 }
 
 // get returns the value in the newest slot that has the key, or nil.
@@ -44,7 +60,7 @@ func (s *slots) get(key []byte) []byte {
 
 func (s *slots) find(key []byte) (in *bbolt.Bucket, value []byte) {
 	for _, slot := range s.all() {
-		if v := slot.b.Get(key); v != nil {
+		if v := slot.get(key); v != nil {
 			return slot.b, v
 		}
 	}
@@ -59,7 +75,7 @@ func (s *slots) all() []slot {
 	}
 	c := s.b.Cursor()
 	for name, _ := c.Last(); name != nil; name, _ = c.Prev() {
-		s.opened = append(s.opened, slot{string(name), s.b.Bucket(name)})
+		s.opened = append(s.opened, slot{string(name), s.b.Bucket(name), openFilter(s.filters, name)})
 	}
 	return s.opened
 }
@@ -68,7 +84,7 @@ func (s *slots) put(us int64, key, value []byte) error {
 	name := s.name(us)
 	for _, slot := range s.all() {
 		if slot.name == string(name) {
-			return slot.b.Put(key, value)
+			return slot.put(key, value)
 		}
 	}
 	b, err := s.b.CreateBucket(name)
@@ -112,21 +128,30 @@ func (s *slots) drain(cut time.Time, budget int) (int, error) {
 			return budget, nil
 		}
 		name = append([]byte(nil), name...)
-		slot := s.b.Bucket(name)
-		n, err := drop(slot, budget, nil)
+		n, err := drop(s.b.Bucket(name), budget, nil)
+		if err == nil && n == 0 {
+			n, err = s.remove(name, budget)
+		}
 		if err != nil {
 			return 0, err
 		}
 		budget -= n
-		if k, _ := slot.Cursor().First(); k == nil {
-			if err := s.b.DeleteBucket(name); err != nil {
-				return 0, err
-			}
-			s.opened = nil
-			budget-- // so that empty slots cost something too
-		}
 	}
 	return 0, nil
+}
+
+// remove removes an empty slot, its filter first. An empty slot costs something too.
+func (s *slots) remove(name []byte, budget int) (int, error) {
+	if filter := s.filters.Bucket(name); filter != nil {
+		if n, err := drop(filter, budget, nil); n > 0 || err != nil {
+			return n, err
+		}
+		if err := s.filters.DeleteBucket(name); err != nil {
+			return 0, err
+		}
+	}
+	s.opened = nil
+	return 1, s.b.DeleteBucket(name)
 }
 
 // drop deletes up to n records from the front of b for as long as old says so

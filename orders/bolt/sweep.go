@@ -11,7 +11,7 @@ import (
 )
 
 // sweep is Journal.Sweep in a transaction: what is too old leaves from the
-// front of each table, until the budget is spent.
+// front of each table, until the budget is spent; then filters are built.
 func (w *writeTx) sweep(now time.Time, retention time.Duration, budget int, mark []byte) (orders.Swept, error) {
 	var swept orders.Swept
 	cut := now.Add(-retention)
@@ -41,6 +41,12 @@ func (w *writeTx) sweep(now time.Time, retention time.Duration, budget int, mark
 		return swept, err
 	}
 	if budget, err = w.refs().drain(now.Add(-refRetention), budget); err != nil {
+		return swept, err
+	}
+	if budget, err = w.keys().build(now, cut, budget); err != nil {
+		return swept, err
+	}
+	if budget, err = w.refs().build(now, now.Add(-refRetention), budget); err != nil {
 		return swept, err
 	}
 	swept.More = budget <= 0

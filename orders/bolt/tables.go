@@ -13,8 +13,10 @@ import (
 var (
 	bucketMeta      = []byte("meta")
 	bucketKeys      = []byte("keys")
+	bucketKeyFilter = []byte("keys.filter")
 	bucketShipments = []byte("shipments")
 	bucketRefs      = []byte("refs")
+	bucketRefFilter = []byte("refs.filter")
 	bucketParked    = []byte("parked")
 	bucketDeadlines = []byte("deadlines")
 	bucketFeed      = []byte("feed")
@@ -25,13 +27,19 @@ var (
 type tables struct{ tx *bbolt.Tx }
 
 func (t tables) meta() *bbolt.Bucket      { return t.tx.Bucket(bucketMeta) }
-func (t tables) keys() *slots             { return &slots{b: t.tx.Bucket(bucketKeys), span: keySlot} }
 func (t tables) shipments() *bbolt.Bucket { return t.tx.Bucket(bucketShipments) }
-func (t tables) refs() *slots             { return &slots{b: t.tx.Bucket(bucketRefs), span: refSlot} }
 func (t tables) parked() *bbolt.Bucket    { return t.tx.Bucket(bucketParked) }
 func (t tables) deadlines() *bbolt.Bucket { return t.tx.Bucket(bucketDeadlines) }
 func (t tables) feed() *bbolt.Bucket      { return t.tx.Bucket(bucketFeed) }
 func (t tables) blocked() *bbolt.Bucket   { return t.tx.Bucket(bucketBlocked) }
+
+func (t tables) keys() *slots {
+	return &slots{b: t.tx.Bucket(bucketKeys), filters: t.tx.Bucket(bucketKeyFilter), span: keySlot}
+}
+
+func (t tables) refs() *slots {
+	return &slots{b: t.tx.Bucket(bucketRefs), filters: t.tx.Bucket(bucketRefFilter), span: refSlot}
+}
 
 // shipment returns the shipment, and whether there is one.
 func (t tables) shipment(id uuid.UUID, brief bool) (orders.Shipment, bool, error) {

@@ -17,9 +17,10 @@ import (
 )
 
 const (
-	fillers  = 256 // at a time, so that they share commits
-	fillStep = 64  // answers and receipts of one filler that share a call
+	fillers  = 1000 // at a time, so that they share commits
+	fillStep = 64   // answers and receipts of one filler that share a call
 	fillDays = 80 * 24 * time.Hour
+	fillAge  = 12 * time.Hour      // of orders, after which retention has its turn
 	retained = 90 * 24 * time.Hour // the daemon's default
 )
 
@@ -35,9 +36,7 @@ func Fill(ctx context.Context, path string, n int) error {
 		return err
 	}
 	f := filling{journal: j, n: int64(n), start: time.Now().UTC().Add(-fillDays - time.Hour)}
-	if err = f.run(ctx); err == nil {
-		err = f.age(ctx)
-	}
+	err = f.live(ctx)
 	if closeErr := j.Close(); err == nil {
 		err = closeErr
 	}
@@ -51,13 +50,30 @@ type filling struct {
 	next    atomic.Int64
 }
 
-func (f *filling) run(ctx context.Context) error {
+// live lives through the days, and lets the journal age meanwhile: what leaves it
+// makes room for what comes.
+func (f *filling) live(ctx context.Context) error {
+	for lived := fillAge; ; lived += fillAge {
+		if err := f.run(ctx, int64(float64(f.n)*float64(lived)/float64(fillDays))); err != nil {
+			return err
+		}
+		if lived >= fillDays {
+			return f.age(ctx, time.Now())
+		}
+		if err := f.age(ctx, f.start.Add(lived)); err != nil {
+			return err
+		}
+	}
+}
+
+// run stores orders up to the number last.
+func (f *filling) run(ctx context.Context, last int64) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	for range fillers {
 		wg.Go(func() {
-			if err := f.worker(ctx); err != nil {
+			if err := f.worker(ctx, last); err != nil {
 				cancel(err)
 			}
 		})
@@ -66,9 +82,9 @@ func (f *filling) run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-func (f *filling) worker(ctx context.Context) error {
+func (f *filling) worker(ctx context.Context, last int64) error {
 	var facts []orders.Event
-	for i := f.next.Add(1); i <= f.n; i = f.next.Add(1) {
+	for i := f.take(last); i > 0; i = f.take(last) {
 		in := f.intake(i)
 		s, _, err := f.journal.Accept(ctx, in)
 		if err != nil {
@@ -85,6 +101,19 @@ func (f *filling) worker(ctx context.Context) error {
 	}
 	_, err := f.journal.Apply(ctx, facts)
 	return err
+}
+
+// take returns the number of the next order, or 0 where last was the last.
+func (f *filling) take(last int64) int64 {
+	for {
+		done := f.next.Load()
+		if done >= last {
+			return 0
+		}
+		if f.next.CompareAndSwap(done, done+1) {
+			return done + 1
+		}
+	}
 }
 
 func (f *filling) intake(i int64) orders.Intake {
@@ -118,8 +147,8 @@ func idAt(t time.Time) uuid.UUID {
 
 // age does what a running daemon does as time goes by: deadlines are passed
 // over, and references leave after a week.
-func (f *filling) age(ctx context.Context) error {
-	for now := time.Now(); ; {
+func (f *filling) age(ctx context.Context, now time.Time) error {
+	for {
 		due, next, err := f.journal.Due(ctx, now, 500)
 		if err != nil {
 			return err
@@ -129,7 +158,7 @@ func (f *filling) age(ctx context.Context) error {
 		}
 	}
 	for more := true; more; {
-		swept, err := f.journal.Sweep(ctx, time.Now().UTC(), retained, 10_000)
+		swept, err := f.journal.Sweep(ctx, now, retained, 10_000)
 		if err != nil {
 			return fmt.Errorf("filling the journal: %w", err)
 		}
