@@ -122,3 +122,50 @@ func TestSweepSparesNewDeadlines(t *testing.T) {
 		t.Errorf("due %v, %v; want both orders", due, err)
 	}
 }
+
+// TestBadParkedReport: a receipt that waits and can't be read holds up neither the
+// answers that it may belong to, nor other receipts, nor retention.
+func TestBadParkedReport(t *testing.T) {
+	j, _ := newJournal(t, Options{Log: quiet})
+	park := func(ref string) {
+		t.Helper()
+		if _, err := j.Apply(t.Context(), []orders.Event{delivered(ref)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	park("a")
+	park("b")
+	park("c")
+	spoil(t, j, func(w *writeTx) error {
+		c := w.parked().Cursor()
+		for k, v := c.First(); k != nil; k, v = c.Next() {
+			if err := w.parked().Put(bytes.Clone(k), v[:2:2]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err := j.Check(t.Context()); err == nil {
+		t.Fatal("nothing is wrong")
+	}
+	s, _, err := j.Accept(t.Context(), intake("k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	effects, err := j.Apply(t.Context(), []orders.Event{accepted(s, "a"), delivered("a")})
+	if err != nil || effects[1].Shipment.Status != orders.SMSDelivered {
+		t.Errorf("an answer, and the receipt again: %v, %v", effects, err)
+	}
+	park("b")
+	sweepAll(t, j, time.Now().Add(25*time.Hour))
+	if st, _ := j.Stats(t.Context()); st.Parked != 0 {
+		t.Errorf("%d parked", st.Parked)
+	}
+	if s, _, err = j.Accept(t.Context(), intake("k2")); err == nil {
+		_, err = j.Apply(t.Context(), []orders.Event{accepted(s, "c")}) // whose receipt is gone
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	check(t, j)
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"time"
 
@@ -143,6 +144,10 @@ func (w *writeTx) bindOne(name string, part orders.Binding) (*orders.Report, err
 // that the reference is now bound to. Else it goes on waiting, unless it is too old.
 func (w *writeTx) claim(have *ref, name string, part orders.Binding) (*orders.Report, error) {
 	r, err := w.parkedReport(have.parked)
+	if errors.Is(err, ErrCorrupt) {
+		have.parked = nil // it costs nobody his answer; Sweep drops it
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -216,6 +221,9 @@ func (w *writeTx) park(r *orders.Report) (bool, error) {
 // displace takes out a parked report if r is better.
 func (w *writeTx) displace(parked []byte, r *orders.Report) (bool, error) {
 	other, err := w.parkedReport(parked)
+	if errors.Is(err, ErrCorrupt) {
+		return true, nil
+	}
 	if err != nil || !r.Better(&other) {
 		return false, err
 	}
@@ -288,7 +296,14 @@ func (w *writeTx) unparkOldest(n int, old func(key []byte) bool) (int, error) {
 		if k == nil || old != nil && !old(k) {
 			break
 		}
-		if _, err := w.unpark(append([]byte(nil), k...)); err != nil {
+		k = append([]byte(nil), k...)
+		_, err := w.unpark(k)
+		if errors.Is(err, ErrCorrupt) {
+			w.opt.Log.Error("receipt that waited can't be read, dropped", "err", err)
+			w.waiting--
+			err = w.parked().Delete(k)
+		}
+		if err != nil {
 			return removed, err
 		}
 	}
