@@ -10,7 +10,7 @@ import (
 	"straks/orders/bolt"
 )
 
-// serveCommand runs the daemon until a signal.
+// serveCommand runs the daemon until SIGTERM or SIGINT.
 func serveCommand(ctx context.Context, args []string, e env) error {
 	fs := newFlags("serve [-config FILE]")
 	path := fs.configFlag()
@@ -36,6 +36,7 @@ func serveCommand(ctx context.Context, args []string, e env) error {
 		return err
 	}
 	defer d.close()
+	defer outliveHangup(log)()
 	return d.run(ctx, func() {})
 }
 

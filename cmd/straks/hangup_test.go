@@ -1,0 +1,36 @@
+package main
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+
+	"straks/smpp/smsctest"
+	"straks/smtp/relaytest"
+)
+
+// A daemon that is sent SIGHUP, by habit or by a terminal that closes, says what
+// to do instead and goes on; SIGTERM ends it as ever.
+func TestHangup(t *testing.T) {
+	w := newStoppedWorld(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	p := w.startProcess()
+	for range 3 {
+		if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "an order after SIGHUP", func() bool {
+		_, err := w.clientAt(p.api).SendSMS(t.Context(), sms("k", "+4799999999"))
+		return err == nil
+	})
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-p.ended
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, p.log.String())
+	}
+	if !strings.Contains(p.log.String(), "SIGHUP is ignored") {
+		t.Errorf("not told:\n%s", p.log.String())
+	}
+}
