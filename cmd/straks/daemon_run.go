@@ -72,7 +72,7 @@ func (d *daemon) ready() error {
 func (d *daemon) statusLine() string {
 	line := fmt.Sprintf("%d orders in flight", d.service.InFlight())
 	if err := d.ready(); err != nil {
-		return line + "; not ready: " + err.Error()
+		return line + "; not ready: " + oneLine(err.Error())
 	}
 	return line + "; ready"
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,11 @@ func (m *manager) await(parts ...string) {
 		}
 		message := string(buf[:n])
 		read = append(read, message)
+		for line := range strings.Lines(message) {
+			if name, _, _ := strings.Cut(line, "="); !slices.Contains([]string{"READY", "STATUS", "WATCHDOG", "STOPPING"}, name) {
+				m.t.Errorf("systemd was told %q", line)
+			}
+		}
 		found := 0
 		for _, part := range parts {
 			if strings.Contains(message, part) {
@@ -89,6 +95,27 @@ func TestSystemdIsTold(t *testing.T) {
 		t.Error(err)
 	}
 	<-stopped
+}
+
+// A status has one line, however many reasons there are: to systemd, the second
+// line would be no part of it.
+func TestSystemdIsToldEveryReason(t *testing.T) {
+	m := newManager(t)
+	w := newWorld(t, smsctest.Profile{}, "")
+	w.smsc.Down()
+	w.relay.Close()
+	m.await("STATUS=0 orders in flight; not ready: ", "telco/1 is ", "; ", "relay mx: ")
+}
+
+// What a peer had a say in tells systemd nothing but how the daemon is.
+func TestStatusTellsNothingElse(t *testing.T) {
+	m := newManager(t)
+	n := notifier{slog.New(slog.DiscardHandler)}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	reason := "certificate is valid for x\nWATCHDOG=trigger\nMAINPID=1, not smsc.example.org"
+	go n.run(ctx, func() string { return oneLine(reason) })
+	m.await("STATUS=certificate is valid for x; WATCHDOG=trigger; MAINPID=1")
 }
 
 // Without systemd, or with a socket that has gone, the daemon works as ever.

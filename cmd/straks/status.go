@@ -15,7 +15,7 @@ import (
 
 // adminFlag is the flag of every command that asks a running daemon.
 func adminFlag(fs *flags) *string {
-	return fs.String("admin", "http://127.0.0.1:9090", "`URL` of the daemon's admin listener")
+	return fs.String("admin", "http://127.0.0.1:9090", "`URL`, or host:port, of the daemon's admin listener")
 }
 
 // statusCommand prints how a running daemon's binds, relays and journal are.
@@ -44,7 +44,7 @@ func (s *status) print(w io.Writer, now time.Time) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	readiness := "ready"
 	if !s.Ready {
-		readiness = "not ready: " + printable(s.Reason)
+		readiness = "not ready: " + oneLine(s.Reason)
 	}
 	fmt.Fprintf(out, "straks %s, %s, %d orders in flight\n", s.Version, readiness, s.InFlight)
 	if len(s.SMSC) > 0 {
@@ -79,6 +79,12 @@ func answers(counts map[string]uint64) string {
 	return strings.Join(list, ", ")
 }
 
+// oneLine is a text of several lines on one, and harmless to whom lines mean
+// something. A peer may have had a say in it: a certificate's names, for one.
+func oneLine(s string) string {
+	return printable(strings.ReplaceAll(s, "\n", "; "))
+}
+
 func choose(b bool, yes, no string) string {
 	if b {
 		return yes
@@ -103,6 +109,9 @@ func ago(now, since time.Time) string {
 
 // fetch copies what the admin listener answers. An answer that breaks off is an error.
 func fetch(ctx context.Context, admin, path string, to io.Writer) error {
+	if !strings.Contains(admin, "://") {
+		admin = "http://" + admin
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(admin, "/")+path, nil)
 	if err != nil {
 		return fmt.Errorf("-admin: %w", err)
@@ -112,6 +121,9 @@ func fetch(ctx context.Context, admin, path string, to io.Writer) error {
 		return fmt.Errorf("is the daemon running, and -admin its admin.listen? %w", err)
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNotFound {
+		return fmt.Errorf("%s%s: %s; is -admin the daemon's admin.listen, and not its api.listen?", admin, path, resp.Status)
+	}
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s%s: %s", admin, path, resp.Status)
 	}

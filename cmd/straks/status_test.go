@@ -48,6 +48,12 @@ func TestStatus(t *testing.T) {
 	if out := succeed(t, "status", "-json", "-admin", admin.URL); out != string(answer) {
 		t.Errorf("-json printed %s", out)
 	}
+	if out := succeed(t, "status", "-admin", strings.TrimPrefix(admin.URL, "http://")); !strings.Contains(out, "telco/1") {
+		t.Errorf("host:port: %s", out)
+	}
+	if code, _, stderr := straks(t, "", "status", "-admin", admin.URL+"/elsewhere"); code != exitFailed || !strings.Contains(stderr, "admin.listen") {
+		t.Errorf("another listener: exit %d, %s", code, stderr)
+	}
 	admin.Close()
 	if code, _, stderr := straks(t, "", "status", "-admin", admin.URL); code != exitFailed || !strings.Contains(stderr, "is the daemon running") {
 		t.Errorf("no daemon: exit %d, %s", code, stderr)
