@@ -41,7 +41,9 @@ func journalCompact(_ context.Context, args []string, e env) error {
 // between copy and replacement would write to a file that is gone.
 func compactInPlace(path string, owner os.FileInfo) error {
 	compact, old := path+".compact", path+".before-compact"
-	if err := os.Link(path, old); err != nil {
+	if err := os.Link(path, old); errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("compact: %s is left of one that broke off; if straks did not run while it did, delete it and try again", old)
+	} else if err != nil {
 		return fmt.Errorf("compact: %w", err)
 	}
 	err := bolt.Compact(path, compact, bolt.Options{})

@@ -48,7 +48,11 @@ func (f journalFlags) open() (*bolt.ReadOnly, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bolt.OpenReadOnly(path, bolt.Options{})
+	j, err := bolt.OpenReadOnly(path, bolt.Options{})
+	if errors.Is(err, bolt.ErrLocked) {
+		err = fmt.Errorf("%w Look at a copy then: straks journal backup COPY, and -file COPY here", err)
+	}
+	return j, err
 }
 
 func journalStats(ctx context.Context, args []string, e env) error {

@@ -23,7 +23,7 @@ var (
 )
 
 // ErrLocked tells that another process, most likely the daemon, has the journal open.
-var ErrLocked = errors.New("locked by another process")
+var ErrLocked = errors.New("locked by another process: is straks running?")
 
 // file is the open bbolt database and its descriptor.
 type file struct {
