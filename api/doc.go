@@ -22,12 +22,13 @@
 //
 // # What is kept and logged
 //
-// The package keeps nothing between requests but rates and metrics, and starts
-// no goroutine. Of each order that gets past the door (calls in flight, token)
-// there is one log line: who, which channel and shipment, the outcome, and how
-// long it took. The recipient is masked. Of the tokens that are refused the first
-// few of a minute are logged and the others counted, each token that is known by
-// itself: a flood of guesses fills no log and hides nobody whose token expired.
-// Text, subject, idempotency key and token are never logged, nor are the values
-// of faulty properties: messages and problems are made of fixed words.
+// The package keeps nothing between requests but rates, metrics and a tally of
+// refused tokens, and owns no goroutine. Of each order that gets past the door
+// (calls in flight, token) there is one log line: who, which channel and
+// shipment, the outcome, and how long it took. The recipient is masked. Of the
+// tokens that are refused the first few of a minute are logged and the others
+// counted, each token that is known by itself: a flood of guesses fills no log and
+// hides nobody whose token expired. Text, subject, idempotency key and token are
+// never logged, nor are the values of faulty properties: messages and problems
+// are made of fixed words.
 package api

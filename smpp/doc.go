@@ -26,6 +26,7 @@
 //	ErrNotSent: nothing of it was written    another bind at once
 //	ErrUnknown: it may have left             Unknown. Nobody else gets it; its answer may come late
 //	no bind, no place, no token in time      NotSent
+//	too many wait for a place already        NotSent, at once
 //
 // The time for all this is the context's. The last part of it (see answerTime)
 // is for waiting for an answer: nothing is begun any more.
