@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"errors"
+	"reflect"
 
 	"straks/dlr"
 	"straks/smpp"
@@ -138,17 +139,33 @@ func (cfg *Config) SMTP() []smtp.Relay {
 // checkCarriers looks at what the file alone knows, and has each carrier's
 // package check the rest.
 func (cfg *Config) checkCarriers(c *checker) {
-	for i := range cfg.SMSCs {
+	for i, defaults := range cfg.asWritten().WithDefaults().SMSCs {
 		cfg.SMSCs[i].check(c.at("smsc", i))
+		c.zeros("smsc", i, cfg.SMSCs[i].SMSC, defaults)
 	}
 	if len(cfg.SMSCs) > 0 || len(cfg.Routes) > 0 {
 		c.takeOver(cfg.asWritten().Check())
 	}
-	for i := range cfg.Relays {
+	for i, r := range cfg.SMTP() {
 		cfg.Relays[i].check(c.at("relay", i))
+		c.zeros("relay", i, r, r.WithDefaults())
 	}
 	c.takeOver(smtp.Validate(cfg.SMTP()))
 	cfg.checkRoutes(c)
+}
+
+// zeros finds numbers that the file gives as 0 where that stands for a default which is
+// another: somebody means to turn something off, and would not.
+func (c *checker) zeros(table string, i int, carrier, withDefaults any) {
+	items, _ := asList(c.found.top[table])
+	given, _ := items[i].(map[string]any)
+	have, will := reflect.ValueOf(carrier), reflect.ValueOf(withDefaults)
+	for _, f := range fieldsOf(have.Type()) {
+		v, d := have.FieldByIndex(f.index), will.FieldByIndex(f.index)
+		if given[f.name] != nil && (v.CanInt() || v.CanFloat()) && v.IsZero() && !d.IsZero() {
+			c.at(table, i).fault(f.name, "is 0, which stands for the default, %v: leave it out, or give another", d)
+		}
+	}
 }
 
 // checkRoutes looks for organisations that there are not: such a route never matches,

@@ -44,6 +44,7 @@ func (s *SMS) setDefaults() {
 
 func (s *SMS) check(c *checker) {
 	c.sender("default_sender", s.DefaultSender)
+	c.between("drain_time", s.DrainTime, time.Millisecond, 5*time.Minute)
 	for i, w := range s.StopWords {
 		if slices.Contains(s.StartWords, w) {
 			c.fault(indexed("stop_words", i), "is %q, which is among start_words too", w)
