@@ -1,11 +1,8 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
-
-	"github.com/fiorix/go-smpp/smpp/pdu/pdufield"
 )
 
 // Append checks the body and appends the whole PDU to dst. On an error dst is
@@ -39,29 +36,27 @@ func appendBody(dst []byte, h Header, v any) ([]byte, error) {
 		if h.ID != SubmitSMResp && h.ID != DeliverSMResp && h.ID != DataSMResp {
 			break
 		}
-		return appendFields(dst, messageRespFields, one(pdufield.MessageID, p.MessageID), p.TLVs, p.check())
+		return appendFields(dst, p.fields, p.TLVs, p.check())
 	case *Bind:
 		if h.ID != BindTransceiver && h.ID != BindTransmitter && h.ID != BindReceiver {
 			break
 		}
-		return appendFields(dst, bindFields, p.fields(), nil, p.Check())
+		return appendFields(dst, p.fields, nil, p.Check())
 	case *BindResp:
 		if h.ID != BindTransceiverResp && h.ID != BindTransmitterResp && h.ID != BindReceiverResp {
 			break
 		}
-		return appendFields(dst, bindRespFields, one(pdufield.SystemID, p.SystemID), p.TLVs, p.check())
+		return appendFields(dst, p.fields, p.TLVs, p.check())
 	case *Alert:
 		if h.ID != AlertNotification {
 			break
 		}
-		return appendFields(dst, alertFields, p.fields(), p.TLVs, p.check())
+		return appendFields(dst, p.fields, p.TLVs, p.check())
 	case *Outbind:
 		if h.ID != OutbindID {
 			break
 		}
-		b := one(pdufield.SystemID, p.SystemID)
-		b.setText(pdufield.Password, p.Password)
-		return appendFields(dst, outbindFields, b, nil, p.check())
+		return appendFields(dst, p.fields, nil, p.check())
 	}
 	return nil, fmt.Errorf("smpp: %v cannot have a body of type %T", h.ID, v)
 }
@@ -80,23 +75,19 @@ func appendNothing(dst []byte, h Header) ([]byte, error) {
 func appendMessage(dst []byte, id CommandID, m *Message) ([]byte, error) {
 	switch id {
 	case SubmitSM, DeliverSM:
-		return appendFields(dst, messageFields, m.fields(), m.TLVs, m.Check())
+		return appendFields(dst, m.message, m.TLVs, m.Check())
 	case DataSM:
-		return appendFields(dst, dataFields, m.fields(), m.TLVs, m.CheckData())
+		return appendFields(dst, m.data, m.TLVs, m.CheckData())
 	}
 	return nil, fmt.Errorf("smpp: %v cannot have a body of type %T", id, m)
 }
 
-// appendFields writes mandatory fields in go-smpp's coding, then TLVs in ours.
-func appendFields(dst []byte, list pdufield.List, b body, tlvs []TLV, fault error) ([]byte, error) {
+// appendFields writes mandatory fields, then TLVs, unless there is a fault.
+func appendFields(dst []byte, fields func(*coder), tlvs []TLV, fault error) ([]byte, error) {
 	if fault != nil {
 		return nil, fault
 	}
-	w := bytes.NewBuffer(dst)
-	for _, name := range list {
-		if err := b.Map[name].SerializeTo(w); err != nil {
-			return nil, fmt.Errorf("smpp: %s: %w", name, err)
-		}
-	}
-	return appendTLVs(w.Bytes(), tlvs), nil
+	c := coder{b: dst}
+	fields(&c)
+	return appendTLVs(c.b, tlvs), nil
 }

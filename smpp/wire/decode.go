@@ -3,8 +3,6 @@ package wire
 import (
 	"bytes"
 	"fmt"
-
-	"github.com/fiorix/go-smpp/smpp/pdu/pdufield"
 )
 
 // DecodeError is a PDU whose body cannot be read. Only that PDU is lost: answer
@@ -31,45 +29,44 @@ func (e *DecodeError) Error() string {
 func Decode(f Frame) (any, error) {
 	switch f.ID {
 	case SubmitSM, DeliverSM:
-		return decodeMessage(f, messageFields)
+		m := &Message{}
+		return decode(f, m, m.message, &m.TLVs)
 	case DataSM:
-		return decodeMessage(f, dataFields)
+		m := &Message{}
+		return decode(f, m, m.data, &m.TLVs)
 	case SubmitSMResp, DeliverSMResp, DataSMResp:
 		return decodeMessageResp(f)
 	case BindTransceiver, BindTransmitter, BindReceiver:
-		b, _, err := decodeFields(f, bindFields)
-		return result(b.bind, err)
+		b := &Bind{}
+		return decode(f, b, b.fields, nil)
 	case BindTransceiverResp, BindTransmitterResp, BindReceiverResp:
 		return decodeBindResp(f)
 	case AlertNotification:
-		return decodeAlert(f)
+		a := &Alert{}
+		return decode(f, a, a.fields, &a.TLVs)
 	case OutbindID:
-		b, _, err := decodeFields(f, outbindFields)
-		return result(func() *Outbind {
-			return &Outbind{SystemID: b.text(pdufield.SystemID), Password: b.text(pdufield.Password)}
-		}, err)
+		o := &Outbind{}
+		return decode(f, o, o.fields, nil)
 	case EnquireLink, EnquireLinkResp, Unbind, UnbindResp, GenericNack:
 		return nil, nil
 	}
 	return nil, &DecodeError{ID: f.ID, Status: ESMEInvCmdID, Reason: "is not supported"}
 }
 
-// result keeps a nil pointer from becoming a non-nil body.
-func result[T any](build func() *T, err error) (any, error) {
-	if err != nil {
-		return nil, err
+// decode reads the mandatory fields of a body, and its TLVs where it has any.
+func decode(f Frame, body any, fields func(*coder), tlvs *[]TLV) (any, error) {
+	c := coder{b: f.Body, reading: true}
+	fields(&c)
+	if c.fault != nil {
+		c.fault.ID = f.ID
+		return nil, c.fault
 	}
-	return build(), nil
-}
-
-func decodeMessage(f Frame, list pdufield.List) (any, error) {
-	b, rest, err := decodeFields(f, list)
-	if err != nil {
-		return nil, err
+	if tlvs == nil {
+		return body, nil
 	}
-	m := b.message()
-	m.TLVs, err = decodeTLVs(f.ID, rest)
-	return m, err
+	var err error
+	*tlvs, err = decodeTLVs(f.ID, c.b)
+	return body, err
 }
 
 // decodeMessageResp takes an answer without message_id, which is right beside
@@ -92,16 +89,6 @@ func decodeBindResp(f Frame) (any, error) {
 	return r, err
 }
 
-func decodeAlert(f Frame) (any, error) {
-	b, rest, err := decodeFields(f, alertFields)
-	if err != nil {
-		return nil, err
-	}
-	a := b.alert()
-	a.TLVs, err = decodeTLVs(f.ID, rest)
-	return a, err
-}
-
 // lenientCString cuts a C-octet string off b; without a NUL it is all of b.
 func lenientCString(b []byte) (string, []byte) {
 	head, rest, _ := bytes.Cut(b, []byte{0})
@@ -114,26 +101,4 @@ func decodeTLVs(id CommandID, b []byte) ([]TLV, error) {
 		return tlvs, &DecodeError{ID: id, Status: ESMEInvOptParStream, Reason: "has a TLV that runs past its end"}
 	}
 	return tlvs, nil
-}
-
-// decodeFields reads the mandatory fields with go-smpp and returns what follows
-// them. go-smpp ends without an error where the octets do, so what it left out
-// is looked for.
-func decodeFields(f Frame, list pdufield.List) (b body, rest []byte, err error) {
-	defer func() {
-		if recover() != nil {
-			err = &DecodeError{ID: f.ID, Status: ESMESysErr, Reason: "made the decoder panic"}
-		}
-	}()
-	r := bytes.NewBuffer(f.Body)
-	fields, fault := list.Decode(r)
-	if fault != nil { // only short_message has an error of its own
-		return body{}, nil, &DecodeError{ID: f.ID, Status: ESMEInvMsgLen, Reason: "has an sm_length that runs past its end"}
-	}
-	for _, name := range list {
-		if fields[name] == nil {
-			return body{}, nil, &DecodeError{ID: f.ID, Status: ESMEInvCmdLen, Reason: "ends before " + string(name)}
-		}
-	}
-	return body{fields}, r.Bytes(), nil
 }

@@ -23,26 +23,20 @@
 // values that break the standard but leave no doubt are taken as they are, and
 // answers without the NUL behind their id, or without a body, are understood.
 //
-// # What go-smpp does here and what it does not
+// # Why not go-smpp
 //
-// The order of mandatory fields and their coding are go-smpp's (v2's field
-// lists over v1's pdufield). Not taken from it:
+// The mandatory fields of each body are in layout.go, one list for both ways. They were
+// go-smpp's (v2's field lists over v1's pdufield) until a map and an allocation for
+// each field were a twentieth of what an order costs: a message's way (submit_sm, its
+// answer, the receipt, its answer) takes 0.9 microseconds and 16 allocations here, 5.7
+// and 88 over go-smpp. It remains what a test compares with. What it gets
+// wrong is another matter:
 //
 //   - TLVs: it keeps them in a map, which loses duplicates and order.
-//   - its frame reader: it allows 4096 octets, and message_payload alone may
+//   - its frame reader allows 4096 octets, and message_payload alone may
 //     have 65535 (SMPP 3.4 §5.3.2.32).
-//   - data_sm, alert_notification and outbind, which it does not know: they are
-//     field lists of our own.
+//   - data_sm, alert_notification and outbind are unknown to it.
 //   - sm_length, which it takes modulo 256, and every other check.
-//
-// One message's way costs some 5 microseconds and 90 allocations in this codec
-// (submit_sm, its answer, the receipt, its answer). On two cores a session over
-// it took 156,000 submits a second with a window of 64, and 68,000 to 87,000
-// beside other work; 60,000 were asked for, so there is no faster codec of our
-// own. See the benchmarks here and in package smpp.
-//
-// Its decoder is called under recover: a peer must not be able to end the
-// process with an octet string that nobody thought of.
 //
 // Errors name the field and the rule, never the value: values are phone numbers
 // and codes.

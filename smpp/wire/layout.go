@@ -1,152 +1,128 @@
 package wire
 
-import (
-	"github.com/fiorix/go-smpp/smpp/pdu/pdufield"
-	"github.com/fiorix/go-smpp/v2/smpp/pdu"
-)
+import "bytes"
 
-// The mandatory fields of each body, in order. Where go-smpp knows the PDU the
-// list is its own.
-var (
-	bindFields        = pdu.NewBindTransceiver().FieldList()
-	bindRespFields    = pdu.NewBindTransceiverResp().FieldList()
-	messageFields     = pdu.NewSubmitSM(nil).FieldList() // deliver_sm's are the same
-	messageRespFields = pdu.NewSubmitSMResp().FieldList()
-
-	dataFields = pdufield.List{ // SMPP 3.4 §4.7.1
-		pdufield.ServiceType,
-		pdufield.SourceAddrTON, pdufield.SourceAddrNPI, pdufield.SourceAddr,
-		pdufield.DestAddrTON, pdufield.DestAddrNPI, pdufield.DestinationAddr,
-		pdufield.ESMClass, pdufield.RegisteredDelivery, pdufield.DataCoding,
-	}
-	alertFields = pdufield.List{ // §4.12.1; the second address is esme_addr
-		pdufield.SourceAddrTON, pdufield.SourceAddrNPI, pdufield.SourceAddr,
-		pdufield.DestAddrTON, pdufield.DestAddrNPI, pdufield.DestinationAddr,
-	}
-	outbindFields = pdufield.List{pdufield.SystemID, pdufield.Password} // §4.1.7
-)
-
-// body is a set of mandatory fields in go-smpp's form.
-type body struct{ pdufield.Map }
-
-func (b body) octet(name pdufield.Name) byte {
-	if f, ok := b.Map[name].(*pdufield.Fixed); ok {
-		return f.Data
-	}
-	return 0
+// coder goes over the mandatory fields of a body in their order, and either
+// writes them or reads them: so each body has one list of fields for both ways.
+type coder struct {
+	b       []byte // what was written, or is left to read
+	reading bool
+	fault   *DecodeError // the first in what was read; all fields from there on stay empty
 }
 
-func (b body) text(name pdufield.Name) string {
-	if f, ok := b.Map[name].(*pdufield.Variable); ok {
-		return f.String()
-	}
-	return ""
-}
-
-func (b body) setOctet(name pdufield.Name, v byte) { b.Map[name] = &pdufield.Fixed{Data: v} }
-
-// setText spares pdufield.Map.Set's detour over interface types.
-func (b body) setText(name pdufield.Name, s string) {
-	b.Map[name] = &pdufield.Variable{Data: []byte(s)}
-}
-
-func (m *Message) fields() body {
-	b := body{make(pdufield.Map, len(messageFields))}
-	b.setText(pdufield.ServiceType, m.ServiceType)
-	b.setOctet(pdufield.SourceAddrTON, m.SourceTON)
-	b.setOctet(pdufield.SourceAddrNPI, m.SourceNPI)
-	b.setText(pdufield.SourceAddr, m.Source)
-	b.setOctet(pdufield.DestAddrTON, m.DestTON)
-	b.setOctet(pdufield.DestAddrNPI, m.DestNPI)
-	b.setText(pdufield.DestinationAddr, m.Dest)
-	b.setOctet(pdufield.ESMClass, m.ESMClass)
-	b.setOctet(pdufield.ProtocolID, m.ProtocolID)
-	b.setOctet(pdufield.PriorityFlag, m.Priority)
-	b.setText(pdufield.ScheduleDeliveryTime, m.ScheduleDelivery)
-	b.setText(pdufield.ValidityPeriod, m.Validity)
-	b.setOctet(pdufield.RegisteredDelivery, m.RegisteredDelivery)
-	b.setOctet(pdufield.ReplaceIfPresentFlag, m.ReplaceIfPresent)
-	b.setOctet(pdufield.DataCoding, m.DataCoding)
-	b.setOctet(pdufield.SMDefaultMsgID, m.DefaultMessageID)
-	b.setOctet(pdufield.SMLength, byte(len(m.ShortMessage))) // at most 254, checked
-	b.Map[pdufield.ShortMessage] = &pdufield.SM{Data: m.ShortMessage}
-	return b
-}
-
-func (b body) message() *Message {
-	m := &Message{
-		ServiceType:        b.text(pdufield.ServiceType),
-		SourceTON:          b.octet(pdufield.SourceAddrTON),
-		SourceNPI:          b.octet(pdufield.SourceAddrNPI),
-		Source:             b.text(pdufield.SourceAddr),
-		DestTON:            b.octet(pdufield.DestAddrTON),
-		DestNPI:            b.octet(pdufield.DestAddrNPI),
-		Dest:               b.text(pdufield.DestinationAddr),
-		ESMClass:           b.octet(pdufield.ESMClass),
-		ProtocolID:         b.octet(pdufield.ProtocolID),
-		Priority:           b.octet(pdufield.PriorityFlag),
-		ScheduleDelivery:   b.text(pdufield.ScheduleDeliveryTime),
-		Validity:           b.text(pdufield.ValidityPeriod),
-		RegisteredDelivery: b.octet(pdufield.RegisteredDelivery),
-		ReplaceIfPresent:   b.octet(pdufield.ReplaceIfPresentFlag),
-		DataCoding:         b.octet(pdufield.DataCoding),
-		DefaultMessageID:   b.octet(pdufield.SMDefaultMsgID),
-	}
-	if f, ok := b.Map[pdufield.ShortMessage].(*pdufield.SM); ok && len(f.Data) > 0 {
-		m.ShortMessage = f.Data[:len(f.Data):len(f.Data)]
-	}
-	return m
-}
-
-func (p *Bind) fields() body {
-	b := body{make(pdufield.Map, len(bindFields))}
-	b.setText(pdufield.SystemID, p.SystemID)
-	b.setText(pdufield.Password, p.Password)
-	b.setText(pdufield.SystemType, p.SystemType)
-	b.setOctet(pdufield.InterfaceVersion, p.InterfaceVersion)
-	b.setOctet(pdufield.AddrTON, p.AddrTON)
-	b.setOctet(pdufield.AddrNPI, p.AddrNPI)
-	b.setText(pdufield.AddressRange, p.AddressRange)
-	return b
-}
-
-func (b body) bind() *Bind {
-	return &Bind{
-		SystemID:         b.text(pdufield.SystemID),
-		Password:         b.text(pdufield.Password),
-		SystemType:       b.text(pdufield.SystemType),
-		InterfaceVersion: b.octet(pdufield.InterfaceVersion),
-		AddrTON:          b.octet(pdufield.AddrTON),
-		AddrNPI:          b.octet(pdufield.AddrNPI),
-		AddressRange:     b.text(pdufield.AddressRange),
+// octet is a field of one octet.
+func (c *coder) octet(name string, v *byte) {
+	switch {
+	case !c.reading:
+		c.b = append(c.b, *v)
+	case len(c.b) == 0:
+		c.endsBefore(name)
+	default:
+		*v, c.b = c.b[0], c.b[1:]
 	}
 }
 
-func (a *Alert) fields() body {
-	b := body{make(pdufield.Map, len(alertFields))}
-	b.setOctet(pdufield.SourceAddrTON, a.SourceTON)
-	b.setOctet(pdufield.SourceAddrNPI, a.SourceNPI)
-	b.setText(pdufield.SourceAddr, a.Source)
-	b.setOctet(pdufield.DestAddrTON, a.ESMETON)
-	b.setOctet(pdufield.DestAddrNPI, a.ESMENPI)
-	b.setText(pdufield.DestinationAddr, a.ESMEAddr)
-	return b
+// text is a C-octet string (SMPP 3.4 §3.1). That none of what is written has a
+// NUL in it is checked before.
+func (c *coder) text(name string, v *string) {
+	if !c.reading {
+		c.b = append(append(c.b, *v...), 0)
+		return
+	}
+	head, rest, found := bytes.Cut(c.b, []byte{0})
+	if !found {
+		c.endsBefore(name)
+		return
+	}
+	*v, c.b = string(head), rest
 }
 
-func (b body) alert() *Alert {
-	return &Alert{
-		SourceTON: b.octet(pdufield.SourceAddrTON),
-		SourceNPI: b.octet(pdufield.SourceAddrNPI),
-		Source:    b.text(pdufield.SourceAddr),
-		ESMETON:   b.octet(pdufield.DestAddrTON),
-		ESMENPI:   b.octet(pdufield.DestAddrNPI),
-		ESMEAddr:  b.text(pdufield.DestinationAddr),
+// shortMessage is sm_length and short_message.
+func (c *coder) shortMessage(v *[]byte) {
+	n := byte(len(*v)) // at most 254, checked
+	c.octet("sm_length", &n)
+	switch {
+	case !c.reading:
+		c.b = append(c.b, *v...)
+	case int(n) > len(c.b):
+		c.fail(&DecodeError{Status: ESMEInvMsgLen, Reason: "has an sm_length that runs past its end"})
+	case n > 0:
+		*v, c.b = c.b[:n:n], c.b[n:]
 	}
 }
 
-// one returns a body whose only field is a C-octet string.
-func one(name pdufield.Name, s string) body {
-	b := body{make(pdufield.Map, 1)}
-	b.setText(name, s)
-	return b
+func (c *coder) endsBefore(name string) {
+	c.fail(&DecodeError{Status: ESMEInvCmdLen, Reason: "ends before " + name})
+}
+
+func (c *coder) fail(fault *DecodeError) {
+	if c.fault == nil {
+		c.fault, c.b = fault, nil
+	}
+}
+
+// message has the fields of submit_sm and deliver_sm (SMPP 3.4 §4.4.1, §4.6.1).
+func (m *Message) message(c *coder) {
+	m.addresses(c)
+	c.octet("esm_class", &m.ESMClass)
+	c.octet("protocol_id", &m.ProtocolID)
+	c.octet("priority_flag", &m.Priority)
+	c.text("schedule_delivery_time", &m.ScheduleDelivery)
+	c.text("validity_period", &m.Validity)
+	c.octet("registered_delivery", &m.RegisteredDelivery)
+	c.octet("replace_if_present_flag", &m.ReplaceIfPresent)
+	c.octet("data_coding", &m.DataCoding)
+	c.octet("sm_default_msg_id", &m.DefaultMessageID)
+	c.shortMessage(&m.ShortMessage)
+}
+
+// data has those of data_sm (§4.7.1).
+func (m *Message) data(c *coder) {
+	m.addresses(c)
+	c.octet("esm_class", &m.ESMClass)
+	c.octet("registered_delivery", &m.RegisteredDelivery)
+	c.octet("data_coding", &m.DataCoding)
+}
+
+func (m *Message) addresses(c *coder) {
+	c.text("service_type", &m.ServiceType)
+	c.octet("source_addr_ton", &m.SourceTON)
+	c.octet("source_addr_npi", &m.SourceNPI)
+	c.text("source_addr", &m.Source)
+	c.octet("dest_addr_ton", &m.DestTON)
+	c.octet("dest_addr_npi", &m.DestNPI)
+	c.text("destination_addr", &m.Dest)
+}
+
+// fields are those of §4.4.2.
+func (p *MessageResp) fields(c *coder) { c.text("message_id", &p.MessageID) }
+
+// fields are those of §4.1.1.
+func (p *Bind) fields(c *coder) {
+	c.text("system_id", &p.SystemID)
+	c.text("password", &p.Password)
+	c.text("system_type", &p.SystemType)
+	c.octet("interface_version", &p.InterfaceVersion)
+	c.octet("addr_ton", &p.AddrTON)
+	c.octet("addr_npi", &p.AddrNPI)
+	c.text("address_range", &p.AddressRange)
+}
+
+// fields are those of §4.1.2.
+func (p *BindResp) fields(c *coder) { c.text("system_id", &p.SystemID) }
+
+// fields are those of §4.12.1.
+func (a *Alert) fields(c *coder) {
+	c.octet("source_addr_ton", &a.SourceTON)
+	c.octet("source_addr_npi", &a.SourceNPI)
+	c.text("source_addr", &a.Source)
+	c.octet("esme_addr_ton", &a.ESMETON)
+	c.octet("esme_addr_npi", &a.ESMENPI)
+	c.text("esme_addr", &a.ESMEAddr)
+}
+
+// fields are those of §4.1.7.
+func (p *Outbind) fields(c *coder) {
+	c.text("system_id", &p.SystemID)
+	c.text("password", &p.Password)
 }

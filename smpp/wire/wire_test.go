@@ -16,8 +16,8 @@ func sample() map[CommandID]any {
 	message := func() *Message {
 		return &Message{
 			ServiceType: "CMT", SourceTON: 5, SourceNPI: 0, Source: "Straks",
-			DestTON: 1, DestNPI: 1, Dest: "4799999999", ESMClass: 0x40, ProtocolID: 7, Priority: 2,
-			ScheduleDelivery: "260204113309000+", Validity: "000000000500000R", RegisteredDelivery: 1,
+			DestTON: 2, DestNPI: 1, Dest: "4799999999", ESMClass: 0x40, ProtocolID: 7, Priority: 2,
+			ScheduleDelivery: "260204113309000+", Validity: "000000000500000R", RegisteredDelivery: 2,
 			ReplaceIfPresent: 1, DataCoding: 8, DefaultMessageID: 3, ShortMessage: []byte("\x05\x00\x03\x07\x02\x01hei\x00"),
 			TLVs: []TLV{ShortTLV(TagUserMessageReference, 0x1234), OctetTLV(0x1400, 9), OctetTLV(0x1400, 8)},
 		}
