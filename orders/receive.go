@@ -38,7 +38,9 @@ func (s *Service) enqueue(a arrived) error {
 	case s.inbox <- a:
 		return nil
 	default:
-		s.metrics.inboxFull.Inc()
+		if a.done != nil { // else nobody sends it again
+			s.metrics.inboxFull.Inc()
+		}
 		return ErrBusy
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/dlr"
 	"straks/orders"
@@ -190,4 +191,26 @@ func TestRunJoinsRetries(t *testing.T) {
 			t.Errorf("%d calls, %d of them still under way", j.calls.Load(), j.inside.Load())
 		}
 	})
+}
+
+// A late answer that finds no room is lost, and not counted among what comes again.
+func TestTurnedAwayIsWhatComesAgain(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	s := orders.NewService(orders.Config{Registerer: reg, Log: slog.New(slog.DiscardHandler)}) // nobody takes from its inbox
+	turnedAway := func() float64 {
+		return counted(t, reg, "straks_receipts_turned_away_total", "", "")[" "]
+	}
+	var err error
+	for range 100_000 {
+		if err = s.Late(orders.Answer{}); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, orders.ErrBusy) || turnedAway() != 0 {
+		t.Errorf("%v, %v counted", err, turnedAway())
+	}
+	err = s.Receive(orders.Arrival{Carrier: "telco", Receipt: delivered("1"), Done: func(error) {}})
+	if !errors.Is(err, orders.ErrBusy) || turnedAway() != 1 {
+		t.Errorf("%v, %v counted", err, turnedAway())
+	}
 }
