@@ -3,6 +3,7 @@ package smpp
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -66,13 +67,31 @@ func bind(ctx context.Context, conn, socket net.Conn, cfg SessionConfig) (*Sessi
 	}
 	if res.err != nil {
 		s.Close()
-		return nil, fmt.Errorf("bind as %v: %w", cfg.Mode, res.err)
+		return nil, fmt.Errorf("bind as %v: %w%s", cfg.Mode, res.err, bindAdvice(res.err, cfg.TLS != nil))
 	}
 	if p, ok := res.body.(*wire.BindResp); ok {
 		s.peer = *p
 	}
 	close(s.bound)
 	return s, nil
+}
+
+// bindAdvice is what to look at when the SMSC answers a bind with nothing that
+// is an answer; empty when it said itself what is wrong.
+func bindAdvice(err error, encrypted bool) string {
+	advice := ""
+	switch {
+	case errors.Is(err, errUnreadable):
+		advice = "; what listens there speaks no SMPP: is the port right?"
+	case errors.Is(err, ErrLost):
+		advice = "; it hung up on the bind: does it let our address in?"
+	case errors.Is(err, ErrNoAnswer):
+		advice = "; it took the connection and is silent: is the port right?"
+	}
+	if advice != "" && !encrypted {
+		advice += " Does it want TLS?"
+	}
+	return advice
 }
 
 // call sends a bind or unbind past the window and waits for its answer.

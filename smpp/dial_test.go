@@ -60,6 +60,24 @@ func TestBindRefusedByNack(t *testing.T) {
 	}
 }
 
+// What answers a bind with no answer is told in words that help, and not in
+// those for messages: nothing could have left.
+func TestBindAnsweredByNonsense(t *testing.T) {
+	for want, act := range map[string]func(p *peer){
+		"speaks no SMPP: is the port right? Does it want TLS?":     func(p *peer) { p.write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")) },
+		"hung up on the bind: does it let our address in? Does it": func(p *peer) { p.conn.Close() },
+		"is silent: is the port right? Does it want TLS?":          func(*peer) {},
+	} {
+		p, dialed := dialing(t, t.Context(), SessionConfig{BindTimeout: time.Second})
+		p.next(wire.BindTransceiver)
+		act(p)
+		o := wait(t, dialed)
+		if o.err == nil || !strings.Contains(o.err.Error(), want) || strings.Contains(o.err.Error(), "unknown") || errors.Is(o.err, ErrUnknown) {
+			t.Errorf("got %v, want %q", o.err, want)
+		}
+	}
+}
+
 func TestBindWithoutAnswer(t *testing.T) {
 	p, dialed := dialing(t, t.Context(), SessionConfig{BindTimeout: 30 * time.Millisecond})
 	if o := wait(t, dialed); !errors.Is(o.err, ErrNoAnswer) {

@@ -129,9 +129,12 @@ func (s *Session) join() {
 		s.settle(x, result{err: notSent(s.cause)})
 	}
 	for _, x := range s.pending {
-		if x.unsent {
+		switch {
+		case x.id != wire.SubmitSM: // bind or unbind, which carry no message
+			s.settle(x, result{err: s.cause})
+		case x.unsent:
 			s.settle(x, result{err: notSent(s.cause)})
-		} else {
+		default:
 			s.settle(x, result{err: unknown(s.cause)})
 		}
 	}
