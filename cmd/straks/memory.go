@@ -1,26 +1,54 @@
 package main
 
 import (
+	"context"
 	"os"
 	"runtime/debug"
+	"runtime/metrics"
+	"time"
 )
 
 const (
-	// gcPercent is how much the heap grows between two collections. What is
-	// alive is small and short-lived (some 8 MiB at 8,000 orders/s), so that Go's
+	// gcMost is by how much the heap may grow between two collections, in percent. What
+	// is alive is mostly small and short-lived (some 8 MiB at 8,000 orders/s), so that Go's
 	// default of 100 % collects many times a second for the sake of a few MiB.
-	gcPercent = 400
+	gcMost, gcLeast = 400, 100
+	// gcGarbage is the garbage that is let lie, in octets, where gcMost of what is alive
+	// would be more: a journal of many millions knows its free and new pages by heart.
+	gcGarbage = 40 << 20
+	gcEvery   = 2 * time.Second
 	// memoryLimit is from where on memory counts more than time, in octets. It is
 	// far above what the daemon has in use, and no wall: what must be kept is kept.
 	memoryLimit = 192 << 20
 )
 
-// tuneMemory sets the pace of garbage collection, but for what the operator has set.
-func tuneMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+// tuneMemory sets the pace of garbage collection until ctx ends, but for what the operator
+// has set.
+func tuneMemory(ctx context.Context) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	alive := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	tick := time.NewTicker(gcEvery)
+	defer tick.Stop()
+	for set := 0; ; {
+		metrics.Read(alive)
+		if p := gcPercent(alive[0].Value.Uint64()); p > set+set/10 || p < set-set/10 { // setting it stops the world
+			debug.SetGCPercent(p)
+			set = p
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// gcPercent returns by how much a heap may grow of which so many octets are alive.
+func gcPercent(alive uint64) int {
+	return int(min(max(gcGarbage*100/max(alive, 1), gcLeast), gcMost))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync"
 
 	"straks/cmd/straks/config"
 	"straks/orders/bolt"
@@ -21,7 +22,11 @@ func serveCommand(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	tuneMemory()
+	tuned, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { tuneMemory(tuned) })
+	defer wg.Wait()
+	defer cancel()
 	log := newLogger(e.stderr, cfg)
 	for _, w := range warnings {
 		log.Warn("configuration", "key", w.Key, "warning", w.Message)
