@@ -47,7 +47,7 @@ func (s *SMSC) check(c *checker) {
 		c.warn("password_file", "holds a password of %d characters, and SMPP 3.4 has 8: not every SMSC takes it", len(s.Password))
 	}
 	tls := c.in("tls")
-	tls.readable("ca_file", s.TLS.CAFile)
+	tls.authorities("ca_file", s.TLS.CAFile)
 	tls.keyPair("cert_file", &s.TLS.CertFile, "key_file", &s.TLS.KeyFile)
 	s.dialect.Answer = c.form("answer_ids", s.AnswerIDs)
 	s.dialect.Receipt = c.form("receipt_ids", s.ReceiptIDs)

@@ -6,33 +6,6 @@ import (
 	"strings"
 )
 
-// readable checks that a file that is named can be read.
-func (c *checker) readable(name, path string) {
-	if path == "" {
-		return
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		c.fault(name, "can't be read: %v", err)
-		return
-	}
-	f.Close()
-}
-
-// keyPair finds and checks a certificate and its key, which go together.
-func (c *checker) keyPair(certName string, cert *string, keyName string, key *string) {
-	if (*cert == "") != (*key == "") {
-		c.fault(keyName, "and %s go together: give both, or neither", certName)
-	}
-	if c.found.sealed {
-		*cert, *key = "", ""
-		return
-	}
-	*key = c.locate(keyName, *key)
-	c.readable(certName, *cert)
-	c.readable(keyName, *key)
-}
-
 // locate returns the path of a secret: as it is, or in the folder in which
 // systemd puts credentials where it is a bare name.
 func (c *checker) locate(name, path string) string {
@@ -46,6 +19,13 @@ func (c *checker) locate(name, path string) string {
 		return ""
 	}
 	return filepath.Join(dir, path)
+}
+
+// private warns of a secret that everybody can read.
+func (c *checker) private(name, path string, info os.FileInfo) {
+	if info.Mode().Perm()&0o004 != 0 {
+		c.warn(name, "names %s, which everybody on this machine can read", path)
+	}
 }
 
 // sealed stands for a password that was not read.
@@ -72,9 +52,8 @@ func (c *checker) secret(name, path string) string {
 	case !info.Mode().IsRegular() || info.Size() > maxSecret:
 		c.fault(name, "names %s, which is no file of at most %d octets", path, maxSecret)
 		return ""
-	case info.Mode().Perm()&0o004 != 0:
-		c.warn(name, "names %s, which everybody on this machine can read", path)
 	}
+	c.private(name, path, info)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		c.fault(name, "can't be read: %v", err)

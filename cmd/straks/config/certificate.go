@@ -1,0 +1,59 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"os"
+)
+
+// authorities checks a file of certificates to trust.
+func (c *checker) authorities(name, path string) {
+	if path == "" {
+		return
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		c.fault(name, "can't be read: %v", err)
+	} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		c.fault(name, "names %s, which holds no certificate in PEM", path)
+	}
+}
+
+// keyPair finds and checks a certificate and its key, which go together.
+func (c *checker) keyPair(certName string, cert *string, keyName string, key *string) {
+	if (*cert == "") != (*key == "") {
+		c.fault(keyName, "and %s go together: give both, or neither", certName)
+	}
+	if c.found.sealed {
+		*cert, *key = "", ""
+		return
+	}
+	*key = c.locate(keyName, *key)
+	certPEM, keyPEM := c.content(certName, *cert), c.content(keyName, *key)
+	if certPEM == nil || keyPEM == nil {
+		return
+	}
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	switch {
+	case err != nil:
+		c.fault(certName, "and %s can't be used: %v", keyName, err)
+	case pair.Leaf.NotAfter.Before(c.now):
+		c.warn(certName, "names a certificate that expired on %s: who checks it hangs up", pair.Leaf.NotAfter.Format("2006-01-02"))
+	}
+	if info, err := os.Stat(*key); err == nil {
+		c.private(keyName, *key, info)
+	}
+}
+
+// content returns what is in a file that is named; nil, and perhaps a fault, where
+// there is none.
+func (c *checker) content(name, path string) []byte {
+	if path == "" {
+		return nil
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		c.fault(name, "can't be read: %v", err)
+	}
+	return content
+}

@@ -1,0 +1,76 @@
+package config
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// certificate writes name.crt and name.key, which go together, to dir.
+func certificate(t *testing.T, dir, name string, until time.Time) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: until.Add(-time.Hour), NotAfter: until}
+	der, err := x509.CreateCertificate(rand.Reader, form, form, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{".crt": {Type: "CERTIFICATE", Bytes: der}, ".key": {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(filepath.Join(dir, name+file), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What would keep the daemon from starting, or peers from talking to it, is told
+// by the check, and not first by the start.
+func TestCertificates(t *testing.T) {
+	dir := credentials(t, map[string]string{"telco.password": "hemlig", "junk": "junk"})
+	certificate(t, dir, "good", now.Add(time.Hour))
+	certificate(t, dir, "other", now.Add(time.Hour))
+	certificate(t, dir, "old", now.Add(-time.Hour))
+	certificate(t, dir, "open", now.Add(time.Hour))
+	if err := os.Chmod(filepath.Join(dir, "open.key"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	api := func(cert, key string) string {
+		return strings.Replace(smallest, "[api]", "[api]\ntls_cert_file = \""+dir+"/"+cert+"\"\ntls_key_file = \""+dir+"/"+key+"\"", 1)
+	}
+	smsc := func(lines string) string {
+		return strings.Replace(smallest, "[[relay]]", "[smsc.tls]\nmode = \"on\"\n"+strings.ReplaceAll(lines, "DIR", dir)+"\n[[relay]]", 1)
+	}
+	for _, tt := range []struct{ text, fault, warning, message string }{
+		{api("good.crt", "good.key"), "", "", ""},
+		{api("good.crt", "other.key"), "api.tls_cert_file", "", "does not match"},
+		{api("junk", "good.key"), "api.tls_cert_file", "", "PEM"},
+		{api("old.crt", "old.key"), "", "api.tls_cert_file", "expired on "},
+		{api("open.crt", "open.key"), "", "api.tls_key_file", "everybody on this machine"},
+		{smsc(`ca_file = "DIR/good.crt"`), "", "", ""},
+		{smsc(`ca_file = "DIR/junk"`), "smsc[0].tls.ca_file", "", "no certificate"},
+		{smsc("cert_file = \"DIR/good.crt\"\nkey_file = \"DIR/other.key\""), "smsc[0].tls.cert_file", "", "does not match"},
+	} {
+		_, warnings, faults, err := parse(tt.text, now, false)
+		told := func(all []Fault, key string) bool {
+			return slices.ContainsFunc(all, func(f Fault) bool { return f.Key == key && strings.Contains(f.Message, tt.message) })
+		}
+		if err != nil || (tt.fault == "") != (len(faults) == 0) || tt.fault != "" && !told(faults, tt.fault) || tt.warning != "" && !told(warnings, tt.warning) {
+			t.Errorf("want %s%s … %s, got %v, %v, %v", tt.fault, tt.warning, tt.message, faults, warnings, err)
+		}
+	}
+}
