@@ -10,7 +10,8 @@ import (
 
 // backupPatience is how long who fetches a backup may take nothing of it. While
 // it is read, no page that is freed can be used again, and a journal that has
-// failed can't be opened anew: nobody is to hold that up by falling asleep.
+// failed waits for the write under way before it is opened anew: nobody is to hold
+// that up by falling asleep.
 const backupPatience = 30 * time.Second
 
 // backupHandler serves a consistent copy of the journal in use, for "straks

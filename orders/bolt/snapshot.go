@@ -46,11 +46,21 @@ func (s *snapshots) replace(with *snapshot) {
 	}
 }
 
+// withdrawn tells whether readers have nothing: the file is closed, or waits for the
+// last of them to be.
+func (s *snapshots) withdrawn() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.latest == nil
+}
+
+var errNotOpen = fmt.Errorf("%w: the file is not open", orders.ErrUnavailable)
+
 func (s *snapshots) acquire() (*snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.latest == nil {
-		return nil, fmt.Errorf("%w: the file is not open", orders.ErrUnavailable)
+		return nil, errNotOpen
 	}
 	s.latest.readers++
 	return s.latest, nil

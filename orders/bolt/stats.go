@@ -59,29 +59,36 @@ func (r *reader) Levels() (st Stats) {
 }
 
 // Backup writes a consistent copy of the journal as of now, while it is in
-// use. Pages that are freed meanwhile can't be used again until it ends.
+// use. Pages that are freed meanwhile can't be used again until it ends. It breaks
+// off where the file is closed under it: after a failure, to be opened anew, which
+// is not to wait until somebody far away has read it all.
 func (r *reader) Backup(ctx context.Context, to io.Writer) error {
 	sn, err := r.snapshots.acquire()
 	if err != nil {
 		return err
 	}
 	defer r.snapshots.release(sn)
-	if _, err := sn.tx.WriteTo(ctxWriter{ctx, to}); err != nil {
+	if _, err := sn.tx.WriteTo(backup{ctx, &r.snapshots, to}); err != nil {
 		return fmt.Errorf("journal: backup: %w", err)
 	}
 	return nil
 }
 
-type ctxWriter struct {
-	ctx context.Context
-	w   io.Writer
+// backup writes for as long as there is a reason to.
+type backup struct {
+	ctx       context.Context
+	snapshots *snapshots
+	to        io.Writer
 }
 
-func (w ctxWriter) Write(b []byte) (int, error) {
-	if err := context.Cause(w.ctx); err != nil {
+func (b backup) Write(p []byte) (int, error) {
+	if err := context.Cause(b.ctx); err != nil {
 		return 0, err
 	}
-	return w.w.Write(b)
+	if b.snapshots.withdrawn() {
+		return 0, errNotOpen
+	}
+	return b.to.Write(p)
 }
 
 // compactTx is how much Compact copies in one transaction, in octets.
