@@ -96,9 +96,9 @@ type Relay struct {
 	CommandTimeout time.Duration
 
 	// DataTimeout bounds writing the mail and awaiting the answer to its final
-	// dot. Default: 30s; the send deadline ends it earlier. When it passes, the
-	// outcome is unknown and the mail is never sent again, so it should exceed what the relay
-	// takes to scan a mail.
+	// dot. Default: 30s. The order waits until its send deadline at most; an answer that
+	// comes after that still counts. When it passes, the outcome is unknown and the mail is
+	// never sent again, so it should exceed what the relay takes to scan a mail.
 	DataTimeout time.Duration
 
 	// DSN asks the relay, if it offers DSN (RFC 3461), for reports of success, delay

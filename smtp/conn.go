@@ -80,19 +80,69 @@ func (c *conn) close() {
 
 // deliver runs one transaction. Up to the final dot it ends at latest by
 // handoverBy, so that time is left for another relay; from the dot on it waits for
-// the answer as long as ctx and the data time-out allow.
-func (c *conn) deliver(ctx context.Context, l *letter, handoverBy time.Time) Result {
+// the answer as long as ctx and the data time-out allow. Where ctx's deadline ends that
+// wait, pending is where the answer will be: until it is, the connection is in use.
+func (c *conn) deliver(ctx context.Context, l *letter, handoverBy time.Time) (res Result, pending <-chan reply) {
 	start := time.Now()
 	stop := context.AfterFunc(ctx, func() { c.guard.Close() })
-	reply, at, err := c.transact(ctx, l, handoverBy)
-	res := c.result(l, reply, at, err)
-	if !stop() { // the socket is closed, or about to be
+	body, at, err := c.transact(ctx, l, handoverBy)
+	cut := !stop() // the socket is closed, or about to be
+	if err == nil && cut {
+		err = ctx.Err() // better not sent than unknown
+	}
+	if err != nil {
+		res = c.result(l, reply{at: at, err: err})
+	} else {
+		res, pending = c.finish(ctx, l, body)
+	}
+	if cut {
 		c.dead = true
 		res.Err = ended(ctx, res)
 	}
 	c.used, c.reused = time.Now(), true
 	res.took = c.used.Sub(start)
-	return res
+	return res, pending
+}
+
+// reply is the last one of a transaction, and the stage that it answers.
+type reply struct {
+	words string
+	at    stage
+	err   error
+}
+
+// finish writes the final dot and awaits the answer until ctx ends.
+func (c *conn) finish(ctx context.Context, l *letter, body *gosmtp.DataCommand) (Result, <-chan reply) {
+	c.guard.until(time.Now().Add(c.relay.DataTimeout))
+	answer := make(chan reply, 1)
+	go func() { answer <- c.end(body) }()
+	select {
+	case r := <-answer:
+		return c.result(l, r), nil
+	case <-ctx.Done():
+	}
+	if c.guard.awaits() && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		res := Result{Relay: c.relay.Name, Outcome: handover.Unknown, again: true}
+		res.Err = ended(ctx, res)
+		return res, answer
+	}
+	c.guard.Close()
+	res := c.result(l, <-answer)
+	c.dead = true
+	res.Err = ended(ctx, res)
+	return res, nil
+}
+
+// end writes the final dot and reads the answer.
+func (c *conn) end(body *gosmtp.DataCommand) reply {
+	response, err := body.CloseWithResponse()
+	switch {
+	case err == nil:
+		return reply{words: response.StatusText, at: stageDot}
+	case c.guard.broken:
+		return reply{at: stageData, err: err}
+	}
+	return reply{at: stageDot, err: err}
 }
 
 // ended tells the context's end as the cause of a result that it brought about. A
@@ -107,40 +157,27 @@ func ended(ctx context.Context, res Result) error {
 	return fmt.Errorf("relay %s: %w", res.Relay, ctx.Err())
 }
 
-// transact returns the last reply and the stage that it answers.
-func (c *conn) transact(ctx context.Context, l *letter, handoverBy time.Time) (string, stage, error) {
+// transact does all that comes ahead of the final dot. Its error is from the stage
+// that it returns.
+func (c *conn) transact(ctx context.Context, l *letter, handoverBy time.Time) (*gosmtp.DataCommand, stage, error) {
 	c.step(ctx, handoverBy)
 	if err := c.client.Mail(l.from.String(), c.mailOptions(l)); err != nil {
-		return "", stageMail, err
+		return nil, stageMail, err
 	}
 	c.dirty = true
 	c.step(ctx, handoverBy)
 	if err := c.client.Rcpt(l.to.String(), c.rcptOptions(l)); err != nil {
-		return "", stageRcpt, err
+		return nil, stageRcpt, err
 	}
 	c.step(ctx, handoverBy)
-	w, err := c.client.Data()
+	body, err := c.client.Data()
 	if err != nil {
-		return "", stageData, err
+		return nil, stageData, err
 	}
 	c.dead = true // until the reply to the dot: nothing but the rest of the mail may follow
 	c.guard.until(earliest(ctx, sooner(handoverBy, time.Now().Add(c.relay.DataTimeout))))
-	if _, err := w.Write(l.data); err != nil {
-		return "", stageData, err
-	}
-	if err := ctx.Err(); err != nil { // better not sent than unknown
-		return "", stageData, err
-	}
-	c.guard.until(earliest(ctx, time.Now().Add(c.relay.DataTimeout)))
-	response, err := w.CloseWithResponse()
-	if err == nil {
-		c.dead, c.dirty = false, false
-		return response.StatusText, stageDot, nil
-	}
-	if c.guard.broken {
-		return "", stageData, err
-	}
-	return "", stageDot, err
+	_, err = body.Write(l.data)
+	return body, stageData, err
 }
 
 // step begins a command: it may take the command time-out at most.
@@ -173,23 +210,24 @@ func (c *conn) rcptOptions(l *letter) *gosmtp.RcptOptions {
 }
 
 // result judges how a transaction ended and marks the connection accordingly.
-func (c *conn) result(l *letter, words string, at stage, err error) Result {
+func (c *conn) result(l *letter, r reply) Result {
 	res := Result{Relay: c.relay.Name}
-	var reply *gosmtp.SMTPError
+	var refused *gosmtp.SMTPError
 	switch {
-	case err == nil:
+	case r.err == nil:
+		c.dead, c.dirty = false, false
 		res.Outcome, res.Code = handover.Accepted, 250
-		res.QueueID, res.Text = queueID(words), maskReply(words, l)
-	case errors.As(err, &reply):
-		c.replied(&res, l, reply, at)
+		res.QueueID, res.Text = queueID(r.words), maskReply(r.words, l)
+	case errors.As(r.err, &refused):
+		c.replied(&res, l, refused, r.at)
 	default:
 		c.dead = true
 		res.Outcome = handover.NotSent
-		if at == stageDot {
+		if r.at == stageDot {
 			res.Outcome = handover.Unknown
 		}
 		res.again = true
-		res.Err = fmt.Errorf("relay %s: %w", c.relay.Name, failureOf(err, ReasonProtocol))
+		res.Err = fmt.Errorf("relay %s: %w", c.relay.Name, failureOf(r.err, ReasonProtocol))
 	}
 	return res
 }
@@ -201,7 +239,7 @@ func (c *conn) replied(res *Result, l *letter, reply *gosmtp.SMTPError, at stage
 	res.Code, res.Enhanced = reply.Code, reply.EnhancedCode
 	res.Text = maskReply(reply.Message, l)
 	negative := reply.Code/100 == 4 || reply.Code/100 == 5
-	if at == stageDot && negative {
+	if at == stageDot && (negative || v.outcome == handover.Accepted) {
 		c.dead, c.dirty = false, false // the transaction is over (RFC 5321 §4.1.1.4)
 	}
 	err := replyError(reply.Code, res.Text)

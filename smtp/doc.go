@@ -27,6 +27,11 @@
 //	dot written      4yz                          NotSent: the relay says it did not take it
 //	dot written      lost, timed out, garbage     Unknown: no relay ever gets it again
 //
+// A Send whose deadline passes between the dot and its answer ends as Unknown, but
+// the answer is listened for: up to Relay.DataTimeout after the dot, on a connection that
+// keeps its slot, and is given up when a mail waits lateYields for one. What comes goes
+// to Late, where 4yz counts as Refused: nobody sends the mail again.
+//
 // replies.go holds the one table from reply codes (RFC 3463) to reasons.
 //
 // # Several relays
@@ -42,16 +47,18 @@
 //
 // Pool.Run starts one keeper per relay and joins it; the keeper holds at least
 // one connection open, asks idle ones for a sign of life and reconnects with
-// jittered back-off. A connection has no goroutine of its own: it belongs to the
-// Send or the keeper that took it out of its relay's stack, until that puts it back.
+// jittered back-off. A connection belongs to the Send or the keeper that took it out of
+// its relay's stack, until that puts it back. It has a goroutine of its own only from
+// the final dot to the answer; where Send ends before, that owns it. Run joins these.
 // Every Send has one of Relay.MaxConns slots, so in-use and idle connections
 // together never exceed that number.
 //
 // go-smtp's client does the commands. It knows no context, no limit on a
 // reply and no deadline while a body is written: guard, the net.Conn beneath it,
-// adds these. A context that ends closes the socket.
+// adds these. A context that ends closes the socket, but for a late answer.
 //
-// The text and subject of a mail live in memory for the length of Send. They
+// The text and subject of a mail live in memory for the length of Send, and of the
+// wait for a late answer, which may quote them. They
 // never reach a log or an error, and neither does the recipient: what a relay
 // replies is masked first, for relays like to quote.
 package smtp

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -23,6 +24,8 @@ type guard struct {
 	replay   []byte   // read before anything from the network
 	left     int      // octets that the reply may still have; each write begins a new reply
 	broken   bool     // a write was not taken whole: its last octet surely did not leave
+
+	reading atomic.Bool // since the last write, what the peer says is read
 }
 
 func newGuard(raw net.Conn) *guard { return &guard{Conn: raw, raw: raw, left: maxReply} }
@@ -44,6 +47,7 @@ func (g *guard) Read(p []byte) (int, error) {
 	if g.left <= 0 {
 		return 0, errReplyTooLong
 	}
+	g.reading.Store(true)
 	n, err := g.Conn.Read(p[:min(len(p), g.left)])
 	g.left -= n
 	return n, err
@@ -51,12 +55,16 @@ func (g *guard) Read(p []byte) (int, error) {
 
 func (g *guard) Write(p []byte) (int, error) {
 	g.left = maxReply
+	g.reading.Store(false)
 	n, err := g.Conn.Write(p)
 	if n < len(p) {
 		g.broken = true
 	}
 	return n, err
 }
+
+// awaits tells, from any goroutine, whether all was written and an answer is awaited.
+func (g *guard) awaits() bool { return g.reading.Load() }
 
 // Close closes the socket at once, without the wait that TLS's farewell may
 // cost at a frozen peer.

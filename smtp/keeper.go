@@ -33,7 +33,12 @@ func (r *relay) tend(ctx context.Context) time.Duration {
 
 // probe tries the relay out with a harmless command, so that no mail has to.
 func (r *relay) probe(ctx context.Context) error {
-	c, err := r.acquire(ctx, false)
+	select {
+	case r.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	c, err := r.open(ctx, false)
 	if err != nil {
 		return err
 	}
@@ -111,6 +116,7 @@ func (r *relay) drain(ctx context.Context) {
 		c.quit()
 		r.discard(c)
 	}
+	defer r.silence()
 	for range r.MaxConns {
 		select {
 		case r.slots <- struct{}{}:

@@ -37,7 +37,13 @@ func plain(name string, r *relaytest.Relay) Relay { return Relay{Name: name, Add
 // newPool returns a pool that is not run: it connects when a mail is sent.
 func newPool(t testing.TB, relays ...Relay) *Pool {
 	t.Helper()
-	p, err := New(relays, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	return newLatePool(t, nil, relays...)
+}
+
+// newLatePool returns one that passes late answers on.
+func newLatePool(t testing.TB, late Late, relays ...Relay) *Pool {
+	t.Helper()
+	p, err := New(relays, late, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +59,7 @@ func newPool(t testing.TB, relays ...Relay) *Pool {
 // have let go of the connections that they made.
 func runPool(t testing.TB, relays ...Relay) *Pool {
 	t.Helper()
-	p, err := New(relays, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	p, err := New(relays, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,12 +13,14 @@ type metrics struct {
 	replies  *prometheus.CounterVec
 	connects *prometheus.CounterVec
 	failures *prometheus.CounterVec
+	late     *prometheus.CounterVec
 }
 
 // relayMetrics are one relay's series, made ahead so that they exist at zero.
 type relayMetrics struct {
 	seconds  map[handover.Outcome]prometheus.Observer
 	replies  map[int]prometheus.Counter // by first digit; 0 for none
+	late     map[int]prometheus.Counter // likewise
 	connects prometheus.Counter
 	failures map[Reason]prometheus.Counter
 }
@@ -45,11 +47,15 @@ func newMetrics() *metrics {
 			Name: "straks_smtp_failures_total",
 			Help: "Connections that could not be made or did not hold, by reason.",
 		}, []string{"relay", "reason"}),
+		late: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "straks_smtp_late_replies_total",
+			Help: "Replies to a mail that came after its send deadline, by class; none: it was awaited in vain.",
+		}, []string{"relay", "class"}),
 	}
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.seconds, m.replies, m.connects, m.failures}
+	return []prometheus.Collector{m.seconds, m.replies, m.connects, m.failures, m.late}
 }
 
 // of makes the series of one relay.
@@ -57,6 +63,7 @@ func (m *metrics) of(name string) *relayMetrics {
 	r := &relayMetrics{
 		seconds:  make(map[handover.Outcome]prometheus.Observer),
 		replies:  make(map[int]prometheus.Counter),
+		late:     make(map[int]prometheus.Counter),
 		failures: make(map[Reason]prometheus.Counter),
 		connects: m.connects.WithLabelValues(name),
 	}
@@ -65,6 +72,7 @@ func (m *metrics) of(name string) *relayMetrics {
 	}
 	for digit, class := range map[int]string{0: "none", 2: "2yz", 4: "4yz", 5: "5yz"} {
 		r.replies[digit] = m.replies.WithLabelValues(name, class)
+		r.late[digit] = m.late.WithLabelValues(name, class)
 	}
 	for _, reason := range reasons {
 		r.failures[reason] = m.failures.WithLabelValues(name, string(reason))
@@ -74,9 +82,15 @@ func (m *metrics) of(name string) *relayMetrics {
 
 func (r *relayMetrics) handedOver(res Result) {
 	r.seconds[res.Outcome].Observe(res.took.Seconds())
-	counter, ok := r.replies[res.Code/100]
+	countReply(r.replies, res)
+}
+
+func (r *relayMetrics) lateReply(res Result) { countReply(r.late, res) }
+
+func countReply(by map[int]prometheus.Counter, res Result) {
+	counter, ok := by[res.Code/100]
 	if !ok {
-		counter = r.replies[0]
+		counter = by[0]
 	}
 	counter.Inc()
 }

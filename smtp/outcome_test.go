@@ -256,7 +256,7 @@ func TestNothingLeaks(t *testing.T) {
 	for _, verb := range []string{"RCPT", "."} {
 		relay := listen(t, dialogue(relaytest.Reply{Verb: verb, Text: quote}))
 		var log logBuffer
-		p, err := New([]Relay{plain("mx", relay)}, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), prometheus.NewRegistry())
+		p, err := New([]Relay{plain("mx", relay)}, nil, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), prometheus.NewRegistry())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,8 +23,9 @@ type Pool struct {
 }
 
 // New checks the configuration (see Validate), registers the metrics and connects
-// to nothing yet. Relays are tried in the order given, the healthy ones first.
-func New(relays []Relay, log *slog.Logger, registerer prometheus.Registerer) (*Pool, error) {
+// to nothing yet. Relays are tried in the order given, the healthy ones first. late
+// gets the answers that come after a Send has ended; nil: they are not waited for.
+func New(relays []Relay, late Late, log *slog.Logger, registerer prometheus.Registerer) (*Pool, error) {
 	if len(relays) == 0 {
 		return nil, errors.New("smtp: no relay is configured")
 	}
@@ -35,7 +36,7 @@ func New(relays []Relay, log *slog.Logger, registerer prometheus.Registerer) (*P
 	collectors := m.collectors()
 	p := &Pool{log: log}
 	for _, config := range relays {
-		r, err := newRelay(config.WithDefaults(), log, m)
+		r, err := newRelay(config.WithDefaults(), late, log, m)
 		if err != nil {
 			return nil, fmt.Errorf("relay %s: %w", config.Name, err)
 		}
@@ -55,7 +56,7 @@ func New(relays []Relay, log *slog.Logger, registerer prometheus.Registerer) (*P
 const drainTime = 10 * time.Second
 
 // Run keeps connections to all relays open until ctx ends. Then it lets no more
-// mails in, waits for those under way, says QUIT and returns nil.
+// mails in, waits for those under way and for late answers, says QUIT and returns nil.
 func (p *Pool) Run(ctx context.Context) error {
 	p.each(func(r *relay) { r.keep(ctx) })
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)

@@ -169,7 +169,7 @@ func TestPrunesIdle(t *testing.T) {
 // and the relay is told.
 func TestDrain(t *testing.T) {
 	relay := listen(t, relaytest.Profile{Delay: 50 * time.Millisecond})
-	p, err := New([]Relay{plain("mx", relay)}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	p, err := New([]Relay{plain("mx", relay)}, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func TestDrain(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	relay := listen(t, relaytest.Profile{Rules: relaytest.StandardRules()})
 	registry := prometheus.NewRegistry()
-	p, err := New([]Relay{plain("mx", relay)}, slog.New(slog.NewTextHandler(io.Discard, nil)), registry)
+	p, err := New([]Relay{plain("mx", relay)}, nil, slog.New(slog.NewTextHandler(io.Discard, nil)), registry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestMetrics(t *testing.T) {
 	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
 		t.Errorf("lint: %v, %v", problems, err)
 	}
-	if _, err := New([]Relay{plain("mx", relay)}, slog.New(slog.DiscardHandler), registry); err == nil {
+	if _, err := New([]Relay{plain("mx", relay)}, nil, slog.New(slog.DiscardHandler), registry); err == nil {
 		t.Error("registered twice without an error")
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -20,13 +20,18 @@ type relay struct {
 	slots   chan struct{} // one for each Send or keeper that has or makes a connection
 	wake    chan struct{} // tells the keeper that no connection is left
 
-	mu     sync.Mutex
-	idle   []*conn // a stack: the last one used is the first one taken
-	closed bool
-	health health
+	late   Late           // nil: nobody wants late answers
+	joined sync.WaitGroup // goroutines that listen for one
+
+	mu        sync.Mutex
+	idle      []*conn // a stack: the last one used is the first one taken
+	listening []*conn // that a late answer may come on, the oldest first
+	closed    bool
+	ended     bool // nobody may listen any more
+	health    health
 }
 
-func newRelay(r Relay, log *slog.Logger, m *metrics) (*relay, error) {
+func newRelay(r Relay, late Late, log *slog.Logger, m *metrics) (*relay, error) {
 	d, err := newDialer(r)
 	if err != nil {
 		return nil, err
@@ -34,6 +39,7 @@ func newRelay(r Relay, log *slog.Logger, m *metrics) (*relay, error) {
 	return &relay{
 		Relay:   r,
 		dialer:  d,
+		late:    late,
 		log:     log.With("relay", r.Name),
 		metrics: m.of(r.Name),
 		slots:   make(chan struct{}, r.MaxConns),
@@ -66,31 +72,47 @@ func (r *relay) try(ctx context.Context, l *letter, handoverBy time.Time, fresh 
 		again := !errors.Is(err, ErrClosed) && !errors.Is(err, errBarred)
 		return Result{Relay: r.Name, Err: fmt.Errorf("relay %s: %w", r.Name, err), again: again}, false
 	}
-	defer r.release(c)
-	if l.utf8 && !c.utf8 {
-		return Result{Relay: r.Name, Err: fmt.Errorf("relay %s: %w", r.Name, errNoUTF8)}, false
-	}
-	if time.Until(handoverBy) < leastTime {
-		return Result{Relay: r.Name, Err: fmt.Errorf("relay %s: %w", r.Name, ErrBusy), again: true}, false
+	if res := c.unfit(l, handoverBy); res.Err != nil {
+		r.release(c)
+		return res, false
 	}
 	kept := c.reused
-	res := c.deliver(ctx, l, handoverBy)
+	res, pending := c.deliver(ctx, l, handoverBy)
 	r.metrics.handedOver(res)
+	if pending == nil {
+		r.release(c)
+	} else {
+		r.listen(c, l, pending)
+	}
 	return res, kept
+}
+
+// unfit returns a result with an error where the letter can't go over c, or not now.
+func (c *conn) unfit(l *letter, handoverBy time.Time) Result {
+	switch {
+	case l.utf8 && !c.utf8:
+		return Result{Relay: c.relay.Name, Err: fmt.Errorf("relay %s: %w", c.relay.Name, errNoUTF8)}
+	case time.Until(handoverBy) < leastTime:
+		return Result{Relay: c.relay.Name, Err: fmt.Errorf("relay %s: %w", c.relay.Name, ErrBusy), again: true}
+	}
+	return Result{}
 }
 
 // acquire takes a slot and with it a connection: the one used last, or a new
 // one. Fresh demands a new one, and gives up all idle ones: what broke one broke
 // them all.
 func (r *relay) acquire(ctx context.Context, fresh bool) (*conn, error) {
-	select {
-	case r.slots <- struct{}{}:
-	case <-ctx.Done():
+	if !r.slot(ctx) {
 		if len(r.slots) < cap(r.slots) {
 			return nil, ctx.Err()
 		}
 		return nil, ErrBusy
 	}
+	return r.open(ctx, fresh)
+}
+
+// open gets the connection of a slot that was taken.
+func (r *relay) open(ctx context.Context, fresh bool) (*conn, error) {
 	c, err := r.connection(ctx, fresh)
 	if err != nil {
 		<-r.slots

@@ -3,6 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
 
 	"straks/internal/handover"
 	"straks/orders"
@@ -11,8 +15,12 @@ import (
 
 // emailCarrier stands between orders and smtp, which know nothing of each other.
 type emailCarrier struct {
-	pool   *smtp.Pool
 	sender func(organisation string) string // of mails that name none
+	log    *slog.Logger
+
+	// Set before any of the methods is called: all three know each other.
+	pool    *smtp.Pool
+	service *orders.Service
 }
 
 var _ orders.Carrier = (*emailCarrier)(nil)
@@ -63,7 +71,25 @@ var relayRefusals = map[smtp.Refusal]orders.Status{
 func (c *emailCarrier) Send(ctx context.Context, m orders.Message) orders.Handover {
 	r := c.pool.Send(ctx, c.message(m))
 	return orders.Handover{Outcome: r.Outcome, Status: relayRefusals[r.Refusal], Carrier: r.Relay, Total: 1,
-		Parts: []orders.PartAnswer{{Taken: r.Outcome == handover.Accepted}}, Detail: relayDetail(r)}
+		Parts: mailPart(r), Detail: relayDetail(r)}
+}
+
+func mailPart(r smtp.Result) []orders.PartAnswer {
+	return []orders.PartAnswer{{Taken: r.Outcome == handover.Accepted}}
+}
+
+// late takes a relay's answer that came after its hand-over had ended as unknown.
+func (c *emailCarrier) late(message string, r smtp.Result) {
+	id, err := uuid.Parse(message)
+	if err != nil {
+		c.log.Error("late answer to a mail that is not ours", "relay", r.Relay, "err", err)
+		return
+	}
+	a := orders.Answer{Shipment: id, At: time.Now().UTC(), Outcome: r.Outcome, Status: relayRefusals[r.Refusal],
+		Carrier: r.Relay, Total: 1, Parts: mailPart(r), Detail: relayDetail(r)}
+	if err := c.service.Late(a); err != nil {
+		c.log.Error("late answer lost: the deadline settles the shipment", "shipment", id, "relay", r.Relay, "err", err)
+	}
 }
 
 // relayDetail is the relay's word for operators.

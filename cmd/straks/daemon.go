@@ -89,6 +89,7 @@ func (d *daemon) wire() error {
 		Log:         d.log, Registerer: d.registry,
 	}
 	var sms *smsCarrier
+	var email *emailCarrier
 	var err error
 	if len(cfg.SMSCs) > 0 {
 		sms = newSMSCarrier(cfg, d.log, d.registry)
@@ -98,12 +99,16 @@ func (d *daemon) wire() error {
 		sms.gateway, sc.SMS = d.gateway, sms
 	}
 	if len(cfg.Relays) > 0 {
-		if d.pool, err = smtp.New(cfg.SMTP(), d.log, d.registry); err != nil {
+		email = &emailCarrier{sender: cfg.EmailSender, log: d.log}
+		if d.pool, err = smtp.New(cfg.SMTP(), email.late, d.log, d.registry); err != nil {
 			return err
 		}
-		sc.Email = &emailCarrier{pool: d.pool, sender: cfg.EmailSender}
+		email.pool, sc.Email = d.pool, email
 	}
 	d.service = orders.NewService(sc)
+	if email != nil {
+		email.service = d.service
+	}
 	if sms != nil {
 		sms.service = d.service
 	}

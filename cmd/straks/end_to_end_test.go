@@ -9,6 +9,7 @@ import (
 	"straks/api/client"
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
+	"straks/smtp/relaytest"
 )
 
 func TestSMSFromOrderToFeed(t *testing.T) {
@@ -249,5 +250,34 @@ func TestNorwegianAddresses(t *testing.T) {
 	}
 	if m := w.relay.Messages(); len(m) != 1 || m[0].To != "kari@xn--blbr-roah.no" {
 		t.Errorf("the relay has %+v", m)
+	}
+}
+
+// A relay that answers after the send deadline: until then the outcome is unknown.
+func TestLateAnswerOfARelay(t *testing.T) {
+	for reply, want := range map[string]string{
+		"250 2.0.0 Ok: queued as 4XY\r\n":         "Email_Succeeded",
+		"554 5.7.1 Content refused\r\n":           "Email_Failed_FilteredSpam",
+		"451 4.3.0 Try again some other time\r\n": "Email_Failed",
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			gate := make(chan struct{})
+			answer := sync.OnceFunc(func() { close(gate) })
+			w := newStoppedWorld(t, smsctest.Profile{}, relaytest.Profile{
+				Script: relaytest.Dialogue(relaytest.Reply{Verb: ".", Text: reply, After: gate})}, "")
+			t.Cleanup(answer)
+			w.start()
+			t.Cleanup(func() { w.stop() })
+			p, err := w.client.SendEmail(t.Context(), mail("k", "kari@example.org"))
+			if err != nil || !p.Created || w.status(p.ShipmentID) != "Email_Sending" {
+				t.Fatalf("%+v, %v, %s", p, err, w.status(p.ShipmentID))
+			}
+			answer()
+			w.await(p.ShipmentID, want)
+			if got := w.statuses(p.ShipmentID); got != want {
+				t.Errorf("feed: %s", got)
+			}
+		})
 	}
 }

@@ -38,8 +38,9 @@ func endless(c net.Conn, line string) {
 // with Verb. A body that ends in a dot is the command ".".
 type Reply struct {
 	Verb  string
-	Text  string // with its line ends, as it goes out
-	Close bool   // then close the connection
+	Text  string          // with its line ends, as it goes out
+	Close bool            // then close the connection
+	After <-chan struct{} // hold it back until this is closed; nil: say it at once
 }
 
 // Dialogue greets, answers EHLO without extensions, and everything else from the
@@ -55,6 +56,9 @@ func Dialogue(replies ...Reply) func(net.Conn) {
 				continue
 			}
 			reply := answerTo(command, replies)
+			if reply.After != nil {
+				<-reply.After
+			}
 			say(reply.Text)
 			if reply.Close {
 				return
