@@ -29,7 +29,8 @@ var ErrLocked = errors.New("locked by another process: is straks running?")
 type file struct {
 	db     *bbolt.DB
 	fd     *os.File
-	mapped int // address space, in octets
+	info   os.FileInfo // of fd, when it was opened
+	mapped int         // address space, in octets
 }
 
 // Create makes an empty journal, synced together with its folder's entry. It
@@ -100,7 +101,9 @@ func openFile(path string, opt Options, readOnly bool) (f file, err error) {
 		MaxSize:         opt.MapSize - 1, // an error is better than mapping anew, which waits for readers
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			fd, err := opt.openFile(name, flag&^os.O_CREATE, mode)
-			f.fd = fd
+			if f.fd = fd; err == nil {
+				f.info, err = fd.Stat()
+			}
 			return fd, err
 		},
 	})
@@ -159,6 +162,17 @@ func (f file) whole(size int64) error {
 		err = fmt.Errorf("damaged: only %d of %d octets are there; if it is a copy, copy it again", info.Size(), size)
 	}
 	return err
+}
+
+// inPlace fails where path has come to mean another file, or none, as when
+// somebody restores a backup and does not stop the daemon: what is stored then would be
+// gone with the next start. It costs a look at a directory that is in memory.
+func (f file) inPlace(path string) error {
+	now, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(now, f.info) {
+		return fmt.Errorf("%s was moved away or replaced since it was opened: move it back, or restart straks to take what is there", path)
+	}
+	return nil
 }
 
 // about names the journal that an error is about.

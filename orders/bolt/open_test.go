@@ -129,6 +129,42 @@ func TestOpenTellsWhatIsWrong(t *testing.T) {
 	refused(path, fmt.Sprintf("schema version %d", schemaVersion+1))
 }
 
+// A journal that somebody moves away, or puts another one in the place of, takes
+// nothing more: it would be gone with the next start. Back in its place it goes on.
+func TestJournalThatIsMovedAway(t *testing.T) {
+	j, path := newJournal(t, Options{probe: time.Millisecond})
+	order(t, j, "before")
+	accept := func(key string) error {
+		_, _, err := j.Accept(t.Context(), intake(key))
+		return err
+	}
+	refused := func(how string) {
+		t.Helper()
+		if err := accept(how); !errors.Is(err, orders.ErrUnavailable) {
+			t.Errorf("%s: %v", how, err)
+		}
+		if err := j.Ready(); err == nil || !strings.Contains(err.Error(), "moved away or replaced") {
+			t.Errorf("%s: ready says %v", how, err)
+		}
+	}
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	refused("moved away")
+	if err := os.WriteFile(path, []byte("another"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused("replaced")
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); accept("after") != nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("does not recover: %v", j.Ready())
+		}
+	}
+}
+
 // A copy that broke off is told from a journal, wherever it broke off, also by
 // those who only read it.
 func TestOpenOfACopyThatBrokeOff(t *testing.T) {

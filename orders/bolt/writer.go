@@ -218,6 +218,9 @@ func (j *Journal) attempt(wtx *writeTx, requests []*request) (err error) {
 	began := time.Now()
 	j.health.begin(began)
 	defer j.health.end()
+	if err = j.writer.file.inPlace(j.path); err != nil {
+		return err
+	}
 	if wtx.tx, err = db.Begin(true); err != nil {
 		return err
 	}
