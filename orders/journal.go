@@ -134,6 +134,9 @@ var (
 	// ErrUnavailable: the journal could not tell whether the call took effect
 	// (disk full, failing or stalled). Nothing is known; call again.
 	ErrUnavailable = errors.New("journal unavailable")
+	// ErrNotStored comes with ErrUnavailable where the journal knew before it tried:
+	// nothing was stored.
+	ErrNotStored = errors.New("nothing was stored")
 	// ErrBusy: the queue in front of the journal is full; nothing was stored.
 	ErrBusy = errors.New("too much in flight")
 	// ErrNotFound: no such shipment, or it is another organisation's.

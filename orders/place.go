@@ -12,6 +12,10 @@ import (
 	"straks/internal/handover"
 )
 
+// acceptWait is how long an order waits to be stored. Who has to wait longer is
+// better told to come again, or to go elsewhere.
+const acceptWait = 2 * time.Second
+
 // settleWait is how long an order whose outcome is known waits for it to be on
 // disk before its caller is answered anyway; see settle.
 const settleWait = time.Second
@@ -138,7 +142,7 @@ func (s *Service) fly(ctx context.Context, f *flight, o Order) {
 
 	in := intake(o)
 	started := time.Now()
-	shipment, claimed, err := s.cfg.Journal.Accept(ctx, in)
+	shipment, claimed, err := s.accept(ctx, in)
 	s.metrics.stage(o, stageAccept, started)
 	switch {
 	case errors.Is(err, ErrBusy): // nothing of it was stored
@@ -147,7 +151,9 @@ func (s *Service) fly(ctx context.Context, f *flight, o Order) {
 	case err != nil:
 		s.metrics.order(o, "unavailable")
 		f.tell(Shipment{}, false, storeError(err))
-		s.release(in)
+		if !errors.Is(err, ErrNotStored) {
+			s.release(in)
+		}
 	case !claimed:
 		s.metrics.order(o, "repeated")
 		f.tell(shipment, false, nil)
@@ -157,6 +163,13 @@ func (s *Service) fly(ctx context.Context, f *flight, o Order) {
 	default:
 		s.handOver(ctx, f, o, shipment)
 	}
+}
+
+// accept stores the order, on a disk that is not too slow for it.
+func (s *Service) accept(ctx context.Context, in Intake) (Shipment, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, acceptWait)
+	defer cancel()
+	return s.cfg.Journal.Accept(ctx, in)
 }
 
 // intake gives the order its ids. A retried key keeps those of the first time.
@@ -224,16 +237,25 @@ func (s *Service) settle(f *flight, shipment Shipment, a Answer) {
 
 // persist stores an event, however often it takes, and reports each try.
 func (s *Service) persist(e Event, tried func(Effect, error)) {
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		ctx, cancel := context.WithTimeout(context.Background(), settleWait)
+	s.insist(func(ctx context.Context) error {
 		effects, err := s.cfg.Journal.Apply(ctx, []Event{e})
-		cancel()
-		if err == nil {
-			tried(effects[0], nil)
-			return
+		if err != nil {
+			tried(Effect{}, err)
+			return err
 		}
-		tried(Effect{}, err)
-		if !sleep(s.stop, pause) {
+		tried(effects[0], nil)
+		return nil
+	})
+}
+
+// insist calls until there is no error, or the service ends. It lets a call take
+// longer each time: on a disk that is slow for long, things get done all the same.
+func (s *Service) insist(call func(context.Context) error) {
+	for pause, wait := 50*time.Millisecond, settleWait; ; pause, wait = min(2*pause, 2*time.Second), min(2*wait, 16*settleWait) {
+		ctx, cancel := context.WithTimeout(context.Background(), wait)
+		err := call(ctx)
+		cancel()
+		if err == nil || !sleep(s.stop, pause) {
 			return
 		}
 	}
@@ -242,17 +264,12 @@ func (s *Service) persist(e Event, tried func(Effect, error)) {
 // release makes the key of an order free again of which nobody knows whether
 // it was stored. Nothing of it was sent.
 func (s *Service) release(in Intake) {
-	for pause := 50 * time.Millisecond; sleep(s.stop, pause); pause = min(2*pause, 2*time.Second) {
-		ctx, cancel := context.WithTimeout(context.Background(), settleWait)
+	s.insist(func(ctx context.Context) error {
 		shipment, claimed, err := s.cfg.Journal.Accept(ctx, in)
-		cancel()
-		if err != nil {
-			continue
-		}
-		if claimed && !shipment.Status.Final() {
+		if err == nil && claimed && !shipment.Status.Final() {
 			a := Answer{Shipment: shipment.ID, Claim: in.Claim, At: time.Now().UTC(), Outcome: handover.NotSent, Detail: "journal unavailable"}
 			s.persist(a, func(Effect, error) {})
 		}
-		return
-	}
+		return err
+	})
 }

@@ -3,8 +3,10 @@ package orders_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -162,6 +164,61 @@ func TestJournalFailsAtAccept(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An order that the journal refused at once leaves nothing behind that would
+// have to wait for the journal to be well.
+func TestJournalRefuses(t *testing.T) {
+	w := newWorld(t, orders.Config{})
+	w.journal.acceptRefuses.Store(true)
+	if _, _, err := w.Place(t.Context(), order("k")); !errors.Is(err, orders.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	eventually(t, "the order to land", func() bool { return w.InFlight() == 0 })
+	w.journal.acceptRefuses.Store(false)
+	if _, created, err := w.Place(t.Context(), order("k")); err != nil || !created {
+		t.Errorf("%v, %v", created, err)
+	}
+}
+
+// slow is a journal on a disk that takes its time.
+type slow struct {
+	idle
+	takes time.Duration
+}
+
+func (j *slow) wait(ctx context.Context) error {
+	select {
+	case <-time.After(j.takes):
+		return nil
+	case <-ctx.Done():
+		return orders.ErrUnavailable
+	}
+}
+
+func (j *slow) Accept(ctx context.Context, in orders.Intake) (orders.Shipment, bool, error) {
+	return orders.Claim(in), true, j.wait(ctx)
+}
+
+func (j *slow) Apply(ctx context.Context, events []orders.Event) ([]orders.Effect, error) {
+	return make([]orders.Effect, len(events)), j.wait(ctx)
+}
+
+// With a disk that is too slow, callers are told after two seconds. What must be
+// stored about their orders is given the time that it takes.
+func TestSlowJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := orders.NewService(orders.Config{Journal: &slow{takes: 5 * time.Second}, SMS: &network{send: accepts}, Log: slog.New(slog.DiscardHandler)})
+		began := time.Now()
+		_, _, err := s.Place(t.Context(), order("k"))
+		if took := time.Since(began); !errors.Is(err, orders.ErrUnavailable) || took != 2*time.Second {
+			t.Errorf("after %v: %v", took, err)
+		}
+		time.Sleep(time.Minute)
+		if n := s.InFlight(); n != 0 {
+			t.Errorf("%d orders still in flight", n)
+		}
+	})
 }
 
 // The carrier has the message, but the journal can't store that now: the caller

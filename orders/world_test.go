@@ -57,6 +57,7 @@ type sick struct {
 	orders.Journal
 	acceptFails, applyFails atomic.Bool
 	acceptBusy              atomic.Bool
+	acceptRefuses           atomic.Bool  // knows that it can't store
 	acceptKeeps             atomic.Bool  // stores, and then says that it does not know
 	poison                  atomic.Value // reference of reports that can't be stored
 }
@@ -64,6 +65,9 @@ type sick struct {
 func (j *sick) Accept(ctx context.Context, in orders.Intake) (orders.Shipment, bool, error) {
 	if j.acceptBusy.Load() {
 		return orders.Shipment{}, false, orders.ErrBusy
+	}
+	if j.acceptRefuses.Load() {
+		return orders.Shipment{}, false, errors.Join(orders.ErrNotStored, orders.ErrUnavailable)
 	}
 	if j.acceptKeeps.Load() {
 		j.Journal.Accept(ctx, in)

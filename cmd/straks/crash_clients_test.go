@@ -61,6 +61,7 @@ func (o *crashOrder) send(api *client.Client) (client.Placed, error) {
 		return api.SendEmail(context.Background(), m)
 	}
 	m := sms(o.key, o.number)
+	m.Recipient.TTLSeconds = 172800 // longer than any run
 	m.Recipient.Settings.Body = o.key + ":"
 	if o.parts == 2 {
 		m.Recipient.Settings.Body += strings.Repeat("x", 153-len(o.key)-1) + o.key + ":" + strings.Repeat("y", 20)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"syscall"
@@ -57,7 +56,9 @@ response_timeout = "300ms"`)
 	c.api.Store(w.client)
 	calm()
 	clients.Wait()
-	c.settle()
+	if c.settle() == 0 {
+		t.Error("no request was hit")
+	}
 }
 
 // crash is the daemon's life, from its start to its being killed, again and again.
@@ -150,8 +151,9 @@ func (b *crashBook) relay() relaytest.Profile {
 	return relaytest.Profile{Greylist: 1, Rules: relaytest.StandardRules(), OnMessage: b.mailed, Delay: time.Millisecond}
 }
 
-// settle waits until nothing is under way, and compares the records.
-func (c *crash) settle() {
+// settle waits until nothing is under way, and compares the records. It returns
+// how many requests got no answer.
+func (c *crash) settle() (unanswered int) {
 	t, b := c.t, c.book
 	c.repeatAll()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -165,6 +167,7 @@ func (c *crash) settle() {
 	}
 	c.stop()
 	c.smsc.Close() // joins what reports to the book
-	b.balance(t, c.smsc.Stats())
-	b.auditJournal(t, filepath.Join(c.dir, "journal.db"))
+	unanswered = b.balance(t, c.smsc.Stats())
+	b.auditJournal(t, c.config().Journal.Path)
+	return unanswered
 }

@@ -1,169 +1,249 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
-	"syscall"
+	"sync"
 	"testing"
 	"time"
 
 	"straks/api/client"
 	"straks/smpp/smsctest"
-	"straks/smtp/relaytest"
 )
 
-// The disk gets full under the daemon, and has space again later. Meanwhile
-// orders get 503 and are not sent, the SMSC keeps its receipts, and /readyz says
-// why. Afterwards all goes on by itself, and nothing was lost or sent twice.
-func TestDiskFull(t *testing.T) {
-	profile := smsctest.Profile{Retry: 50 * time.Millisecond}
-	profile.Receipt.Delay = 200 * time.Millisecond
-	w := newStoppedWorld(t, profile, relaytest.Profile{}, "")
-	disk := w.ownDisk("16m")
-	p := w.startProcess()
-	t.Cleanup(func() { p.kill() })
-	w.client = w.clientAt(p.api)
-	eventually(t, "the daemon to be ready", func() bool { return p.ready() == "" })
-
-	told := map[string]string{}
-	told["before"] = w.send("before", "+4799999999").ShipmentID
-	ballast := fillDisk(t, disk)
-	refused := w.sendUntilRefused(told)
-	eventually(t, "/readyz to tell", func() bool { return strings.Contains(p.ready(), "no space left on device") })
-	eventually(t, "a receipt to be put off", func() bool { return w.smsc.Stats().Postponed > 0 })
-	submits := w.smsc.Stats().Submits
-	for i := range 20 {
-		if problem := w.refused(fmt.Sprintf("full-%d", i), "+4799999999"); problem.Status != 503 || problem.RetryAfter == 0 {
-			t.Errorf("with a full disk: %+v", problem)
-		}
+// TestFaultyDisk has the disk fail under the daemon, in every way, while clients
+// place orders and receipts come in. Meanwhile orders get 503, receipts a temporary
+// error, and everything that tells how the daemon is says why; the links to
+// the carriers live on. Afterwards all goes on by itself, and the four records
+// agree as after a crash, without a request that got no answer.
+func TestFaultyDisk(t *testing.T) {
+	for name, fault := range diskFaults {
+		t.Run(name, func(t *testing.T) {
+			s := newSickbed(t, fault)
+			load, calm := context.WithCancel(t.Context())
+			defer calm()
+			var clients sync.WaitGroup
+			for range 4 {
+				clients.Go(func() { s.work(load) })
+			}
+			clients.Go(func() { s.follow(load) })
+			s.progress()
+			s.suffer(fault)
+			s.progress()
+			calm()
+			clients.Wait()
+			eventually(t, "what was told meanwhile to be stored", func() bool {
+				return strings.Contains(s.page("/status"), "\n  \"inFlight\": 0,") && s.quiet.Stats().WaitingNow == 0
+			})
+			s.stop = func() {
+				s.stop = func() {}
+				s.process.stop(t)
+			}
+			if n := s.settle(); n > 0 {
+				t.Errorf("%d requests were not answered", n)
+			}
+			if log := s.process.log.String(); strings.Contains(log, "panic") {
+				t.Error(log)
+			}
+		})
 	}
-	if n := w.smsc.Stats().Submits; n != submits {
-		t.Errorf("%d messages left with a full disk", n-submits)
-	}
-
-	if err := os.Remove(ballast); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the daemon to be ready again", func() bool { return p.ready() == "" })
-	told[refused] = w.sendUntilTaken(refused)
-	told["full-0"] = w.sendUntilTaken("full-0")
-	for key, id := range told {
-		w.await(id, "SMS_Delivered")
-		if again := w.send(key, "+4799999999"); again.Created || again.ShipmentID != id {
-			t.Errorf("%s was told %s, and is now %+v", key, id, again)
-		}
-	}
-	if n := w.smsc.Stats().Submits; n != uint64(len(told)) {
-		t.Errorf("%d submits of %d orders", n, len(told))
-	}
-	p.stop(t)
-	checkJournal(t, filepath.Join(disk, "journal.db"))
 }
 
-// ownDisk puts a new journal on a file system of its own.
-func (w *world) ownDisk(size string) string {
-	w.t.Helper()
-	disk := filepath.Join(w.dir, "disk")
-	if err := os.Mkdir(disk, 0o700); err != nil {
-		w.t.Fatal(err)
-	}
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size="+size); err != nil {
-		w.t.Skipf("no right to mount a file system to fill: %v", err)
-	}
-	w.t.Cleanup(func() {
-		if err := syscall.Unmount(disk, syscall.MNT_DETACH); err != nil {
-			w.t.Error(err)
-		}
-	})
-	text, err := os.ReadFile(w.configFile())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	changed := strings.Replace(string(text), filepath.Join(w.dir, "journal.db"), filepath.Join(disk, "journal.db"), 1)
-	if err := os.WriteFile(w.configFile(), []byte(changed), 0o600); err != nil {
-		w.t.Fatal(err)
-	}
-	if err := initJournal(w.config()); err != nil {
-		w.t.Fatal(err)
-	}
-	return disk
+// sickbed is a daemon in a process of its own that is about to fall ill, with a
+// second SMSC to which only one message goes.
+type sickbed struct {
+	*crash
+	process *process
+	manager *manager
+	quiet   *smsctest.SMSC
+	disk    string
 }
 
-// fillDisk leaves no space, and returns the file that takes it.
-func fillDisk(t *testing.T, disk string) string {
+func newSickbed(t *testing.T, fault diskFault) *sickbed {
 	t.Helper()
-	f, err := os.Create(filepath.Join(disk, "ballast"))
+	book := newCrashBook()
+	quiet, err := smsctest.Listen("127.0.0.1:0", smsctest.Profile{Retry: 300 * time.Millisecond, OnSubmit: book.submitted, OnReceipt: book.receipt})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	for block := make([]byte, 4096); ; {
-		if _, err := f.Write(block); errors.Is(err, syscall.ENOSPC) {
-			return f.Name()
-		} else if err != nil {
-			t.Fatal(err)
-		}
+	t.Cleanup(func() { quiet.Close() })
+	smsc := book.smsc(1)
+	smsc.Enquire = 50 * time.Millisecond
+	w := newStoppedWorld(t, smsc, book.relay(), fmt.Sprintf(`response_timeout = "300ms"
+[[route]]
+prefixes = ["+47"]
+smscs = ["telco"]
+[[route]]
+prefixes = ["+46"]
+smscs = ["quiet"]
+[[smsc]]
+name = "quiet"
+addr = %q
+system_id = "straks"
+enquire_link = "50ms"
+response_timeout = "60s"
+dead_link = "60s"
+`, quiet.Addr()))
+	w.editConfig(`send_deadline = "2s"`, "send_deadline = \"20s\"\ndrain_timeout = \"30s\"")
+	s := &sickbed{crash: &crash{world: w, book: book}, quiet: quiet, manager: newManager(t)}
+	if fault.mount != nil {
+		s.disk = fault.mount(w)
 	}
-}
-
-// sendUntilRefused places orders while the journal finds room in its own free
-// pages, adds them to told, and returns the key of the first that was refused.
-func (w *world) sendUntilRefused(told map[string]string) string {
-	w.t.Helper()
-	for i := range 10_000 {
-		key := fmt.Sprintf("filling-%d", i)
-		p, err := w.client.SendSMS(w.t.Context(), sms(key, "+4799999999"))
-		var problem *client.Problem
-		switch {
-		case err == nil:
-			told[key] = p.ShipmentID
-		case errors.As(err, &problem) && problem.Status == 503 && problem.Code == "NOT-00004" && problem.RetryAfter > 0:
-			return key
-		default:
-			w.t.Fatalf("with a full disk: %v", err)
+	s.process = w.startProcess()
+	t.Cleanup(func() {
+		if s.process.kill(); t.Failed() {
+			t.Log(s.process.log.String())
 		}
-	}
-	w.t.Fatal("a full disk takes every order")
-	return ""
-}
-
-// sendUntilTaken comes again as long as it is told to: the key of an order of
-// which nobody knew whether it was stored is free again when that is known.
-func (w *world) sendUntilTaken(key string) (shipment string) {
-	w.t.Helper()
-	eventually(w.t, key+" to be taken", func() bool {
-		p, err := w.client.SendSMS(w.t.Context(), sms(key, "+4799999999"))
-		shipment = p.ShipmentID
-		return err == nil
 	})
-	return shipment
+	w.client = w.clientAt(s.process.api)
+	s.api.Store(w.client)
+	eventually(t, "the daemon to be ready", func() bool { return s.process.ready() == "" })
+	return s
 }
 
-// ready returns what /readyz has against the daemon; empty where it is ready.
-func (p *process) ready() string {
-	resp, err := http.Get("http://" + p.admin + "/readyz")
+// progress waits until some more orders have been taken.
+func (s *sickbed) progress() {
+	s.t.Helper()
+	before := s.created()
+	eventually(s.t, "orders to be taken", func() bool { return s.created() > before+40 })
+}
+
+func (s *sickbed) created() (n int) {
+	s.book.mu.Lock()
+	defer s.book.mu.Unlock()
+	for _, o := range s.book.orders {
+		n += o.created
+	}
+	return n
+}
+
+// suffer is the illness, from its outbreak to the recovery.
+func (s *sickbed) suffer(fault diskFault) {
+	t := s.t
+	t.Helper()
+	answered := s.hold()
+	links, quiet := s.smsc.Stats(), s.quiet.Stats()
+	end := fault.begin(t, s.process, s.disk)
+	defer end()
+
+	s.tells("not ready", fault.reason, "1")
+	turnedAway := s.turnsAway(fault)
+	s.quiet.Thaw()
+	if err := <-answered; err != nil {
+		t.Errorf("an order that the carrier took: %v", err)
+	}
+	s.reads(fault)
+	s.linksLive(links, quiet)
+
+	end()
+	s.tells("ready", "", "0")
+	for _, o := range turnedAway {
+		eventually(t, "an order to be taken that was turned away", func() bool { return s.place(o) == nil })
+	}
+}
+
+// hold has an order on its way of which the SMSC's answer comes after Thaw.
+func (s *sickbed) hold() <-chan error {
+	s.t.Helper()
+	s.quiet.Freeze(time.Hour)
+	o := s.book.newOrder()
+	s.book.mu.Lock()
+	o.number, o.address, o.parts = "+46701234560", "", 1
+	s.book.mu.Unlock()
+	answered := make(chan error, 1)
+	go func() { answered <- s.place(o) }()
+	eventually(s.t, "the order to be on its way", func() bool {
+		return strings.Contains(s.page("/metrics"), `straks_smpp_window_in_use{bind="quiet/1",smsc="quiet"} 1`)
+	})
+	return answered
+}
+
+// tells waits until whoever can be asked for it says that the daemon is so.
+func (s *sickbed) tells(readiness, reason, unavailable string) {
+	t, p := s.t, s.process
+	t.Helper()
+	eventually(t, "/readyz to tell", func() bool { return (p.ready() == "") == (reason == "") && strings.Contains(p.ready(), reason) })
+	eventually(t, "straks status to tell", func() bool {
+		code, out, _ := straks(t, "", "status", "-admin", "http://"+p.admin)
+		line, _, _ := strings.Cut(out, "\n")
+		return code == 0 && strings.Contains(line, ", "+readiness) && strings.Contains(line, reason)
+	})
+	eventually(t, "the metric to tell", func() bool {
+		return strings.Contains(s.page("/metrics"), "\nstraks_journal_unavailable "+unavailable+"\n")
+	})
+	s.manager.await("orders in flight; "+readiness, reason, "WATCHDOG=1")
+}
+
+func (s *sickbed) page(path string) string {
+	resp, err := http.Get("http://" + s.process.admin + path)
 	if err != nil {
-		return err.Error()
+		s.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	why, _ := io.ReadAll(resp.Body)
-	if resp.StatusCode == http.StatusOK {
-		return ""
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	return string(why)
+	return string(text)
 }
 
-// stop ends the process as an operator does.
-func (p *process) stop(t *testing.T) {
-	t.Helper()
-	p.cmd.Process.Signal(syscall.SIGTERM)
-	<-p.ended
-	if err := p.cmd.Wait(); err != nil {
-		t.Errorf("stopping: %v:\n%s", err, p.log.String())
+// turnsAway places some orders of every kind while the fault lasts, and returns
+// those that are to come again.
+func (s *sickbed) turnsAway(fault diskFault) (again []*crashOrder) {
+	s.t.Helper()
+	var wg sync.WaitGroup
+	answers := make(chan *crashOrder, 20)
+	for range cap(answers) {
+		o := s.book.newOrder()
+		wg.Go(func() {
+			var problem *client.Problem
+			if err := s.place(o); errors.As(err, &problem) {
+				answers <- o
+			} else if !fault.flaky {
+				s.t.Errorf("%v; want a 503", err)
+			}
+		})
+	}
+	wg.Wait()
+	close(answers)
+	for o := range answers {
+		again = append(again, o)
+	}
+	return again
+}
+
+// reads asks for what is stored.
+func (s *sickbed) reads(fault diskFault) {
+	s.t.Helper()
+	s.book.mu.Lock()
+	id := s.book.orders["n0"].shipment
+	s.book.mu.Unlock()
+	_, err1 := s.client.Shipment(s.t.Context(), id)
+	_, err2 := s.client.Feed(s.t.Context(), client.FeedQuery{})
+	var problem *client.Problem
+	if err := errors.Join(err1, err2); err != nil && !(fault.closed && errors.As(err, &problem) && problem.Status == 503) {
+		s.t.Error(err)
+	}
+}
+
+// linksLive waits for signs of life in both directions, and a receipt put off.
+func (s *sickbed) linksLive(links, quiet smsctest.Stats) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	defer cancel()
+	if err := s.smsc.Wait(ctx, func(now smsctest.Stats) bool {
+		return now.EnquiryAnswers > links.EnquiryAnswers+20 && now.Postponed > links.Postponed
+	}); err != nil {
+		s.t.Error(err)
+	}
+	if err := s.quiet.Wait(ctx, func(now smsctest.Stats) bool { return now.Enquiries > quiet.Enquiries+20 }); err != nil {
+		s.t.Error(err)
+	}
+	if a, b := s.smsc.Stats(), s.quiet.Stats(); a.Connections != links.Connections || b.Connections != quiet.Connections {
+		s.t.Errorf("bound anew: %+v, %+v", a, b)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -116,6 +117,21 @@ func TestStatusTellsNothingElse(t *testing.T) {
 	reason := "certificate is valid for x\nWATCHDOG=trigger\nMAINPID=1, not smsc.example.org"
 	go n.run(ctx, func() string { return oneLine(reason) })
 	m.await("STATUS=certificate is valid for x; WATCHDOG=trigger; MAINPID=1")
+}
+
+// A systemd that does not read what it is told does not keep the daemon from
+// working, nor from stopping.
+func TestNobodyListens(t *testing.T) {
+	newManager(t)
+	w := newStoppedWorld(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	for range 1000 { // more than the kernel keeps
+		if send(&net.UnixAddr{Name: os.Getenv("NOTIFY_SOCKET"), Net: "unixgram"}, "STATUS=") != nil {
+			break
+		}
+	}
+	w.start()
+	w.send("k", "+4799999999")
+	w.stop()
 }
 
 // Without systemd, or with a socket that has gone, the daemon works as ever.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -87,6 +88,30 @@ func quoted(line, after string) string {
 	_, rest, _ := strings.Cut(line, after)
 	value, _, _ := strings.Cut(rest, `"`)
 	return value
+}
+
+// ready returns what /readyz has against the daemon; empty where it is ready.
+func (p *process) ready() string {
+	resp, err := http.Get("http://" + p.admin + "/readyz")
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	why, _ := io.ReadAll(resp.Body)
+	if resp.StatusCode == http.StatusOK {
+		return ""
+	}
+	return string(why)
+}
+
+// stop ends the process as an operator does.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	<-p.ended
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("stopping: %v:\n%s", err, p.log.String())
+	}
 }
 
 // kill ends the process without a chance to tidy up, and returns an error

@@ -110,12 +110,17 @@ tls = "off"
 // configure puts lines into a section of the configuration that there is already.
 func (w *world) configure(section, lines string) {
 	w.t.Helper()
+	w.editConfig(section+"\n", section+"\n"+lines+"\n")
+}
+
+// editConfig replaces a passage of the configuration.
+func (w *world) editConfig(old, new string) {
+	w.t.Helper()
 	text, err := os.ReadFile(w.configFile())
-	if err != nil {
-		w.t.Fatal(err)
+	if err != nil || !strings.Contains(string(text), old) {
+		w.t.Fatalf("%q is not in the configuration: %v", old, err)
 	}
-	changed := strings.Replace(string(text), section+"\n", section+"\n"+lines+"\n", 1)
-	if err := os.WriteFile(w.configFile(), []byte(changed), 0o600); err != nil {
+	if err := os.WriteFile(w.configFile(), []byte(strings.Replace(string(text), old, new, 1)), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -70,9 +70,13 @@
 // # What a failed write allows
 //
 // Everybody in the batch gets orders.ErrUnavailable: it may have been stored or
-// not. From then on calls are refused at once and the writer tries a small
-// write of its own, at growing intervals, until one succeeds. If the failed
+// not. From then on calls are refused at once (orders.ErrNotStored) and the writer
+// tries a small write of its own, at growing intervals, until one succeeds. If the failed
 // commit got as far as its meta page, the page is visible but perhaps not on
 // disk, and the pages that it frees must not be reused before it is: the file
 // is then closed, opened and its meta pages written and synced again first.
+//
+// A write that stalls is waited for: nobody can take it back. What is queued
+// goes into the next one, but newcomers are refused from its first second on,
+// and the journal is not ready until a write was faster.
 package bolt

@@ -126,7 +126,7 @@ func TestFailingDisk(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			if _, err := j.Apply(context.Background(), []orders.Event{delivered("x")}); !errors.Is(err, orders.ErrUnavailable) {
+			if _, err := j.Apply(context.Background(), []orders.Event{delivered("x")}); !errors.Is(err, orders.ErrUnavailable) || !errors.Is(err, orders.ErrNotStored) {
 				t.Errorf("apply: %v", err)
 			}
 			if err := j.Ready(); err == nil || !strings.Contains(err.Error(), c.want) {

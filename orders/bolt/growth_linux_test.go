@@ -2,12 +2,15 @@ package bolt
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.etcd.io/bbolt"
 
 	"straks/orders"
 )
@@ -113,18 +116,34 @@ func keep(t *testing.T, j *Journal, now time.Time, retention time.Duration) {
 }
 
 func TestReadyTellsOfAStall(t *testing.T) {
-	j, _ := newJournal(t, Options{})
+	var commits []func() // of the writer
+	j, _ := newJournal(t, Options{probe: time.Millisecond, commit: func(tx *bbolt.Tx) error {
+		if len(commits) > 0 {
+			commits[0]()
+			commits = commits[1:]
+		}
+		return tx.Commit()
+	}})
+	says := func(what string) {
+		if err := j.Ready(); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("ready: %v; want %q", err, what)
+		}
+	}
 	if err := j.Ready(); err != nil {
 		t.Fatal(err)
 	}
-	j.health.begin(time.Now().Add(-time.Hour))
-	if j.Ready() == nil {
-		t.Fatal("ready while the disk has been writing for an hour")
-	}
-	order(t, j, "k")
-	if err := j.Ready(); err != nil {
+	commits = []func(){func() {
+		j.health.begin(time.Now().Add(-time.Hour))
+		says("slow disk: writing for 1h0m0s")
+		if _, _, err := j.Accept(context.Background(), intake("newcomer")); !errors.Is(err, orders.ErrUnavailable) || !errors.Is(err, orders.ErrNotStored) {
+			t.Errorf("a newcomer: %v", err)
+		}
+	}, func() { says("slow disk: the last write took 1h0m0s") }} // the writer's attempt
+	if _, _, err := j.Accept(context.Background(), intake("k")); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "ready, though nobody writes", func() bool { return j.Ready() == nil })
+	order(t, j, "newcomer")
 	j.Close()
 	if j.Ready() == nil {
 		t.Fatal("ready after Close")

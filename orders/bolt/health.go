@@ -12,25 +12,47 @@ import (
 )
 
 const (
-	// stalled is how long a transaction may take before the journal is not ready.
-	stalled = 2 * time.Second
+	// stalled is how long a transaction may take. From then on calls that write are
+	// refused, and the journal is not ready until one was faster.
+	stalled = time.Second
 	// longestProbe bounds the interval between attempts after a failure.
-	longestProbe = 5 * time.Second
+	longestProbe = 2 * time.Second
 )
 
 // health is what other goroutines may know of the writer.
 type health struct {
 	failure atomic.Pointer[error]
 	began   atomic.Int64 // of the transaction under way, in ns since 1970; else 0
+	slow    atomic.Int64 // how long the last transaction took, in ns, where it stalled; else 0
 }
 
 func (h *health) begin(t time.Time) { h.began.Store(t.UnixNano()) }
-func (h *health) end()              { h.began.Store(0) }
+
+func (h *health) end() {
+	took := time.Since(time.Unix(0, h.began.Swap(0)))
+	if took < stalled {
+		took = 0
+	}
+	h.slow.Store(int64(took))
+}
 
 // refuse returns why calls that write are refused, or nil.
 func (h *health) refuse() error {
+	if err := h.down(); err != nil {
+		return fmt.Errorf("%w: %w", orders.ErrNotStored, err)
+	}
+	return nil
+}
+
+// down returns why nothing can be stored now, or nil.
+func (h *health) down() error {
 	if err := h.failure.Load(); err != nil {
 		return *err
+	}
+	if began := h.began.Load(); began != 0 {
+		if d := time.Since(time.Unix(0, began)); d > stalled {
+			return fmt.Errorf("%w: slow disk: writing for %v", orders.ErrUnavailable, d.Round(time.Second))
+		}
 	}
 	return nil
 }
@@ -42,13 +64,11 @@ func (j *Journal) Ready() error {
 		return errors.New("journal: closed")
 	default:
 	}
-	if err := j.health.refuse(); err != nil {
+	if err := j.health.down(); err != nil {
 		return err
 	}
-	if began := j.health.began.Load(); began != 0 {
-		if d := time.Since(time.Unix(0, began)); d > stalled {
-			return fmt.Errorf("%w: the disk has been writing for %v", orders.ErrUnavailable, d.Round(time.Second))
-		}
+	if d := time.Duration(j.health.slow.Load()); d != 0 {
+		return fmt.Errorf("%w: slow disk: the last write took %v", orders.ErrUnavailable, d.Round(100*time.Millisecond))
 	}
 	return nil
 }
@@ -67,6 +87,14 @@ func (j *Journal) fail(cause error) {
 	w.interval = min(2*w.interval, longestProbe)
 }
 
+// watch has an attempt follow a transaction that stalled, so that one tells how
+// the disk is when nobody else writes.
+func (j *Journal) watch() {
+	if w := &j.writer; w.retry == nil && j.health.slow.Load() != 0 {
+		w.retry = time.After(j.opt.probe)
+	}
+}
+
 // recover tries to write again.
 func (j *Journal) recover() {
 	w := &j.writer
@@ -77,9 +105,12 @@ func (j *Journal) recover() {
 		j.fail(err)
 		return
 	}
-	w.failed = false
-	j.health.failure.Store(nil)
-	j.opt.Log.Info("journal writes again")
+	if w.failed {
+		w.failed = false
+		j.health.failure.Store(nil)
+		j.opt.Log.Info("journal writes again")
+	}
+	j.watch()
 }
 
 // probe stores something of no meaning, in a file that is opened anew where

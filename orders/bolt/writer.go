@@ -101,6 +101,7 @@ func (j *Journal) write() {
 			}
 		}
 		j.serve(w.batch)
+		j.watch()
 	}
 }
 
@@ -198,7 +199,7 @@ func (j *Journal) transact(requests ...*request) error {
 		return err
 	}
 	j.fail(err)
-	return j.health.refuse()
+	return j.health.down()
 }
 
 // remap opens the file anew with twice the address space, and tries again.
@@ -276,7 +277,7 @@ func (j *Journal) end() {
 	j.snapshots.withdraw()
 	w := &j.writer
 	if w.failed {
-		w.closeErr = errors.Join(j.health.refuse(), w.file.db.Close())
+		w.closeErr = errors.Join(j.health.down(), w.file.db.Close())
 		return
 	}
 	w.closeErr = w.file.close()

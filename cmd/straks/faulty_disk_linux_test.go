@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// diskFault is something that a disk does under a running daemon.
+type diskFault struct {
+	reason string // on /readyz
+	flaky  bool   // some writes get through
+	closed bool   // what is stored can't be read either, perhaps
+
+	mount func(*world) string                                      // a file system for the journal; nil: that of the test
+	begin func(t *testing.T, p *process, disk string) (end func()) // disk is what mount returned
+}
+
+// diskFaults are those that TestFaultyDisk runs through. Where no file system can
+// be brought to do it, strace gives the kernel's answers (--inject, strace(1)).
+var diskFaults = map[string]diskFault{
+	"full": {reason: "no space left on device", mount: (*world).smallDisk,
+		begin: func(t *testing.T, _ *process, disk string) func() {
+			ballast := fillDisk(t, disk)
+			return func() { os.Remove(ballast) }
+		}},
+	"read-only":              {reason: "read-only file system", begin: injected("pwrite64,ftruncate", "error=EROFS")},
+	"writes fail":            {reason: "input/output error", begin: injected("pwrite64,ftruncate", "error=EIO")},
+	"syncs fail":             {reason: "input/output error", closed: true, begin: injected("fdatasync,fsync", "error=EIO")},
+	"every other sync fails": {reason: "input/output error", flaky: true, closed: true, begin: injected("fdatasync,fsync", "error=EIO:when=2+2")},
+	"every sync takes 1 s":   {reason: "slow disk", flaky: true, begin: injected("fdatasync,fsync", "delay_enter=1000000")},
+	"syncs hang":             {reason: "slow disk", begin: injected("fdatasync,fsync", "delay_enter=600000000")},
+	"frozen": {reason: "slow disk", mount: (*world).blockDisk,
+		begin: func(t *testing.T, _ *process, disk string) func() {
+			tool(t, "fsfreeze", "-f", disk)
+			thawed := false
+			thaw := func() {
+				if !thawed {
+					thawed = true
+					tool(t, "fsfreeze", "-u", disk)
+				}
+			}
+			t.Cleanup(thaw) // nobody could unmount it
+			return thaw
+		}},
+}
+
+// injected has calls of the process do as told until end.
+func injected(calls, what string) func(*testing.T, *process, string) func() {
+	return func(t *testing.T, p *process, _ string) func() {
+		t.Helper()
+		strace, err := exec.LookPath("strace")
+		if err != nil {
+			t.Skip("strace is not installed")
+		}
+		tracer := exec.Command(strace, "-f", "-o", "/dev/null", "-e", "trace="+calls, "-e", "inject="+calls+":"+what, "-p", fmt.Sprint(p.cmd.Process.Pid))
+		tracer.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+		stderr, err := tracer.StderrPipe()
+		if err == nil {
+			err = tracer.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(stderr)
+		if !lines.Scan() || !strings.Contains(lines.Text(), "attached") {
+			t.Fatalf("strace: %s", lines.Text())
+		}
+		drained := make(chan struct{})
+		go func() {
+			defer close(drained)
+			for lines.Scan() {
+			}
+		}()
+		return func() {
+			tracer.Process.Signal(syscall.SIGTERM) // it lets go of the process, and of what it holds up
+			<-drained
+			tracer.Wait()
+		}
+	}
+}
+
+// smallDisk puts a new journal on a file system that is soon full.
+func (w *world) smallDisk() string {
+	return w.ownDisk(func(dir string) error { return syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=16m") })
+}
+
+// blockDisk puts a new journal on a file system of a block device, one that can
+// be frozen: writes then hang in the kernel, as they do on a disk that is gone.
+func (w *world) blockDisk() string {
+	image := filepath.Join(w.dir, "image")
+	if err := os.WriteFile(image, nil, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.Truncate(image, 64<<20); err != nil {
+		w.t.Fatal(err)
+	}
+	tool(w.t, "mkfs.ext4", "-q", image)
+	return w.ownDisk(func(dir string) error {
+		if out, err := exec.Command("mount", "-o", "loop", image, dir).CombinedOutput(); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
+	})
+}
+
+// ownDisk puts a new journal on a file system that mount puts at a directory.
+func (w *world) ownDisk(mount func(dir string) error) string {
+	w.t.Helper()
+	disk := filepath.Join(w.dir, "disk")
+	if err := os.Mkdir(disk, 0o700); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := mount(disk); err != nil {
+		w.t.Skipf("no right to mount a file system for the journal: %v", err)
+	}
+	w.t.Cleanup(func() {
+		if err := syscall.Unmount(disk, syscall.MNT_DETACH); err != nil {
+			w.t.Error(err)
+		}
+	})
+	w.editConfig(filepath.Join(w.dir, "journal.db"), filepath.Join(disk, "journal.db"))
+	if err := initJournal(w.config()); err != nil {
+		w.t.Fatal(err)
+	}
+	return disk
+}
+
+// fillDisk leaves no space, and returns the file that takes it.
+func fillDisk(t *testing.T, disk string) string {
+	t.Helper()
+	f, err := os.Create(filepath.Join(disk, "ballast"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for block := make([]byte, 4096); ; {
+		if _, err := f.Write(block); errors.Is(err, syscall.ENOSPC) {
+			return f.Name()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func tool(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		t.Skipf("%s is not installed", name)
+	}
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v: %s", name, strings.Join(args, " "), err, out)
+	}
+}
