@@ -3,6 +3,7 @@ package smpp
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -69,7 +70,9 @@ type numbered struct {
 }
 
 // write takes what is queued, encodes it and writes it, until the session ends.
-// While one write is under way the next ones gather.
+// While one write is under way the next ones gather. Once awake it lets all run
+// who are ready, since they may queue something too: a commit of the journal sets
+// many messages free at once, and each would be a write of its own.
 func (s *Session) write() error {
 	var w burst
 	var l load
@@ -77,6 +80,7 @@ func (s *Session) write() error {
 		if !s.take(&l) {
 			select {
 			case <-s.wake:
+				runtime.Gosched()
 				continue
 			case <-s.closing:
 				return nil
