@@ -93,7 +93,7 @@ func (a *api) readBody(x *exchange) ([]byte, error) {
 }
 
 func (a *api) tooLarge() error {
-	p := newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d octets.", a.maxBody))
+	p := newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d octets. Nothing was sent: send a smaller one.", a.maxBody))
 	p.outcome = "invalid"
 	return p
 }
@@ -105,11 +105,11 @@ func (a *api) readError(r *http.Request, err error) error {
 	case errors.As(err, &large):
 		return a.tooLarge()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return newProblem(http.StatusRequestTimeout, "The body did not arrive in time.")
+		return newProblem(http.StatusRequestTimeout, "The body did not arrive in time. Nothing was sent: try again with the same idempotencyId.")
 	case r.Context().Err() != nil, errors.Is(err, io.ErrUnexpectedEOF):
 		return orders.ErrAbandoned
 	}
-	return newProblem(http.StatusBadRequest, "The body could not be read.")
+	return newProblem(http.StatusBadRequest, "The body could not be read: its length, or its division into chunks, is wrong. Nothing was sent.")
 }
 
 // checkContentType takes JSON in UTF-8 under the names that the clients of
