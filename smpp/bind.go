@@ -7,8 +7,13 @@ import (
 	"sync"
 	"time"
 
+	"straks/internal/seldom"
 	"straks/smpp/wire"
 )
+
+// maxChanges is how often in a minute the log tells that a bind is up, and that it
+// is lost.
+const maxChanges = 10
 
 // binding is one bind that is kept up: bound, bound again when it is lost, and
 // unbound at the end. Its goroutine is run; the sessions come and go.
@@ -19,6 +24,8 @@ type binding struct {
 	index int // among the binds of its SMSC
 	rate  *rate
 	again chan struct{} // 1: the session is of no use, bind anew
+
+	changes *seldom.Log // of run: an SMSC that binds and hangs up does so several times a second
 
 	// Under slots.mu.
 	session  *Session // nil while nothing can be submitted
@@ -42,6 +49,7 @@ func newBinding(c *smsc, name string, mode Mode, index int) *binding {
 func (b *binding) run(ctx context.Context, g *Gateway) {
 	retry := backoff{most: b.smsc.ReconnectMax}
 	log := g.log.With("smsc", b.smsc.Name, "bind", b.name)
+	b.changes = seldom.New(log, maxChanges)
 	addrs := b.smsc.addrs()
 	for attempt := b.index; ctx.Err() == nil; attempt++ {
 		addr := addrs[attempt%len(addrs)]
@@ -90,7 +98,8 @@ func (b *binding) hold(ctx context.Context, g *Gateway, session *Session, addr s
 	}
 	b.become(StateBound, "", addr)
 	b.countBind()
-	log.Info("bound", "addr", addr, "mode", b.mode.String(), "peer", session.Peer().SystemID)
+	b.changes.Write("bound", slog.LevelInfo, "bound", slog.String("addr", addr),
+		slog.String("mode", b.mode.String()), slog.String("peer", session.Peer().SystemID))
 	if b.mode != Receiver {
 		g.slots.open(b, session)
 		defer g.slots.shut(b)
@@ -98,7 +107,7 @@ func (b *binding) hold(ctx context.Context, g *Gateway, session *Session, addr s
 	select {
 	case <-session.Done():
 		b.become(StateConnecting, session.Err().Error(), addr)
-		log.Warn("bind lost", "addr", addr, "reason", session.Err())
+		b.changes.Write("lost", slog.LevelWarn, "bind lost", slog.String("addr", addr), slog.Any("reason", session.Err()))
 	case <-b.again:
 		g.slots.shut(b)
 		b.become(StateConnecting, "the SMSC says that it is not bound", addr)

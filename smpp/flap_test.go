@@ -1,0 +1,60 @@
+package smpp
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/smpp/wire"
+)
+
+// written is a log of several goroutines.
+type written struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (w *written) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.b.Write(p)
+}
+
+func (w *written) count(text string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return bytes.Count(w.b.Bytes(), []byte(text))
+}
+
+// An SMSC that takes each bind and hangs up is tried several times a second, and
+// is told of a few times a minute.
+func TestFlappingFillsNoLog(t *testing.T) {
+	addr, accept := listen(t)
+	var log written
+	g, err := New(Config{SMSCs: []SMSC{{Name: "telco", Addr: addr, SystemID: "straks"}}}, new(inbox).takers(),
+		slog.New(slog.NewJSONHandler(&log, nil)), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- g.Run(ctx) }()
+	for range maxChanges + 5 {
+		p := newPeer(t, accept())
+		f := p.next(wire.BindTransceiver)
+		p.send(wire.BindTransceiverResp, wire.ESMEOK, f.Sequence, &wire.BindResp{SystemID: "flap"})
+		p.conn.Close()
+	}
+	eventually(t, "the last bind is not lost", func() bool { return g.States()[0].Binds == maxChanges+5 && g.States()[0].State != StateBound })
+	cancel()
+	if err := wait(t, ended); err != nil {
+		t.Error(err)
+	}
+	if bound, lost := log.count(`"msg":"bound"`), log.count(`"msg":"bind lost"`); max(bound, lost) >= maxChanges+5 || min(bound, lost) < maxChanges {
+		t.Errorf("%d lines that it is bound, %d that it is lost; want %d of each", bound, lost, maxChanges)
+	}
+}
