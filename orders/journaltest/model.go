@@ -1,6 +1,7 @@
 package journaltest
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -9,14 +10,14 @@ import (
 )
 
 // model is a journal of one organisation in memory, as plain as can be: no
-// persistence, no retention, one reference for each report.
+// persistence, no retention.
 type model struct {
 	finalOnly bool
 	keys      map[string]*orders.Shipment
 	shipments map[uuid.UUID]*orders.Shipment
 	bound     map[string][]orders.Binding // the newest first, and the one before
-	parked    map[string]orders.Report
-	feed      []orders.Shipment // as they were
+	parked    map[string]*orders.Report   // under each of its references
+	feed      []orders.Shipment           // as they were
 }
 
 func newModel(finalOnly bool) *model {
@@ -25,7 +26,7 @@ func newModel(finalOnly bool) *model {
 		keys:      make(map[string]*orders.Shipment),
 		shipments: make(map[uuid.UUID]*orders.Shipment),
 		bound:     make(map[string][]orders.Binding),
-		parked:    make(map[string]orders.Report),
+		parked:    make(map[string]*orders.Report),
 	}
 }
 
@@ -72,19 +73,13 @@ func (m *model) apply(e orders.Event) (eff orders.Effect) {
 		m.bind(&eff, s, e)
 		eff.Shipment, eff.Found = copied(s), true
 	case orders.Report:
-		ref := e.Refs[0]
-		parts := m.bound[ref]
-		n := e.Choose(parts)
-		if n < 0 {
-			have, waits := m.parked[ref]
-			if !waits || e.Better(&have) {
-				m.parked[ref] = e
-			}
+		to, ok := m.about(&e)
+		if !ok {
+			m.park(e)
 			return orders.Effect{Parked: true}
 		}
-		s := parts[n].Shipment
-		m.step(&eff, s, func() bool { return s.Report(parts[n].Part, e) })
-		eff.Shipment, eff.Found = copied(s), true
+		m.step(&eff, to.Shipment, func() bool { return to.Shipment.Report(to.Part, e) })
+		eff.Shipment, eff.Found = copied(to.Shipment), true
 	case orders.Expiry:
 		s := m.shipments[e.Shipment]
 		m.step(&eff, s, func() bool { return s.Expire(e.At) })
@@ -93,32 +88,62 @@ func (m *model) apply(e orders.Event) (eff orders.Effect) {
 	return eff
 }
 
+// about returns the part that a report is about.
+func (m *model) about(r *orders.Report) (orders.Binding, bool) {
+	for i, ref := range r.Refs {
+		parts := meant(r, i, m.bound[ref])
+		if n := r.Choose(parts); n >= 0 {
+			return parts[n], true
+		}
+	}
+	return orders.Binding{}, false
+}
+
+func meant(r *orders.Report, i int, bound []orders.Binding) (parts []orders.Binding) {
+	for _, b := range bound {
+		if r.Means(i, &b.Shipment.Parts[b.Part]) {
+			parts = append(parts, b)
+		}
+	}
+	return parts
+}
+
+func (m *model) park(r orders.Report) {
+	var free []string
+	for _, ref := range r.Refs {
+		have := m.parked[ref]
+		if have != nil && !r.Better(have) {
+			continue
+		}
+		m.unpark(have)
+		free = append(free, ref)
+	}
+	for _, ref := range free {
+		m.parked[ref] = &r
+	}
+}
+
+func (m *model) unpark(r *orders.Report) {
+	maps.DeleteFunc(m.parked, func(_ string, have *orders.Report) bool { return have == r })
+}
+
+// waiting is a report that an answer has claimed.
+type waiting struct {
+	part   int
+	report orders.Report
+}
+
 // bind binds what the shipment took of the answer; the reports that waited are
 // applied oldest first, as they happened.
 func (m *model) bind(eff *orders.Effect, s *orders.Shipment, a orders.Answer) {
-	type waiting struct {
-		part   int
-		report orders.Report
-	}
 	var all []waiting
 	for _, pa := range a.Parts {
-		if pa.Index >= len(s.Parts) || !slices.Contains(s.Parts[pa.Index].Refs, pa.Refs[0]) {
-			continue
-		}
-		ref, to := pa.Refs[0], orders.Binding{Shipment: s, Part: pa.Index}
-		if slices.Contains(m.bound[ref], to) {
-			continue
-		}
-		parts := append([]orders.Binding{to}, m.bound[ref]...)
-		parts = parts[:min(len(parts), 2)]
-		m.bound[ref] = parts
-		if r, ok := m.parked[ref]; ok {
-			awaited, gone := r.Awaited(parts)
-			if awaited || gone {
-				delete(m.parked, ref)
+		for _, ref := range pa.Refs {
+			if pa.Index >= len(s.Parts) || !slices.Contains(s.Parts[pa.Index].Refs, ref) {
+				continue
 			}
-			if awaited {
-				all = append(all, waiting{pa.Index, r})
+			if r := m.bindOne(ref, orders.Binding{Shipment: s, Part: pa.Index}); r != nil {
+				all = append(all, waiting{pa.Index, *r})
 			}
 		}
 	}
@@ -126,4 +151,29 @@ func (m *model) bind(eff *orders.Effect, s *orders.Shipment, a orders.Answer) {
 	for _, w := range all {
 		m.step(eff, s, func() bool { return s.Report(w.part, w.report) })
 	}
+}
+
+// bindOne returns the report that waited for the reference.
+func (m *model) bindOne(ref string, to orders.Binding) *orders.Report {
+	if slices.Contains(m.bound[ref], to) {
+		return nil
+	}
+	all := append([]orders.Binding{to}, m.bound[ref]...)
+	m.bound[ref] = all[:min(len(all), 2)]
+	r := m.parked[ref]
+	if r == nil {
+		return nil
+	}
+	parts := meant(r, slices.Index(r.Refs, ref), m.bound[ref])
+	if len(parts) == 0 || parts[0] != to {
+		return nil
+	}
+	awaited, gone := r.Awaited(parts)
+	if awaited || gone {
+		m.unpark(r)
+	}
+	if !awaited {
+		return nil
+	}
+	return r
 }

@@ -35,7 +35,11 @@ func random(f *fixture) {
 	}()
 	r := &run{fixture: f, Rand: rand.New(rand.NewPCG(seed, 0)), model: newModel(f.settings.FeedFinalOnly)}
 	r.ids = []int{1 << 30, 64, 8}[r.IntN(3)]
+	restless := r.IntN(10) == 0 // opens the journal again and again
 	for range 400 {
+		if restless && r.IntN(4) == 0 {
+			r.reopen()
+		}
 		switch n := r.IntN(100); {
 		case n < 25:
 			r.place()
@@ -109,7 +113,9 @@ func (r *run) answerOne() {
 		if a.Outcome == handover.NotSent || r.IntN(5) == 0 {
 			continue
 		}
-		a.Parts = append(a.Parts, orders.PartAnswer{Index: i, Refs: []string{r.ref(s, i)}, Taken: a.Outcome == handover.Accepted || r.IntN(2) == 0})
+		pa := orders.PartAnswer{Index: i, Taken: a.Outcome == handover.Accepted || r.IntN(2) == 0}
+		pa.Refs = r.refs(s, i, pa.Taken)
+		a.Parts = append(a.Parts, pa)
 	}
 	r.event(a)
 }
@@ -122,9 +128,17 @@ func (r *run) partsOf(s orders.Shipment) int {
 	return int(s.ID[14] % 3)
 }
 
-// ref returns the message id of a part, which is also that of other parts.
-func (r *run) ref(s orders.Shipment, part int) string {
-	return fmt.Sprint("m", (int(binary.BigEndian.Uint32(s.Claim[:4]))+part)%r.ids)
+// refs returns the message id of a part (which is that of other parts too), its user
+// reference, or both.
+func (r *run) refs(s orders.Shipment, part int, id bool) (refs []string) {
+	n := int(binary.BigEndian.Uint32(s.Claim[:4])) + part
+	if id {
+		refs = append(refs, fmt.Sprint("m", n%r.ids))
+	}
+	if !id || r.IntN(3) == 0 {
+		refs = append(refs, fmt.Sprint("u", n%(3*r.ids)))
+	}
+	return refs
 }
 
 var (
@@ -141,7 +155,7 @@ func (r *run) reportOne() {
 		return
 	}
 	s := r.claims[max(len(r.claims)-1-r.IntN(12), 0)]
-	report := r.report(verdicts[r.IntN(len(verdicts))], r.ref(s, r.IntN(1+r.partsOf(s))))
+	report := r.report(verdicts[r.IntN(len(verdicts))], r.refs(s, r.IntN(1+r.partsOf(s)), r.IntN(6) > 0)...)
 	report.Recipient = sources[r.IntN(len(sources))]
 	report.Unmarked = r.IntN(6) == 0
 	if date := dates[r.IntN(len(dates))]; date > 0 {

@@ -20,6 +20,7 @@ type world struct {
 	*rand.Rand
 	ids      int
 	named    bool          // its receipts name the recipient
+	echo     bool          // they bear the user reference, which comes round too
 	date     time.Duration // the unit of their submit dates; 0: they have none
 	happened []happening
 	truth    map[uuid.UUID]orders.Status
@@ -43,7 +44,7 @@ func reuseRandom(f *fixture) {
 		}
 	}()
 	w := &world{fixture: f, Rand: rand.New(rand.NewPCG(seed, 0)), truth: make(map[uuid.UUID]orders.Status)}
-	w.ids, w.named = 1+w.IntN(5), w.IntN(3) > 0
+	w.ids, w.named, w.echo = 1+w.IntN(5), w.IntN(3) > 0, w.IntN(2) == 0
 	w.date = []time.Duration{0, time.Second, time.Minute}[w.IntN(3)]
 	if !w.named && w.date == 0 {
 		w.date = time.Second
@@ -56,7 +57,7 @@ func reuseRandom(f *fixture) {
 		id := n % w.ids
 		from := next[id]
 		next[id] = from.Add(time.Duration(150+w.IntN(600)) * time.Second)
-		w.message(fmt.Sprint("k", n), fmt.Sprint("m", id), from, next[id])
+		w.message(n, fmt.Sprint("m", id), from, next[id])
 	}
 	w.play()
 	f.pass(day)
@@ -69,7 +70,8 @@ func reuseRandom(f *fixture) {
 }
 
 // message has a message be sent and reported, its id being its own until the given time.
-func (w *world) message(key, id string, from, until time.Time) {
+func (w *world) message(n int, id string, from, until time.Time) {
+	key, user := fmt.Sprint("k", n), fmt.Sprint("u", n%16)
 	in := w.intake(key)
 	in.At, in.TTL = from, 10*time.Minute
 	in.Recipient = orders.Recipient(fmt.Sprintf("+4790%06d", w.IntN(2)))
@@ -87,12 +89,28 @@ func (w *world) message(key, id string, from, until time.Time) {
 	if w.date > 0 {
 		r.Submitted = from.Add(time.Hour).Truncate(w.date)
 	}
-	w.at(answered, func(at time.Time) {
-		a := w.answer(s, handover.Accepted, id)
-		a.At = at
-		w.event(a)
-		w.truth[s.ID] = r.Status
-	})
+	if w.echo {
+		r.Refs = append(r.Refs, user)
+	}
+	answer := func(outcome handover.Outcome, ref string, late bool) func(time.Time) {
+		return func(at time.Time) {
+			a := w.answer(s, outcome, ref)
+			a.At = at
+			if late {
+				a.Claim = uuid.Nil
+			}
+			w.event(a)
+			w.truth[s.ID] = r.Status
+		}
+	}
+	if w.echo && w.IntN(3) == 0 { // the SMSC took its time, or lost the answer
+		w.at(answered, answer(handover.Unknown, user, false))
+		if w.IntN(2) == 0 {
+			w.at(answered.Add(w.upTo(30*time.Second)), answer(handover.Accepted, id, true))
+		}
+	} else {
+		w.at(answered, answer(handover.Accepted, id, false))
+	}
 	told := from.Add(time.Second + w.upTo(answered.Sub(from)+time.Minute))
 	report := func(at time.Time) {
 		r := r
