@@ -71,7 +71,7 @@ func (c *checker) eachSlot(s *slots, visit func(end int64, k, v []byte)) {
 		filter := openFilter(s.filters, name)
 		cur := s.b.Bucket(name).Cursor()
 		for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
-			if !filter.maybe(k) {
+			if !filter.maybe(k, filterSum(k)) {
 				c.fault("slot %x: its filter hides a key", name)
 			}
 			visit(slotEnd(name), k, v)

@@ -21,18 +21,19 @@ type filter struct {
 }
 
 const (
-	// filterKeys is how many keys have a range, and filterSize how many octets: 10 bits
-	// for each key, of which it sets 7, let 1 % of foreign keys pass.
-	filterKeys  = 1024
-	filterSize  = filterKeys * 10 / 8
+	// filterKeys is how many keys have a range, and filterSize how many octets: 16 bits
+	// for each key, of which it sets 7, let one foreign key of 1,400 pass. So long, the
+	// ranges of a million keys need a tree of two levels only.
+	filterKeys  = 4096
+	filterSize  = filterKeys * 16 / 8
 	filterProbe = 7
 
 	// filterAfter is how long after a slot's end its filter is built: few keys are put
 	// into it then, though any may be.
 	filterAfter = time.Hour
 	// filterCost is what the reading of a range's keys costs of the budget of Sweep: it
-	// writes as little as one record, but reads some twenty pages.
-	filterCost = 200
+	// writes as little as one record, but reads some seventy pages.
+	filterCost = 500
 )
 
 // lastKey is the last key of the last range: no key of a table comes behind it.
@@ -49,13 +50,22 @@ func openFilter(filters *bbolt.Bucket, name []byte) *filter {
 	return &filter{b: b, c: b.Cursor()}
 }
 
-// maybe tells whether the slot may have the key. Without a filter it may.
-func (f *filter) maybe(key []byte) bool {
+// maybe tells whether the slot may have the key, of which the sum is filterSum.
+// Without a filter it may.
+func (f *filter) maybe(key []byte, sum uint64) bool {
 	if f == nil {
 		return true
 	}
 	_, bits := f.c.Seek(key)
-	return bits == nil || probe(key, func(i uint32) bool { return bits[i/8]&(1<<(i%8)) != 0 })
+	if bits == nil {
+		return true
+	}
+	for i := range filterProbe {
+		if at, bit := probe(bits, sum, i); bits[at]&bit == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // add notes a key that the slot gets late.
@@ -73,23 +83,24 @@ func (f *filter) add(key []byte) error {
 }
 
 func set(bits, key []byte) {
-	probe(key, func(i uint32) bool { bits[i/8] |= 1 << (i % 8); return true })
+	sum := filterSum(key)
+	for i := range filterProbe {
+		at, bit := probe(bits, sum, i)
+		bits[at] |= bit
+	}
 }
 
-// probe visits the bits of a key, until one is not as it should be.
-func probe(key []byte, visit func(i uint32) bool) bool {
+// probe returns where the i-th bit of a key is.
+func probe(bits []byte, sum uint64, i int) (at uint32, bit byte) {
+	n := (uint32(sum) + uint32(i)*(uint32(sum>>32)|1)) % (uint32(len(bits)) * 8)
+	return n / 8, 1 << (n % 8)
+}
+
+func filterSum(key []byte) uint64 {
 	h := fnv.New64a()
 	h.Write(key)
 	sum := h.Sum64()
-	sum = (sum ^ sum>>33) * 0xff51afd7ed558ccd // FNV's upper bits hardly know of the last octets
-	a, b := uint32(sum), uint32(sum>>32)|1
-	for range filterProbe {
-		if !visit(a % (filterSize * 8)) {
-			return false
-		}
-		a += b
-	}
-	return true
+	return (sum ^ sum>>33) * 0xff51afd7ed558ccd // FNV's upper bits hardly know of the last octets
 }
 
 // build goes on with the filters of slots that have ended, but are not to leave
@@ -136,6 +147,6 @@ func buildRange(filter, slot *bbolt.Bucket) (bool, error) {
 			break
 		}
 	}
-	filter.FillPercent = 1 // three ranges to a page
+	filter.FillPercent = 1
 	return true, filter.Put(last, bits)
 }

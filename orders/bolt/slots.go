@@ -38,8 +38,8 @@ type slot struct {
 	filter *filter // nil where it has none
 }
 
-func (s slot) get(key []byte) []byte {
-	if !s.filter.maybe(key) {
+func (s slot) get(key []byte, sum uint64) []byte {
+	if !s.filter.maybe(key, sum) {
 		return nil
 	}
 	return s.b.Get(key)
@@ -59,8 +59,9 @@ func (s *slots) get(key []byte) []byte {
 }
 
 func (s *slots) find(key []byte) (in *bbolt.Bucket, value []byte) {
+	sum := filterSum(key)
 	for _, slot := range s.all() {
-		if v := slot.get(key); v != nil {
+		if v := slot.get(key, sum); v != nil {
 			return slot.b, v
 		}
 	}
