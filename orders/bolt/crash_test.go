@@ -111,10 +111,7 @@ func placeAndTell(t *testing.T, j *Journal) {
 	id := uuid.Must(uuid.NewV7())
 	in := intake(id.String())
 	in.Shipment = id
-	s, _, err := j.Accept(context.Background(), in)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := place(t, j, in)
 	tell(s)
 	answer, report := accepted(s, id.String()), delivered(id.String())
 	events := []orders.Event{answer, report}
@@ -122,13 +119,13 @@ func placeAndTell(t *testing.T, j *Journal) {
 		events = []orders.Event{report, answer}
 	}
 	for _, e := range events {
-		effects, err := j.Apply(context.Background(), []orders.Event{e})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if effects[0].Found {
-			tell(effects[0].Shipment)
-		}
+		eventually(t, "stored", func() bool {
+			effects, err := j.Apply(context.Background(), []orders.Event{e})
+			if err == nil && effects[0].Found {
+				tell(effects[0].Shipment)
+			}
+			return err == nil
+		})
 	}
 	if id[14]%64 == 0 {
 		j.Sweep(context.Background(), time.Now(), 90*24*time.Hour, 100)

@@ -4,14 +4,18 @@ package bolt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"reflect"
+	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
@@ -19,175 +23,274 @@ import (
 	"straks/orders"
 )
 
-// recorder notes every write of bbolt. Of the writes between two syncs a power
-// cut may keep any, so what counts is which writes a sync separates: bbolt
-// syncs before and after it writes a meta page (one of the first two).
-type recorder struct {
-	mu     sync.Mutex
-	base   []byte
-	epochs [][]write // the writes between two syncs
-}
-
-type write struct {
-	off  int64
-	data []byte
-}
-
-// record starts to record what the journal writes.
-func record(t *testing.T, j *Journal, path string) *recorder {
-	t.Helper()
-	base, err := os.ReadFile(path)
+// TestPowerLoss cuts the power at every system call of a journal's life: while
+// it is made, works, is opened anew after a commit that failed, is closed,
+// opened, compacted, and migrated. Then it cuts it again while what is left of
+// some of these cuts is opened. What was told must be there each time.
+func TestPowerLoss(t *testing.T) {
+	dir := t.TempDir()
+	before, made := oldJournal(t, 24*time.Hour, 3)
+	old, err := os.ReadFile(before)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &recorder{base: base, epochs: [][]write{nil}}
-	db := j.writer.file.db
-	pageSize := int64(db.Info().PageSize)
-	// bbolt keeps the function that it writes with for its own tests; the hook
-	// that it exports hands out an *os.File and can't see writes.
-	field := reflect.ValueOf(db).Elem().FieldByName("ops").FieldByName("writeAt")
-	hook := reflect.NewAt(field.Type(), field.Addr().UnsafePointer()).Elem()
-	writeAt := hook.Interface().(func([]byte, int64) (int, error))
-	hook.Set(reflect.ValueOf(func(b []byte, off int64) (int, error) {
-		w := write{off, append([]byte(nil), b...)}
-		r.mu.Lock()
-		if off < 2*pageSize {
-			r.epochs = append(r.epochs, []write{w}, nil)
-		} else {
-			r.epochs[len(r.epochs)-1] = append(r.epochs[len(r.epochs)-1], w)
+	writeSparse(t, filepath.Join(dir, "old.db"), old)
+	c := newCuts(t)
+	c.disk.add("old.db", old)
+	c.told["old.db"] = made
+	c.run(record(t, "TestPowerLossLife", dir, ""))
+
+	again, dir := newCuts(t), t.TempDir()
+	for i, image := range c.left {
+		name := fmt.Sprintf("%d.db", i)
+		writeSparse(t, filepath.Join(dir, name), image.data)
+		again.disk.add(name, image.data)
+		again.told[name] = image.told
+	}
+	again.run(record(t, "TestPowerLossRecovery", dir, ""))
+	t.Logf("%d cuts, and %d while the journals were opened that %d of them left", c.n, again.n, len(c.left))
+}
+
+// TestPowerLossAfterFailure cuts the power of a disk that has failed to sync
+// before, also right after a meta page was written: what programs then see is not
+// what is on disk, and the journal is opened anew on it.
+func TestPowerLossAfterFailure(t *testing.T) {
+	j, path := newJournal(t, Options{})
+	first := order(t, j, "before")
+	j.Close()
+	image, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCuts(t)
+	c.disk.add("journal.db", image)
+	c.told["journal.db"] = []orders.Shipment{first}
+	c.run(record(t, "TestPowerLossTrouble", filepath.Dir(path), "fdatasync:error=EIO:when=2+3"))
+	if c.failed < 5 {
+		t.Errorf("%d syncs failed", c.failed)
+	}
+	t.Logf("%d cuts, %d syncs had failed", c.n, c.failed)
+}
+
+// recordEnv names the folder in which a child of TestPowerLoss works.
+const recordEnv = "STRAKS_TEST_RECORD"
+
+func childDir(t *testing.T) string {
+	dir := os.Getenv(recordEnv)
+	if dir == "" {
+		t.Skip("the child of TestPowerLoss")
+	}
+	return dir
+}
+
+// sayAbout says which journal the following is about, which is there from now on.
+func sayAbout(name string) { fmt.Printf("about %s\n", name) }
+
+// TestPowerLossLife is not a test but the life that TestPowerLoss cuts.
+func TestPowerLossLife(t *testing.T) {
+	dir := childDir(t)
+	path := filepath.Join(dir, "journal.db")
+	var broken atomic.Int32
+	opt := Options{MapSize: 4 << 20, Log: quiet, probe: time.Millisecond, commit: func(tx *bbolt.Tx) error {
+		if broken.Add(-1) >= 0 {
+			return errors.Join(tx.Commit(), syscall.EIO)
 		}
-		r.mu.Unlock()
-		return writeAt(b, off)
-	}))
-	return r
-}
-
-// durable returns how many epochs are complete and synced now.
-func (r *recorder) durable() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.epochs) - 1
-}
-
-// fact is something that was told to a caller once so many epochs were durable.
-type fact struct {
-	epoch int
-	id    uuid.UUID
-	least orders.Status
-}
-
-// TestPowerLoss cuts the power within each epoch of a run, with nothing, some
-// and all of its writes on disk, whole or torn at a sector, and opens what is left.
-func TestPowerLoss(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "journal.db")
-	opt := Options{MapSize: 4 << 20}
+		return tx.Commit()
+	}}
 	if err := Create(path, opt); err != nil {
 		t.Fatal(err)
 	}
+	sayAbout("journal.db")
 	j := mustOpen(t, path, opt)
-	order(t, j, "before")
-	r := record(t, j, path)
-	facts := live(t, j, r)
-	j.Close()
-
-	dice := rand.New(rand.NewPCG(1, 2))
-	image := r.base
-	dir := t.TempDir()
-	for n, epoch := range r.epochs {
-		for try := range 3 {
-			left := append([]byte(nil), image...)
-			for _, w := range epoch {
-				switch {
-				case try == 0 || try == 1 && dice.IntN(2) == 0:
-				case try == 1 && dice.IntN(4) == 0:
-					left = w.apply(left, 512*dice.IntN(len(w.data)/512))
-				default:
-					left = w.apply(left, len(w.data))
-				}
-			}
-			survives(t, filepath.Join(dir, fmt.Sprintf("%d-%d.db", n, try)), left, facts, n)
-		}
-		for _, w := range epoch {
-			image = w.apply(image, len(w.data))
-		}
-	}
-	t.Logf("%d epochs, %d facts", len(r.epochs), len(facts))
-}
-
-// apply returns the image with the first n octets of the write.
-func (w write) apply(image []byte, n int) []byte {
-	if need := int(w.off) + len(w.data); need > len(image) {
-		image = append(image, make([]byte, need-len(image))...)
-	}
-	copy(image[w.off:], w.data[:n])
-	return image
-}
-
-// live is the life that is cut: orders by several callers at a time, receipts
-// before and after their answers, a sweep.
-func live(t *testing.T, j *Journal, r *recorder) (facts []fact) {
-	var mu sync.Mutex
-	told := func(s orders.Shipment) {
-		mu.Lock()
-		defer mu.Unlock()
-		facts = append(facts, fact{r.durable(), s.ID, s.Status})
-	}
 	var wg sync.WaitGroup
-	for c := range 4 {
+	for range 4 {
 		wg.Go(func() {
-			for i := range 6 {
-				key := fmt.Sprintf("%d-%d", c, i)
-				s, _, err := j.Accept(context.Background(), intake(key))
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				told(s)
-				events := []orders.Event{delivered(key), accepted(s, key)}
-				if i%2 == 0 {
-					events[0], events[1] = events[1], events[0]
-				}
-				for _, e := range events {
-					effects, err := j.Apply(context.Background(), []orders.Event{e})
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					if effects[0].Found {
-						told(effects[0].Shipment)
-					}
-				}
+			for range 4 {
+				placeAndTell(t, j)
 			}
 		})
 	}
 	wg.Wait()
-	return facts
+	broken.Store(2)
+	place(t, j, intake("the file is opened anew"))
+	placeAndTell(t, j)
+	j.Close()
+	j = mustOpen(t, path, opt)
+	placeAndTell(t, j)
+	j.Close()
+	if err := errors.Join(Compact(path, path+".compact", opt), os.Rename(path+".compact", path), syncDir(dir)); err != nil {
+		t.Fatal(err)
+	}
+	placeAndTell(t, mustOpen(t, path, opt))
+
+	sayAbout("old.db")
+	if err := Migrate(context.Background(), filepath.Join(dir, "old.db"), opt); err != nil {
+		t.Fatal(err)
+	}
+	placeAndTell(t, mustOpen(t, filepath.Join(dir, "old.db"), opt))
+	os.Exit(0) // as if killed
 }
 
-func survives(t *testing.T, path string, image []byte, facts []fact, epoch int) {
-	t.Helper()
-	writeSparse(t, path, image)
-	defer os.Remove(path)
-	j, err := Open(path, Options{MapSize: 4 << 20, Log: quiet})
+// TestPowerLossRecovery is not a test: it opens what cuts have left.
+func TestPowerLossRecovery(t *testing.T) {
+	dir := childDir(t)
+	names, err := filepath.Glob(filepath.Join(dir, "*.db"))
 	if err != nil {
-		t.Fatalf("power cut in epoch %d: %v", epoch, err)
+		t.Fatal(err)
 	}
-	defer j.Close()
-	if err := j.Check(context.Background()); err != nil {
-		t.Fatalf("power cut in epoch %d: %v", epoch, err)
+	for _, path := range names {
+		sayAbout(filepath.Base(path))
+		if err := Migrate(context.Background(), path, Options{MapSize: 4 << 20, Log: quiet}); err != nil {
+			t.Fatal(err)
+		}
+		placeAndTell(t, mustOpen(t, path, Options{MapSize: 4 << 20, Log: quiet}))
 	}
-	if err := j.writer.file.db.View(checkPages); err != nil {
-		t.Fatalf("power cut in epoch %d: %v", epoch, err)
+	os.Exit(0)
+}
+
+// TestPowerLossTrouble is not a test but the life that TestPowerLossAfterFailure cuts.
+func TestPowerLossTrouble(t *testing.T) {
+	path := filepath.Join(childDir(t), "journal.db")
+	sayAbout("journal.db")
+	opt := Options{MapSize: 4 << 20, Log: quiet, probe: time.Millisecond}
+	var j *Journal
+	eventually(t, "the journal to open", func() bool {
+		var err error
+		j, err = Open(path, opt)
+		return err == nil
+	})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for range 2 {
+				placeAndTell(t, j)
+			}
+		})
 	}
-	for _, f := range facts {
-		if f.epoch > epoch {
+	wg.Wait()
+	os.Exit(0)
+}
+
+// cuts are those within a recording.
+type cuts struct {
+	t      *testing.T
+	dir    string
+	dice   *rand.Rand
+	disk   *sectors
+	about  string
+	told   map[string][]orders.Shipment // by journal, what was told of it so far
+	n      int
+	failed int       // calls that were made to fail
+	left   []remains // some of what they left
+}
+
+// remains is a journal after a cut, and what had been told of it.
+type remains struct {
+	data []byte
+	told []orders.Shipment
+}
+
+func newCuts(t *testing.T) *cuts {
+	return &cuts{t: t, dir: t.TempDir(), dice: rand.New(rand.NewPCG(1, 2)), disk: newSectors(), told: make(map[string][]orders.Shipment)}
+}
+
+// run follows a recording and cuts it after every call.
+func (c *cuts) run(ops []op) {
+	c.t.Helper()
+	syncs := 0
+	for i, o := range ops {
+		if o.call == "told" {
+			c.hear(string(o.data))
 			continue
 		}
-		s, err := j.Shipment(context.Background(), "ttd", f.id)
-		if err != nil || s.Status < f.least {
-			t.Fatalf("power cut in epoch %d: %s was told to be %v in epoch %d, now %v, %v", epoch, f.id, f.least, f.epoch, s.Status, err)
+		if o.call == "failed" {
+			c.failed++
+			continue
+		}
+		c.disk.do(o)
+		if o.call == "fdatasync" {
+			syncs++
+		}
+		c.cut(i, o, never)
+		if !c.disk.synced() { // else there is nothing to choose
+			c.cut(i, o, c.sometimes)
+			c.cut(i, o, always)
 		}
 	}
+	if syncs < 5 || len(c.told) == 0 {
+		c.t.Fatalf("recorded %d calls, %d of them syncs", len(ops), syncs)
+	}
+}
+
+func never() bool               { return false }
+func always() bool              { return true }
+func (c *cuts) sometimes() bool { return c.dice.IntN(2) == 0 }
+
+// hear takes what the child said.
+func (c *cuts) hear(line string) {
+	first, second, _ := strings.Cut(strings.TrimSpace(line), " ")
+	if first == "about" {
+		if c.about = second; c.told[c.about] == nil {
+			c.told[c.about] = []orders.Shipment{}
+		}
+		return
+	}
+	s := orders.Shipment{}
+	var number uint8
+	if _, err := fmt.Sscan(second, &number); err != nil {
+		c.t.Fatalf("the child said %q", line)
+	}
+	s.ID, s.Status = uuid.MustParse(first), orders.Status(number)
+	c.told[c.about] = append(c.told[c.about], s)
+}
+
+// cut opens the journal that a call was about as the disk has it now.
+func (c *cuts) cut(i int, o op, keep func() bool) {
+	c.t.Helper()
+	name := strings.TrimSuffix(o.file, ".compact")
+	if name == "." {
+		name = c.about
+	}
+	data, there := c.disk.cut(name, keep, c.dice)
+	told := c.told[name]
+	if !there && told == nil {
+		return // it is being made
+	}
+	c.n++
+	path := filepath.Join(c.dir, name)
+	if there {
+		writeSparse(c.t, path, data)
+	}
+	if err := survives(path, told); err != nil && told != nil {
+		c.t.Fatalf("power cut after call %d, %s of %s: %v", i, o.call, o.file, err)
+	}
+	os.Remove(path)
+	if told != nil && c.n%40 == 0 && len(c.left) < 16 {
+		c.left = append(c.left, remains{data, told[:len(told):len(told)]})
+	}
+}
+
+// survives opens what is left, and looks for what was told.
+func survives(path string, told []orders.Shipment) error {
+	opt := Options{MapSize: 4 << 20, Log: quiet}
+	if err := Migrate(context.Background(), path, opt); err != nil {
+		return err
+	}
+	j, err := Open(path, opt)
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	if err := errors.Join(j.Check(context.Background()), j.writer.file.db.View(checkPages)); err != nil {
+		return err
+	}
+	for _, then := range told {
+		now, err := j.Shipment(context.Background(), "ttd", then.ID)
+		if err != nil || now.Status < then.Status {
+			return fmt.Errorf("%s was told to be %v, now %v, %v", then.ID, then.Status, now.Status, err)
+		}
+	}
+	return nil
 }
 
 // checkPages is bbolt's own check: no page lost or used twice.
