@@ -211,11 +211,11 @@ func (c *cuts) run(ops []op) {
 		if o.call == "fdatasync" {
 			syncs++
 		}
-		c.cut(i, o, never)
+		keep := never
 		if !c.disk.synced() { // else there is nothing to choose
-			c.cut(i, o, c.sometimes)
-			c.cut(i, o, always)
+			keep = []func() bool{never, c.sometimes, always}[c.dice.IntN(3)]
 		}
+		c.cut(i, o, keep)
 	}
 	if syncs < 5 || len(c.told) == 0 {
 		c.t.Fatalf("recorded %d calls, %d of them syncs", len(ops), syncs)
