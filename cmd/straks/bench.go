@@ -21,6 +21,7 @@ func benchCommand(ctx context.Context, args []string, e env) error {
 	runs := runFlags(fs)
 	overload := fs.Bool("overload", false, "offer twice as much as the daemon can do, and see what becomes of it")
 	soak := fs.Duration("soak", 0, "for so long, make orders amid every trouble that carriers can make, and see that nothing grows")
+	generator := fs.Bool("generator", false, "be the load generator of another bench, which tells on standard input what to do")
 	other, external := externalFlags(fs)
 	asJSON := fs.Bool("json", false, "print JSON")
 	if _, err := fs.parse(args, e); err != nil {
@@ -31,6 +32,8 @@ func benchCommand(ctx context.Context, args []string, e env) error {
 		return err
 	}
 	switch {
+	case *generator:
+		return bench.Generate(ctx, e.stdin, e.stdout)
 	case *overload:
 		phases, err := bench.Overload(ctx, program, *length)
 		return errors.Join(err, report(e, *asJSON, phases, bench.PrintPhases))

@@ -29,70 +29,79 @@ type Load struct {
 	Open    bool          // with Rate: an order counts as begun when it is due, though no client be free
 	For     time.Duration // how long orders are made
 	// Request renders order n. The text of the message is n in decimal.
-	Request func(dst []byte, n int) []byte
+	Request func(dst []byte, n int) []byte `json:"-"`
 }
 
 // Drive makes the orders, as many as t has room for at most, and returns when
 // all are answered.
 func (l Load) Drive(ctx context.Context, t *Track) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p := pace{l.Rate, l.For, len(t.begun), time.Now()}
+	next := p.inTurn()
 	var wg sync.WaitGroup
-	errs := make(chan error, l.Clients)
-	began := time.Now()
+	var open *dispatcher
+	if l.Open {
+		open = newDispatcher(l.Clients)
+		wg.Go(func() { open.run(ctx, p) })
+	}
 	for range l.Clients {
+		if open != nil {
+			next = open.connection()
+		}
 		wg.Go(func() {
-			if err := l.client(ctx, t, began); err != nil {
-				errs <- err
+			if err := l.client(ctx, t, next); err != nil {
+				cancel(err)
 			}
 		})
 	}
 	wg.Wait()
-	t.Elapsed = time.Since(began)
-	close(errs)
-	return <-errs
+	t.Elapsed = time.Since(p.began)
+	return context.Cause(ctx)
 }
 
-// client is one connection: a request, its answer, the next request.
-func (l Load) client(ctx context.Context, t *Track, began time.Time) error {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", l.Addr)
-	if err != nil {
-		return err
-	}
-	defer func() { conn.Close() }()
-	in := bufio.NewReader(conn)
-	var buf []byte
-	for ctx.Err() == nil {
-		n := int(t.next.Add(1) - 1)
-		due := time.Since(began)
-		if l.Rate > 0 {
-			due = time.Duration(float64(n) / l.Rate * float64(time.Second))
-		}
-		if n >= len(t.begun) || due >= l.For {
-			return nil
-		}
-		time.Sleep(time.Until(began.Add(due)))
-		buf = l.Request(buf[:0], n)
-		t.begun[n].Store(t.now())
-		if l.Open {
-			t.begun[n].Store(int64(began.Add(due).Sub(t.start)))
-		}
-		if _, err := conn.Write(buf); err != nil {
-			return err
-		}
-		a, err := readAnswer(in)
-		if err != nil {
-			return fmt.Errorf("order %d: %w", n, err)
-		}
-		t.answer(n, a)
-		if a.last { // not every gateway keeps connections
+// client is one connection, made when it is needed: a request, its answer, the
+// next request.
+func (l Load) client(ctx context.Context, t *Track, next func() (due, bool)) error {
+	var conn net.Conn
+	defer func() {
+		if conn != nil {
 			conn.Close()
+		}
+	}()
+	in := bufio.NewReader(nil)
+	var buf []byte
+	for {
+		order, ok := next()
+		if !ok || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if conn == nil {
+			var d net.Dialer
+			var err error
 			if conn, err = d.DialContext(ctx, "tcp", l.Addr); err != nil {
 				return err
 			}
 			in.Reset(conn)
 		}
+		if !l.Open {
+			order.at = time.Now()
+		}
+		buf = l.Request(buf[:0], order.n)
+		t.begin(order.n, order.at)
+		if _, err := conn.Write(buf); err != nil {
+			return err
+		}
+		a, err := readAnswer(in)
+		if err != nil {
+			return fmt.Errorf("order %d: %w", order.n, err)
+		}
+		t.answer(order.n, a)
+		if a.last { // not every gateway keeps connections
+			conn.Close()
+			conn = nil
+		}
 	}
-	return ctx.Err()
 }
 
 // answer is what there is to know of one.
@@ -148,13 +157,18 @@ func statusOf(line []byte) (int, error) {
 // order renders orders to straks, for recipients with the given prefix and six
 // more digits: they differ, as they do in life. The keys are those of this call.
 func order(addr, prefix string) func(dst []byte, n int) []byte {
-	run := time.Now().UnixNano()
+	run := strconv.FormatInt(time.Now().UnixNano(), 10)
+	head := []byte("POST /notifications/api/v1/future/orders/instant/sms HTTP/1.1\r\nHost: " + addr + "\r\nAuthorization: Bearer " + token +
+		"\r\nContent-Type: application/json\r\nContent-Length: ")
 	return func(dst []byte, n int) []byte {
 		var room [300]byte
-		body := fmt.Appendf(room[:0], `{"idempotencyId":"%d-%d","recipientSms":{"phoneNumber":"%s%06d","timeToLiveInSeconds":300,"smsSettings":{"body":"%d"}}}`,
-			run, n, prefix, 100000+n%800000, n)
-		dst = fmt.Appendf(dst, "POST /notifications/api/v1/future/orders/instant/sms HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"+
-			"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n", addr, token, len(body))
-		return append(dst, body...)
+		body := append(room[:0], `{"idempotencyId":"`+run...)
+		body = strconv.AppendInt(append(body, '-'), int64(n), 10)
+		body = append(body, `","recipientSms":{"phoneNumber":"`+prefix...)
+		body = strconv.AppendInt(body, int64(100000+n%800000), 10)
+		body = append(body, `","timeToLiveInSeconds":300,"smsSettings":{"body":"`...)
+		body = append(strconv.AppendInt(body, int64(n), 10), `"}}}`...)
+		dst = strconv.AppendInt(append(dst, head...), int64(len(body)), 10)
+		return append(append(dst, "\r\n\r\n"...), body...)
 	}
 }

@@ -24,13 +24,9 @@ type Phase struct {
 	PeakKiB int         `json:"peakRssAnonKiB"`
 }
 
-const (
-	// peakClients are enough for the daemon to be busy all the time.
-	peakClients = 256
-	// overloadClients is how many connections keep an overload from waiting
-	// for a free one, as many users do that know nothing of each other.
-	overloadClients = 2000
-)
+// overloadClients is how many connections keep an overload from waiting for a
+// free one, as many users do that know nothing of each other.
+const overloadClients = 2000
 
 // Overload finds the peak, offers twice as much regardless of what is
 // answered, and then half, all to one daemon: first between this machine's
@@ -40,34 +36,47 @@ const (
 // Where the machine is the limit, the share of the peak that is left tells of
 // the load generator as much as of the daemon: both have to share it.
 func Overload(ctx context.Context, program string, d time.Duration) ([]Phase, error) {
-	fast, err := overloadOf(ctx, program, d, 0, 200)
+	fast := overload{program: program, window: 64, busy: 64}
+	slow := overload{program: program, delay: 50 * time.Millisecond, window: 100, busy: 200}
+	phases, err := fast.in(ctx, d)
 	if err != nil {
 		return nil, err
 	}
-	slow, err := overloadOf(ctx, program, d, 50*time.Millisecond, 100)
-	for i := range slow {
-		slow[i].Name = "50 ms carrier, " + slow[i].Name
+	more, err := slow.in(ctx, d)
+	for i := range more {
+		more[i].Name = "50 ms carrier, " + more[i].Name
 	}
-	return append(fast, slow...), err
+	return append(phases, more...), err
 }
 
-func overloadOf(ctx context.Context, program string, d, delay time.Duration, window int) ([]Phase, error) {
+// overload is one of a daemon whose carrier answers after delay, on one bind
+// with that window.
+type overload struct {
+	program string
+	delay   time.Duration
+	window  int
+	busy    int // connections that keep the daemon busy all the time
+	daemon  *Daemon
+	smsc    *simulator
+}
+
+func (o *overload) in(ctx context.Context, d time.Duration) ([]Phase, error) {
 	dir, err := os.MkdirTemp("", "straks-bench-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	smsc, err := listen("127.0.0.1:0", delay)
+	o.smsc, err = listen("127.0.0.1:0", o.delay)
 	if err != nil {
 		return nil, err
 	}
-	defer smsc.Close()
-	daemon, err := StartDaemon(ctx, program, dir, smscTable(carrier, smsc.Addr(), window))
+	defer o.smsc.Close()
+	o.daemon, err = StartDaemon(ctx, o.program, dir, smscTable(carrier, o.smsc.Addr(), o.window))
 	if err != nil {
 		return nil, err
 	}
-	phases, err := (&overload{daemon, smsc}).phases(ctx, d)
-	if stopErr := daemon.Stop(); err == nil {
+	phases, err := o.phases(ctx, d)
+	if stopErr := o.daemon.Stop(); err == nil {
 		err = stopErr
 	}
 	for i := range phases {
@@ -76,13 +85,8 @@ func overloadOf(ctx context.Context, program string, d, delay time.Duration, win
 	return phases, err
 }
 
-type overload struct {
-	daemon *Daemon
-	smsc   *simulator
-}
-
 func (o *overload) phases(ctx context.Context, d time.Duration) ([]Phase, error) {
-	peak, err := o.phase(ctx, "peak", peakClients, 0, d)
+	peak, err := o.phase(ctx, "peak", o.busy, 0, d)
 	if err != nil {
 		return nil, err
 	}
@@ -91,17 +95,17 @@ func (o *overload) phases(ctx context.Context, d time.Duration) ([]Phase, error)
 		return nil, err
 	}
 	time.Sleep(time.Second) // within which all is to be as it was
-	half, err := o.phase(ctx, "half", peakClients, peak.Rate/2, d)
+	half, err := o.phase(ctx, "half", o.busy, peak.Rate/2, d)
 	return []Phase{peak, twice, half}, err
 }
 
 func (o *overload) phase(ctx context.Context, name string, clients int, rate float64, d time.Duration) (Phase, error) {
 	t := NewTrack(Run{Rate: rate, For: d}.limit())
 	o.smsc.track.Store(t)
-	l := Load{Addr: o.daemon.API, Clients: clients, Rate: rate, Open: rate > 0, For: d, Request: order(o.daemon.API, "+4790")}
+	l := Load{Addr: o.daemon.API, Clients: clients, Rate: rate, Open: rate > 0, For: d}
 	ps := o.daemon.processes()
 	peak := ps.peak()
-	err := l.Drive(ctx, t)
+	err := l.apart(ctx, o.program, "+4790", t)
 	p := Phase{Name: name, PeakKiB: peak()}
 	if err != nil {
 		return p, fmt.Errorf("%s: %w", name, err)

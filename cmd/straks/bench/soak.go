@@ -96,11 +96,11 @@ func (s *soak) run(ctx context.Context, d time.Duration) ([]Level, error) {
 	if err != nil {
 		return nil, err
 	}
-	slack := 32.0 // MiB
+	mib, octets := 32.0, 500.0
 	if d < 30*time.Second {
-		slack = 128 // the first third is warming up
+		mib, octets = 128, 5000 // the first third is warming up, and each has but some hundred orders
 	}
-	levels := s.levels(slack)
+	levels := s.levels(mib, octets)
 	return levels, errors.Join(judge(levels), manners(track))
 }
 
@@ -113,7 +113,7 @@ func (s *soak) watch(ctx context.Context, track *Track, every time.Duration) {
 		case <-time.After(every):
 		}
 		s.relay.Disconnect()
-		now := moment{orders: float64(track.next.Load() - track.refused.Load()), anon: float64(s.daemon.processes().anon()) / 1024}
+		now := moment{orders: float64(track.made.Load() - track.refused.Load()), anon: float64(s.daemon.processes().anon()) / 1024}
 		file, _ := s.daemon.Counter("straks_journal_file_bytes")
 		free, _ := s.daemon.Counter("straks_journal_free_bytes")
 		now.octets = file - free
@@ -125,7 +125,7 @@ func (s *soak) watch(ctx context.Context, track *Track, every time.Duration) {
 	}
 }
 
-func (s *soak) levels(memory float64) []Level {
+func (s *soak) levels(mib, octets float64) []Level {
 	third := len(s.seen) / 3
 	if third < 2 {
 		return nil
@@ -135,10 +135,10 @@ func (s *soak) levels(memory float64) []Level {
 		return Level{name, median(first, of), median(last, of), slack}
 	}
 	return []Level{
-		level("resident MiB, file pages apart", memory, func(s moment) float64 { return s.anon }),
+		level("resident MiB, file pages apart", mib, func(s moment) float64 { return s.anon }),
 		level("goroutines", 300, func(s moment) float64 { return s.goroutines }),
 		level("descriptors", 50, func(s moment) float64 { return s.files }),
-		{"octets in the journal for an order", perOrder(first), perOrder(last), 500},
+		{"octets in the journal for an order", perOrder(first), perOrder(last), octets},
 	}
 }
 

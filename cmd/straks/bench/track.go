@@ -12,16 +12,16 @@ import (
 // nanoseconds since the run's start; zero where the thing did not happen.
 type Track struct {
 	start    time.Time
+	made     atomic.Int64
 	begun    []atomic.Int64
 	seen     []atomic.Int64
 	answered []atomic.Int64
 	turned   []atomic.Int64 // when it was refused
 	acks     []atomic.Int64 // from the writing of a receipt to its answer, in the order of the answers
 	acked    atomic.Int64
-	repeated atomic.Int64 // submits of an order that the SMSC had seen before
-	refused  atomic.Int64 // answers other than 2xx
-	rude     atomic.Int64 // of those, other than 503 with Retry-After
-	next     atomic.Int64
+	repeated atomic.Int64  // submits of an order that the SMSC had seen before
+	refused  atomic.Int64  // answers other than 2xx
+	rude     atomic.Int64  // of those, other than 503 with Retry-After
 	Elapsed  time.Duration // from the first request to the last answer
 }
 
@@ -49,6 +49,12 @@ func (t *Track) Acked(took time.Duration) {
 	if n := int(t.acked.Add(1)) - 1; n < len(t.acks) {
 		t.acks[n].Store(int64(took))
 	}
+}
+
+// begin notes that the order is made, at that time.
+func (t *Track) begin(n int, at time.Time) {
+	t.made.Add(1)
+	t.begun[n].Store(int64(at.Sub(t.start)))
 }
 
 func (t *Track) answer(n int, a answer) {
