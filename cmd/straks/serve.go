@@ -22,6 +22,7 @@ func serveCommand(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
+	tuneProcessors()
 	tuned, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { tuneMemory(tuned) })

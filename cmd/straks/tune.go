@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -21,6 +22,19 @@ const (
 	// far above what the daemon has in use, and no wall: what must be kept is kept.
 	memoryLimit = 192 << 20
 )
+
+// tuneProcessors lets twice as many goroutines run as there are processors, unless
+// the operator has set another number. Go looks at the network when a processor
+// of its own has nothing to do, else every 10 ms only: when they are all busy,
+// orders would wait for that at each step of their way. With more of them than there are, it
+// is the kernel who sees at once what has come, and has it run.
+func tuneProcessors() {
+	if os.Getenv("GOMAXPROCS") != "" {
+		return
+	}
+	runtime.SetDefaultGOMAXPROCS() // what there are, or what the control group grants
+	runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0))
+}
 
 // tuneMemory sets the pace of garbage collection until ctx ends, but for what the operator
 // has set.
