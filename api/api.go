@@ -11,7 +11,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -24,36 +23,40 @@ const DefaultBasePath = "/notifications/api/v1"
 
 // Config is what the API is made of. Zero values have the defaults named.
 type Config struct {
-	Service     *orders.Service        // required
-	Auth        Authenticator          // required
-	BasePath    string                 // DefaultBasePath; "/" for none
-	MaxBody     int64                  // of a request, in octets; 1 MiB
-	MaxInFlight map[orders.Channel]int // calls at a time that place orders of a channel, at key 0 all others; beyond it 503; 4096
-	Rates       map[string]Rate        // orders, by organisation; who is absent has no limit
-	Log         *slog.Logger           // slog.Default()
-	Registerer  prometheus.Registerer  // nil: metrics are kept, but nobody sees them
+	Service    *orders.Service         // required
+	Auth       Authenticator           // required
+	BasePath   string                  // DefaultBasePath; "/" for none
+	MaxBody    int64                   // of a request, in octets; 1 MiB
+	Rooms      map[orders.Channel]Room // for calls that place orders of a channel, at key 0 for all others; beyond them 503
+	Rates      map[string]Rate         // orders, by organisation; who is absent has no limit
+	Log        *slog.Logger            // slog.Default()
+	Registerer prometheus.Registerer   // nil: metrics are kept, but nobody sees them
 }
 
 //go:embed openapi.yaml
 var document []byte
 
 type api struct {
-	service     *orders.Service
-	auth        Authenticator
-	base        string // empty or /a/b
-	document    []byte
-	maxBody     int64
-	maxInFlight [orders.Email + 1]int64 // by channel; at 0 of calls that place no order
-	limits      limits
-	log         *slog.Logger
-	denials     *seldom.Log // who was not let in
-	metrics     *metrics
+	service  *orders.Service
+	auth     Authenticator
+	base     string // empty or /a/b
+	document []byte
+	maxBody  int64
+	rooms    [orders.Email + 1]*room // by channel; at 0 for calls that place no order
+	limits   limits
+	log      *slog.Logger
+	denials  *seldom.Log // who was not let in
+	metrics  *metrics
+}
 
-	calls [orders.Email + 1]atomic.Int64 // being answered, of those that need a token, as maxInFlight
+// Handler is the whole API.
+type Handler struct {
+	http.Handler
+	door *door
 }
 
 // New returns the handler of the whole API.
-func New(cfg Config) (http.Handler, error) {
+func New(cfg Config) (*Handler, error) {
 	a := &api{
 		service: cfg.Service, auth: cfg.Auth, log: cfg.Log, limits: newLimits(cfg.Rates),
 		base: strings.TrimRight(cfg.BasePath, "/"), maxBody: cfg.MaxBody,
@@ -64,14 +67,15 @@ func New(cfg Config) (http.Handler, error) {
 	if a.maxBody == 0 {
 		a.maxBody = 1 << 20
 	}
-	for c := range a.maxInFlight {
-		a.maxInFlight[c] = int64(cmp.Or(cfg.MaxInFlight[orders.Channel(c)], 4096))
+	for i := range a.rooms {
+		c := orders.Channel(i)
+		a.rooms[i] = newRoom(cfg.Rooms[c], func() int64 { return a.service.Lingering(c) })
 	}
 	if a.log == nil {
 		a.log = slog.Default()
 	}
 	a.denials = seldom.New(a.log, maxDenials)
-	if err := a.check(); err != nil {
+	if err := a.check(cfg.Rooms); err != nil {
 		return nil, err
 	}
 	// The one line of the document that depends on the configuration.
@@ -83,10 +87,10 @@ func New(cfg Config) (http.Handler, error) {
 	if _, err := parsePhone("+4799999999"); err != nil { // also loads the metadata, before the first caller waits for it
 		return nil, fmt.Errorf("phone number metadata: %w", err)
 	}
-	return a.mux(), nil
+	return &Handler{a.mux(), a.newDoor()}, nil
 }
 
-func (a *api) check() error {
+func (a *api) check(rooms map[orders.Channel]Room) error {
 	var faults []error
 	if a.service == nil {
 		faults = append(faults, errors.New("api: no Service"))
@@ -97,7 +101,11 @@ func (a *api) check() error {
 	if a.base != "" && (path.Clean(a.base) != a.base || a.base[0] != '/' || strings.ContainsAny(a.base, " {}?#%")) {
 		faults = append(faults, fmt.Errorf("api: base path %q: want the form /notifications/api/v1", a.base))
 	}
-	if a.maxBody < 0 || slices.Min(a.maxInFlight[:]) < 0 {
+	limits := []int{int(a.maxBody)}
+	for _, r := range rooms {
+		limits = append(limits, r.Most, r.Standing)
+	}
+	if slices.Min(limits) < 0 {
 		faults = append(faults, errors.New("api: a limit is negative"))
 	}
 	return errors.Join(faults...)

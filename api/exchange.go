@@ -25,6 +25,7 @@ type exchange struct {
 	http.ResponseWriter
 	r      *http.Request
 	who    Principal
+	room   *room
 	status int // 0 until the answer has begun
 }
 
@@ -128,17 +129,22 @@ func (a *api) answer(x *exchange, rt route) error {
 	if rt.public {
 		return rt.serve(x)
 	}
-	calls := &a.calls[rt.channel]
-	defer calls.Add(-1)
-	if calls.Add(1) > a.maxInFlight[rt.channel] {
+	if x.room = a.rooms[rt.channel]; x.room.full() {
 		// Before the token is looked at, without a lock or a log line: in a crowd, what
 		// a refusal costs decides how much is left for those admitted.
-		return unavailable("busy", "Too much is in flight. Nothing was sent: try again with the same idempotencyId.", retryBusy)
+		return busy()
 	}
 	var err error
 	if x.who, err = a.authorize(x.r); err != nil {
 		return err
 	}
+	if rt.channel != 0 { // takes its place when its body is here: who sends it slowly is in nobody's way
+		return rt.serve(x)
+	}
+	if !x.room.enter() {
+		return busy()
+	}
+	defer x.room.leave()
 	return rt.serve(x)
 }
 

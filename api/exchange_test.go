@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -156,7 +157,7 @@ func TestRateLimit(t *testing.T) {
 
 // Beyond a channel's calls in flight there is a 503 at once, and none when they end.
 func TestMaxInFlight(t *testing.T) {
-	w := start(t, func(cfg *Config, _ *orders.Config) { cfg.MaxInFlight = map[orders.Channel]int{orders.SMS: 1} })
+	w := start(t, func(cfg *Config, _ *orders.Config) { cfg.Rooms = map[orders.Channel]Room{orders.SMS: {Most: 1}} })
 	entered, gate := make(chan struct{}), make(chan struct{})
 	w.sms.sends(func(context.Context, orders.Message) orders.Handover {
 		close(entered)
@@ -178,6 +179,27 @@ func TestMaxInFlight(t *testing.T) {
 		t.Errorf("the first: %d", a.status)
 	}
 	eventually(t, func() bool { return w.sendSMS("1").status == 200 }) // its call may end a moment after its answer
+}
+
+// Who sends a body slowly takes nobody's place.
+func TestSlowBodyTakesNoPlace(t *testing.T) {
+	w := start(t, func(cfg *Config, _ *orders.Config) { cfg.Rooms = map[orders.Channel]Room{orders.SMS: {Most: 1}} })
+	conn, err := net.Dial("tcp", w.server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	request := post("", smsOf("slow"))
+	io.WriteString(conn, request[:len(request)-1])
+	inFlight := func() float64 { return series(t, w, "straks_http_requests_in_flight")[0].GetGauge().GetValue() }
+	eventually(t, func() bool { return inFlight() == 1 })
+	if a := w.sendSMS("quick"); a.status != 201 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	io.WriteString(conn, request[len(request)-1:])
+	if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || resp.StatusCode != 201 {
+		t.Errorf("%v, %v", resp, err)
+	}
 }
 
 // A panic costs its own request, and tells the log where but not what.

@@ -40,6 +40,10 @@ func (a *api) take(x *exchange, read form) (*placing, orders.Shipment, bool, err
 	if err != nil {
 		return nil, orders.Shipment{}, false, err
 	}
+	if !x.room.enter() {
+		return nil, orders.Shipment{}, false, busy()
+	}
+	defer x.room.leave()
 	p := decode(body, read)
 	p.order.Organisation = x.who.Organisation
 	if p.order.Message.Channel != 0 { // else the body could not be read at all

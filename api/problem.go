@@ -76,6 +76,11 @@ func unavailable(outcome, detail string, after time.Duration) *problem {
 	return p
 }
 
+// busy is the answer in a crowd.
+func busy() *problem {
+	return unavailable("busy", "Too much is in flight. Nothing was sent: try again with the same idempotencyId.", retryBusy)
+}
+
 // retryAfter is the header in whole seconds (RFC 9110 §10.2.3), at least one.
 func retryAfter(d time.Duration) [2]string {
 	seconds := max(1, int((d+time.Second-1)/time.Second))
@@ -102,7 +107,7 @@ func problemOf(err error) *problem {
 	case errors.Is(err, orders.ErrNotSent):
 		return unavailable("not_sent", "No carrier could take the message in time. It surely was not sent: try again with the same idempotencyId.", retryNotSent)
 	case errors.Is(err, orders.ErrBusy):
-		return unavailable("busy", "Too much is in flight. Nothing was sent: try again with the same idempotencyId.", retryBusy)
+		return busy()
 	case errors.Is(err, orders.ErrUnavailable):
 		return unavailable("unavailable", "The store is not available. Nothing was sent: try again with the same idempotencyId.", retryStore)
 	case errors.Is(err, orders.ErrAbandoned), errors.Is(err, context.Canceled):

@@ -49,6 +49,7 @@ func Server(h http.Handler, l Limits, log *slog.Logger) *http.Server {
 	l = l.withDefaults()
 	return &http.Server{
 		Handler:           h,
+		ConnState:         doorState,
 		ReadHeaderTimeout: l.ReadHeader,
 		ReadTimeout:       l.Read,
 		WriteTimeout:      l.Write,
@@ -58,8 +59,7 @@ func Server(h http.Handler, l Limits, log *slog.Logger) *http.Server {
 	}
 }
 
-// Listener returns ln with the limit on connections: beyond it, new ones wait
-// in the backlog until another has ended.
-func (l Limits) Listener(ln net.Listener) net.Listener {
+// listener returns ln with the limit on connections.
+func (l Limits) listener(ln net.Listener) net.Listener {
 	return netutil.LimitListener(ln, l.withDefaults().Connections)
 }

@@ -45,7 +45,7 @@ func TestSlowClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go server.Serve(Limits{Connections: 100}.Listener(ln))
+	go server.Serve(w.api.Listener(ln, Limits{Connections: 100}))
 	t.Cleanup(func() { server.Close() })
 
 	head := "POST " + DefaultBasePath + "/future/orders/instant/sms HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + ttdToken +

@@ -85,6 +85,7 @@ type world struct {
 	sms, email *carrier
 	journal    orders.Journal
 	service    *orders.Service
+	api        *Handler
 	server     *httptest.Server
 	http       *http.Client
 	registry   *prometheus.Registry
@@ -126,6 +127,7 @@ func start(t testing.TB, with ...func(*Config, *orders.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.api = h
 	w.server = httptest.NewServer(h)
 	ctx, stop := context.WithCancel(context.Background())
 	ran := make(chan error, 1)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,9 +40,10 @@ type Service struct {
 	metrics  *metrics
 	carriers map[Channel]Carrier
 	inbox    chan arrived
-	seldom   *seldom.Log    // what goes wrong with every receipt or order
-	stop     chan struct{}  // closed when retries are to end
-	retries  sync.WaitGroup // of late answers, which the journal did not take at first
+	seldom   *seldom.Log             // what goes wrong with every receipt or order
+	stop     chan struct{}           // closed when retries are to end
+	lingers  [Email + 1]atomic.Int64 // orders, by channel, see Lingering
+	retries  sync.WaitGroup          // of late answers, which the journal did not take at first
 
 	mu      sync.Mutex
 	flights map[flightKey]*flight

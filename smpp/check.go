@@ -43,11 +43,11 @@ func (c Config) WithDefaults() Config {
 	return c
 }
 
-// Places is how many messages may be with the SMSC unanswered, or wait for it, at
-// once.
-func (s SMSC) Places() int {
+// Places is how many messages may be with the SMSC unanswered at once, and how
+// many may wait for that.
+func (s SMSC) Places() (window, waiting int) {
 	s.fillDefaults()
-	return s.Binds*s.Window + s.MaxWaiting
+	return s.Binds * s.Window, s.MaxWaiting
 }
 
 func (s *SMSC) fillDefaults() {

@@ -3,7 +3,6 @@ package main
 import (
 	"log/slog"
 	"net"
-	"net/http"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,7 +26,7 @@ type daemon struct {
 	gateway  *smpp.Gateway // nil: no SMS
 	pool     *smtp.Pool    // nil: no e-mail
 	service  *orders.Service
-	handler  http.Handler
+	handler  *api.Handler
 	api      net.Listener
 	admin    net.Listener
 	draining atomic.Bool
@@ -85,8 +84,11 @@ func (d *daemon) wire() error {
 	sc := orders.Config{
 		Journal: d.journal, Organisations: cfg.Names(), Dialects: cfg.Dialects(),
 		SendDeadline: cfg.API.SendDeadline, Retention: cfg.Journal.Retention,
-		MaxInFlight: inFlight(cfg),
+		MaxInFlight: make(map[orders.Channel]int),
 		Log:         d.log, Registerer: d.registry,
+	}
+	for channel, room := range cfg.Rooms() {
+		sc.MaxInFlight[channel] = room.Most
 	}
 	var sms *smsCarrier
 	var email *emailCarrier
@@ -115,18 +117,13 @@ func (d *daemon) wire() error {
 	return d.wireAPI()
 }
 
-// inFlight bounds orders by channel, at the door and in the service.
-func inFlight(cfg *config.Config) map[orders.Channel]int {
-	return map[orders.Channel]int{orders.SMS: cfg.SMSInFlight(), orders.Email: cfg.EmailInFlight()}
-}
-
 func (d *daemon) wireAPI() error {
 	tokens, err := api.NewTokens(d.cfg.Tokens())
 	if err != nil {
 		return err
 	}
 	d.handler, err = api.New(api.Config{Service: d.service, Auth: tokens, BasePath: d.cfg.API.BasePath,
-		MaxBody: int64(d.cfg.API.MaxBody), MaxInFlight: inFlight(d.cfg), Rates: d.cfg.Rates(), Log: d.log, Registerer: d.registry})
+		MaxBody: int64(d.cfg.API.MaxBody), Rooms: d.cfg.Rooms(), Rates: d.cfg.Rates(), Log: d.log, Registerer: d.registry})
 	return err
 }
 

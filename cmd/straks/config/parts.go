@@ -1,11 +1,12 @@
 package config
 
 import (
-	"cmp"
 	"log/slog"
+	"runtime"
 	"strings"
 
 	"straks/api"
+	"straks/orders"
 )
 
 // Tokens are the bearer tokens of all organisations.
@@ -42,28 +43,41 @@ func (a *API) Limits() api.Limits {
 	}
 }
 
-// waitingOrders is how many orders of a channel may wait for us, beyond those
-// that are or wait with a carrier. Where 2,000 leave in a second the last of them
-// waits for 130 ms, and nothing is done faster with more.
-const waitingOrders = 256
+const (
+	// atHand is how many orders of a channel for each of GOMAXPROCS are read, stored
+	// and answered at a time while there are always more. More of them at a time
+	// make nothing faster, but everything dearer (docs/performance.md).
+	atHand = 32
+	// waitingOrders is how many orders of a channel may come in one burst, beyond
+	// those that are or wait with a carrier. Where 2,000 leave in a second the last
+	// of them waits for 130 ms.
+	waitingOrders = 256
+)
 
-// SMSInFlight is api.max_in_flight for SMS. Where that is 0 it follows from the
-// carriers: an order that is or waits with one burdens nothing here.
-func (cfg *Config) SMSInFlight() int {
-	n := waitingOrders
+// Rooms bound the orders of each channel at a time. Where api.max_in_flight is
+// 0 they follow from the carriers.
+func (cfg *Config) Rooms() map[orders.Channel]api.Room {
+	var sms, smsWaiting, mails int
 	for _, s := range cfg.SMSCs {
-		n += s.Places()
+		windows, waiting := s.Places()
+		sms += windows
+		smsWaiting += waiting
 	}
-	return cmp.Or(cfg.API.MaxInFlight, n)
+	for _, r := range cfg.Relays {
+		mails += r.WithDefaults().MaxConns
+	}
+	return map[orders.Channel]api.Room{
+		orders.SMS:   cfg.room(sms, smsWaiting),
+		orders.Email: cfg.room(mails, 0),
+	}
 }
 
-// EmailInFlight is the same for e-mail.
-func (cfg *Config) EmailInFlight() int {
-	n := waitingOrders
-	for _, r := range cfg.Relays {
-		n += r.WithDefaults().MaxConns
+// room is that of a channel whose carriers take so many orders at a time, and let so many wait.
+func (cfg *Config) room(taken, waiting int) api.Room {
+	if most := cfg.API.MaxInFlight; most > 0 {
+		return api.Room{Most: most}
 	}
-	return cmp.Or(cfg.API.MaxInFlight, n)
+	return api.Room{Most: waitingOrders + taken + waiting, Standing: atHand*runtime.GOMAXPROCS(0) + taken}
 }
 
 // Names are the organisations', for the labels of metrics.

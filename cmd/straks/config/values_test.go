@@ -1,9 +1,13 @@
 package config
 
 import (
+	"maps"
+	"runtime"
 	"testing"
 	"time"
 
+	"straks/api"
+	"straks/orders"
 	"straks/smpp"
 )
 
@@ -50,15 +54,18 @@ func TestSnake(t *testing.T) {
 	}
 }
 
-func TestInFlightFollowsFromTheCarriers(t *testing.T) {
+func TestRoomsFollowFromTheCarriers(t *testing.T) {
 	cfg := &Config{SMSCs: []SMSC{{SMSC: smpp.SMSC{Binds: 2, Window: 100}}, {}}, Relays: make([]Relay, 1)}
-	if n, want := cfg.SMSInFlight(), 256+2*100+256+1*32+256; n != want {
-		t.Errorf("%d SMS at once, want %d", n, want)
+	procs := runtime.GOMAXPROCS(0)
+	want := map[orders.Channel]api.Room{
+		orders.SMS:   {Most: 256 + 2*100 + 256 + 1*32 + 256, Standing: 32*procs + 2*100 + 1*32},
+		orders.Email: {Most: 256 + 8, Standing: 32*procs + 8},
 	}
-	if n, want := cfg.EmailInFlight(), 256+8; n != want {
-		t.Errorf("%d mails at once, want %d", n, want)
+	if got := cfg.Rooms(); !maps.Equal(got, want) {
+		t.Errorf("rooms %+v, want %+v", got, want)
 	}
-	if cfg.API.MaxInFlight = 7; cfg.SMSInFlight() != 7 || cfg.EmailInFlight() != 7 {
-		t.Errorf("%d SMS and %d mails at once, though the configuration says 7", cfg.SMSInFlight(), cfg.EmailInFlight())
+	cfg.API.MaxInFlight = 7
+	if got := cfg.Rooms(); got[orders.SMS] != (api.Room{Most: 7}) || got[orders.Email] != (api.Room{Most: 7}) {
+		t.Errorf("rooms %+v, though the configuration says 7", got)
 	}
 }
