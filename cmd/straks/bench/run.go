@@ -30,7 +30,7 @@ func Scenarios() []Run {
 		{Name: "50/s", Clients: 16, Rate: 50},
 		{Name: "2000/s", Clients: 64, Rate: 2000},
 		{Name: "saturated", Clients: 64},
-		{Name: "50 ms carrier", Clients: 300, Delay: 50 * time.Millisecond, Window: 100},
+		{Name: "50 ms carrier", Clients: 200, Delay: 50 * time.Millisecond, Window: 100},
 		{Name: "frozen", Rate: 500, Frozen: true},
 	}
 }
