@@ -133,8 +133,8 @@ func (c *doorConn) Read(b []byte) (int, error) {
 			c.SetReadDeadline(started.Add(c.limits.Idle))
 			c.SetWriteDeadline(started.Add(c.limits.Idle/4 + c.limits.Write))
 		}
-		c.Write(c.door.refusal)
 		way.metrics.observe(http.MethodPost, http.StatusServiceUnavailable, time.Since(started))
+		c.Write(c.door.refusal)
 	}
 }
 

@@ -114,7 +114,14 @@ func TestDoor(t *testing.T) {
 	}
 	polite.Header.Del("Date")
 	c := call(t, addr)
+	asked := 1.0
+	eventually(t, func() bool { // its first octet may come before net/http has done with the last request
+		asked++
+		resp, _ := c.ask(post("", smsBody))
+		return byDoor(resp)
+	})
 	for range 3 {
+		asked++
 		resp, got := c.ask(post("", smsBody))
 		if !byDoor(resp) || resp.Status != polite.Status || got != body || fmt.Sprint(resp.Header) != fmt.Sprint(polite.Header) {
 			t.Fatalf("the door says %s %v %s, the handler %s %v %s", resp.Status, resp.Header, got, polite.Status, polite.Header, body)
@@ -126,8 +133,8 @@ func TestDoor(t *testing.T) {
 			counted += m.GetCounter().GetValue()
 		}
 	}
-	if counted != 4 {
-		t.Errorf("%v refusals counted, want 4", counted)
+	if counted != asked {
+		t.Errorf("%v refusals counted of %v", counted, asked)
 	}
 	if resp, _ := c.ask("GET " + DefaultBasePath + "/future/shipment/feed HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + ttdToken + "\r\n\r\n"); resp.StatusCode != 200 {
 		t.Errorf("the feed: %s", resp.Status)
@@ -192,6 +199,30 @@ func TestDoorAndPipelining(t *testing.T) {
 		}
 	}
 	eventually(t, func() bool { resp, _ := c.ask(post("", smsOf("d"))); return resp.StatusCode/100 == 2 })
+}
+
+// An octet that net/http has read already belongs to the request that follows it.
+func TestDoorAndAnEarlyOctet(t *testing.T) {
+	w, addr, _ := crowd(t, Limits{})
+	entered, gate := make(chan struct{}), make(chan struct{})
+	w.email.sends(func(context.Context, orders.Message) orders.Handover {
+		close(entered)
+		<-gate
+		return orders.Handover{Outcome: handover.Unknown}
+	})
+	c := call(t, addr)
+	io.WriteString(c.conn, strings.Replace(post("", emailBody), "/sms ", "/email ", 1))
+	<-entered
+	io.WriteString(c.conn, "X"+post("", smsBody))
+	close(gate)
+	for _, want := range []int{201, 405} {
+		if resp, body := c.answer(); resp.StatusCode != want {
+			t.Fatalf("%s %s, want %d", resp.Status, body, want)
+		}
+	}
+	if resp, _ := c.ask(post("", smsBody)); resp.StatusCode != 503 {
+		t.Error(resp.Status)
+	}
 }
 
 // Who is turned away is not idle: the connection lives as long as there are requests.
