@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -15,25 +17,50 @@ import (
 	"straks/orders"
 )
 
+// growthOrders is how many orders TestFileStopsGrowing makes: 4,800, or what
+// STRAKS_GROWTH_ORDERS says, for who has the time to see millions through.
+func growthOrders(t *testing.T) int {
+	text := os.Getenv("STRAKS_GROWTH_ORDERS")
+	if text == "" {
+		return 4800
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 800 {
+		t.Fatalf("STRAKS_GROWTH_ORDERS=%s: want a number from 800 on", text)
+	}
+	return n
+}
+
 // TestFileStopsGrowing lives through several retentions, with time moved by
 // hand: once the oldest leave, nothing grows any more.
 func TestFileStopsGrowing(t *testing.T) {
 	const (
 		retention = 20 * 24 * time.Hour
-		perDay    = 60
 		days      = 80
 	)
+	perDay := growthOrders(t) / days
 	j, _ := newJournal(t, Options{})
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	var settled Stats
 	for day := range days {
+		began := time.Now()
+		const writers = 64
 		var wg sync.WaitGroup
-		for i := range perDay {
-			wg.Go(func() { orderAt(t, j, now.Add(time.Duration(i)*time.Minute), fmt.Sprintf("%d-%d", day, i)) })
+		for w := range min(writers, perDay) {
+			wg.Go(func() {
+				for i := w; i < perDay; i += writers {
+					orderAt(t, j, now.Add(time.Duration(i)*24*time.Hour/time.Duration(perDay)), fmt.Sprintf("%d-%d", day, i), i%10 != 0)
+				}
+			})
 		}
 		wg.Wait()
+		made := time.Since(began)
 		now = now.Add(24 * time.Hour)
 		keep(t, j, now, retention)
+		if st, err := j.Stats(context.Background()); err == nil && day%10 == 9 {
+			t.Logf("day %d: %d shipments, file of %d MiB, %d free, %.0f orders/s, then %v for deadlines and retention",
+				day+1, st.Shipments, st.FileSize>>20, st.FreeSize>>20, float64(perDay)/made.Seconds(), time.Since(began)-made)
+		}
 		if day == days/2 {
 			settled, _ = j.Stats(context.Background())
 		}
@@ -52,7 +79,7 @@ func TestFileStopsGrowing(t *testing.T) {
 	if want := perDay * 20; st.Shipments < want || st.Shipments > want*11/10 {
 		t.Errorf("%d shipments, want about %d", st.Shipments, want)
 	}
-	if st.Parked > 2*perDay/10 || st.FeedEntries > 2*perDay*22 {
+	if st.Parked > 2*perDay/10 || st.FeedEntries > uint64(2*perDay*22) {
 		t.Errorf("%d parked, %d in the feed", st.Parked, st.FeedEntries)
 	}
 	j.snapshots.view(func(tb tables) error {
@@ -66,9 +93,9 @@ func TestFileStopsGrowing(t *testing.T) {
 	})
 }
 
-// orderAt is an order of the past with its facts; one in ten is never
-// answered, and its receipt stays parked.
-func orderAt(t *testing.T, j *Journal, at time.Time, key string) {
+// orderAt is an order of the past with its facts. If it is never answered, its
+// receipt stays parked.
+func orderAt(t *testing.T, j *Journal, at time.Time, key string, answered bool) {
 	in := intake(key)
 	in.At, in.Shipment = at, idAt(at)
 	s, _, err := j.Accept(context.Background(), in)
@@ -79,7 +106,7 @@ func orderAt(t *testing.T, j *Journal, at time.Time, key string) {
 	a, r := accepted(s, key), delivered(key)
 	a.At, r.At = at, at
 	events := []orders.Event{a, r}
-	if at.Minute()%10 == 0 {
+	if !answered {
 		events = events[1:]
 	}
 	if _, err := j.Apply(context.Background(), events); err != nil {
@@ -98,10 +125,12 @@ func keep(t *testing.T, j *Journal, now time.Time, retention time.Duration) {
 		if len(due) == 0 {
 			break
 		}
+		var expired []orders.Event
 		for _, id := range due {
-			if _, err := j.Apply(context.Background(), []orders.Event{orders.Expiry{Shipment: id, At: now}}); err != nil {
-				t.Fatal(err)
-			}
+			expired = append(expired, orders.Expiry{Shipment: id, At: now})
+		}
+		if _, err := j.Apply(context.Background(), expired); err != nil {
+			t.Fatal(err)
 		}
 	}
 	for {
