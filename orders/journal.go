@@ -30,7 +30,8 @@ import (
 // bound to it and, beside them, one report that is about neither (Report.Choose) and
 // waits for the next (Report.Awaited). Of two such the better stays (Report.Better).
 // Where the reference is not the report's first, Report.Means tells whether a part may
-// be meant at all.
+// be meant at all. The parts of all its references are chosen from, those of the
+// first coming first: a repeat may be about a part that is known by a lesser one only.
 type Journal interface {
 	// Accept stores the order, unless its key is known.
 	//

@@ -45,8 +45,8 @@ const (
 	sameDate = 2 * time.Minute
 )
 
-// Choose returns which of the parts that its reference was given to, the newest first,
-// the report is about; -1 where it is about none, but about a message whose
+// Choose returns which of the parts that its references were given to, those of the
+// first reference first and the newest of each, the report is about; -1 where it is about none, but about a message whose
 // answer it has overtaken. See the package comment.
 func (r *Report) Choose(parts []Binding) int {
 	best, found, named := -1, unrelated, false

@@ -40,6 +40,7 @@ func (w *writeTx) lookup(key []byte) (ref, bool, error) {
 // boundTo returns the shipment and part that a report is about; nil where none
 // of its references leads to it.
 func (w *writeTx) boundTo(r *orders.Report) (*orders.Shipment, int, error) {
+	parts := make([]orders.Binding, 0, 4)
 	for i, name := range r.Refs {
 		have, ok, err := w.lookup(refKey(r.Carrier, name))
 		if err != nil {
@@ -48,15 +49,14 @@ func (w *writeTx) boundTo(r *orders.Report) (*orders.Shipment, int, error) {
 		if !ok {
 			continue
 		}
-		parts := make([]orders.Binding, 0, 2)
 		for _, b := range []binding{have.bound, have.before} {
 			if parts, err = w.addPart(parts, b, r, i); err != nil {
 				return nil, 0, err
 			}
 		}
-		if n := r.Choose(parts); n >= 0 {
-			return parts[n].Shipment, parts[n].Part, nil
-		}
+	}
+	if n := r.Choose(parts); n >= 0 {
+		return parts[n].Shipment, parts[n].Part, nil
 	}
 	return nil, 0, nil
 }

@@ -90,11 +90,12 @@ func (m *model) apply(e orders.Event) (eff orders.Effect) {
 
 // about returns the part that a report is about.
 func (m *model) about(r *orders.Report) (orders.Binding, bool) {
+	var parts []orders.Binding
 	for i, ref := range r.Refs {
-		parts := meant(r, i, m.bound[ref])
-		if n := r.Choose(parts); n >= 0 {
-			return parts[n], true
-		}
+		parts = append(parts, meant(r, i, m.bound[ref])...)
+	}
+	if n := r.Choose(parts); n >= 0 {
+		return parts[n], true
 	}
 	return orders.Binding{}, false
 }

@@ -244,3 +244,33 @@ func reuseLesser(f *fixture) {
 	f.apply(f.answer(c, handover.Unknown, "u1"))
 	f.status(c.ID, orders.SMSDelivered)
 }
+
+// reuseAnswerLost has the answer be lost, so that the first message is known by its
+// user reference only: a repeat of its receipt is not about the next message with
+// its id, which still waits.
+func reuseAnswerLost(f *fixture) {
+	for i, dated := range []time.Duration{0, time.Hour} {
+		old := f.to(fmt.Sprint("old", i), alice)
+		f.apply(f.answer(old, handover.Unknown, fmt.Sprint("u", i)))
+		first := f.about("4799999999", dated, orders.SMSFailedUndelivered)
+		first.Refs = append(first.Refs, fmt.Sprint("u", i))
+		if e := f.apply(first); e.Shipment.ID != old.ID || len(e.Changes) != 1 {
+			f.Fatalf("the old one's: %+v", e)
+		}
+		f.pass(3 * time.Minute) // more than what submit dates by the minute leave open
+		to := bob
+		if dated > 0 {
+			to = alice
+		}
+		next := f.to(fmt.Sprint("next", i), to)
+		f.apply(f.answer(next, handover.Accepted, "m1"))
+		if e := f.apply(first); e.Shipment.ID != old.ID || len(e.Changes) != 0 {
+			f.Fatalf("a repeat, dated %v: %+v", dated, e)
+		}
+		second := f.about(to[1:], dated*2, orders.SMSDelivered)
+		if e := f.apply(second); e.Shipment.ID != next.ID || len(e.Changes) != 1 {
+			f.Fatalf("the next one's, dated %v: %+v", dated, e)
+		}
+		f.pass(2 * day)
+	}
+}

@@ -70,6 +70,7 @@ func Run(t *testing.T, e Engine) {
 		"reuse/after deadline":    reuseAfterDeadline,
 		"reuse/parts":             reuseParts,
 		"reuse/lesser ref":        reuseLesser,
+		"reuse/answer lost":       reuseAnswerLost,
 		"reuse/random":            reuseRandom,
 		"deadline/due":            deadlineDue,
 		"deadline/settled":        deadlineSettled,
