@@ -17,16 +17,16 @@ import (
 	"straks/orders"
 )
 
-// growthOrders is how many orders TestFileStopsGrowing makes: 4,800, or what
+// growthOrders is how many orders TestFileStopsGrowing makes: 4,500, or what
 // STRAKS_GROWTH_ORDERS says, for who has the time to see millions through.
 func growthOrders(t *testing.T) int {
 	text := os.Getenv("STRAKS_GROWTH_ORDERS")
 	if text == "" {
-		return 4800
+		return 4500
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 800 {
-		t.Fatalf("STRAKS_GROWTH_ORDERS=%s: want a number from 800 on", text)
+	if err != nil || n < 900 {
+		t.Fatalf("STRAKS_GROWTH_ORDERS=%s: want a number from 900 on", text)
 	}
 	return n
 }
@@ -36,7 +36,7 @@ func growthOrders(t *testing.T) int {
 func TestFileStopsGrowing(t *testing.T) {
 	const (
 		retention = 20 * 24 * time.Hour
-		days      = 80
+		days      = 90
 	)
 	perDay := growthOrders(t) / days
 	j, _ := newJournal(t, Options{})
@@ -44,7 +44,7 @@ func TestFileStopsGrowing(t *testing.T) {
 	var settled Stats
 	for day := range days {
 		began := time.Now()
-		const writers = 64
+		const writers = 512 // at most: as many orders then share a commit
 		var wg sync.WaitGroup
 		for w := range min(writers, perDay) {
 			wg.Go(func() {
@@ -56,7 +56,7 @@ func TestFileStopsGrowing(t *testing.T) {
 		wg.Wait()
 		made := time.Since(began)
 		now = now.Add(24 * time.Hour)
-		keep(t, j, now, retention)
+		keep(t, j, now, retention, max(100, perDay/100))
 		if st, err := j.Stats(context.Background()); err == nil && day%10 == 9 {
 			t.Logf("day %d: %d shipments, file of %d MiB, %d free, %.0f orders/s, then %v for deadlines and retention",
 				day+1, st.Shipments, st.FileSize>>20, st.FreeSize>>20, float64(perDay)/made.Seconds(), time.Since(began)-made)
@@ -114,11 +114,12 @@ func orderAt(t *testing.T, j *Journal, at time.Time, key string, answered bool) 
 	}
 }
 
-// keep does what the service does all the time: deadlines and retention.
-func keep(t *testing.T, j *Journal, now time.Time, retention time.Duration) {
+// keep does what the service does all the time, in steps of so many records:
+// deadlines and retention.
+func keep(t *testing.T, j *Journal, now time.Time, retention time.Duration, step int) {
 	t.Helper()
 	for {
-		due, _, err := j.Due(context.Background(), now, 100)
+		due, _, err := j.Due(context.Background(), now, step)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +135,7 @@ func keep(t *testing.T, j *Journal, now time.Time, retention time.Duration) {
 		}
 	}
 	for {
-		swept, err := j.Sweep(context.Background(), now, retention, 100)
+		swept, err := j.Sweep(context.Background(), now, retention, step)
 		if err != nil {
 			t.Fatal(err)
 		}
