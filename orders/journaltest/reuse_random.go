@@ -22,6 +22,7 @@ type world struct {
 	named    bool          // its receipts name the recipient
 	echo     bool          // they bear the user reference, which comes round too
 	date     time.Duration // the unit of their submit dates; 0: they have none
+	sent     int           // messages; each has the next user reference, of 16
 	happened []happening
 	truth    map[uuid.UUID]orders.Status
 }
@@ -71,7 +72,7 @@ func reuseRandom(f *fixture) {
 
 // message has a message be sent and reported, its id being its own until the given time.
 func (w *world) message(n int, id string, from, until time.Time) {
-	key, user := fmt.Sprint("k", n), fmt.Sprint("u", n%16)
+	key := fmt.Sprint("k", n)
 	in := w.intake(key)
 	in.At, in.TTL = from, 10*time.Minute
 	in.Recipient = orders.Recipient(fmt.Sprintf("+4790%06d", w.IntN(2)))
@@ -79,7 +80,12 @@ func (w *world) message(n int, id string, from, until time.Time) {
 		in.Recipient = orders.Recipient("+4791" + fmt.Sprintf("%06s", key[1:]))
 	}
 	var s orders.Shipment
-	w.at(from, func(time.Time) { s, _ = w.accept(in) })
+	var user string
+	w.at(from, func(time.Time) {
+		s, _ = w.accept(in)
+		user = fmt.Sprint("u", w.sent%16)
+		w.sent++
+	})
 
 	answered := from.Add(w.upTo(8 * time.Second))
 	r := orders.Report{Carrier: "telco", Refs: []string{id}, Status: []orders.Status{orders.SMSDelivered, orders.SMSFailedUndelivered}[w.IntN(2)]}
@@ -89,12 +95,12 @@ func (w *world) message(n int, id string, from, until time.Time) {
 	if w.date > 0 {
 		r.Submitted = from.Add(time.Hour).Truncate(w.date)
 	}
-	if w.echo {
-		r.Refs = append(r.Refs, user)
-	}
-	answer := func(outcome handover.Outcome, ref string, late bool) func(time.Time) {
+	answer := func(outcome handover.Outcome, late bool) func(time.Time) {
 		return func(at time.Time) {
-			a := w.answer(s, outcome, ref)
+			a := w.answer(s, outcome, id)
+			if outcome == handover.Unknown {
+				a = w.answer(s, outcome, user)
+			}
 			a.At = at
 			if late {
 				a.Claim = uuid.Nil
@@ -104,17 +110,20 @@ func (w *world) message(n int, id string, from, until time.Time) {
 		}
 	}
 	if w.echo && w.IntN(3) == 0 { // the SMSC took its time, or lost the answer
-		w.at(answered, answer(handover.Unknown, user, false))
+		w.at(answered, answer(handover.Unknown, false))
 		if w.IntN(2) == 0 {
-			w.at(answered.Add(w.upTo(30*time.Second)), answer(handover.Accepted, id, true))
+			w.at(answered.Add(w.upTo(30*time.Second)), answer(handover.Accepted, true))
 		}
 	} else {
-		w.at(answered, answer(handover.Accepted, id, false))
+		w.at(answered, answer(handover.Accepted, false))
 	}
 	told := from.Add(time.Second + w.upTo(answered.Sub(from)+time.Minute))
 	report := func(at time.Time) {
 		r := r
 		r.At = at
+		if w.echo {
+			r.Refs = []string{id, user}
+		}
 		w.event(r)
 	}
 	w.at(told, report)
