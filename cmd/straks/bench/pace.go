@@ -29,13 +29,14 @@ func (p pace) await(n int) (due time.Time, ok bool) {
 }
 
 // inTurn returns the function by which any connection takes the next order
-// that none has taken, and waits until it is due.
+// that none has taken, and waits until it is due. What the connections are late
+// with at the end is not made any more.
 func (p pace) inTurn() func() (due, bool) {
 	var next atomic.Int64
 	return func() (due, bool) {
 		n := int(next.Add(1) - 1)
 		at, ok := p.await(n)
-		return due{n, at}, ok
+		return due{n, at}, ok && time.Since(p.began) < p.length
 	}
 }
 
