@@ -5,13 +5,11 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"go.etcd.io/bbolt"
 
 	"straks/orders"
 )
@@ -82,15 +80,8 @@ func TestBadDeadlines(t *testing.T) {
 // TestSweepSparesNewDeadlines: the clock was ahead and goes back, so that new deadlines lie
 // before those that are over, just as retention clears these away.
 func TestSweepSparesNewDeadlines(t *testing.T) {
-	var on atomic.Bool
-	began, token := make(chan struct{}, 10), make(chan struct{})
-	j, _ := newJournal(t, Options{commit: func(tx *bbolt.Tx) error {
-		if on.Load() {
-			began <- struct{}{}
-			<-token
-		}
-		return tx.Commit()
-	}})
+	g := newGate()
+	j, _ := newJournal(t, Options{commit: g.commit})
 	order(t, j, "of a clock that is ahead")
 	if due, _, err := j.Due(t.Context(), time.Now().Add(time.Hour), 1); len(due) != 0 || err != nil {
 		t.Fatal(due, err)
@@ -102,10 +93,10 @@ func TestSweepSparesNewDeadlines(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	on.Store(true)
+	g.shut.Store(true)
 	var wg sync.WaitGroup
 	wg.Go(func() { place("under way") })
-	<-began
+	<-g.came
 	wg.Go(func() {
 		if _, err := j.Sweep(t.Context(), time.Now(), 24*time.Hour, 100); err != nil {
 			t.Error(err)
@@ -114,8 +105,7 @@ func TestSweepSparesNewDeadlines(t *testing.T) {
 	eventually(t, "retention to wait its turn", func() bool { return len(j.facts) == 1 })
 	wg.Go(func() { place("with it") })
 	eventually(t, "an order to wait its turn", func() bool { return len(j.accepts) == 1 })
-	on.Store(false)
-	close(token)
+	g.open()
 	wg.Wait()
 	check(t, j)
 	if due, _, err := j.Due(t.Context(), time.Now(), 10); len(due) != 2 || err != nil {

@@ -184,21 +184,14 @@ func TestFailureAfterTheMetaPage(t *testing.T) {
 }
 
 func TestStalledDisk(t *testing.T) {
-	stall, stalling := make(chan struct{}), make(chan struct{}, 100)
-	var on atomic.Bool
-	j, _ := newJournal(t, Options{Queue: 4, commit: func(tx *bbolt.Tx) error {
-		if on.Load() {
-			stalling <- struct{}{}
-			<-stall
-		}
-		return tx.Commit()
-	}})
+	g := newGate()
+	j, _ := newJournal(t, Options{Queue: 4, commit: g.commit})
 	before := order(t, j, "before")
-	on.Store(true)
+	g.shut.Store(true)
 
 	var wg sync.WaitGroup
 	wg.Go(func() { j.Accept(context.Background(), intake("first")) })
-	<-stalling
+	<-g.came
 	ctx, cancel := context.WithCancel(context.Background())
 	results := make(chan error, 50)
 	for i := range cap(results) {
@@ -224,8 +217,7 @@ func TestStalledDisk(t *testing.T) {
 			t.Fatalf("a caller that went away: %v", err)
 		}
 	}
-	on.Store(false)
-	close(stall)
+	g.open()
 	wg.Wait()
 	eventually(t, "the queue is empty", func() bool { return len(j.accepts) == 0 })
 	order(t, j, "after")
@@ -238,8 +230,7 @@ func TestStalledDisk(t *testing.T) {
 // TestCorruptRecordSpoilsNobodyElse has a batch in which one call meets a
 // record that can't be read.
 func TestCorruptRecordSpoilsNobodyElse(t *testing.T) {
-	hold, held := make(chan struct{}), make(chan struct{}, 100)
-	var on atomic.Bool
+	g := newGate()
 	j, path := newJournal(t, Options{})
 	bad := order(t, j, "bad")
 	j.Close()
@@ -249,17 +240,11 @@ func TestCorruptRecordSpoilsNobodyElse(t *testing.T) {
 	}
 	db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucketShipments).Put(bad.ID[:], []byte{1, 2, 3}) })
 	db.Close()
-	j = mustOpen(t, path, Options{commit: func(tx *bbolt.Tx) error {
-		if on.Load() {
-			held <- struct{}{}
-			<-hold
-		}
-		return tx.Commit()
-	}})
-	on.Store(true)
+	j = mustOpen(t, path, Options{commit: g.commit})
+	g.shut.Store(true)
 	var wg sync.WaitGroup
 	wg.Go(func() { j.Accept(context.Background(), intake("first")) })
-	<-held
+	<-g.came
 	for i := range 10 {
 		wg.Go(func() {
 			if _, _, err := j.Accept(context.Background(), intake(fmt.Sprint(i))); err != nil {
@@ -273,8 +258,7 @@ func TestCorruptRecordSpoilsNobodyElse(t *testing.T) {
 		}
 	})
 	eventually(t, "all are queued", func() bool { return len(j.accepts)+len(j.facts) == 11 })
-	on.Store(false)
-	close(hold)
+	g.open()
 	wg.Wait()
 	if err := j.Ready(); err != nil {
 		t.Fatal(err)
@@ -330,20 +314,13 @@ func TestCloseUnderLoad(t *testing.T) {
 // TestFactsGetThroughACrowd has more orders at the door than a batch takes: a
 // fact still is in the next one.
 func TestFactsGetThroughACrowd(t *testing.T) {
-	token, began := make(chan struct{}), make(chan struct{}, 1000)
-	var on atomic.Bool
-	j, _ := newJournal(t, Options{MaxBatch: 8, commit: func(tx *bbolt.Tx) error {
-		if on.Load() {
-			began <- struct{}{}
-			<-token
-		}
-		return tx.Commit()
-	}})
+	g := newGate()
+	j, _ := newJournal(t, Options{MaxBatch: 8, commit: g.commit})
 	s, _, err := j.Accept(context.Background(), intake("k"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	on.Store(true)
+	g.shut.Store(true)
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
@@ -352,7 +329,7 @@ func TestFactsGetThroughACrowd(t *testing.T) {
 			}
 		})
 	}
-	<-began
+	<-g.came
 	eventually(t, "orders are queued", func() bool { return len(j.accepts) >= 40 })
 	told := make(chan error, 1)
 	wg.Go(func() {
@@ -360,15 +337,14 @@ func TestFactsGetThroughACrowd(t *testing.T) {
 		told <- err
 	})
 	eventually(t, "the fact is queued", func() bool { return len(j.facts) == 1 })
-	token <- struct{}{} // the batch under way
-	token <- struct{}{} // the next one
+	g.token <- struct{}{} // the batch under way
+	g.token <- struct{}{} // the next one
 	if err := <-told; err != nil {
 		t.Fatal(err)
 	}
 	if len(j.accepts) == 0 {
 		t.Fatal("all orders went first")
 	}
-	on.Store(false)
-	close(token)
+	g.open()
 	wg.Wait()
 }
