@@ -21,19 +21,25 @@ func randomFinalOnly(f *fixture) {
 	random(f)
 }
 
-// random runs random calls against the journal and the model, and compares
-// what they answer and what they then hold. STRAKS_SEED repeats a run.
-func random(f *fixture) {
+// dice are the chances of a random run. A run that fails logs its seed, and the
+// same seed in STRAKS_SEED repeats it.
+func (f *fixture) dice() *rand.Rand {
 	seed := rand.Uint64()
 	if s, err := strconv.ParseUint(os.Getenv("STRAKS_SEED"), 10, 64); err == nil {
 		seed = s
 	}
-	defer func() {
+	f.Cleanup(func() {
 		if f.Failed() {
 			f.Logf("STRAKS_SEED=%d", seed)
 		}
-	}()
-	r := &run{fixture: f, Rand: rand.New(rand.NewPCG(seed, 0)), model: newModel(f.settings.FeedFinalOnly)}
+	})
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// random runs random calls against the journal and the model, and compares
+// what they answer and what they then hold.
+func random(f *fixture) {
+	r := &run{fixture: f, Rand: f.dice(), model: newModel(f.settings.FeedFinalOnly)}
 	r.ids = []int{1 << 30, 64, 8}[r.IntN(3)]
 	restless := r.IntN(10) == 0 // opens the journal again and again
 	for range 400 {

@@ -3,9 +3,7 @@ package journaltest
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,16 +33,7 @@ type happening struct {
 // reuseRandom plays a carrier that gives its ids again and again, whose receipts
 // come early, late and often, and asks that each message ends as it did.
 func reuseRandom(f *fixture) {
-	seed := rand.Uint64()
-	if s, err := strconv.ParseUint(os.Getenv("STRAKS_SEED"), 10, 64); err == nil {
-		seed = s
-	}
-	defer func() {
-		if f.Failed() {
-			f.Logf("STRAKS_SEED=%d", seed)
-		}
-	}()
-	w := &world{fixture: f, Rand: rand.New(rand.NewPCG(seed, 0)), truth: make(map[uuid.UUID]orders.Status)}
+	w := &world{fixture: f, Rand: f.dice(), truth: make(map[uuid.UUID]orders.Status)}
 	w.ids, w.named, w.echo = 1+w.IntN(5), w.IntN(3) > 0, w.IntN(2) == 0
 	w.date = []time.Duration{0, time.Second, time.Minute}[w.IntN(3)]
 	if !w.named && w.date == 0 {
@@ -70,66 +59,83 @@ func reuseRandom(f *fixture) {
 	}
 }
 
-// message has a message be sent and reported, its id being its own until the given time.
+// message has a message be sent, answered and reported, its id being its own until
+// the given time.
 func (w *world) message(n int, id string, from, until time.Time) {
-	key := fmt.Sprint("k", n)
-	in := w.intake(key)
-	in.At, in.TTL = from, 10*time.Minute
-	in.Recipient = orders.Recipient(fmt.Sprintf("+4790%06d", w.IntN(2)))
+	m := &sending{world: w, id: id, in: w.intake(fmt.Sprint("k", n))}
+	m.in.At, m.in.TTL = from, 10*time.Minute
+	m.in.Recipient = orders.Recipient(fmt.Sprintf("+4790%06d", w.IntN(2)))
 	if w.date == 0 { // else nothing tells it from the one before
-		in.Recipient = orders.Recipient("+4791" + fmt.Sprintf("%06s", key[1:]))
+		m.in.Recipient = orders.Recipient(fmt.Sprintf("+4791%06d", n))
 	}
-	var s orders.Shipment
-	var user string
-	w.at(from, func(time.Time) {
-		s, _ = w.accept(in)
-		user = fmt.Sprint("u", w.sent%16)
-		w.sent++
-	})
+	w.at(from, m.accepted)
 
 	answered := from.Add(w.upTo(8 * time.Second))
-	r := orders.Report{Carrier: "telco", Refs: []string{id}, Status: []orders.Status{orders.SMSDelivered, orders.SMSFailedUndelivered}[w.IntN(2)]}
+	m.r = orders.Report{Carrier: "telco", Refs: []string{id}, Status: []orders.Status{orders.SMSDelivered, orders.SMSFailedUndelivered}[w.IntN(2)]}
 	if w.named {
-		r.Recipient = in.Recipient[1:]
+		m.r.Recipient = m.in.Recipient[1:]
 	}
 	if w.date > 0 {
-		r.Submitted = from.Add(time.Hour).Truncate(w.date)
-	}
-	answer := func(outcome handover.Outcome, late bool) func(time.Time) {
-		return func(at time.Time) {
-			a := w.answer(s, outcome, id)
-			if outcome == handover.Unknown {
-				a = w.answer(s, outcome, user)
-			}
-			a.At = at
-			if late {
-				a.Claim = uuid.Nil
-			}
-			w.event(a)
-			w.truth[s.ID] = r.Status
-		}
+		m.r.Submitted = from.Add(time.Hour).Truncate(w.date)
 	}
 	if w.echo && w.IntN(3) == 0 { // the SMSC took its time, or lost the answer
-		w.at(answered, answer(handover.Unknown, false))
+		w.at(answered, m.unanswered)
 		if w.IntN(2) == 0 {
-			w.at(answered.Add(w.upTo(30*time.Second)), answer(handover.Accepted, true))
+			w.at(answered.Add(w.upTo(30*time.Second)), m.answeredLate)
 		}
 	} else {
-		w.at(answered, answer(handover.Accepted, false))
+		w.at(answered, m.answered)
 	}
 	told := from.Add(time.Second + w.upTo(answered.Sub(from)+time.Minute))
-	report := func(at time.Time) {
-		r := r
-		r.At = at
-		if w.echo {
-			r.Refs = []string{id, user}
-		}
-		w.event(r)
-	}
-	w.at(told, report)
+	w.at(told, m.reported)
 	for range w.IntN(4) { // again, be it when the id is another's already
-		w.at(told.Add(w.upTo(until.Add(2*time.Minute).Sub(told))), report)
+		w.at(told.Add(w.upTo(until.Add(2*time.Minute).Sub(told))), m.reported)
 	}
+}
+
+// sending is one message on its way. What happens to it are its methods.
+type sending struct {
+	*world
+	in   orders.Intake
+	s    orders.Shipment // once it is accepted
+	id   string          // in the SMSC's answer, and in its receipts
+	user string          // its user reference, once it is accepted
+	r    orders.Report
+}
+
+func (m *sending) accepted(time.Time) {
+	m.s, _ = m.accept(m.in)
+	m.user = fmt.Sprint("u", m.sent%16)
+	m.sent++
+}
+
+func (m *sending) answered(at time.Time) {
+	m.settle(at, m.answer(m.s, handover.Accepted, m.id))
+}
+
+func (m *sending) answeredLate(at time.Time) {
+	a := m.answer(m.s, handover.Accepted, m.id)
+	a.Claim = uuid.Nil
+	m.settle(at, a)
+}
+
+func (m *sending) unanswered(at time.Time) {
+	m.settle(at, m.answer(m.s, handover.Unknown, m.user))
+}
+
+func (m *sending) settle(at time.Time, a orders.Answer) {
+	a.At = at
+	m.event(a)
+	m.truth[m.s.ID] = m.r.Status
+}
+
+func (m *sending) reported(at time.Time) {
+	r := m.r
+	r.At = at
+	if m.echo {
+		r.Refs = []string{m.id, m.user}
+	}
+	m.event(r)
 }
 
 func (w *world) upTo(d time.Duration) time.Duration { return time.Duration(w.Int64N(int64(d))) }
