@@ -60,12 +60,7 @@ type caller struct {
 // call connects and makes a first request, which is none of the door's.
 func call(t *testing.T, addr string) *caller {
 	t.Helper()
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(time.Minute))
+	conn := dial(t, addr)
 	c := &caller{t, conn, bufio.NewReader(conn)}
 	if resp, _ := c.ask("GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n"); resp.StatusCode != 200 {
 		t.Fatal(resp.Status)

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -184,11 +183,7 @@ func TestMaxInFlight(t *testing.T) {
 // Who sends a body slowly takes nobody's place.
 func TestSlowBodyTakesNoPlace(t *testing.T) {
 	w := start(t, func(cfg *Config, _ *orders.Config) { cfg.Rooms = map[orders.Channel]Room{orders.SMS: {Most: 1}} })
-	conn, err := net.Dial("tcp", w.server.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
+	conn := dial(t, w.server.Listener.Addr().String())
 	request := post("", smsOf("slow"))
 	io.WriteString(conn, request[:len(request)-1])
 	inFlight := func() float64 { return series(t, w, "straks_http_requests_in_flight")[0].GetGauge().GetValue() }
@@ -260,12 +255,7 @@ func TestAbandoned(t *testing.T) {
 // it sees the connection end, and no status that is for logs and metrics only.
 func TestAbandonedHalf(t *testing.T) {
 	w := start(t)
-	conn, err := net.Dial("tcp", w.server.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	conn := dial(t, w.server.Listener.Addr().String())
 	io.WriteString(conn, "POST "+DefaultBasePath+"/future/orders/instant/sms HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+ttdToken+
 		"\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"+smsBody[:10])
 	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {

@@ -21,12 +21,7 @@ func TestHeaderLimit(t *testing.T) {
 	server.Start()
 	t.Cleanup(server.Close)
 	for size, want := range map[int]string{limit: "HTTP/1.1 200", limit + 1: "HTTP/1.1 431"} {
-		conn, err := net.Dial("tcp", server.Listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(30 * time.Second))
+		conn := dial(t, server.Listener.Addr().String())
 		const head = "GET /openapi.yaml HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: "
 		io.WriteString(conn, head+strings.Repeat("x", size-len(head)-4)+"\r\n\r\n")
 		if got, _ := io.ReadAll(conn); !strings.HasPrefix(string(got), want) {
@@ -58,11 +53,7 @@ func TestSlowClients(t *testing.T) {
 		{"large head", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 10000) + "\r\n\r\n", "HTTP/1.1 431"},
 		{"garbage", "\x16\x03\x01\r\n\r\n", "HTTP/1.1 400"},
 	} {
-		conn, err := net.Dial("tcp", ln.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		conn.SetDeadline(time.Now().Add(30 * time.Second))
+		conn := dial(t, ln.Addr().String())
 		io.WriteString(conn, c.sends)
 		got, err := io.ReadAll(conn) // ends when the server hangs up
 		var timeout net.Error
@@ -80,12 +71,7 @@ func TestSlowClients(t *testing.T) {
 // being read, do not mix.
 func TestKeepAlive(t *testing.T) {
 	w := start(t)
-	conn, err := net.Dial("tcp", w.server.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	conn := dial(t, w.server.Listener.Addr().String())
 	r := bufio.NewReader(conn)
 	for i, token := range []string{"bad", ttdToken, "bad", ttdToken} {
 		body := strings.Replace(smsBody, `"k"`, fmt.Sprintf(`"%d"`, i), 1)

@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -26,6 +27,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"straks/internal/handover"
+	"straks/internal/logtest"
 	"straks/orders"
 	"straks/orders/bolt"
 )
@@ -89,7 +91,7 @@ type world struct {
 	server     *httptest.Server
 	http       *http.Client
 	registry   *prometheus.Registry
-	log        *lines
+	log        *logtest.Log
 }
 
 const (
@@ -105,7 +107,7 @@ func sum(token string) string {
 // start makes a world; with may change its configuration first.
 func start(t testing.TB, with ...func(*Config, *orders.Config)) *world {
 	t.Helper()
-	w := &world{t: t, sms: &carrier{}, email: &carrier{}, registry: prometheus.NewRegistry(), log: &lines{}}
+	w := &world{t: t, sms: &carrier{}, email: &carrier{}, registry: prometheus.NewRegistry(), log: &logtest.Log{}}
 	log := slog.New(slog.NewJSONHandler(w.log, nil))
 	auth, err := NewTokens([]Token{
 		{Organisation: "ttd", Name: "backend", SHA256: sum(ttdToken)},
@@ -317,22 +319,16 @@ var contract = sync.OnceValues(func() (validator.Validator, error) {
 	return v, nil
 })
 
-// lines is a log that tests read.
-type lines struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.all.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.all.String()
+// dial connects to addr for as long as the test runs, and a minute at most.
+func dial(t testing.TB, addr string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(time.Minute))
+	return conn
 }
 
 func readCloser(s string) io.ReadCloser { return io.NopCloser(strings.NewReader(s)) }

@@ -1,40 +1,22 @@
 package smpp
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
-	"sync"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/internal/logtest"
 	"straks/smpp/wire"
 )
-
-// written is a log of several goroutines.
-type written struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (w *written) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.Write(p)
-}
-
-func (w *written) count(text string) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return bytes.Count(w.b.Bytes(), []byte(text))
-}
 
 // An SMSC that takes each bind and hangs up is tried several times a second, and
 // is told of a few times a minute.
 func TestFlappingFillsNoLog(t *testing.T) {
 	addr, accept := listen(t)
-	var log written
+	var log logtest.Log
 	g, err := New(Config{SMSCs: []SMSC{{Name: "telco", Addr: addr, SystemID: "straks"}}}, new(inbox).takers(),
 		slog.New(slog.NewJSONHandler(&log, nil)), prometheus.NewRegistry())
 	if err != nil {
@@ -54,7 +36,7 @@ func TestFlappingFillsNoLog(t *testing.T) {
 	if err := wait(t, ended); err != nil {
 		t.Error(err)
 	}
-	if bound, lost := log.count(`"msg":"bound"`), log.count(`"msg":"bind lost"`); max(bound, lost) >= maxChanges+5 || min(bound, lost) < maxChanges {
+	if bound, lost := strings.Count(log.String(), `"msg":"bound"`), strings.Count(log.String(), `"msg":"bind lost"`); max(bound, lost) >= maxChanges+5 || min(bound, lost) < maxChanges {
 		t.Errorf("%d lines that it is bound, %d that it is lost; want %d of each", bound, lost, maxChanges)
 	}
 }

@@ -1,12 +1,9 @@
 package smtp
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -101,22 +98,4 @@ func to(address string) Message {
 		ID: "0d4f1b3a-8f5c-7c1e-9a54-5a8f3c3ad9f1", From: "varsel@avsender.example", To: address,
 		Subject: "Din kode", Body: "Koden er 483920",
 	}
-}
-
-// logBuffer collects logs from any goroutine.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) Contains(s string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Contains(l.b.String(), s)
 }

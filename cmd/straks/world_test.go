@@ -15,6 +15,7 @@ import (
 
 	"straks/api/client"
 	"straks/cmd/straks/config"
+	"straks/internal/logtest"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 )
@@ -64,8 +65,8 @@ func newStoppedWorld(t *testing.T, profile smsctest.Profile, relay relaytest.Pro
 }
 
 // keepLog has the daemon write its log, of every level, where the test can read it.
-func (w *world) keepLog() *syncBuffer {
-	log := &syncBuffer{}
+func (w *world) keepLog() *logtest.Log {
+	log := &logtest.Log{}
 	w.log = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	return log
 }

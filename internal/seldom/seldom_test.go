@@ -1,34 +1,21 @@
 package seldom
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"sync"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"straks/internal/logtest"
 )
 
-// buffer is a log that is written from several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
 // lines takes what was logged, as "msg n left_out".
-func lines(t *testing.T, b *buffer) (all []string) {
+func lines(t *testing.T, log *logtest.Log) (all []string) {
 	t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for d := json.NewDecoder(&b.b); d.More(); {
+	for d := json.NewDecoder(strings.NewReader(log.Take())); d.More(); {
 		var line struct {
 			Msg     string
 			N       int
@@ -53,17 +40,17 @@ func equal(t *testing.T, got, want []string) {
 // in full, and neither drowns the other.
 func TestFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var b buffer
-		l := New(slog.New(slog.NewJSONHandler(&b, nil)), 2)
+		var log logtest.Log
+		l := New(slog.New(slog.NewJSONHandler(&log, nil)), 2)
 		for i := range 1000 {
 			l.Write("flood", slog.LevelInfo, "flood", slog.Int("n", i))
 		}
 		l.Write("trickle", slog.LevelInfo, "trickle", slog.Int("n", 0))
-		equal(t, lines(t, &b), []string{"flood 0 0", "flood 1 0", "trickle 0 0"})
+		equal(t, lines(t, &log), []string{"flood 0 0", "flood 1 0", "trickle 0 0"})
 
 		time.Sleep(Window)
 		synctest.Wait()
-		equal(t, lines(t, &b), []string{"flood 2 998"})
+		equal(t, lines(t, &log), []string{"flood 2 998"})
 
 		for i := range 3 { // a new window for each
 			l.Write("flood", slog.LevelInfo, "flood", slog.Int("n", i))
@@ -71,15 +58,15 @@ func TestFlood(t *testing.T) {
 			time.Sleep(Window)
 		}
 		synctest.Wait()
-		equal(t, lines(t, &b), []string{"flood 0 0", "trickle 0 0", "flood 1 0", "trickle 1 0", "flood 2 0", "trickle 2 0"})
+		equal(t, lines(t, &log), []string{"flood 0 0", "trickle 0 0", "flood 1 0", "trickle 1 0", "flood 2 0", "trickle 2 0"})
 	})
 }
 
 // Kinds without end become one, and room comes again when their minute has passed.
 func TestKindsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var b buffer
-		l := New(slog.New(slog.NewJSONHandler(&b, nil)), 1)
+		var log logtest.Log
+		l := New(slog.New(slog.NewJSONHandler(&log, nil)), 1)
 		for range 2 {
 			for i := range 3 * maxKinds {
 				l.Write(fmt.Sprint(i), slog.LevelInfo, "kind")
@@ -87,12 +74,12 @@ func TestKindsAreBounded(t *testing.T) {
 			if n := len(l.windows); n > maxKinds+1 {
 				t.Errorf("%d kinds are kept", n)
 			}
-			if n := len(lines(t, &b)); n != maxKinds+1 {
+			if n := len(lines(t, &log)); n != maxKinds+1 {
 				t.Errorf("%d lines", n)
 			}
 			time.Sleep(Window)
 			synctest.Wait()
-			equal(t, lines(t, &b), []string{fmt.Sprint("kind 0 ", 2*maxKinds-1)})
+			equal(t, lines(t, &log), []string{fmt.Sprint("kind 0 ", 2*maxKinds-1)})
 		}
 	})
 }
