@@ -43,6 +43,9 @@
 //
 // # What is written when
 //
+// Create makes the file under another name, and links it to its own when it is
+// whole and synced: a journal is there as a whole or not at all.
+//
 // One goroutine writes. It takes whatever waits, accepts first (but no more
 // than half of a full batch), runs it in one transaction, commits once (two
 // fdatasyncs) and wakes everybody; alone, a call pays for a commit, in a crowd it

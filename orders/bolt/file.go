@@ -1,16 +1,13 @@
 package bolt
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 
-	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 )
@@ -31,60 +28,6 @@ type file struct {
 	fd     *os.File
 	info   os.FileInfo // of fd, when it was opened
 	mapped int         // address space, in octets
-}
-
-// Create makes an empty journal, synced together with its folder's entry. It
-// fails where a file is already: an empty journal is forgotten keys.
-func Create(path string, opt Options) error {
-	opt = opt.withDefaults()
-	fd, err := opt.openFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("journal %s: there is a file already; to begin afresh, move it away", path)
-	}
-	if err != nil {
-		return fmt.Errorf("journal %s: %w", path, err)
-	}
-	if err := fd.Close(); err != nil {
-		return fmt.Errorf("journal %s: %w", path, err)
-	}
-	if err := initialise(path, opt); err != nil {
-		os.Remove(path)
-		return fmt.Errorf("journal %s: %w", path, err)
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func initialise(path string, opt Options) error {
-	f, err := openFile(path, opt, false)
-	if err != nil {
-		return err
-	}
-	defer f.db.Close()
-	return f.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketKeys, bucketKeyFilter, bucketShipments, bucketRefs, bucketRefFilter,
-			bucketParked, bucketDeadlines, bucketFeed, bucketBlocked} {
-			if _, err := tx.CreateBucket(name); err != nil {
-				return err
-			}
-		}
-		id := uuid.New()
-		meta := tx.Bucket(bucketMeta)
-		return errors.Join(
-			meta.Put(keySchema, binary.BigEndian.AppendUint32(nil, schemaVersion)),
-			meta.Put(keyID, id[:]))
-	})
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("journal: sync of %s: %w", dir, err)
-	}
-	return nil
 }
 
 // openFile opens what exists, never creates, and does not wait for a lock.

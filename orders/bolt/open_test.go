@@ -10,6 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -206,6 +209,36 @@ func TestCreateRefusesWhereAFileIs(t *testing.T) {
 	}
 	if info, _ := os.Stat(path); info.Mode().Perm() != 0o600 {
 		t.Fatalf("mode %v", info.Mode())
+	}
+}
+
+// Of many who make a journal at once one does, and what others left, or failed
+// with, is in nobody's way.
+func TestCreateAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "journal.db")
+	if err := os.WriteFile(path+unfinished+"1", []byte("left over"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	broken := func(string, int, os.FileMode) (*os.File, error) { return nil, syscall.EIO }
+	if err := Create(path, Options{openFile: broken}); !errors.Is(err, syscall.EIO) {
+		t.Errorf("on a disk that fails: %v", err)
+	}
+	var wg sync.WaitGroup
+	var made atomic.Int32
+	for range 16 {
+		wg.Go(func() {
+			if err := Create(path, Options{MapSize: 4 << 20}); err == nil {
+				made.Add(1)
+			} else if !strings.Contains(err.Error(), "file already") {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	check(t, mustOpen(t, path, Options{}))
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 || made.Load() != 1 {
+		t.Errorf("%d were made; there lie %v, %v", made.Load(), left, err)
 	}
 }
 

@@ -1,0 +1,81 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+)
+
+// unfinished follows a journal's name in that of a file of which Create may yet
+// make it; chance adds the rest.
+const unfinished = ".new-"
+
+// Create makes an empty journal, synced together with its folder's entry. It
+// fails where a file is already: an empty journal is forgotten keys.
+//
+// The file gets its name when it is whole and synced, unless another has the name
+// by then. Cut short by a kill or a power cut, Create leaves the whole journal or none,
+// and perhaps the file under its first name, which is in nobody's way.
+func Create(path string, opt Options) error {
+	temporary, err := makeUnder(path+unfinished, opt.withDefaults())
+	if err == nil {
+		err = os.Link(temporary, path) // a rename would replace what is there
+	}
+	os.Remove(temporary)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("journal %s: there is a file already; to begin afresh, move it away", path)
+	}
+	if err != nil {
+		return about(path, err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// makeUnder makes a journal in a new file whose name begins so. The commit syncs it.
+func makeUnder(prefix string, opt Options) (path string, err error) {
+	fd, err := os.CreateTemp(filepath.Dir(prefix), filepath.Base(prefix)+"*")
+	if err != nil {
+		return "", err
+	}
+	path = fd.Name()
+	if err := fd.Close(); err != nil {
+		return path, err
+	}
+	f, err := openFile(path, opt, false)
+	if err != nil {
+		return path, err
+	}
+	return path, errors.Join(f.db.Update(initialise), f.db.Close())
+}
+
+func initialise(tx *bbolt.Tx) error {
+	for _, name := range [][]byte{bucketMeta, bucketKeys, bucketKeyFilter, bucketShipments, bucketRefs, bucketRefFilter,
+		bucketParked, bucketDeadlines, bucketFeed, bucketBlocked} {
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	id := uuid.New()
+	meta := tx.Bucket(bucketMeta)
+	return errors.Join(
+		meta.Put(keySchema, binary.BigEndian.AppendUint32(nil, schemaVersion)),
+		meta.Put(keyID, id[:]))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("journal: sync of %s: %w", dir, err)
+	}
+	return nil
+}
