@@ -79,6 +79,9 @@
 // disk, and the pages that it frees must not be reused before it is: the file
 // is then closed, opened and its meta pages written and synced again first.
 //
+// A file that was moved away, replaced or cut short since it was opened is not written
+// to: each transaction looks first. A cut one stays refused until the next Open.
+//
 // A write that stalls is waited for: nobody can take it back. What is queued
 // goes into the next one, but newcomers are refused from its first second on,
 // and the journal is not ready until a write was faster.

@@ -28,6 +28,7 @@ type file struct {
 	fd     *os.File
 	info   os.FileInfo // of fd, when it was opened
 	mapped int         // address space, in octets
+	cut    error       // not nil once the file was seen to be cut short
 }
 
 // openFile opens what exists, never creates, and does not wait for a lock.
@@ -109,13 +110,19 @@ func (f file) whole(size int64) error {
 
 // inPlace fails where path has come to mean another file, or none, as when
 // somebody restores a backup and does not stop the daemon: what is stored then would be
-// gone with the next start. It costs a look at a directory that is in memory.
-func (f file) inPlace(path string) error {
+// gone with the next start. So it does where the file ends before size, that of its
+// pages, as when somebody copies a backup over it: a write would make it as long as it
+// was, and hide that. What else may be in it by now nobody knows, so that it stays
+// refused. It costs a look at a directory that is in memory.
+func (f *file) inPlace(path string, size int64) error {
 	now, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(now, f.info) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(now, f.info):
 		return fmt.Errorf("%s was moved away or replaced since it was opened: move it back, or restart straks to take what is there", path)
+	case err == nil && now.Size() < size:
+		f.cut = fmt.Errorf("%s was cut short since it was opened, to %d of %d octets: stop straks and restore a backup", path, now.Size(), size)
 	}
-	return nil
+	return f.cut
 }
 
 // about names the journal that an error is about.

@@ -168,6 +168,64 @@ func TestJournalThatIsMovedAway(t *testing.T) {
 	}
 }
 
+// A journal that somebody cuts short takes nothing more, not even when it is as
+// long again: nobody knows what came back. No write hides it, not that of Close either.
+func TestJournalThatIsCutShort(t *testing.T) {
+	for name, c := range map[string]struct {
+		left int64 // octets; less than 0: but for so many
+		busy bool  // somebody writes after the cut
+	}{
+		"to nothing":             {0, true},
+		"to its meta pages":      {8192, true},
+		"by its last page":       {-4096, true},
+		"to nothing, idle":       {0, false},
+		"by its last page, idle": {-4096, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j, path := newJournal(t, Options{probe: time.Millisecond, Log: quiet})
+			freePages(t, j)
+			s := order(t, j, "before")
+			whole, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			end := j.snapshots.size() // the file may have room behind it
+			left := (c.left + end) % end
+			if err := os.Truncate(path, left); err != nil {
+				t.Fatal(err)
+			}
+			if c.busy {
+				refusesTheCut(t, j)
+			}
+			if err := j.Close(); err == nil || !strings.Contains(err.Error(), "cut short") || size(t, path) != left {
+				t.Errorf("close: %v; %d octets, %d were left", err, size(t, path), left)
+			}
+			if err := os.WriteFile(path, whole, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := j.writer.file.inPlace(path, end); err == nil {
+				t.Error("its file is taken for what it was")
+			}
+			j = mustOpen(t, path, Options{})
+			if _, err := j.Shipment(t.Context(), "ttd", s.ID); err != nil {
+				t.Error(err)
+			}
+			order(t, j, "after")
+			check(t, j)
+		})
+	}
+}
+
+func refusesTheCut(t *testing.T, j *Journal) {
+	t.Helper()
+	if _, _, err := j.Accept(t.Context(), intake("after the cut")); !errors.Is(err, orders.ErrUnavailable) {
+		t.Errorf("accept: %v", err)
+	}
+	if err := j.Ready(); err == nil || !strings.Contains(err.Error(), "cut short since it was opened") {
+		t.Errorf("ready says %v", err)
+	}
+}
+
 // A copy that broke off is told from a journal, wherever it broke off, also by
 // those who only read it.
 func TestOpenOfACopyThatBrokeOff(t *testing.T) {

@@ -54,6 +54,16 @@ func (s *snapshots) withdrawn() bool {
 	return s.latest == nil
 }
 
+// size returns the octets of the file's pages at the last commit; 0 where readers have nothing.
+func (s *snapshots) size() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.latest == nil {
+		return 0
+	}
+	return s.latest.tx.Size()
+}
+
 var errNotOpen = fmt.Errorf("%w: the file is not open", orders.ErrUnavailable)
 
 func (s *snapshots) acquire() (*snapshot, error) {

@@ -219,7 +219,7 @@ func (j *Journal) attempt(wtx *writeTx, requests []*request) (err error) {
 	began := time.Now()
 	j.health.begin(began)
 	defer j.health.end()
-	if err = j.writer.file.inPlace(j.path); err != nil {
+	if err = j.writer.file.inPlace(j.path, j.snapshots.size()); err != nil {
 		return err
 	}
 	if wtx.tx, err = db.Begin(true); err != nil {
@@ -272,10 +272,14 @@ func intact(db *bbolt.DB, id int) bool {
 	return tx.ID() < id
 }
 
-// end closes the file when nothing is left to write.
+// end closes the file when nothing is left to write. To one that failed, or is not
+// what it was, it writes nothing.
 func (j *Journal) end() {
-	j.snapshots.withdraw()
 	w := &j.writer
+	if err := w.file.inPlace(j.path, j.snapshots.size()); err != nil && !w.failed {
+		j.fail(err)
+	}
+	j.snapshots.withdraw()
 	if w.failed {
 		w.closeErr = errors.Join(j.health.down(), w.file.db.Close())
 		return
