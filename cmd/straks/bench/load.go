@@ -10,12 +10,7 @@
 package bench
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"errors"
-	"fmt"
-	"net"
 	"strconv"
 	"sync"
 	"time"
@@ -50,7 +45,7 @@ func (l Load) Drive(ctx context.Context, t *Track) error {
 			next = open.connection()
 		}
 		wg.Go(func() {
-			if err := l.client(ctx, t, next); err != nil {
+			if err := newClient(l, t).run(ctx, next); err != nil {
 				cancel(err)
 			}
 		})
@@ -58,100 +53,6 @@ func (l Load) Drive(ctx context.Context, t *Track) error {
 	wg.Wait()
 	t.Elapsed = time.Since(p.began)
 	return context.Cause(ctx)
-}
-
-// client is one connection, made when it is needed: a request, its answer, the
-// next request.
-func (l Load) client(ctx context.Context, t *Track, next func() (due, bool)) error {
-	var conn net.Conn
-	defer func() {
-		if conn != nil {
-			conn.Close()
-		}
-	}()
-	in := bufio.NewReader(nil)
-	var buf []byte
-	for {
-		order, ok := next()
-		if !ok || ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if conn == nil {
-			var d net.Dialer
-			var err error
-			if conn, err = d.DialContext(ctx, "tcp", l.Addr); err != nil {
-				return err
-			}
-			in.Reset(conn)
-		}
-		if !l.Open {
-			order.at = time.Now()
-		}
-		buf = l.Request(buf[:0], order.n)
-		t.begin(order.n, order.at)
-		if _, err := conn.Write(buf); err != nil {
-			return err
-		}
-		a, err := readAnswer(in)
-		if err != nil {
-			return fmt.Errorf("order %d: %w", order.n, err)
-		}
-		t.answer(order.n, a)
-		if a.last { // not every gateway keeps connections
-			conn.Close()
-			conn = nil
-		}
-	}
-}
-
-// answer is what there is to know of one.
-type answer struct {
-	status int
-	again  bool // it has Retry-After
-	last   bool // the server closes the connection
-}
-
-// readAnswer reads one answer whole. It knows as much of HTTP/1.1 as it takes,
-// since http.ReadResponse would use more processor time than the SMSC's side
-// of an order.
-func readAnswer(in *bufio.Reader) (a answer, err error) {
-	length := -1
-	for line := 0; ; line++ {
-		text, err := in.ReadSlice('\n')
-		if err != nil {
-			return a, err
-		}
-		text = bytes.TrimSpace(text)
-		name, value, _ := bytes.Cut(text, []byte(": "))
-		switch {
-		case line == 0:
-			if a.status, err = statusOf(text); err != nil {
-				return a, err
-			}
-		case len(text) == 0:
-			if length < 0 {
-				return a, errors.New("answer without a Content-Length")
-			}
-			_, err = in.Discard(length)
-			return a, err
-		case bytes.EqualFold(name, []byte("Content-Length")):
-			if length, err = strconv.Atoi(string(value)); err != nil {
-				return a, err
-			}
-		case bytes.EqualFold(name, []byte("Connection")):
-			a.last = bytes.EqualFold(value, []byte("close"))
-		case bytes.EqualFold(name, []byte("Retry-After")):
-			a.again = true
-		}
-	}
-}
-
-// statusOf reads a status line (RFC 9112 §4).
-func statusOf(line []byte) (int, error) {
-	if len(line) < 12 || !bytes.HasPrefix(line, []byte("HTTP/1.")) {
-		return 0, errors.New("no HTTP answer")
-	}
-	return strconv.Atoi(string(line[9:12]))
 }
 
 // order renders orders to straks, for recipients with the given prefix and six
