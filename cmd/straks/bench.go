@@ -16,7 +16,7 @@ import (
 // benchCommand measures this program, as a daemon of its own, between a load
 // generator and an SMSC simulator that sends a receipt for each message.
 func benchCommand(ctx context.Context, args []string, e env) error {
-	fs := newFlags("bench [-for DURATION] [-clients N] [-rate N] [-delay DURATION] [-stored N] [-dir DIR] [-profile FILE] [-json] | bench -overload [-for DURATION] [-json] | bench -soak DURATION [-json]")
+	fs := newFlags("bench [flags], or bench -overload [-for DURATION] [-json], or bench -soak DURATION [-json]")
 	length := fs.Duration("for", 10*time.Second, "how long each scenario lasts")
 	runs := runFlags(fs)
 	overload := fs.Bool("overload", false, "offer twice as much as the daemon can do, and see what becomes of it")

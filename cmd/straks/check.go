@@ -27,7 +27,7 @@ func checkCommand(_ context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.stdout, "%s is right: %d organisations, %d SMSCs, %d relays\n",
+	_, err = fmt.Fprintf(e.stdout, "%s is right: organisations %d, SMSCs %d, relays %d\n",
 		*path, len(cfg.Organisations), len(cfg.SMSCs), len(cfg.Relays))
 	return err
 }

@@ -46,13 +46,14 @@ func advise(err error) error {
 	return err
 }
 
-// line is one shipment, for a person to read: columns of constant width first.
+// line is one shipment, for a person to read: columns of constant width first. The
+// longest status is Email_Failed_RecipientNotIdentified.
 func line(s client.Shipment) string {
 	var b strings.Builder
 	b.WriteString(s.LastUpdate.UTC().Format("2006-01-02T15:04:05.000Z"))
 	fmt.Fprintf(&b, "  %s", s.ShipmentID)
 	for _, r := range s.Recipients {
-		fmt.Fprintf(&b, "  %-22s  %s", r.Status, printable(r.Destination))
+		fmt.Fprintf(&b, "  %-35s  %s", r.Status, printable(r.Destination))
 	}
 	if s.SendersReference != "" {
 		fmt.Fprintf(&b, "  %s", printable(s.SendersReference))

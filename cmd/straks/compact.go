@@ -50,6 +50,9 @@ func compactInPlace(path string, owner os.FileInfo) error {
 	if err == nil {
 		err = errors.Join(giveTo(compact, owner), os.Rename(compact, path), syncFolder(path))
 	}
+	if errors.Is(err, bolt.ErrLocked) {
+		err = fmt.Errorf("%w Stop it first: compact puts another file in the journal's place", err)
+	}
 	if err != nil {
 		return errors.Join(err, removeIfThere(compact), os.Remove(old))
 	}

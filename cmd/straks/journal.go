@@ -48,11 +48,15 @@ func (f journalFlags) open() (*bolt.ReadOnly, error) {
 	if err != nil {
 		return nil, err
 	}
-	j, err := bolt.OpenReadOnly(path, bolt.Options{})
+	return bolt.OpenReadOnly(path, bolt.Options{})
+}
+
+// lookAtCopy adds to the error of a journal in use how it can be looked at all the same.
+func lookAtCopy(err error) error {
 	if errors.Is(err, bolt.ErrLocked) {
-		err = fmt.Errorf("%w Look at a copy then: straks journal backup COPY, and -file COPY here", err)
+		return fmt.Errorf("%w Look at a copy then: straks journal backup COPY, and -file COPY here", err)
 	}
-	return j, err
+	return err
 }
 
 func journalStats(ctx context.Context, args []string, e env) error {
@@ -60,17 +64,26 @@ func journalStats(ctx context.Context, args []string, e env) error {
 	if _, err := fs.parse(args, e, "stats"); err != nil {
 		return err
 	}
-	j, err := fs.open()
+	path, err := fs.path()
 	if err != nil {
 		return err
+	}
+	j, err := bolt.OpenReadOnly(path, bolt.Options{})
+	if err != nil {
+		return lookAtCopy(err)
 	}
 	defer j.Close()
 	s, err := j.Stats(ctx)
 	if err != nil {
 		return err
 	}
+	file, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
 	out := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(out, "id\t%s\nschema\t%d\nfile\t%d octets\nfree inside\t%d octets\n", s.ID, s.Schema, s.FileSize, s.FreeSize)
+	fmt.Fprintf(out, "id\t%s\nschema\t%d\n", s.ID, s.Schema)
+	fmt.Fprintf(out, "file\t%d octets\npages\t%d octets\nfree pages\t%d octets\n", file.Size(), s.FileSize, s.FreeSize)
 	fmt.Fprintf(out, "organisations\t%d\nshipments\t%d\nfeed entries\t%d\nparked receipts\t%d\n", s.Organisations, s.Shipments, s.FeedEntries, s.Parked)
 	return out.Flush()
 }
@@ -83,7 +96,7 @@ func journalCheck(ctx context.Context, args []string, e env) error {
 	}
 	j, err := fs.open()
 	if err != nil {
-		return err
+		return lookAtCopy(err)
 	}
 	defer j.Close()
 	if err := j.Check(ctx); err != nil {
@@ -96,7 +109,7 @@ func journalCheck(ctx context.Context, args []string, e env) error {
 // journalBackup writes a consistent copy.
 func journalBackup(ctx context.Context, args []string, e env) error {
 	fs := newJournalFlags("journal backup [-config FILE | -file FILE] [-admin URL] TO")
-	admin := adminFlag(fs.flags)
+	admin := fs.String("admin", "", "`URL`, or host:port, of the daemon's admin listener (default: the configuration's admin.listen)")
 	operands, err := fs.parse(args, e, "backup", "TO (a new file, or - for stdout)")
 	if err != nil {
 		return err
@@ -119,10 +132,24 @@ func journalBackup(ctx context.Context, args []string, e env) error {
 func (f journalFlags) backup(ctx context.Context, admin string, to io.Writer) error {
 	j, err := f.open()
 	if errors.Is(err, bolt.ErrLocked) {
-		return fetch(ctx, admin, "/journal/backup", to)
+		if admin == "" {
+			admin, err = f.adminListen()
+		}
+		if admin != "" {
+			return fetch(ctx, admin, "/journal/backup", to)
+		}
 	}
 	if err != nil {
 		return err
 	}
 	return errors.Join(j.Backup(ctx, to), j.Close())
+}
+
+// adminListen is where the configuration says that the daemon can be asked.
+func (f journalFlags) adminListen() (string, error) {
+	cfg, _, err := config.LoadSealed(*f.config)
+	if err != nil {
+		return "", fmt.Errorf("the journal is in use; where is its daemon's admin listener? Give -admin, or -config: %w", err)
+	}
+	return cfg.Admin.Listen, nil
 }

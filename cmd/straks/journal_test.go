@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -88,6 +89,10 @@ func TestJournal(t *testing.T) {
 	}
 	before := stats(t, path)
 	succeed(t, "journal", "compact", "-file", path)
+	compact, err := os.Stat(path)
+	if err != nil || compact.Size() > 64<<10 {
+		t.Errorf("compacted: %v (%v), with room for more than its pages", compact, err)
+	}
 	if after := stats(t, path); after.Shipments != 7 || after.ID != before.ID {
 		t.Errorf("compacted: %+v, before %+v", after, before)
 	}
@@ -160,10 +165,25 @@ func TestJournalInUse(t *testing.T) {
 	}
 	admin := httptest.NewServer(backupHandler(j, slog.New(slog.DiscardHandler), backupPatience))
 	defer admin.Close()
-	copied := filepath.Join(t.TempDir(), "copy.db")
-	succeed(t, "journal", "backup", "-file", path, "-admin", admin.URL, copied)
-	if s := stats(t, copied); s.Shipments != 7 {
-		t.Errorf("the copy has %+v", s)
+	config := writeConfig(t, "")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte("[admin]\nlisten = \"127.0.0.1:0\""), []byte("[admin]\nlisten = \""+admin.Listener.Addr().String()+"\""), 1)
+	if err := os.WriteFile(config, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i, where := range []string{"-admin=" + admin.URL, "-config=" + config} {
+		copied := filepath.Join(t.TempDir(), fmt.Sprint(i))
+		succeed(t, "journal", "backup", "-file", path, where, copied)
+		if s := stats(t, copied); s.Shipments != 7 {
+			t.Errorf("%s: the copy has %+v", where, s)
+		}
+	}
+	code, _, stderr := straks(t, "", "journal", "backup", "-file", path, "-config", "/nonexistent/straks.toml", "-")
+	if code != exitFailed || !strings.Contains(stderr, "Give -admin, or -config") {
+		t.Errorf("nobody knows the daemon: exit %d, %s", code, stderr)
 	}
 }
 

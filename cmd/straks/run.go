@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"straks/internal/nearest"
@@ -90,7 +92,14 @@ func choice(ctx context.Context, args []string, e env, synopsis string, actions 
 		return actions[args[0]](ctx, args, e)
 	}
 	if len(args) > 0 && strings.HasPrefix(args[0], "-") { // -h, or a flag too early
-		if _, err := fs.parse(args[:1], e); err != nil {
+		_, err := fs.parse(args[:1], e)
+		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprint(e.stdout, "The flags of each:\n\n")
+			for _, name := range slices.Sorted(maps.Keys(actions)) {
+				fmt.Fprintf(e.stdout, "  straks %s %s -h\n", fs.Name(), name)
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}

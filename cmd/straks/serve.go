@@ -41,9 +41,11 @@ func serveCommand(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	defer d.close()
 	defer outliveHangup(log)()
-	return d.run(ctx, func() {})
+	err = d.run(ctx, func() {})
+	d.close()
+	log.Info("stopped")
+	return err
 }
 
 // newLogger writes JSON lines: what a machine reads at the end of the pipe.

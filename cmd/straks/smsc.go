@@ -79,7 +79,7 @@ func (o *smscOptions) flags() *flags {
 	fs.BoolVar(&o.endings, "endings", true, "numbers with the agreed endings (below) meet their failure")
 	fs.Func("rule", "quirks towards numbers with an ending, like `01:state=UNDELIV,err=011`; may be repeated",
 		func(v string) error { o.rules = append(o.rules, v); return nil })
-	fs.BoolVar(&o.storm, "storm", false, "play every quirk and incident at random, in place of all the quirks below")
+	fs.BoolVar(&o.storm, "storm", false, "play every quirk and incident at random, in place of what the flags of quirks say")
 	fs.DurationVar(&o.outageEvery, "outage-every", 0, "close the listener and all connections at this `interval`")
 	fs.DurationVar(&o.outageFor, "outage-for", time.Second, "for this `time`")
 	fs.DurationVar(&p.Enquire, "enquire", 0, "`interval` of enquire_link towards the gateway; 0 for none")

@@ -54,12 +54,15 @@ func openFile(path string, opt Options, readOnly bool) (f file, err error) {
 	return f, err
 }
 
+// leastFile is less than any journal has, in octets: its two meta pages.
+const leastFile = 2 * 4096
+
 // open opens a journal of a schema that can be read or migrated, or tells in plain
 // words why not. Unless it is to be read only, all that can be read in it is on disk then.
 func open(path string, opt Options, readOnly bool) (file, error) {
 	info, err := os.Stat(path)
-	if err == nil && info.Size() == 0 { // which bbolt would take for one to be made
-		return file{}, fmt.Errorf("journal %s: not a journal: the file is empty", path)
+	if err == nil && info.Size() < leastFile { // an empty one bbolt would take for one to be made
+		return file{}, fmt.Errorf("journal %s: not a journal, or damaged, as a copy that broke off is: it has only %d octets", path, info.Size())
 	}
 	if err == nil {
 		opt.MapSize = max(opt.MapSize, 2*int(info.Size()))

@@ -15,7 +15,7 @@ import (
 type Stats struct {
 	ID            uuid.UUID `json:"id,omitzero"`
 	Schema        int       `json:"schema,omitempty"`
-	FileSize      int64     `json:"fileSize"`      // of all pages, free ones included
+	FileSize      int64     `json:"fileSize"`      // of all pages, free ones included; the file is up to 16 MiB longer, for growth
 	FreeSize      int64     `json:"freeSize"`      // of pages that will be used again
 	Organisations int       `json:"organisations"` // that have a feed
 	FeedEntries   uint64    `json:"feedEntries"`
@@ -112,6 +112,7 @@ func Compact(src, dst string, opt Options) error {
 	if err != nil {
 		return fmt.Errorf("journal: compact to %s: %w", dst, err)
 	}
+	to.db.AllocSize = 0 // no room for growth: the file is to be hardly longer than its pages
 	if err := bbolt.Compact(to.db, from.db, compactTx); err != nil {
 		to.db.Close()
 		return fmt.Errorf("journal: compact to %s: %w", dst, err)

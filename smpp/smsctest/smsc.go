@@ -73,7 +73,7 @@ func allowed(addr string, remote bool) error {
 	if ip := net.ParseIP(host); remote || host == "localhost" || ip != nil && ip.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("smsctest: %q is not a loopback address; set AllowRemote to let others reach the simulator", addr)
+	return fmt.Errorf("smsctest: %q is not a loopback address: others could reach the simulator, which obeys anybody (AllowRemote, -allow-remote)", addr)
 }
 
 // Addr returns "host:port", the same for the SMSC's whole life.

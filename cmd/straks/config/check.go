@@ -111,7 +111,7 @@ func (c *checker) unique(name, value string, seen map[string]string) {
 
 func (c *checker) between(name string, d, least, most time.Duration) {
 	if d < least || d > most {
-		c.fault(name, "is %v; between %v and %v", d, least, most)
+		c.fault(name, "is %s; between %s and %s", formatDuration(d), formatDuration(least), formatDuration(most))
 	}
 }
 

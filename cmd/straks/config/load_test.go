@@ -108,7 +108,7 @@ func TestFaults(t *testing.T) {
 		{`[api]`, "[api]\ntls_cert_file = \"/nonexistent\"", "api.tls_cert_file", "can't be read"},
 		{`[journal]`, "[journal]\nmax_size = \"5 elephants\"", "journal.max_size", "not a size"},
 		{`[journal]`, "[journal]\nfeed_final_only = \"yes\"", "journal.feed_final_only", "true or false"},
-		{`[journal]`, "[journal]\nretention = \"1d\"", "journal.retention", "is 24h0m0s"},
+		{`[journal]`, "[journal]\nretention = \"1d\"", "journal.retention", "is 1d; between 3d and 3650d"},
 		{`name = "ttd"`, ``, "organisation[0].name", "is missing"},
 		{`name = "ttd"`, `name = "tt/d"`, "organisation[0].name", "letters, digits"},
 		{`sha256 = "0123`, `sha256 = "xy`, "organisation[0].token[0].sha256", "64 hexadecimal digits"},
