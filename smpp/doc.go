@@ -22,7 +22,7 @@
 //	ESME_RTHROTTLED, ESME_RMSGQFUL           another bind at once, or the same after a pause; the rate falls
 //	ESME_RSYSERR, ESME_RX_T_APPN             another bind at once, or the same after a pause
 //	ESME_RINVBNDSTS                          another bind; this one is unbound and bound anew
-//	generic_nack                             Unknown, unless it says that the PDU was not understood or too fast
+//	generic_nack                             Unknown, unless it says that the PDU was not understood or too fast; late too
 //	ErrNotSent: nothing of it was written    another bind at once
 //	ErrUnknown: it may have left             Unknown. Nobody else gets it; its answer may come late
 //	no bind, no place, no token in time      NotSent

@@ -250,6 +250,23 @@ func TestLateRefusal(t *testing.T) {
 	}
 }
 
+// A late nack that may mean anything tells as little as one in time, and one that is
+// clear as much.
+func TestLateNack(t *testing.T) {
+	g, p := scripted(t, nil)
+	for _, status := range []wire.Status{wire.ESMESysErr, wire.ESMEInvCmdLen} {
+		results := sending(g, "hei", 400*time.Millisecond)
+		f := p.next(wire.SubmitSM)
+		wantOutcome(t, wait(t, results), handover.Unknown)
+		p.send(wire.GenericNack, status, f.Sequence, nil)
+	}
+	eventually(t, "the clear nack is lost", func() bool { return len(g.lates()) > 0 })
+	if all := g.lates(); len(all) != 1 || all[0].Status != wire.ESMEInvCmdLen || all[0].Refusal != RefusedFailed {
+		t.Errorf("%+v", all)
+	}
+	g.idle(t)
+}
+
 // An answer that the caller didn't wait for frees its place in the window.
 func TestAbandonedSubmitKeepsItsPlaceUntilAnswered(t *testing.T) {
 	g, p := scripted(t, func(c *SMSC) { c.Window, c.ResponseTimeout = 1, patience })

@@ -32,12 +32,16 @@ func (g *Gateway) late(b *binding, l Late) {
 	b.answered(l.Answer)
 	b.smsc.metrics.oddities[oddLate].Inc()
 	b.countAnswer(l.Took, l.Status)
+	v := b.smsc.verdict(l.Status)
+	if l.Nack && !clearNack(l.Status, v) {
+		return // which may mean anything: the outcome stays unknown
+	}
 	a := LateAnswer{
 		Message: t.message, SMSC: b.smsc.Name, Index: t.index, Total: t.total,
 		MessageID: l.MessageID, Reference: t.userRef, Status: l.Status,
 	}
 	if l.Status != wire.ESMEOK {
-		if a.Refusal = b.smsc.verdict(l.Status).Refusal; a.Refusal == RefusedNot {
+		if a.Refusal = v.Refusal; a.Refusal == RefusedNot {
 			a.Refusal = RefusedFailed // "not now" is a no, now that nobody sends it again
 		}
 	}
