@@ -16,6 +16,9 @@ import (
 // of a key is that of its shipment's id, so a retry must not be much younger.
 const freeRetention = 7 * 24 * time.Hour
 
+// errFull refuses an order before anything of it was stored.
+var errFull = fmt.Errorf("%w: %w: the file has reached its largest size", orders.ErrNotStored, orders.ErrUnavailable)
+
 // hashSize is how much of a SHA-256 makes a key: enough that nobody's keys meet.
 const hashSize = 16
 
@@ -59,7 +62,7 @@ func (w *writeTx) accept(in orders.Intake) (orders.Shipment, bool, error) {
 	case ok && !known.Status.Free():
 		return known, known.Claim == in.Claim, nil
 	case w.full():
-		return orders.Shipment{}, false, fmt.Errorf("%w: the file has reached its largest size", orders.ErrUnavailable)
+		return orders.Shipment{}, false, errFull
 	case ok && in.At.UnixMicro()-idMicro(known.ID) < freeRetention.Microseconds():
 		known.Reclaim(in)
 	default:

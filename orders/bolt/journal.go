@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -68,11 +69,18 @@ func (j *Journal) Accept(ctx context.Context, in orders.Intake) (orders.Shipment
 	r := newRequest(ctx)
 	var s orders.Shipment
 	var claimed bool
+	var refused error
 	r.run = func(w *writeTx) (err error) {
-		s, claimed, err = w.accept(in)
+		if s, claimed, err = w.accept(in); errors.Is(err, errFull) {
+			refused, err = err, nil // it has changed nothing, and is to spoil nobody's transaction
+		}
 		return err
 	}
-	if err := j.do(j.accepts, r); err != nil {
+	err := j.do(j.accepts, r)
+	if err == nil {
+		err = refused
+	}
+	if err != nil {
 		return orders.Shipment{}, false, err
 	}
 	return s, claimed, nil
