@@ -13,9 +13,11 @@ import (
 // orders/journaltest is its definition in code.
 //
 // Every call may be repeated with the same result, so that ErrUnavailable
-// ("nothing is known") is answered by calling again. All methods are safe for
-// concurrent use. What a method returned without error is on stable storage.
-// Reads never wait for writes.
+// ("nothing is known") is answered by calling again. After any other error nothing of
+// the call was stored; one that is not declared here (a record that can't be read) is
+// the call's own, and will hardly go away. All methods are safe for concurrent use.
+// What a method returned without error is on stable storage. Reads never wait for
+// writes.
 //
 // # References
 //

@@ -151,7 +151,7 @@ func (s *Service) fly(ctx context.Context, f *flight, o Order) {
 	case err != nil:
 		s.metrics.order(o, "unavailable")
 		f.tell(Shipment{}, false, storeError(err))
-		if !errors.Is(err, ErrNotStored) {
+		if errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrNotStored) {
 			s.release(in)
 		}
 	case !claimed:

@@ -181,18 +181,25 @@ func TestJournalFailsAtAccept(t *testing.T) {
 	}
 }
 
-// An order that the journal refused at once leaves nothing behind that would
-// have to wait for the journal to be well.
+// An order that the journal refused at once, or whose key it can't read, leaves
+// nothing behind that would have to wait for the journal to be well.
 func TestJournalRefuses(t *testing.T) {
-	w := newWorld(t, orders.Config{})
-	w.journal.acceptRefuses.Store(true)
-	if _, _, err := w.Place(t.Context(), order("k")); !errors.Is(err, orders.ErrUnavailable) {
-		t.Fatal(err)
-	}
-	eventually(t, "the order to land", func() bool { return w.InFlight() == 0 })
-	w.journal.acceptRefuses.Store(false)
-	if _, created, err := w.Place(t.Context(), order("k")); err != nil || !created {
-		t.Errorf("%v, %v", created, err)
+	for name, fault := range map[string]func(*sick) *atomic.Bool{
+		"not stored": func(j *sick) *atomic.Bool { return &j.acceptRefuses },
+		"corrupt":    func(j *sick) *atomic.Bool { return &j.acceptBreaks },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, orders.Config{})
+			fault(w.journal).Store(true)
+			if _, _, err := w.Place(t.Context(), order("k")); !errors.Is(err, orders.ErrUnavailable) {
+				t.Fatal(err)
+			}
+			eventually(t, "the order to land", func() bool { return w.InFlight() == 0 })
+			fault(w.journal).Store(false)
+			if _, created, err := w.Place(t.Context(), order("k")); err != nil || !created {
+				t.Errorf("%v, %v", created, err)
+			}
+		})
 	}
 }
 

@@ -58,6 +58,7 @@ type sick struct {
 	acceptFails, applyFails atomic.Bool
 	acceptBusy              atomic.Bool
 	acceptRefuses           atomic.Bool  // knows that it can't store
+	acceptBreaks            atomic.Bool  // can't read what it has of the key
 	acceptKeeps             atomic.Bool  // stores, and then says that it does not know
 	poison                  atomic.Value // reference of reports that can't be stored
 }
@@ -68,6 +69,9 @@ func (j *sick) Accept(ctx context.Context, in orders.Intake) (orders.Shipment, b
 	}
 	if j.acceptRefuses.Load() {
 		return orders.Shipment{}, false, errors.Join(orders.ErrNotStored, orders.ErrUnavailable)
+	}
+	if j.acceptBreaks.Load() {
+		return orders.Shipment{}, false, errors.New("corrupt")
 	}
 	if j.acceptKeeps.Load() {
 		j.Journal.Accept(ctx, in)
