@@ -159,3 +159,20 @@ func TestBadParkedReport(t *testing.T) {
 	}
 	check(t, j)
 }
+
+// TestBadShipmentLeaves: an unsettled shipment that can't be expired, since its record
+// is corrupt, leaves when it is old, and holds up nobody who came after it.
+func TestBadShipmentLeaves(t *testing.T) {
+	j, _ := newJournal(t, Options{Log: quiet})
+	bad, _, err := j.Accept(t.Context(), intake("bad"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	order(t, j, "good")
+	cut(t, j, bad.ID, func(n int) int { return n - 1 })
+	swept, err := j.Sweep(t.Context(), time.Now().Add(100*24*time.Hour), 90*24*time.Hour, 100)
+	if err != nil || swept.Shipments != 2 {
+		t.Errorf("%+v, %v", swept, err)
+	}
+	check(t, j)
+}

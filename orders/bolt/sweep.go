@@ -60,7 +60,8 @@ func olderThan(cut time.Time) func(key []byte) bool {
 }
 
 // oldShipment says which shipments may leave. One that is unsettled stays (and
-// those behind it) until its deadline has made a final status of it.
+// those behind it) until its deadline has made a final status of it, unless it is
+// corrupt: then none will.
 func (w *writeTx) oldShipment(cut time.Time) func(k, v []byte) bool {
 	return func(k, v []byte) bool {
 		id, err := uuid.FromBytes(k)
@@ -68,7 +69,11 @@ func (w *writeTx) oldShipment(cut time.Time) func(k, v []byte) bool {
 			return false
 		}
 		s, err := decodeShipment(id, v, true)
-		return err != nil || s.Status.Final() || s.Status.Free()
+		if err == nil && !s.Status.Final() && !s.Status.Free() {
+			_, err = decodeShipment(id, v, false) // as its expiry reads it
+			return err != nil
+		}
+		return true
 	}
 }
 
