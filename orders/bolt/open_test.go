@@ -316,68 +316,6 @@ func TestMapGrows(t *testing.T) {
 	check(t, mustOpen(t, path, Options{MapSize: 1 << 16}))
 }
 
-func TestMaxSize(t *testing.T) {
-	j, _ := newJournal(t, Options{MaxSize: 1 << 18})
-	var last orders.Shipment
-	for i := 0; ; i++ {
-		s, _, err := j.Accept(context.Background(), intake(uuid.NewString()))
-		if err != nil {
-			if !strings.Contains(err.Error(), "largest size") || !errors.Is(err, orders.ErrNotStored) || !errors.Is(err, orders.ErrUnavailable) {
-				t.Fatal(err)
-			}
-			break
-		}
-		if last = s; i > 100_000 {
-			t.Fatal("no limit")
-		}
-	}
-	if err := j.Ready(); err != nil {
-		t.Fatalf("not ready for facts: %v", err)
-	}
-	if _, err := j.Apply(context.Background(), []orders.Event{accepted(last, "m")}); err != nil {
-		t.Fatalf("a fact about a stored order: %v", err)
-	}
-}
-
-// TestFullSpoilsNobody has orders that a full journal refuses in one transaction with
-// facts: they stay in one.
-func TestFullSpoilsNobody(t *testing.T) {
-	hold, held := make(chan struct{}), make(chan struct{}, 10)
-	var on atomic.Bool
-	var commits atomic.Int32
-	j, _ := newJournal(t, Options{commit: func(tx *bbolt.Tx) error {
-		commits.Add(1)
-		if on.Load() {
-			held <- struct{}{}
-			<-hold
-		}
-		return tx.Commit()
-	}})
-	last := order(t, j, "k")
-	j.opt.MaxSize = 1 // which it has reached
-	on.Store(true)
-	var wg sync.WaitGroup
-	fact := func() { j.Apply(context.Background(), []orders.Event{accepted(last, "m")}) }
-	wg.Go(fact)
-	<-held
-	before := commits.Load()
-	for range 5 {
-		wg.Go(fact)
-		wg.Go(func() {
-			if _, _, err := j.Accept(context.Background(), intake(uuid.NewString())); !errors.Is(err, orders.ErrNotStored) {
-				t.Errorf("an order: %v", err)
-			}
-		})
-	}
-	eventually(t, "all are queued", func() bool { return len(j.facts) == 5 && len(j.accepts) == 5 })
-	on.Store(false)
-	close(hold)
-	wg.Wait()
-	if n := commits.Load() - before; n != 1 {
-		t.Errorf("%d transactions", n)
-	}
-}
-
 func TestParkedIsBounded(t *testing.T) {
 	j, path := newJournal(t, Options{MaxParked: 3})
 	park := func(refs ...string) {

@@ -2,8 +2,12 @@ package bolt
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"sync"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"straks/orders"
 )
@@ -32,4 +36,55 @@ func TestAnswersHaveTheirTurnBeforeReports(t *testing.T) {
 		t.Fatalf("the report: %+v, %v", effects, err)
 	}
 	check(t, j)
+}
+
+func TestMaxSize(t *testing.T) {
+	j, _ := newJournal(t, Options{MaxSize: 1 << 18})
+	var last orders.Shipment
+	for i := 0; ; i++ {
+		s, _, err := j.Accept(context.Background(), intake(uuid.NewString()))
+		if err != nil {
+			if !strings.Contains(err.Error(), "largest size") || !errors.Is(err, orders.ErrNotStored) || !errors.Is(err, orders.ErrUnavailable) {
+				t.Fatal(err)
+			}
+			break
+		}
+		if last = s; i > 100_000 {
+			t.Fatal("no limit")
+		}
+	}
+	if err := j.Ready(); err != nil {
+		t.Fatalf("not ready for facts: %v", err)
+	}
+	if _, err := j.Apply(context.Background(), []orders.Event{accepted(last, "m")}); err != nil {
+		t.Fatalf("a fact about a stored order: %v", err)
+	}
+}
+
+// TestFullSpoilsNobody has orders that a full journal refuses in one transaction with
+// facts: they stay in one.
+func TestFullSpoilsNobody(t *testing.T) {
+	g := newGate()
+	j, _ := newJournal(t, Options{commit: g.commit})
+	s := order(t, j, "k")
+	j.opt.MaxSize = 1 // which it has reached
+	g.shut.Store(true)
+	var wg sync.WaitGroup
+	fact := func() { j.Apply(context.Background(), []orders.Event{accepted(s, "m")}) }
+	wg.Go(fact)
+	<-g.came
+	for range 5 {
+		wg.Go(fact)
+		wg.Go(func() {
+			if _, _, err := j.Accept(context.Background(), intake(uuid.NewString())); !errors.Is(err, orders.ErrNotStored) {
+				t.Errorf("an order: %v", err)
+			}
+		})
+	}
+	eventually(t, "all are queued", func() bool { return len(j.facts) == 5 && len(j.accepts) == 5 })
+	close(g.token)
+	wg.Wait()
+	if n := len(g.came); n != 1 {
+		t.Errorf("%d transactions", n)
+	}
 }
