@@ -38,8 +38,8 @@ type Journal interface {
 	// Accept stores the order, unless its key is known.
 	//
 	// claimed tells that the caller, as in.Claim, owns the hand-over: the key
-	// was new, or was free again (its ids are kept, see Shipment.Reclaim), or
-	// this very claim was stored before. Where claimed is false the shipment is
+	// was new, or was free again (its ids are kept for a day, see Shipment.Reclaim),
+	// or this very claim was stored before. Where claimed is false the shipment is
 	// the one that the key got the first time. A recipient on the
 	// organisation's block list comes back claimed with a final status: it is
 	// not to be sent.

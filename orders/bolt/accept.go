@@ -12,9 +12,10 @@ import (
 	"straks/orders"
 )
 
-// freeRetention is how long a key that is free again keeps its ids. The slot
-// of a key is that of its shipment's id, so a retry must not be much younger.
-const freeRetention = 7 * 24 * time.Hour
+// freeRetention is how long a key that is free again keeps its ids. A key and its
+// shipment are forgotten by the age of these ids: a retry that kept old ones would be
+// forgotten soon after it was sent, or with a short retention before it is settled.
+const freeRetention = 24 * time.Hour
 
 // errFull refuses an order before anything of it was stored.
 var errFull = fmt.Errorf("%w: %w: the file has reached its largest size", orders.ErrNotStored, orders.ErrUnavailable)

@@ -3,6 +3,7 @@ package journaltest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -101,6 +102,30 @@ func acceptFreeKey(f *fixture) {
 	}
 	f.apply(f.answer(got, handover.Accepted, "m1"))
 	f.wantFeed(orders.SMSAccepted)
+}
+
+// acceptFreeKeyOld has a key be tried again when a short retention is nearly over: it is
+// known for two days all the same, in which what was sent with it may be unsettled.
+func acceptFreeKeyOld(f *fixture) {
+	for i, age := range []time.Duration{time.Hour, day - time.Hour, day + time.Hour, 3*day - time.Hour} {
+		key, ref := fmt.Sprint("k", i), fmt.Sprint("m", i)
+		f.apply(f.answer(f.sent(key), handover.NotSent))
+		f.pass(age)
+		retry := f.sent(key)
+		f.apply(f.answer(retry, handover.Accepted, ref))
+		f.apply(f.report(orders.SMSDelivered, ref))
+		f.pass(2*day - time.Minute)
+		for more := true; more; {
+			swept, err := f.j.Sweep(ctx(), f.now, 3*day, 100)
+			if err != nil {
+				f.Fatal(err)
+			}
+			more = swept.More
+		}
+		if again, claimed := f.accept(f.intake(key)); claimed || again.ID != retry.ID {
+			f.Fatalf("tried again after %v: claimed two days later", age)
+		}
+	}
 }
 
 func acceptScoped(f *fixture) {

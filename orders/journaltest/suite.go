@@ -41,6 +41,7 @@ func Run(t *testing.T, e Engine) {
 		"accept/known key":        acceptKnownKey,
 		"accept/same moment":      acceptSameMoment,
 		"accept/free key":         acceptFreeKey,
+		"accept/free key, old":    acceptFreeKeyOld,
 		"accept/keys are scoped":  acceptScoped,
 		"accept/blocked":          acceptBlocked,
 		"accept/context":          acceptContext,

@@ -17,7 +17,7 @@ func (j *Journal) setDefaults() {
 
 func (j *Journal) check(c *checker) {
 	c.required("path", j.Path)
-	c.between("retention", j.Retention, 3*day, 3650*day) // more than the 48 hours that an e-mail may stay unsettled
+	c.between("retention", j.Retention, 3*day, 3650*day) // the 48 hours that an e-mail may stay unsettled, and the day for which a retry keeps its ids
 	if j.MaxSize != 0 && j.MaxSize < 16<<20 {
 		c.fault("max_size", "is %v; at least 16MiB, or 0 for no bound", j.MaxSize)
 	}
