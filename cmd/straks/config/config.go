@@ -49,8 +49,8 @@ type API struct {
 	// When it passes, the order is answered 503 if the message surely did not
 	// leave, else 201 with status …_Sending.
 	SendDeadline time.Duration
-	// MaxInFlight bounds orders of a channel at once; beyond it they get 503 at once.
-	// 0: as many as its carriers take and let wait, and 256 more: 0.
+	// MaxInFlight bounds orders of a channel at once; beyond it they get 503 at once: 0,
+	// which has it follow from the carriers (see Rooms).
 	MaxInFlight int
 
 	MaxBody           Size          // of a request: 1MiB
@@ -94,8 +94,9 @@ func (a *API) check(c *checker) {
 	c.between("drain_timeout", a.DrainTimeout, a.SendDeadline+time.Second, time.Minute)
 }
 
-// Admin is the private listener: /healthz, /readyz, /status, /metrics and pprof.
-// It has no authentication: keep it where only operators and monitoring reach.
+// Admin is the private listener: /healthz, /readyz, /status, /metrics, pprof and
+// /journal/backup. It has no authentication: keep it where only operators and
+// monitoring reach.
 type Admin struct {
 	Listen string // host:port. Required
 }
