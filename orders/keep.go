@@ -3,6 +3,8 @@ package orders
 import (
 	"context"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 const (
@@ -29,7 +31,9 @@ func (s *Service) keepDeadlines(ctx context.Context) {
 	}
 }
 
-// expireDue expires what is due now, and returns how long to wait until the next.
+// expireDue expires what is due now, and returns how long to wait until the next. An
+// order in flight has to wait: its caller may have been told that its key is free,
+// and it is not to be final then. It is long overdue only when the journal was unwell.
 func (s *Service) expireDue(ctx context.Context) time.Duration {
 	now := time.Now().UTC()
 	due, next, err := s.cfg.Journal.Due(ctx, now, dueBatch)
@@ -37,27 +41,39 @@ func (s *Service) expireDue(ctx context.Context) time.Duration {
 		s.logUnlessDone(ctx, "deadlines not read, trying again", err)
 		return time.Second
 	}
-	if len(due) > 0 {
-		events := make([]Event, len(due))
-		for i, id := range due {
-			events[i] = Expiry{Shipment: id, At: now}
-		}
-		effects, err := s.cfg.Journal.Apply(ctx, events)
-		if err != nil {
-			s.logUnlessDone(ctx, "deadlines not kept, trying again", err)
-			return time.Second
-		}
-		for i, e := range effects {
-			s.applied(events[i], e)
-		}
-		if len(due) == dueBatch {
-			return 0
-		}
+	landed := s.landedOf(due)
+	if err := s.expire(ctx, now, landed); err != nil {
+		s.logUnlessDone(ctx, "deadlines not kept, trying again", err)
+		return time.Second
 	}
-	if next.IsZero() {
+	switch {
+	case len(landed) < len(due):
+		return time.Second
+	case len(due) == dueBatch:
+		return 0
+	case next.IsZero():
 		return deadlinePoll
 	}
 	return min(max(time.Until(next), 10*time.Millisecond), deadlinePoll)
+}
+
+// expire tells the journal that the deadlines of these shipments have passed.
+func (s *Service) expire(ctx context.Context, now time.Time, ids []uuid.UUID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	events := make([]Event, len(ids))
+	for i, id := range ids {
+		events[i] = Expiry{Shipment: id, At: now}
+	}
+	effects, err := s.cfg.Journal.Apply(ctx, events)
+	if err != nil {
+		return err
+	}
+	for i, e := range effects {
+		s.applied(events[i], e)
+	}
+	return nil
 }
 
 // sweep removes what is older than the retention, in small steps.

@@ -33,6 +33,8 @@ type flight struct {
 	created  bool
 	err      error
 	told     bool // done is closed; touched by the flight's goroutine only
+
+	id uuid.UUID // of the shipment, as far as it is known; under Service.mu
 }
 
 // tell gives the outcome to whoever waits. The first word counts.
@@ -108,6 +110,32 @@ func (s *Service) land(f *flight) {
 	}
 }
 
+// bears notes which shipment the flight is about.
+func (s *Service) bears(f *flight, id uuid.UUID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.id = id
+}
+
+// landedOf returns those of the shipments that are not in flight.
+func (s *Service) landedOf(ids []uuid.UUID) (landed []uuid.UUID) {
+	if len(ids) == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	flying := make(map[uuid.UUID]bool, len(s.flights))
+	for _, f := range s.flights {
+		flying[f.id] = true
+	}
+	s.mu.Unlock()
+	for _, id := range ids {
+		if !flying[id] {
+			landed = append(landed, id)
+		}
+	}
+	return landed
+}
+
 // InFlight returns the number of orders between their request and their outcome.
 func (s *Service) InFlight() int {
 	s.mu.Lock()
@@ -141,6 +169,7 @@ func (s *Service) fly(ctx context.Context, f *flight, o Order) {
 	defer cancel()
 
 	in := intake(o)
+	s.bears(f, in.Shipment)
 	started := time.Now()
 	shipment, claimed, err := s.accept(ctx, in)
 	s.metrics.stage(o, stageAccept, started)
@@ -152,7 +181,7 @@ func (s *Service) fly(ctx context.Context, f *flight, o Order) {
 		s.metrics.order(o, "unavailable")
 		f.tell(Shipment{}, false, storeError(err))
 		if errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrNotStored) {
-			s.release(in)
+			s.release(f, in)
 		}
 	case !claimed:
 		s.metrics.order(o, "repeated")
@@ -161,6 +190,7 @@ func (s *Service) fly(ctx context.Context, f *flight, o Order) {
 		s.metrics.order(o, "blocked")
 		f.tell(shipment, true, nil)
 	default:
+		s.bears(f, shipment.ID)
 		s.handOver(ctx, f, o, shipment)
 	}
 }
@@ -283,10 +313,11 @@ func (s *Service) insist(call func(context.Context) error) {
 
 // release makes the key of an order free again of which nobody knows whether
 // it was stored. Nothing of it was sent.
-func (s *Service) release(in Intake) {
+func (s *Service) release(f *flight, in Intake) {
 	s.insist(func(ctx context.Context) error {
 		shipment, claimed, err := s.cfg.Journal.Accept(ctx, in)
 		if err == nil && claimed && !shipment.Status.Final() {
+			s.bears(f, shipment.ID)
 			a := Answer{Shipment: shipment.ID, Claim: in.Claim, At: time.Now().UTC(), Outcome: handover.NotSent, Detail: "journal unavailable"}
 			s.persist(a, func(Effect, error) {})
 		}

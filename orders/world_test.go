@@ -100,7 +100,16 @@ type world struct {
 	journal *sick
 }
 
+// newWorld returns a service that runs.
 func newWorld(t *testing.T, cfg orders.Config) *world {
+	t.Helper()
+	w, run := idleWorld(t, cfg)
+	run()
+	return w
+}
+
+// idleWorld returns a service that takes orders, and what makes it run: call it once.
+func idleWorld(t *testing.T, cfg orders.Config) (w *world, run func()) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "journal.db")
 	if err := bolt.Create(path, bolt.Options{}); err != nil {
@@ -110,22 +119,21 @@ func newWorld(t *testing.T, cfg orders.Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{network: &network{send: accepts}, journal: &sick{Journal: journal}}
+	w = &world{network: &network{send: accepts}, journal: &sick{Journal: journal}}
 	cfg.Journal, cfg.SMS, cfg.Log = w.journal, w.network, cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	w.Service = orders.NewService(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- w.Run(ctx) }()
+	var runs sync.WaitGroup
 	t.Cleanup(func() {
 		cancel()
-		<-ended
+		runs.Wait()
 		eventually(t, "flights to land", func() bool { return w.InFlight() == 0 })
 		if err := journal.Check(context.Background()); err != nil {
 			t.Error(err)
 		}
 		journal.Close()
 	})
-	return w
+	return w, func() { runs.Go(func() { w.Run(ctx) }) }
 }
 
 func eventually(t *testing.T, what string, done func() bool) {
