@@ -89,7 +89,7 @@ func (s *soak) run(ctx context.Context, d time.Duration) ([]Level, error) {
 	trouble, calm := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { s.smsc.Storm(trouble) })
-	wg.Go(func() { s.watch(trouble, track, d/soakSamples) })
+	wg.Go(func() { s.watch(trouble, track, d) })
 	err := load.Drive(ctx, track)
 	calm()
 	wg.Wait()
@@ -104,13 +104,15 @@ func (s *soak) run(ctx context.Context, d time.Duration) ([]Level, error) {
 	return levels, errors.Join(judge(levels), manners(track))
 }
 
-// watch takes samples until ctx ends, and breaks the relay's connections.
-func (s *soak) watch(ctx context.Context, track *Track, every time.Duration) {
+// watch takes samples for as long as orders are made, and breaks the relay's connections.
+func (s *soak) watch(ctx context.Context, track *Track, d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(every):
+		case <-time.After(d / soakSamples):
 		}
 		s.relay.Disconnect()
 		now := moment{orders: float64(track.made.Load() - track.refused.Load()), anon: float64(s.daemon.processes().anon()) / 1024}
