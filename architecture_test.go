@@ -5,7 +5,9 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -139,8 +141,10 @@ func TestImports(t *testing.T) {
 	}
 }
 
+var fileName = regexp.MustCompile(`[\w/]+\.go\b`)
+
 // TestPackageComments: a package says what it is for once, for it is there that
-// its design is written.
+// its design is written. The files that it names are there.
 func TestPackageComments(t *testing.T) {
 	comments := make(map[string][]string)
 	for _, s := range sources(t) {
@@ -154,6 +158,11 @@ func TestPackageComments(t *testing.T) {
 			comments[s.dir] = append(comments[s.dir], s.path)
 			if s.file.Name.Name != "main" && !strings.HasPrefix(s.file.Doc.Text(), "Package "+s.file.Name.Name) {
 				t.Errorf("%s: the comment does not begin with \"Package %s\"", s.path, s.file.Name.Name)
+			}
+			for _, name := range fileName.FindAllString(s.file.Doc.Text(), -1) {
+				if _, err := os.Stat(filepath.Join(s.dir, name)); err != nil {
+					t.Errorf("%s: the comment sends its reader to %s: %v", s.path, name, err)
+				}
 			}
 		}
 	}

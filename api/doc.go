@@ -1,6 +1,6 @@
 // Package api is the HTTP contract: it turns requests into orders, and
-// shipments into answers. openapi.yaml, which it serves, is the contract in
-// full; a test holds the two against each other.
+// shipments into answers. openapi.yaml, which it serves, describes the contract in
+// full. A test holds the two against each other.
 //
 //	doorConn    in a crowd, plain orders get their 503 here, before net/http
 //	handler     one for each path: metrics, panics
@@ -10,34 +10,38 @@
 //	    feed        one look-up
 //	  problemOf   every error becomes an answer here, and nowhere else
 //
-// Nothing is read of a body before its sender is known. All faults of a body
-// are told at once: decode notes each and goes on, and what the carrier finds
-// (sender, length of the text) is added to them.
+// No body is read before its sender is known. All faults of a body are told at once:
+// decode notes each and goes on, and those that the carrier finds (sender, length of the
+// text) are added.
 //
 // # Crowds
 //
-// There is a Room for the orders of each channel. Beyond it they get 503 at once,
-// so that those inside are done in time. A burst may fill the room; a crowd that
-// stays is held to fewer, because the same processors do far less when they have
-// more at hand. Nobody has a place while the body is still coming, nor counts for
-// the crowd while a carrier takes its time.
+// The orders of each channel have a Room. Those beyond it get 503 at once, so that
+// those inside are done in time. A burst may fill the room. A crowd that stays is held to
+// fewer: the same processors do far less when they have more at hand. An order takes no
+// place while its body is still coming, and is not counted as part of the crowd while a
+// carrier takes its time with it.
 //
 // # What an answer promises
 //
-// 201: stored, and the carrier has it, or refused it, or may have it; the
-// shipment's status tells. 200: this idempotencyId was taken before, nothing
-// was sent now. 503: surely not sent; the id is free. Repeating any order with
-// its own id is safe after any answer, and after none.
+//	201  stored; and the carrier has it, or refused it, or may have it: the shipment's status tells
+//	200  this idempotencyId was taken before; nothing was sent now
+//	503  surely not sent; the id is free
+//
+// Repeating an order with its own id is safe after any answer, and after none.
 //
 // # What is kept and logged
 //
 // The package keeps nothing between requests but rates, metrics and a tally of
-// refused tokens, and owns no goroutine. Of each order that gets past the door
-// (room, token) there is one log line: who, which channel and
-// shipment, the outcome, and how long it took. The recipient is masked. Of the
-// tokens that are refused the first few of a minute are logged and the others
-// counted, each token that is known by itself: a flood of guesses fills no log and
-// hides nobody whose token expired. Text, subject, idempotency key and token are
-// never logged, nor are the values of faulty properties: messages and problems
-// are made of fixed words.
+// refused tokens. It owns no goroutine.
+//
+// Each order that gets past room and token has one log line: who sent it, its channel
+// and shipment, the outcome, and how long it took. The recipient is masked.
+//
+// Of the tokens that are refused, the first few of a minute are logged and the others
+// counted, for each known token by itself. So a flood of guesses fills no log, and
+// hides nobody whose token has expired.
+//
+// Never logged are text, subject, idempotency key, token, and the values of faulty
+// properties: problems and log messages are made of fixed words.
 package api

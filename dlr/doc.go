@@ -8,16 +8,16 @@
 //
 // # What is a receipt
 //
-// In this order, the first that holds decides:
+// The first of these that holds decides:
 //
 //  1. esm_class says receipt or intermediate notification (SMPP 3.4 §5.2.12).
-//     It is one even if nothing in it can be read: State is None then.
+//     Then it is one, even if nothing in it can be read: its State is None.
 //  2. TLV receipted_message_id or message_state is there. Nothing else bears them.
-//  3. esm_class says nothing, but the text can't be mistaken: it begins
-//     with "id:", has a stat: that is a state, and two more fields of the form.
-//     Some SMSCs forget the esm_class bits.
+//  3. esm_class says nothing, but the text can't be mistaken: it begins with "id:" and an
+//     id, has a "stat:" that is a state, and two more fields of the form below. Some SMSCs
+//     forget the esm_class bits.
 //
-// The third rule lets a subscriber write a receipt by hand, so such a receipt is
+// By the third rule a subscriber could write a receipt by hand. So such a receipt is
 // Unmarked: it is to be believed only of a message to the number that it comes from.
 // All else is a message of a subscriber (mobile-originated).
 //
@@ -28,20 +28,22 @@
 //
 //	id:I sub:S dlvrd:D submit date:YYMMDDhhmm done date:YYMMDDhhmm stat:X err:E text:…
 //
-// in any order and letter case, with any field missing, with or without blanks,
-// with '_' or nothing in "submit date", in UCS-2 even if data_coding denies it.
-// What follows text: is the message's own beginning. It may look like
-// fields, so it is not looked at, unless text: comes ahead of everything: then the last
-// of each field counts. No octet of it leaves this package.
+// with its fields in any order and letter case, any of them missing, with or without
+// blanks, with '_' or nothing in "submit date", and in UCS-2 even if data_coding denies it.
 //
-// Dates have no time zone, and SMSCs put in what their clock shows, so the
-// result is in UTC by name only: good to show, not to compute with. What
-// cannot be read is left empty; nothing panics; no more than 4096 octets of text are read.
+// What follows "text:" is the beginning of the message itself. It may look like fields,
+// so it is not looked at. Only where "text:" comes first of all are fields read behind it;
+// then the last of each counts. No octet of it leaves this package.
+//
+// Dates have no time zone, and SMSCs write what their clock shows. So a date is in UTC by
+// name only: good to show and to compare with another of the same SMSC, but not with our
+// clock. What can't be read is left empty. Nothing panics, and no more than 4096 octets of
+// text are read.
 //
 // # Whom it is about
 //
 // The id in a receipt should be the one in submit_sm_resp, and often is
 // spelled differently. A Dialect says how an SMSC spells either; its references are
-// canonical, so that equal ids have equal references. See Form for
-// what is safe to do without being told.
+// canonical, so that equal ids have equal references. Form tells what is safe to do
+// without being told.
 package dlr

@@ -15,8 +15,8 @@
 //
 // # What is on disk when
 //
-// After 3 the shipment is Sending: should the process die now, the message may
-// have left, so nobody sends it again; its receipt or its deadline settles it.
+// After 3 the shipment is Sending. Should the process die now, the message may
+// have left: nobody sends it again, and its receipt or its deadline settles it.
 // Only an Answer of handover.NotSent makes the key free. The text of a message
 // is never on disk.
 //
@@ -24,7 +24,7 @@
 //
 // SMSCs give message ids again: after a day, after some thousand messages, from 1
 // after each restart. A reference therefore stands for the last two parts that were
-// given it, and a report is about the one that it fits best (Report.Choose):
+// given it. A report is about the one that it fits best (Report.Choose):
 //
 //	the receipt                              is about
 //	bears the submit date that the last      that part: it is a repeat
@@ -34,28 +34,37 @@
 //	fits no part                             a message whose answer it has
 //	                                         overtaken: it waits for that
 //
-// A part that has had its last word does not fit a report that names another recipient
-// or another submit date, nor one that gives no date and comes an hour after the
-// deadline. Why these two facts, and not all that a receipt says: they belong to
+// A part that has had its last word does not fit a report
+//
+//   - that names another recipient,
+//   - that bears another submit date,
+//   - or that comes an hour after the deadline, with no date to tell by.
+//
+// A part that still waits for its last word is strict only about the recipient, and only
+// where another part has that recipient, or when its deadline has passed. Some SMSCs
+// name the sender, or nobody, in every receipt, and theirs must count as well.
+//
+// Why recipient and submit date, and not all that a receipt says? They belong to
 // the message and are the same in each of its receipts. State, error and done date are
-// the receipt's own, and differ where an SMSC contradicts itself, sends EXPIRED after
+// the receipt's own. They differ where an SMSC contradicts itself, sends EXPIRED after
 // DELIVRD, or makes a receipt anew each time. Submit dates are held against
 // each other only, never against our clock: nobody knows the SMSC's zone.
 //
-// A part that still waits for its word is strict only when it has a rival or its
-// deadline has passed: some SMSCs name the sender, or nobody, in every receipt, and
-// theirs must count as well. So an SMSC that gives the id of an unsettled message
-// again within its TTL, and whose receipt then overtakes the answer, is not seen
-// through; nor is one that gives no submit date and the same id to the same recipient
-// within the TTL and an hour, or within one minute if it does.
-//
 // A report that waits is claimed by the next part with its reference that it fits in
-// the same way, once, and within a day. A repeat of it changes nothing, whether it
-// comes before or after.
+// the same way: once, and within a day. A repeat of it changes nothing, whether it
+// comes before that or after.
+//
+// What is not seen through: an SMSC that gives an id again
+//
+//   - while its first message is unsettled and within its TTL, if the second one's receipt
+//     then overtakes the answer;
+//   - to the same recipient within the TTL and an hour, if it writes no submit dates; or
+//     within one minute, if it does.
 //
 // # Where things are
 //
-// Shipment is the state machine, Journal the storage that a database package
-// implements (orders/bolt), Carrier the hand-over that cmd/straks puts before
-// smpp and smtp, Service the rules that tie them together.
+//	Shipment  the state machine
+//	Journal   the storage, which a database package implements (orders/bolt)
+//	Carrier   the hand-over, which cmd/straks puts before smpp and smtp
+//	Service   the rules that tie them together
 package orders

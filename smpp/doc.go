@@ -22,39 +22,41 @@
 //	ESME_RTHROTTLED, ESME_RMSGQFUL           another bind at once, or the same after a pause; the rate falls
 //	ESME_RSYSERR, ESME_RX_T_APPN             another bind at once, or the same after a pause
 //	ESME_RINVBNDSTS                          another bind; this one is unbound and bound anew
-//	generic_nack                             Unknown, unless it says that the PDU was not understood or too fast; late too
+//	generic_nack, in time or late            Unknown, unless it says that the PDU was not understood or too fast
 //	ErrNotSent: nothing of it was written    another bind at once
 //	ErrUnknown: it may have left             Unknown. Nobody else gets it; its answer may come late
 //	no bind, no place, no token in time      NotSent
 //	too many wait for a place already        NotSent, at once
 //
-// The time for all this is the context's. The last part of it (see answerTime)
-// is for waiting for an answer: nothing is begun any more.
+// The context bounds all this. In the last part of its time (see answerTime) nothing
+// is begun any more, and answers are waited for.
 //
 // A message of several parts stays on the bind that took the first of them,
 // whatever happens: parts that were put off are tried again there. It is
-// Refused when one part was refused for good, Unknown when of one nothing is
-// known, and Refused as RefusedIncomplete when time ran out for the rest.
+//
+//   - Refused, when one part was refused for good;
+//   - else Unknown, when nothing is known of one part;
+//   - else Refused as RefusedIncomplete, when time ran out for the rest.
 //
 // # A frozen SMSC
 //
 // A bind that owes an answer for longer than SMSC.StallAfter is stalled: others
 // are preferred until it answers. So a frozen SMSC gets the few messages that
 // were with it (their outcome is unknown) and one more now and then, and costs the
-// others nothing. The session ends it after SMSC.DeadLink.
+// others nothing. The session is ended after SMSC.DeadLink.
 //
 // # Binding again
 //
-// backoff.go says when, gate.go keeps refused credentials from locking the
-// account. A lost session costs what was in flight on it: written and
-// unanswered is unknown, unwritten goes to another bind.
+// backoff.go says when. gate.go keeps refused credentials from locking the
+// account. What was in flight on a lost session is unknown if it was written and
+// unanswered; what was not written goes to another bind.
 //
 // # Who owns what
 //
 // Gateway.Run starts one goroutine for each bind (binding.run) and joins them.
 // Each holds one Session at a time, whose three goroutines are listed there;
 // they end before the next session begins. Send runs on its caller's
-// goroutine, with one more for each part of a long message, joined before it
+// goroutine, with one more for each part of a long message, which it joins before it
 // returns.
 //
 //	slots.mu        windows and queues of all binds
@@ -63,8 +65,8 @@
 //	gate.mu         whether one SMSC takes our credentials
 //	Session.mu      what is in flight on one session
 //
-// None is held while another is taken, but for rate.mu under slots.mu, nor
-// across I/O or a callback.
+// None is held across I/O or a callback, nor while another is taken, but for
+// rate.mu under slots.mu.
 //
 // Deliveries and late answers are handed up from the session's reader; their
 // takers must not block.

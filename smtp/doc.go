@@ -27,10 +27,10 @@
 //	dot written      4yz                          NotSent: the relay says it did not take it
 //	dot written      lost, timed out, garbage     Unknown: no relay ever gets it again
 //
-// A Send whose deadline passes between the dot and its answer ends as Unknown, but
-// the answer is listened for: up to Relay.DataTimeout after the dot, on a connection that
-// keeps its slot, and is given up when a mail waits lateYields for one. What comes goes
-// to Late, where 4yz counts as Refused: nobody sends the mail again.
+// A Send whose deadline passes between the dot and its answer ends as Unknown. The
+// answer is listened for all the same, up to Relay.DataTimeout after the dot. The connection
+// keeps its slot meanwhile, but is given up when a mail has waited lateYields for one. What
+// comes goes to Late. There 4yz counts as Refused: nobody sends the mail again.
 //
 // replies.go holds the one table from reply codes (RFC 3463) to reasons.
 //
@@ -38,27 +38,30 @@
 //
 // They are tried in the order of the configuration, but for health: connected
 // before not, well before in trouble, free before busy. Each gets its share of the
-// time left up to the dot. A relay in trouble (it broke off, timed out, or said it
-// is unfit) goes last until the keeper's probe finds it well; only its next failure tells
-// whether it is, so that one puts it back for longer. When no relay can be
-// reached, all are tried again until the context ends.
+// time left up to the dot. When no relay can be reached, all are tried again until
+// the context ends.
+//
+// A relay in trouble (it broke off, timed out, or said that it is unfit) goes last, until
+// the keeper's probe finds it well. The probe is a NOOP, and may be wrong about mails:
+// so the next failure puts the relay back for longer.
 //
 // # Ownership
 //
-// Pool.Run starts one keeper per relay and joins it; the keeper holds at least
+// Pool.Run starts one keeper per relay and joins it. The keeper holds at least
 // one connection open, asks idle ones for a sign of life and reconnects with
-// jittered back-off. A connection belongs to the Send or the keeper that took it out of
-// its relay's stack, until that puts it back. It has a goroutine of its own only from
-// the final dot to the answer; where Send ends before, that owns it. Run joins these.
-// Every Send has one of Relay.MaxConns slots, so in-use and idle connections
-// together never exceed that number.
+// jittered back-off.
+//
+// A connection belongs to the Send or the keeper that took it from its relay's stack,
+// until it is put back. It has a goroutine of its own only from the final dot to the
+// answer; where Send ends before that, this goroutine owns it, and Run joins it. Every
+// Send has one of Relay.MaxConns slots, so that connections, in use or idle, are never
+// more than that.
 //
 // go-smtp's client does the commands. It knows no context, no limit on a
-// reply and no deadline while a body is written: guard, the net.Conn beneath it,
-// adds these. A context that ends closes the socket, but for a late answer.
+// reply and no deadline while a body is written. guard, the net.Conn beneath it,
+// adds these. A context that ends closes the socket, unless a late answer is awaited there.
 //
 // The text and subject of a mail live in memory for the length of Send, and of the
-// wait for a late answer, which may quote them. They
-// never reach a log or an error, and neither does the recipient: what a relay
-// replies is masked first, for relays like to quote.
+// wait for a late answer, which may quote them. They never reach a log or an error, and
+// neither does the recipient: relays like to quote, so their replies are masked first.
 package smtp

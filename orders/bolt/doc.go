@@ -14,19 +14,19 @@
 //	feed       organisation | seq       -> shipment id, status, at
 //	blocked    hash(org, channel, to)   -> since
 //
-// Numbers are big endian, so that byte order is time order. What has random
-// keys (keys, refs) is cut into one bucket for each slot of time: inserts stay
-// within few pages, and what is too old leaves slot by slot. Everything else
-// is ordered by time as it is and leaves from its front. The text of a message
-// is nowhere, and an idempotency key only as a hash.
+// Numbers are big endian, so that byte order is time order. Tables with random
+// keys (keys, refs) are cut into one bucket for each slot of time: inserts stay
+// within few pages, and what is too old leaves slot by slot. All other tables
+// are ordered by time, and what is too old leaves from their front. The text of a
+// message is nowhere, and an idempotency key only as a hash.
 //
 // What follows from it, and what Check walks:
 //
 //   - A slot is named by the second in which it ends, and holds nothing younger.
-//   - A key leads to one shipment. Its slot is that of the shipment's id, and
-//     a key whose shipment is gone is unknown.
-//   - A filter is built by Sweep when its slot has ended, range by range from the
-//     front, and hides no key: what is put into the slot later is put into it too. It
+//   - A key leads to one shipment, and is in the slot of that shipment's id. A key
+//     whose shipment is gone is unknown.
+//   - A filter hides no key. Sweep builds it when its slot has ended, range by range
+//     from the front. What is put into the slot later is put into the filter too. It
 //     leaves after the last record of its slot.
 //   - A shipment is stored once. A feed entry says which status it had when;
 //     what never changes (recipient, reference) is read from the shipment.
@@ -36,48 +36,49 @@
 //   - Answer and receipt meet in the one record of a reference. A report waits
 //     there only if it is about none of the parts that the reference is bound to. It is
 //     stored once, whatever the number of its references, and leaves them all at once.
-//   - An unsettled shipment has an entry in deadlines at its deadline. Entries
-//     of settled ones are not taken out one by one: Due steps over them and
-//     Sweep removes what Due has stepped over. That costs an order one append.
-//     What can't be read is stepped over too, told and counted: it costs only itself.
+//   - An unsettled shipment has an entry in deadlines, at its deadline. When it is
+//     settled its entry stays, which costs an order one append: Due steps over it, and
+//     Sweep removes what Due has stepped over. An entry whose shipment can't be read
+//     is stepped over too, logged and counted: it holds up no other.
 //
 // # What is written when
 //
 // Create makes the file under another name, and links it to its own when it is
 // whole and synced: a journal is there as a whole or not at all.
 //
-// One goroutine writes. It takes whatever waits, accepts first (but no more
-// than half of a full batch), runs it in one transaction, commits once (two
-// fdatasyncs) and wakes everybody; alone, a call pays for a commit, in a crowd it
-// is shared. Within a transaction orders come first, then answers, then reports: a
-// receipt on the heels of its answer need not be parked. The queues in front are
-// bounded: full is orders.ErrBusy at once. A call that fails alone (a corrupt
-// record) is run again by itself, so that it spoils nobody else's.
+// One goroutine writes. It takes whatever waits, runs it in one transaction, commits
+// once (two fdatasyncs) and wakes everybody. Alone, a call pays for a commit; in a crowd it
+// is shared. Orders are taken first, but no more than half of a full batch. Within a
+// transaction orders come first, then answers, then reports, so that a receipt
+// on the heels of its answer need not be parked. A call that fails by itself (on a corrupt
+// record) is run again alone, so that it spoils nobody else's. The queues in front are
+// bounded: a full one is orders.ErrBusy at once.
 //
 // Readers share one read transaction, that of the last synced commit. So they
 // wait for no lock that a write holds, and never see what a power cut
-// could take back. The file is mapped once, far beyond its size, since
-// mapping it anew would have to wait for readers.
+// could take back. The file is mapped once, far beyond its size: to map it anew
+// is to wait for readers.
 //
-// The list of free pages is stored with each commit while it is short, so that a
-// crash costs the next Open nothing.
+// The list of free pages is stored with each commit while it is short. So the next
+// Open need not look for them, after a crash neither.
 //
 // # Schema versions
 //
 // Open takes the present version only. Migrate brings an older one there in steps, each
-// with its mark in one transaction: until the last, meta says that the journal is
-// between versions, which no program takes for its own, and what is left to do
-// follows from what is stored. So it may be killed at any time, and its memory is that
-// of one step. ReadOnly is for those who only look: it changes nothing, of whatever version.
+// marked in its own transaction. Until the last one, meta says that the journal is
+// between versions, which no program takes for its own; and what is left to do
+// follows from what is stored. So Migrate may be killed at any time, and needs the memory of
+// one step. ReadOnly is for those who only look: it changes nothing, in whatever version.
 //
 // # What a failed write allows
 //
 // Everybody in the batch gets orders.ErrUnavailable: it may have been stored or
-// not. From then on calls are refused at once (orders.ErrNotStored) and the writer
-// tries a small write of its own, at growing intervals, until one succeeds. If the failed
-// commit got as far as its meta page, the page is visible but perhaps not on
-// disk, and the pages that it frees must not be reused before it is: the file
-// is then closed, opened and its meta pages written and synced again first.
+// not. From then on calls are refused at once (orders.ErrNotStored), and the writer
+// tries a small write of its own, at growing intervals, until one succeeds.
+//
+// If the failed commit got as far as its meta page, that page is visible but perhaps not on
+// disk, and the pages that it frees must not be reused before it is. So the file
+// is closed and opened first, and its meta pages are written again and synced.
 //
 // A file that was moved away, replaced or cut short since it was opened is not written
 // to: each transaction looks first. A cut one stays refused until the next Open.

@@ -15,11 +15,11 @@
 // Nothing is ever replaced: a character that an encoding lacks is an error,
 // never a "?".
 //
-// Every function first brings the text to Unicode's composed form (NFC), so that
-// an "å" that a keyboard wrote as "a" and a combining ring is the one GSM
-// character, and so are the Ångström and Ohm signs. The reader sees no
-// difference. A run of more than 30 combining marks gets a combining grapheme
-// joiner, as Unicode's stream-safe text format demands (UAX #15 §13).
+// Every function first brings the text to Unicode's composed form (NFC). So an "å" that a
+// keyboard wrote as "a" and a combining ring becomes the one GSM character, and the
+// Ångström and Ohm signs become theirs. The reader sees no difference. A run of more
+// than 30 combining marks gets a combining grapheme joiner, as Unicode's stream-safe
+// text format demands (UAX #15 §13).
 //
 // # Parts
 //

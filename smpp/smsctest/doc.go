@@ -19,15 +19,15 @@
 //	                  system_id with room in its window
 //	8 acknowledged    done; a temporary error brings it again after Retry
 //
-// A receipt that is not acknowledged, because the bind ended, the time ran out
-// or the answer was a temporary error, is sent again as it was, at the next
-// bind if need be. It waits in memory, bounded by Profile.MaxWaiting.
+// A receipt that is not acknowledged is sent again as it was, at the next bind if need
+// be: because the bind ended, the time ran out, or the answer was a temporary error. It
+// waits in memory, bounded by Profile.MaxWaiting.
 //
 // # Goroutines
 //
-// One accepts, one keeps the clock (everything that happens later runs there
-// and must not block), two belong to each connection: its reader decides, its
-// writer writes whatever has gathered. Close joins them all.
+// One accepts. One keeps the clock: everything that happens later runs there
+// and must not block. Each connection has two: its reader decides, its writer writes
+// whatever has gathered. Close joins them all.
 //
 // # Repeating a run
 //

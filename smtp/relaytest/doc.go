@@ -4,9 +4,9 @@
 // # What it plays
 //
 // An ordinary relay is go-smtp's server over a listener that counts and limits
-// connections. Profile says which extensions it offers and where it delays,
-// freezes or drops. What a decent server library can't do, Profile.Script does
-// with the bare connection; scripts.go has the common ones.
+// connections. Profile says which extensions it offers, and where it delays,
+// freezes or drops. Profile.Script does with the bare connection what a decent server
+// library can't do; scripts.go has the common ones.
 //
 // # Recipients that fail
 //
@@ -27,6 +27,6 @@
 // # Ownership
 //
 // Listen starts the accepting goroutine, which starts one per connection. Close
-// ends and joins them all, frozen ones too. It refuses to listen on anything but loopback
-// unless told otherwise: it is an open relay into memory.
+// ends and joins them all, frozen ones too. Listen refuses any address but loopback,
+// unless told otherwise: the relay is open to all, into memory.
 package relaytest
