@@ -23,6 +23,9 @@ import (
 // maxAnswer bounds what is read of an answer. A full feed page is about 200 kB.
 const maxAnswer = 8 << 20
 
+// Timeout is how long a call of a default client takes at most, longer than any send deadline.
+const Timeout = 30 * time.Second
+
 // Client calls one straks as one organisation.
 type Client struct {
 	base  string // without a trailing slash
@@ -31,8 +34,7 @@ type Client struct {
 }
 
 // New returns a client of the API at baseURL, like
-// "http://127.0.0.1:8080/notifications/api/v1". A nil hc is a default one with
-// a time-out of 30 seconds, longer than any send deadline.
+// "http://127.0.0.1:8080/notifications/api/v1". A nil hc is a default one, with Timeout.
 func New(baseURL, token string, hc *http.Client) (*Client, error) {
 	u, err := url.Parse(baseURL)
 	if err != nil {
@@ -45,7 +47,7 @@ func New(baseURL, token string, hc *http.Client) (*Client, error) {
 		return nil, errors.New("no token given")
 	}
 	if hc == nil {
-		hc = &http.Client{Timeout: 30 * time.Second}
+		hc = &http.Client{Timeout: Timeout}
 	}
 	return &Client{base: strings.TrimRight(baseURL, "/"), token: token, http: hc}, nil
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"straks/api/client"
 )
 
 // adminFlag is the flag of every command that asks a running daemon.
@@ -20,12 +22,15 @@ func adminFlag(fs *flags) *string {
 
 // statusCommand prints how a running daemon's binds, relays and journal are.
 func statusCommand(ctx context.Context, args []string, e env) error {
-	fs := newFlags("status [-json] [-admin URL]")
+	fs := newFlags("status [-json] [-admin URL] [-timeout TIME]")
 	admin := adminFlag(fs)
 	asJSON := fs.Bool("json", false, "print what /status says")
+	timeout := fs.Duration("timeout", client.Timeout, "`time` after which a daemon that does not answer is given up")
 	if _, err := fs.parse(args, e); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, *timeout, fmt.Errorf("no whole answer within %v", *timeout))
+	defer cancel()
 	if *asJSON {
 		return fetch(ctx, *admin, "/status", e.stdout)
 	}
