@@ -1,6 +1,10 @@
 package client
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // SMS is one order of an SMS.
 type SMS struct {
@@ -72,6 +76,12 @@ type Recipient struct {
 
 // Final tells whether the shipment has reached its end.
 func (s Shipment) Final() bool { return s.Status == "Order_Completed" }
+
+// Failed tells whether the message was refused, or is not known to have arrived, for
+// good: any of the contract's SMS_Failed… and Email_Failed….
+func (s Shipment) Failed() bool {
+	return slices.ContainsFunc(s.Recipients, func(r Recipient) bool { return strings.Contains(r.Status, "_Failed") })
+}
 
 // FeedEntry is one change of status.
 type FeedEntry struct {

@@ -8,6 +8,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"straks/api"
+	"straks/smpp/smsctest"
 )
 
 // peer answers like a straks that the test scripts, one answer for each call,
@@ -83,13 +86,63 @@ func TestSendSMS(t *testing.T) {
 }
 
 func TestSendEmailAgain(t *testing.T) {
-	p := serve(t, answer{200, placed})
+	p := serve(t, answer{200, placed}, answer{200, shipmentJSON("Order_Processed", "Email_Succeeded")})
 	code, stdout, _ := straks(t, "", "send", "email", "-to", "ola@example.org", "-subject", "Kode", "-html", "<b>1</b>", "-sender", "x@example.org")
 	if code != exitDone || !strings.Contains(stdout, "nothing was sent now") {
 		t.Errorf("exit %d: %q", code, stdout)
 	}
 	if !strings.Contains(p.asked[0], `"emailSettings":{"subject":"Kode","body":"\u003cb\u003e1\u003c/b\u003e","senderEmailAddress":"x@example.org","contentType":"Html"}`) {
 		t.Errorf("asked %s", p.asked[0])
+	}
+}
+
+// TestSendTellsWhatBecameOfIt: 201 is told of what the carrier took, of what it
+// refused, and of what it did not answer.
+func TestSendTellsWhatBecameOfIt(t *testing.T) {
+	accepted, refused := shipmentJSON("Order_Processed", "SMS_Accepted"), shipmentJSON("Order_Completed", "SMS_Failed_InvalidRecipient")
+	for name, tt := range map[string]struct {
+		args     []string
+		answers  []answer
+		code     int
+		out, err string
+	}{
+		"taken":       {nil, []answer{{201, placed}, {200, accepted}}, exitDone, "sent: shipment s-1, order o-1, key k-1\n", ""},
+		"refused":     {nil, []answer{{201, placed}, {200, refused}}, exitEnded, "failed, SMS_Failed_InvalidRecipient: shipment s-1", "sends nothing any more"},
+		"unanswered":  {nil, []answer{{201, placed}, {200, shipmentJSON("Order_Processing", "SMS_Sending")}}, exitDone, "perhaps sent", ""},
+		"the same":    {nil, []answer{{200, placed}, {200, refused}}, exitEnded, "nothing was sent now; SMS_Failed_InvalidRecipient: shipment s-1", "SMS_Failed_InvalidRecipient"},
+		"not told":    {nil, []answer{{201, placed}, {503, `{"title":"Busy"}`}}, exitFailed, "ordered: shipment s-1", "straks shipment s-1"},
+		"failed late": {[]string{"-wait"}, []answer{{201, placed}, {200, accepted}, {200, shipmentJSON("Order_Completed", "SMS_Failed")}}, exitEnded, "SMS_Failed ", "ended as SMS_Failed;"},
+	} {
+		serve(t, tt.answers...)
+		code, stdout, stderr := straks(t, "", append([]string{"send", "sms", "-to", "+4799999999", "-key", "k-1", "hei"}, tt.args...)...)
+		if code != tt.code || !strings.Contains(stdout, tt.out) || !strings.Contains(stderr, tt.err) || (stderr == "") != (tt.err == "") {
+			t.Errorf("%s: exit %d, %q, %s", name, code, stdout, stderr)
+		}
+	}
+	if out := succeed(t, "send", "sms", "-h"); !strings.Contains(out, "\n  3  the carrier refused") {
+		t.Errorf("the exit status is not documented: %s", out)
+	}
+}
+
+// TestSendThroughADaemon: as above, by the real thing.
+func TestSendThroughADaemon(t *testing.T) {
+	w := newWorld(t, smsctest.Sandbox(), "")
+	t.Setenv("STRAKS_URL", "http://"+w.daemon.apiAddr()+api.DefaultBasePath)
+	t.Setenv("STRAKS_TOKEN", w.token)
+	for _, tt := range []struct {
+		number string
+		code   int
+		out    string
+	}{
+		{"+4799999907", exitDone, "sent: "},
+		{"+4799999907", exitDone, "ordered before"},
+		{"+4799999904", exitEnded, "failed, SMS_Failed_InvalidRecipient: "},
+		{"+4799999904", exitEnded, "ordered before"},
+	} {
+		code, stdout, stderr := straks(t, "", "send", "sms", "-to", tt.number, "-key", tt.number, "hei")
+		if code != tt.code || !strings.HasPrefix(stdout, tt.out) {
+			t.Errorf("%s: exit %d, %q, %s", tt.number, code, stdout, stderr)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@
 //	0  done
 //	1  it failed; the reason is on stderr
 //	2  the command line is wrong
+//	3  send: the order was taken, but its message failed for good
 //
 // The daemon is wired in daemon.go, carrier_sms.go and carrier_email.go, the only place
 // where smpp, smtp, orders and the journal meet. Its parts:

@@ -18,6 +18,7 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitEnded  = 3 // of send
 )
 
 // env is what a command has of the world, apart from its arguments.
@@ -50,15 +51,18 @@ func misused(format string, args ...any) error {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	err := dispatch(ctx, commands(), args, env{stdin, stdout, stderr})
 	var usage usageError
+	var ended endedError
+	code := exitFailed
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitDone
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "straks: %v\n", err)
-		return exitUsage
+		code = exitUsage
+	case errors.As(err, &ended):
+		code = exitEnded
 	}
 	fmt.Fprintf(stderr, "straks: %v\n", err)
-	return exitFailed
+	return code
 }
 
 // dispatch runs the command that args name.
@@ -118,6 +122,7 @@ func printCommands(w io.Writer, table []command) {
 type flags struct {
 	*flag.FlagSet
 	synopsis string // "check -config FILE"
+	notes    string // what the help ends with
 }
 
 func newFlags(synopsis string) *flags {
@@ -157,5 +162,8 @@ func (f *flags) explain(err error, e env) error {
 	fmt.Fprintf(e.stdout, "usage: straks %s\n\n", f.synopsis)
 	f.SetOutput(e.stdout)
 	f.PrintDefaults()
+	if f.notes != "" {
+		fmt.Fprintf(e.stdout, "\n%s", f.notes)
+	}
 	return err
 }

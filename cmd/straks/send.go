@@ -74,6 +74,7 @@ func (d *draft) parse(fs *flags, args []string, e env) error {
 	fs.StringVar(&d.key, "key", "", "idempotency `id`; the same id is never sent twice (default: a new one)")
 	fs.StringVar(&d.reference, "reference", "", "your reference, echoed in the feed")
 	fs.BoolVar(&d.wait, "wait", false, "wait for the final status")
+	fs.notes = sendExits
 	operands, err := fs.parse(args, e, "sms|email", "[TEXT]")
 	if err != nil {
 		return err
@@ -93,7 +94,7 @@ func (d *draft) parse(fs *flags, args []string, e env) error {
 	return err
 }
 
-// send places the order and says what came of it.
+// send places the order and says what became of it.
 func (d *draft) send(ctx context.Context, e env, place func(*client.Client) (client.Placed, error)) error {
 	c, err := newClient()
 	if err != nil {
@@ -108,44 +109,5 @@ func (d *draft) send(ctx context.Context, e env, place func(*client.Client) (cli
 		}
 		return err
 	}
-	what := "sent"
-	if !placed.Created {
-		what = "sent before with this key; nothing was sent now"
-	}
-	fmt.Fprintf(e.stdout, "%s: shipment %s, order %s, key %s\n", what, placed.ShipmentID, placed.OrderID, d.key)
-	if d.wait {
-		return await(ctx, c, placed.ShipmentID, e)
-	}
-	return nil
-}
-
-// await prints the shipment at each change until its status is final.
-func await(ctx context.Context, c *client.Client, id string, e env) error {
-	var last string
-	for {
-		s, err := c.Shipment(ctx, id)
-		if err != nil {
-			return advise(err)
-		}
-		if now := line(s); now != last {
-			fmt.Fprintln(e.stdout, now)
-			last = now
-		}
-		if s.Final() {
-			return nil
-		}
-		if err := pause(ctx, pollEvery); err != nil {
-			return err
-		}
-	}
-}
-
-// pause waits, or returns why not.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
+	return d.tell(ctx, c, placed, e)
 }
