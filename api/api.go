@@ -84,7 +84,7 @@ func New(cfg Config) (*Handler, error) {
 	if a.metrics, err = newMetrics(cfg.Registerer); err != nil {
 		return nil, err
 	}
-	if _, err := parsePhone("+4799999999"); err != nil { // also loads the metadata, before the first caller waits for it
+	if _, err := ParsePhone("+4799999999"); err != nil { // also loads the metadata, before the first caller waits for it
 		return nil, fmt.Errorf("phone number metadata: %w", err)
 	}
 	return &Handler{a.mux(), a.newDoor()}, nil

@@ -100,7 +100,7 @@ func readSMS(body object, p *placing) {
 	text, textPath := settings.required("body")
 
 	if phone != "" && !p.faults.covers(phonePath) {
-		number, err := parsePhone(phone)
+		number, err := ParsePhone(phone)
 		if err != nil {
 			p.faults.add(phonePath, err.Error())
 		}

@@ -13,10 +13,11 @@ const maxPhone = 40
 
 var errPhone = errors.New(`must be a valid phone number in international form: "+" or "00", then country code and number, like +4799999999`)
 
-// parsePhone returns the number in E.164 form with its plus sign. Blanks and
-// hyphens between the digits are taken as people write them; letters,
-// extensions and a number without its country code are not.
-func parsePhone(s string) (string, error) {
+// ParsePhone returns the number in E.164 form with its plus sign, by the rules for
+// recipients of orders. Blanks and hyphens between the digits are taken as people write
+// them; letters, extensions and a number without its country code are not. An error
+// says what a number must be, and not which one it was.
+func ParsePhone(s string) (string, error) {
 	digits, err := internationalDigits(s)
 	if err != nil {
 		return "", err

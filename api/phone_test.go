@@ -47,9 +47,9 @@ var phones = []struct{ in, want string }{
 
 func TestParsePhone(t *testing.T) {
 	for _, c := range phones {
-		got, err := parsePhone(c.in)
+		got, err := ParsePhone(c.in)
 		if got != c.want || (err == nil) != (c.want != "") {
-			t.Errorf("parsePhone(%q) = %q, %v; want %q", c.in, got, err, c.want)
+			t.Errorf("ParsePhone(%q) = %q, %v; want %q", c.in, got, err, c.want)
 		}
 	}
 }
@@ -62,15 +62,15 @@ func FuzzPhone(f *testing.F) {
 		f.Add(c.in)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got, err := parsePhone(s)
+		got, err := ParsePhone(s)
 		if err != nil {
 			return
 		}
 		if !e164.MatchString(got) {
-			t.Fatalf("parsePhone(%q) = %q, which is not E.164", s, got)
+			t.Fatalf("ParsePhone(%q) = %q, which is not E.164", s, got)
 		}
-		if again, err := parsePhone(got); err != nil || again != got {
-			t.Fatalf("parsePhone(%q) = %q, but that gives %q, %v", s, got, again, err)
+		if again, err := ParsePhone(got); err != nil || again != got {
+			t.Fatalf("ParsePhone(%q) = %q, but that gives %q, %v", s, got, again, err)
 		}
 	})
 }
@@ -78,7 +78,7 @@ func FuzzPhone(f *testing.F) {
 func BenchmarkParsePhone(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := parsePhone("+4799999999"); err != nil {
+		if _, err := ParsePhone("+4799999999"); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -88,10 +88,10 @@ func BenchmarkParsePhone(b *testing.B) {
 func TestPlainNumbers(t *testing.T) {
 	plain, codes := 0, phonenumbers.GetSupportedCallingCodes()
 	try := func(digits string) {
-		got, err := parsePhone(digits)
+		got, err := ParsePhone(digits)
 		want, wantErr := parseAny(digits)
 		if got != want || (err == nil) != (wantErr == nil) {
-			t.Fatalf("parsePhone(%q) = %q, %v; the long way %q, %v", digits, got, err, want, wantErr)
+			t.Fatalf("ParsePhone(%q) = %q, %v; the long way %q, %v", digits, got, err, want, wantErr)
 		}
 		if c, _ := plainNumber(digits); c != nil && err == nil {
 			plain++

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/api"
 	"straks/cmd/straks/config"
 	"straks/smpp"
 	"straks/smpp/gsm"
@@ -62,8 +64,9 @@ func dryMessage(cfg *config.Config, org, number, sender, text string, ttl time.D
 	if cfg.Transliterates(org) {
 		text = gsm.Transliterate(text)
 	}
-	if digits, ok := strings.CutPrefix(number, "00"); ok {
-		number = "+" + digits
+	number, err := api.ParsePhone(number)
+	if err != nil {
+		return smpp.Message{}, fmt.Errorf("it would be refused with 400: the number %w", err)
 	}
 	return smpp.Message{ID: "dry-run", Organisation: org, To: number, From: sender, Text: text, Expires: time.Now().Add(ttl)}, nil
 }
@@ -91,7 +94,7 @@ func printPlan(w io.Writer, m smpp.Message, p smpp.Plan) error {
 		return err
 	}
 	if len(p.Faults) > 0 {
-		return fmt.Errorf("it would be refused with 400")
+		return errors.New("it would be refused with 400")
 	}
 	return nil
 }
