@@ -2,7 +2,8 @@
 // shipments into answers. openapi.yaml, which it serves, describes the contract in
 // full. A test holds the two against each other.
 //
-//	doorConn    in a crowd, plain orders get their 503 here, before net/http
+//	doorConn    in a crowd, plain orders get their 503 here, before net/http; what
+//	            net/http itself refuses (400, 431, …) becomes problem+json on its way out
 //	handler     one for each path: metrics, panics
 //	  answer      the method, whether there is room, then authorize: token, organisation, scope
 //	    place       rate, content type, body, a place in the room, decode, Service.Check, Service.Place

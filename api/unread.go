@@ -1,0 +1,42 @@
+package api
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// What net/http can't read as a request (400, 431, 501, 505) no handler sees: it
+// answers by itself, past them all, with plain text in one piece, and closes.
+// No answer of a handler begins so: it tells the time in its head.
+var (
+	unreadLine = []byte("HTTP/1.1 ")
+	unreadHead = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
+)
+
+// unread returns the status of the answer b, if it is one of net/http's own.
+func unread(b []byte) (status int, ok bool) {
+	if !bytes.HasPrefix(b, unreadLine) {
+		return 0, false
+	}
+	end, code := bytes.Index(b, crlf), len(unreadLine)
+	if end < code+3 || !bytes.HasPrefix(b[end:], unreadHead) {
+		return 0, false
+	}
+	status, err := strconv.Atoi(string(b[code : code+3]))
+	return status, err == nil
+}
+
+// Write has net/http's own answers look like all others: problem+json. Should it come
+// to word them differently, they pass as they are.
+func (c *doorConn) Write(b []byte) (int, error) {
+	status, ok := unread(b)
+	if !ok {
+		return c.Conn.Write(b)
+	}
+	p := newProblem(status, "This could not be read as a request of HTTP/1.1. Nothing was sent.")
+	p.header = [2]string{"Connection", "close"}
+	if _, err := c.Conn.Write(p.render()); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
