@@ -35,6 +35,12 @@ func refuse(p *peer, f wire.Frame, status wire.Status) {
 
 var threeParts = strings.Repeat("x", 153*3)
 
+// nextParts are the submit_sm of threeParts.
+func nextParts(p *peer) []wire.Frame {
+	p.t.Helper()
+	return []wire.Frame{p.next(wire.SubmitSM), p.next(wire.SubmitSM), p.next(wire.SubmitSM)}
+}
+
 func sending(g *running, text string, d time.Duration) <-chan Result {
 	results := make(chan Result, 1)
 	go func() { results <- g.send(text, d) }()
@@ -70,7 +76,7 @@ func wantParts(t *testing.T, r Result, want ...int) {
 func TestPartsAreWrittenInOrderWithoutWaiting(t *testing.T) {
 	g, p := scripted(t, nil)
 	results := sending(g, threeParts, patience)
-	frames := []wire.Frame{p.next(wire.SubmitSM), p.next(wire.SubmitSM), p.next(wire.SubmitSM)}
+	frames := nextParts(p)
 	for i, f := range frames {
 		m, err := wire.Decode(f)
 		if err != nil {
@@ -94,7 +100,7 @@ func TestPartsAreWrittenInOrderWithoutWaiting(t *testing.T) {
 func TestALaterPartIsThrottled(t *testing.T) {
 	g, p := scripted(t, nil)
 	results := sending(g, threeParts, patience)
-	frames := []wire.Frame{p.next(wire.SubmitSM), p.next(wire.SubmitSM), p.next(wire.SubmitSM)}
+	frames := nextParts(p)
 	p.answer(frames[0], "a")
 	refuse(p, frames[1], wire.ESMEThrottled)
 	p.answer(frames[2], "c")
@@ -112,7 +118,7 @@ func TestALaterPartIsThrottled(t *testing.T) {
 func TestALaterPartIsRefused(t *testing.T) {
 	g, p := scripted(t, nil)
 	results := sending(g, threeParts, patience)
-	frames := []wire.Frame{p.next(wire.SubmitSM), p.next(wire.SubmitSM), p.next(wire.SubmitSM)}
+	frames := nextParts(p)
 	p.answer(frames[0], "a")
 	refuse(p, frames[1], wire.ESMEInvDstAdr)
 	p.answer(frames[2], "c")
@@ -130,7 +136,7 @@ func TestALaterPartIsRefused(t *testing.T) {
 func TestIncomplete(t *testing.T) {
 	g, p := scripted(t, nil)
 	results := sending(g, threeParts, 800*time.Millisecond)
-	frames := []wire.Frame{p.next(wire.SubmitSM), p.next(wire.SubmitSM), p.next(wire.SubmitSM)}
+	frames := nextParts(p)
 	p.answer(frames[0], "a")
 	p.answer(frames[1], "b")
 	refuse(p, frames[2], wire.ESMEMsgQFul)
@@ -157,7 +163,7 @@ func TestIncomplete(t *testing.T) {
 func TestAPartIsUnknown(t *testing.T) {
 	g, p := scripted(t, nil)
 	results := sending(g, threeParts, patience)
-	frames := []wire.Frame{p.next(wire.SubmitSM), p.next(wire.SubmitSM), p.next(wire.SubmitSM)}
+	frames := nextParts(p)
 	p.answer(frames[0], "a")
 	p.answer(frames[2], "c")
 	r := wait(t, results)

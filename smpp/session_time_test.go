@@ -23,6 +23,18 @@ func inBubble(t *testing.T, cfg SessionConfig, size int) (*Session, *peer) {
 	return s, p
 }
 
+// submitMany submits n messages at once. Their errors come as they end.
+func submitMany(s *Session, n int) <-chan error {
+	errs := make(chan error, n)
+	for range n {
+		go func() {
+			_, err := s.Submit(context.Background(), Request{Message: hei()})
+			errs <- err
+		}()
+	}
+	return errs
+}
+
 func TestEnquireLinkOnIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, p := inBubble(t, SessionConfig{}, 1<<16)
@@ -58,13 +70,7 @@ func TestFrozenPeer(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, p := inBubble(t, SessionConfig{Window: 1000, ResponseTimeout: time.Hour}, 16<<10)
 				start := time.Now()
-				outcomes := make(chan error, submits)
-				for range submits {
-					go func() {
-						_, err := s.Submit(context.Background(), Request{Message: hei()})
-						outcomes <- err
-					}()
-				}
+				outcomes := submitMany(s, submits)
 				<-s.Done()
 				if d := time.Since(start); d < 14*time.Second || d > 15*time.Second+10*time.Millisecond {
 					t.Errorf("noticed after %v, want 15s", d)
@@ -100,13 +106,7 @@ func TestFrozenPeer(t *testing.T) {
 func TestWithdrawnFromAStuckWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, p := inBubble(t, SessionConfig{Window: 1000}, 4<<10)
-		stuck := make(chan error, 200)
-		for range cap(stuck) {
-			go func() {
-				_, err := s.Submit(context.Background(), Request{Message: hei()})
-				stuck <- err
-			}()
-		}
+		stuck := submitMany(s, 200)
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
@@ -135,13 +135,7 @@ func TestResponseTimeOut(t *testing.T) {
 		s, p := inBubble(t, SessionConfig{Window: 3, Tombstones: 2, LateFor: time.Minute, Late: func(Late) { late++ }}, 1<<16)
 		defer s.Close()
 		start := time.Now()
-		outcomes := make(chan error, 3)
-		for range 3 {
-			go func() {
-				_, err := s.Submit(context.Background(), Request{Message: hei()})
-				outcomes <- err
-			}()
-		}
+		outcomes := submitMany(s, 3)
 		var frames []wire.Frame
 		for range 3 {
 			frames = append(frames, p.next(wire.SubmitSM))
@@ -182,11 +176,7 @@ func TestResponseTimeOut(t *testing.T) {
 func TestSMSCUnbindsAndForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, p := inBubble(t, SessionConfig{}, 1<<16)
-		got := make(chan error, 1)
-		go func() {
-			_, err := s.Submit(context.Background(), Request{Message: hei()})
-			got <- err
-		}()
+		got := submitMany(s, 1)
 		p.next(wire.SubmitSM)
 		start := time.Now()
 		p.send(wire.Unbind, wire.ESMEOK, 1, nil)
@@ -211,11 +201,7 @@ func TestUnbindUnanswered(t *testing.T) {
 		}
 
 		s, p := inBubble(t, SessionConfig{}, 1<<16)
-		got := make(chan error, 1)
-		go func() {
-			_, err := s.Submit(context.Background(), Request{Message: hei()})
-			got <- err
-		}()
+		got := submitMany(s, 1)
 		p.next(wire.SubmitSM)
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()

@@ -102,15 +102,7 @@ func TestPowerLossLife(t *testing.T) {
 	}
 	sayAbout("journal.db")
 	j := mustOpen(t, path, opt)
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			for range 4 {
-				placeAndTell(t, j)
-			}
-		})
-	}
-	wg.Wait()
+	live(t, j, 4)
 	broken.Store(2)
 	place(t, j, intake("the file is opened anew"))
 	placeAndTell(t, j)
@@ -129,6 +121,19 @@ func TestPowerLossLife(t *testing.T) {
 	}
 	placeAndTell(t, mustOpen(t, filepath.Join(dir, "old.db"), opt))
 	os.Exit(0) // as if killed
+}
+
+// live has n clients place n orders each.
+func live(t *testing.T, j *Journal, n int) {
+	var clients sync.WaitGroup
+	for range n {
+		clients.Go(func() {
+			for range n {
+				placeAndTell(t, j)
+			}
+		})
+	}
+	clients.Wait()
 }
 
 // TestPowerLossRecovery is not a test: it opens what cuts have left.
@@ -159,15 +164,7 @@ func TestPowerLossTrouble(t *testing.T) {
 		j, err = Open(path, opt)
 		return err == nil
 	})
-	var wg sync.WaitGroup
-	for range 2 {
-		wg.Go(func() {
-			for range 2 {
-				placeAndTell(t, j)
-			}
-		})
-	}
-	wg.Wait()
+	live(t, j, 2)
 	os.Exit(0)
 }
 
