@@ -55,7 +55,8 @@ type Journal interface {
 
 	// Feed returns at most q.Limit entries. Sequence numbers are strictly
 	// increasing for an organisation; after an entry was readable, none
-	// with a lower number appears.
+	// with a lower number appears. One that can't be read is told to the log and
+	// skipped: it keeps nobody from what comes after it.
 	Feed(ctx context.Context, q FeedQuery) ([]FeedEntry, error)
 
 	// Due returns shipments, at most limit of them, that Expiry at now would

@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -175,4 +176,39 @@ func TestBadShipmentLeaves(t *testing.T) {
 		t.Errorf("%+v, %v", swept, err)
 	}
 	check(t, j)
+}
+
+// TestBadFeed: entries that can't be read, or whose shipment can't be, leave a gap, and
+// the feed goes on behind it. They are told, but not at every look.
+func TestBadFeed(t *testing.T) {
+	var told bytes.Buffer
+	j, _ := newJournal(t, Options{Log: slog.New(slog.NewTextHandler(&told, nil))})
+	bad := order(t, j, "bad")
+	order(t, j, "good")
+	order(t, j, "last")
+	cut(t, j, bad.ID, func(int) int { return 1 })
+	spoil(t, j, func(w *writeTx) error { return w.feed().Bucket([]byte("ttd")).Put(seqKey(3), []byte{0, 1}) })
+	for range 50 {
+		for _, q := range []orders.FeedQuery{{Limit: 2}, {Limit: 10, Descending: true}} {
+			q.Organisation = "ttd"
+			page, err := j.Feed(t.Context(), q)
+			var seqs []uint64
+			for _, e := range page {
+				seqs = append(seqs, e.Seq)
+			}
+			want := []uint64{4, 5}
+			if q.Descending {
+				want = []uint64{6, 5, 4}
+			}
+			if err != nil || !slices.Equal(seqs, want) {
+				t.Fatalf("%+v: %v, %v, want %v", q, seqs, err, want)
+			}
+		}
+	}
+	if n := testutil.ToFloat64(j.metrics.unreadable); n != 300 {
+		t.Errorf("%v counted", n)
+	}
+	if n := strings.Count(told.String(), "feed entry skipped"); n != maxSkipped {
+		t.Errorf("%d lines", n)
+	}
 }

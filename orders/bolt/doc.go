@@ -30,7 +30,8 @@
 //     leaves after the last record of its slot.
 //   - A shipment is stored once. A feed entry says which status it had when;
 //     what never changes (recipient, reference) is read from the shipment.
-//     An entry leaves the feed with its shipment at the latest.
+//     An entry leaves the feed with its shipment at the latest. One that can't be read
+//     is stepped over, told and counted.
 //   - A feed's numbers are the bucket's own sequence: dense, from 1, taken in
 //     the transaction that changes the status.
 //   - Answer and receipt meet in the one record of a reference. A report waits

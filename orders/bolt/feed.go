@@ -2,39 +2,53 @@ package bolt
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 
 	"go.etcd.io/bbolt"
 
 	"straks/orders"
 )
 
-// page reads entries of a feed. An entry whose shipment is gone is gone too.
-func (t tables) page(q orders.FeedQuery) ([]orders.FeedEntry, error) {
+// page reads entries of a feed. An entry whose shipment is gone is gone too. One that
+// can't be read is left out, and told in bad: else nobody would ever get behind it.
+func (t tables) page(q orders.FeedQuery) (page []orders.FeedEntry, bad []error, err error) {
 	feed := t.feed().Bucket([]byte(q.Organisation))
 	if feed == nil || q.Limit <= 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
-	var page []orders.FeedEntry
 	c := feed.Cursor()
 	next := c.Next
 	if q.Descending {
 		next = c.Prev
 	}
 	for k, v := start(c, q); k != nil && len(page) < q.Limit; k, v = next() {
-		en, err := decodeEntry(v)
-		if err != nil {
-			return nil, err
-		}
-		s, ok, err := t.shipment(en.shipment, true)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			s.Status, s.Updated = en.status, en.at
-			page = append(page, orders.FeedEntry{Seq: binary.BigEndian.Uint64(k), Shipment: s})
+		seq := binary.BigEndian.Uint64(k)
+		s, ok, err := t.entry(v)
+		switch {
+		case errors.Is(err, ErrCorrupt):
+			bad = append(bad, fmt.Errorf("%q, %d: %w", q.Organisation, seq, err))
+		case err != nil:
+			return nil, nil, err
+		case ok:
+			page = append(page, orders.FeedEntry{Seq: seq, Shipment: s})
 		}
 	}
-	return page, nil
+	return page, bad, nil
+}
+
+// entry returns the shipment of a feed entry as it was then, and whether there is one.
+func (t tables) entry(v []byte) (orders.Shipment, bool, error) {
+	en, err := decodeEntry(v)
+	if err != nil {
+		return orders.Shipment{}, false, err
+	}
+	s, ok, err := t.shipment(en.shipment, true)
+	if err != nil {
+		return orders.Shipment{}, false, fmt.Errorf("shipment %s: %w", en.shipment, err)
+	}
+	s.Status, s.Updated = en.status, en.at
+	return s, ok, nil
 }
 
 // start places the cursor on the first entry that the query asks for.

@@ -3,11 +3,13 @@ package bolt
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
+	"straks/internal/seldom"
 	"straks/orders"
 )
 
@@ -26,11 +28,15 @@ type Journal struct {
 	due     dueMark
 	health  health
 	metrics *metrics
+	skipped *seldom.Log // of the feeds, which may be read often
 
 	writer writer // of the writing goroutine
 }
 
 var _ orders.Journal = (*Journal)(nil)
+
+// maxSkipped is how many log lines tell in a minute of feed entries that can't be read.
+const maxSkipped = 10
 
 // Open opens the journal at path, which Create made. One that is not of the
 // present schema fails with ErrOutdated: it is for Migrate first.
@@ -47,6 +53,7 @@ func Open(path string, opt Options) (*Journal, error) {
 		facts:   make(chan *request, 4*opt.Queue),
 		closing: make(chan struct{}),
 		closed:  make(chan struct{}),
+		skipped: seldom.New(opt.Log, maxSkipped),
 		writer:  writer{file: f},
 	}
 	if err = f.view(tables.current); err == nil {
@@ -134,10 +141,15 @@ func (j *Journal) Shipment(ctx context.Context, organisation string, id uuid.UUI
 
 // Feed implements orders.Journal.
 func (j *Journal) Feed(ctx context.Context, q orders.FeedQuery) (page []orders.FeedEntry, err error) {
+	var bad []error
 	err = j.snapshots.view(func(t tables) (err error) {
-		page, err = t.page(q)
+		page, bad, err = t.page(q)
 		return err
 	})
+	for _, err := range bad {
+		j.metrics.unreadable.Inc()
+		j.skipped.Write("feed", slog.LevelError, "feed entry skipped; see straks journal check", slog.Any("err", err))
+	}
 	return page, err
 }
 

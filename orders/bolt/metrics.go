@@ -51,7 +51,7 @@ func newMetrics(reg prometheus.Registerer, j *Journal) *metrics {
 		}),
 		unreadable: f.NewCounter(prometheus.CounterOpts{
 			Name: "straks_journal_unreadable_total",
-			Help: "Records that could not be read and were skipped: deadlines of corrupt shipments.",
+			Help: "Records that could not be read and were skipped: deadlines and feed entries of corrupt shipments.",
 		}),
 	}
 }
