@@ -27,7 +27,7 @@ type Message struct {
 	Subject      string    // e-mail only
 	Body         string
 	HTML         bool      // e-mail only: Body is HTML
-	Expires      time.Time // set by Service.Place: acceptance plus TTL
+	Expires      time.Time // set by Service.Place: acceptance plus TTL, by the monotonic clock too
 }
 
 // LogValue keeps the text out of logs.

@@ -52,9 +52,10 @@ func (s *Service) fly(ctx context.Context, f *flight, o Order) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.SendDeadline)
 	defer cancel()
 
-	in := intake(o)
-	s.bears(f, in.Shipment)
 	started := time.Now()
+	in := intake(o, started)
+	s.bears(f, in.Shipment)
+	o.Message.Expires = started.Add(o.TTL) // which a step of the wall clock does not move
 	shipment, claimed, err := s.accept(ctx, in)
 	s.metrics.stage(o, stageAccept, started)
 	switch {
@@ -87,10 +88,10 @@ func (s *Service) accept(ctx context.Context, in Intake) (Shipment, bool, error)
 }
 
 // intake gives the order its ids. A retried key keeps those of the first time.
-func intake(o Order) Intake {
+func intake(o Order, at time.Time) Intake {
 	return Intake{
 		Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.Must(uuid.NewV7()), Claim: uuid.New(),
-		Key: o.Key, At: time.Now().UTC(),
+		Key: o.Key, At: at.UTC(),
 		Organisation: o.Organisation, SendersReference: o.SendersReference,
 		Channel: o.Message.Channel, Recipient: o.Message.To, TTL: o.TTL,
 	}
@@ -107,7 +108,7 @@ func storeError(err error) error {
 // handOver sends the message of a claimed shipment and settles its outcome.
 func (s *Service) handOver(ctx context.Context, f *flight, o Order, shipment Shipment) {
 	m := o.Message
-	m.Shipment, m.Organisation, m.Expires = shipment.ID, o.Organisation, shipment.Deadline
+	m.Shipment, m.Organisation = shipment.ID, o.Organisation
 	started := time.Now()
 	h := s.send(ctx, m)
 	s.metrics.stage(o, stageHandOver, started)

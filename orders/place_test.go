@@ -155,6 +155,23 @@ func TestSendDeadline(t *testing.T) {
 	}
 }
 
+// A message's time to live is measured by the clock that nobody sets: from acceptance,
+// like the deadline, but a clock that is put back lengthens it for no carrier.
+func TestMessageExpires(t *testing.T) {
+	w := newWorld(t, orders.Config{})
+	s, _, err := w.Place(t.Context(), order("k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	expires := w.network.sent[0].Expires
+	if off := expires.Sub(s.Deadline).Abs(); off > time.Microsecond {
+		t.Errorf("%v off the deadline", off)
+	}
+	if expires == expires.Round(0) {
+		t.Error("by the wall clock only")
+	}
+}
+
 // An order that the journal could not confirm is 503, its key free as soon as
 // the journal is well, whether or not it had been stored.
 func TestJournalFailsAtAccept(t *testing.T) {
