@@ -2,15 +2,18 @@ package bolt
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.etcd.io/bbolt"
 
 	"straks/orders"
 )
@@ -210,5 +213,36 @@ func TestBadFeed(t *testing.T) {
 	}
 	if n := strings.Count(told.String(), "feed entry skipped"); n != maxSkipped {
 		t.Errorf("%d lines", n)
+	}
+}
+
+// TestDeadlineOfAFailedCommit: an order that a commit has stored although it failed has
+// its deadline kept, where it lies before what Due had stepped over: the clock was ahead.
+func TestDeadlineOfAFailedCommit(t *testing.T) {
+	var fails atomic.Bool
+	j, _ := newJournal(t, Options{Log: quiet, probe: time.Millisecond, commit: func(tx *bbolt.Tx) error {
+		err := tx.Commit()
+		if fails.Swap(false) {
+			err = errors.New("the disk has said no, too late")
+		}
+		return err
+	}})
+	order(t, j, "before")
+	if due, _, err := j.Due(t.Context(), time.Now().Add(time.Hour), 10); len(due) != 0 || err != nil {
+		t.Fatalf("due %v, %v", due, err)
+	}
+	fails.Store(true)
+	in := intake("k")
+	in.TTL = time.Minute
+	if _, _, err := j.Accept(t.Context(), in); !errors.Is(err, orders.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	eventually(t, "the journal writes again", func() bool { return j.Ready() == nil })
+	if _, err := j.Sweep(t.Context(), time.Now(), 24*time.Hour, 100); err != nil {
+		t.Fatal(err)
+	}
+	check(t, j)
+	if due, _, err := j.Due(t.Context(), time.Now().Add(2*time.Minute), 10); len(due) != 1 || err != nil {
+		t.Errorf("due %v, %v", due, err)
 	}
 }

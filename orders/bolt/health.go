@@ -141,7 +141,9 @@ func (j *Journal) reopen() error {
 		return err
 	}
 	w.file = f
-	return j.begin(f.db)
+	err = j.begin(f.db)
+	j.due.back([]byte{}) // the failed commit may have stored a deadline from before the mark
+	return err
 }
 
 func closeQuietly(db *bbolt.DB) (err error) {
