@@ -136,7 +136,7 @@ func (f journalFlags) backup(ctx context.Context, admin string, to io.Writer) er
 			admin, err = f.adminListen()
 		}
 		if admin != "" {
-			return fetch(ctx, admin, "/journal/backup", to)
+			return fetchPatiently(ctx, admin, "/journal/backup", to, backupPatience)
 		}
 	}
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -14,11 +13,6 @@ import (
 
 	"straks/api/client"
 )
-
-// adminFlag is the flag of every command that asks a running daemon.
-func adminFlag(fs *flags) *string {
-	return fs.String("admin", "http://127.0.0.1:9090", "`URL`, or host:port, of the daemon's admin listener")
-}
 
 // statusCommand prints how a running daemon's binds, relays and journal are.
 func statusCommand(ctx context.Context, args []string, e env) error {
@@ -110,30 +104,4 @@ func ago(now, since time.Time) string {
 		return "-"
 	}
 	return now.Sub(since).Round(time.Second).String()
-}
-
-// fetch copies what the admin listener answers. An answer that breaks off is an error.
-func fetch(ctx context.Context, admin, path string, to io.Writer) error {
-	if !strings.Contains(admin, "://") {
-		admin = "http://" + admin
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(admin, "/")+path, nil)
-	if err != nil {
-		return fmt.Errorf("-admin: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("is the daemon running, and -admin its admin.listen? %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusNotFound {
-		return fmt.Errorf("%s%s: %s; is -admin the daemon's admin.listen, and not its api.listen?", admin, path, resp.Status)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s%s: %s", admin, path, resp.Status)
-	}
-	if _, err := io.Copy(to, resp.Body); err != nil {
-		return fmt.Errorf("%s%s: %w", admin, path, err)
-	}
-	return nil
 }

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
-	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -65,30 +62,11 @@ func TestStatus(t *testing.T) {
 
 // TestStatusOfASilentDaemon: who accepts and does not answer, or not to the end, is given up.
 func TestStatusOfASilentDaemon(t *testing.T) {
-	for what, says := range map[string]string{"nothing": "", "half an answer": "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"} {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		given := make(chan struct{})
-		go func() {
-			defer close(given)
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			defer c.Close()
-			if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
-				io.WriteString(c, says)
-			}
-			io.Copy(io.Discard, c) // until the other side gives up
-		}()
-		code, stdout, stderr := straks(t, "", "status", "-timeout", "50ms", "-admin", ln.Addr().String())
+	for _, says := range []string{"", halfAnAnswer} {
+		code, stdout, stderr := straks(t, "", "status", "-timeout", "50ms", "-admin", silentDaemon(t, says))
 		if code != exitFailed || stdout != "" || !strings.Contains(stderr, "no whole answer within 50ms") {
-			t.Errorf("%s: exit %d, %q, %s", what, code, stdout, stderr)
+			t.Errorf("after %q: exit %d, %q, %s", says, code, stdout, stderr)
 		}
-		ln.Close()
-		<-given
 	}
 }
 

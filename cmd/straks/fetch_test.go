@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const halfAnAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"
+
+// silentDaemon returns the address of who takes one request, says so much and then nothing.
+func silentDaemon(t *testing.T, says string) (addr string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+			io.WriteString(c, says)
+		}
+		io.Copy(io.Discard, c) // until the other side gives up
+	}()
+	t.Cleanup(func() {
+		ln.Close()
+		<-ended
+	})
+	return ln.Addr().String()
+}
+
+// TestFetchOfSilence: a copy that does not come, or stops coming, is given up.
+func TestFetchOfSilence(t *testing.T) {
+	for _, says := range []string{"", halfAnAnswer} {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		err := fetchPatiently(ctx, silentDaemon(t, says), "/journal/backup", io.Discard, 50*time.Millisecond)
+		if err == nil || !strings.Contains(err.Error(), "nothing came for 50ms") {
+			t.Errorf("after %q: %v", says, err)
+		}
+	}
+}
+
+// slow takes long for a write.
+type slow time.Duration
+
+func (s slow) Write(b []byte) (int, error) {
+	time.Sleep(time.Duration(s))
+	return len(b), nil
+}
+
+// TestProgress: what comes steadily is waited for, for any time, and so is who takes it.
+func TestProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var fired atomic.Bool
+		p := progress{slow(time.Minute), time.AfterFunc(time.Second, func() { fired.Store(true) }), time.Second}
+		for range 5 {
+			time.Sleep(999 * time.Millisecond)
+			p.Write([]byte("x"))
+		}
+		if synctest.Wait(); fired.Load() {
+			t.Error("given up while it came")
+		}
+		time.Sleep(time.Second)
+		if synctest.Wait(); !fired.Load() {
+			t.Error("still waited for")
+		}
+	})
+}
