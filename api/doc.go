@@ -37,7 +37,8 @@
 // refused tokens. It owns no goroutine.
 //
 // Each order that gets past room and token has one log line: who sent it, its channel
-// and shipment, the outcome, and how long it took. The recipient is masked.
+// and shipment, the outcome, how long it took, and the carrier's word where there is
+// one. The recipient is masked.
 //
 // Of the tokens that are refused, the first few of a minute are logged and the others
 // counted, for each known token by itself. So a flood of guesses fills no log, and

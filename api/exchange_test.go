@@ -280,8 +280,14 @@ func TestOrderLog(t *testing.T) {
 	w.do("POST", "/future/orders/instant/sms", strings.Replace(smsBody, "300", "3", 1))
 	w.do("POST", "/future/orders/instant/sms", smsBody, header("Content-Type", "text/plain"), lenient)
 	w.do("POST", "/future/orders/instant/email", strings.Replace(emailBody, "@", "@example.org, ola@example.org Ola ", 1))
+	w.sms.does(orders.Handover{Outcome: handover.NotSent, Detail: "no bind is up"})
+	w.sendSMS("not sent")
+	w.sms.does(orders.Handover{Outcome: handover.Refused, Status: orders.SMSFailedInvalidRecipient, Total: 1, Detail: "ESME_RINVDSTADR"})
+	w.sendSMS("refused")
 	log := w.log.String()
 	for _, want := range []string{
+		`"detail":"not sent: no carrier could take it in time: no bind is up"`,
+		`"detail":"ESME_RINVDSTADR"`,
 		`"channel":"Email","to":"***","faults":["recipientEmail.emailAddress"]`,
 		`"organisation":"ttd","token":"backend","channel":"SMS","to":"+4799***","shipment":"` + shipment + `","state":"SMS_Accepted","outcome":"created","status":201,"ms":`,
 		`"outcome":"repeated","status":200`,

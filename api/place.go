@@ -163,7 +163,22 @@ func (a *api) logOrder(x *exchange, p *placing, s orders.Shipment, created bool,
 	}
 	attrs = append(attrs, slog.String("outcome", outcome), slog.Int("status", status),
 		slog.Float64("ms", float64(took.Microseconds())/1000))
+	if detail := detailOf(s, err); detail != "" {
+		attrs = append(attrs, slog.String("detail", detail))
+	}
 	a.logAttrs(x.r.Context(), level, "order", attrs)
+}
+
+// detailOf is why an order was not sent, or what the carrier said of it; empty where
+// there is no more to say.
+func detailOf(s orders.Shipment, err error) string {
+	switch {
+	case err == nil:
+		return s.Detail
+	case errors.Is(err, orders.ErrNotSent), errors.Is(err, orders.ErrUnavailable):
+		return err.Error()
+	}
+	return ""
 }
 
 // logAttrs is slog's LogAttrs but for the line of code that it looks up and

@@ -3,6 +3,7 @@ package orders
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -151,7 +152,7 @@ func (s *Service) Lingering(c Channel) int64 { return s.lingers[c].Load() }
 func (s *Service) settle(f *flight, shipment Shipment, a Answer) {
 	known := func(now Shipment) {
 		if a.Outcome == handover.NotSent {
-			f.tell(Shipment{}, false, ErrNotSent)
+			f.tell(Shipment{}, false, notSent(a.Detail))
 			return
 		}
 		f.tell(now, true, nil)
@@ -168,6 +169,14 @@ func (s *Service) settle(f *flight, shipment Shipment, a Answer) {
 		shipment.Answer(a)
 		known(shipment)
 	})
+}
+
+// notSent is ErrNotSent with the carrier's word.
+func notSent(detail string) error {
+	if detail == "" {
+		return ErrNotSent
+	}
+	return fmt.Errorf("%w: %s", ErrNotSent, detail)
 }
 
 // persist stores an event, however often it takes, and reports each try.

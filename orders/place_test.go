@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -145,12 +146,12 @@ func TestLingering(t *testing.T) {
 }
 
 func TestSendDeadline(t *testing.T) {
-	w := newWorld(t, orders.Config{SendDeadline: 20 * time.Millisecond})
+	w := newWorld(t, orders.Config{SendDeadline: time.Second}) // the journal has its share of it
 	w.network.send = func(ctx context.Context, _ orders.Message) orders.Handover {
 		<-ctx.Done()
-		return orders.Handover{Outcome: handover.NotSent}
+		return orders.Handover{Outcome: handover.NotSent, Detail: "no bind is up"}
 	}
-	if _, _, err := w.Place(t.Context(), order("k")); !errors.Is(err, orders.ErrNotSent) {
+	if _, _, err := w.Place(t.Context(), order("k")); !errors.Is(err, orders.ErrNotSent) || !strings.HasSuffix(err.Error(), ": no bind is up") {
 		t.Error(err)
 	}
 }

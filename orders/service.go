@@ -53,7 +53,8 @@ type Service struct {
 
 var (
 	// ErrNotSent: no carrier could take the message before the send deadline,
-	// and it surely did not leave. The key is free to be tried again.
+	// and it surely did not leave. The key is free to be tried again. The carrier's
+	// word, where there is one, is in the text.
 	ErrNotSent = errors.New("not sent: no carrier could take it in time")
 	// ErrAbandoned: the caller went away. The order is carried on to its outcome.
 	ErrAbandoned = errors.New("abandoned by the caller")

@@ -53,9 +53,9 @@ func (b *backoff) fast(now time.Time) bool {
 	return b.since.IsZero() || now.Sub(b.since) < fastPhase
 }
 
-// worthLogging is true once a minute.
-func (b *backoff) worthLogging(now time.Time) bool {
-	if now.Sub(b.logged) < time.Minute {
+// worthLogging is true for news, and for what lasts once a minute.
+func (b *backoff) worthLogging(now time.Time, news bool) bool {
+	if !news && now.Sub(b.logged) < time.Minute {
 		return false
 	}
 	b.logged = now

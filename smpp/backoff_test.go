@@ -34,6 +34,22 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
+// What lasts is told once a minute, from the news of it on.
+func TestWorthLogging(t *testing.T) {
+	b, told := backoff{}, 0
+	for s := range 150 {
+		if b.worthLogging(epoch.Add(time.Duration(s)*time.Second), s == 0) {
+			told++
+		}
+	}
+	if told != 3 {
+		t.Errorf("told %d times in two minutes and a half", told)
+	}
+	if !b.worthLogging(epoch.Add(151*time.Second), true) {
+		t.Error("news were kept back")
+	}
+}
+
 func TestGateAfterRefusals(t *testing.T) {
 	g := gate{turn: make(chan struct{}, 1)}
 	for i, base := range []time.Duration{1, 2, 4, 8, 16, 16} {

@@ -144,7 +144,7 @@ func (b *binding) bindFailed(err error, addr string, retry *backoff, log *slog.L
 	b.smsc.metrics.bindFailed(label)
 	news := b.become(state, err.Error(), addr)
 	delay := retry.next(time.Now())
-	if state == StateDown && (news || retry.worthLogging(time.Now())) {
+	if state == StateDown && retry.worthLogging(time.Now(), news) {
 		log.Warn("can't bind", "addr", addr, "reason", err, "next", delay.Round(time.Millisecond).String())
 	}
 	return delay

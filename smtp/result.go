@@ -2,7 +2,7 @@ package smtp
 
 import (
 	"errors"
-	"fmt"
+	"strings"
 	"time"
 
 	"straks/internal/handover"
@@ -61,7 +61,14 @@ type Failure struct {
 	Err    error
 }
 
-func (f *Failure) Error() string { return fmt.Sprintf("%s: %v", f.Reason, f.Err) }
+func (f *Failure) Error() string {
+	text := f.Err.Error()
+	if strings.HasPrefix(text, string(f.Reason)+" ") { // "dial tcp 10.0.0.6:25: …"
+		return text
+	}
+	return string(f.Reason) + ": " + text
+}
+
 func (f *Failure) Unwrap() error { return f.Err }
 
 // Reason says at what a connection failed. It is a metric's label.
