@@ -181,6 +181,33 @@ func TestBadShipmentLeaves(t *testing.T) {
 	check(t, j)
 }
 
+// TestBadShipmentWithAReference: a shipment that can't be read costs nothing to the
+// message that gets its reference after it, and its own receipts wait, as those of a
+// shipment that is gone, instead of coming back for ever.
+func TestBadShipmentWithAReference(t *testing.T) {
+	j, _ := newJournal(t, Options{Log: quiet})
+	bad := order(t, j, "m")
+	cut(t, j, bad.ID, func(int) int { return 1 })
+	early := delivered("m")
+	early.Recipient = "4798888888"
+	effects, err := j.Apply(t.Context(), []orders.Event{early})
+	if err != nil || !effects[0].Parked {
+		t.Fatalf("its receipt: %+v, %v", effects, err)
+	}
+	in := intake("k")
+	in.Recipient = "+4798888888"
+	s, _, err := j.Accept(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []orders.Event{accepted(s, "m"), early} {
+		effects, err := j.Apply(t.Context(), []orders.Event{e})
+		if err != nil || effects[0].Shipment.Status != orders.SMSDelivered {
+			t.Errorf("%T: %+v, %v", e, effects, err)
+		}
+	}
+}
+
 // TestBadFeed: entries that can't be read, or whose shipment can't be, leave a gap, and
 // the feed goes on behind it. They are told, but not at every look.
 func TestBadFeed(t *testing.T) {

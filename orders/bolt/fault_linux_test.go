@@ -253,7 +253,7 @@ func TestCorruptRecordSpoilsNobodyElse(t *testing.T) {
 		})
 	}
 	wg.Go(func() {
-		if _, err := j.Apply(context.Background(), []orders.Event{delivered("new"), delivered("bad")}); !errors.Is(err, ErrCorrupt) {
+		if _, err := j.Apply(context.Background(), []orders.Event{delivered("new"), accepted(bad, "bad")}); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("apply: %v", err)
 		}
 	})

@@ -62,12 +62,18 @@ func (w *writeTx) boundTo(r *orders.Report) (*orders.Shipment, int, error) {
 }
 
 // addPart adds the part of a binding, if it still exists and a report with it as
-// its i-th reference may be meant for it.
+// its i-th reference may be meant for it. A shipment that can't be read is as good as
+// gone: it is to cost neither the other that bears its reference, nor, over a report that
+// is sent again and again, everybody's behind that.
 func (w *writeTx) addPart(parts []orders.Binding, b binding, r *orders.Report, i int) ([]orders.Binding, error) {
 	if b.none() {
 		return parts, nil
 	}
 	s, ok, err := w.shipment(b.shipment, false)
+	if errors.Is(err, ErrCorrupt) {
+		w.opt.Log.Error("shipment can't be read, a receipt for it waits in vain; see straks journal check", "shipment", b.shipment, "err", err)
+		return parts, nil
+	}
 	if err != nil || !ok || b.part >= len(s.Parts) || !r.Means(i, &s.Parts[b.part]) {
 		return parts, err
 	}
