@@ -64,9 +64,7 @@ func (w *writeTx) report(r orders.Report) (eff orders.Effect, err error) {
 		return eff, err
 	}
 	if s == nil {
-		if eff.Hint, err = w.hint(&r); err != nil {
-			return eff, err
-		}
+		eff.Hint = w.hint(&r)
 		eff.Parked, err = w.park(&r)
 		return eff, err
 	}

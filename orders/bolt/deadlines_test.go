@@ -208,6 +208,31 @@ func TestBadShipmentWithAReference(t *testing.T) {
 	}
 }
 
+// TestBadReference: a reference that can't be read costs nothing to the message that
+// gets it next, nor does a receipt for the one that had it come back for ever.
+func TestBadReference(t *testing.T) {
+	j, _ := newJournal(t, Options{Log: quiet})
+	order(t, j, "m")
+	spoil(t, j, func(w *writeTx) error {
+		return w.refs().put(time.Now().UnixMicro(), refKey("telco", "m"), []byte{kindBound, 1})
+	})
+	for range 2 {
+		effects, err := j.Apply(t.Context(), []orders.Event{delivered("m")})
+		if err != nil || !effects[0].Parked {
+			t.Fatalf("a receipt for the one before: %+v, %v", effects, err)
+		}
+	}
+	s, _, err := j.Accept(t.Context(), intake("k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	effects, err := j.Apply(t.Context(), []orders.Event{accepted(s, "m"), delivered("m")})
+	if err != nil || effects[1].Shipment.ID != s.ID || effects[1].Shipment.Status != orders.SMSDelivered {
+		t.Fatalf("the next: %+v, %v", effects, err)
+	}
+	check(t, j)
+}
+
 // TestBadFeed: entries that can't be read, or whose shipment can't be, leave a gap, and
 // the feed goes on behind it. They are told, but not at every look.
 func TestBadFeed(t *testing.T) {

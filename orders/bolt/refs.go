@@ -27,14 +27,18 @@ func refKey(carrier, ref string) []byte {
 	return append(append(append(make([]byte, 0, len(carrier)+1+len(ref)), carrier...), 0), ref...)
 }
 
-// lookup returns what is known of a reference, and whether anything is.
-func (w *writeTx) lookup(key []byte) (ref, bool, error) {
+// lookup returns what is known of a reference, and whether there is a record of it. One
+// that can't be read says nothing, and is replaced by the next.
+func (w *writeTx) lookup(key []byte) (r ref, ok bool) {
 	v := w.refs().get(key)
 	if v == nil {
-		return ref{}, false, nil
+		return ref{}, false
 	}
 	r, err := decodeRef(v)
-	return r, err == nil, err
+	if err != nil {
+		w.opt.Log.Error("reference can't be read: receipts for what had it wait in vain", "err", err)
+	}
+	return r, true
 }
 
 // boundTo returns the shipment and part that a report is about; nil where none
@@ -42,14 +46,9 @@ func (w *writeTx) lookup(key []byte) (ref, bool, error) {
 func (w *writeTx) boundTo(r *orders.Report) (*orders.Shipment, int, error) {
 	parts := make([]orders.Binding, 0, 4)
 	for i, name := range r.Refs {
-		have, ok, err := w.lookup(refKey(r.Carrier, name))
-		if err != nil {
-			return nil, 0, err
-		}
-		if !ok {
-			continue
-		}
+		have, _ := w.lookup(refKey(r.Carrier, name))
 		for _, b := range []binding{have.bound, have.before} {
+			var err error
 			if parts, err = w.addPart(parts, b, r, i); err != nil {
 				return nil, 0, err
 			}
@@ -81,20 +80,16 @@ func (w *writeTx) addPart(parts []orders.Binding, b binding, r *orders.Report, i
 }
 
 // hint returns the first of a report's hints that is bound.
-func (w *writeTx) hint(r *orders.Report) (orders.Hint, error) {
+func (w *writeTx) hint(r *orders.Report) orders.Hint {
 	if r.Hints == nil {
-		return orders.Hint{}, nil
+		return orders.Hint{}
 	}
 	for _, h := range r.Hints() {
-		bound, ok, err := w.lookup(refKey(r.Carrier, h.Ref))
-		if err != nil {
-			return orders.Hint{}, err
-		}
-		if ok && !bound.bound.none() {
-			return h, nil
+		if known, _ := w.lookup(refKey(r.Carrier, h.Ref)); !known.bound.none() {
+			return h
 		}
 	}
-	return orders.Hint{}, nil
+	return orders.Hint{}
 }
 
 // match is a parked report that an answer has claimed.
@@ -132,13 +127,14 @@ func (w *writeTx) bind(s *orders.Shipment, a orders.Answer) (waiting []match, er
 func (w *writeTx) bindOne(name string, part orders.Binding) (*orders.Report, error) {
 	s := part.Shipment
 	key, to := refKey(s.Carrier, name), binding{s.ID, part.Part}
-	have, ok, err := w.lookup(key)
-	if err != nil || ok && (have.bound == to || have.before == to) {
-		return nil, err
+	have, ok := w.lookup(key)
+	if have.bound == to || have.before == to {
+		return nil, nil
 	}
 	have.bound, have.before = to, have.bound
 	var report *orders.Report
 	if have.parked != nil {
+		var err error
 		if report, err = w.claim(&have, name, part); err != nil {
 			return nil, err
 		}
@@ -200,13 +196,13 @@ func (w *writeTx) park(r *orders.Report) (bool, error) {
 	waits := false
 	for _, name := range r.Refs {
 		key := refKey(r.Carrier, name)
-		have, _, err := w.lookup(key)
+		have, _ := w.lookup(key)
 		better := true
-		if err == nil && have.parked != nil {
-			better, err = w.displace(have.parked, r)
-		}
-		if err != nil {
-			return false, err
+		if have.parked != nil {
+			var err error
+			if better, err = w.displace(have.parked, r); err != nil {
+				return false, err
+			}
 		}
 		if better {
 			free = append(free, key)
@@ -251,10 +247,7 @@ func (w *writeTx) putParked(r *orders.Report, refs [][]byte) error {
 	}
 	w.waiting++
 	for _, name := range refs {
-		have, ok, err := w.lookup(name)
-		if err != nil {
-			return err
-		}
+		have, ok := w.lookup(name)
 		have.parked = key
 		if err := w.putRef(at, name, have, ok); err != nil {
 			return err
@@ -279,11 +272,8 @@ func (w *writeTx) unpark(key []byte) (*orders.Report, error) {
 	}
 	for _, name := range r.Refs {
 		refKey := refKey(r.Carrier, name)
-		have, ok, err := w.lookup(refKey)
-		if err != nil {
-			return nil, err
-		}
-		if ok && bytes.Equal(have.parked, key) {
+		have, _ := w.lookup(refKey)
+		if bytes.Equal(have.parked, key) {
 			have.parked = nil
 			if err := w.putRef(r.At.UnixMicro(), refKey, have, true); err != nil {
 				return nil, err
