@@ -17,17 +17,21 @@ import (
 const maxFaults = 20
 
 // Check walks every invariant of the package comment over one snapshot, and
-// returns all faults that it finds, up to a bound. It reads the whole file, and
-// for as long as it does no page that is freed can be used again.
+// returns all faults that it finds, up to a bound. A page that can't be read ends the
+// walk of its table only. It reads the whole file, and for as long as it does no page
+// that is freed can be used again.
 func (r *reader) Check(ctx context.Context) error {
 	return r.snapshots.view(func(t tables) error {
 		if err := t.current(); err != nil {
 			return err
 		}
 		c := &checker{tables: t, ctx: ctx}
-		for _, part := range []func(){c.keyed, c.shipped, c.referenced, c.parkedReports, c.deadlined, c.fed} {
-			part()
-		}
+		c.walk("keys", c.keyed)
+		c.walk("shipments", c.shipped)
+		c.walk("refs", c.referenced)
+		c.walk("parked", c.parkedReports)
+		c.walk("deadlines", c.deadlined)
+		c.walk("feed", c.fed)
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
@@ -39,6 +43,18 @@ type checker struct {
 	tables
 	ctx    context.Context
 	faults []error
+}
+
+// walk checks one table, as far as its pages can be read.
+func (c *checker) walk(table string, check func()) {
+	err := func() (err error) {
+		defer caught(&err)()
+		check()
+		return nil
+	}()
+	if err != nil {
+		c.fault("the check of %s met a page that can't be read, and ended there: %w", table, err)
+	}
 }
 
 func (c *checker) fault(format string, args ...any) {
