@@ -146,3 +146,9 @@ var (
 	// ErrNotFound: no such shipment, or it is another organisation's.
 	ErrNotFound = errors.New("no such shipment")
 )
+
+// ofTheCall tells whether an error of the journal is about what the call was given
+// only: part of it may come through.
+func ofTheCall(err error) bool {
+	return err != nil && !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrBusy)
+}

@@ -1,6 +1,7 @@
 package orders
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -57,7 +58,8 @@ func (s *Service) expireDue(ctx context.Context) time.Duration {
 	return min(max(time.Until(next), 10*time.Millisecond), deadlinePoll)
 }
 
-// expire tells the journal that the deadlines of these shipments have passed.
+// expire tells the journal that the deadlines of these shipments have passed: all at
+// once, or where one of them can't be stored each by itself.
 func (s *Service) expire(ctx context.Context, now time.Time, ids []uuid.UUID) error {
 	if len(ids) == 0 {
 		return nil
@@ -67,13 +69,17 @@ func (s *Service) expire(ctx context.Context, now time.Time, ids []uuid.UUID) er
 		events[i] = Expiry{Shipment: id, At: now}
 	}
 	effects, err := s.cfg.Journal.Apply(ctx, events)
-	if err != nil {
+	if ofTheCall(err) && len(ids) > 1 {
+		err = nil
+		for i := range ids {
+			err = cmp.Or(err, s.expire(ctx, now, ids[i:i+1]))
+		}
 		return err
 	}
 	for i, e := range effects {
 		s.applied(events[i], e)
 	}
-	return nil
+	return err
 }
 
 // sweep removes what is older than the retention, in small steps.

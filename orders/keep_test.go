@@ -38,3 +38,28 @@ func TestDeadlineWaitsForTheOutcome(t *testing.T) {
 		t.Errorf("retry: %v, %v, %v", s.Status, created, err)
 	}
 }
+
+// A deadline that can't be stored keeps no other from being kept.
+func TestBadDeadline(t *testing.T) {
+	w, run := idleWorld(t, orders.Config{})
+	w.network.send = outcome(handover.Unknown)
+	var placed []orders.Shipment
+	for _, key := range []string{"a", "bad", "b"} {
+		o := order(key)
+		o.TTL = time.Millisecond
+		s, _, err := w.Place(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		placed = append(placed, s)
+	}
+	w.journal.poison.Store(placed[1].ID)
+	eventually(t, "the deadlines to pass", func() bool { return time.Now().After(placed[2].Deadline) })
+	run()
+	for _, s := range []orders.Shipment{placed[0], placed[2]} {
+		eventually(t, "the others to expire", func() bool { return w.status(t, s.ID) == orders.SMSFailedTTL })
+	}
+	if got := w.status(t, placed[1].ID); got != orders.SMSSending {
+		t.Errorf("the bad one: %v", got)
+	}
+}

@@ -2,7 +2,6 @@ package orders
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 )
 
@@ -85,7 +84,7 @@ func (s *Service) store(batch []arrived) {
 	ctx, cancel := context.WithTimeout(context.Background(), settleWait)
 	defer cancel()
 	effects, err := s.cfg.Journal.Apply(ctx, events)
-	if err != nil && len(batch) > 1 && !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrBusy) {
+	if ofTheCall(err) && len(batch) > 1 {
 		for i := range batch { // one of them can't be stored: it is to spoil no other
 			s.store(batch[i : i+1])
 		}

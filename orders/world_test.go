@@ -60,7 +60,7 @@ type sick struct {
 	acceptRefuses           atomic.Bool  // knows that it can't store
 	acceptBreaks            atomic.Bool  // can't read what it has of the key
 	acceptKeeps             atomic.Bool  // stores, and then says that it does not know
-	poison                  atomic.Value // reference of reports that can't be stored
+	poison                  atomic.Value // reference of reports, or shipment of expiries, that can't be stored
 }
 
 func (j *sick) Accept(ctx context.Context, in orders.Intake) (orders.Shipment, bool, error) {
@@ -87,7 +87,9 @@ func (j *sick) Apply(ctx context.Context, events []orders.Event) ([]orders.Effec
 		return nil, orders.ErrUnavailable
 	}
 	for _, e := range events {
-		if r, ok := e.(orders.Report); ok && r.Refs[0] == j.poison.Load() {
+		r, ok := e.(orders.Report)
+		x, expiry := e.(orders.Expiry)
+		if ok && r.Refs[0] == j.poison.Load() || expiry && x.Shipment == j.poison.Load() {
 			return nil, errors.New("corrupt")
 		}
 	}
