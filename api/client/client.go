@@ -2,8 +2,8 @@
 // commands and for tests. It knows the wire and nothing of the server.
 //
 // A Client is safe for concurrent use. Every call ends with its context; none
-// repeats itself. Whether a failed Send may be repeated needs no thought:
-// the same IdempotencyID is never sent twice, so repeating is always safe.
+// repeats itself. Repeating a failed Send is always safe: the same IdempotencyID is
+// never sent twice.
 package client
 
 import (

@@ -4,7 +4,8 @@
 // The daemon is a process of its own, so that its memory and its scheduling are
 // its own. Load generator and SMSC simulator share this one, and so one clock:
 // every message bears its number in its text, by which the time of the
-// request's first octet meets the time at which the SMSC read the submit_sm.
+// request's first octet meets the time at which the SMSC read the submit_sm. In an
+// overload the load generator is a third process.
 //
 // With External it drives another gateway than straks in just the same way.
 package bench
