@@ -183,7 +183,7 @@ func (m *meter) add(now time.Time) {
 
 func (m *meter) advance(now time.Time) {
 	tenth := now.UnixMilli() / 100
-	if tenth-m.tenth >= meterTenths { // a pause: what was is over
+	if tenth-m.tenth >= meterTenths || tenth < m.tenth { // a pause, or a clock put back: what was is over
 		*m = meter{tenth: tenth, first: tenth}
 		return
 	}

@@ -143,3 +143,17 @@ func TestMeter(t *testing.T) {
 		t.Errorf("%v/s after a pause", got)
 	}
 }
+
+// A clock that is put back is the end of what was counted: it is no measure until the
+// old time has come again.
+func TestMeterWhenTheClockGoesBack(t *testing.T) {
+	var m meter
+	for _, from := range []time.Time{epoch, epoch.Add(-time.Hour)} {
+		for i := range 5000 {
+			m.add(from.Add(time.Duration(i) * time.Millisecond))
+		}
+		if got := m.perSecond(from.Add(5 * time.Second)); got < 850 || got > 1000 {
+			t.Errorf("from %v: %v a second, want a thousand", from, got)
+		}
+	}
+}
