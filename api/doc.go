@@ -20,8 +20,8 @@
 // The orders of each channel have a Room. Those beyond it get 503 at once, so that
 // those inside are done in time. A burst may fill the room. A crowd that stays is held to
 // fewer: the same processors do far less when they have more at hand. An order takes no
-// place while its body is still coming, and is not counted as part of the crowd while a
-// carrier takes its time with it.
+// place while its body is still coming, and is not counted as part of the crowd while it
+// is with its carrier.
 //
 // # What an answer promises
 //

@@ -7,11 +7,12 @@ import (
 )
 
 // A burst fills the room. A crowd that stays is held to half of it, until it
-// has become small; who lingers is no crowd.
+// has become small, and the next burst to the time since then; who is with a carrier
+// is no crowd.
 func TestRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		lingering := int64(0)
-		r := newRoom(Room{Most: 10, Standing: 4}, func() int64 { return lingering })
+		away := int64(0)
+		r := newRoom(Room{Most: 10, Standing: 4}, func() int64 { return away })
 		expect := func(when string, places int) {
 			t.Helper()
 			n := 0
@@ -36,13 +37,31 @@ func TestRoom(t *testing.T) {
 		expect("a crowd that stays", 1)
 		leave(2)
 		expect("a smaller one", 2)
-		lingering = 2
-		expect("two of them linger", 2)
+		away = 2
+		expect("two of them with a carrier", 2)
 		time.Sleep(patience)
-		expect("they still do", 0)
-		lingering = 0
-		leave(5)
-		expect("another burst", 9)
+		expect("they still are", 0)
+		away = 0
+		leave(6)
+		expect("no burst right after a crowd", 4)
+		leave(4)
+		time.Sleep(patience / 2)
+		expect("a burst after half the time", 10)
+		time.Sleep(patience/2 - 1)
+		leave(1)
+		expect("it lasts for as long", 1)
+		time.Sleep(1)
+		leave(1)
+		expect("but not longer", 0)
+		leave(9)
+		time.Sleep(time.Hour)
+		expect("a burst after long", 10)
+		time.Sleep(patience - 1)
+		leave(1)
+		expect("it lasts for longer", 1)
+		time.Sleep(1)
+		leave(1)
+		expect("but not for ever", 0)
 	})
 }
 

@@ -124,25 +124,16 @@ func (s *Service) handOver(ctx context.Context, f *flight, o Order, shipment Shi
 	s.metrics.stage(o, stageSettle, started)
 }
 
-// send hands over, and counts the order while that takes long.
+// send hands over, and counts the order while that lasts.
 func (s *Service) send(ctx context.Context, m Message) Handover {
-	n := &s.lingers[m.Channel]
-	long := time.AfterFunc(lingering, func() { n.Add(1) })
-	defer func() {
-		if !long.Stop() {
-			n.Add(-1)
-		}
-	}()
+	s.away[m.Channel].Add(1)
+	defer s.away[m.Channel].Add(-1)
 	return s.carriers[m.Channel].Send(ctx, m)
 }
 
-// lingering is the time after which an order waits for its carrier for certain,
-// and no longer for a processor of ours.
-const lingering = 100 * time.Millisecond
-
-// Lingering returns how many orders of the channel have been with their carrier
-// for longer than 100 ms: they are in flight, but burden nothing here.
-func (s *Service) Lingering(c Channel) int64 { return s.lingers[c].Load() }
+// WithCarrier returns how many orders of the channel are with their carrier, or
+// wait for a place there: they are in flight, but burden nothing here.
+func (s *Service) WithCarrier(c Channel) int64 { return s.away[c].Load() }
 
 // settle stores the answer and tells the caller. Should the journal not take it
 // within settleWait the caller is told all the same, since what it is told is

@@ -130,19 +130,19 @@ func TestTooManyInFlight(t *testing.T) {
 	}
 }
 
-// An order whose carrier takes its time is told apart, until it is handed over.
-func TestLingering(t *testing.T) {
+// An order that is with its carrier is told apart, until it is handed over.
+func TestWithCarrier(t *testing.T) {
 	w := newWorld(t, orders.Config{})
 	gate := make(chan struct{})
 	w.network.send = func(ctx context.Context, m orders.Message) orders.Handover { <-gate; return accepts(ctx, m) }
 	done := make(chan error, 1)
 	go func() { _, _, err := w.Place(t.Context(), order("a")); done <- err }()
-	eventually(t, "the order to linger", func() bool { return w.Lingering(orders.SMS) == 1 && w.Lingering(orders.Email) == 0 })
+	eventually(t, "the order to be with its carrier", func() bool { return w.WithCarrier(orders.SMS) == 1 && w.WithCarrier(orders.Email) == 0 })
 	close(gate)
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	eventually(t, "nothing to linger", func() bool { return w.Lingering(orders.SMS) == 0 })
+	eventually(t, "it to be back", func() bool { return w.WithCarrier(orders.SMS) == 0 })
 }
 
 func TestSendDeadline(t *testing.T) {

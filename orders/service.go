@@ -42,7 +42,7 @@ type Service struct {
 	inbox    chan arrived
 	seldom   *seldom.Log             // what goes wrong with every receipt or order
 	stop     chan struct{}           // closed when retries are to end
-	lingers  [Email + 1]atomic.Int64 // orders, by channel, see Lingering
+	away     [Email + 1]atomic.Int64 // orders, by channel, see WithCarrier
 	retries  sync.WaitGroup          // of late answers, which the journal did not take at first
 
 	mu      sync.Mutex

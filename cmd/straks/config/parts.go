@@ -77,7 +77,7 @@ func (cfg *Config) room(taken, waiting int) api.Room {
 	if most := cfg.API.MaxInFlight; most > 0 {
 		return api.Room{Most: most}
 	}
-	return api.Room{Most: waitingOrders + taken + waiting, Standing: atHand*runtime.GOMAXPROCS(0) + taken}
+	return api.Room{Most: waitingOrders + taken + waiting, Standing: atHand * runtime.GOMAXPROCS(0)}
 }
 
 // Names are the organisations', for the labels of metrics.

@@ -58,8 +58,8 @@ func TestRoomsFollowFromTheCarriers(t *testing.T) {
 	cfg := &Config{SMSCs: []SMSC{{SMSC: smpp.SMSC{Binds: 2, Window: 100}}, {}}, Relays: make([]Relay, 1)}
 	procs := runtime.GOMAXPROCS(0)
 	want := map[orders.Channel]api.Room{
-		orders.SMS:   {Most: 256 + 2*100 + 256 + 1*32 + 256, Standing: 32*procs + 2*100 + 1*32},
-		orders.Email: {Most: 256 + 8, Standing: 32*procs + 8},
+		orders.SMS:   {Most: 256 + 2*100 + 256 + 1*32 + 256, Standing: 32 * procs},
+		orders.Email: {Most: 256 + 8, Standing: 32 * procs},
 	}
 	if got := cfg.Rooms(); !maps.Equal(got, want) {
 		t.Errorf("rooms %+v, want %+v", got, want)
