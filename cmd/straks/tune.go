@@ -16,11 +16,11 @@ const (
 	gcMost, gcLeast = 400, 100
 	// gcGarbage is the garbage that is let lie, in octets, where gcMost of what is alive
 	// would be more: a journal of many millions knows its free and new pages by heart.
-	gcGarbage = 40 << 20
+	gcGarbage = 80 << 20
 	gcEvery   = 500 * time.Millisecond
 	// memoryLimit is from where on memory counts more than time, in octets. It is
 	// far above what the daemon has in use, and no wall: what must be kept is kept.
-	memoryLimit = 192 << 20
+	memoryLimit = 256 << 20
 )
 
 // tuneProcessors lets twice as many goroutines run as there are processors, unless
