@@ -49,7 +49,7 @@ func TestFileStopsGrowing(t *testing.T) {
 		for w := range min(writers, perDay) {
 			wg.Go(func() {
 				for i := w; i < perDay; i += writers {
-					orderAt(t, j, now.Add(time.Duration(i)*24*time.Hour/time.Duration(perDay)), fmt.Sprintf("%d-%d", day, i), i%10 != 0)
+					orderAt(t, j, now.Add(time.Duration(i)*(24*time.Hour/time.Duration(perDay))), fmt.Sprintf("%d-%d", day, i), i%10 != 0)
 				}
 			})
 		}
