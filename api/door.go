@@ -134,7 +134,7 @@ func (c *doorConn) Read(b []byte) (int, error) {
 			c.SetWriteDeadline(started.Add(c.limits.Idle/4 + c.limits.Write))
 		}
 		way.metrics.observe(http.MethodPost, http.StatusServiceUnavailable, time.Since(started))
-		c.Write(c.door.refusal)
+		c.Conn.Write(c.door.refusal)
 	}
 }
 

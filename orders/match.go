@@ -45,9 +45,9 @@ const (
 	sameDate = 2 * time.Minute
 )
 
-// Choose returns which of the parts that its references were given to, those of the
-// first reference first and the newest of each, the report is about; -1 where it is about none, but about a message whose
-// answer it has overtaken. See the package comment.
+// Choose returns which of the parts that its references were given to the report is
+// about, those of the first reference coming first, and of each the newest; -1 where it is
+// about none, but about a message whose answer it has overtaken. See the package comment.
 func (r *Report) Choose(parts []Binding) int {
 	best, found, named := -1, unrelated, false
 	for i, b := range parts {

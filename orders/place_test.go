@@ -181,11 +181,7 @@ func TestJournalFailsAtAccept(t *testing.T) {
 		"stored":     func(j *sick) *atomic.Bool { return &j.acceptKeeps },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, orders.Config{})
-			fault(w.journal).Store(true)
-			if _, _, err := w.Place(t.Context(), order("k")); !errors.Is(err, orders.ErrUnavailable) {
-				t.Fatal(err)
-			}
+			w := placedOn(t, fault)
 			if _, _, err := w.Place(t.Context(), order("k")); !errors.Is(err, orders.ErrUnavailable) {
 				t.Fatalf("while the journal is failing: %v", err)
 			}
@@ -199,6 +195,17 @@ func TestJournalFailsAtAccept(t *testing.T) {
 	}
 }
 
+// placedOn returns a world whose journal has a fault, and an order k that met it.
+func placedOn(t *testing.T, fault func(*sick) *atomic.Bool) *world {
+	t.Helper()
+	w := newWorld(t, orders.Config{})
+	fault(w.journal).Store(true)
+	if _, _, err := w.Place(t.Context(), order("k")); !errors.Is(err, orders.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	return w
+}
+
 // An order that the journal refused at once, or whose key it can't read, leaves
 // nothing behind that would have to wait for the journal to be well.
 func TestJournalRefuses(t *testing.T) {
@@ -207,11 +214,7 @@ func TestJournalRefuses(t *testing.T) {
 		"corrupt":    func(j *sick) *atomic.Bool { return &j.acceptBreaks },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, orders.Config{})
-			fault(w.journal).Store(true)
-			if _, _, err := w.Place(t.Context(), order("k")); !errors.Is(err, orders.ErrUnavailable) {
-				t.Fatal(err)
-			}
+			w := placedOn(t, fault)
 			eventually(t, "the order to land", func() bool { return w.InFlight() == 0 })
 			fault(w.journal).Store(false)
 			if _, created, err := w.Place(t.Context(), order("k")); err != nil || !created {
