@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"syscall"
 
 	"straks/orders/bolt"
@@ -48,7 +47,7 @@ func compactInPlace(path string, owner os.FileInfo) error {
 	}
 	err := bolt.Compact(path, compact, bolt.Options{})
 	if err == nil {
-		err = errors.Join(giveTo(compact, owner), os.Rename(compact, path), syncFolder(path))
+		err = errors.Join(giveTo(compact, owner), os.Rename(compact, path), bolt.SyncFolder(path))
 	}
 	if errors.Is(err, bolt.ErrLocked) {
 		err = fmt.Errorf("%w Stop it first: compact puts another file in the journal's place", err)
@@ -57,9 +56,9 @@ func compactInPlace(path string, owner os.FileInfo) error {
 		return errors.Join(err, removeIfThere(compact), os.Remove(old))
 	}
 	if err := closed(old); err != nil {
-		return errors.Join(fmt.Errorf("compact: somebody opened the journal meanwhile; it is as it was: %w", err), os.Rename(old, path), syncFolder(path))
+		return errors.Join(fmt.Errorf("compact: somebody opened the journal meanwhile; it is as it was: %w", err), os.Rename(old, path), bolt.SyncFolder(path))
 	}
-	return errors.Join(os.Remove(old), syncFolder(path))
+	return errors.Join(os.Remove(old), bolt.SyncFolder(path))
 }
 
 // giveTo makes path belong to whom the file belongs that it replaces: who
@@ -86,13 +85,4 @@ func removeIfThere(path string) error {
 		return err
 	}
 	return nil
-}
-
-// syncFolder makes renames in the file's folder last.
-func syncFolder(path string) error {
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

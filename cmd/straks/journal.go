@@ -122,7 +122,7 @@ func journalBackup(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	if err := errors.Join(fs.backup(ctx, *admin, out), out.Sync(), out.Close(), syncFolder(to)); err != nil {
+	if err := errors.Join(fs.backup(ctx, *admin, out), out.Sync(), out.Close(), bolt.SyncFolder(to)); err != nil {
 		return errors.Join(err, os.Remove(to))
 	}
 	return nil

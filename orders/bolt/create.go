@@ -34,7 +34,7 @@ func Create(path string, opt Options) error {
 	if err != nil {
 		return about(path, err)
 	}
-	return syncDir(filepath.Dir(path))
+	return about(path, SyncFolder(path))
 }
 
 // makeUnder makes a journal in a new file whose name begins so. The commit syncs it.
@@ -68,14 +68,12 @@ func initialise(tx *bbolt.Tx) error {
 		meta.Put(keyID, id[:]))
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+// SyncFolder has the entry of a file in its folder, be it made, renamed or removed,
+// outlast a power cut.
+func SyncFolder(path string) error {
+	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
-		return fmt.Errorf("journal: %w", err)
+		return err
 	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("journal: sync of %s: %w", dir, err)
-	}
-	return nil
+	return errors.Join(dir.Sync(), dir.Close())
 }

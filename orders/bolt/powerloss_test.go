@@ -110,7 +110,7 @@ func TestPowerLossLife(t *testing.T) {
 	j = mustOpen(t, path, opt)
 	placeAndTell(t, j)
 	j.Close()
-	if err := errors.Join(Compact(path, path+".compact", opt), os.Rename(path+".compact", path), syncDir(dir)); err != nil {
+	if err := errors.Join(Compact(path, path+".compact", opt), os.Rename(path+".compact", path), SyncFolder(path)); err != nil {
 		t.Fatal(err)
 	}
 	placeAndTell(t, mustOpen(t, path, opt))
