@@ -63,6 +63,8 @@ func (c *carrier) Send(ctx context.Context, m orders.Message) orders.Handover {
 
 func (c *carrier) Ready() error { return nil }
 
+func (c *carrier) Crowded(orders.Message) error { return nil }
+
 // does makes the carrier end every hand-over so.
 func (c *carrier) does(h orders.Handover) {
 	c.sends(func(context.Context, orders.Message) orders.Handover { return h })

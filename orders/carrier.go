@@ -13,6 +13,10 @@ type Carrier interface {
 	// sender, too many parts), before anything is stored.
 	Check(m Message) []Fault
 
+	// Crowded returns why Send would turn the message away at once, because
+	// too many wait already; nil where it would try.
+	Crowded(m Message) error
+
 	// Send hands the message over and returns its outcome when ctx ends at the
 	// latest. It never returns NotSent for a message of which an octet may have left.
 	Send(ctx context.Context, m Message) Handover

@@ -3,7 +3,7 @@
 //
 //	POST …/instant/sms
 //	 1 api            authenticate, decode, validate, build an Order
-//	 2 Service.Place  same key in flight? wait for it
+//	 2 Service.Place  same key in flight? wait for it; key unknown, and the carrier crowded? 503
 //	 3   Journal.Accept   known key: its shipment (200). Else key and shipment are on disk
 //	 4   Carrier.Send     until the carrier answers or the send deadline passes
 //	 5   Journal.Apply    Answer: references, status, feed entry, parked reports applied

@@ -53,6 +53,11 @@ func (s *Service) fly(ctx context.Context, f *flight, o Order) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.SendDeadline)
 	defer cancel()
 
+	if err := s.crowded(ctx, o); err != nil {
+		s.metrics.order(o, handover.NotSent.String())
+		f.tell(Shipment{}, false, err)
+		return
+	}
 	started := time.Now()
 	in := intake(o, started)
 	s.bears(f, in.Shipment)
@@ -79,6 +84,19 @@ func (s *Service) fly(ctx context.Context, f *flight, o Order) {
 		s.bears(f, shipment.ID)
 		s.handOver(ctx, f, o, shipment)
 	}
+}
+
+// crowded turns an order away whose carrier would do so at once, before two
+// commits are spent on it. One whose key is known has its answer in the journal.
+func (s *Service) crowded(ctx context.Context, o Order) error {
+	why := s.carriers[o.Message.Channel].Crowded(o.message())
+	if why == nil {
+		return nil
+	}
+	if known, err := s.cfg.Journal.Known(ctx, o.Organisation, o.Key); known || err != nil {
+		return nil // Accept tells
+	}
+	return notSent(why.Error())
 }
 
 // accept stores the order, on a disk that is not too slow for it.
@@ -108,8 +126,8 @@ func storeError(err error) error {
 
 // handOver sends the message of a claimed shipment and settles its outcome.
 func (s *Service) handOver(ctx context.Context, f *flight, o Order, shipment Shipment) {
-	m := o.Message
-	m.Shipment, m.Organisation = shipment.ID, o.Organisation
+	m := o.message()
+	m.Shipment = shipment.ID
 	started := time.Now()
 	h := s.send(ctx, m)
 	s.metrics.stage(o, stageHandOver, started)

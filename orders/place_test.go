@@ -68,6 +68,31 @@ func TestNotSentMayBeTriedAgain(t *testing.T) {
 	}
 }
 
+// What the carrier would turn away at once costs no commit. A known key has its answer.
+func TestCarrierCrowded(t *testing.T) {
+	w := newWorld(t, orders.Config{})
+	first, _, err := w.Place(t.Context(), order("known"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.network.full.Store(true)
+	if _, _, err := w.Place(t.Context(), order("new")); !errors.Is(err, orders.ErrNotSent) || !strings.Contains(err.Error(), "too many wait") {
+		t.Error(err)
+	}
+	w.journal.acceptBreaks.Store(true)
+	if _, _, err := w.Place(t.Context(), order("new")); !errors.Is(err, orders.ErrNotSent) {
+		t.Errorf("the journal was asked to store it: %v", err)
+	}
+	w.journal.acceptBreaks.Store(false)
+	if s, created, err := w.Place(t.Context(), order("known")); err != nil || created || s.ID != first.ID {
+		t.Errorf("repeat: %+v, %v, %v", s, created, err)
+	}
+	w.network.full.Store(false)
+	if _, created, err := w.Place(t.Context(), order("new")); err != nil || !created || w.network.count() != 2 {
+		t.Errorf("tried again: %v, %v, %d sent", created, err, w.network.count())
+	}
+}
+
 func TestUnknownIsNeverSentAgain(t *testing.T) {
 	w := newWorld(t, orders.Config{})
 	w.network.send = outcome(handover.Unknown)

@@ -105,9 +105,14 @@ func (s *Service) Check(o Order) []Fault {
 	if !ok {
 		return []Fault{{FieldChannel, o.Message.Channel.String() + " is not set up in this service"}}
 	}
+	return carrier.Check(o.message())
+}
+
+// message is that of the order, as its carrier is to see it.
+func (o *Order) message() Message {
 	m := o.Message
 	m.Organisation = o.Organisation
-	return carrier.Check(m)
+	return m
 }
 
 // Shipment returns the organisation's shipment, or ErrNotFound.

@@ -24,10 +24,19 @@ type network struct {
 	mu   sync.Mutex
 	sent []orders.Message
 	send func(context.Context, orders.Message) orders.Handover
+	full atomic.Bool // nobody may wait any more
 }
 
 func (n *network) Check(orders.Message) []orders.Fault { return nil }
-func (n *network) Ready() error                        { return nil }
+
+func (n *network) Crowded(orders.Message) error {
+	if n.full.Load() {
+		return errors.New("too many wait")
+	}
+	return nil
+}
+
+func (n *network) Ready() error { return nil }
 func (n *network) Send(ctx context.Context, m orders.Message) orders.Handover {
 	n.mu.Lock()
 	n.sent = append(n.sent, m)

@@ -30,11 +30,14 @@ func TestCrowdIsBounded(t *testing.T) {
 	if r.Outcome != handover.NotSent || !errors.Is(r.Err, errCrowd) {
 		t.Errorf("%+v", r)
 	}
+	if err := g.Crowded(Message{To: number}); !errors.Is(err, errCrowd) {
+		t.Errorf("said to have room: %v", err)
+	}
 	cancel()
 	for range 5 {
 		<-ended
 	}
-	if g.slots.crowded(g.smscs) {
+	if g.Crowded(Message{To: number}) != nil {
 		t.Error("the queue holds those who have left")
 	}
 }

@@ -100,6 +100,15 @@ func (g *Gateway) Run(ctx context.Context) error {
 	return nil
 }
 
+// Crowded returns why Send would return NotSent at once: at every SMSC of the
+// message's route, as many as may wait for a place do. Nil where it would try.
+func (g *Gateway) Crowded(m Message) error {
+	if r := g.routeOf(&m); r != nil && g.slots.crowded(r.smscs) {
+		return errCrowd
+	}
+	return nil
+}
+
 // Check returns everything that keeps the message from ever being sent, so that
 // it can be refused before it is stored. Nil means that some SMSC of its
 // route can carry it.

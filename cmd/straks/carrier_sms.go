@@ -73,6 +73,12 @@ func (c *smsCarrier) Check(m orders.Message) []orders.Fault {
 // Ready implements orders.Carrier.
 func (c *smsCarrier) Ready() error { return c.gateway.Ready() }
 
+// Crowded implements orders.Carrier.
+func (c *smsCarrier) Crowded(m orders.Message) error {
+	m.Body = "" // does not matter, and need not be transliterated
+	return c.gateway.Crowded(c.message(m))
+}
+
 // Send implements orders.Carrier.
 func (c *smsCarrier) Send(ctx context.Context, m orders.Message) orders.Handover {
 	r := c.gateway.Send(ctx, c.message(m))

@@ -103,7 +103,7 @@ func (w *writeTx) putKey(key []byte, had bool, id uuid.UUID) error {
 }
 
 // keyed returns the shipment of a key that has this value, and whether there is one.
-func (w *writeTx) keyed(v []byte) (orders.Shipment, bool, error) {
+func (t tables) keyed(v []byte) (orders.Shipment, bool, error) {
 	if v == nil {
 		return orders.Shipment{}, false, nil
 	}
@@ -111,7 +111,7 @@ func (w *writeTx) keyed(v []byte) (orders.Shipment, bool, error) {
 	if err != nil {
 		return orders.Shipment{}, false, corrupt("key")
 	}
-	return w.shipment(id, false)
+	return t.shipment(id, false)
 }
 
 // full tells whether the pages in use, free ones apart, have reached MaxSize.

@@ -93,6 +93,16 @@ func (j *Journal) Accept(ctx context.Context, in orders.Intake) (orders.Shipment
 	return s, claimed, nil
 }
 
+// Known implements orders.Journal.
+func (j *Journal) Known(ctx context.Context, organisation, key string) (known bool, err error) {
+	err = j.snapshots.view(func(t tables) error {
+		s, ok, err := t.keyed(t.keys().get(hash(organisation, key)))
+		known = ok && !s.Status.Free()
+		return err
+	})
+	return known, err
+}
+
 // Apply implements orders.Journal. All events of a call are stored, or none.
 func (j *Journal) Apply(ctx context.Context, events []orders.Event) ([]orders.Effect, error) {
 	if len(events) == 0 {

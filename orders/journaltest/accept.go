@@ -54,6 +54,27 @@ func acceptKnownKey(f *fixture) {
 	}
 }
 
+// acceptKnown asks for a key in each state that it has.
+func acceptKnown(f *fixture) {
+	known := func(organisation, key string, want bool) {
+		f.Helper()
+		if got, err := f.j.Known(ctx(), organisation, key); err != nil || got != want {
+			f.Fatalf("%s/%s known: %v, %v", organisation, key, got, err)
+		}
+	}
+	known(org, "k", false)
+	first := f.sent("k")
+	known(org, "k", true)
+	known("other", "k", false)
+	known(org, "", false)
+	f.reopen()
+	known(org, "k", true)
+	f.apply(f.answer(first, handover.NotSent))
+	known(org, "k", false)
+	f.apply(f.answer(f.sent("k"), handover.Unknown))
+	known(org, "k", true)
+}
+
 func acceptSameMoment(f *fixture) {
 	const callers = 24
 	var wg sync.WaitGroup

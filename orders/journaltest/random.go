@@ -88,8 +88,13 @@ var outcomes = []handover.Outcome{handover.NotSent, handover.Accepted, handover.
 func (r *run) place() {
 	in := r.intake(fmt.Sprint("k", r.IntN(60)))
 	in.Recipient = numbers[r.IntN(len(numbers))]
+	known, err := r.j.Known(ctx(), org, in.Key)
+	if err != nil {
+		r.Fatal(err)
+	}
 	got, claimed := r.accept(in)
 	want, wantClaimed := r.model.accept(in)
+	r.same("known", known, !wantClaimed)
 	r.same("accept", got, want)
 	r.same("claimed", claimed, wantClaimed)
 	if claimed {

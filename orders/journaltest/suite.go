@@ -40,6 +40,7 @@ func Run(t *testing.T, e Engine) {
 		"accept/stored":           acceptStored,
 		"accept/repeated":         acceptRepeated,
 		"accept/known key":        acceptKnownKey,
+		"accept/known":            acceptKnown,
 		"accept/same moment":      acceptSameMoment,
 		"accept/free key":         acceptFreeKey,
 		"accept/free key, old":    acceptFreeKeyOld,
