@@ -22,8 +22,6 @@ import (
 // It knows one kind of request, the one that programs send: a POST to a path
 // of orders, whole in one read of a connection on which nothing else is under
 // way. Whatever it does not know for certain it leaves to net/http, untouched.
-// A connection's first request is net/http's too, and so is one of which an
-// octet came before the last answer had ended.
 type door struct {
 	paths   map[string]doorway // by the request's target
 	refusal []byte
@@ -88,7 +86,9 @@ func (l *doorListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &doorConn{Conn: c, door: l.door, limits: l.limits}, nil
+	d := &doorConn{Conn: c, door: l.door, limits: l.limits, made: time.Now()}
+	d.idle.Store(true)
+	return d, nil
 }
 
 // doorConn is a client's connection. Only one goroutine reads at a time:
@@ -98,15 +98,21 @@ type doorConn struct {
 	net.Conn
 	door   *door
 	limits Limits
-	extend time.Time   // from when on being turned away extends the deadlines anew; of the reading goroutine
-	idle   atomic.Bool // what comes next is the first octet of a request, and not of the connection's first
-	ahead  atomic.Bool // an octet of the next request was read already
+	idle   atomic.Bool // what comes next is the first octet of a request
+
+	// Of the reading goroutine.
+	waits  bool          // net/http has set the time limit for that octet
+	extend time.Time     // from when on being turned away extends the deadlines anew
+	early  []byte        // an octet of the next request, which came too soon for net/http
+	made   time.Time     // zero when net/http has begun with the first request
+	away   time.Duration // for how long requests were turned away before that
 }
 
 // doorState tells a connection of what net/http does with it.
 func doorState(conn net.Conn, state http.ConnState) {
 	if c, ok := conn.(*doorConn); ok && state == http.StateIdle {
-		c.idle.Store(!c.ahead.Swap(false))
+		c.away, c.waits = 0, false
+		c.idle.Store(true)
 	}
 }
 
@@ -114,28 +120,67 @@ func doorState(conn net.Conn, state http.ConnState) {
 // next read to find.
 func (c *doorConn) Read(b []byte) (int, error) {
 	for {
-		n, err := c.Conn.Read(b)
-		if n > 0 && len(b) == 1 { // net/http waits for the client to hang up, and it has sent something
-			c.ahead.Store(true)
-		}
+		n, err := c.read(b)
 		if n == 0 || !c.idle.Load() {
 			return n, err
 		}
 		started := time.Now()
 		way, ok := c.door.meets(b[:n])
 		if !ok || err != nil || !way.room.full() {
-			c.idle.Store(false)
-			c.extend = time.Time{} // net/http sets its own
+			c.pass(started)
 			return n, err
 		}
 		if started.After(c.extend) {
 			c.extend = started.Add(c.limits.Idle / 4)
-			c.SetReadDeadline(started.Add(c.limits.Idle))
+			c.Conn.SetReadDeadline(started.Add(c.limits.Idle))
 			c.SetWriteDeadline(started.Add(c.limits.Idle/4 + c.limits.Write))
 		}
 		way.metrics.observe(http.MethodPost, http.StatusServiceUnavailable, time.Since(started))
 		c.Conn.Write(c.door.refusal)
 	}
+}
+
+// read reads what the client has sent. net/http asks for one octet to learn that the
+// client has hung up. If it were given one, the door could not turn that
+// request away any more: so it gets none, and looks no longer.
+func (c *doorConn) read(b []byte) (int, error) {
+	if len(c.early) > 0 {
+		early := copy(b, c.early)
+		c.early = nil
+		n, err := c.Conn.Read(b[early:])
+		return early + n, err
+	}
+	n, err := c.Conn.Read(b)
+	if n == 1 && len(b) == 1 {
+		c.early = []byte{b[0]}
+		return 0, err
+	}
+	return n, err
+}
+
+// pass leaves a request to net/http, which sets deadlines of its own. Those for a connection's
+// first request it counts from the making of the connection.
+func (c *doorConn) pass(now time.Time) {
+	c.idle.Store(false)
+	if !c.made.IsZero() && !c.extend.IsZero() {
+		c.away = now.Sub(c.made)
+		c.Conn.SetReadDeadline(now.Add(c.limits.ReadHeader))
+	}
+	c.made, c.extend = time.Time{}, time.Time{}
+}
+
+// SetReadDeadline sets net/http's deadlines: that for the first octet of a request, and when it
+// has that, which may have come with the last request, those for the rest. The time in which
+// requests were turned away does not count.
+func (c *doorConn) SetReadDeadline(t time.Time) error {
+	if c.idle.Load() {
+		c.idle.Store(!c.waits)
+		c.waits = true
+	}
+	if !t.IsZero() {
+		t = t.Add(c.away)
+	}
+	return c.Conn.SetReadDeadline(t)
 }
 
 // meets returns the doorway of the one request that b is, whole; false where b

@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"straks/internal/handover"
@@ -57,15 +59,24 @@ type caller struct {
 	in   *bufio.Reader
 }
 
+// calling is the caller on a connection.
+func calling(t *testing.T, conn net.Conn) *caller { return &caller{t, conn, bufio.NewReader(conn)} }
+
 // call connects and makes a first request, which is none of the door's.
 func call(t *testing.T, addr string) *caller {
 	t.Helper()
-	conn := dial(t, addr)
-	c := &caller{t, conn, bufio.NewReader(conn)}
+	c := calling(t, dial(t, addr))
 	if resp, _ := c.ask("GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n"); resp.StatusCode != 200 {
 		t.Fatal(resp.Status)
 	}
 	return c
+}
+
+// write writes what there is: a net.Pipe waits for a reader of nothing, too.
+func (c *caller) write(s string) {
+	if s != "" {
+		io.WriteString(c.conn, s)
+	}
 }
 
 func (c *caller) ask(request string) (*http.Response, string) {
@@ -108,13 +119,8 @@ func TestDoor(t *testing.T) {
 		t.Fatalf("%s %v", polite.Status, polite.Header)
 	}
 	polite.Header.Del("Date")
-	c := call(t, addr)
+	c := calling(t, dial(t, addr))
 	asked := 1.0
-	eventually(t, func() bool { // its first octet may come before net/http has done with the last request
-		asked++
-		resp, _ := c.ask(post("", smsBody))
-		return byDoor(resp)
-	})
 	for range 3 {
 		asked++
 		resp, got := c.ask(post("", smsBody))
@@ -196,8 +202,34 @@ func TestDoorAndPipelining(t *testing.T) {
 	eventually(t, func() bool { resp, _ := c.ask(post("", smsOf("d"))); return resp.StatusCode/100 == 2 })
 }
 
-// An octet that net/http has read already belongs to the request that follows it.
-func TestDoorAndAnEarlyOctet(t *testing.T) {
+// A request that comes while the one before is under way is turned away in its turn, or
+// left to net/http whole.
+func TestDoorAndAnEarlyRequest(t *testing.T) {
+	for name, early := range map[string]struct {
+		request string
+		status  int
+		byDoor  bool
+	}{
+		"an order":          {post("", smsBody), 503, true},
+		"one for net/http":  {post("Connection: keep-alive\r\n", smsBody), 503, false},
+		"an octet too many": {"X" + post("", smsBody), 405, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := afterMail(t, early.request)
+			resp, body := c.answer()
+			if resp.StatusCode != early.status || byDoor(resp) != early.byDoor {
+				t.Errorf("%s %v %s", resp.Status, resp.Header, body)
+			}
+			if resp, _ := c.ask(post("", smsBody)); !byDoor(resp) {
+				t.Errorf("then an order: %s %v", resp.Status, resp.Header)
+			}
+		})
+	}
+}
+
+// afterMail returns a caller in a crowd that has sent the request while a mail of its own was
+// under way, and has had the answer to that.
+func afterMail(t *testing.T, request string) *caller {
 	w, addr, _ := crowd(t, Limits{})
 	entered, gate := make(chan struct{}), make(chan struct{})
 	w.email.sends(func(context.Context, orders.Message) orders.Handover {
@@ -208,15 +240,27 @@ func TestDoorAndAnEarlyOctet(t *testing.T) {
 	c := call(t, addr)
 	io.WriteString(c.conn, strings.Replace(post("", emailBody), "/sms ", "/email ", 1))
 	<-entered
-	io.WriteString(c.conn, "X"+post("", smsBody))
+	io.WriteString(c.conn, request)
 	close(gate)
-	for _, want := range []int{201, 405} {
-		if resp, body := c.answer(); resp.StatusCode != want {
-			t.Fatalf("%s %s, want %d", resp.Status, body, want)
-		}
+	if resp, body := c.answer(); resp.StatusCode != 201 {
+		t.Fatalf("the mail: %s %s", resp.Status, body)
 	}
-	if resp, _ := c.ask(post("", smsBody)); resp.StatusCode != 503 {
-		t.Error(resp.Status)
+	return c
+}
+
+// What looks like an order is none in the body of a request whose head came with the one before.
+func TestDoorAndABodyLikeAnOrder(t *testing.T) {
+	_, addr, _ := crowd(t, Limits{})
+	c, body := call(t, addr), post("", smsBody)
+	head := strings.TrimSuffix(strings.Replace(post("", body), "/sms ", "/email ", 1), body)
+	if resp, _ := c.ask("GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n" + head); resp.StatusCode != 200 {
+		t.Fatal(resp.Status)
+	}
+	if resp, _ := c.ask(body); resp.StatusCode != 400 {
+		t.Errorf("%s %v", resp.Status, resp.Header)
+	}
+	if resp, _ := c.ask(post("", smsBody)); !byDoor(resp) {
+		t.Errorf("then an order: %s %v", resp.Status, resp.Header)
 	}
 }
 
@@ -234,6 +278,109 @@ func TestDoorKeepsTheConnection(t *testing.T) {
 		t.Errorf("idle now, it ended with %v", err)
 	}
 }
+
+// A connection may be turned away from its first request on. Then the deadlines of what is let in at
+// last are those of any request, counted from then.
+func TestDoorAtTheFirstRequest(t *testing.T) {
+	order := post("", smsBody)
+	head := strings.TrimSuffix(order, smsBody)
+	for name, test := range map[string]struct {
+		first string
+		then  func(Limits) time.Duration
+		rest  string
+		want  int // 0: the end of the connection
+	}{
+		"whole":            {order, nil, "", 200},
+		"in time":          {head, func(l Limits) time.Duration { return l.Read - time.Second }, smsBody, 200},
+		"body too late":    {head, func(l Limits) time.Duration { return l.Read + time.Second }, "", 408},
+		"head in time":     {head[:30], func(l Limits) time.Duration { return l.ReadHeader - time.Second }, order[30:], 200},
+		"head too late":    {head[:30], func(l Limits) time.Duration { return l.ReadHeader + time.Second }, "", 400},
+		"nothing any more": {"", func(l Limits) time.Duration { return l.Idle + time.Second }, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := Limits{}.withDefaults()
+				c, leave := turnedAway(t, l)
+				leave()
+				c.write(test.first)
+				if test.then != nil {
+					time.Sleep(test.then(l))
+				}
+				c.write(test.rest)
+				if test.want == 0 {
+					if rest, err := io.ReadAll(c.in); len(rest) > 0 || err != nil {
+						t.Errorf("ended with %q, %v", rest, err)
+					}
+				} else if resp, _ := c.answer(); resp.StatusCode != test.want {
+					t.Errorf("%s, want %d", resp.Status, test.want)
+				}
+				if test.want != 200 {
+					return
+				}
+				c.write(head) // the next request has no more time than any
+				time.Sleep(l.Read + time.Second)
+				if resp, _ := c.answer(); resp.StatusCode != 408 {
+					t.Errorf("then: %s", resp.Status)
+				}
+			})
+		})
+	}
+}
+
+// turnedAway returns a caller whose connection has seen nothing but refusals for some
+// minutes, and what makes room.
+func turnedAway(t *testing.T, l Limits) (c *caller, leave func()) {
+	counts, err := newMetrics(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRoom(Room{Most: 1}, func() int64 { return 0 })
+	r.enter()
+	d := &door{refusal: busy().render(), paths: map[string]doorway{
+		DefaultBasePath + "/future/orders/instant/sms": {r, counts.route(route{})}}}
+	reads := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.ReadAll(r.Body); err != nil {
+			w.WriteHeader(http.StatusRequestTimeout)
+		}
+	})
+	here, there := net.Pipe()
+	ln := &pipeListener{conns: make(chan net.Conn, 1)}
+	ln.conns <- there
+	server := Server(reads, l, slogDiscard())
+	go server.Serve(&doorListener{ln, d, l})
+	t.Cleanup(func() {
+		server.Close()
+		here.Close()
+	})
+	c = calling(t, here)
+	for range 3 {
+		if resp, _ := c.ask(post("", smsBody)); !byDoor(resp) {
+			t.Fatalf("%s %v", resp.Status, resp.Header)
+		}
+		time.Sleep(l.Idle - time.Second)
+	}
+	return c, r.leave
+}
+
+// pipeListener accepts connections that are there already.
+type pipeListener struct {
+	conns chan net.Conn
+	once  sync.Once
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	if c, ok := <-l.conns; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (l *pipeListener) Close() error {
+	l.once.Do(func() { close(l.conns) })
+	return nil
+}
+
+func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // What the door takes for a plain order, net/http takes for the same request,
 // of the same length.
