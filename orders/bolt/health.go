@@ -22,14 +22,14 @@ const (
 // health is what other goroutines may know of the writer.
 type health struct {
 	failure atomic.Pointer[error]
-	began   atomic.Int64 // of the transaction under way, in ns since 1970; else 0
-	slow    atomic.Int64 // how long the last transaction took, in ns, where it stalled; else 0
+	began   atomic.Pointer[time.Time] // of the transaction under way; else nil. A step of the wall clock does not move it
+	slow    atomic.Int64              // how long the last transaction took, in ns, where it stalled; else 0
 }
 
-func (h *health) begin(t time.Time) { h.began.Store(t.UnixNano()) }
+func (h *health) begin(t time.Time) { h.began.Store(&t) }
 
 func (h *health) end() {
-	took := time.Since(time.Unix(0, h.began.Swap(0)))
+	took := time.Since(*h.began.Swap(nil))
 	if took < stalled {
 		took = 0
 	}
@@ -49,8 +49,8 @@ func (h *health) down() error {
 	if err := h.failure.Load(); err != nil {
 		return *err
 	}
-	if began := h.began.Load(); began != 0 {
-		if d := time.Since(time.Unix(0, began)); d > stalled {
+	if began := h.began.Load(); began != nil {
+		if d := time.Since(*began); d > stalled {
 			return fmt.Errorf("%w: slow disk: writing for %v", orders.ErrUnavailable, d.Round(time.Second))
 		}
 	}
