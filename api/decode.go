@@ -14,9 +14,9 @@ import (
 
 // Bounds of an order.
 const (
-	minTTL   = 60     // seconds, SMS
-	maxTTL   = 172800 // seconds, SMS: 48 hours
-	emailTTL = 48 * time.Hour
+	MinTTL   = time.Minute    // of an SMS
+	MaxTTL   = 48 * time.Hour // likewise
+	emailTTL = MaxTTL
 	// maxID bounds what the journal keeps of a caller's words, in characters.
 	maxID = 1024
 )
@@ -94,7 +94,7 @@ func readWrapped(body object, p *placing) { readSMS(body.object("recipient"), p)
 func readSMS(body object, p *placing) {
 	recipient := body.object("recipientSms")
 	phone, phonePath := recipient.required("phoneNumber")
-	ttl := recipient.integer("timeToLiveInSeconds", minTTL, maxTTL)
+	ttl := recipient.integer("timeToLiveInSeconds", int(MinTTL/time.Second), int(MaxTTL/time.Second))
 	settings := recipient.object("smsSettings")
 	sender, senderPath, _ := settings.optional("sender")
 	text, textPath := settings.required("body")

@@ -26,7 +26,7 @@ func routeCommand(_ context.Context, args []string, e env) error {
 	org := fs.String("org", "", "`organisation` that sends (default: the configuration's first)")
 	sender := fs.String("sender", "", "sender, if not the default one")
 	text := fs.String("text", "Your code is 123456", "`text` of the message")
-	ttl := fs.Duration("ttl", time.Hour, "how long it is worth delivering")
+	ttl := fs.Duration("ttl", time.Hour, "how long it is worth delivering, 1m to 48h")
 	operands, err := fs.parse(args, e, "NUMBER")
 	if err != nil {
 		return err
@@ -65,8 +65,13 @@ func dryMessage(cfg *config.Config, org, number, sender, text string, ttl time.D
 		text = gsm.Transliterate(text)
 	}
 	number, err := api.ParsePhone(number)
-	if err != nil {
+	switch {
+	case err != nil:
 		return smpp.Message{}, fmt.Errorf("it would be refused with 400: the number %w", err)
+	case strings.TrimSpace(text) == "":
+		return smpp.Message{}, errors.New("it would be refused with 400: the text must not be blank")
+	case ttl < api.MinTTL || ttl > api.MaxTTL || ttl%time.Second != 0:
+		return smpp.Message{}, fmt.Errorf("it would be refused with 400: the time to live must be whole seconds from %.0f to %.0f", api.MinTTL.Seconds(), api.MaxTTL.Seconds())
 	}
 	return smpp.Message{ID: "dry-run", Organisation: org, To: number, From: sender, Text: text, Expires: time.Now().Add(ttl)}, nil
 }

@@ -21,6 +21,11 @@ func TestRoute(t *testing.T) {
 		{[]string{"+4712345678"}, exitFailed, []string{"refused with 400", "must be a valid phone number"}},
 		{[]string{"99999999"}, exitFailed, []string{"must be a valid phone number"}},
 		{[]string{"+4799999999", "-sender", "MuchTooLongSender"}, exitFailed, []string{"refused", "at most 11"}},
+		{[]string{"+4799999999", "-text", " "}, exitFailed, []string{"refused with 400", "must not be blank"}},
+		{[]string{"+4799999999", "-ttl", "59s"}, exitFailed, []string{"refused with 400", "from 60 to 172800"}},
+		{[]string{"+4799999999", "-ttl", "49h"}, exitFailed, []string{"refused with 400", "from 60 to 172800"}},
+		{[]string{"+4799999999", "-ttl", "61.5s"}, exitFailed, []string{"refused with 400", "whole seconds"}},
+		{[]string{"+4799999999", "-ttl", "48h"}, exitDone, []string{"norway"}},
 		{[]string{"+4799999999", "-org", "nobody"}, exitFailed, []string{`no organisation "nobody"`}},
 		{nil, exitUsage, []string{"NUMBER is missing"}},
 	} {
