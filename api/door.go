@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
-	"sync/atomic"
-	"time"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -68,121 +65,6 @@ func (r *rendering) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Listener returns ln with the door, and with the limit on connections: beyond
-// it, new ones wait in the backlog until another has ended. For servers that
-// Server made.
-func (h *Handler) Listener(ln net.Listener, l Limits) net.Listener {
-	return &doorListener{l.listener(ln), h.door, l.withDefaults()}
-}
-
-type doorListener struct {
-	net.Listener
-	door   *door
-	limits Limits
-}
-
-func (l *doorListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	d := &doorConn{Conn: c, door: l.door, limits: l.limits, made: time.Now()}
-	d.idle.Store(true)
-	return d, nil
-}
-
-// doorConn is a client's connection. Only one goroutine reads at a time:
-// net/http's own, or while a request is under way the one with which it
-// waits for the client to hang up.
-type doorConn struct {
-	net.Conn
-	door   *door
-	limits Limits
-	idle   atomic.Bool // what comes next is the first octet of a request
-
-	// Of the reading goroutine.
-	waits  bool          // net/http has set the time limit for that octet
-	extend time.Time     // from when on being turned away extends the deadlines anew
-	early  []byte        // an octet of the next request, which came too soon for net/http
-	made   time.Time     // zero when net/http has begun with the first request
-	away   time.Duration // for how long requests were turned away before that
-}
-
-// doorState tells a connection of what net/http does with it.
-func doorState(conn net.Conn, state http.ConnState) {
-	if c, ok := conn.(*doorConn); ok && state == http.StateIdle {
-		c.away, c.waits = 0, false
-		c.idle.Store(true)
-	}
-}
-
-// Read reads what net/http is to see. An error in answering is left for the
-// next read to find.
-func (c *doorConn) Read(b []byte) (int, error) {
-	for {
-		n, err := c.read(b)
-		if n == 0 || !c.idle.Load() {
-			return n, err
-		}
-		started := time.Now()
-		way, ok := c.door.meets(b[:n])
-		if !ok || err != nil || !way.room.full() {
-			c.pass(started)
-			return n, err
-		}
-		if started.After(c.extend) {
-			c.extend = started.Add(c.limits.Idle / 4)
-			c.Conn.SetReadDeadline(started.Add(c.limits.Idle))
-			c.SetWriteDeadline(started.Add(c.limits.Idle/4 + c.limits.Write))
-		}
-		way.metrics.observe(http.MethodPost, http.StatusServiceUnavailable, time.Since(started))
-		c.Conn.Write(c.door.refusal)
-	}
-}
-
-// read reads what the client has sent. net/http asks for one octet to learn that the
-// client has hung up. If it were given one, the door could not turn that
-// request away any more: so it gets none, and looks no longer.
-func (c *doorConn) read(b []byte) (int, error) {
-	if len(c.early) > 0 {
-		early := copy(b, c.early)
-		c.early = nil
-		n, err := c.Conn.Read(b[early:])
-		return early + n, err
-	}
-	n, err := c.Conn.Read(b)
-	if n == 1 && len(b) == 1 {
-		c.early = []byte{b[0]}
-		return 0, err
-	}
-	return n, err
-}
-
-// pass leaves a request to net/http, which sets deadlines of its own. Those for a connection's
-// first request it counts from the making of the connection.
-func (c *doorConn) pass(now time.Time) {
-	c.idle.Store(false)
-	if !c.made.IsZero() && !c.extend.IsZero() {
-		c.away = now.Sub(c.made)
-		c.Conn.SetReadDeadline(now.Add(c.limits.ReadHeader))
-	}
-	c.made, c.extend = time.Time{}, time.Time{}
-}
-
-// SetReadDeadline sets net/http's deadlines: that for the first octet of a request, and when it
-// has that, which may have come with the last request, those for the rest. The time in which
-// requests were turned away does not count.
-func (c *doorConn) SetReadDeadline(t time.Time) error {
-	if c.idle.Load() {
-		c.idle.Store(!c.waits)
-		c.waits = true
-	}
-	if !t.IsZero() {
-		t = t.Add(c.away)
-	}
-	return c.Conn.SetReadDeadline(t)
-}
-
 // meets returns the doorway of the one request that b is, whole; false where b
 // is anything else (RFC 9112 §2.1).
 func (d *door) meets(b []byte) (doorway, bool) {
@@ -205,31 +87,34 @@ var unusual = [][]byte{[]byte("Transfer-Encoding"), []byte("Connection"), []byte
 
 func control(b byte) bool { return b < ' ' && b != '\t' || b == 0x7f }
 
-// plain tells that b is the fields of a request and then a body, just as long
-// as they say, and that they ask for nothing unusual.
+// plain tells that b is the fields of a request, its one host among them, and then a
+// body, just as long as they say, and that they ask for nothing unusual.
 func plain(b []byte) bool {
-	length := uint64(math.MaxUint64)
+	length, hosts := uint64(math.MaxUint64), 0
 	for {
 		line, rest, ok := bytes.Cut(b, crlf)
 		if !ok {
 			return false
 		}
 		if b = rest; len(line) == 0 {
-			return length == uint64(len(b))
+			return length == uint64(len(b)) && hosts == 1
 		}
 		name, value, ok := bytes.Cut(line, []byte(":"))
 		if !ok || !httpguts.ValidHeaderFieldName(string(name)) || slices.ContainsFunc(value, control) ||
 			slices.ContainsFunc(unusual, func(u []byte) bool { return bytes.EqualFold(u, name) }) {
 			return false
 		}
-		if !bytes.EqualFold(name, []byte("Content-Length")) {
-			continue
+		switch value = bytes.Trim(value, " \t"); {
+		case bytes.EqualFold(name, []byte("Host")):
+			hosts++
+			ok = httpguts.ValidHostHeader(string(value))
+		case bytes.EqualFold(name, []byte("Content-Length")):
+			var err error
+			ok = length == math.MaxUint64
+			length, err = strconv.ParseUint(string(value), 10, 31)
+			ok = ok && err == nil
 		}
-		if length != math.MaxUint64 {
-			return false
-		}
-		var err error
-		if length, err = strconv.ParseUint(string(bytes.Trim(value, " \t")), 10, 31); err != nil {
+		if !ok {
 			return false
 		}
 	}

@@ -1,0 +1,125 @@
+package api
+
+import (
+	"cmp"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// Listener returns ln with the door, and with the limit on connections: beyond
+// it, new ones wait in the backlog until another has ended. For servers that
+// Server made.
+func (h *Handler) Listener(ln net.Listener, l Limits) net.Listener {
+	return &doorListener{l.listener(ln), h.door, l.withDefaults()}
+}
+
+type doorListener struct {
+	net.Listener
+	door   *door
+	limits Limits
+}
+
+func (l *doorListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	d := &doorConn{Conn: c, door: l.door, limits: l.limits, made: time.Now()}
+	d.idle.Store(true)
+	return d, nil
+}
+
+// doorConn is a client's connection. Only one goroutine reads at a time:
+// net/http's own, or while a request is under way the one with which it
+// waits for the client to hang up.
+type doorConn struct {
+	net.Conn
+	door   *door
+	limits Limits
+	idle   atomic.Bool // what comes next is the first octet of a request
+
+	// Of the reading goroutine.
+	whole  int           // octets that net/http asks for when it has none left
+	extend time.Time     // from when on being turned away extends the deadlines anew
+	early  []byte        // an octet of the next request, which came too soon for net/http
+	made   time.Time     // zero when net/http has begun with the first request
+	away   time.Duration // for how long requests were turned away before that
+}
+
+// doorState tells a connection of what net/http does with it.
+func doorState(conn net.Conn, state http.ConnState) {
+	c, ok := conn.(*doorConn)
+	switch {
+	case !ok:
+	case state == http.StateIdle:
+		c.away = 0
+		c.idle.Store(true)
+	case state == http.StateActive: // a head was read, of a request that may have come with the last one
+		c.idle.Store(false)
+	}
+}
+
+// Read reads what net/http is to see. It is asked for less than the first time while
+// net/http has something left: then what comes is no whole request. An error in answering
+// is left for the next read to find.
+func (c *doorConn) Read(b []byte) (int, error) {
+	for {
+		n, err := c.read(b)
+		if n == 0 || !c.idle.Load() {
+			return n, err
+		}
+		c.whole = cmp.Or(c.whole, len(b))
+		started := time.Now()
+		way, ok := c.door.meets(b[:n])
+		if !ok || len(b) < c.whole || err != nil || !way.room.full() {
+			c.pass(started)
+			return n, err
+		}
+		if started.After(c.extend) {
+			c.extend = started.Add(c.limits.Idle / 4)
+			c.Conn.SetReadDeadline(started.Add(c.limits.Idle))
+			c.SetWriteDeadline(started.Add(c.limits.Idle/4 + c.limits.Write))
+		}
+		way.metrics.observe(http.MethodPost, http.StatusServiceUnavailable, time.Since(started))
+		c.Conn.Write(c.door.refusal)
+	}
+}
+
+// read reads what the client has sent. net/http asks for one octet to learn that the
+// client has hung up. If it were given one, the door could not turn that
+// request away any more: so it gets none, and looks no longer.
+func (c *doorConn) read(b []byte) (int, error) {
+	if len(c.early) > 0 {
+		early := copy(b, c.early)
+		c.early = nil
+		n, err := c.Conn.Read(b[early:])
+		return early + n, err
+	}
+	n, err := c.Conn.Read(b)
+	if n == 1 && len(b) == 1 {
+		c.early = []byte{b[0]}
+		return 0, err
+	}
+	return n, err
+}
+
+// pass leaves a request to net/http, which sets deadlines of its own. Those for a connection's
+// first request it counts from the making of the connection.
+func (c *doorConn) pass(now time.Time) {
+	c.idle.Store(false)
+	if !c.made.IsZero() && !c.extend.IsZero() {
+		c.away = now.Sub(c.made)
+		c.Conn.SetReadDeadline(now.Add(c.limits.ReadHeader))
+	}
+	c.made, c.extend = time.Time{}, time.Time{}
+}
+
+// SetReadDeadline sets net/http's deadlines. What was turned away does not count.
+func (c *doorConn) SetReadDeadline(t time.Time) error {
+	if !t.IsZero() {
+		t = t.Add(c.away)
+	}
+	return c.Conn.SetReadDeadline(t)
+}
