@@ -41,11 +41,7 @@ func load(path string, sealed bool) (*Config, []Warning, error) {
 func parse(text string, now time.Time, sealed bool) (*Config, []Warning, []Fault, error) {
 	var top map[string]any
 	if _, err := toml.Decode(text, &top); err != nil {
-		var at toml.ParseError
-		if errors.As(err, &at) {
-			return nil, nil, nil, errors.New(at.ErrorWithPosition())
-		}
-		return nil, nil, nil, err
+		return nil, nil, nil, syntaxError(text, err)
 	}
 	cfg := new(Config)
 	c := &checker{now: now, found: &findings{top: top, sealed: sealed}}
@@ -55,6 +51,19 @@ func parse(text string, now time.Time, sealed bool) (*Config, []Warning, []Fault
 	slices.SortStableFunc(c.found.faults, byKey)
 	slices.SortStableFunc(c.found.warnings, byKey)
 	return cfg, c.found.warnings, c.found.faults, nil
+}
+
+// syntaxError says at which line and octet of the text its syntax breaks. The decoder's
+// own line is one too low where the text ends too soon, down to 0 (which its
+// ErrorWithPosition panics at), so the line is counted from the offset.
+func syntaxError(text string, err error) error {
+	var at toml.ParseError
+	if !errors.As(err, &at) {
+		return err
+	}
+	before := text[:min(max(at.Position.Start, 0), len(text))]
+	return fmt.Errorf("line %d, column %d: %s", 1+strings.Count(before, "\n"),
+		len(before)-strings.LastIndexByte(before, '\n'), at.Message)
 }
 
 // check looks at every section, and at what several of them must agree on.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -210,15 +211,24 @@ func TestWarnings(t *testing.T) {
 }
 
 func TestSyntaxErrorTellsItsLine(t *testing.T) {
-	_, _, _, err := parse("[api]\nlisten = \n", now, false)
-	if err == nil || !strings.Contains(err.Error(), "line 2") {
-		t.Fatalf("got %v", err)
+	for text, want := range map[string]string{
+		"[api]\nlisten = \n":            "line 2, column 10: expected value",
+		"[api]\nlisten = \"127.0.0.1\\": "line 2, column 20: ",
+		"\"a\\":                         "line 1, column 3: ",
+		"[api]\nlisten = 1\nlisten = 2": "line 3, column 1: ",
+		"[api]\n\n[api]\n":              "line 3, column 2: ",
+	} {
+		_, _, _, err := parse(text, now, false)
+		if got := fmt.Sprint(err); !strings.HasPrefix(got, want) {
+			t.Errorf("%q: %s; want %q", text, got, want)
+		}
 	}
 }
 
 func FuzzParse(f *testing.F) {
 	f.Add(smallest)
 	f.Add("[api]\nlisten = [1, {x = 2}]\n[[smsc]]\nname = {}\n[smsc.y]")
+	f.Add("\"a\\") // an end that is too early in the first line
 	f.Fuzz(func(_ *testing.T, text string) {
 		parse(text, now, false)
 	})
