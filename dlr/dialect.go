@@ -5,12 +5,15 @@ import (
 	"strings"
 )
 
-// Dialect is how one SMSC spells what receipts are matched by. The zero value
+// Dialect is how one SMSC spells what receipts are matched by, and what they are about. The zero value
 // is the default: see AsIs for what it matches.
 type Dialect struct {
 	Answer  Form       // of message_id in submit_sm_resp
 	Receipt Form       // of the id in receipts
 	Errors  ErrorTable // what its error codes mean; may be nil
+	// OneReceipt: there is one receipt for all parts of a long message, whichever of
+	// their ids it bears.
+	OneReceipt bool
 }
 
 // AnswerRef returns the reference under which a receipt will look for the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -82,17 +83,36 @@ func (c *smsCarrier) Crowded(m orders.Message) error {
 // Send implements orders.Carrier.
 func (c *smsCarrier) Send(ctx context.Context, m orders.Message) orders.Handover {
 	r := c.gateway.Send(ctx, c.message(m))
-	h := orders.Handover{Outcome: r.Outcome, Status: refusalStatuses[r.Refusal], Carrier: r.SMSC, Total: r.Total,
-		Detail: smsDetail(r.Status, r.Err)}
 	d := c.dialects[r.SMSC]
+	var parts []orders.PartAnswer
 	for _, p := range r.Parts {
 		ref := d.AnswerRef(p.MessageID)
 		if ref == "" { // no answer, or one without an id: the SMSC may echo our reference in a receipt, which settles it
 			ref = d.UserRef(string(m.To), p.Reference)
 		}
-		h.Parts = append(h.Parts, orders.PartAnswer{Index: p.Index, Taken: p.Taken, Refs: []string{ref}})
+		parts = append(parts, orders.PartAnswer{Index: p.Index, Taken: p.Taken, Refs: []string{ref}})
 	}
+	h := orders.Handover{Outcome: r.Outcome, Status: refusalStatuses[r.Refusal], Carrier: r.SMSC, Detail: smsDetail(r.Status, r.Err)}
+	h.Total, h.Parts = receiptParts(d, r.Total, parts)
 	return h
+}
+
+// receiptParts returns what receipts tell of where a message has so many parts and these
+// were answered: of each part, or of all together.
+func receiptParts(d dlr.Dialect, total int, parts []orders.PartAnswer) (int, []orders.PartAnswer) {
+	if !d.OneReceipt || total < 2 {
+		return total, parts
+	}
+	whole := orders.PartAnswer{Taken: len(parts) == total}
+	for _, p := range parts {
+		whole.Taken = whole.Taken && p.Taken
+		for _, ref := range p.Refs {
+			if !slices.Contains(whole.Refs, ref) {
+				whole.Refs = append(whole.Refs, ref)
+			}
+		}
+	}
+	return 1, []orders.PartAnswer{whole}
 }
 
 // smsDetail is the carrier's word for operators: a status, else the error.
@@ -129,16 +149,19 @@ func (c *smsCarrier) late(l smpp.LateAnswer) {
 		c.log.Error("late answer to a message that is not ours", "smsc", l.SMSC, "err", err)
 		return
 	}
-	a := orders.Answer{Shipment: id, At: time.Now().UTC(), Outcome: handover.Accepted, Carrier: l.SMSC, Total: l.Total}
+	a := orders.Answer{Shipment: id, At: time.Now().UTC(), Outcome: handover.Accepted, Carrier: l.SMSC}
+	d := c.dialects[l.SMSC]
+	var parts []orders.PartAnswer
 	if l.Status == wire.ESMEOK {
 		part := orders.PartAnswer{Index: l.Index, Taken: true}
-		if ref := c.dialects[l.SMSC].AnswerRef(l.MessageID); ref != "" {
+		if ref := d.AnswerRef(l.MessageID); ref != "" {
 			part.Refs = []string{ref}
 		}
-		a.Parts = []orders.PartAnswer{part}
+		parts = []orders.PartAnswer{part}
 	} else {
 		a.Outcome, a.Status, a.Detail = handover.Refused, refusalStatuses[l.Refusal], l.Status.String()
 	}
+	a.Total, a.Parts = receiptParts(d, l.Total, parts)
 	if err := c.service.Late(a); err != nil {
 		c.log.Error("late answer lost: a receipt or the deadline settles the shipment", "shipment", id, "smsc", l.SMSC, "err", err)
 	}

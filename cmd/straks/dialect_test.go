@@ -77,6 +77,42 @@ func TestErrorCodes(t *testing.T) {
 	}
 }
 
+// With one_receipt a receipt for any part of a long message is about all of it, whether
+// there is but one, all parts have one id, or the answers come too late.
+func TestOneReceipt(t *testing.T) {
+	for name, c := range map[string]struct {
+		quirk   func(*smsctest.Behaviour)
+		setting string
+		want    string
+	}{
+		"for the last part":       {func(b *smsctest.Behaviour) { b.Receipt.LastPart = true }, "one_receipt = true", "SMS_Accepted SMS_Delivered"},
+		"ahead of the answer":     {func(b *smsctest.Behaviour) { b.Receipt.LastPart, b.Receipt.Early = true, true }, "one_receipt = true", "SMS_Accepted SMS_Delivered"},
+		"one id":                  {func(b *smsctest.Behaviour) { b.Receipt.LastPart, b.IDReuse = true, 1 }, "one_receipt = true", "SMS_Accepted SMS_Delivered"},
+		"for each part, one id":   {func(b *smsctest.Behaviour) { b.IDReuse = 1 }, "one_receipt = true", "SMS_Accepted SMS_Delivered"},
+		"failed":                  {func(b *smsctest.Behaviour) { b.Receipt.LastPart, b.Receipt.State = true, "UNDELIV" }, "one_receipt = true", "SMS_Accepted SMS_Failed_Undelivered"},
+		"late answers":            {func(b *smsctest.Behaviour) { b.Receipt.LastPart, b.Delay = true, 400*time.Millisecond }, "one_receipt = true\nresponse_timeout = \"100ms\"", "SMS_Delivered"},
+		"not set, for each part":  {func(b *smsctest.Behaviour) {}, "", "SMS_Accepted SMS_Delivered"},
+		"not set, for one of all": {func(b *smsctest.Behaviour) { b.Receipt.LastPart = true }, "", "SMS_Accepted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			profile := smsctest.Profile{}
+			profile.Receipt.Delay = 20 * time.Millisecond
+			c.quirk(&profile.Behaviour)
+			w := newWorld(t, profile, c.setting)
+			order := sms("k", "+4799999999")
+			order.Recipient.Settings.Body = longText
+			p, err := w.client.SendSMS(t.Context(), order)
+			if err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "receipts", func() bool { s := w.smsc.Stats(); return s.Receipts > 0 && s.Acked == s.Receipts })
+			if got := w.statuses(p.ShipmentID); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
 // An intermediate receipt changes nothing that the answer had not told.
 func TestIntermediateReceipts(t *testing.T) {
 	for _, state := range []string{"ENROUTE", "ACCEPTD", "UNDELIV"} {

@@ -100,6 +100,7 @@ type Receipt struct {
 	Early        bool   // sent ahead of the answer; give that a Delay where they travel over two binds
 	Missing      int    // never sent, 1 in N
 	Duplicate    int    // sent twice, 1 in N
+	LastPart     bool   // of a long message, for its last part only
 	Intermediate string // state of one more receipt, at the time of the answer; empty means none
 
 	DataSM        bool   // sent by data_sm, not deliver_sm

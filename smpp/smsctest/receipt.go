@@ -21,7 +21,7 @@ var states = map[string]byte{
 func (p *play) receipts(wait time.Duration) {
 	r := &p.Receipt
 	state := cmp.Or(r.State, "DELIVRD")
-	if !p.wanted(state) || p.smsc.dice.oneIn(r.Missing) {
+	if !p.wanted(state) || r.LastPart && !p.submit.last() || p.smsc.dice.oneIn(r.Missing) {
 		return
 	}
 	if r.Intermediate != "" {

@@ -140,6 +140,24 @@ func TestReceiptOrderAndNumber(t *testing.T) {
 	}
 }
 
+func TestReceiptForTheLastPart(t *testing.T) {
+	told := make(chan string, 10)
+	p := Profile{OnReceipt: func(s Submit, _ string) { told <- s.MessageID }}
+	p.Receipt.LastPart = true
+	e := transceiver(t, listen(t, p))
+	for index := range byte(3) {
+		m := message(number, "\x05\x00\x03\x07\x03"+string(index+1)+"x")
+		m.ESMClass = esmUDHI
+		e.send(wire.SubmitSM, m)
+	}
+	e.send(wire.SubmitSM, message(number, "in one piece"))
+	for _, want := range []string{"170000003", "170000004"} {
+		if got := <-told; got != want {
+			t.Errorf("a receipt about %s, want %s", got, want)
+		}
+	}
+}
+
 func TestOnReceipt(t *testing.T) {
 	told := make(chan string, 10)
 	p := Profile{OnReceipt: func(s Submit, state string) { told <- s.MessageID + " " + state }}

@@ -51,6 +51,7 @@ func Settings() []Setting {
 		{"early", "the receipt goes ahead of the answer", boolean(func(b *Behaviour) *bool { return &b.Receipt.Early }), true},
 		{"missing", "1 in N gets no receipt", chance(func(b *Behaviour) *int { return &b.Receipt.Missing }), false},
 		{"duplicate", "1 in N gets its receipt twice", chance(func(b *Behaviour) *int { return &b.Receipt.Duplicate }), false},
+		{"last-part", "a long message gets a receipt for its last part only", boolean(func(b *Behaviour) *bool { return &b.Receipt.LastPart }), true},
 		{"intermediate", "state of one more receipt, at the answer: ENROUTE, ACCEPTD", text(func(b *Behaviour) *string { return &b.Receipt.Intermediate }), false},
 		{"data-sm", "receipts by data_sm in place of deliver_sm", boolean(func(b *Behaviour) *bool { return &b.Receipt.DataSM }), true},
 		{"form", "where the receipt says it: " + names(forms), named(forms, func(b *Behaviour) *Form { return &b.Receipt.Form }), false},

@@ -78,6 +78,12 @@ func (s Submit) Segment() (seg Segment, ok bool) {
 	return Segment{binary.BigEndian.Uint16(ref), int(total[0]), int(index[0])}, true
 }
 
+// last tells whether no more parts follow.
+func (s Submit) last() bool {
+	seg, ok := s.Segment()
+	return !ok || seg.Index == seg.Total
+}
+
 // UserReference returns the TLV user_message_reference.
 func (s Submit) UserReference() (ref uint16, ok bool) {
 	v, ok := wire.Lookup(s.TLVs, wire.TagUserMessageReference)

@@ -24,6 +24,10 @@ type SMSC struct {
 	// straks_receipts_mismatched_total name the forms that would have matched.
 	AnswerIDs  string
 	ReceiptIDs string
+	// OneReceipt takes a receipt for any part of a long message for one about all of it.
+	// For SMSCs that send a single one, or give all parts one message id. Default false:
+	// each part has a receipt.
+	OneReceipt bool
 	// Errors is what the SMSC's error codes in receipts mean: the code as the
 	// receipt writes it, to "barred", "absent", "unknown-subscriber",
 	// "invalid-number", "unsupported", "memory-full", "network", "rejected",
@@ -52,6 +56,7 @@ func (s *SMSC) check(c *checker) {
 	s.dialect.Answer = c.form("answer_ids", s.AnswerIDs)
 	s.dialect.Receipt = c.form("receipt_ids", s.ReceiptIDs)
 	s.dialect.Errors = c.errorTable("errors", s.Errors)
+	s.dialect.OneReceipt = s.OneReceipt
 }
 
 func (c *checker) form(key, s string) dlr.Form {
