@@ -63,6 +63,22 @@ func TestUnitsAreRight(t *testing.T) {
 	}
 }
 
+// TestUnitRestarts: no end of the daemon that nobody asked for leaves it dead. Some signals and
+// exit codes look like a wanted end to systemd (systemd.service(5)), and Go's runtime exits
+// with 2, which is also that of a wrong command line.
+func TestUnitRestarts(t *testing.T) {
+	unit, err := os.ReadFile("systemd/straks.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`(?m)^Restart=always$`).Match(unit) || !regexp.MustCompile(`(?m)^StartLimitIntervalSec=0$`).Match(unit) {
+		t.Error("it gives up restarting")
+	}
+	if m := regexp.MustCompile(`(?m)^(RestartPreventExitStatus|SuccessExitStatus)=.*$`).Find(unit); m != nil {
+		t.Errorf("some ends are final: %s", m)
+	}
+}
+
 // TestUnitWaitsForDrain: systemd must not kill what the configuration's defaults
 // let end by itself.
 func TestUnitWaitsForDrain(t *testing.T) {

@@ -9,8 +9,7 @@ import (
 
 // outliveHangup keeps SIGHUP from ending the daemon, until the function that it
 // returns is called. By custom the signal asks for the configuration to be read
-// again, which takes a restart here; and systemd counts a death of it as wanted,
-// so Restart=on-failure would leave the daemon dead.
+// again, which takes a restart here.
 func outliveHangup(log *slog.Logger) (stop func()) {
 	hangups, ended := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(hangups, syscall.SIGHUP)

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os/signal"
 	"sync"
+	"syscall"
 
 	"straks/cmd/straks/config"
 	"straks/orders/bolt"
 )
 
-// serveCommand runs the daemon until SIGTERM or SIGINT.
+// serveCommand runs the daemon until SIGTERM or SIGINT. Other signals that end a program
+// by custom do not end it: systemd counts a death by one of them as wanted.
 func serveCommand(ctx context.Context, args []string, e env) error {
 	fs := newFlags("serve [-config FILE]")
 	path := fs.configFlag()
@@ -22,13 +25,17 @@ func serveCommand(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
+	signal.Ignore(syscall.SIGPIPE) // that nobody reads the log any more is no reason to die
+	lines := newLogQueue(e.stderr)
+	defer lines.close()
+	log := newLogger(lines, cfg)
+	defer outliveHangup(log)()
 	tuneProcessors()
 	tuned, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { tuneMemory(tuned) })
 	defer wg.Wait()
 	defer cancel()
-	log := newLogger(e.stderr, cfg)
 	for _, w := range warnings {
 		log.Warn("configuration", "key", w.Key, "warning", w.Message)
 	}
@@ -41,7 +48,6 @@ func serveCommand(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	defer outliveHangup(log)()
 	err = d.run(ctx, func() {})
 	d.close()
 	log.Info("stopped")

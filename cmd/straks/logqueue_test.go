@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// stuck is a writer that takes what it is given, but each time not before it is let.
+type stuck struct {
+	let chan struct{}
+	all bytes.Buffer
+}
+
+func (s *stuck) Write(p []byte) (int, error) {
+	<-s.let
+	return s.all.Write(p)
+}
+
+// A log that nobody reads keeps nobody waiting and does not grow; what it lacks is told.
+func TestLogQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stuck{let: make(chan struct{})}
+		q := newLogQueue(s)
+		line := func(i int) string { return fmt.Sprintf("%09d\n", i) }
+		q.Write([]byte(line(0)))
+		synctest.Wait() // its writing has begun
+		const fit, more = logRoom / 10, 7
+		for i := range fit + more {
+			q.Write([]byte(line(1 + i)))
+		}
+		q.close() // in a bounded time, or synctest reports a deadlock
+		q.Write([]byte("after the end\n"))
+		close(s.let)
+		<-q.ended
+		lines := strings.SplitAfter(s.all.String(), "\n")
+		for i := range fit + 1 {
+			if lines[i] != line(i) {
+				t.Fatalf("line %d: %q", i, lines[i])
+			}
+		}
+		if rest := strings.Join(lines[fit+1:], ""); !strings.Contains(rest, fmt.Sprintf(`"left_out":%d}`, more)) || strings.Count(rest, "\n") != 1 {
+			t.Errorf("the end is %q", rest)
+		}
+	})
+}
+
+// What was written ahead of close is there behind it.
+func TestLogQueueFlushes(t *testing.T) {
+	for range 100 {
+		var out bytes.Buffer
+		q := newLogQueue(&out)
+		fmt.Fprint(q, "one\n")
+		fmt.Fprint(q, "two\n")
+		if q.close(); out.String() != "one\ntwo\n" {
+			t.Fatalf("%q", out.String())
+		}
+	}
+}
