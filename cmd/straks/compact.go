@@ -11,7 +11,7 @@ import (
 )
 
 // journalCompact puts a copy without free pages in the journal's place.
-func journalCompact(_ context.Context, args []string, e env) error {
+func journalCompact(ctx context.Context, args []string, e env) error {
 	fs := newJournalFlags("journal compact [-config FILE | -file FILE]")
 	if _, err := fs.parse(args, e, "compact"); err != nil {
 		return err
@@ -24,7 +24,7 @@ func journalCompact(_ context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	if err := compactInPlace(path, before); err != nil {
+	if err := compactInPlace(ctx, path, before); err != nil {
 		return err
 	}
 	after, err := os.Stat(path)
@@ -38,16 +38,16 @@ func journalCompact(_ context.Context, args []string, e env) error {
 // compactInPlace replaces the journal by its copy in one step. The old file keeps a
 // second name until nobody can have it open: a daemon that was started
 // between copy and replacement would write to a file that is gone.
-func compactInPlace(path string, owner os.FileInfo) error {
+func compactInPlace(ctx context.Context, path string, owner os.FileInfo) error {
 	compact, old := path+".compact", path+".before-compact"
 	if err := os.Link(path, old); errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("compact: %s is left of one that broke off; if straks did not run while it did, delete it and try again", old)
 	} else if err != nil {
 		return fmt.Errorf("compact: %w", err)
 	}
-	err := bolt.Compact(path, compact, bolt.Options{})
+	err := errors.Join(removeIfThere(compact), bolt.Compact(path, compact, bolt.Options{}))
 	if err == nil {
-		err = errors.Join(giveTo(compact, owner), os.Rename(compact, path), bolt.SyncFolder(path))
+		err = replace(ctx, path, compact, owner)
 	}
 	if errors.Is(err, bolt.ErrLocked) {
 		err = fmt.Errorf("%w Stop it first: compact puts another file in the journal's place", err)
@@ -59,6 +59,20 @@ func compactInPlace(path string, owner os.FileInfo) error {
 		return errors.Join(fmt.Errorf("compact: somebody opened the journal meanwhile; it is as it was: %w", err), os.Rename(old, path), bolt.SyncFolder(path))
 	}
 	return errors.Join(os.Remove(old), bolt.SyncFolder(path))
+}
+
+// replace puts the copy in the place of the journal, unless somebody wants none of it any more.
+func replace(ctx context.Context, path, compact string, owner os.FileInfo) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if err := giveTo(compact, owner); err != nil {
+		return err
+	}
+	if err := os.Rename(compact, path); err != nil {
+		return err
+	}
+	return bolt.SyncFolder(path)
 }
 
 // giveTo makes path belong to whom the file belongs that it replaces: who

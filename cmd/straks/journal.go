@@ -145,11 +145,24 @@ func (f journalFlags) backup(ctx context.Context, admin string, to io.Writer) er
 	return errors.Join(j.Backup(ctx, to), j.Close())
 }
 
-// adminListen is where the configuration says that the daemon can be asked.
+// adminListen is where the configuration says that the daemon can be asked, if it is that of
+// the journal.
 func (f journalFlags) adminListen() (string, error) {
 	cfg, _, err := config.LoadSealed(*f.config)
 	if err != nil {
 		return "", fmt.Errorf("the journal is in use; where is its daemon's admin listener? Give -admin, or -config: %w", err)
 	}
+	if *f.file != "" && !sameFile(*f.file, cfg.Journal.Path) {
+		return "", fmt.Errorf("the journal is in use, and %s is about another, %s. Give the -admin of its daemon", *f.config, cfg.Journal.Path)
+	}
 	return cfg.Admin.Listen, nil
+}
+
+func sameFile(a, b string) bool {
+	infoA, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	infoB, err := os.Stat(b)
+	return err == nil && os.SameFile(infoA, infoB)
 }

@@ -101,6 +101,51 @@ func TestJournal(t *testing.T) {
 	}
 }
 
+// TestCompactOfADamagedJournal: it fails, and leaves everything as it was.
+func TestCompactOfADamagedJournal(t *testing.T) {
+	path := newJournal(t, 30)
+	sound, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := 4 * os.Getpagesize(); at < len(sound); at += os.Getpagesize() {
+		damaged := bytes.Clone(sound)
+		copy(damaged[at:], bytes.Repeat([]byte{0xff}, 8)) // the page's number
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, _, stderr := straks(t, "", "journal", "compact", "-file", path)
+		if code == exitDone { // a free page
+			continue
+		}
+		if after, err := os.ReadFile(path); code != exitFailed || err != nil || !bytes.Equal(after, damaged) {
+			t.Fatalf("exit %d, %v: %s", code, err, stderr)
+		}
+		if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
+			t.Fatalf("beside the journal lie %v (%v)", left, err)
+		}
+		return
+	}
+	t.Error("no page was missed")
+}
+
+// TestCompactIsCalledOff: who interrupts it has the journal as it was.
+func TestCompactIsCalledOff(t *testing.T) {
+	path := newJournal(t, 7)
+	before, _ := os.Stat(path)
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	if code := run(ctx, []string{"journal", "compact", "-file", path}, nil, io.Discard, io.Discard); code != exitFailed {
+		t.Errorf("exit %d", code)
+	}
+	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) {
+		t.Errorf("replaced (%v)", err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
+		t.Errorf("beside the journal lie %v (%v)", left, err)
+	}
+}
+
 func TestJournalBackup(t *testing.T) {
 	path := newJournal(t, 7)
 	copied := filepath.Join(t.TempDir(), "copy.db")
@@ -171,6 +216,11 @@ func TestJournalInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	text = bytes.Replace(text, []byte("[admin]\nlisten = \"127.0.0.1:0\""), []byte("[admin]\nlisten = \""+admin.Listener.Addr().String()+"\""), 1)
+	another := filepath.Join(t.TempDir(), "straks.toml")
+	if err := os.WriteFile(another, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte(filepath.Join(filepath.Dir(config), "journal.db")), []byte(path), 1)
 	if err := os.WriteFile(config, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -184,6 +234,10 @@ func TestJournalInUse(t *testing.T) {
 	code, _, stderr := straks(t, "", "journal", "backup", "-file", path, "-config", "/nonexistent/straks.toml", "-")
 	if code != exitFailed || !strings.Contains(stderr, "Give -admin, or -config") {
 		t.Errorf("nobody knows the daemon: exit %d, %s", code, stderr)
+	}
+	code, _, stderr = straks(t, "", "journal", "backup", "-file", path, "-config", another, "-")
+	if code != exitFailed || !strings.Contains(stderr, "is about another") {
+		t.Errorf("the configuration is another's: exit %d, %s", code, stderr)
 	}
 }
 

@@ -96,7 +96,8 @@ const compactTx = 8 << 20
 
 // Compact copies the journal at src, which nobody may have open, to a new file
 // at dst without its free pages.
-func Compact(src, dst string, opt Options) error {
+func Compact(src, dst string, opt Options) (err error) {
+	defer caught(&err)()
 	opt = opt.withDefaults()
 	from, err := open(src, opt, true)
 	if err != nil {
