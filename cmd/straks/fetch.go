@@ -14,6 +14,13 @@ func adminFlag(fs *flags) *string {
 	return fs.String("admin", "http://127.0.0.1:9090", "`URL`, or host:port, of the daemon's admin listener")
 }
 
+// direct asks the daemon itself: what it answers is no business of the environment's proxy, nor
+// of a host that it might name.
+var direct = &http.Client{
+	Transport:     &http.Transport{DisableKeepAlives: true},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
 // fetch copies what the admin listener answers. An answer that breaks off is an error.
 func fetch(ctx context.Context, admin, path string, to io.Writer) error {
 	if !strings.Contains(admin, "://") {
@@ -23,7 +30,7 @@ func fetch(ctx context.Context, admin, path string, to io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("-admin: %w", err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := direct.Do(req)
 	if err != nil {
 		return fmt.Errorf("is the daemon running, and -admin its admin.listen? %w", err)
 	}

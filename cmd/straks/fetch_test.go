@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -51,6 +52,21 @@ func TestFetchOfSilence(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "nothing came for 50ms") {
 			t.Errorf("after %q: %v", says, err)
 		}
+	}
+}
+
+// TestFetchAsksTheDaemonOnly: not one that something at its address names, nor the environment's proxy.
+func TestFetchAsksTheDaemonOnly(t *testing.T) {
+	asked := false
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	defer other.Close()
+	names := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusFound))
+	defer names.Close()
+	if err := fetch(t.Context(), names.URL, "/status", io.Discard); err == nil || asked {
+		t.Errorf("%v; another was asked: %v", err, asked)
+	}
+	if direct.Transport.(*http.Transport).Proxy != nil {
+		t.Error("a proxy is asked for the way")
 	}
 }
 
