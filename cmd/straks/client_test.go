@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -149,23 +150,47 @@ func TestSendThroughADaemon(t *testing.T) {
 func TestSendFails(t *testing.T) {
 	for _, tt := range []struct {
 		answer answer
+		again  bool // with the same key: it may have been sent, or may be yet
 		told   []string
 	}{
-		{answer{503, `{"title":"Not sent","errorCode":"NOT-00004"}`}, []string{"NOT-00004", "Try again in 3s", "-key k-1 is safe"}},
-		{answer{400, `{"title":"Invalid","errors":{"recipientSms.phoneNumber":["is no number"]}}`}, []string{"recipientSms.phoneNumber: is no number"}},
-		{answer{401, `{"title":"Unauthorized"}`}, []string{"Is STRAKS_TOKEN right"}},
-		{answer{404, ``}, []string{"base path"}},
+		{answer{503, `{"title":"Not sent","errorCode":"NOT-00004"}`}, true, []string{"NOT-00004", "Try again in 3s"}},
+		{answer{400, `{"title":"Invalid","errors":{"recipientSms.phoneNumber":["is no number"]}}`}, false, []string{"recipientSms.phoneNumber: is no number"}},
+		{answer{401, `{"title":"Unauthorized"}`}, false, []string{"Is STRAKS_TOKEN right"}},
+		{answer{404, ``}, false, []string{"base path"}},
+		{answer{408, ``}, true, nil},
+		{answer{429, ``}, true, nil},
+		{answer{500, ``}, true, nil},
+		{answer{502, ``}, true, nil},
+		{answer{504, `a proxy's page`}, true, []string{"504"}},
 	} {
 		serve(t, tt.answer)
 		code, stdout, stderr := straks(t, "", "send", "sms", "-to", "+4799999999", "-key", "k-1", "hei")
 		if code != exitFailed || stdout != "" {
 			t.Errorf("%d: exit %d, %q", tt.answer.status, code, stdout)
 		}
+		if strings.Contains(stderr, "-key k-1 is safe") != tt.again {
+			t.Errorf("%d: %s", tt.answer.status, stderr)
+		}
 		for _, want := range tt.told {
 			if !strings.Contains(stderr, want) {
 				t.Errorf("%d: %q is not told: %s", tt.answer.status, want, stderr)
 			}
 		}
+	}
+}
+
+// TestSendReadsTheText: all of it or nothing, and not for ever.
+func TestSendReadsTheText(t *testing.T) {
+	if code, _, stderr := straks(t, strings.Repeat("x", maxText+1), "send", "sms", "-to", "+4799999999"); code != exitUsage || !strings.Contains(stderr, "longer than 1048576") {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+	stdin, never := io.Pipe()
+	defer never.Close()
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	var out, errs strings.Builder
+	if code := run(ctx, []string{"send", "sms", "-to", "+4799999999"}, stdin, &out, &errs); code != exitFailed {
+		t.Errorf("interrupted: exit %d, %s", code, errs.String())
 	}
 }
 
