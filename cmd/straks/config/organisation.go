@@ -45,9 +45,21 @@ func (s *SMS) setDefaults() {
 func (s *SMS) check(c *checker) {
 	c.sender("default_sender", s.DefaultSender)
 	c.between("drain_time", s.DrainTime, time.Millisecond, 5*time.Minute)
+	c.words("start_words", s.StartWords)
+	c.words("stop_words", s.StopWords)
 	for i, w := range s.StopWords {
-		if slices.Contains(s.StartWords, w) {
+		if w != "" && slices.Contains(s.StartWords, w) {
 			c.fault(indexed("stop_words", i), "is %q, which is among start_words too", w)
+		}
+	}
+}
+
+// words makes capitals of the words, without blanks around. A blank one would be every message
+// that can't be read.
+func (c *checker) words(key string, words []string) {
+	for i, w := range words {
+		if words[i] = strings.ToUpper(strings.TrimSpace(w)); words[i] == "" {
+			c.fault(indexed(key, i), "is blank: give a word, or leave it out")
 		}
 	}
 }
@@ -100,14 +112,22 @@ type Organisation struct {
 	Tokens         []Token `toml:"token"` // none: nobody can speak for it
 }
 
+// maxRate is the highest rate that means anything, in orders a second.
+const maxRate = 1e6
+
 func (o *Organisation) check(c *checker) {
 	c.name("name", o.Name)
 	c.sender("sms_sender", o.SMSSender)
 	if o.EmailSender != "" {
 		c.mailAddress("email_sender", o.EmailSender)
 	}
-	if o.Rate < 0 || o.Burst < 0 || o.Rate == 0 && o.Burst > 0 {
-		c.fault("rate", "is %v with burst %d; both are positive, or 0 for no limit", o.Rate, o.Burst)
+	if !(o.Rate >= 0 && o.Rate <= maxRate) || o.Burst < 0 || o.Rate == 0 && o.Burst > 0 {
+		c.fault("rate", "is %v with burst %d; both are positive, the rate %d at most, or 0 for no limit", o.Rate, o.Burst, int(maxRate))
+	}
+	for i, number := range o.InboundNumbers {
+		if bare := BareNumber(number); bare == "" || strings.Trim(bare, "0123456789") != "" {
+			c.fault(indexed("inbound_numbers", i), "is %q: must be digits, with or without a '+' before them", number)
+		}
 	}
 	if o.Burst == 0 {
 		o.Burst = int(math.Ceil(o.Rate))
