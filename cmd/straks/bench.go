@@ -36,12 +36,19 @@ func benchCommand(ctx context.Context, args []string, e env) error {
 		return bench.Generate(ctx, e.stdin, e.stdout)
 	case *overload:
 		phases, err := bench.Overload(ctx, program, *length)
+		for i := range phases {
+			err = errors.Join(err, phases[i].Broken())
+		}
 		return errors.Join(err, report(e, *asJSON, phases, bench.PrintPhases))
 	case *soak > 0:
 		levels, err := bench.Soak(ctx, program, *soak)
 		return errors.Join(err, report(e, *asJSON, levels, bench.PrintLevels))
 	}
 	results, err := runAll(runs(*length), e, func(r bench.Run) ([]bench.Result, error) { return r.Do(ctx, program) })
+	var broken error
+	for i := range results {
+		broken = errors.Join(broken, results[i].Broken())
+	}
 	if err == nil && external.Addr != "" {
 		var more []bench.Result
 		more, err = runAll(forOther(runs(*length), *other), e, func(r bench.Run) ([]bench.Result, error) { return external.Do(ctx, r) })
@@ -50,7 +57,7 @@ func benchCommand(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	return report(e, *asJSON, results, bench.Print)
+	return errors.Join(broken, report(e, *asJSON, results, bench.Print))
 }
 
 // runFlags choose the scenarios, which are then runs of the given length.

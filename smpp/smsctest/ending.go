@@ -22,7 +22,7 @@ func Endings() []Ending {
 		{"9903", "status=ESME_RSUBMITFAIL", "rejected at submit"},
 		{"9904", "status=ESME_RINVDSTADR", "refused as an invalid recipient"},
 		{"9905", "state=UNDELIV,err=013", "the receiver is barred"},
-		{"9906", "delay=8s", "answered late, beyond the response time-out"},
+		{"9906", "delay=8s", "answered late, beyond the send deadline"},
 		{"9907", "missing=1", "never a receipt"},
 		{"9908", "early=true,delay=200ms", "the receipt comes before the answer"},
 		{"9909", "throttle-first=1", "throttled once, then delivered"},

@@ -71,6 +71,12 @@ func TestTrack(t *testing.T) {
 	if r.Orders != 3 || r.Refused != 1 || r.Unseen != 1 || r.Repeated != 1 || r.Receipt.P50 != time.Millisecond || r.Rate != 3 {
 		t.Errorf("%+v", r)
 	}
+	if r.Broken() == nil || (&Result{Orders: 3, Refused: 1}).Broken() != nil {
+		t.Error("what is broken is not told")
+	}
+	if (&Phase{Rude: 1}).Broken() == nil || (&Phase{Refused: 9}).Broken() != nil {
+		t.Error("what is broken in an overload is not told")
+	}
 }
 
 func TestPercentiles(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"straks/smpp/smsctest"
 )
@@ -49,10 +50,10 @@ func (r Run) frozen(ctx context.Context, program, dir string) ([]Result, error) 
 
 // beside drives orders to the SMSC that is well while a tenth as many go to the other.
 func (r Run) beside(ctx context.Context, d *Daemon, well *simulator, freeze bool) (Result, error) {
-	aside := make(chan error, 1)
+	aside, others := make(chan error, 1), NewTrack(r.limit())
 	go func() {
 		load := Load{Addr: d.API, Clients: 64, Rate: r.Rate / 10, For: r.For, Request: order(d.API, "+4791")}
-		aside <- load.Drive(ctx, NewTrack(r.limit()))
+		aside <- load.Drive(ctx, others)
 	}()
 	r.Name, r.Clients = "other SMSC well", 32
 	if freeze {
@@ -63,5 +64,7 @@ func (r Run) beside(ctx context.Context, d *Daemon, well *simulator, freeze bool
 	if err := <-aside; err != nil {
 		return result, fmt.Errorf("orders to the other SMSC: %w", err)
 	}
+	mine, all := time.Duration(result.Orders), time.Duration(result.Orders)+time.Duration(others.made.Load())
+	result.CPU, result.OwnCPU = result.CPU*mine/max(all, 1), result.OwnCPU*mine/max(all, 1)
 	return result, err
 }

@@ -24,6 +24,14 @@ type Phase struct {
 	PeakKiB int         `json:"peakRssAnonKiB"`
 }
 
+// Broken returns an error where the phase had what none may have.
+func (p *Phase) Broken() error {
+	if p.Twice+p.Lost+p.Rude == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: %d orders sent twice, %d lost, %d refused in another way than by 503 with Retry-After", p.Name, p.Twice, p.Lost, p.Rude)
+}
+
 // overloadClients is how many connections keep an overload from waiting for a
 // free one, as many users do that know nothing of each other.
 const overloadClients = 2000

@@ -41,6 +41,14 @@ func (p Percentiles) String() string {
 	return fmt.Sprintf("%.2f / %.2f", milliseconds(p.P50), milliseconds(p.P99))
 }
 
+// Broken returns an error where the run had what none may have.
+func (r *Result) Broken() error {
+	if r.Repeated+r.Unseen == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: %d orders sent twice, %d never seen at the SMSC", r.Name, r.Repeated, r.Unseen)
+}
+
 // Print writes the results side by side.
 func Print(w io.Writer, results []Result) {
 	tw := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"straks/orders/bolt"
 	"straks/smpp/smsctest"
 )
 
@@ -57,11 +58,29 @@ func (r Run) Do(ctx context.Context, program string) ([]Result, error) {
 			return nil, err
 		}
 	}
+	var err error
+	if r.Stored, err = stored(ctx, journalFile(dir)); err != nil {
+		return nil, err
+	}
 	if r.Frozen {
 		return r.frozen(ctx, program, dir)
 	}
 	result, err := r.in(ctx, program, dir)
 	return []Result{result}, err
+}
+
+// stored returns how many shipments the journal holds, none where there is no journal.
+func stored(ctx context.Context, path string) (int, error) {
+	if _, err := os.Stat(path); err != nil {
+		return 0, nil
+	}
+	j, err := bolt.OpenReadOnly(path, bolt.Options{})
+	if err != nil {
+		return 0, err
+	}
+	defer j.Close()
+	st, err := j.Stats(ctx)
+	return st.Shipments, err
 }
 
 func (r Run) limit() int {
