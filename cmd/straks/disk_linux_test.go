@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -192,26 +193,30 @@ func (s *sickbed) page(path string) string {
 }
 
 // turnsAway places some orders of every kind while the fault lasts, and returns
-// those that are to come again.
+// those that are to come again. It logs how soon they were told so.
 func (s *sickbed) turnsAway(fault diskFault) (again []*crashOrder) {
 	s.t.Helper()
 	var wg sync.WaitGroup
-	answers := make(chan *crashOrder, 20)
-	for range cap(answers) {
+	var mu sync.Mutex
+	var took []time.Duration
+	for range 20 {
 		o := s.book.newOrder()
 		wg.Go(func() {
 			var problem *client.Problem
-			if err := s.place(o); errors.As(err, &problem) {
-				answers <- o
+			began := time.Now()
+			err := s.place(o)
+			mu.Lock()
+			defer mu.Unlock()
+			if errors.As(err, &problem) {
+				again, took = append(again, o), append(took, time.Since(began))
 			} else if !fault.flaky {
 				s.t.Errorf("%v; want a 503", err)
 			}
 		})
 	}
 	wg.Wait()
-	close(answers)
-	for o := range answers {
-		again = append(again, o)
+	if slices.Sort(took); len(took) > 0 {
+		s.t.Logf("%d orders turned away at once, the median after %v, the last after %v", len(took), took[len(took)/2], took[len(took)-1])
 	}
 	return again
 }
