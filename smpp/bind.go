@@ -69,29 +69,39 @@ func (b *binding) run(ctx context.Context, g *Gateway) {
 
 // dial makes one attempt to bind, when its SMSC's gate lets it.
 func (b *binding) dial(ctx context.Context, g *Gateway, addr string, retry *backoff, log *slog.Logger) (*Session, error) {
-	if b.shown().State == StateConnecting && !b.smsc.gate.isKnown() {
+	gate := &b.smsc.gate
+	if b.shown().State == StateConnecting && !gate.isOpen() {
 		b.become(StateConnecting, "until the SMSC has taken the credentials, one bind at a time is tried", addr)
 	}
-	leave, err := b.smsc.gate.enter(ctx)
+	pass, err := gate.enter(ctx, b)
 	if err != nil {
 		return nil, err
 	}
-	defer leave()
+	defer gate.leave(pass)
 	session, err := Dial(ctx, b.sessionConfig(g, addr, retry.fast(time.Now())))
 	var refusal *BindError
 	switch {
 	case err == nil:
-		b.smsc.gate.open()
-	case errors.As(err, &refusal) && refusal.Credentials():
-		delay := b.smsc.gate.shut(time.Now(), b.smsc.RefusedDelay)
-		log.Error("the SMSC refuses our credentials: check system_id, password and system_type; "+
-			"attempts are few so that it doesn't lock the account", "addr", addr, "reason", err, "next", delay.Round(time.Second).String())
+		gate.letIn(b)
+	case errors.As(err, &refusal) && gate.credentials(refusal):
+		delay, alone := gate.refuse(pass, time.Now())
+		log.Error(refusalAdvice(alone), "addr", addr, "reason", err, "next", delay.Round(time.Second).String())
 	}
 	return session, err
 }
 
+func refusalAdvice(alone bool) string {
+	if alone {
+		return "the SMSC refuses this bind's credentials, and others are up: does it allow as many binds as are configured? " +
+			"attempts are few so that it doesn't lock the account"
+	}
+	return "the SMSC refuses our credentials: check system_id, password and system_type; " +
+		"attempts are few so that it doesn't lock the account"
+}
+
 // hold gives the session to those who send, until it ends or ctx does.
 func (b *binding) hold(ctx context.Context, g *Gateway, session *Session, addr string, log *slog.Logger) {
+	defer b.smsc.gate.lost()
 	select {
 	case <-b.again: // it was about the session before
 	default:
@@ -137,7 +147,7 @@ func (b *binding) bindFailed(err error, addr string, retry *backoff, log *slog.L
 	label, state := "network", StateDown
 	if errors.As(err, &refusal) {
 		label = statusLabel(refusal.Status)
-		if refusal.Credentials() {
+		if b.smsc.gate.credentials(refusal) {
 			state = StateRefused
 		}
 	}

@@ -90,7 +90,10 @@ type SMSC struct {
 	// outage. Default 30s. In the first minute they are 200 to 400 ms apart.
 	ReconnectMax time.Duration
 	// RefusedDelay is the wait after the SMSC refused the credentials. Default
-	// 60s, growing up to 16 times that, so that the account isn't locked.
+	// 60s, growing up to 16 times that, so that the account isn't locked. It is the
+	// refused bind's alone where another bind is up. ESME_RBINDFAIL counts as such a refusal
+	// until the SMSC has let a bind in for the first time; then it may say "too many
+	// binds", and ReconnectMax rules.
 	RefusedDelay time.Duration
 
 	// TLS is how the connection is encrypted. Default: not at all, as SMPP over

@@ -47,9 +47,10 @@
 //
 // # Binding again
 //
-// backoff.go says when. gate.go keeps refused credentials from locking the
-// account. What was in flight on a lost session is unknown if it was written and
-// unanswered; what was not written goes to another bind.
+// backoff.go says when. gate.go keeps refused credentials from locking the account,
+// and a bind that is refused from keeping others out. What was in flight on a lost
+// session is unknown if it was written and unanswered; what was not written goes to
+// another bind.
 //
 // # Who owns what
 //
@@ -62,7 +63,7 @@
 //	slots.mu        windows and queues of all binds
 //	rate.mu         one bind's tokens
 //	binding.mu      what States shows of one bind
-//	gate.mu         whether one SMSC takes our credentials
+//	gate.mu         whether one SMSC takes our credentials, and who tries next
 //	Session.mu      what is in flight on one session
 //
 // None is held across I/O or a callback, nor while another is taken, but for

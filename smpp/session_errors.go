@@ -35,8 +35,9 @@ type BindError struct {
 
 func (e *BindError) Error() string { return "smpp: bind refused: " + e.Status.String() }
 
-// Credentials tells whether the refusal is about who we are: trying again soon
-// is of no use then and may lock the account.
+// Credentials tells whether the refusal may be about who we are: trying again soon
+// is of no use then and may lock the account. Of ESME_RBINDFAIL, which may mean
+// anything, gate knows more.
 func (e *BindError) Credentials() bool {
 	switch e.Status {
 	case wire.ESMEInvPaswd, wire.ESMEInvSysID, wire.ESMEInvSysTyp, wire.ESMEBindFail:

@@ -23,7 +23,7 @@ type smsc struct {
 
 // newSMSC makes an SMSC of a configuration that was checked.
 func newSMSC(c SMSC, secret *tls.Config, m *metrics) *smsc {
-	s := &smsc{SMSC: c, tls: secret, gate: gate{turn: make(chan struct{}, 1)}, verdicts: make(map[wire.Status]Verdict), metrics: m.of(c.Name)}
+	s := &smsc{SMSC: c, tls: secret, gate: newGate(c.RefusedDelay), verdicts: make(map[wire.Status]Verdict), metrics: m.of(c.Name)}
 	for key, value := range c.Status {
 		status, _ := ParseStatus(key)
 		s.verdicts[status], _ = ParseVerdict(value)
