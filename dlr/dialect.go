@@ -43,13 +43,17 @@ func (d Dialect) Refs(r Receipt) []string {
 	return refs
 }
 
-// Cause returns what the receipt's error code means to this SMSC: the network's
-// code if the table has it, else that of the text.
+// Cause returns why the message failed: what the receipt's error code means to this
+// SMSC, the network's code if the table has it, else that of the text; else what the
+// word for the state says.
 func (d Dialect) Cause(r Receipt) Cause {
 	if cause := d.Errors.Cause(r.NetworkError); cause != CauseNone {
 		return cause
 	}
-	return d.Errors.Cause(r.Error)
+	if cause := d.Errors.Cause(r.Error); cause != CauseNone {
+		return cause
+	}
+	return r.Cause
 }
 
 func idRef(canonical string) string {

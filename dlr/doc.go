@@ -35,6 +35,9 @@
 // so it is not looked at. Only where "text:" comes first of all are fields read behind it;
 // then the last of each counts. No octet of it leaves this package.
 //
+// A word for the state that nobody knows is kept for operators, if it can't be more
+// than that. Then the error code decides, where the SMSC's table has it.
+//
 // Dates have no time zone, and SMSCs write what their clock shows. So a date is in UTC by
 // name only: good to show and to compare with another of the same SMSC, but not with our
 // clock. What can't be read is left empty. Nothing panics, and no more than 4096 octets of

@@ -16,6 +16,9 @@ const (
 const (
 	maxID    = 128 // octets of a message id; SMPP 3.4 §5.2.23 has 64
 	maxError = 16
+	maxWord  = 20 // of a state
+
+	maxDigits = 4 // in a state that nobody knows: a phone number has more
 )
 
 // Parse reads a receipt; false where d is not one (see "What is a receipt").
@@ -44,7 +47,10 @@ func (r *Receipt) addText(f fields) {
 		r.ID = token(f.value[fieldID], maxID)
 	}
 	if r.State == None {
-		r.State = parseState(f.value[fieldStat])
+		r.State, r.Cause = parseState(f.value[fieldStat]), parseCause(f.value[fieldStat])
+	}
+	if r.State == None {
+		r.Strange = strange(f.value[fieldStat])
 	}
 	r.Error = code(f.value[fieldErr])
 	if r.Error == "" {

@@ -6,33 +6,64 @@ import (
 	"time"
 )
 
-// words are the states as receipts spell them: Appendix B's, whole words, and what is seen besides.
+// words are the states as receipts spell them: Appendix B's, whole words, and what is seen
+// besides. BARRED, BARREDA (too young for it), ZEROBAL and NULL ("no delivery report
+// received from operator") are PSWinCom's, of wiki.pswin.com/Delivery-Report-Status.ashx.
 var words = map[string]State{
-	"ENROUTE": Enroute, "BUFFERED": Enroute, "SCHEDULED": Enroute,
+	"ENROUTE": Enroute, "BUFFERED": Enroute, "BUFFRED": Enroute, "SCHEDULED": Enroute,
 	"DELIVRD": Delivered, "DELIVERED": Delivered, "DELIVERD": Delivered, "DELIVERY": Delivered,
 	"EXPIRED": Expired, "EXPIRD": Expired,
 	"DELETED": Deleted, "DELETD": Deleted, "CANCELED": Deleted, "CANCELLED": Deleted,
 	"UNDELIV": Undeliverable, "UNDELIVERABLE": Undeliverable, "UNDELIVERED": Undeliverable,
 	"UNDELIVRD": Undeliverable, "UNDELIVERD": Undeliverable, "FAILED": Undeliverable,
+	"SYSERR": Undeliverable, "NOCRED": Undeliverable, "ZEROBAL": Undeliverable,
+	"BARRED": Undeliverable, "BARREDA": Undeliverable,
 	"ACCEPTD": Accepted, "ACCEPTED": Accepted,
-	"UNKNOWN": Unknown, "UNKNOWD": Unknown,
+	"UNKNOWN": Unknown, "UNKNOWD": Unknown, "NULL": Unknown,
 	"REJECTD": Rejected, "REJECTED": Rejected,
 	"SKIPPED": Skipped,
 }
+
+// wordCauses are those of the words that say why.
+var wordCauses = map[string]Cause{"BARRED": CauseBarred, "BARREDA": CauseBarred}
 
 // separators are what some put into a state: "EN_ROUTE".
 var separators = strings.NewReplacer("_", "", "-", "", ".", "")
 
 // parseState reads a stat: value: a word, or a number of message_state.
 func parseState(value string) State {
-	word := token(value, 20)
+	word := token(value, maxWord)
 	if n, err := strconv.Atoi(word); err == nil {
 		if n > 0 && n <= int(Skipped) {
 			return State(n)
 		}
 		return None
 	}
-	return words[separators.Replace(strings.ToUpper(word))]
+	return words[spelling(word)]
+}
+
+// parseCause returns what a stat: value says of why.
+func parseCause(value string) Cause { return wordCauses[spelling(token(value, maxWord))] }
+
+func spelling(word string) string { return separators.Replace(strings.ToUpper(word)) }
+
+// strange returns a stat: value that is no state known, for operators. It goes into
+// logs and must bring nothing else there: letters, and no more digits than a code has.
+func strange(value string) string {
+	word := spelling(token(value, maxWord))
+	digits := 0
+	for _, r := range word {
+		switch {
+		case digit(r):
+			digits++
+		case !letter(r):
+			return ""
+		}
+	}
+	if digits > maxDigits {
+		return ""
+	}
+	return word
 }
 
 // layouts are the forms of a date by the number of its digits. With twelve, the

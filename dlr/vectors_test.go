@@ -60,6 +60,7 @@ func (v vector) outcome() map[string]string {
 		}
 	}
 	put("id", r.ID)
+	put("strange", r.Strange)
 	put("final", yes(r.Final()))
 	put("intermediate", yes(r.Intermediate))
 	put("error", r.Error)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/dlr"
+	"straks/internal/logtest"
 	"straks/orders"
 )
 
@@ -114,9 +116,59 @@ func TestReceiptBeforeItsAnswer(t *testing.T) {
 
 func TestUnreadableReceipt(t *testing.T) {
 	w := newWorld(t, orders.Config{})
-	for _, r := range []dlr.Receipt{{ID: "1"}, {State: dlr.Delivered}} {
+	for _, r := range []dlr.Receipt{{ID: "1"}, {State: dlr.Delivered}, {ID: "1", Cause: dlr.CauseBarred, Intermediate: true}} {
 		if err := w.receive(t, r); !errors.Is(err, orders.ErrUnreadable) {
 			t.Errorf("%+v: %v", r, err)
+		}
+	}
+}
+
+// What is acknowledged and lost is told, with the word that nobody knows, and not for each.
+func TestUnreadableReceiptIsTold(t *testing.T) {
+	var log logtest.Log
+	w := newWorld(t, orders.Config{Log: slog.New(slog.NewJSONHandler(&log, nil))})
+	for range 100 {
+		r, _ := dlr.Parse(dlr.Deliver{ESMClass: 4, Source: "4799999999", Text: []byte("id:42 stat:QUUX err:013 text:hemmelig")})
+		if err := w.receive(t, r); !errors.Is(err, orders.ErrUnreadable) {
+			t.Fatal(err)
+		}
+	}
+	told := log.String()
+	if n := strings.Count(told, `"smsc":"telco","id":true,"state":"QUUX","error_code":"013"`); n < 1 || n > 5 {
+		t.Errorf("%d lines: %s", n, told)
+	}
+	if strings.Contains(told, "hemmelig") || strings.Contains(told, "4799999999") {
+		t.Error(told)
+	}
+}
+
+// A state that nobody knows is no loss where the error code is known.
+func TestErrorCodeDecidesWhereTheStateIsUnknown(t *testing.T) {
+	table, err := dlr.NewErrorTable(map[string]string{"13": "barred", "27": "absent"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		text string
+		want orders.Status
+	}{
+		{"stat:QUUX err:013", orders.SMSFailedBarredReceiver},
+		{"stat:QUUX err:027", orders.SMSFailedUndelivered},
+		{"err:013", orders.SMSFailedBarredReceiver},
+		{"stat:DELIVRD err:013", orders.SMSDelivered},
+		{"stat:ENROUTE err:013", orders.SMSAccepted},
+		{"stat:BARRED err:000", orders.SMSFailedBarredReceiver},
+	} {
+		w := newWorld(t, orders.Config{Dialects: map[string]dlr.Dialect{"telco": {Errors: table}}})
+		s, _, err := w.Place(t.Context(), order("k"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, _ := dlr.Parse(dlr.Deliver{ESMClass: 4, Text: []byte("id:" + s.ID.String() + " " + c.text)})
+		if err := w.receive(t, r); err != nil {
+			t.Errorf("%s: %v", c.text, err)
+		} else if got := w.status(t, s.ID); got != c.want {
+			t.Errorf("%s makes %v, want %v", c.text, got, c.want)
 		}
 	}
 }

@@ -2,12 +2,14 @@ package orders
 
 import (
 	"errors"
+	"log/slog"
 	"time"
 
 	"straks/dlr"
 )
 
-// ErrUnreadable: the receipt has neither an id nor a user reference, or no state.
+// ErrUnreadable: the receipt has neither an id nor a user reference, or neither a state
+// nor a cause.
 var ErrUnreadable = errors.New("receipt without an id or a state")
 
 // Arrival is a receipt as it came from an SMSC.
@@ -27,10 +29,19 @@ func (s *Service) Receive(a Arrival) error {
 	d := s.cfg.Dialects[a.Carrier]
 	report, ok := newReport(d, a)
 	if !ok {
-		s.metrics.unreadable.Inc()
+		s.unreadable(a)
 		return ErrUnreadable
 	}
 	return s.enqueue(arrived{report, a.Done})
+}
+
+// unreadable counts a receipt that says nothing, and tells what of it may be shown: it is
+// acknowledged, and never comes again.
+func (s *Service) unreadable(a Arrival) {
+	s.metrics.unreadable.Inc()
+	s.seldom.Write("unreadable "+a.Carrier, slog.LevelWarn, "receipt lost: it has no id, or its state is not known",
+		slog.String("smsc", a.Carrier), slog.Bool("id", a.Receipt.ID != ""),
+		slog.String("state", a.Receipt.Strange), slog.String("error_code", a.Receipt.Error))
 }
 
 // newReport turns a receipt into what it says of a part. ok is false where it
@@ -79,6 +90,8 @@ var causeStatuses = map[dlr.Cause]Status{
 	dlr.CauseDeleted:           SMSFailedDeleted,
 }
 
+// receiptStatus returns what a receipt makes of a part. Where its state is not known, a cause
+// that is tells of a failure: we ask for receipts of the final outcome alone.
 func receiptStatus(r dlr.Receipt, cause dlr.Cause) (Status, bool) {
 	status, ok := receiptStatuses[r.State]
 	better, has := causeStatuses[cause]
@@ -87,6 +100,10 @@ func receiptStatus(r dlr.Receipt, cause dlr.Cause) (Status, bool) {
 		return SMSAccepted, true
 	case has && status.Final() && !status.Delivered():
 		return better, true
+	case r.State == dlr.None && !r.Intermediate && has:
+		return better, true
+	case r.State == dlr.None && !r.Intermediate && cause != dlr.CauseNone:
+		return SMSFailedUndelivered, true
 	}
 	return status, ok
 }
