@@ -35,7 +35,8 @@
 // so it is not looked at. Only where "text:" comes first of all are fields read behind it;
 // then the last of each counts. No octet of it leaves this package.
 //
-// A word for the state that nobody knows is kept for operators, if it can't be more
+// "Delivered" is believed only where it is the whole value, since one word more can turn it
+// round. A word for the state that nobody knows is kept for operators, if it can't be more
 // than that. Then the error code decides, where the SMSC's table has it.
 //
 // Dates have no time zone, and SMSCs write what their clock shows. So a date is in UTC by

@@ -96,7 +96,7 @@ func reference(tlv []byte) (uint16, bool) {
 // token returns the first word of a value, without quotes and commas round it;
 // empty where it is longer than most or not printable ASCII.
 func token(value string, most int) string {
-	words := strings.FieldsFunc(value, func(r rune) bool { return r <= ' ' })
+	words := strings.FieldsFunc(value, blank)
 	if len(words) == 0 {
 		return ""
 	}
@@ -126,5 +126,7 @@ func all(s string, is func(rune) bool) bool {
 	return true
 }
 
-func letter(r rune) bool { return r|0x20 >= 'a' && r|0x20 <= 'z' }
-func digit(r rune) bool  { return r >= '0' && r <= '9' }
+func blank(r rune) bool         { return r <= ' ' }
+func letterOrDigit(r rune) bool { return letter(r) || digit(r) }
+func letter(r rune) bool        { return r|0x20 >= 'a' && r|0x20 <= 'z' }
+func digit(r rune) bool         { return r >= '0' && r <= '9' }

@@ -22,6 +22,19 @@ func TestEveryStandardStateReadsBack(t *testing.T) {
 	}
 }
 
+// Only a whole value that says so is a delivery: what follows a word can turn it round.
+func TestDeliveredIsTheWholeValue(t *testing.T) {
+	for value, want := range map[string]State{
+		"DELIVRD": Delivered, " \"DELIVERED\", ": Delivered, "DELIVRD ,": Delivered, "DELIVRD route:A": Delivered, "2": Delivered,
+		"DELIVERY FAILED": None, "Delivery failure": None, "DELIVERED NO": None, "DELIVRD 0": None, "2 failed": None,
+		"UNDELIV BARRED": Undeliverable, "FAILED TO BE DELIVERED": Undeliverable,
+	} {
+		if got := parseState(value); got != want {
+			t.Errorf("parseState(%q) = %v, want %v", value, got, want)
+		}
+	}
+}
+
 func TestDates(t *testing.T) {
 	for value, want := range map[string]string{
 		"2402031405":           "2024-02-03 14:05:00",
@@ -75,6 +88,9 @@ func FuzzParse(f *testing.F) {
 		}
 		if len(r.ID) > maxID || len(r.Error) > maxError || strings.ContainsFunc(r.ID+r.Error, notGraphic) || r.State > Skipped {
 			t.Fatalf("%+v", r)
+		}
+		if len(r.Strange) > 2*maxWord+1 || strings.ContainsFunc(strings.ReplaceAll(r.Strange, " ", ""), func(c rune) bool { return !letterOrDigit(c) }) {
+			t.Fatalf("strange state %q", r.Strange)
 		}
 		var dialect Dialect
 		for _, h := range dialect.Hints(r.ID) {

@@ -11,7 +11,7 @@ import (
 // received from operator") are PSWinCom's, of wiki.pswin.com/Delivery-Report-Status.ashx.
 var words = map[string]State{
 	"ENROUTE": Enroute, "BUFFERED": Enroute, "BUFFRED": Enroute, "SCHEDULED": Enroute,
-	"DELIVRD": Delivered, "DELIVERED": Delivered, "DELIVERD": Delivered, "DELIVERY": Delivered,
+	"DELIVRD": Delivered, "DELIVERED": Delivered, "DELIVERD": Delivered,
 	"EXPIRED": Expired, "EXPIRD": Expired,
 	"DELETED": Deleted, "DELETD": Deleted, "CANCELED": Deleted, "CANCELLED": Deleted,
 	"UNDELIV": Undeliverable, "UNDELIVERABLE": Undeliverable, "UNDELIVERED": Undeliverable,
@@ -32,7 +32,14 @@ var separators = strings.NewReplacer("_", "", "-", "", ".", "")
 
 // parseState reads a stat: value: a word, or a number of message_state.
 func parseState(value string) State {
-	word := token(value, maxWord)
+	state := stateWord(token(value, maxWord))
+	if state == Delivered && qualifier(value) != "" {
+		return None
+	}
+	return state
+}
+
+func stateWord(word string) State {
 	if n, err := strconv.Atoi(word); err == nil {
 		if n > 0 && n <= int(Skipped) {
 			return State(n)
@@ -42,15 +49,35 @@ func parseState(value string) State {
 	return words[spelling(word)]
 }
 
+// qualifier returns the word behind the first: "DELIVERED NO" is anything but delivered.
+// A field of the vendor's own may follow, which has a colon or '=', and is none.
+func qualifier(value string) string {
+	words := strings.FieldsFunc(value, blank)
+	if len(words) < 2 || strings.ContainsAny(words[1], ":=") || !strings.ContainsFunc(words[1], letterOrDigit) {
+		return ""
+	}
+	return words[1]
+}
+
 // parseCause returns what a stat: value says of why.
 func parseCause(value string) Cause { return wordCauses[spelling(token(value, maxWord))] }
 
 func spelling(word string) string { return separators.Replace(strings.ToUpper(word)) }
 
-// strange returns a stat: value that is no state known, for operators. It goes into
-// logs and must bring nothing else there: letters, and no more digits than a code has.
+// strange returns a stat: value that is no state known, for operators: its first word, and
+// the second where that makes the first strange.
 func strange(value string) string {
-	word := spelling(token(value, maxWord))
+	word := harmless(token(value, maxWord))
+	if word != "" && stateWord(word) != None {
+		word += " " + harmless(token(qualifier(value), maxWord))
+	}
+	return strings.TrimSpace(word)
+}
+
+// harmless returns a word as it may go into logs: of letters, and no more digits than a
+// code has. Else it is empty.
+func harmless(word string) string {
+	word = spelling(word)
 	digits := 0
 	for _, r := range word {
 		switch {
