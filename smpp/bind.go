@@ -56,9 +56,8 @@ func (b *binding) run(ctx context.Context, g *Gateway) {
 		session, err := b.dial(ctx, g, addr, &retry, log)
 		switch {
 		case session != nil:
-			bound := time.Now()
-			b.hold(ctx, g, session, addr, log)
-			retry.lost(time.Now(), time.Since(bound))
+			lived := b.hold(ctx, g, session, addr, log)
+			retry.lost(time.Now(), lived)
 			sleep(ctx, retry.next(time.Now()))
 		case ctx.Err() == nil:
 			sleep(ctx, b.bindFailed(err, addr, &retry, log))
@@ -99,8 +98,10 @@ func refusalAdvice(alone bool) string {
 		"attempts are few so that it doesn't lock the account"
 }
 
-// hold gives the session to those who send, until it ends or ctx does.
-func (b *binding) hold(ctx context.Context, g *Gateway, session *Session, addr string, log *slog.Logger) {
+// hold gives the session to those who send, until it ends or ctx does. It returns for how
+// long that was; taking leave of the SMSC doesn't count.
+func (b *binding) hold(ctx context.Context, g *Gateway, session *Session, addr string, log *slog.Logger) (lived time.Duration) {
+	bound := time.Now()
 	defer b.smsc.gate.lost()
 	select {
 	case <-b.again: // it was about the session before
@@ -116,17 +117,28 @@ func (b *binding) hold(ctx context.Context, g *Gateway, session *Session, addr s
 	}
 	select {
 	case <-session.Done():
+		lived = time.Since(bound)
 		b.become(StateConnecting, session.Err().Error(), addr)
 		b.changes.Write("lost", slog.LevelWarn, "bind lost", slog.String("addr", addr), slog.Any("reason", session.Err()))
 	case <-b.again:
+		lived = time.Since(bound)
 		g.slots.shut(b)
 		b.become(StateConnecting, "the SMSC says that it is not bound", addr)
 		log.Warn("binding anew: the SMSC says that it is not bound", "addr", addr)
-		b.unbind(session, b.smsc.ResponseTimeout, log)
+		b.leave(session, log)
 	case <-ctx.Done():
 		b.become(StateClosing, "shutting down", addr)
 		b.unbind(session, g.drainTime, log)
 	}
+	return lived
+}
+
+// leave unbinds from an SMSC that has forgotten the session. It gives no answers to what is
+// in flight any more, or hardly, and nor perhaps to the unbind; and meanwhile the
+// bind is out of service.
+func (b *binding) leave(session *Session, log *slog.Logger) {
+	defer time.AfterFunc(2*leaveGrace, session.Close).Stop()
+	b.unbind(session, min(b.smsc.ResponseTimeout, leaveGrace), log)
 }
 
 // unbind ends the session in good order. Deliveries are acknowledged meanwhile.

@@ -300,3 +300,30 @@ func TestPeerUnbinds(t *testing.T) {
 	p.answer(p.next(wire.SubmitSM), "a")
 	wantOutcome(t, wait(t, results), handover.Accepted)
 }
+
+// An SMSC that has forgotten the session owes answers that never come, one to a message or
+// that to the unbind: it is bound anew without waiting for them.
+func TestBindsAnewWithAnAnswerOwed(t *testing.T) {
+	for _, owes := range []bool{true, false} {
+		addr, peers := boundTwice(t)
+		c := SMSC{Name: "telco", Addr: addr, SystemID: "straks", ResponseTimeout: 10 * patience, ConnectTimeout: 5 * patience}
+		g := run(t, Config{SMSCs: []SMSC{c}, DrainTime: 5 * patience})
+		p := wait(t, peers)
+		g.allUp(t)
+		var owed <-chan Result
+		if owes {
+			owed = sending(g, "one", 2*patience)
+			p.next(wire.SubmitSM)
+		}
+		results := sending(g, "two", 2*patience)
+		refuse(p, p.next(wire.SubmitSM), wire.ESMEInvBndSts)
+		if owes {
+			wantOutcome(t, wait(t, owed), handover.Unknown)
+		}
+		p = wait(t, peers)
+		p.answer(p.next(wire.SubmitSM), "a")
+		wantOutcome(t, wait(t, results), handover.Accepted)
+		p.conn.Close()
+		g.stop()
+	}
+}
