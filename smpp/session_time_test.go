@@ -101,6 +101,43 @@ func TestFrozenPeer(t *testing.T) {
 	}
 }
 
+// What is queued when the last PDU of the session goes out does not follow it, and
+// may go elsewhere.
+func TestNothingFollowsTheLastPDU(t *testing.T) {
+	for name, last := range map[string]struct {
+		octets []byte
+		want   wire.CommandID
+	}{
+		"generic_nack": {[]byte{0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, wire.GenericNack}, // no frame
+		"unbind_resp":  {[]byte{0, 0, 0, 16, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 7}, wire.UnbindResp},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, p := inBubble(t, SessionConfig{}, 256)
+				long := hei()
+				long.ShortMessage = make([]byte, 254)
+				first := submit(t.Context(), s, Request{Message: long}) // holds the writer up
+				synctest.Wait()
+				queued := submit(t.Context(), s, Request{Message: hei()})
+				synctest.Wait()
+				p.write(last.octets)
+				time.Sleep(2 * leaveGrace)
+				p.next(wire.SubmitSM)
+				p.next(last.want)
+				if f, err := p.r.Next(); err == nil {
+					t.Errorf("%v follows", f.ID)
+				}
+				if o := <-first; !errors.Is(o.err, ErrUnknown) {
+					t.Errorf("the first: %v", o.err)
+				}
+				if o := <-queued; !errors.Is(o.err, ErrNotSent) {
+					t.Errorf("the one in the queue: %v", o.err)
+				}
+			})
+		})
+	}
+}
+
 // A caller whose time is up before the writer took the message has sent nothing,
 // also when it is the writer that is stuck.
 func TestWithdrawnFromAStuckWriter(t *testing.T) {

@@ -115,7 +115,9 @@ func (s *Session) take(l *load) bool {
 		default:
 		}
 	}
-	s.takeSubmits(l, now)
+	if l.submits = l.submits[:0]; !slices.ContainsFunc(l.urgent, isLast) {
+		s.takeSubmits(l, now)
+	}
 	return len(l.urgent)+len(l.submits) > 0
 }
 
@@ -128,8 +130,11 @@ func (s *Session) number(x *exchange, now time.Duration) uint32 {
 	return s.register(x, now)
 }
 
+// isLast tells whether the session ends with it. What is queued then stays so, and is
+// settled as not sent: behind a generic_nack or unbind_resp nobody reads it.
+func isLast(o outgoing) bool { return o.last != nil }
+
 func (s *Session) takeSubmits(l *load, now time.Duration) {
-	l.submits = l.submits[:0]
 	n := min(len(s.queue), batch)
 	for _, x := range s.queue[:n] {
 		if x.ctx.Err() != nil { // its caller is about to leave
