@@ -2,6 +2,7 @@ package smpp
 
 import (
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -40,11 +41,11 @@ func (s *Session) deliver(f wire.Frame) {
 	m, _ := body.(*wire.Message)
 	var fault *wire.DecodeError
 	if errors.As(err, &fault) {
-		if m == nil || len(m.ShortMessage) == 0 {
+		if m == nil || !saysSomething(m) {
 			s.undecodable(f, fault)
 			return
 		}
-		s.cfg.Observe.Undecodable(fault) // a TLV, while the text is there
+		s.cfg.Observe.Undecodable(fault) // a TLV, behind what counts
 	}
 	octets := int(f.Length)
 	if !s.admit(octets) {
@@ -53,6 +54,14 @@ func (s *Session) deliver(f wire.Frame) {
 		return
 	}
 	s.cfg.Deliver(&Delivery{Command: f.ID, Message: m, Received: time.Now(), session: s, sequence: f.Sequence, octets: octets})
+}
+
+// saysSomething tells whether what could be read of a delivery is worth keeping: a text,
+// or a receipt in TLVs. Refused, it would come again as broken as it is.
+func saysSomething(m *wire.Message) bool {
+	return len(m.ShortMessage) > 0 || slices.ContainsFunc(m.TLVs, func(t wire.TLV) bool {
+		return t.Tag == wire.TagMessagePayload || t.Tag == wire.TagReceiptedMessageID || t.Tag == wire.TagMessageState
+	})
 }
 
 // admit counts a delivery in, if there is room for it. Where none waits there is

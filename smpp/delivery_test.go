@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"encoding/binary"
 	"sync/atomic"
 	"testing"
 
@@ -67,32 +68,52 @@ func TestPoisonDeliverSM(t *testing.T) {
 	}
 }
 
-// A TLV that cannot be read does not cost the receipt whose text can.
+// withBrokenTLV is a delivery with a vendor's TLV behind the others that runs past its end.
+func withBrokenTLV(t *testing.T, id wire.CommandID, seq uint32, m *wire.Message) []byte {
+	t.Helper()
+	b, err := wire.Append(nil, wire.Header{ID: id, Sequence: seq}, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = append(b, 0x14, 0x00, 0x00, 200, 'x')
+	binary.BigEndian.PutUint32(b, uint32(len(b)))
+	return b
+}
+
+// A TLV that cannot be read does not cost the receipt that can: in the text, in
+// message_payload, which is all that data_sm has, or in the TLVs of receipts.
 func TestReceiptWithABrokenTLV(t *testing.T) {
-	deliveries := make(chan *Delivery, 2)
-	_, p := bound(t, SessionConfig{Deliver: func(d *Delivery) { deliveries <- d }})
-	m := hei()
-	m.TLVs = []wire.TLV{wire.OctetTLV(wire.TagMessageState, 2), {Tag: 0x1400, Value: []byte("abcd")}}
-	broken, err := wire.Append(nil, wire.Header{ID: wire.DeliverSM, Sequence: 9}, m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	broken[len(broken)-5] = 200
-	p.write(broken)
-	d := wait(t, deliveries)
-	d.Respond(wire.ESMEOK)
-	if r := p.next(wire.DeliverSMResp); r.Status != wire.ESMEOK || string(d.Message.ShortMessage) != "hei" || len(d.Message.TLVs) != 1 {
-		t.Errorf("got %+v, answered with %v", d.Message, r.Status)
-	}
-	m.ShortMessage = nil // nothing is left to be read
-	broken, err = wire.Append(nil, wire.Header{ID: wire.DeliverSM, Sequence: 10}, m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	broken[len(broken)-5] = 200
-	p.write(broken)
-	if r := p.next(wire.DeliverSMResp); r.Status != wire.ESMEInvOptParStream {
-		t.Errorf("answered with %v", r.Status)
+	deliveries := make(chan *Delivery, 1)
+	_, p := bound(t, SessionConfig{Deliver: func(d *Delivery) { deliveries <- d; d.Respond(wire.ESMEOK) }})
+	state := wire.OctetTLV(wire.TagMessageState, 2)
+	other := wire.TLV{Tag: wire.TagUserMessageReference, Value: []byte{0, 1}}
+	for name, c := range map[string]struct {
+		id   wire.CommandID
+		text string
+		tlvs []wire.TLV
+		want wire.Status
+	}{
+		"text":                 {wire.DeliverSM, "hei", []wire.TLV{other}, wire.ESMEOK},
+		"message_state":        {wire.DeliverSM, "", []wire.TLV{state}, wire.ESMEOK},
+		"receipted_message_id": {wire.DeliverSM, "", []wire.TLV{{Tag: wire.TagReceiptedMessageID, Value: []byte("42\x00")}, state}, wire.ESMEOK},
+		"data_sm":              {wire.DataSM, "", []wire.TLV{{Tag: wire.TagMessagePayload, Value: []byte("hei")}}, wire.ESMEOK},
+		"nothing to be read":   {wire.DeliverSM, "", nil, wire.ESMEInvOptParStream},
+		"nothing that counts":  {wire.DataSM, "", []wire.TLV{other}, wire.ESMEInvOptParStream},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p.t = t
+			m := &wire.Message{Source: "4799999999", Dest: "2440", ESMClass: 4, ShortMessage: []byte(c.text), TLVs: c.tlvs}
+			p.write(withBrokenTLV(t, c.id, 9, m))
+			if r := p.next(c.id.Response()); r.Status != c.want {
+				t.Errorf("answered with %v, want %v", r.Status, c.want)
+			}
+			if c.want != wire.ESMEOK {
+				return
+			}
+			if d := wait(t, deliveries); string(d.Message.ShortMessage) != c.text || len(d.Message.TLVs) != len(c.tlvs) {
+				t.Errorf("got %+v", d.Message)
+			}
+		})
 	}
 }
 
