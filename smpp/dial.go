@@ -58,6 +58,10 @@ func (c *SessionConfig) tlsConfig() *tls.Config {
 	return t
 }
 
+// maxSystemID is how many octets of the SMSC's system_id are kept: what SMPP 3.4 §5.2.1
+// allows, with its NUL. It is logged at every bind.
+const maxSystemID = 16
+
 // bind starts a session on conn and waits for bind_resp.
 func bind(ctx context.Context, conn, socket net.Conn, cfg SessionConfig) (*Session, error) {
 	s := newSession(conn, socket, cfg)
@@ -71,6 +75,7 @@ func bind(ctx context.Context, conn, socket net.Conn, cfg SessionConfig) (*Sessi
 	}
 	if p, ok := res.body.(*wire.BindResp); ok {
 		s.peer = *p
+		s.peer.SystemID = s.peer.SystemID[:min(len(s.peer.SystemID), maxSystemID)]
 	}
 	close(s.bound)
 	return s, nil

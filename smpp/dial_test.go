@@ -102,6 +102,20 @@ func TestBindWithoutAnswer(t *testing.T) {
 	p.gone()
 }
 
+// The SMSC's name is logged at every bind, so it is no longer than SMPP lets it be.
+func TestPeersNameIsBounded(t *testing.T) {
+	p, dialed := dialing(t, t.Context(), SessionConfig{})
+	p.answerRaw(p.next(wire.BindTransceiver), strings.Repeat("x", 60_000))
+	o := wait(t, dialed)
+	if o.err != nil {
+		t.Fatal(o.err)
+	}
+	defer o.s.Close()
+	if n := len(o.s.Peer().SystemID); n != maxSystemID {
+		t.Errorf("%d octets", n)
+	}
+}
+
 func TestBindFieldsAreChecked(t *testing.T) {
 	_, err := Dial(t.Context(), SessionConfig{Bind: wire.Bind{Password: strings.Repeat("x", wire.MaxPassword+1)}, EnquireInterval: time.Minute})
 	var fault *wire.FieldError

@@ -128,13 +128,21 @@ func (s *Session) answered(f wire.Frame) {
 	}
 }
 
+// maxMessageID bounds a message_id in octets: twice what SMPP 3.4 §5.2.23 has, and as
+// much as package dlr reads. What is longer than any SMSC's would go into the journal whole.
+const maxMessageID = 128
+
 // responseBody decodes a response. A fault in its TLVs leaves the rest, which is
-// what counts: an answer is an answer.
+// what counts: an answer is an answer. One with an endless message_id has none.
 func (s *Session) responseBody(f wire.Frame) any {
 	body, err := wire.Decode(f)
 	var fault *wire.DecodeError
 	if errors.As(err, &fault) {
 		s.cfg.Observe.Undecodable(fault)
+	}
+	if r, ok := body.(*wire.MessageResp); ok && len(r.MessageID) > maxMessageID {
+		r.MessageID = ""
+		s.cfg.Observe.Undecodable(&wire.DecodeError{ID: f.ID, Status: wire.ESMEInvMsgID, Reason: "has a message_id beyond all bounds"})
 	}
 	return body
 }

@@ -2,6 +2,7 @@ package smpp
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"net"
 	"testing"
@@ -72,6 +73,16 @@ func (p *peer) write(b []byte) {
 func (p *peer) answer(f wire.Frame, id string) {
 	p.t.Helper()
 	p.send(wire.SubmitSMResp, wire.ESMEOK, f.Sequence, &wire.MessageResp{MessageID: id})
+}
+
+// answerRaw answers f with a body that wire.Append would not make.
+func (p *peer) answerRaw(f wire.Frame, body string) {
+	p.t.Helper()
+	b := append(make([]byte, 16), body...)
+	binary.BigEndian.PutUint32(b, uint32(len(b)))
+	binary.BigEndian.PutUint32(b[4:], uint32(f.ID.Response()))
+	binary.BigEndian.PutUint32(b[12:], f.Sequence)
+	p.write(b)
 }
 
 func (p *peer) acceptBind() {

@@ -159,6 +159,23 @@ func TestFinishAndFaultyMessages(t *testing.T) {
 	}
 }
 
+// A message_id goes into the journal: one beyond all bounds counts as none, and the
+// message is taken all the same.
+func TestMessageIDIsBounded(t *testing.T) {
+	var faults atomic.Int32
+	s, p := bound(t, SessionConfig{Observe: Observer{Undecodable: func(*wire.DecodeError) { faults.Add(1) }}})
+	for octets, want := range map[int]int{65: 65, maxMessageID: maxMessageID, maxMessageID + 1: 0, 69_000: 0} {
+		got := submit(t.Context(), s, Request{Message: hei()})
+		p.answerRaw(p.next(wire.SubmitSM), strings.Repeat("x", octets))
+		if o := wait(t, got); o.err != nil || o.Status != wire.ESMEOK || len(o.MessageID) != want {
+			t.Errorf("%d octets: %v, %v, an id of %d", octets, o.err, o.Status, len(o.MessageID))
+		}
+	}
+	if n := faults.Load(); n != 2 {
+		t.Errorf("%d of them were counted as faulty", n)
+	}
+}
+
 func TestUnknownAndForeignPDUs(t *testing.T) {
 	s, p := bound(t, SessionConfig{})
 	for _, id := range []wire.CommandID{0x99, 0x00010203, wire.QuerySM, wire.SubmitSM, wire.BindReceiver} {
