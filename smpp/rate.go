@@ -10,6 +10,11 @@ import (
 // down while the SMSC throttles (multiplicative decrease) and up again while it
 // does not (additive increase), never above the configured ceiling.
 //
+// At the ceiling the submits are spaced evenly: a carrier that counts strictly must find no
+// second with more. Nothing is lost by that, since those that wait take their tokens
+// ahead of time. Below the ceiling, what was not used for a moment may be made up for, as long as it keeps
+// to the ceiling.
+//
 // Only a lasting throttle slows the bind down: a moving share of the answers
 // must have been throttled. A single one costs its own message a pause and
 // nothing else; many SMSCs throttle one in so many at any rate, and to slow down
@@ -43,7 +48,7 @@ const (
 	increase      = 0.05 // of the knee, per second, and as much more for each second of calm
 	minRate       = 1.0  // submits per second, however much the SMSC throttles
 	deafTime      = 500 * time.Millisecond
-	burstTime     = 100 * time.Millisecond // how much unused rate may be made up for
+	burstTime     = 100 * time.Millisecond // how much unused rate may be made up for, at most
 )
 
 // newRate returns a rate under the ceiling, in submits per second; 0 means none.
@@ -75,8 +80,15 @@ func (r *rate) take(now time.Time, most time.Duration) (wait time.Duration, ok b
 		r.next = time.Time{}
 		return 0, true
 	}
-	r.next = later(r.next, now.Add(-burstTime)).Add(time.Duration(float64(time.Second) / r.limit))
+	r.next = later(r.next, now.Add(-r.burst())).Add(time.Duration(math.Ceil(float64(time.Second) / r.limit)))
 	return wait, true
+}
+
+// burst returns how much unused rate may be made up for, so that not even the first second
+// has more than the ceiling: (1 s + burst) * limit <= ceiling.
+func (r *rate) burst() time.Duration {
+	room := r.ceiling/r.limit - 1
+	return time.Duration(min(room, burstTime.Seconds()) * float64(time.Second))
 }
 
 // answered notes one answer. load is what the SMSC said of itself: 1 for

@@ -8,13 +8,14 @@ import (
 
 // carrier plays an SMSC that takes so many a second and throttles the rest, and
 // a gateway that always has something to send, in made-up time: each
-// millisecond what the rate allows is sent and answered.
+// millisecond what the rate allows until the next is sent and answered: those who wait take
+// their tokens ahead of time.
 func carrier(r *rate, from time.Time, d time.Duration, takes float64) (taken, throttled int) {
 	credit := 0.0
 	for now := from; now.Before(from.Add(d)); now = now.Add(time.Millisecond) {
 		credit = min(credit+takes/1000, max(takes/10, 1))
 		for range 50 { // at most 50,000/s
-			if _, ok := r.take(now, 0); !ok {
+			if _, ok := r.take(now, time.Millisecond-1); !ok {
 				break
 			}
 			if credit >= 1 {
@@ -37,6 +38,30 @@ func TestCeiling(t *testing.T) {
 	sent, _ := carrier(r, epoch, 10*time.Second, 1e9)
 	if sent < 990 || sent > 1020 {
 		t.Errorf("%d sent in 10 s", sent)
+	}
+}
+
+// Not even the second after a pause has more than the ceiling, and who always has something
+// to send gets all of it.
+func TestCeilingHoldsInEverySecond(t *testing.T) {
+	for _, ceiling := range []float64{1, 3, 100, 1000} {
+		r, now := newRate(ceiling), epoch
+		for range 3 {
+			sent, start := 0, now
+			for {
+				wait, _ := r.take(now, time.Hour)
+				if now = now.Add(wait); now.Sub(start) >= 10*time.Second {
+					break
+				}
+				if sent++; now.Sub(start) < time.Second && sent > int(ceiling) {
+					t.Fatalf("%d submits in the first second under a ceiling of %v", sent, ceiling)
+				}
+			}
+			if sent < int(9.9*ceiling) || sent > int(10*ceiling) {
+				t.Errorf("%d submits in ten seconds under a ceiling of %v", sent, ceiling)
+			}
+			now = now.Add(time.Minute)
+		}
 	}
 }
 
