@@ -59,7 +59,7 @@ func (b *build) fill(s *smsc, text string) error {
 	if text == "" {
 		return errors.New("message is empty")
 	}
-	b.encoding = gsm.Choose(text, s.Alphabet.encoding())
+	b.encoding = gsm.Choose(text, s.Alphabet.Encoding())
 	b.base.DataCoding = b.encoding.DataCoding()
 	if b.encoding != gsm.UCS2 {
 		b.base.DataCoding = byte(*s.DataCoding)

@@ -74,7 +74,7 @@ func (s *SMSC) fillDefaults() {
 	s.Address.International = cmp.Or(s.Address.International, &Numbering{1, 1})
 	s.Address.Destination = cmp.Or(s.Address.Destination, &Numbering{1, 1})
 	if s.DataCoding == nil {
-		coding := int(s.Alphabet.encoding().DataCoding())
+		coding := int(s.Alphabet.Encoding().DataCoding())
 		s.DataCoding = &coding
 	}
 }

@@ -217,8 +217,8 @@ const (
 	AlphabetLatin1    Alphabet = "latin1"
 )
 
-// encoding returns the package gsm's name for it.
-func (a Alphabet) encoding() gsm.Encoding {
+// Encoding returns the package gsm's name for it.
+func (a Alphabet) Encoding() gsm.Encoding {
 	switch a {
 	case AlphabetGSMPacked:
 		return gsm.GSM7Packed

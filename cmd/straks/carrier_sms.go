@@ -173,7 +173,7 @@ func (c *smsCarrier) late(l smpp.LateAnswer) {
 func (c *smsCarrier) deliver(smsc string, d *smpp.Delivery) {
 	receipt, ok := dlr.Parse(dlrDeliver(d.Message))
 	if !ok {
-		c.inbound.receive(d.Message, d.Respond)
+		c.inbound.receive(smsc, d.Message, d.Respond)
 		return
 	}
 	err := c.service.Receive(orders.Arrival{Carrier: smsc, Receipt: receipt, At: d.Received.UTC(),

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/cmd/straks/config"
+	"straks/internal/seldom"
 	"straks/orders"
 	"straks/smpp/gsm"
 	"straks/smpp/wire"
@@ -17,11 +18,13 @@ import (
 // a stop word, sent to a number that is an organisation's, blocks the sender for
 // that organisation, a start word lifts it. Nothing else of them is kept.
 type inbound struct {
-	words  map[string]word
-	owners map[string]string // organisation by bare number
-	block  func(orders.Block, func(error)) error
-	total  *prometheus.CounterVec
-	log    *slog.Logger
+	words     map[string]word
+	owners    map[string]string       // organisation by bare number
+	alphabets map[string]gsm.Encoding // by SMSC: its default alphabet
+	block     func(orders.Block, func(error)) error
+	total     *prometheus.CounterVec
+	log       *slog.Logger
+	seldom    *seldom.Log // what phones can cause
 }
 
 // word is what an inbound message asks for.
@@ -34,7 +37,8 @@ const (
 )
 
 func newInbound(cfg *config.Config, block func(orders.Block, func(error)) error, log *slog.Logger, reg prometheus.Registerer) *inbound {
-	in := &inbound{words: make(map[string]word), owners: cfg.Inbound(), block: block, log: log,
+	in := &inbound{words: make(map[string]word), owners: cfg.Inbound(), alphabets: make(map[string]gsm.Encoding),
+		block: block, log: log, seldom: seldom.New(log, 1),
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_inbound_messages_total",
 			Help: "Messages from phones, by what they ask for."}, []string{"word"})}
 	for _, w := range cfg.SMS.StopWords {
@@ -43,6 +47,9 @@ func newInbound(cfg *config.Config, block func(orders.Block, func(error)) error,
 	for _, w := range cfg.SMS.StartWords {
 		in.words[strings.ToUpper(w)] = wordStart
 	}
+	for _, s := range cfg.SMSCs {
+		in.alphabets[s.Name] = s.Alphabet.Encoding()
+	}
 	for _, w := range []word{wordOther, wordStop, wordStart} {
 		in.total.WithLabelValues(string(w))
 	}
@@ -50,16 +57,30 @@ func newInbound(cfg *config.Config, block func(orders.Block, func(error)) error,
 	return in
 }
 
-// receive takes one message. respond is called once: for a stop word, when the
+// receive takes one message from an SMSC. respond is called once: for a stop word, when the
 // block is on disk.
-func (in *inbound) receive(m *wire.Message, respond func(wire.Status)) {
-	asked := in.words[strings.ToUpper(strings.TrimSpace(messageText(m)))]
+func (in *inbound) receive(smsc string, m *wire.Message, respond func(wire.Status)) {
+	asked := in.asked(smsc, m)
 	owner, owned := in.owners[config.BareNumber(m.Dest)]
-	if asked == "" || !owned {
-		in.total.WithLabelValues(string(wordOther)).Inc()
-		respond(wire.ESMEOK)
+	if !owned {
+		asked = wordOther
+	}
+	switch {
+	case asked == wordOther:
+	case national(m):
+		in.seldom.Write("national "+smsc, slog.LevelWarn, "a phone's stop or start word is without effect: "+
+			"its number is in national form, and whose it is can't be told; have the SMSC give international ones",
+			slog.String("smsc", smsc), slog.String("organisation", owner), slog.String("word", string(asked)))
+	default:
+		in.change(asked, owner, m, respond)
 		return
 	}
+	in.total.WithLabelValues(string(asked)).Inc()
+	respond(wire.ESMEOK)
+}
+
+// change changes the block list for the phone that sent the message.
+func (in *inbound) change(asked word, owner string, m *wire.Message, respond func(wire.Status)) {
 	sender := orders.Recipient("+" + config.BareNumber(m.Source))
 	b := orders.Block{Organisation: owner, Channel: orders.SMS, Recipient: sender, Off: asked == wordStart, At: time.Now().UTC()}
 	err := in.block(b, func(err error) {
@@ -74,23 +95,34 @@ func (in *inbound) receive(m *wire.Message, respond func(wire.Status)) {
 	}
 }
 
-// messageText returns the text of a message; empty where it can't be read.
-func messageText(m *wire.Message) string {
-	octets, header := messageOctets(m)
-	text, err := gsm.Decode(inboundEncoding(m.DataCoding), octets, header)
-	if err != nil {
-		return ""
-	}
-	return text
+// national tells whether the message comes from a number without its country: TON 2
+// (SMPP 3.4 §5.2.5), unless the number itself denies that.
+func national(m *wire.Message) bool {
+	return m.SourceTON == 2 && config.BareNumber(m.Source) == m.Source
 }
 
-// inboundEncoding reads data_coding (SMPP 3.4 §5.2.19) as far as a stop word needs.
-func inboundEncoding(dataCoding byte) gsm.Encoding {
+// asked returns what the message asks for, in whichever alphabet it does.
+func (in *inbound) asked(smsc string, m *wire.Message) word {
+	octets, header := messageOctets(m)
+	for _, e := range in.encodings(smsc, m.DataCoding) {
+		text, err := gsm.Decode(e, octets, header)
+		text = strings.TrimRight(strings.TrimSpace(text), "@") // zeros that fill the last octet
+		if w := in.words[strings.ToUpper(text)]; err == nil && w != "" {
+			return w
+		}
+	}
+	return wordOther
+}
+
+// encodings reads data_coding (SMPP 3.4 §5.2.19) as far as a stop word needs. In the
+// SMSC's default alphabet it may be packed or not whatever the SMSC takes from us; read the wrong
+// way, no text is a word.
+func (in *inbound) encodings(smsc string, dataCoding byte) []gsm.Encoding {
 	switch dataCoding {
 	case 8:
-		return gsm.UCS2
+		return []gsm.Encoding{gsm.UCS2}
 	case 3:
-		return gsm.Latin1
+		return []gsm.Encoding{gsm.Latin1}
 	}
-	return gsm.GSM7
+	return []gsm.Encoding{in.alphabets[smsc], gsm.GSM7}
 }

@@ -7,6 +7,7 @@ import (
 
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
+	"straks/smtp/relaytest"
 )
 
 // mobileOriginated is a message from a phone to the organisation's number.
@@ -44,6 +45,50 @@ func TestStopWordInEveryGuise(t *testing.T) {
 				t.Errorf("%s, %d submits", got, len(w.smsc.Submits()))
 			}
 		})
+	}
+}
+
+// An SMSC whose default alphabet is packed delivers in it too, or doesn't.
+func TestStopWordPacked(t *testing.T) {
+	for name, octets := range map[string]string{
+		"four septets":            "\x73\xfa\x1b\x0e", // 3GPP TS 23.038 §6.1.2.1: "stop" and "Avslutt"
+		"seven, filled with CR":   "\x41\xfb\x9c\x5d\xa7\xd3\x1b",
+		"seven, filled with zero": "\x41\xfb\x9c\x5d\xa7\xd3\x01",
+		"not packed":              "stop",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, smsctest.Profile{}, `alphabet = "gsm-packed"`)
+			w.deliver(mobileOriginated(octets))
+			p := w.send("k", "+4799999999")
+			if got := w.status(p.ShipmentID); got != "SMS_Failed_RecipientReserved" {
+				t.Errorf("%s, %d submits", got, len(w.smsc.Submits()))
+			}
+		})
+	}
+}
+
+// A number in national form is nobody's, or another's: nothing is blocked, and the log
+// tells so without the number.
+func TestStopWordFromANationalNumber(t *testing.T) {
+	w := newStoppedWorld(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	log := w.keepLog()
+	w.start()
+	for range 3 {
+		m := mobileOriginated("stop")
+		m.SourceTON, m.Source = 2, "4799999999"
+		w.deliver(m)
+	}
+	p := w.send("k", "+4799999999")
+	w.await(p.ShipmentID, "SMS_Delivered")
+	if n := strings.Count(log.String(), "national form"); n != 1 || strings.Contains(log.String(), "4799999999") {
+		t.Errorf("told %d times: %s", n, log.String())
+	}
+	m := mobileOriginated("stop")
+	m.SourceTON, m.Source = 2, "+4799999999" // it is international, whatever its type says
+	w.deliver(m)
+	p = w.send("l", "+4799999999")
+	if got := w.status(p.ShipmentID); got != "SMS_Failed_RecipientReserved" {
+		t.Error(got)
 	}
 }
 
