@@ -74,12 +74,12 @@ func (f *flight) round(ctx, begin context.Context) {
 			return
 		}
 		if len(f.parts) == 1 {
-			f.submit(ctx, i, l, func() {})
+			f.submit(ctx, begin, i, l, func() {})
 			return
 		}
 		over := make(chan struct{}, 2) // it was written, or never will be
 		answers.Go(func() {
-			f.submit(ctx, i, l, func() { over <- struct{}{} })
+			f.submit(ctx, begin, i, l, func() { over <- struct{}{} })
 			over <- struct{}{}
 		})
 		<-over
@@ -139,13 +139,17 @@ func (f *flight) wait(begin context.Context, round int) bool {
 }
 
 // submit submits one part and notes what became of it. written is called in the
-// moment in which it is written, if it is.
-func (f *flight) submit(ctx context.Context, i int, l lease, written func()) {
+// moment in which it is written, if it is; that is not after begin has ended, though the
+// writer may be held up for so long.
+func (f *flight) submit(ctx, begin context.Context, i int, l lease, written func()) {
 	p, g, began := &f.parts[i], f.job.g, time.Now()
 	t := &ticket{lease: l, message: f.job.m.ID, index: i, total: len(f.parts), userRef: p.userRef}
 	answer, err := l.session.Submit(ctx, Request{
 		Message: f.build.part(f.bind.smsc, i, p.userRef),
 		Finish: func(m *wire.Message) error {
+			if begin.Err() != nil {
+				return errHeldUp
+			}
 			if err := f.build.finish(f.bind.smsc, m, time.Now()); err != nil {
 				return err
 			}

@@ -1,9 +1,15 @@
 package smpp
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/internal/handover"
 	"straks/smpp/wire"
@@ -326,4 +332,40 @@ func TestBindsAnewWithAnAnswerOwed(t *testing.T) {
 		p.conn.Close()
 		g.stop()
 	}
+}
+
+// A message that waits behind a held-up writer until the last part of its time is not begun
+// any more: its answer would come too late.
+func TestNothingIsBegunInTheLastMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := inBubble(t, SessionConfig{}, 256)
+		g, err := New(Config{SMSCs: []SMSC{{Name: "telco", Addr: "127.0.0.1:1", SystemID: "straks"}}}, new(inbox).takers(),
+			slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.slots.open(g.smscs[0].binds[0], s)
+		long := hei()
+		long.ShortMessage = make([]byte, 254)
+		first := submit(t.Context(), s, Request{Message: long}) // holds the writer up
+		synctest.Wait()
+		results := make(chan Result, 1)
+		go func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			results <- g.Send(ctx, Message{ID: "m1", To: number, Text: "hei"})
+		}()
+		time.Sleep(2*time.Second - answerTime/2)
+		p.answer(p.next(wire.SubmitSM), "a") // from here on the writer writes
+		if r := <-results; r.Outcome != handover.NotSent || !errors.Is(r.Err, errHeldUp) {
+			t.Errorf("%+v", r)
+		}
+		if o := <-first; o.err != nil {
+			t.Error(o.err)
+		}
+		s.Close()
+		if f, err := p.r.Next(); err == nil {
+			t.Errorf("%v was written", f.ID)
+		}
+	})
 }

@@ -16,8 +16,10 @@ import (
 // Who finds no place waits in the queue of each SMSC that is open to it, first
 // come, first served. A place that becomes free, or a bind that comes up, goes straight to the
 // first who can use it: nobody polls, and a newcomer can't jump the queue.
-// A queue is no longer than its SMSC's MaxWaiting, but for messages of which parts
-// have left already.
+// A message to which every SMSC of its route has MaxWaiting in its queue is not let in (see
+// crowded). That is asked once, before its first attempt: who is let in for the room in
+// one queue waits in the others too, and who comes back from an attempt waits in any. So
+// queues can be longer than MaxWaiting, by those whose route has other SMSCs or who were let in before.
 type slots struct {
 	mu     sync.Mutex
 	closed bool
