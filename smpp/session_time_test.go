@@ -101,6 +101,38 @@ func TestFrozenPeer(t *testing.T) {
 	}
 }
 
+// A pause of our own machine that begins while an enquire_link is out is not taken for the
+// peer's: what came meanwhile is read first. A peer that is dead is found to be all the same,
+// by a machine that is always late too.
+func TestAPauseOfOurOwnIsNotThePeers(t *testing.T) {
+	const life, pause = time.Second, 20 * time.Second
+	asking := func() *watch {
+		w := &watch{interval: 5 * time.Second, patience: 10 * time.Second, tick: 500 * time.Millisecond, due: life}
+		for ask := false; !ask; {
+			ask, _ = w.look(w.due, life)
+		}
+		return w
+	}
+	w := asking()
+	if _, dead := w.look(w.due+pause, life); dead {
+		t.Error("given up before its answer was read")
+	}
+	read := w.due - w.tick
+	if ask, dead := w.look(w.due, read); ask || dead || w.asked != 0 {
+		t.Errorf("its answer was read: ask %v, dead %v", ask, dead)
+	}
+	for _, late := range []time.Duration{0, pause} {
+		w := asking()
+		asked, dead := w.asked, false
+		for !dead && w.due < time.Minute {
+			_, dead = w.look(w.due+late, life)
+		}
+		if !dead || w.due-asked < w.patience {
+			t.Errorf("%v late at each look: dead %v, %v after the question", late, dead, w.due-asked)
+		}
+	}
+}
+
 // What is queued when the last PDU of the session goes out does not follow it, and
 // may go elsewhere.
 func TestNothingFollowsTheLastPDU(t *testing.T) {
