@@ -78,6 +78,7 @@ func (j *Journal) Accept(ctx context.Context, in orders.Intake) (orders.Shipment
 	var claimed bool
 	var refused error
 	r.run = func(w *writeTx) (err error) {
+		refused = nil // what an earlier run found is gone with its transaction
 		if s, claimed, err = w.accept(in); errors.Is(err, errFull) {
 			refused, err = err, nil // it has changed nothing, and is to spoil nobody's transaction
 		}

@@ -17,7 +17,7 @@ import (
 // request is a call that waits for the writer.
 type request struct {
 	ctx  context.Context
-	run  func(*writeTx) error
+	run  func(*writeTx) error // may be run again, where its transaction came to nothing: it sets whatever it tells
 	turn turn
 	done chan error // takes the one answer, waited for or not
 }

@@ -88,3 +88,37 @@ func TestFullSpoilsNobody(t *testing.T) {
 		t.Errorf("%d transactions", n)
 	}
 }
+
+// TestRefusedThenStored: an order that is refused in a transaction which comes to nothing,
+// and stored when it is run again, is told as what it is. Nobody would send it else.
+func TestRefusedThenStored(t *testing.T) {
+	g := newGate()
+	j, _ := newJournal(t, Options{MaxSize: 1, commit: g.commit}) // which it has reached
+	g.shut.Store(true)
+	var wg sync.WaitGroup
+	wg.Go(func() { j.Apply(context.Background(), []orders.Event{delivered("under way")}) })
+	<-g.came
+	in := intake("k")
+	wg.Go(func() {
+		if s, claimed, err := j.Accept(context.Background(), in); err != nil || !claimed || s.ID != in.Shipment {
+			t.Errorf("%v, claimed %v, %v", s.ID, claimed, err)
+		}
+	})
+	wg.Go(func() {
+		r := newRequest(context.Background())
+		r.turn = reporting // after the order
+		r.run = func(*writeTx) error {
+			j.opt.MaxSize = 0
+			return corrupt("record")
+		}
+		if err := j.do(j.facts, r); !errors.Is(err, ErrCorrupt) {
+			t.Error(err)
+		}
+	})
+	eventually(t, "both are queued", func() bool { return len(j.accepts) == 1 && len(j.facts) == 1 })
+	g.open()
+	wg.Wait()
+	if _, err := j.Shipment(context.Background(), "ttd", in.Shipment); err != nil {
+		t.Error(err)
+	}
+}
