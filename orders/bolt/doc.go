@@ -82,7 +82,8 @@
 // is closed and opened first, and its meta pages are written again and synced.
 //
 // A file that was moved away, replaced or cut short since it was opened is not written
-// to: each transaction looks first. A cut one stays refused until the next Open.
+// to, nor what lies in its place opened instead: each transaction looks first, and so does
+// who opens it anew. A cut one stays refused until the next Open.
 //
 // A write that stalls is waited for: nobody can take it back. What is queued
 // goes into the next one, but newcomers are refused from its first second on,

@@ -28,6 +28,7 @@ type file struct {
 	fd     *os.File
 	info   os.FileInfo // of fd, when it was opened
 	mapped int         // address space, in octets
+	pages  int64       // octets that its pages had at the last look
 	cut    error       // not nil once the file was seen to be cut short
 }
 
@@ -114,18 +115,23 @@ func (f file) whole(size int64) error {
 // inPlace fails where path has come to mean another file, or none, as when
 // somebody restores a backup and does not stop the daemon: what is stored then would be
 // gone with the next start. So it does where the file ends before size, that of its
-// pages, as when somebody copies a backup over it: a write would make it as long as it
+// pages (0: as at the last look), as when somebody copies a backup over it: a write would make it as long as it
 // was, and hide that. What else may be in it by now nobody knows, so that it stays
 // refused. It costs a look at a directory that is in memory.
 func (f *file) inPlace(path string, size int64) error {
+	f.pages = max(f.pages, size)
 	now, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(now, f.info):
-		return fmt.Errorf("%s was moved away or replaced since it was opened: move it back, or restart straks to take what is there", path)
-	case err == nil && now.Size() < size:
-		f.cut = fmt.Errorf("%s was cut short since it was opened, to %d of %d octets: stop straks and restore a backup", path, now.Size(), size)
+		return replaced(path)
+	case err == nil && now.Size() < f.pages:
+		f.cut = fmt.Errorf("%s was cut short since it was opened, to %d of %d octets: stop straks and restore a backup", path, now.Size(), f.pages)
 	}
 	return f.cut
+}
+
+func replaced(path string) error {
+	return fmt.Errorf("%s was moved away or replaced since it was opened: move it back, or restart straks to take what is there", path)
 }
 
 // about names the journal that an error is about.

@@ -3,6 +3,7 @@ package bolt
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -128,10 +129,14 @@ func (j *Journal) probe() error {
 	}}})
 }
 
-// reopen closes the file, which waits for readers, and opens it again. A file
-// that could not be opened stays closed, until the next attempt.
+// reopen closes the file, which waits for readers, and opens it again, unless its path
+// has come to mean another one. A file that could not be opened stays closed, until the
+// next attempt.
 func (j *Journal) reopen() error {
 	w := &j.writer
+	if err := w.file.inPlace(j.path, j.snapshots.size()); err != nil {
+		return err
+	}
 	j.snapshots.withdraw()
 	if err := closeQuietly(w.file.db); err != nil {
 		j.opt.Log.Warn("journal closed with an error", "err", err)
@@ -139,6 +144,10 @@ func (j *Journal) reopen() error {
 	f, err := open(j.path, j.opt, false)
 	if err != nil {
 		return err
+	}
+	if !os.SameFile(f.info, w.file.info) { // replaced just now
+		f.db.Close()
+		return replaced(j.path)
 	}
 	w.file = f
 	err = j.begin(f.db)

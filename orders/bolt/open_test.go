@@ -168,6 +168,41 @@ func TestJournalThatIsMovedAway(t *testing.T) {
 	}
 }
 
+// A journal that is replaced by a backup just when a failure has it opened anew is not
+// taken for itself: the keys since the backup would be as new, and be sent again.
+func TestJournalThatIsReplacedWhileUnsure(t *testing.T) {
+	var replace func() error // set for the commit that is to fail
+	j, path := newJournal(t, Options{Log: quiet, probe: time.Millisecond, commit: func(tx *bbolt.Tx) error {
+		err := tx.Commit()
+		if replace != nil {
+			err = errors.Join(replace(), err, syscall.EIO)
+			replace = nil
+		}
+		return err
+	}})
+	backup := copyFile(t, path)
+	first := order(t, j, "k")
+	replace = func() error { return errors.Join(os.Rename(path, path+".away"), os.Rename(backup, path)) }
+	if _, _, err := j.Accept(t.Context(), intake("unsure")); !errors.Is(err, orders.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	eventually(t, "an attempt to open it anew", func() bool {
+		err := j.Ready()
+		return err == nil || strings.Contains(err.Error(), "moved away or replaced")
+	})
+	if s, _, err := j.Accept(t.Context(), intake("k")); !errors.Is(err, orders.ErrNotStored) {
+		t.Fatalf("the key again: %v, %v; it was %v", s.ID, err, first.ID)
+	}
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is back", func() bool { return j.Ready() == nil })
+	if s, claimed, err := j.Accept(t.Context(), intake("k")); err != nil || claimed || s.ID != first.ID {
+		t.Errorf("the key again: %v, claimed %v, %v; it was %v", s.ID, claimed, err, first.ID)
+	}
+	check(t, j)
+}
+
 // A journal that somebody cuts short takes nothing more, not even when it is as
 // long again: nobody knows what came back. No write hides it, not that of Close either.
 func TestJournalThatIsCutShort(t *testing.T) {
