@@ -42,7 +42,7 @@ func (s *Service) expireDue(ctx context.Context) time.Duration {
 		s.logUnlessDone(ctx, "deadlines not read, trying again", err)
 		return time.Second
 	}
-	landed := s.landedOf(due)
+	landed := s.landedOf(ctx, due)
 	if err := s.expire(ctx, now, landed); err != nil {
 		s.logUnlessDone(ctx, "deadlines not kept, trying again", err)
 		return time.Second

@@ -11,31 +11,42 @@ import (
 
 // An order whose caller was told that its key is free is not expired while that is
 // still to be stored, however long the journal takes for it: as Failed_TTL it would be
-// final, and the retry be answered with that instead of being sent.
+// final, and the retry be answered with that instead of being sent. So it is with a key
+// that was free before, whose shipment the order does not know yet.
 func TestDeadlineWaitsForTheOutcome(t *testing.T) {
-	w, run := idleWorld(t, orders.Config{})
-	late := order("late")
-	late.TTL = time.Millisecond
-	w.network.send = outcome(handover.Unknown)
-	other, _, err := w.Place(t.Context(), late)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.network.send = accepts
-	w.journal.acceptKeeps.Store(true)
-	late.Key = "k"
-	if _, _, err := w.Place(t.Context(), late); !errors.Is(err, orders.ErrUnavailable) {
-		t.Fatal(err)
-	}
-	passed := time.Now().Add(late.TTL)
-	eventually(t, "the deadlines to pass", func() bool { return time.Now().After(passed) })
-	run()
-	eventually(t, "the other to expire", func() bool { return w.status(t, other.ID) == orders.SMSFailedTTL })
-	w.journal.acceptKeeps.Store(false)
-	eventually(t, "the key to be free", func() bool { return w.InFlight() == 0 })
-	s, created, err := w.Place(t.Context(), order("k"))
-	if err != nil || !created || s.Status != orders.SMSAccepted {
-		t.Errorf("retry: %v, %v, %v", s.Status, created, err)
+	for name, free := range map[string]bool{"new key": false, "free key": true} {
+		t.Run(name, func(t *testing.T) {
+			w, run := idleWorld(t, orders.Config{})
+			late := order("late")
+			late.TTL = time.Millisecond
+			w.network.send = outcome(handover.Unknown)
+			other, _, err := w.Place(t.Context(), late)
+			if err != nil {
+				t.Fatal(err)
+			}
+			late.Key = "k"
+			if free {
+				w.network.send = outcome(handover.NotSent)
+				if _, _, err := w.Place(t.Context(), late); !errors.Is(err, orders.ErrNotSent) {
+					t.Fatal(err)
+				}
+			}
+			w.network.send = accepts
+			w.journal.acceptKeeps.Store(true)
+			if _, _, err := w.Place(t.Context(), late); !errors.Is(err, orders.ErrUnavailable) {
+				t.Fatal(err)
+			}
+			passed := time.Now().Add(late.TTL)
+			eventually(t, "the deadlines to pass", func() bool { return time.Now().After(passed) })
+			run()
+			eventually(t, "the other to expire", func() bool { return w.status(t, other.ID) == orders.SMSFailedTTL })
+			w.journal.acceptKeeps.Store(false)
+			eventually(t, "the key to be free", func() bool { return w.InFlight() == 0 })
+			s, created, err := w.Place(t.Context(), order("k"))
+			if err != nil || !created || s.Status != orders.SMSAccepted {
+				t.Errorf("retry: %v, %v, %v", s.Status, created, err)
+			}
+		})
 	}
 }
 

@@ -60,7 +60,7 @@ func (s *Service) fly(ctx context.Context, f *flight, o Order) {
 	}
 	started := time.Now()
 	in := intake(o, started)
-	s.bears(f, in.Shipment)
+	s.claims(f, in.Claim)
 	o.Message.Expires = started.Add(o.TTL) // which a step of the wall clock does not move
 	shipment, claimed, err := s.accept(ctx, in)
 	s.metrics.stage(o, stageAccept, started)
