@@ -45,6 +45,7 @@ type metrics struct {
 	unreadable   prometheus.Counter
 	inboxFull    prometheus.Counter
 	removed      prometheus.Counter
+	givenUp      prometheus.Counter
 	reg          prometheus.Registerer
 }
 
@@ -69,6 +70,7 @@ func newMetrics(reg prometheus.Registerer, organisations []string, smscs map[str
 		unreadable: counter("straks_receipts_unreadable_total", "Receipts without an id or a state."),
 		inboxFull:  counter("straks_receipts_turned_away_total", "Receipts that the SMSC was told to send again because too many waited."),
 		removed:    counter("straks_shipments_removed_total", "Shipments removed at the end of their retention."),
+		givenUp:    counter("straks_outcomes_given_up_total", "Outcomes of orders that can't be stored, since the journal can't read what it has of them."),
 		reg:        reg,
 	}
 	stages := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "straks_order_stage_seconds",
@@ -76,7 +78,7 @@ func newMetrics(reg prometheus.Registerer, organisations []string, smscs map[str
 	changes := vec("straks_status_changes_total", "Shipments that reached a status after their hand-over began.", "status")
 	m.initLabels(organisations, stages, changes)
 	m.initHints(smscs)
-	reg.MustRegister(m.orders, stages, changes, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.unreadable, m.inboxFull, m.removed)
+	reg.MustRegister(m.orders, stages, changes, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.unreadable, m.inboxFull, m.removed, m.givenUp)
 	return m
 }
 

@@ -20,6 +20,11 @@ const acceptWait = 2 * time.Second
 // disk before its caller is answered anyway; see settle.
 const settleWait = time.Second
 
+// ownTries is how often a call is made at the most that the journal fails for what it has
+// of its shipment or key. That can hardly be read ever again, but a page of a disk that
+// mends itself: about a minute.
+const ownTries = 35
+
 // Place carries the order to its outcome. created is false where the key was
 // known: then the shipment is the one of the first time, and nothing is sent.
 //
@@ -188,10 +193,10 @@ func notSent(detail string) error {
 	return fmt.Errorf("%w: %s", ErrNotSent, detail)
 }
 
-// persist stores an event, however often it takes, and reports each try.
-func (s *Service) persist(e Event, tried func(Effect, error)) {
-	s.insist(func(ctx context.Context) error {
-		effects, err := s.cfg.Journal.Apply(ctx, []Event{e})
+// persist stores an event about a shipment, however often it takes, and reports each try.
+func (s *Service) persist(a Answer, tried func(Effect, error)) {
+	s.insist(a.Shipment, func(ctx context.Context) error {
+		effects, err := s.cfg.Journal.Apply(ctx, []Event{a})
 		if err != nil {
 			tried(Effect{}, err)
 			return err
@@ -202,12 +207,23 @@ func (s *Service) persist(e Event, tried func(Effect, error)) {
 }
 
 // insist calls until there is no error, or the service ends. It lets a call take
-// longer each time: on a disk that is slow for long, things get done all the same.
-func (s *Service) insist(call func(context.Context) error) {
+// longer each time: on a disk that is slow for long, things get done all the same. It
+// gives up on a call that fails by itself: that would hold its order's place for ever, and
+// keep others from sharing a transaction.
+func (s *Service) insist(shipment uuid.UUID, call func(context.Context) error) {
+	own := 0
 	for pause, wait := 50*time.Millisecond, settleWait; ; pause, wait = min(2*pause, 2*time.Second), min(2*wait, 16*settleWait) {
 		ctx, cancel := context.WithTimeout(context.Background(), wait)
 		err := call(ctx)
 		cancel()
+		if ofTheCall(err) {
+			own++
+		}
+		if own == ownTries {
+			s.metrics.givenUp.Inc()
+			s.log.Error("outcome given up: what the journal has of it can't be read; see straks journal check", "shipment", shipment, "err", err)
+			return
+		}
 		if err == nil || !sleep(s.stop, pause) {
 			return
 		}
@@ -217,7 +233,7 @@ func (s *Service) insist(call func(context.Context) error) {
 // release makes the key of an order free again of which nobody knows whether
 // it was stored. Nothing of it was sent.
 func (s *Service) release(f *flight, in Intake) {
-	s.insist(func(ctx context.Context) error {
+	s.insist(in.Shipment, func(ctx context.Context) error {
 		shipment, claimed, err := s.cfg.Journal.Accept(ctx, in)
 		if err == nil && claimed && !shipment.Status.Final() {
 			s.bears(f, shipment.ID)

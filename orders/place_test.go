@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/internal/handover"
 	"straks/orders"
@@ -287,6 +288,64 @@ func TestSlowJournal(t *testing.T) {
 			t.Errorf("%d orders still in flight", n)
 		}
 	})
+}
+
+// corrupt is a journal that can't read what it has: from Apply on, or from the second Accept.
+type corrupt struct {
+	idle
+	key   bool
+	calls atomic.Int32
+}
+
+func (j *corrupt) Accept(_ context.Context, in orders.Intake) (orders.Shipment, bool, error) {
+	if !j.key {
+		return orders.Claim(in), true, nil
+	}
+	if j.calls.Add(1) == 1 {
+		return orders.Shipment{}, false, orders.ErrUnavailable
+	}
+	return orders.Shipment{}, false, errors.New("corrupt")
+}
+
+func (j *corrupt) Apply(context.Context, []orders.Event) ([]orders.Effect, error) {
+	j.calls.Add(1)
+	return nil, errors.New("corrupt")
+}
+
+// What can't be stored for what the journal has of it is given up in the end, and told: it is
+// to hold no place among the orders in flight for ever.
+func TestOutcomeThatCannotBeStored(t *testing.T) {
+	place := func(s *orders.Service) error {
+		_, _, err := s.Place(context.Background(), order("k"))
+		return err
+	}
+	for name, c := range map[string]struct {
+		do   func(*orders.Service) error
+		want error
+	}{
+		"answer":      {place, nil},
+		"late answer": {func(s *orders.Service) error { return s.Late(orders.Answer{Shipment: uuid.New()}) }, nil},
+		"key":         {place, orders.ErrUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				reg := prometheus.NewRegistry()
+				j := &corrupt{key: name == "key"}
+				s := orders.NewService(orders.Config{Journal: j, SMS: &network{send: accepts}, Registerer: reg, Log: slog.New(slog.DiscardHandler)})
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				if err := c.do(s); !errors.Is(err, c.want) {
+					t.Fatal(err)
+				}
+				if err := s.Run(ctx); err != nil {
+					t.Fatal(err)
+				}
+				if n, given := s.InFlight(), counted(t, reg, "straks_outcomes_given_up_total", "", "")[" "]; n != 0 || given != 1 || j.calls.Load() > 40 {
+					t.Errorf("%d in flight, %v given up, %d calls", n, given, j.calls.Load())
+				}
+			})
+		})
+	}
 }
 
 // The carrier has the message, but the journal can't store that now: the caller
