@@ -3,13 +3,16 @@ package bolt
 import (
 	"bytes"
 	"log/slog"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.etcd.io/bbolt"
 
 	"straks/orders"
 )
@@ -31,6 +34,83 @@ func cut(t *testing.T, j *Journal, id uuid.UUID, keep func(length int) int) {
 		v := w.shipments().Get(id[:])
 		return w.shipments().Put(id[:], append([]byte(nil), v[:keep(len(v))]...))
 	})
+}
+
+// spoilPage makes the first page in use that has all of these in it one that can't be
+// read, while the journal is closed.
+func spoilPage(t *testing.T, path string, has ...[]byte) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, PreLoadFreelist: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	size, at := db.Info().PageSize, 0
+	db.View(func(tx *bbolt.Tx) error {
+		for p := 2; at == 0 && p*size < int(tx.Size()); p++ {
+			info, err := tx.Page(p)
+			lacks := func(want []byte) bool { return !bytes.Contains(content[p*size:(p+1)*size], want) }
+			if err == nil && info.Type == "leaf" && !slices.ContainsFunc(has, lacks) {
+				at = p * size
+			}
+		}
+		return nil
+	})
+	if at == 0 {
+		t.Fatal("no such page")
+	}
+	copy(content[at:], []byte{0xff, 0xff, 0xff, 0xff}) // a page begins with its number
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sent stores n orders with keys from 0 on, which the carrier took.
+func sent(t *testing.T, j *Journal, n int) (ids []uuid.UUID) {
+	t.Helper()
+	var answers []orders.Event
+	for i := range n {
+		s, _, err := j.Accept(t.Context(), intake(strconv.Itoa(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids, answers = append(ids, s.ID), append(answers, accepted(s, strconv.Itoa(i)))
+	}
+	if _, err := j.Apply(t.Context(), answers); err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+// TestBadPage: a page of shipments that can't be read costs only those on it. The
+// deadlines of all others are kept, and feeds go on behind it.
+func TestBadPage(t *testing.T) {
+	j, path := newJournal(t, Options{})
+	const n = 200
+	ids := sent(t, j, n)
+	j.Close()
+	spoilPage(t, path, ids[n/2][:], []byte("+4799999999"))
+	j = mustOpen(t, path, Options{Log: quiet})
+
+	due, _, err := j.Due(t.Context(), time.Now().Add(time.Hour), n)
+	lost := n - len(due)
+	if err != nil || lost < 1 || lost > n/2 || !slices.Contains(due, ids[0]) || !slices.Contains(due, ids[n-1]) {
+		t.Errorf("%d of %d are due, %v", len(due), n, err)
+	}
+	page, err := j.Feed(t.Context(), orders.FeedQuery{Organisation: "ttd", Limit: n})
+	if err != nil || len(page) != n-lost || page[len(page)-1].Seq != n {
+		t.Errorf("%d entries in the feed, %d shipments can't be read, %v", len(page), lost, err)
+	}
+	if got := testutil.ToFloat64(j.metrics.unreadable); got < float64(lost) {
+		t.Errorf("%v counted, %d can't be read", got, lost)
+	}
+	if _, err := j.Apply(t.Context(), []orders.Event{orders.Expiry{Shipment: ids[0], At: time.Now().Add(time.Hour)}}); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestBadDeadlines: a corrupt shipment, wherever its record ends, and a corrupt

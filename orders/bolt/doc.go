@@ -71,6 +71,13 @@
 // follows from what is stored. So Migrate may be killed at any time, and needs the memory of
 // one step. ReadOnly is for those who only look: it changes nothing, in whatever version.
 //
+// # What can't be read
+//
+// A record, or a page with all records on it. A shipment that can't be read, for either
+// reason, costs only itself: deadlines, feeds and receipts step over it, tell it and
+// count it. Retention lets it go when it is old, but ends before a page of them: to
+// remove what is on it is to read it.
+//
 // # What a failed write allows
 //
 // Everybody in the batch gets orders.ErrUnavailable: it may have been stored or

@@ -157,8 +157,9 @@ func (j *Journal) Feed(ctx context.Context, q orders.FeedQuery) (page []orders.F
 		page, bad, err = t.page(q)
 		return err
 	})
+	j.count(err)
 	for _, err := range bad {
-		j.metrics.unreadable.Inc()
+		j.count(err)
 		j.skipped.Write("feed", slog.LevelError, "feed entry skipped; see straks journal check", slog.Any("err", err))
 	}
 	return page, err
@@ -173,14 +174,22 @@ func (j *Journal) Due(ctx context.Context, now time.Time, limit int) (due []uuid
 		return err
 	})
 	if err != nil {
+		j.count(err)
 		return nil, time.Time{}, err
 	}
 	j.due.advance(seen.mark, turns)
 	for _, bad := range seen.bad {
-		j.metrics.unreadable.Inc()
+		j.count(bad)
 		j.opt.Log.Error("deadline skipped, its shipment keeps its status; see straks journal check", "err", bad)
 	}
 	return seen.due, seen.next, nil
+}
+
+// count counts what can't be read.
+func (j *Journal) count(err error) {
+	if errors.Is(err, ErrCorrupt) {
+		j.metrics.unreadable.Inc()
+	}
 }
 
 // Sweep implements orders.Journal.
