@@ -8,8 +8,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// ErrCorrupt tells that a record can't be read. Calling again does not help.
-var ErrCorrupt = errors.New("journal: corrupt record")
+// ErrCorrupt tells that a record can't be read, or the page that it is on. Calling again
+// does not help.
+var ErrCorrupt = errors.New("journal: corrupt")
 
 func corrupt(what string) error { return fmt.Errorf("%w: %s", ErrCorrupt, what) }
 

@@ -71,7 +71,7 @@ func (j *Journal) Ready() error {
 	if d := time.Duration(j.health.slow.Load()); d != 0 {
 		return fmt.Errorf("%w: slow disk: the last write took %v", orders.ErrUnavailable, d.Round(100*time.Millisecond))
 	}
-	return nil
+	return j.damage.lasts()
 }
 
 // fail refuses calls from now on, and sets the time of the next attempt.

@@ -27,15 +27,17 @@ type Journal struct {
 	reader
 	due     dueMark
 	health  health
+	damage  damage
 	metrics *metrics
-	skipped *seldom.Log // of the feeds, which may be read often
+	skipped *seldom.Log // what can't be read, and may be asked for often
 
 	writer writer // of the writing goroutine
 }
 
 var _ orders.Journal = (*Journal)(nil)
 
-// maxSkipped is how many log lines tell in a minute of feed entries that can't be read.
+// maxSkipped is how many log lines tell in a minute of feed entries that can't be read, and
+// as many of pages that writes meet.
 const maxSkipped = 10
 
 // Open opens the journal at path, which Create made. One that is not of the
@@ -157,9 +159,9 @@ func (j *Journal) Feed(ctx context.Context, q orders.FeedQuery) (page []orders.F
 		page, bad, err = t.page(q)
 		return err
 	})
-	j.count(err)
+	j.unread(err)
 	for _, err := range bad {
-		j.count(err)
+		j.unread(err)
 		j.skipped.Write("feed", slog.LevelError, "feed entry skipped; see straks journal check", slog.Any("err", err))
 	}
 	return page, err
@@ -174,27 +176,21 @@ func (j *Journal) Due(ctx context.Context, now time.Time, limit int) (due []uuid
 		return err
 	})
 	if err != nil {
-		j.count(err)
+		j.unread(err)
 		return nil, time.Time{}, err
 	}
 	j.due.advance(seen.mark, turns)
 	for _, bad := range seen.bad {
-		j.count(bad)
+		j.unread(bad)
 		j.opt.Log.Error("deadline skipped, its shipment keeps its status; see straks journal check", "err", bad)
 	}
 	return seen.due, seen.next, nil
 }
 
-// count counts what can't be read.
-func (j *Journal) count(err error) {
-	if errors.Is(err, ErrCorrupt) {
-		j.metrics.unreadable.Inc()
-	}
-}
-
 // Sweep implements orders.Journal.
 func (j *Journal) Sweep(ctx context.Context, now time.Time, retention time.Duration, budget int) (orders.Swept, error) {
 	r := newRequest(ctx)
+	r.turn = sweeping
 	var swept orders.Swept // the writer may still set it when ctx has ended
 	r.run = func(w *writeTx) (err error) {
 		swept, err = w.sweep(now, retention, budget, w.mark(&j.due))

@@ -105,7 +105,7 @@ func caught(err *error) func() {
 	return func() {
 		debug.SetPanicOnFault(before)
 		if p := recover(); p != nil {
-			*err = fmt.Errorf("%w: %v", ErrCorrupt, p)
+			*err = fmt.Errorf("%w: %w: %v", ErrCorrupt, errPage, p)
 		}
 	}
 }

@@ -31,6 +31,7 @@ const (
 	accepting turn = iota // and what has no turn of its own
 	answering
 	reporting
+	sweeping
 )
 
 func newRequest(ctx context.Context) *request {
@@ -194,10 +195,15 @@ func (j *Journal) transact(requests ...*request) error {
 	case err == nil:
 		j.waiting.Store(int64(wtx.waiting))
 		j.due.back(wtx.newDeadline)
+		j.ended(requests, nil)
 		return nil
 	case errors.As(err, &own):
+		if len(requests) == 1 { // else each is run alone
+			j.ended(requests, own.err)
+		}
 		return err
 	}
+	j.ended(requests, err)
 	j.fail(err)
 	return j.health.down()
 }
