@@ -17,8 +17,11 @@ import (
 // forgotten soon after it was sent, or with a short retention before it is settled.
 const freeRetention = 24 * time.Hour
 
+// errSize tells that there is no room for orders.
+var errSize = fmt.Errorf("%w: the file has reached its largest size (max_size)", orders.ErrUnavailable)
+
 // errFull refuses an order before anything of it was stored.
-var errFull = fmt.Errorf("%w: %w: the file has reached its largest size", orders.ErrNotStored, orders.ErrUnavailable)
+var errFull = fmt.Errorf("%w: %w", orders.ErrNotStored, errSize)
 
 // hashSize is how much of a SHA-256 makes a key: enough that nobody's keys meet.
 const hashSize = 16
@@ -62,7 +65,7 @@ func (w *writeTx) accept(in orders.Intake) (orders.Shipment, bool, error) {
 		return orders.Shipment{}, false, err
 	case ok && !known.Status.Free():
 		return known, known.Claim == in.Claim, nil
-	case w.full():
+	case w.full(w.opt.MaxSize):
 		return orders.Shipment{}, false, errFull
 	case ok && in.At.UnixMicro()-idMicro(known.ID) < freeRetention.Microseconds():
 		known.Reclaim(in)
@@ -114,12 +117,13 @@ func (t tables) keyed(v []byte) (orders.Shipment, bool, error) {
 	return t.shipment(id, false)
 }
 
-// full tells whether the pages in use, free ones apart, have reached MaxSize.
-func (w *writeTx) full() bool {
-	if w.opt.MaxSize == 0 {
+// full tells whether the pages in use, free ones apart, have reached the largest size
+// (0: there is none).
+func (t tables) full(most int64) bool {
+	if most == 0 {
 		return false
 	}
-	db := w.tx.DB()
+	db := t.tx.DB()
 	free := int64(db.Stats().FreePageN) * int64(db.Info().PageSize)
-	return w.tx.Size()-free >= w.opt.MaxSize
+	return t.tx.Size()-free >= most
 }

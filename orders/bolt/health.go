@@ -58,7 +58,7 @@ func (h *health) down() error {
 	return nil
 }
 
-// Ready returns nil when the journal can store, else why not.
+// Ready returns nil when the journal can store orders and facts, else why not.
 func (j *Journal) Ready() error {
 	select {
 	case <-j.closed:
@@ -71,7 +71,22 @@ func (j *Journal) Ready() error {
 	if d := time.Duration(j.health.slow.Load()); d != 0 {
 		return fmt.Errorf("%w: slow disk: the last write took %v", orders.ErrUnavailable, d.Round(100*time.Millisecond))
 	}
-	return j.damage.lasts()
+	if err := j.damage.lasts(); err != nil {
+		return err
+	}
+	return j.room()
+}
+
+// room returns errSize while the journal takes no orders for its size. Retention may make
+// room again, and facts about stored orders are taken meanwhile.
+func (j *Journal) room() (err error) {
+	_ = j.snapshots.view(func(t tables) error { // while nothing can be read, something else is wrong
+		if t.full(j.opt.MaxSize) {
+			err = errSize
+		}
+		return nil
+	})
+	return err
 }
 
 // fail refuses calls from now on, and sets the time of the next attempt.

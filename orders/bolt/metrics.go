@@ -22,7 +22,7 @@ func newMetrics(reg prometheus.Registerer, j *Journal) *metrics {
 		func() float64 { return float64(len(j.accepts) + len(j.facts)) })
 	gauge("straks_journal_parked_reports", "Receipts that wait for the answer that they belong to.",
 		func() float64 { return float64(j.waiting.Load()) })
-	gauge("straks_journal_unavailable", "1 while the journal can't store: it can't write, takes longer than a second for it, or is damaged.", func() float64 {
+	gauge("straks_journal_unavailable", "1 while the journal can't store: it can't write, takes longer than a second for it, is damaged, or has reached max_size.", func() float64 {
 		if j.Ready() != nil {
 			return 1
 		}
