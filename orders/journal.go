@@ -87,7 +87,8 @@ type Expiry struct {
 	At       time.Time
 }
 
-// Block puts a recipient on the organisation's block list, or takes it off.
+// Block puts a recipient on the organisation's block list, or takes it off. The last that is
+// stored counts: whoever has two in order waits for the one before he asks for the other.
 type Block struct {
 	Organisation string
 	Channel      Channel

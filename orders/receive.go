@@ -13,6 +13,8 @@ const (
 	// into the journal while the one before it is being synced.
 	receivers    = 3
 	receiveBatch = 256
+	// blocksSize bounds the changes of block lists that wait.
+	blocksSize = 1024
 )
 
 // arrived is a fact on its way to the journal.
@@ -24,17 +26,18 @@ type arrived struct {
 // Late takes an answer that came after its hand-over had ended, without
 // waiting. It is lost where ErrBusy is returned: the deadline settles it then.
 func (s *Service) Late(a Answer) error {
-	return s.enqueue(arrived{event: a})
+	return s.enqueue(s.inbox, arrived{event: a})
 }
 
-// Block takes a change of a block list, without waiting; see Receive for done.
+// Block takes a change of a block list, without waiting; see Receive for done. Changes are
+// stored in the order in which they come: the last word of a recipient is to stand.
 func (s *Service) Block(b Block, done func(error)) error {
-	return s.enqueue(arrived{b, done})
+	return s.enqueue(s.blocks, arrived{b, done})
 }
 
-func (s *Service) enqueue(a arrived) error {
+func (s *Service) enqueue(inbox chan arrived, a arrived) error {
 	select {
-	case s.inbox <- a:
+	case inbox <- a:
 		return nil
 	default:
 		if a.done != nil { // else nobody sends it again
@@ -44,16 +47,16 @@ func (s *Service) enqueue(a arrived) error {
 	}
 }
 
-// receive stores what arrives, in batches, until ctx ends and the inbox is empty.
-func (s *Service) receive(ctx context.Context) {
+// receive stores what arrives in an inbox, in batches, until ctx ends and it is empty.
+func (s *Service) receive(ctx context.Context, inbox chan arrived) {
 	for {
 		select {
-		case a := <-s.inbox:
-			s.store(s.batch(a))
+		case a := <-inbox:
+			s.store(batch(inbox, a))
 		case <-ctx.Done():
 			select {
-			case a := <-s.inbox:
-				s.store(s.batch(a))
+			case a := <-inbox:
+				s.store(batch(inbox, a))
 			default:
 				return
 			}
@@ -62,11 +65,11 @@ func (s *Service) receive(ctx context.Context) {
 }
 
 // batch returns what waits already, up to receiveBatch.
-func (s *Service) batch(first arrived) []arrived {
+func batch(inbox chan arrived, first arrived) []arrived {
 	batch := []arrived{first}
 	for len(batch) < receiveBatch {
 		select {
-		case a := <-s.inbox:
+		case a := <-inbox:
 			batch = append(batch, a)
 		default:
 			return batch

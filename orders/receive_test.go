@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -265,4 +267,49 @@ func TestTurnedAwayIsWhatComesAgain(t *testing.T) {
 	if !errors.Is(err, orders.ErrBusy) || turnedAway() != 1 {
 		t.Errorf("%v, %v counted", err, turnedAway())
 	}
+}
+
+// lists is a journal that takes its time for the first change of a block list.
+type lists struct {
+	idle
+	mu     sync.Mutex
+	calls  int
+	stored []bool // those that block
+}
+
+func (j *lists) Apply(_ context.Context, events []orders.Event) ([]orders.Effect, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.calls++; j.calls == 1 {
+		j.mu.Unlock()
+		time.Sleep(100 * time.Millisecond)
+		j.mu.Lock()
+	}
+	for _, e := range events {
+		j.stored = append(j.stored, !e.(orders.Block).Off)
+	}
+	return make([]orders.Effect, len(events)), nil
+}
+
+// Who asks for messages again after having stopped them gets them, whichever of the two the
+// journal takes longer for.
+func TestBlocksKeepTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &lists{}
+		s := orders.NewService(orders.Config{Journal: j, Log: slog.New(slog.DiscardHandler)})
+		ctx, cancel := context.WithCancel(t.Context())
+		var run sync.WaitGroup
+		run.Go(func() { s.Run(ctx) })
+		for _, off := range []bool{false, true} {
+			if err := s.Block(orders.Block{Organisation: "ttd", Channel: orders.SMS, Recipient: "+4799999999", Off: off}, func(error) {}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait() // until it is on its way into the journal, or waits for the other
+		}
+		cancel()
+		run.Wait()
+		if want := []bool{true, false}; !slices.Equal(j.stored, want) {
+			t.Errorf("blocked %v, want %v", j.stored, want)
+		}
+	})
 }

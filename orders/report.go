@@ -32,7 +32,7 @@ func (s *Service) Receive(a Arrival) error {
 		s.unreadable(a)
 		return ErrUnreadable
 	}
-	return s.enqueue(arrived{report, a.Done})
+	return s.enqueue(s.inbox, arrived{report, a.Done})
 }
 
 // unreadable counts a receipt that says nothing, and tells what of it may be shown: it is

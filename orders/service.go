@@ -31,15 +31,16 @@ type Config struct {
 
 // Service places orders and receives receipts by the rules of the package
 // comment. It owns these goroutines: one for each order in flight (from Place
-// until its outcome is on disk), and, while Run runs, the receivers, the
-// deadline keeper, the sweeper, and one for each late answer that the journal
+// until its outcome is on disk), and, while Run runs, the receivers of receipts, the one
+// of changes of block lists, the deadline keeper, the sweeper, and one for each late answer that the journal
 // did not take at first.
 type Service struct {
 	cfg      Config
 	log      *slog.Logger
 	metrics  *metrics
 	carriers map[Channel]Carrier
-	inbox    chan arrived
+	inbox    chan arrived            // of receipts and late answers, which may be stored in any order
+	blocks   chan arrived            // of changes of block lists, which may not
 	seldom   *seldom.Log             // what goes wrong with every receipt or order
 	stop     chan struct{}           // closed when retries are to end
 	away     [Email + 1]atomic.Int64 // orders, by channel, see WithCarrier
@@ -84,6 +85,7 @@ func NewService(cfg Config) *Service {
 		metrics:  newMetrics(cfg.Registerer, cfg.Organisations, cfg.Dialects),
 		carriers: make(map[Channel]Carrier),
 		inbox:    make(chan arrived, inboxSize),
+		blocks:   make(chan arrived, blocksSize),
 		stop:     make(chan struct{}),
 		flights:  make(map[flightKey]*flight),
 		counts:   make(map[Channel]int),
@@ -139,8 +141,9 @@ func (s *Service) Ready() error {
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for range receivers {
-		wg.Go(func() { s.receive(ctx) })
+		wg.Go(func() { s.receive(ctx, s.inbox) })
 	}
+	wg.Go(func() { s.receive(ctx, s.blocks) }) // alone, so that they keep their order
 	wg.Go(func() { s.keepDeadlines(ctx) })
 	wg.Go(func() { s.sweep(ctx) })
 	wg.Wait()
