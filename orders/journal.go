@@ -70,7 +70,8 @@ type Journal interface {
 	Due(ctx context.Context, now time.Time, limit int) (due []uuid.UUID, next time.Time, err error)
 
 	// Sweep removes what is older than the retention (keys, shipments, feed
-	// entries), and parked reports older than a day. It takes one small step of
+	// entries), and parked reports older than a day. An unsettled shipment stays for
+	// a while, for its deadline to be kept first. It takes one small step of
 	// about budget records and tells whether more is waiting.
 	Sweep(ctx context.Context, now time.Time, retention time.Duration, budget int) (Swept, error)
 

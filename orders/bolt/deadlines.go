@@ -102,23 +102,30 @@ func (t tables) due(mark []byte, now time.Time, limit int) (s scan, err error) {
 // dueMark is where Due begins: every entry of deadlines before it is settled.
 // It is not stored; after a restart Due steps over what Sweep has left.
 type dueMark struct {
-	mu    sync.Mutex
-	key   []byte
-	turns uint64 // how often it went back
+	look sync.Mutex // one Due at a time
+
+	mu  sync.Mutex
+	key []byte
+	low []byte // the lowest new entry since the look under way, or the last one, began; nil where there is none
 }
 
-func (m *dueMark) get() (key []byte, turns uint64) {
+// begin begins a look at deadlines, and returns where. The caller holds look.
+func (m *dueMark) begin() (key []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.key, m.turns
+	m.low = nil
+	return m.key
 }
 
-// advance moves the mark on, unless it went back since turns was read: the
-// reader may not have seen the entry that it went back to.
-func (m *dueMark) advance(to []byte, turns uint64) {
+// advance ends a look that has moved the mark on, but not beyond an entry that is new
+// since it began: the look may not have seen that.
+func (m *dueMark) advance(to []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if turns == m.turns && bytes.Compare(to, m.key) > 0 {
+	if m.low != nil && bytes.Compare(m.low, to) < 0 {
+		to = m.low
+	}
+	if bytes.Compare(to, m.key) > 0 {
 		m.key = to
 	}
 }
@@ -128,16 +135,28 @@ func (m *dueMark) advance(to []byte, turns uint64) {
 func (m *dueMark) back(to []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if to != nil && bytes.Compare(to, m.key) < 0 {
-		m.key = to
-		m.turns++
+	if to == nil {
+		return
 	}
+	if bytes.Compare(to, m.key) < 0 {
+		m.key = to
+	}
+	if m.low == nil || bytes.Compare(to, m.low) < 0 {
+		m.low = to
+	}
+}
+
+// now returns where the mark is.
+func (m *dueMark) now() []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.key
 }
 
 // mark returns the mark as it is once this transaction is done: an order that was
 // accepted in it, or since somebody asked for it, may lie before the one of then.
 func (w *writeTx) mark(m *dueMark) []byte {
-	key, _ := m.get()
+	key := m.now()
 	if w.newDeadline != nil && bytes.Compare(w.newDeadline, key) < 0 {
 		return w.newDeadline
 	}

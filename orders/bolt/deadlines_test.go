@@ -78,3 +78,60 @@ func TestDeadlineOfAFailedCommit(t *testing.T) {
 		t.Errorf("due %v, %v", due, err)
 	}
 }
+
+// TestDeadlineOfAnOrderUnderWay: an order whose deadline has passed when it is stored, while
+// Due looks at what there was before, is due the next time: its commit took longer
+// than its TTL, or the clock was put back.
+func TestDeadlineOfAnOrderUnderWay(t *testing.T) {
+	j, _ := newJournal(t, Options{})
+	place := func(key string, ago time.Duration) orders.Shipment {
+		in := intake(key)
+		in.At = in.At.Add(-ago)
+		s, _, err := j.Accept(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	settled := place("settled", time.Hour)
+	if _, err := j.Apply(t.Context(), []orders.Event{accepted(settled, "m"), delivered("m")}); err != nil {
+		t.Fatal(err)
+	}
+	mark := j.due.begin()
+	var seen scan
+	err := j.snapshots.view(func(t tables) (err error) {
+		seen, err = t.due(mark, time.Now(), 10)
+		return err
+	})
+	late := place("late", 2*time.Hour)
+	j.due.advance(seen.mark)
+	if err != nil || len(seen.due) != 0 {
+		t.Fatal(seen, err)
+	}
+	if due, _, err := j.Due(t.Context(), time.Now(), 10); err != nil || len(due) != 1 || due[0] != late.ID {
+		t.Errorf("due %v, %v, want %v", due, err, late.ID)
+	}
+}
+
+// TestUnsettledForEver: a shipment whose deadline was never kept holds up retention of
+// those behind it no longer than for a day.
+func TestUnsettledForEver(t *testing.T) {
+	j, _ := newJournal(t, Options{Log: quiet})
+	if _, _, err := j.Accept(t.Context(), intake("forgotten")); err != nil {
+		t.Fatal(err)
+	}
+	spoil(t, j, func(w *writeTx) error {
+		_, err := drop(w.deadlines(), 1, nil)
+		return err
+	})
+	order(t, j, "behind it")
+	const retention = 90 * 24 * time.Hour
+	for i, want := range []int{0, 2} {
+		after := time.Hour + time.Duration(i)*overdue
+		swept, err := j.Sweep(t.Context(), time.Now().Add(retention+after), retention, 100)
+		if err != nil || swept.Shipments != want {
+			t.Errorf("%v after its retention: %+v, %v, want %d", after, swept, err, want)
+		}
+	}
+	check(t, j)
+}

@@ -41,6 +41,8 @@
 //     settled its entry stays, which costs an order one append: Due steps over it, and
 //     Sweep removes what Due has stepped over. An entry whose shipment can't be read
 //     is stepped over too, logged and counted: it holds up no other.
+//   - Shipments leave from the front, and one that is unsettled waits there for its
+//     deadline; no longer than for a day beyond the retention after that has passed.
 //
 // # What is written when
 //

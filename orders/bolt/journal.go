@@ -169,7 +169,9 @@ func (j *Journal) Feed(ctx context.Context, q orders.FeedQuery) (page []orders.F
 
 // Due implements orders.Journal.
 func (j *Journal) Due(ctx context.Context, now time.Time, limit int) (due []uuid.UUID, next time.Time, err error) {
-	mark, turns := j.due.get()
+	j.due.look.Lock()
+	defer j.due.look.Unlock()
+	mark := j.due.begin()
 	var seen scan
 	err = j.snapshots.view(func(t tables) (err error) {
 		seen, err = t.due(mark, now, limit)
@@ -179,7 +181,7 @@ func (j *Journal) Due(ctx context.Context, now time.Time, limit int) (due []uuid
 		j.unread(err)
 		return nil, time.Time{}, err
 	}
-	j.due.advance(seen.mark, turns)
+	j.due.advance(seen.mark)
 	for _, bad := range seen.bad {
 		j.unread(bad)
 		j.opt.Log.Error("deadline skipped, its shipment keeps its status; see straks journal check", "err", bad)

@@ -59,9 +59,13 @@ func olderThan(cut time.Time) func(key []byte) bool {
 	}
 }
 
+// overdue is how long before what is old an unsettled shipment's deadline has passed that will
+// never be kept.
+const overdue = 24 * time.Hour
+
 // oldShipment says which shipments may leave. One that is unsettled stays (and
-// those behind it) until its deadline has made a final status of it, unless it is
-// corrupt: then none will.
+// those behind it) until its deadline has made a final status of it. That is awaited in vain
+// where it is corrupt, or where the deadline has passed a whole retention ago, and more.
 func (w *writeTx) oldShipment(cut time.Time) func(k, v []byte) bool {
 	return func(k, v []byte) bool {
 		id, err := uuid.FromBytes(k)
@@ -69,10 +73,16 @@ func (w *writeTx) oldShipment(cut time.Time) func(k, v []byte) bool {
 			return false
 		}
 		s, err := decodeShipment(id, v, true)
-		if err == nil && !s.Status.Final() && !s.Status.Free() {
-			_, err = decodeShipment(id, v, false) // as its expiry reads it
-			return err != nil
+		if err != nil || s.Status.Final() || s.Status.Free() {
+			return true
 		}
+		if _, err = decodeShipment(id, v, false); err != nil { // as its expiry reads it
+			return true
+		}
+		if s.Deadline.After(cut.Add(-overdue)) {
+			return false
+		}
+		w.opt.Log.Error("shipment removed unsettled: its deadline was not kept", "shipment", id)
 		return true
 	}
 }
