@@ -59,7 +59,11 @@
 //   - while its first message is unsettled and within its TTL, if the second one's receipt
 //     then overtakes the answer;
 //   - to the same recipient within the TTL and an hour, if it writes no submit dates; or
-//     within one minute, if it does.
+//     within one minute, if it does;
+//   - up to a week after a message that nobody ever told of, if it names nobody in its
+//     receipts and the second one's overtakes the answer. It corrects the Failed_TTL of the
+//     first, as do the receipts that an SMSC has kept for hours, while it had nobody to
+//     send them to. Those are far more.
 //
 // # Where things are
 //

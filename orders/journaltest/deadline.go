@@ -94,9 +94,11 @@ func deadlineSettled(f *fixture) {
 	}
 }
 
+// deadlineCorrection has the receipts of an SMSC come that had nobody to send them to for
+// hours: they count, though they name nobody.
 func deadlineCorrection(f *fixture) {
 	a, b := f.taken("a", "m1"), f.taken("b", "m2")
-	f.pass(time.Hour)
+	f.pass(5 * time.Hour)
 	f.expire()
 	f.apply(f.report(orders.SMSDelivered, "m1"))
 	f.apply(f.report(orders.SMSFailedUndelivered, "m2"))
