@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,9 +11,13 @@ import (
 	"straks/orders"
 )
 
+// feedLook is after how many entries, returned or stepped over, a call looks whether
+// anybody still waits for it.
+const feedLook = 1000
+
 // page reads entries of a feed. An entry whose shipment is gone is gone too. One that
 // can't be read is left out, and told in bad: else nobody would ever get behind it.
-func (t tables) page(q orders.FeedQuery) (page []orders.FeedEntry, bad []error, err error) {
+func (t tables) page(ctx context.Context, q orders.FeedQuery) (page []orders.FeedEntry, bad []error, err error) {
 	feed := t.feed().Bucket([]byte(q.Organisation))
 	if feed == nil || q.Limit <= 0 {
 		return nil, nil, nil
@@ -22,7 +27,11 @@ func (t tables) page(q orders.FeedQuery) (page []orders.FeedEntry, bad []error, 
 	if q.Descending {
 		next = c.Prev
 	}
+	steps := 0
 	for k, v := start(c, q); k != nil && len(page) < q.Limit; k, v = next() {
+		if steps++; steps%feedLook == 0 && ctx.Err() != nil {
+			return nil, nil, fmt.Errorf("%w: %w", orders.ErrUnavailable, context.Cause(ctx))
+		}
 		seq := binary.BigEndian.Uint64(k)
 		s, ok, err := t.entry(v)
 		switch {

@@ -156,7 +156,7 @@ func (j *Journal) Shipment(ctx context.Context, organisation string, id uuid.UUI
 func (j *Journal) Feed(ctx context.Context, q orders.FeedQuery) (page []orders.FeedEntry, err error) {
 	var bad []error
 	err = j.snapshots.view(func(t tables) (err error) {
-		page, bad, err = t.page(q)
+		page, bad, err = t.page(ctx, q)
 		return err
 	})
 	j.unread(err)
