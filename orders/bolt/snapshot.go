@@ -11,11 +11,13 @@ import (
 )
 
 // snapshots hands out the read transaction of the last synced commit, one for
-// all readers: bbolt's read transactions hold no state of the reader's. It is
-// ended by the last reader after a newer one took its place.
+// all readers: bbolt's read transactions hold no state of the reader's. One that
+// has no readers, and whose place a newer one took, is ended by the writer: to end it
+// takes a lock that bbolt holds while it writes a meta page, and no reader is to wait for that.
 type snapshots struct {
 	mu     sync.Mutex
-	latest *snapshot // nil while the file is closed
+	latest *snapshot   // nil while the file is closed
+	left   []*bbolt.Tx // by their last readers, for the writer to end
 }
 
 type snapshot struct {
@@ -33,16 +35,31 @@ func (s *snapshots) publish(db *bbolt.DB) error {
 	return nil
 }
 
-// withdraw leaves readers with nothing, so that the file can be closed.
+// withdraw leaves readers with nothing, so that the file can be closed. Then the last of
+// them ends what he has read: the writer waits for that, and writes nothing.
 func (s *snapshots) withdraw() { s.replace(nil) }
 
 func (s *snapshots) replace(with *snapshot) {
 	s.mu.Lock()
-	old := s.latest
+	if old := s.latest; old != nil {
+		if old.readers--; old.readers == 0 {
+			s.left = append(s.left, old.tx)
+		}
+	}
 	s.latest = with
 	s.mu.Unlock()
-	if old != nil {
-		s.release(old)
+	s.endLeft()
+}
+
+// endLeft ends what nobody reads any more, so that its pages can be used again. Call it from
+// the goroutine that writes.
+func (s *snapshots) endLeft() {
+	s.mu.Lock()
+	left := s.left
+	s.left = nil
+	s.mu.Unlock()
+	for _, tx := range left {
+		tx.Rollback() // of a read transaction: can't fail
 	}
 }
 
@@ -79,10 +96,13 @@ func (s *snapshots) acquire() (*snapshot, error) {
 func (s *snapshots) release(sn *snapshot) {
 	s.mu.Lock()
 	sn.readers--
-	last := sn.readers == 0
+	last, closed := sn.readers == 0, s.latest == nil
+	if last && !closed {
+		s.left = append(s.left, sn.tx)
+	}
 	s.mu.Unlock()
-	if last {
-		sn.tx.Rollback() // of a read transaction: can't fail
+	if last && closed {
+		sn.tx.Rollback()
 	}
 }
 

@@ -228,6 +228,7 @@ func (j *Journal) attempt(wtx *writeTx, requests []*request) (err error) {
 	if err = j.writer.file.inPlace(j.path, j.snapshots.size()); err != nil {
 		return err
 	}
+	j.snapshots.endLeft()
 	if wtx.tx, err = db.Begin(true); err != nil {
 		return err
 	}
