@@ -32,6 +32,7 @@ func (r *reader) Check(ctx context.Context) error {
 		c.walk("parked", c.parkedReports)
 		c.walk("deadlines", c.deadlined)
 		c.walk("feed", c.fed)
+		c.walk("blocked", c.listed)
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
@@ -260,6 +261,19 @@ func (c *checker) fedLast(organisation []byte, status map[uuid.UUID]entry) {
 			c.fault("shipment %s: in the feed of %q, but it is not theirs", id, organisation)
 		case s.Status != en.status:
 			c.fault("shipment %s: %v, but the feed of %q says %v", id, s.Status, organisation, en.status)
+		}
+	}
+}
+
+// listed: who is on a block list is there since some time.
+func (c *checker) listed() {
+	cur := c.blocked().Cursor()
+	for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
+		d := decoder{b: v}
+		version := d.byte()
+		d.int()
+		if len(k) != hashSize || version != recordVersion || !d.end() {
+			c.fault("%w", corrupt(fmt.Sprintf("block of %x", k)))
 		}
 	}
 }

@@ -2,12 +2,16 @@ package bolt
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
+
+	"straks/orders"
 )
 
 // TestCheckGoesOn: a page that can't be read ends the check of its own table only.
@@ -52,5 +56,21 @@ func TestCheckGoesOn(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("nothing is told of %s: %v", want, err)
 		}
+	}
+}
+
+// TestCheckOfBlocks: a block list that can't be read well is told.
+func TestCheckOfBlocks(t *testing.T) {
+	j, _ := newJournal(t, Options{})
+	block := orders.Block{Organisation: "ttd", Channel: orders.SMS, Recipient: "+4799999999", At: time.Now()}
+	if _, err := j.Apply(t.Context(), []orders.Event{block}); err != nil {
+		t.Fatal(err)
+	}
+	check(t, j)
+	spoil(t, j, func(w *writeTx) error {
+		return w.blocked().Put(blockedKey("ttd", orders.SMS, "+4799999999"), []byte{recordVersion})
+	})
+	if err := j.Check(t.Context()); !errors.Is(err, ErrCorrupt) {
+		t.Error(err)
 	}
 }

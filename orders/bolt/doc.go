@@ -22,7 +22,9 @@
 //
 // What follows from it, and what Check walks:
 //
-//   - A slot is named by the second in which it ends, and holds nothing younger.
+//   - A slot is named by the second in which it ends, and holds nothing younger. (A reference
+//     may be, by up to a day: when a report has waited under it, it goes by the time of
+//     that. Check does not look at the ages of references.)
 //   - A key leads to one shipment, and is in the slot of that shipment's id. A key
 //     whose shipment is gone is unknown.
 //   - A filter hides no key. Sweep builds it when its slot has ended, range by range
