@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -22,8 +23,9 @@ const (
 // migration brings a journal from one version of the schema to the next, in steps of
 // at most budget records. What is left to do follows from what is stored, so
 // that it may be killed after any step. It returns the number of records moved,
-// 0 when nothing is left.
-type migration func(t tables, budget int) (moved int, err error)
+// 0 when nothing is left. A record that can't be read is told to the log, and ends it not: it
+// would each time.
+type migration func(t tables, budget int, log *slog.Logger) (moved int, err error)
 
 // migrations returns those from version 1 on, in order: the first makes a version
 // 2 of it.
@@ -80,7 +82,7 @@ func migrateOnce(ctx context.Context, db *bbolt.DB, opt Options) (moved int, don
 		return 0, false, err
 	}
 	t := tables{tx}
-	if moved, done, err = t.migrate(opt.migrateStep); err != nil {
+	if moved, done, err = t.migrate(opt.migrateStep, opt.Log); err != nil {
 		return 0, false, errors.Join(err, tx.Rollback())
 	}
 	list(db)
@@ -89,12 +91,12 @@ func migrateOnce(ctx context.Context, db *bbolt.DB, opt Options) (moved int, don
 
 // migrate takes one step, and marks the journal as being between versions or, when
 // nothing is left, as of the newest.
-func (t tables) migrate(budget int) (moved int, done bool, err error) {
+func (t tables) migrate(budget int, log *slog.Logger) (moved int, done bool, err error) {
 	_, from, err := t.schema()
 	if err != nil || from == schemaVersion {
 		return 0, true, err
 	}
-	if moved, err = migrations()[from-1](t, budget); err != nil {
+	if moved, err = migrations()[from-1](t, budget, log); err != nil {
 		return 0, false, fmt.Errorf("from schema version %d: %w", from, err)
 	}
 	if moved == 0 {
@@ -113,26 +115,37 @@ func (t tables) putVersion(key []byte, version uint32) error {
 // nameSlotsByEnd makes version 2 of version 1, in which a slot's name was its
 // number. What that stood for depended on the length of slots at the time, so
 // that a program with other lengths took them for younger or older than they were.
-func nameSlotsByEnd(t tables, budget int) (moved int, err error) {
-	moved, err = t.keys().renumber(budget, func(v []byte) (us int64, err error) {
+//
+// A reference that can't be read is dropped: it says nothing any more. A key that can't be
+// stays, as if it were of today: were it dropped, the order could be sent a second time.
+func nameSlotsByEnd(t tables, budget int, log *slog.Logger) (moved int, err error) {
+	moved, err = t.keys().renumber(budget, func(v []byte) (us int64, keep bool) {
 		id, err := uuid.FromBytes(v)
-		return idMicro(id), err
+		if err != nil {
+			log.Error("key can't be read, kept as it is", "err", err)
+			return time.Now().UnixMicro(), true
+		}
+		return idMicro(id), true
 	})
 	if err != nil || moved > 0 {
 		return moved, err
 	}
-	return t.refs().renumber(budget, func(v []byte) (us int64, err error) {
+	return t.refs().renumber(budget, func(v []byte) (us int64, keep bool) {
 		r, err := decodeRef(v)
-		if r.parked != nil {
-			return int64(binary.BigEndian.Uint64(r.parked)), err
+		if err != nil {
+			log.Error("reference can't be read, dropped: receipts for what had it wait in vain", "err", err)
+			return 0, false
 		}
-		return idMicro(r.bound.shipment), err
+		if r.parked != nil {
+			return int64(binary.BigEndian.Uint64(r.parked)), true
+		}
+		return idMicro(r.bound.shipment), true
 	})
 }
 
 // addFilters makes version 3 of version 2, which had no filters, so that a program of
 // version 2 does not keep them. Sweep builds them.
-func addFilters(t tables, _ int) (moved int, err error) {
+func addFilters(t tables, _ int, _ *slog.Logger) (moved int, err error) {
 	_, err = t.tx.CreateBucketIfNotExists(bucketKeyFilter)
 	if err == nil {
 		_, err = t.tx.CreateBucketIfNotExists(bucketRefFilter)
@@ -146,9 +159,9 @@ const firstEnd = 1_000_000
 func numbered(slot slot) bool { return binary.BigEndian.Uint32([]byte(slot.name)) < firstEnd }
 
 // renumber moves records of the newest slot that bears a number to where the time
-// that at reads from their values puts them. Of a key that is in several slots
+// that at reads from their values puts them, or drops them. Of a key that is in several slots
 // the newest record comes first; the others are dropped.
-func (s *slots) renumber(budget int, at func(value []byte) (us int64, err error)) (moved int, err error) {
+func (s *slots) renumber(budget int, at func(value []byte) (us int64, keep bool)) (moved int, err error) {
 	i := slices.IndexFunc(s.all(), numbered)
 	if i < 0 {
 		return 0, nil
@@ -167,17 +180,16 @@ func (s *slots) renumber(budget int, at func(value []byte) (us int64, err error)
 	return len(records), nil
 }
 
-func (s *slots) renumberOne(r slotted, at func(value []byte) (us int64, err error)) error {
+func (s *slots) renumberOne(r slotted, at func(value []byte) (us int64, keep bool)) error {
 	for _, slot := range s.all() {
 		if !numbered(slot) && slot.b.Get(r.key) != nil {
 			return nil
 		}
 	}
-	us, err := at(r.value)
-	if err != nil {
-		return err
+	if us, keep := at(r.value); keep {
+		return s.put(us, r.key, r.value)
 	}
-	return s.put(us, r.key, r.value)
+	return nil
 }
 
 // slotted is one record of a table in slots.

@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,6 +153,38 @@ func wantMade(t *testing.T, j *Journal, made []orders.Shipment) {
 	if st, _ := j.Stats(t.Context()); st.Parked != 1 {
 		t.Errorf("%d parked, want 1", st.Parked)
 	}
+}
+
+// TestMigrationOfBadRecords: records of version 1 that can't be read do not keep the journal
+// from being migrated. A reference is dropped; a key stays, so that nothing is sent with it.
+func TestMigrationOfBadRecords(t *testing.T) {
+	path, made := oldJournal(t, 24*time.Hour, 3)
+	db := rawDB(t, path)
+	putBefore(t, db, bucketKeys, hash("ttd", "bad"), []byte("no id"))
+	putBefore(t, db, bucketRefs, refKey("telco", "bad"), []byte{kindBound, 1})
+	db.Close()
+	var told bytes.Buffer
+	if err := Migrate(t.Context(), path, Options{Log: slog.New(slog.NewTextHandler(&told, nil))}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"key can't be read", "reference can't be read"} {
+		if strings.Count(told.String(), want) != 1 {
+			t.Errorf("%q is not told:\n%s", want, &told)
+		}
+	}
+	j := mustOpen(t, path, Options{Log: quiet})
+	if _, claimed, err := j.Accept(t.Context(), intake("bad")); claimed || !errors.Is(err, ErrCorrupt) {
+		t.Errorf("the bad key: claimed %v, %v", claimed, err)
+	}
+	s, _, err := j.Accept(t.Context(), intake("k"))
+	if err == nil {
+		_, err = j.Apply(t.Context(), []orders.Event{accepted(s, "bad")})
+	}
+	if err != nil {
+		t.Errorf("the bad reference: %v", err)
+	}
+	spoil(t, j, func(w *writeTx) error { return w.keys().delete(hash("ttd", "bad")) })
+	wantMade(t, j, made)
 }
 
 // TestMigrationIsKilled: a copy of the file after each commit is what a kill leaves
