@@ -87,8 +87,17 @@ func (c *crash) repeatAll() {
 	wg.Wait()
 }
 
+// repeat repeats an order until the daemon's disk is fast enough to tell what became of it.
 func (c *crash) repeat(o *crashOrder) {
 	again, err := o.send(c.client)
+	for range 1000 {
+		var problem *client.Problem
+		if !errors.As(err, &problem) || !problem.Temporary() {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+		again, err = o.send(c.client)
+	}
 	if err != nil || again.Created || !o.is(again) {
 		c.t.Errorf("%s was told %s, and is now %+v, %v", o.key, o.shipment, again, err)
 	}
