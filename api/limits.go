@@ -33,15 +33,22 @@ func (l limits) allow(organisation string) error {
 	if limiter == nil {
 		return nil
 	}
-	reservation := limiter.Reserve()
-	wait := time.Hour // a Rate that lets nothing through
-	if reservation.OK() {
-		if wait = reservation.Delay(); wait == 0 {
-			return nil
-		}
-		reservation.Cancel()
+	// Not by a Reservation: one that is cancelled gives nothing back where another was made since.
+	now := time.Now()
+	if limiter.AllowN(now, 1) {
+		return nil
 	}
 	p := newProblem(http.StatusTooManyRequests, "The organisation's rate of orders is used up. Nothing was sent: try again with the same idempotencyId.")
-	p.Code, p.outcome, p.header = codeRateLimit, "limited", retryAfter(wait)
+	p.Code, p.outcome, p.header = codeRateLimit, "limited", retryAfter(untilNext(limiter, now))
 	return p
+}
+
+// untilNext is how long it takes until there is one order in the bucket again, a day at most.
+func untilNext(limiter *rate.Limiter, now time.Time) time.Duration {
+	perSecond := float64(limiter.Limit())
+	if perSecond <= 0 || limiter.Burst() <= 0 { // lets nothing through
+		return time.Hour
+	}
+	seconds := (1 - limiter.TokensAt(now)) / perSecond
+	return time.Duration(min(seconds, 24*time.Hour.Seconds()) * float64(time.Second))
 }
