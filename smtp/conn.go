@@ -40,14 +40,23 @@ func (c *conn) ready(ctx context.Context) error {
 	}
 	switch {
 	case c.dirty:
-		return c.ask(ctx, c.client.Reset)
+		return c.ask(ctx, c.reset)
 	case time.Since(c.used) > doubt:
 		return c.ask(ctx, c.client.Noop)
 	}
 	return nil
 }
 
-// ask runs one command under the command time-out. An error kills the connection.
+// reset ends a transaction that was left half-way. go-smtp wants to greet anew after RSET, and
+// would within the next MAIL: a refusal would pass for one of that mail.
+func (c *conn) reset() error {
+	if err := c.client.Reset(); err != nil {
+		return err
+	}
+	return c.client.Hello(c.relay.Helo)
+}
+
+// ask runs a command, or the two of reset, under the command time-out. An error kills the connection.
 func (c *conn) ask(ctx context.Context, command func() error) error {
 	c.guard.until(earliest(ctx, time.Now().Add(c.relay.CommandTimeout)))
 	stop := context.AfterFunc(ctx, func() { c.guard.Close() })

@@ -50,6 +50,30 @@ func TestResetsAfterRefusal(t *testing.T) {
 	}
 }
 
+// After RSET go-smtp greets anew. A relay that has had enough of that says nothing about the
+// next mail: it goes over another connection.
+func TestRefusedGreetingAfterReset(t *testing.T) {
+	relay := listen(t, dialogue(
+		relaytest.Reply{Verb: "EHLO", Nth: 2, Text: "550 5.7.1 Too many greetings\r\n"},
+		relaytest.Reply{Verb: "RCPT TO:<NOSUCH", Text: "550 5.1.1 No such user\r\n"}))
+	config := plain("mx", relay)
+	config.TLS = TLSOff
+	p := newPool(t, config)
+	for range 3 {
+		if res := p.Send(within(t), to("nosuch@mottaker.example")); res.Refusal != NoSuchMailbox {
+			t.Errorf("nosuch: got %+v", res)
+		}
+		for range 2 {
+			if res := p.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.Accepted {
+				t.Errorf("kari: got %+v", res)
+			}
+		}
+	}
+	if accepted, _ := relay.Connections(); accepted != 4 {
+		t.Errorf("%d connections", accepted)
+	}
+}
+
 func TestPoolBound(t *testing.T) {
 	relay := listen(t, relaytest.Profile{Delay: 2 * time.Millisecond})
 	config := plain("mx", relay)

@@ -38,6 +38,7 @@ func endless(c net.Conn, line string) {
 // with Verb. A body that ends in a dot is the command ".".
 type Reply struct {
 	Verb  string
+	Nth   int             // on the connection, the first being 1; 0: each time
 	Text  string          // with its line ends, as it goes out
 	Close bool            // then close the connection
 	After <-chan struct{} // hold it back until this is closed; nil: say it at once
@@ -50,12 +51,13 @@ func Dialogue(replies ...Reply) func(net.Conn) {
 		in := bufio.NewScanner(c)
 		say := func(text string) { io.WriteString(c, text) }
 		say("220 relay.test ready\r\n")
+		seen := make([]int, len(replies))
 		for body := false; in.Scan(); {
 			command := in.Text()
 			if body && command != "." {
 				continue
 			}
-			reply := answerTo(command, replies)
+			reply := answerTo(command, replies, seen)
 			if reply.After != nil {
 				<-reply.After
 			}
@@ -68,9 +70,13 @@ func Dialogue(replies ...Reply) func(net.Conn) {
 	}
 }
 
-func answerTo(command string, replies []Reply) Reply {
-	for _, r := range replies {
-		if strings.HasPrefix(strings.ToUpper(command), r.Verb) {
+// answerTo finds the reply; seen is how often the command of each has come.
+func answerTo(command string, replies []Reply, seen []int) Reply {
+	for i, r := range replies {
+		if !strings.HasPrefix(strings.ToUpper(command), r.Verb) {
+			continue
+		}
+		if seen[i]++; r.Nth == 0 || r.Nth == seen[i] {
 			return r
 		}
 	}
