@@ -115,15 +115,14 @@ func (d *dialer) encrypt(g *guard) *Failure {
 	}
 	// go-smtp wants to read the greeting itself; EHLO comes anew after STARTTLS
 	// anyway (RFC 3207 §4.2).
-	g.replay = []byte("220 ready\r\n")
+	g.ahead = []byte("220 ready\r\n")
 	return nil
 }
 
 // askForTLS reads the greeting and says EHLO and STARTTLS. It is done by hand:
 // go-smtp's way knows neither our name nor "if offered".
 func (d *dialer) askForTLS(g *guard) (bool, *Failure) {
-	in := bufio.NewReader(g)
-	text := textproto.NewReader(in)
+	text := textproto.NewReader(bufio.NewReader(g))
 	ask := func(command string, want int) (string, error) {
 		if command != "" {
 			if _, err := g.Write([]byte(command + "\r\n")); err != nil {
@@ -151,7 +150,7 @@ func (d *dialer) askForTLS(g *guard) (bool, *Failure) {
 		}
 		return false, failureOf(err, ReasonTLS)
 	}
-	if in.Buffered() > 0 { // would be taken for replies given under TLS
+	if g.unasked() != nil { // would be taken for replies given under TLS
 		return false, &Failure{ReasonTLS, errors.New("relay spoke in the clear after STARTTLS")}
 	}
 	return true, nil

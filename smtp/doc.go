@@ -19,6 +19,7 @@
 // end it has not seen (RFC 5321 §4.1.1.4), so:
 //
 //	before the dot   4yz, 421, lost, timed out    NotSent, another relay may get it
+//	before the dot   a reply that answers nothing NotSent, and the dot is not written
 //	before the dot   5yz about us or the session  NotSent, another relay may get it
 //	                 (530, 535, "relay access denied", …)
 //	anywhere         5yz about the mail           Refused
@@ -58,8 +59,8 @@
 // more than that.
 //
 // go-smtp's client does the commands. It knows no context, no limit on a
-// reply and no deadline while a body is written. guard, the net.Conn beneath it,
-// adds these. A context that ends closes the socket, unless a late answer is awaited there.
+// reply and no deadline while a body is written, and would take what came beyond a reply
+// for the next one. guard, the net.Conn beneath it, sees to these. A context that ends closes the socket, unless a late answer is awaited there.
 //
 // The text and subject of a mail live in memory for the length of Send, and of the
 // wait for a late answer, which may quote them. They never reach a log or an error, and

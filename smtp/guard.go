@@ -1,9 +1,11 @@
 package smtp
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"net"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -13,17 +15,23 @@ import (
 // EHLO, has under 2,000.
 const maxReply = 32 << 10
 
-var errReplyTooLong = errors.New("reply is longer than 32 KiB")
+var (
+	errReplyTooLong = errors.New("reply is longer than 32 KiB")
+	errUnasked      = errors.New("the relay said more than it was asked for")
+)
 
 // guard is the connection as go-smtp sees it. It bounds each reply, which
 // go-smtp does not, and holds deadlines that go-smtp can't take off again, as
-// it does while a body is written.
+// it does while a body is written. And it keeps replies in step with commands: what
+// came in one piece with a reply, beyond it, is never taken for the answer to the next command.
 type guard struct {
-	net.Conn          // what is spoken over: raw, or the TLS on it
-	raw      net.Conn // the TCP connection
-	replay   []byte   // read before anything from the network
-	left     int      // octets that the reply may still have; each write begins a new reply
-	broken   bool     // a write was not taken whole: its last octet surely did not leave
+	net.Conn           // what is spoken over: raw, or the TLS on it
+	raw      net.Conn  // the TCP connection
+	deadline time.Time // of until
+	buf      [4 << 10]byte
+	ahead    []byte // of buf: it came, and is not read yet
+	left     int    // octets that the reply may still have; each write begins a new reply
+	broken   bool   // a write was not taken whole: its last octet surely did not leave
 
 	reading atomic.Bool // since the last write, what the peer says is read
 }
@@ -31,29 +39,55 @@ type guard struct {
 func newGuard(raw net.Conn) *guard { return &guard{Conn: raw, raw: raw, left: maxReply} }
 
 // until makes everything fail that has not happened by t.
-func (g *guard) until(t time.Time) { g.raw.SetDeadline(t) }
+func (g *guard) until(t time.Time) {
+	g.deadline = t
+	g.raw.SetDeadline(t)
+}
 
 // SetDeadline, SetReadDeadline and SetWriteDeadline ignore go-smtp: until rules.
 func (g *guard) SetDeadline(time.Time) error      { return nil }
 func (g *guard) SetReadDeadline(time.Time) error  { return nil }
 func (g *guard) SetWriteDeadline(time.Time) error { return nil }
 
+// Read hands out one line at most. So no reader above has anything left when a reply
+// has ended: what came beyond it is here.
 func (g *guard) Read(p []byte) (int, error) {
-	if len(g.replay) > 0 {
-		n := copy(p, g.replay)
-		g.replay = g.replay[n:]
-		return n, nil
+	if len(g.ahead) == 0 {
+		if err := g.fill(); err != nil {
+			return 0, err
+		}
 	}
-	if g.left <= 0 {
-		return 0, errReplyTooLong
+	line := g.ahead
+	if end := bytes.IndexByte(line, '\n'); end >= 0 {
+		line = line[:end+1]
 	}
-	g.reading.Store(true)
-	n, err := g.Conn.Read(p[:min(len(p), g.left)])
-	g.left -= n
-	return n, err
+	n := copy(p, line)
+	g.ahead = g.ahead[n:]
+	return n, nil
 }
 
+// fill waits for more of the reply.
+func (g *guard) fill() error {
+	if g.left <= 0 {
+		return errReplyTooLong
+	}
+	g.reading.Store(true)
+	n, err := g.Conn.Read(g.buf[:min(len(g.buf), g.left)])
+	if n == 0 {
+		return err
+	}
+	g.left -= n
+	g.ahead = g.buf[:n] // an error comes again
+	return nil
+}
+
+// Write asks nothing of a peer that has answered already: the answer would be
+// taken for another's.
 func (g *guard) Write(p []byte) (int, error) {
+	if err := g.unasked(); err != nil {
+		g.broken = true
+		return 0, err
+	}
 	g.left = maxReply
 	g.reading.Store(false)
 	n, err := g.Conn.Write(p)
@@ -61,6 +95,25 @@ func (g *guard) Write(p []byte) (int, error) {
 		g.broken = true
 	}
 	return n, err
+}
+
+// unasked returns a *Failure if something beyond the last reply was read from the socket.
+func (g *guard) unasked() error {
+	if len(g.ahead) == 0 && g.encrypted() {
+		// TLS may have read the next record, too. A read that has no time left does not
+		// touch the socket, and may be repeated.
+		g.raw.SetReadDeadline(time.Unix(1, 0))
+		n, err := g.Conn.Read(g.buf[:])
+		g.raw.SetReadDeadline(g.deadline)
+		g.ahead = g.buf[:n]
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return &Failure{ReasonLost, err}
+		}
+	}
+	if len(g.ahead) > 0 {
+		return &Failure{ReasonProtocol, errUnasked}
+	}
+	return nil
 }
 
 // awaits tells, from any goroutine, whether all was written and an answer is awaited.
@@ -87,6 +140,9 @@ func (g *guard) encrypted() bool { return g.Conn != g.raw }
 // unasked since the last reply; it is asked of idle connections and costs one
 // system call. Relays say 421 and close when they tire of an idle client.
 func (g *guard) silent() bool {
+	if g.unasked() != nil {
+		return false
+	}
 	sc, ok := g.raw.(syscall.Conn)
 	if !ok {
 		return true

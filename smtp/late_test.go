@@ -220,10 +220,7 @@ func TestNoLateAnswerToADotThatNeverLeft(t *testing.T) {
 	if failure != nil {
 		t.Fatal(failure)
 	}
-	l, err := newLetter(to("kari@mottaker.example"), time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := mustLetter(t, "kari@mottaker.example")
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
 	res, pending := c.deliver(ctx, l, time.Now().Add(patience))

@@ -99,3 +99,12 @@ func to(address string) Message {
 		Subject: "Din kode", Body: "Koden er 483920",
 	}
 }
+
+func mustLetter(t testing.TB, address string) *letter {
+	t.Helper()
+	l, err := newLetter(to(address), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}

@@ -49,10 +49,11 @@ func newRelay(r Relay, late Late, log *slog.Logger, m *metrics) (*relay, error) 
 }
 
 // send hands the letter to this relay. A kept connection that breaks before the
-// final dot is replaced by a new one once: most such breaks are old news.
+// final dot, or is out of step, is replaced by a new one once: most such breaks are old news.
 func (r *relay) send(ctx context.Context, l *letter, handoverBy time.Time) Result {
 	res, kept := r.try(ctx, l, handoverBy, false)
-	if kept && res.Outcome == handover.NotSent && hasReason(res.Err, ReasonLost) && ctx.Err() == nil {
+	broke := hasReason(res.Err, ReasonLost) || hasReason(res.Err, ReasonProtocol)
+	if kept && broke && res.Outcome == handover.NotSent && ctx.Err() == nil {
 		res, _ = r.try(ctx, l, handoverBy, true)
 	}
 	r.learn(res)
