@@ -102,26 +102,29 @@ func (d *dialer) encrypt(g *guard) *Failure {
 		}
 		return nil
 	}
-	offered, failure := d.askForTLS(g)
+	clear, failure := d.askForTLS(g)
 	switch {
 	case failure != nil:
 		return failure
-	case !offered && d.relay.TLS == TLSStartTLS:
+	case clear != nil && d.relay.TLS == TLSStartTLS:
 		return &Failure{ReasonTLS, errors.New(`relay offers no STARTTLS, and tls = "starttls" requires it`)}
-	case offered:
+	case clear != nil && g.unasked() != nil:
+		return &Failure{ReasonProtocol, errUnasked}
+	case clear == nil:
 		if err := g.encrypt(d.tls); err != nil {
 			return &Failure{ReasonTLS, err}
 		}
 	}
-	// go-smtp wants to read the greeting itself; EHLO comes anew after STARTTLS
-	// anyway (RFC 3207 §4.2).
-	g.ahead = []byte("220 ready\r\n")
+	// go-smtp reads the greeting and says EHLO by itself. In the clear both were done: not all
+	// relays take a second EHLO. Under TLS it is a new one (RFC 3207 §4.2).
+	g.ahead, g.told = []byte("220 ready\r\n"), clear
 	return nil
 }
 
-// askForTLS reads the greeting and says EHLO and STARTTLS. It is done by hand:
+// askForTLS reads the greeting and says EHLO and STARTTLS. It returns the reply to EHLO
+// where there is no TLS, nil where the handshake is next. It is done by hand:
 // go-smtp's way knows neither our name nor "if offered".
-func (d *dialer) askForTLS(g *guard) (bool, *Failure) {
+func (d *dialer) askForTLS(g *guard) (clear []byte, failure *Failure) {
 	text := textproto.NewReader(bufio.NewReader(g))
 	ask := func(command string, want int) (string, error) {
 		if command != "" {
@@ -133,27 +136,38 @@ func (d *dialer) askForTLS(g *guard) (bool, *Failure) {
 		return reply, err
 	}
 	if _, err := ask("", 220); err != nil {
-		return false, failureOf(err, ReasonGreeting)
+		return nil, failureOf(err, ReasonGreeting)
 	}
+	var refused *textproto.Error
 	reply, err := ask("EHLO "+d.relay.Helo, 250)
-	if err != nil || !offers(reply, "STARTTLS") {
-		var refused *textproto.Error
-		if err == nil || errors.As(err, &refused) {
-			return false, nil // HELO only, or no TLS
-		}
-		return false, failureOf(err, ReasonGreeting)
+	switch {
+	case errors.As(err, &refused): // HELO only, or not for us
+		return asReply(refused.Code, refused.Msg), nil
+	case err != nil:
+		return nil, failureOf(err, ReasonGreeting)
+	case !offers(reply, "STARTTLS"):
+		return asReply(250, reply), nil
 	}
 	if _, err := ask("STARTTLS", 220); err != nil {
-		var refused *textproto.Error
 		if errors.As(err, &refused) && refused.Code == 454 { // TLS not available now (RFC 3207 §4)
-			return false, nil
+			return asReply(250, reply), nil
 		}
-		return false, failureOf(err, ReasonTLS)
+		return nil, failureOf(err, ReasonTLS)
 	}
 	if g.unasked() != nil { // would be taken for replies given under TLS
-		return false, &Failure{ReasonTLS, errors.New("relay spoke in the clear after STARTTLS")}
+		return nil, &Failure{ReasonTLS, errors.New("relay spoke in the clear after STARTTLS")}
 	}
-	return true, nil
+	return nil, nil
+}
+
+// asReply is a reply as it came (RFC 5321 §4.2.1).
+func asReply(code int, text string) []byte {
+	var reply []byte
+	lines := strings.Split(text, "\n")
+	for _, line := range lines[:len(lines)-1] {
+		reply = fmt.Appendf(reply, "%d-%s\r\n", code, line)
+	}
+	return fmt.Appendf(reply, "%d %s\r\n", code, lines[len(lines)-1])
 }
 
 // offers looks for an extension in the reply to EHLO (RFC 5321 §4.1.1.1).

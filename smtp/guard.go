@@ -29,7 +29,8 @@ type guard struct {
 	raw      net.Conn  // the TCP connection
 	deadline time.Time // of until
 	buf      [4 << 10]byte
-	ahead    []byte // of buf: it came, and is not read yet
+	ahead    []byte // came, and is not read yet
+	told     []byte // the reply to the next write, which is not made: it was, and answered
 	left     int    // octets that the reply may still have; each write begins a new reply
 	broken   bool   // a write was not taken whole: its last octet surely did not leave
 
@@ -87,6 +88,10 @@ func (g *guard) Write(p []byte) (int, error) {
 	if err := g.unasked(); err != nil {
 		g.broken = true
 		return 0, err
+	}
+	if g.told != nil {
+		g.ahead, g.told = g.told, nil
+		return len(p), nil
 	}
 	g.left = maxReply
 	g.reading.Store(false)

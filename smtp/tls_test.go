@@ -129,6 +129,39 @@ func TestSTARTTLSInjection(t *testing.T) {
 	}
 }
 
+// In the clear a relay is greeted once, whatever it answers: some do not take a second EHLO.
+func TestOneGreetingWithoutTLS(t *testing.T) {
+	noMore := relaytest.Reply{Verb: "EHLO", Nth: 2, Text: "503 5.5.1 You greeted already\r\n"}
+	for name, replies := range map[string][]relaytest.Reply{
+		"not offered": {{Verb: "EHLO", Nth: 1, Text: "250-relay.test\r\n250 SMTPUTF8\r\n"}},
+		"not now":     {{Verb: "EHLO", Nth: 1, Text: "250-relay.test\r\n250-STARTTLS\r\n250 SMTPUTF8\r\n"}, {Verb: "STARTTLS", Text: "454 4.7.0 Not now\r\n"}},
+		"HELO only":   {{Verb: "EHLO", Nth: 1, Text: "502 5.5.1 What?\r\n"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPool(t, plain("mx", listen(t, dialogue(append(replies, noMore)...))))
+			if res := p.round(within(t), mustLetter(t, "kari@mottaker.example")); res.Outcome != handover.Accepted {
+				t.Errorf("got %+v", res)
+			}
+			// What it offered is known.
+			want := handover.Accepted
+			if name == "HELO only" {
+				want = handover.Refused
+			}
+			if res := p.round(within(t), mustLetter(t, "gørild@mottaker.example")); res.Outcome != want {
+				t.Errorf("SMTPUTF8: got %+v", res)
+			}
+		})
+	}
+}
+
+// A reply too many is none to what is asked next.
+func TestAReplyTooManyToTheGreeting(t *testing.T) {
+	p := newPool(t, plain("mx", listen(t, dialogue(relaytest.Reply{Verb: "EHLO", Text: "250 relay.test\r\n250 relay.test\r\n"}))))
+	if res := p.round(within(t), mustLetter(t, "kari@mottaker.example")); !hasReason(res.Err, ReasonProtocol) {
+		t.Errorf("got %+v", res)
+	}
+}
+
 func TestLogin(t *testing.T) {
 	cert, ca, _ := certificate(t)
 	server := &tls.Config{Certificates: []tls.Certificate{cert}}

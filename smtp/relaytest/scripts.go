@@ -72,13 +72,17 @@ func Dialogue(replies ...Reply) func(net.Conn) {
 
 // answerTo finds the reply; seen is how often the command of each has come.
 func answerTo(command string, replies []Reply, seen []int) Reply {
+	said := -1
 	for i, r := range replies {
 		if !strings.HasPrefix(strings.ToUpper(command), r.Verb) {
 			continue
 		}
-		if seen[i]++; r.Nth == 0 || r.Nth == seen[i] {
-			return r
+		if seen[i]++; said < 0 && (r.Nth == 0 || r.Nth == seen[i]) {
+			said = i
 		}
+	}
+	if said >= 0 {
+		return replies[said]
 	}
 	switch {
 	case strings.HasPrefix(command, "DATA"):
