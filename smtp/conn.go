@@ -123,6 +123,7 @@ type reply struct {
 // finish writes the final dot and awaits the answer until ctx ends.
 func (c *conn) finish(ctx context.Context, l *letter, body *gosmtp.DataCommand) (Result, <-chan reply) {
 	c.guard.until(time.Now().Add(c.relay.DataTimeout))
+	c.guard.reading.Store(false) // a small mail is not written yet, and the last reply was the one to DATA
 	answer := make(chan reply, 1)
 	go func() { answer <- c.end(body) }()
 	select {

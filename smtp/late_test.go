@@ -203,9 +203,34 @@ func TestNobodyWantsTheLateAnswer(t *testing.T) {
 // A dot that is stuck in our own buffers when the deadline passes never left: there is
 // no answer to listen for.
 func TestNoLateAnswerToADotThatNeverLeft(t *testing.T) {
+	c, l := deafToTheMail(t), mustLetter(t, "kari@mottaker.example")
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	res, pending := c.deliver(ctx, l, time.Now().Add(patience))
+	if res.Outcome != handover.NotSent || pending != nil || !c.dead {
+		t.Errorf("got %+v, pending %v", res, pending != nil)
+	}
+}
+
+// A deadline that passes as the dot is about to be written is none that an answer is late for.
+func TestNoLateAnswerToADotThatIsNotWritten(t *testing.T) {
+	c, l := deafToTheMail(t), mustLetter(t, "kari@mottaker.example")
+	body, _, err := c.transact(within(t), l, time.Now().Add(patience))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), time.Now())
+	defer cancel()
+	if res, pending := c.finish(ctx, l, body); res.Outcome != handover.NotSent || pending != nil || !c.dead {
+		t.Errorf("got %+v, pending %v", res, pending != nil)
+	}
+}
+
+// deafToTheMail returns a connection to a relay that reads until DATA, and nothing of the mail.
+func deafToTheMail(t *testing.T) *conn {
 	ours, theirs := net.Pipe()
-	defer theirs.Close()
-	go func() { // reads until DATA, and nothing of the mail
+	t.Cleanup(func() { theirs.Close() })
+	go func() {
 		in := bufio.NewScanner(theirs)
 		io.WriteString(theirs, "220 ready\r\n")
 		for in.Scan() {
@@ -220,11 +245,5 @@ func TestNoLateAnswerToADotThatNeverLeft(t *testing.T) {
 	if failure != nil {
 		t.Fatal(failure)
 	}
-	l := mustLetter(t, "kari@mottaker.example")
-	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
-	defer cancel()
-	res, pending := c.deliver(ctx, l, time.Now().Add(patience))
-	if res.Outcome != handover.NotSent || pending != nil || !c.dead {
-		t.Errorf("got %+v, pending %v", res, pending != nil)
-	}
+	return c
 }
