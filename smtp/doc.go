@@ -21,7 +21,8 @@
 //	before the dot   4yz, 421, lost, timed out    NotSent, another relay may get it
 //	before the dot   a reply that answers nothing NotSent, and the dot is not written
 //	before the dot   5yz about us or the session  NotSent, another relay may get it
-//	                 (530, 535, "relay access denied", …)
+//	                 (530, 535, "relay access denied", "client host rejected", …)
+//	                 or about the sender (5.7.x to MAIL, …)
 //	anywhere         5yz about the mail           Refused
 //	dot not written  the write itself failed      NotSent: its last octet never left
 //	dot written      2yz                          Accepted

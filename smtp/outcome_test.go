@@ -150,10 +150,12 @@ func TestWaitsForRelay(t *testing.T) {
 func TestFailOver(t *testing.T) {
 	good := listen(t, relaytest.Profile{Rules: []relaytest.Rule{}})
 	first := map[string]relaytest.Profile{
-		"busy":    {Rules: relaytest.StandardRules()},
-		"dropped": {Drop: relaytest.AtRcpt},
-		"frozen":  {Freeze: relaytest.AtMail},
-		"mute":    {Script: relaytest.Mute},
+		"busy":                                  {Rules: relaytest.StandardRules()},
+		"dropped":                               {Drop: relaytest.AtRcpt},
+		"frozen":                                {Freeze: relaytest.AtMail},
+		"mute":                                  {Script: relaytest.Mute},
+		"rejecting us, at RCPT as Postfix does": dialogue(relaytest.Reply{Verb: "RCPT", Text: "554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied\r\n"}),
+		"rejecting the sender":                  dialogue(relaytest.Reply{Verb: "MAIL", Text: "550 5.7.1 Not from here\r\n"}),
 	}
 	for name, profile := range first {
 		t.Run(name, func(t *testing.T) {

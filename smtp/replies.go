@@ -35,8 +35,12 @@ func judge(reply *gosmtp.SMTPError, at stage) verdict {
 	case 4:
 		return verdict{outcome: handover.NotSent, ours: relayTrouble(reply)}
 	case 5:
-		if at != stageDot && sessionFault(reply) {
+		switch {
+		case at == stageDot:
+		case sessionFault(reply):
 			return verdict{outcome: handover.NotSent, ours: true}
+		case senderFault(reply, at):
+			return verdict{outcome: handover.NotSent}
 		}
 		return verdict{outcome: handover.Refused, refusal: refusalOf(reply, at)}
 	}
@@ -54,7 +58,8 @@ func relayTrouble(reply *gosmtp.SMTPError) bool {
 }
 
 // sessionFault tells whether a 5yz is about us or the session: another relay, or
-// this one once the operator has set it right, will take the mail.
+// this one once the operator has set it right, will take the mail. Many relays say so at
+// RCPT only (Postfix' smtpd_delay_reject), with a code that as well could be about the mail.
 func sessionFault(reply *gosmtp.SMTPError) bool {
 	switch reply.Code {
 	case 500, 502, 503, 504, // not understood here (RFC 5321 §4.2.4)
@@ -64,7 +69,17 @@ func sessionFault(reply *gosmtp.SMTPError) bool {
 	if reply.EnhancedCode == (gosmtp.EnhancedCode{5, 5, 1}) {
 		return true
 	}
-	return containsAny(reply.Message, "relay access denied", "relaying denied", "not permitted to relay", "unable to relay", "relay not permitted")
+	return containsAny(reply.Message,
+		"relay access denied", "relaying denied", "not permitted to relay", "unable to relay", "relay not permitted",
+		"client host", "blocked using", "helo command rejected", "not authenticated", "authentication required")
+}
+
+// senderFault tells whether a 5yz is about the sender, whom another relay may let us
+// use: a policy that was applied before there was a recipient, or says so. Callers may choose
+// senders, so it is nothing against the relay.
+func senderFault(reply *gosmtp.SMTPError, at stage) bool {
+	return at == stageMail && reply.EnhancedCode[0] == 5 && reply.EnhancedCode[1] == 7 ||
+		containsAny(reply.Message, "not owned by user", "not logged in")
 }
 
 // byEnhancedCode maps RFC 3463 §3 codes (and IANA's additions) of class 5. What is
