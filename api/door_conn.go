@@ -116,10 +116,15 @@ func (c *doorConn) pass(now time.Time) {
 	c.made, c.extend = time.Time{}, time.Time{}
 }
 
-// SetReadDeadline sets net/http's deadlines. What was turned away does not count.
+// SetReadDeadline sets net/http's deadlines. What was turned away does not count. While no
+// request is under way nobody else bounds writes, and TLS writes within reads: net/http knows that
+// of a *tls.Conn only.
 func (c *doorConn) SetReadDeadline(t time.Time) error {
 	if !t.IsZero() {
 		t = t.Add(c.away)
+	}
+	if c.idle.Load() {
+		c.Conn.SetWriteDeadline(t)
 	}
 	return c.Conn.SetReadDeadline(t)
 }

@@ -3,10 +3,12 @@ package api
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -326,6 +328,44 @@ func TestDoorAtTheFirstRequest(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A peer that takes nothing of what TLS says within a read has the connection no longer than any.
+func TestDoorAndADeafPeer(t *testing.T) {
+	lender := httptest.NewTLSServer(nil)
+	lender.Close()
+	synctest.Test(t, func(t *testing.T) {
+		l := Limits{}.withDefaults()
+		here, there := net.Pipe()
+		ln := &pipeListener{conns: make(chan net.Conn, 1)}
+		ln.conns <- there
+		server := Server(http.NotFoundHandler(), l, slogDiscard())
+		go server.Serve(&doorListener{tls.NewListener(ln, lender.TLS), &door{}, l})
+		defer server.Close()
+		c := tls.Client(&deaf{here, make(chan struct{})}, &tls.Config{InsecureSkipVerify: true})
+		go c.Handshake()
+		time.Sleep(l.ReadHeader + time.Second)
+		if n, err := here.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("read %d octets, %v", n, err)
+		}
+		c.Close()
+	})
+}
+
+// deaf is a connection whose peer reads nothing until it is closed.
+type deaf struct {
+	net.Conn
+	closed chan struct{}
+}
+
+func (d *deaf) Read([]byte) (int, error) {
+	<-d.closed
+	return 0, net.ErrClosed
+}
+
+func (d *deaf) Close() error {
+	close(d.closed)
+	return d.Conn.Close()
 }
 
 // turnedAway returns a caller whose connection has seen nothing but refusals for some
