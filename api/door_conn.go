@@ -63,7 +63,7 @@ func doorState(conn net.Conn, state http.ConnState) {
 
 // Read reads what net/http is to see. It is asked for less than the first time while
 // net/http has something left: then what comes is no whole request. An error in answering
-// is left for the next read to find.
+// ends the connection, as one in reading does.
 func (c *doorConn) Read(b []byte) (int, error) {
 	for {
 		n, err := c.read(b)
@@ -83,7 +83,9 @@ func (c *doorConn) Read(b []byte) (int, error) {
 			c.SetWriteDeadline(started.Add(c.limits.Idle/4 + c.limits.Write))
 		}
 		way.metrics.observe(http.MethodPost, http.StatusServiceUnavailable, time.Since(started))
-		c.Conn.Write(c.door.refusal)
+		if _, err := c.Conn.Write(c.door.refusal); err != nil {
+			return 0, err // half an answer may have left: nothing can follow it
+		}
 	}
 }
 

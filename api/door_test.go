@@ -368,6 +368,22 @@ func (d *deaf) Close() error {
 	return d.Conn.Close()
 }
 
+// A refusal that left in part is the last word of a connection: another would be read as its rest.
+func TestDoorAndHalfARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := Limits{}.withDefaults()
+		conn, _ := behindDoor(t, l, func(http.ResponseWriter, *http.Request) {})
+		io.WriteString(conn, post("", smsBody))
+		io.ReadFull(conn, make([]byte, 60))
+		time.Sleep(l.Idle/4 + l.Write + time.Second)
+		if _, err := io.WriteString(conn, post("", smsBody)); err == nil {
+			answer := make([]byte, 60)
+			n, _ := io.ReadFull(conn, answer)
+			t.Errorf("then it said %q", answer[:n])
+		}
+	})
+}
+
 // turnedAway returns a caller whose connection has seen nothing but refusals for some
 // minutes, and what makes room.
 func turnedAway(t *testing.T, l Limits) (c *caller, leave func()) {
