@@ -42,6 +42,7 @@ type doorConn struct {
 
 	// Of the reading goroutine.
 	whole  int           // octets that net/http asks for when it has none left
+	begun  bool          // a deadline was set for the next request's first octets
 	extend time.Time     // from when on being turned away extends the deadlines anew
 	early  []byte        // an octet of the next request, which came too soon for net/http
 	made   time.Time     // zero when net/http has begun with the first request
@@ -54,7 +55,7 @@ func doorState(conn net.Conn, state http.ConnState) {
 	switch {
 	case !ok:
 	case state == http.StateIdle:
-		c.away = 0
+		c.away, c.begun = 0, false
 		c.idle.Store(true)
 	case state == http.StateActive: // a head was read, of a request that may have come with the last one
 		c.idle.Store(false)
@@ -120,13 +121,18 @@ func (c *doorConn) pass(now time.Time) {
 
 // SetReadDeadline sets net/http's deadlines. What was turned away does not count. While no
 // request is under way nobody else bounds writes, and TLS writes within reads: net/http knows that
-// of a *tls.Conn only.
+// of a *tls.Conn only. A second deadline before anything was read tells that net/http had the
+// request's first octets already: what comes next is some of its rest.
 func (c *doorConn) SetReadDeadline(t time.Time) error {
 	if !t.IsZero() {
 		t = t.Add(c.away)
 	}
 	if c.idle.Load() {
 		c.Conn.SetWriteDeadline(t)
+		if c.begun {
+			c.idle.Store(false)
+		}
+		c.begun = true
 	}
 	return c.Conn.SetReadDeadline(t)
 }

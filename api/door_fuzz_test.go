@@ -46,6 +46,7 @@ func FuzzDoorAndServer(f *testing.F) {
 	for _, seed := range []string{
 		order + "\xff" + order + "\xff" + get + "\xff" + order, get + order + "\xff" + order, get + "\xfe" + order + "\xff" + order,
 		get + mail + "\xff" + order + "\xff" + order, get + "\xff" + mail + "\xff" + order + "\xff" + order, mail + "\xff" + order + "\xff" + order,
+		get + "GET /b HTTP/1.1\r\nHost: x\r\n\xff" + order + "\xff\r\n\xff", get + "GET\xff" + order + "\xff" + order,
 		get + "\r\n\xff" + order, get + "X\xff" + order + "\xff" + order, get + "G\xff" + "ET / HTTP/1.1\r\nHost: x\r\nX: \xff" + order,
 		order + "\xfe" + order + order, order[:40] + "\xff" + order[40:], "\r\n\xff" + order + "\xff" + order,
 		post("Connection: close\r\n", smsBody) + "\xff" + order, get + "\xfe" + order[:40] + "\xff" + order[40:] + "\xff" + order,

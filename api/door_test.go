@@ -251,19 +251,31 @@ func afterMail(t *testing.T, request string) *caller {
 	return c
 }
 
-// What looks like an order is none in the body of a request whose head came with the one before.
-func TestDoorAndABodyLikeAnOrder(t *testing.T) {
+// What looks like an order is none in the head of a request that began with the one before, nor in
+// the body of one whose head did.
+func TestDoorAndARestLikeAnOrder(t *testing.T) {
 	_, addr, _ := crowd(t, Limits{})
-	c, body := call(t, addr), post("", smsBody)
-	head := strings.TrimSuffix(strings.Replace(post("", body), "/sms ", "/email ", 1), body)
-	if resp, _ := c.ask("GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n" + head); resp.StatusCode != 200 {
-		t.Fatal(resp.Status)
-	}
-	if resp, _ := c.ask(body); resp.StatusCode != 400 {
-		t.Errorf("%s %v", resp.Status, resp.Header)
-	}
-	if resp, _ := c.ask(post("", smsBody)); !byDoor(resp) {
-		t.Errorf("then an order: %s %v", resp.Status, resp.Header)
+	order, get := post("", smsBody), "GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n"
+	for name, begun := range map[string]string{
+		"in a head": get,
+		"in a body": strings.TrimSuffix(strings.Replace(post("", order), "/sms ", "/email ", 1), order),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := call(t, addr)
+			if resp, _ := c.ask(get + "\r\n" + begun); resp.StatusCode != 200 {
+				t.Fatal(resp.Status)
+			}
+			resp, _ := c.ask(order)
+			if resp.StatusCode != 400 {
+				t.Errorf("%s %v", resp.Status, resp.Header)
+			}
+			if resp.Close { // by net/http, which could not read it
+				return
+			}
+			if resp, _ := c.ask(order); !byDoor(resp) {
+				t.Errorf("then an order: %s %v", resp.Status, resp.Header)
+			}
+		})
 	}
 }
 
