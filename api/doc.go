@@ -27,7 +27,7 @@
 //
 //	201  stored; and the carrier has it, or refused it, or may have it: the shipment's status tells
 //	200  this idempotencyId was taken before; nothing was sent now
-//	503  surely not sent; the id is free
+//	503  this call surely sent nothing; an earlier one with the id may have
 //
 // Repeating an order with its own id is safe after any answer, and after none.
 //

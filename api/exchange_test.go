@@ -154,6 +154,17 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
+// Who is turned away is told of this call only: an earlier one with the same key may be under way.
+func TestTurnedAwayWhileTheFirstIsUnderWay(t *testing.T) {
+	w, _, open := crowd(t, Limits{})
+	a := w.sendSMS("first")
+	if p := a.problem(t); a.status != 503 || p.Detail != "Too much is in flight. This call sent nothing: repeat it with the same idempotencyId." {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	open()
+	eventually(t, func() bool { return w.sendSMS("first").status == 200 })
+}
+
 // Beyond a channel's calls in flight there is a 503 at once, and none when they end.
 func TestMaxInFlight(t *testing.T) {
 	w := start(t, func(cfg *Config, _ *orders.Config) { cfg.Rooms = map[orders.Channel]Room{orders.SMS: {Most: 1}} })

@@ -38,7 +38,7 @@ func (l limits) allow(organisation string) error {
 	if limiter.AllowN(now, 1) {
 		return nil
 	}
-	p := newProblem(http.StatusTooManyRequests, "The organisation's rate of orders is used up. Nothing was sent: try again with the same idempotencyId.")
+	p := newProblem(http.StatusTooManyRequests, "The organisation's rate of orders is used up. This call sent nothing: repeat it with the same idempotencyId.")
 	p.Code, p.outcome, p.header = codeRateLimit, "limited", retryAfter(untilNext(limiter, now))
 	return p
 }

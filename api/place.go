@@ -50,7 +50,7 @@ func (a *api) take(x *exchange, read form) (*placing, orders.Shipment, bool, err
 		p.add(a.service.Check(p.order))
 	}
 	if p.faults != nil {
-		return p, orders.Shipment{}, false, invalid(p.faults, "Nothing was sent.")
+		return p, orders.Shipment{}, false, invalid(p.faults, "This call sent nothing.")
 	}
 	shipment, created, err := a.service.Place(x.r.Context(), p.order)
 	return p, shipment, created, err
@@ -97,7 +97,7 @@ func (a *api) readBody(x *exchange) ([]byte, error) {
 }
 
 func (a *api) tooLarge() error {
-	p := newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d octets. Nothing was sent: send a smaller one.", a.maxBody))
+	p := newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d octets. This call sent nothing: send a smaller one.", a.maxBody))
 	p.outcome = "invalid"
 	return p
 }
@@ -109,11 +109,11 @@ func (a *api) readError(r *http.Request, err error) error {
 	case errors.As(err, &large):
 		return a.tooLarge()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return newProblem(http.StatusRequestTimeout, "The body did not arrive in time. Nothing was sent: try again with the same idempotencyId.")
+		return newProblem(http.StatusRequestTimeout, "The body did not arrive in time. This call sent nothing: repeat it with the same idempotencyId.")
 	case r.Context().Err() != nil, errors.Is(err, io.ErrUnexpectedEOF):
 		return orders.ErrAbandoned
 	}
-	return newProblem(http.StatusBadRequest, "The body could not be read: its length, or its division into chunks, is wrong. Nothing was sent.")
+	return newProblem(http.StatusBadRequest, "The body could not be read: its length, or its division into chunks, is wrong. This call sent nothing.")
 }
 
 // checkContentType takes JSON in UTF-8 under the names that the clients of

@@ -174,7 +174,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		return []orders.Fault{{Field: orders.FieldSender, Message: "must be at most 11 characters long"}, {Field: orders.FieldBody, Message: "needs 17 segments; at most 16 are allowed"}}
 	}
 	a := w.do("POST", "/future/orders/instant/sms", strings.NewReplacer("300", "5", "+47", "47").Replace(smsBody))
-	want := `{"title":"The request is not valid","status":400,"detail":"Nothing was sent. Correct what errors says and try again.","errors":{` +
+	want := `{"title":"The request is not valid","status":400,"detail":"This call sent nothing. Correct what errors says and try again.","errors":{` +
 		`"recipientSms.phoneNumber":["must be a valid phone number in international form: \"+\" or \"00\", then country code and number, like +4799999999"],` +
 		`"recipientSms.smsSettings.body":["needs 17 segments; at most 16 are allowed"],` +
 		`"recipientSms.smsSettings.sender":["must be at most 11 characters long"],` +

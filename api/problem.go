@@ -76,9 +76,10 @@ func unavailable(outcome, detail string, after time.Duration) *problem {
 	return p
 }
 
-// busy is the answer in a crowd.
+// busy is the answer in a crowd. As all answers that are given before the idempotencyId was looked up,
+// it speaks of this call only: an earlier one with the same may be with the carrier.
 func busy() *problem {
-	return unavailable("busy", "Too much is in flight. Nothing was sent: try again with the same idempotencyId.", retryBusy)
+	return unavailable("busy", "Too much is in flight. This call sent nothing: repeat it with the same idempotencyId.", retryBusy)
 }
 
 // retryAfter is the header in whole seconds (RFC 9110 §10.2.3), at least one.
@@ -109,7 +110,7 @@ func problemOf(err error) *problem {
 	case errors.Is(err, orders.ErrBusy):
 		return busy()
 	case errors.Is(err, orders.ErrUnavailable):
-		return unavailable("unavailable", "The store is not available. Nothing was sent: try again with the same idempotencyId.", retryStore)
+		return unavailable("unavailable", "The store is not available. This call sent nothing: repeat it with the same idempotencyId.", retryStore)
 	case errors.Is(err, orders.ErrAbandoned), errors.Is(err, context.Canceled):
 		return &problem{
 			Title: "Client Closed Request", Status: statusClientClosedRequest,

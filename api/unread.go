@@ -33,7 +33,7 @@ func (c *doorConn) Write(b []byte) (int, error) {
 	if !ok {
 		return c.Conn.Write(b)
 	}
-	p := newProblem(status, "This could not be read as a request of HTTP/1.1. Nothing was sent.")
+	p := newProblem(status, "This could not be read as a request of HTTP/1.1. It sent nothing.")
 	p.header = [2]string{"Connection", "close"}
 	if _, err := c.Conn.Write(p.render()); err != nil {
 		return 0, err
