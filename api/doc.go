@@ -6,7 +6,8 @@
 //	            net/http itself refuses (400, 431, …) becomes problem+json on its way out
 //	handler     one for each path: metrics, panics
 //	  answer      the method, whether there is room, then authorize: token, organisation, scope
-//	    place       rate, content type, body, a place in the room, decode, Service.Check, Service.Place
+//	    place       rate, content type, body, a place in the room, decode, Service.Check, Service.Place;
+//	                with faults Service.Repeated
 //	    shipment    one look-up
 //	    feed        one look-up
 //	  problemOf   every error becomes an answer here, and nowhere else

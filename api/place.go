@@ -50,10 +50,22 @@ func (a *api) take(x *exchange, read form) (*placing, orders.Shipment, bool, err
 		p.add(a.service.Check(p.order))
 	}
 	if p.faults != nil {
-		return p, orders.Shipment{}, false, invalid(p.faults, "This call sent nothing.")
+		shipment, err := a.repeated(x, p)
+		return p, shipment, false, err
 	}
 	shipment, created, err := a.service.Place(x.r.Context(), p.order)
 	return p, shipment, created, err
+}
+
+// repeated returns the shipment of a faulty order if its key was taken before: whatever the rest of a
+// repeat says, its caller wants to know what became of the first.
+func (a *api) repeated(x *exchange, p *placing) (orders.Shipment, error) {
+	if p.order.Key != "" && p.order.Message.Channel != 0 {
+		if shipment, known, err := a.service.Repeated(x.r.Context(), p.order); known || err != nil {
+			return shipment, err
+		}
+	}
+	return orders.Shipment{}, invalid(p.faults, "This call sent nothing.")
 }
 
 // placed answers an order that was taken, now or before.

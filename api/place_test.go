@@ -95,6 +95,46 @@ func TestRepeat(t *testing.T) {
 	}
 }
 
+// Not even that the rest of it is an order matters. A key that is new or free gets all its faults.
+func TestRepeatThatIsNoOrder(t *testing.T) {
+	w := start(t)
+	w.sms.check = func(m orders.Message) []orders.Fault {
+		if m.Body == "" || len(m.Body) > 100 {
+			return []orders.Fault{{Field: orders.FieldBody, Message: "must have 1 to 100 octets"}}
+		}
+		return nil
+	}
+	first := w.sendSMS("k")
+	sms := strings.NewReplacer("Koden", strings.Repeat("Koden", 100))
+	for name, body := range map[string]string{
+		"nothing else":       `{"idempotencyId":"k"}`,
+		"of the wrong types": `{"idempotencyId":"k","sendersReference":1,"recipientSms":[],"recipientEmail":""}`,
+		"no number":          strings.Replace(smsBody, "+47", "47", 1),
+		"for the carrier":    sms.Replace(smsBody),
+		"in a bad state":     `{"idempotencyId":"k","recipientEmail":{"emailAddress":"x"}}`,
+	} {
+		for _, call := range []string{"sms", "email"} {
+			a := w.do("POST", "/future/orders/instant/"+call, body, lenient)
+			if a.status != 200 || a.body != first.body || a.header.Get("Location") != "" {
+				t.Errorf("%s, by %s: %d %s", name, call, a.status, a.body)
+			}
+			if a := w.do("POST", "/future/orders/instant/"+call, body, lenient, as(otherToken)); call == "sms" && a.status != 400 {
+				t.Errorf("%s, another organisation: %d %s", name, a.status, a.body)
+			}
+		}
+	}
+	if a := w.do("POST", "/future/orders/instant/sms", `{"idempotencyId":"new"}`); a.status != 400 || len(a.problem(t).Errors) != 1 {
+		t.Errorf("a new key: %d %s", a.status, a.body)
+	}
+	if n := len(w.sms.messages()) + len(w.email.messages()); n != 1 {
+		t.Errorf("%d messages left; want 1", n)
+	}
+	w.journal.Close()
+	if a := w.do("POST", "/future/orders/instant/sms", `{"idempotencyId":"k"}`); a.status != 503 {
+		t.Errorf("without a journal: %d %s", a.status, a.body)
+	}
+}
+
 func TestSimultaneousRepeats(t *testing.T) {
 	w := start(t)
 	gate := make(chan struct{})

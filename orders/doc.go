@@ -2,7 +2,8 @@
 // the one way in which an order is placed and a receipt is received.
 //
 //	POST …/instant/sms
-//	 1 api            authenticate, decode, validate, build an Order
+//	 1 api            authenticate, decode, validate, build an Order; of one with faults, Service.Repeated
+//	                  looks up the key
 //	 2 Service.Place  same key in flight? wait for it; key unknown, and the carrier crowded? 503
 //	 3   Journal.Accept   known key: its shipment (200). Else key and shipment are on disk
 //	 4   Carrier.Send     until the carrier answers or the send deadline passes

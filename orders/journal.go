@@ -45,9 +45,9 @@ type Journal interface {
 	// not to be sent.
 	Accept(ctx context.Context, in Intake) (s Shipment, claimed bool, err error)
 
-	// Known tells whether the organisation's key has a shipment that Accept would
+	// Known returns the shipment of the organisation's key, if it has one that Accept would
 	// return unclaimed: whether it is known and not free.
-	Known(ctx context.Context, organisation, key string) (bool, error)
+	Known(ctx context.Context, organisation, key string) (s Shipment, known bool, err error)
 
 	// Apply stores facts, in order, each in full (shipment, feed entry,
 	// bindings) or not at all. The effects answer them one by one; a fact

@@ -98,7 +98,7 @@ func (s *Service) crowded(ctx context.Context, o Order) error {
 	if why == nil {
 		return nil
 	}
-	if known, err := s.cfg.Journal.Known(ctx, o.Organisation, o.Key); known || err != nil {
+	if _, known, err := s.cfg.Journal.Known(ctx, o.Organisation, o.Key); known || err != nil {
 		return nil // Accept tells
 	}
 	return notSent(why.Error())

@@ -97,13 +97,15 @@ func (j *Journal) Accept(ctx context.Context, in orders.Intake) (orders.Shipment
 }
 
 // Known implements orders.Journal.
-func (j *Journal) Known(ctx context.Context, organisation, key string) (known bool, err error) {
+func (j *Journal) Known(ctx context.Context, organisation, key string) (s orders.Shipment, known bool, err error) {
 	err = j.snapshots.view(func(t tables) error {
-		s, ok, err := t.keyed(t.keys().get(hash(organisation, key)))
-		known = ok && !s.Status.Free()
+		found, ok, err := t.keyed(t.keys().get(hash(organisation, key)))
+		if known = ok && !found.Status.Free(); known {
+			s = found
+		}
 		return err
 	})
-	return known, err
+	return s, known, err
 }
 
 // Apply implements orders.Journal. All events of a call are stored, or none.

@@ -56,23 +56,26 @@ func acceptKnownKey(f *fixture) {
 
 // acceptKnown asks for a key in each state that it has.
 func acceptKnown(f *fixture) {
-	known := func(organisation, key string, want bool) {
+	known := func(organisation, key string, want orders.Shipment) {
 		f.Helper()
-		if got, err := f.j.Known(ctx(), organisation, key); err != nil || got != want {
-			f.Fatalf("%s/%s known: %v, %v", organisation, key, got, err)
+		got, ok, err := f.j.Known(ctx(), organisation, key)
+		if err != nil || ok != (want.ID != uuid.Nil) || !reflect.DeepEqual(got, want) {
+			f.Fatalf("%s/%s known: %v, %v, %+v, want %+v", organisation, key, ok, err, got, want)
 		}
 	}
-	known(org, "k", false)
+	none := orders.Shipment{}
+	known(org, "k", none)
 	first := f.sent("k")
-	known(org, "k", true)
-	known("other", "k", false)
-	known(org, "", false)
+	known(org, "k", first)
+	known("other", "k", none)
+	known(org, "", none)
 	f.reopen()
-	known(org, "k", true)
+	known(org, "k", first)
 	f.apply(f.answer(first, handover.NotSent))
-	known(org, "k", false)
-	f.apply(f.answer(f.sent("k"), handover.Unknown))
-	known(org, "k", true)
+	known(org, "k", none)
+	second := f.sent("k")
+	f.apply(f.answer(second, handover.Unknown))
+	known(org, "k", f.status(second.ID, orders.SMSSending))
 }
 
 func acceptSameMoment(f *fixture) {

@@ -1,0 +1,50 @@
+package orders
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+)
+
+// Repeated returns the shipment of an order whose key was taken before, as Place would, and
+// false where the key is new or free. It is for orders that are not fit to be placed: only
+// organisation, key and channel are looked at, and nothing is sent. Errors: that of the order with the
+// key if it is in flight now, ErrUnavailable, and ErrAbandoned when ctx ends first.
+func (s *Service) Repeated(ctx context.Context, o Order) (Shipment, bool, error) {
+	// What is read while a flight is up may be free again when that has landed. So it
+	// counts when it is still there, and no flight has been seen in between.
+	var claim uuid.UUID
+	for {
+		if f := s.flight(flightKey{o.Organisation, o.Key}); f != nil {
+			return f.wait(ctx)
+		}
+		shipment, known, err := s.cfg.Journal.Known(ctx, o.Organisation, o.Key)
+		switch {
+		case err != nil:
+			return Shipment{}, false, storeError(err)
+		case !known:
+			return Shipment{}, false, nil
+		case shipment.Claim == claim:
+			s.metrics.order(o, "repeated")
+			return shipment, true, nil
+		}
+		claim = shipment.Claim
+	}
+}
+
+// flight returns the one of the key; nil where there is none.
+func (s *Service) flight(k flightKey) *flight {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flights[k]
+}
+
+// wait returns the shipment of an order that is in flight, when its outcome is known.
+func (f *flight) wait(ctx context.Context) (Shipment, bool, error) {
+	select {
+	case <-f.done:
+		return f.shipment, f.err == nil, f.err
+	case <-ctx.Done():
+		return Shipment{}, false, ErrAbandoned
+	}
+}
