@@ -38,6 +38,24 @@ func (f *flight) tell(s Shipment, created bool, err error) {
 	close(f.done)
 }
 
+// wait returns the shipment of the order when its outcome is known, or ErrAbandoned when ctx
+// ends first. Only without an error may the other fields be read.
+func (f *flight) wait(ctx context.Context) (Shipment, error) {
+	select {
+	case <-f.done:
+		return f.shipment, f.err
+	case <-ctx.Done():
+		return Shipment{}, ErrAbandoned
+	}
+}
+
+// flight returns the one of the key; nil where there is none.
+func (s *Service) flight(k flightKey) *flight {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flights[k]
+}
+
 // maxInFlight is the bound of a channel for which none is configured.
 const maxInFlight = 10_000
 

@@ -44,12 +44,8 @@ func (s *Service) Place(ctx context.Context, o Order) (Shipment, bool, error) {
 	if first {
 		go s.fly(context.WithoutCancel(ctx), f, o)
 	}
-	select {
-	case <-f.done:
-		return f.shipment, f.created && first, f.err
-	case <-ctx.Done():
-		return Shipment{}, false, ErrAbandoned
-	}
+	shipment, err := f.wait(ctx)
+	return shipment, err == nil && f.created && first, err
 }
 
 // fly is the whole way of one order. It goes on when the caller has left.

@@ -16,7 +16,8 @@ func (s *Service) Repeated(ctx context.Context, o Order) (Shipment, bool, error)
 	var claim uuid.UUID
 	for {
 		if f := s.flight(flightKey{o.Organisation, o.Key}); f != nil {
-			return f.wait(ctx)
+			shipment, err := f.wait(ctx)
+			return shipment, err == nil, err
 		}
 		shipment, known, err := s.cfg.Journal.Known(ctx, o.Organisation, o.Key)
 		switch {
@@ -29,22 +30,5 @@ func (s *Service) Repeated(ctx context.Context, o Order) (Shipment, bool, error)
 			return shipment, true, nil
 		}
 		claim = shipment.Claim
-	}
-}
-
-// flight returns the one of the key; nil where there is none.
-func (s *Service) flight(k flightKey) *flight {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.flights[k]
-}
-
-// wait returns the shipment of an order that is in flight, when its outcome is known.
-func (f *flight) wait(ctx context.Context) (Shipment, bool, error) {
-	select {
-	case <-f.done:
-		return f.shipment, f.err == nil, f.err
-	case <-ctx.Done():
-		return Shipment{}, false, ErrAbandoned
 	}
 }
