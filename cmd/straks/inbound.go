@@ -42,10 +42,10 @@ func newInbound(cfg *config.Config, block func(orders.Block, func(error)) error,
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_inbound_messages_total",
 			Help: "Messages from phones, by what they ask for."}, []string{"word"})}
 	for _, w := range cfg.SMS.StopWords {
-		in.words[strings.ToUpper(w)] = wordStop
+		in.words[w] = wordStop
 	}
 	for _, w := range cfg.SMS.StartWords {
-		in.words[strings.ToUpper(w)] = wordStart
+		in.words[w] = wordStart
 	}
 	for _, s := range cfg.SMSCs {
 		in.alphabets[s.Name] = s.Alphabet.Encoding()
