@@ -17,8 +17,6 @@ const (
 	maxID    = 128 // octets of a message id; SMPP 3.4 §5.2.23 has 64
 	maxError = 16
 	maxWord  = 20 // of a state
-
-	maxDigits = 4 // in a state that nobody knows: a phone number has more
 )
 
 // Parse reads a receipt; false where d is not one (see "What is a receipt").

@@ -73,6 +73,16 @@ func TestLongValuesAreLeftOut(t *testing.T) {
 	}
 }
 
+// unmasked returns a word of a strange state that is neither a state nor masked.
+func unmasked(strange string) string {
+	for _, word := range strings.Fields(strange) {
+		if shown := strings.TrimRight(word, "*"); stateWord(word) == None && (len(shown) > 2 || !all(shown, letter)) {
+			return word
+		}
+	}
+	return ""
+}
+
 // FuzzParse: what was read is bounded and printable, and a receipt's own
 // fields survive whatever is put behind text:.
 func FuzzParse(f *testing.F) {
@@ -89,7 +99,7 @@ func FuzzParse(f *testing.F) {
 		if len(r.ID) > maxID || len(r.Error) > maxError || strings.ContainsFunc(r.ID+r.Error, notGraphic) || r.State > Skipped {
 			t.Fatalf("%+v", r)
 		}
-		if len(r.Strange) > 2*maxWord+1 || strings.ContainsFunc(strings.ReplaceAll(r.Strange, " ", ""), func(c rune) bool { return !letterOrDigit(c) }) {
+		if len(r.Strange) > 2*maxWord+1 || unmasked(r.Strange) != "" {
 			t.Fatalf("strange state %q", r.Strange)
 		}
 		var dialect Dialect

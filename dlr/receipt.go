@@ -73,7 +73,7 @@ type Receipt struct {
 	ID            string // message id as the receipt spells it; empty where it has none
 	State         State
 	Cause         Cause     // what the word for the state says of why; see Dialect.Cause
-	Strange       string    // the word for the state, where it is none known and harmless; else empty
+	Strange       string    // the word for the state, where it is none known, masked for logs; else empty
 	Intermediate  bool      // a notification on the way (esm_class 0x20), see Final
 	Error         string    // err: field as written, else NetworkError; empty where there is neither
 	NetworkError  string    // code of TLV network_error_code, in decimal; empty where absent or 0

@@ -67,30 +67,26 @@ func spelling(word string) string { return separators.Replace(strings.ToUpper(wo
 // strange returns a stat: value that is no state known, for operators: its first word, and
 // the second where that makes the first strange.
 func strange(value string) string {
-	word := harmless(token(value, maxWord))
-	if word != "" && stateWord(word) != None {
-		word += " " + harmless(token(qualifier(value), maxWord))
+	word := token(value, maxWord)
+	masked := maskWord(word)
+	if stateWord(word) != None {
+		masked += " " + maskWord(token(qualifier(value), maxWord))
 	}
-	return strings.TrimSpace(word)
+	return masked
 }
 
-// harmless returns a word as it may go into logs: of letters, and no more digits than a
-// code has. Else it is empty.
-func harmless(word string) string {
-	word = spelling(word)
-	digits := 0
-	for _, r := range word {
-		switch {
-		case digit(r):
-			digits++
-		case !letter(r):
-			return ""
-		}
+// maskWord makes a word fit for logs. It need not come from a carrier's list of states, a
+// name or a code may have got there: of what is no state, two letters and the length are
+// shown, enough to find it in that list.
+func maskWord(word string) string {
+	if stateWord(word) != None {
+		return spelling(word)
 	}
-	if digits > maxDigits {
-		return ""
+	masked := []byte(strings.Repeat("*", len(word)))
+	for i := 0; i < min(2, len(word)) && letter(rune(word[i])); i++ {
+		masked[i] = word[i]
 	}
-	return word
+	return string(masked)
 }
 
 // layouts are the forms of a date by the number of its digits. With twelve, the

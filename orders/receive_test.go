@@ -125,7 +125,7 @@ func TestUnreadableReceipt(t *testing.T) {
 	}
 }
 
-// What is acknowledged and lost is told, with the word that nobody knows, and not for each.
+// What is acknowledged and lost is told, with what may be shown of the word that nobody knows, and not for each.
 func TestUnreadableReceiptIsTold(t *testing.T) {
 	var log logtest.Log
 	w := newWorld(t, orders.Config{Log: slog.New(slog.NewJSONHandler(&log, nil))})
@@ -136,7 +136,7 @@ func TestUnreadableReceiptIsTold(t *testing.T) {
 		}
 	}
 	told := log.String()
-	if n := strings.Count(told, `"smsc":"telco","id":true,"state":"QUUX","error_code":"013"`); n < 1 || n > 5 {
+	if n := strings.Count(told, `"smsc":"telco","id":true,"state":"QU**","error_code":"013"`); n < 1 || n > 5 {
 		t.Errorf("%d lines: %s", n, told)
 	}
 	if strings.Contains(told, "hemmelig") || strings.Contains(told, "4799999999") {

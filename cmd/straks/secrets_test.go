@@ -48,6 +48,7 @@ func TestLogTellsNoSecret(t *testing.T) {
 	w.smsc.SendMO("4794839801", "2077", "STOPP")
 	w.smsc.SendMO("4794839801", "2077", "Vigdis: 483920")
 	w.smsc.Deliver(&wire.Message{ESMClass: 4, Source: "4794839801", Dest: "2077", ShortMessage: []byte("id:4794839801 stat:VIGDIS text:483920")})
+	eventually(t, "the strange receipt to be met", func() bool { return strings.Contains(log.String(), "receipt lost") })
 	w.smsc.Write(wirePrefix("4794839801 Vigdis 483920"))
 	eventually(t, "the garbage to be met", func() bool { return strings.Contains(log.String(), "bind lost") })
 	w.smsc.Down()
@@ -96,6 +97,9 @@ func wirePrefix(text string) []byte {
 	return append([]byte{0, 0, 1, 0, 0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0}, text+strings.Repeat(" ", 1000)...)
 }
 
+// uuids have any digits: ids of shipments and orders, which logs may tell.
+var uuids = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+
 // searchSecrets looks at every value of every line.
 func searchSecrets(t *testing.T, w *world, log string) {
 	t.Helper()
@@ -110,7 +114,7 @@ func searchSecrets(t *testing.T, w *world, log string) {
 		delete(fields, "time") // any digits
 		delete(fields, "ms")
 		rest, _ := json.Marshal(fields)
-		if found := secret.Find(rest); found != nil {
+		if found := secret.Find(uuids.ReplaceAll(rest, []byte("id"))); found != nil {
 			t.Errorf("%q is in %s", found, rest)
 		}
 	}
