@@ -199,6 +199,7 @@ func (b *binding) sessionConfig(g *Gateway, addr string, fast bool) SessionConfi
 		Addr: addr, TLS: c.tls, Mode: b.mode,
 		Bind: wire.Bind{
 			SystemID: c.SystemID, Password: c.Password, SystemType: c.SystemType, AddressRange: c.AddressRange,
+			InterfaceVersion: c.InterfaceVersion.octet(),
 		},
 		Window:      c.Window,
 		DialTimeout: connect, BindTimeout: c.ConnectTimeout, ResponseTimeout: c.ResponseTimeout,

@@ -107,6 +107,10 @@ func (s *smsc) header(ref uint16, total, index int) []byte {
 // part returns the submit_sm of one part, but for what finish adds.
 func (b *build) part(s *smsc, index int, userRef uint16) *wire.Message {
 	m := b.base
+	if s.InterfaceVersion == Version33 { // no TLVs
+		m.ShortMessage = b.parts[index]
+		return &m
+	}
 	m.TLVs = append(make([]wire.TLV, 0, 4), wire.ShortTLV(wire.TagUserMessageReference, userRef))
 	switch {
 	case b.payload:

@@ -51,6 +51,10 @@ func (s SMSC) Places() (window, waiting int) {
 }
 
 func (s *SMSC) fillDefaults() {
+	s.InterfaceVersion = cmp.Or(s.InterfaceVersion, Version34)
+	if s.Mode == "" && s.InterfaceVersion == Version33 {
+		s.Mode = ModeSeparate
+	}
 	s.Mode = cmp.Or(s.Mode, ModeTransceiver)
 	s.Binds = cmp.Or(s.Binds, 1)
 	s.Window = cmp.Or(s.Window, 32)
@@ -174,6 +178,7 @@ func nameLike(s string) bool {
 
 // session checks binds, windows and times.
 func (f *faults) session(s *SMSC) {
+	f.oneOf("interface_version", string(s.InterfaceVersion), string(Version34), string(Version33))
 	f.oneOf("mode", string(s.Mode), string(ModeTransceiver), string(ModeSeparate))
 	f.count("binds", s.Binds, 1, 64)
 	f.count("window", s.Window, 1, 10000)
@@ -195,6 +200,8 @@ func (f *faults) message(s *SMSC) {
 	f.oneOf("alphabet", string(s.Alphabet), string(AlphabetGSM), string(AlphabetGSMPacked), string(AlphabetLatin1))
 	f.count("data_coding", *s.DataCoding, 0, 255)
 	f.oneOf("long_messages", string(s.LongMessages), string(LongUDH8), string(LongUDH16), string(LongSAR), string(LongPayload))
+	f.that(s.InterfaceVersion != Version33 || s.LongMessages != LongSAR && s.LongMessages != LongPayload, "long_messages",
+		`is %q, which interface_version "3.3" has not: use "udh8" or "udh16"`, s.LongMessages)
 	f.sender("sender", s.Sender)
 	f.numbering("address.alphanumeric", *s.Address.Alphanumeric)
 	f.numbering("address.short_code", *s.Address.ShortCode)

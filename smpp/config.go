@@ -46,8 +46,11 @@ type SMSC struct {
 	// want, at most 40 octets. Default empty: what the SMSC has on file.
 	AddressRange string
 
-	// Mode is "transceiver" (default) or "transmitter+receiver": every bind is then
-	// two sessions, for SMSCs that know no transceiver.
+	// InterfaceVersion is the SMPP version in which it is spoken to: "3.4" (default), or "3.3" for
+	// SMSCs that know no optional parameters: none are sent (SMPP 3.4 §5.2.4).
+	InterfaceVersion InterfaceVersion
+	// Mode is "transceiver" or "transmitter+receiver": every bind is then two sessions, for
+	// SMSCs that know no transceiver. Default: the former with version 3.4, which has it.
 	Mode BindMode
 	// Binds is how many binds are kept, 1 to 64, default 1. More carry more where
 	// the SMSC limits each, and keep the service up while one reconnects.
@@ -188,6 +191,22 @@ type Route struct {
 	Weights map[string]int
 	// Sender is the sender of messages that name none. Default: the SMSC's.
 	Sender string
+}
+
+// InterfaceVersion is a version of SMPP.
+type InterfaceVersion string
+
+const (
+	Version34 InterfaceVersion = "3.4"
+	Version33 InterfaceVersion = "3.3"
+)
+
+// octet returns it as bind PDUs tell it (SMPP 3.4 §5.2.4).
+func (v InterfaceVersion) octet() byte {
+	if v == Version33 {
+		return 0x33
+	}
+	return 0x34
 }
 
 // BindMode is how sessions are divided.

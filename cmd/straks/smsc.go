@@ -82,6 +82,7 @@ func (o *smscOptions) flags() *flags {
 	fs.BoolVar(&o.storm, "storm", false, "play every quirk and incident at random, in place of what the flags of quirks say")
 	fs.DurationVar(&o.outageEvery, "outage-every", 0, "close the listener and all connections at this `interval`")
 	fs.DurationVar(&o.outageFor, "outage-for", time.Second, "for this `time`")
+	fs.BoolVar(&p.Version33, "smpp33", false, "know SMPP 3.3 only: no bind_transceiver, and no TLVs")
 	fs.DurationVar(&p.Enquire, "enquire", 0, "`interval` of enquire_link towards the gateway; 0 for none")
 	fs.IntVar(&p.Window, "window", 0, "receipts awaiting their answer, for each bind (default 1000)")
 	fs.DurationVar(&p.Retry, "retry", 0, "`pause` after a receipt's temporary error (default 1s)")

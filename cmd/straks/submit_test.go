@@ -76,6 +76,33 @@ func TestSettingsReachTheSMSC(t *testing.T) {
 	}
 }
 
+// An SMSC that knows SMPP 3.3 only: with interface_version it gets what it knows,
+// and its receipts count; without, nothing goes through.
+func TestSMPP33(t *testing.T) {
+	w := newWorld(t, smsctest.Profile{Version33: true}, `interface_version = "3.3"`)
+	order := sms("k", "+4799999999")
+	order.Recipient.Settings.Body = longText
+	p, err := w.client.SendSMS(t.Context(), order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.await(p.ShipmentID, "SMS_Delivered")
+	if n := len(w.smsc.Submits()); n != 2 || w.smsc.Stats().Malformed != 0 {
+		t.Errorf("%d parts, %+v", n, w.smsc.Stats())
+	}
+	for _, b := range w.smsc.Binds() {
+		if b.Version != 0x33 {
+			t.Errorf("bound as %#x", b.Version)
+		}
+	}
+
+	w = newWorld(t, smsctest.Profile{Version33: true}, `mode = "transmitter+receiver"`)
+	w.client.SendSMS(t.Context(), order)
+	if n := len(w.smsc.Submits()); n != 0 || w.smsc.Stats().Malformed == 0 {
+		t.Errorf("%d taken with TLVs, %+v", n, w.smsc.Stats())
+	}
+}
+
 // segment wants parts with a user data header element of n octets, or none and
 // SAR TLVs.
 func segment(n int) func(smsctest.Submit) bool {

@@ -13,7 +13,7 @@ func (c *conn) bind(f wire.Frame) {
 		return
 	}
 	script := c.smsc.script()
-	status := c.admit(script, req)
+	status := c.admit(script, f.ID, req)
 	if script.ChattyBind {
 		c.request(wire.EnquireLink)
 	}
@@ -21,11 +21,13 @@ func (c *conn) bind(f wire.Frame) {
 }
 
 // admit decides about a bind.
-func (c *conn) admit(p *script, req *wire.Bind) wire.Status {
+func (c *conn) admit(p *script, kind wire.CommandID, req *wire.Bind) wire.Status {
 	password, known := p.Accounts[req.SystemID]
 	switch {
 	case c.bound() != nil:
 		return wire.ESMEAlyBnd
+	case p.Version33 && kind == wire.BindTransceiver:
+		return wire.ESMEInvCmdID
 	case p.BindStatus != wire.ESMEOK:
 		return p.BindStatus
 	case p.Accounts != nil && !known:
@@ -53,13 +55,14 @@ func (c *conn) finishBind(f wire.Frame, req *wire.Bind, status wire.Status) {
 		c.reply(f, status, nil)
 		return
 	}
-	c.kind, c.since = f.ID, time.Now()
+	c.kind, c.since, c.version = f.ID, time.Now(), req.InterfaceVersion
 	c.account.Store(a) // ahead of the answer: the next PDU may be here at once
 	c.nc.SetReadDeadline(time.Time{})
-	c.reply(f, wire.ESMEOK, &wire.BindResp{
-		SystemID: "smsctest",
-		TLVs:     []wire.TLV{wire.OctetTLV(wire.TagSCInterfaceVersion, 0x34)},
-	})
+	answer := &wire.BindResp{SystemID: "smsctest"}
+	if !c.smsc.script().Version33 {
+		answer.TLVs = []wire.TLV{wire.OctetTLV(wire.TagSCInterfaceVersion, 0x34)}
+	}
+	c.reply(f, wire.ESMEOK, answer)
 	a.join(c)
 	c.sweep(a)
 	c.enquire()
@@ -72,13 +75,14 @@ type Bind struct {
 	Kind     wire.CommandID // BindTransmitter, BindReceiver or BindTransceiver
 	Remote   string
 	Since    time.Time
+	Version  byte // interface_version (SMPP 3.4 §5.2.4)
 }
 
 // Binds returns what is bound now, oldest first.
 func (s *SMSC) Binds() []Bind {
 	var binds []Bind
 	for _, c := range s.bound() {
-		binds = append(binds, Bind{c.id, c.bound().systemID, c.kind, c.nc.RemoteAddr().String(), c.since})
+		binds = append(binds, Bind{c.id, c.bound().systemID, c.kind, c.nc.RemoteAddr().String(), c.since, c.version})
 	}
 	return binds
 }

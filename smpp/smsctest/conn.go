@@ -29,6 +29,7 @@ type conn struct {
 	account atomic.Pointer[account] // nil until bound
 	kind    wire.CommandID          // the bind request; set before account, as is since
 	since   time.Time
+	version byte // it bound as
 
 	unacked map[uint32]*delivery // guarded by account.mu
 

@@ -19,6 +19,11 @@ func (c *conn) submit(f wire.Frame, at time.Time) {
 		return
 	}
 	script := c.smsc.script()
+	if script.Version33 && len(m.TLVs) > 0 {
+		c.smsc.n.count(&c.smsc.n.malformed)
+		c.reply(f, wire.ESMEInvCmdLen, nil)
+		return
+	}
 	p := &play{conn: c, scene: script.towards(m.Dest), submit: Submit{
 		Message: *m, Command: f.ID, Sequence: f.Sequence, Bind: c.id,
 		SystemID: c.bound().systemID, At: at, alphabet: script.Alphabet,

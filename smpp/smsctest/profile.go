@@ -35,6 +35,7 @@ type Profile struct {
 
 	// The rest may be changed while it runs.
 
+	Version33  bool              // it knows SMPP 3.3 only: no transceiver, and no TLVs
 	Accounts   map[string]string // system_id to password; an empty password is not checked. Nil lets everybody in
 	BindStatus wire.Status       // answer to every bind; anything but 0 refuses it
 	BindDelay  time.Duration     // before a bind is answered

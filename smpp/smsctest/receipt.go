@@ -80,6 +80,9 @@ func (p *play) receiptMessage(state string, class byte) *wire.Message {
 	if p.Receipt.Form != TLVOnly {
 		m.ShortMessage = p.receiptText(state)
 	}
+	if p.smsc.script().Version33 {
+		return m
+	}
 	if p.Receipt.Form != TextOnly {
 		m.TLVs = p.receiptTLVs(state)
 	}
