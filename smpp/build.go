@@ -107,23 +107,28 @@ func (s *smsc) header(ref uint16, total, index int) []byte {
 // part returns the submit_sm of one part, but for what finish adds.
 func (b *build) part(s *smsc, index int, userRef uint16) *wire.Message {
 	m := b.base
-	if s.InterfaceVersion == Version33 { // no TLVs
+	if !b.payload {
 		m.ShortMessage = b.parts[index]
-		return &m
 	}
-	m.TLVs = append(make([]wire.TLV, 0, 4), wire.ShortTLV(wire.TagUserMessageReference, userRef))
+	if s.InterfaceVersion != Version33 {
+		m.TLVs = b.tlvs(s, index, userRef)
+	}
+	return &m
+}
+
+// tlvs returns the optional parameters of one part.
+func (b *build) tlvs(s *smsc, index int, userRef uint16) []wire.TLV {
+	tlvs := append(make([]wire.TLV, 0, 4), wire.ShortTLV(wire.TagUserMessageReference, userRef))
 	switch {
 	case b.payload:
-		m.TLVs = append(m.TLVs, wire.TLV{Tag: wire.TagMessagePayload, Value: b.parts[index]})
-		return &m
+		return append(tlvs, wire.TLV{Tag: wire.TagMessagePayload, Value: b.parts[index]})
 	case len(b.parts) > 1 && s.LongMessages == LongSAR:
-		m.TLVs = append(m.TLVs,
+		return append(tlvs,
 			wire.ShortTLV(wire.TagSARMsgRefNum, b.ref),
 			wire.OctetTLV(wire.TagSARTotalSegments, byte(len(b.parts))),
 			wire.OctetTLV(wire.TagSARSegmentSeqnum, byte(index+1)))
 	}
-	m.ShortMessage = b.parts[index]
-	return &m
+	return tlvs
 }
 
 // finish completes a part in the moment in which it is written: what is left of
