@@ -16,6 +16,7 @@ import (
 type diskFault struct {
 	reason string // on /readyz
 	flaky  bool   // some writes get through
+	most   bool   // of the writes fail: free pages of the file need no new space
 	closed bool   // what is stored can't be read either, perhaps
 
 	mount func(*world) string                                      // a file system for the journal; nil: that of the test
@@ -25,7 +26,7 @@ type diskFault struct {
 // diskFaults are those that TestFaultyDisk runs through. Where no file system can
 // be brought to do it, strace gives the kernel's answers (--inject, strace(1)).
 var diskFaults = map[string]diskFault{
-	"full": {reason: "no space left on device", mount: (*world).smallDisk,
+	"full": {reason: "no space left on device", most: true, mount: (*world).smallDisk,
 		begin: func(t *testing.T, _ *process, disk string) func() {
 			ballast := fillDisk(t, disk)
 			return func() { os.Remove(ballast) }
