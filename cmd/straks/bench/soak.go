@@ -159,9 +159,12 @@ func perOrder(samples []moment) float64 {
 	return (to.octets - from.octets) / max(1, to.orders-from.orders)
 }
 
+// ErrTooShort is Soak's where too few samples were taken to tell anything.
+var ErrTooShort = errors.New("too short to tell anything")
+
 func judge(levels []Level) error {
 	if len(levels) == 0 {
-		return errors.New("too short to tell anything")
+		return ErrTooShort
 	}
 	var grown []error
 	for _, l := range levels {
