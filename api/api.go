@@ -69,7 +69,7 @@ func New(cfg Config) (*Handler, error) {
 	}
 	for i := range a.rooms {
 		c := orders.Channel(i)
-		a.rooms[i] = newRoom(cfg.Rooms[c], func() int64 { return a.service.WithCarrier(c) })
+		a.rooms[i] = newRoom(cfg.Rooms[c], func() int64 { return a.service.WithCarrier(c) }, func() bool { return a.service.Full(c) })
 	}
 	if a.log == nil {
 		a.log = slog.Default()

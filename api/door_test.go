@@ -421,7 +421,7 @@ func behindDoor(t *testing.T, l Limits, handler http.HandlerFunc) (net.Conn, *ro
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRoom(Room{Most: 1}, func() int64 { return 0 })
+	r := newRoom(Room{Most: 1}, func() int64 { return 0 }, func() bool { return false })
 	r.enter()
 	d := &door{refusal: busy().render(), paths: map[string]doorway{smsPath: {r, counts.route(route{})}}}
 	here, there := net.Pipe()

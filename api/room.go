@@ -11,7 +11,10 @@ import (
 // everybody wait, and everything dearer by its size. So after a crowd, a burst
 // may last as long as it has been calm since, 100 ms at most. Calls whose order is
 // with its carrier (orders.Service.WithCarrier) burden nothing here, and one
-// carrier that hangs is not to keep orders from another: they are no crowd.
+// carrier that hangs is not to keep orders from another: they are no crowd. Nor is there
+// room for one where the channel's carriers would turn all of it away
+// (orders.Service.Full): a sixteenth of Standing is let through then, since a repeat
+// among them is owed its answer.
 type Room struct {
 	Most     int // calls; 4096
 	Standing int // calls that may be a crowd for longer; Most
@@ -24,16 +27,17 @@ const patience = 100 * time.Millisecond
 type room struct {
 	most, standing int64
 	away           func() int64 // of the calls, those that are no crowd
+	shut           func() bool  // the carriers take none
 	opened         time.Time
 	calls          atomic.Int64
 	calm           atomic.Int64 // when the crowd was last but half of standing, in ns since opened
 	turned         atomic.Int64 // when there were last more than that, and a burst was over
 }
 
-func newRoom(r Room, away func() int64) *room {
+func newRoom(r Room, away func() int64, shut func() bool) *room {
 	most := cmp.Or(r.Most, 4096)
 	opened := time.Now().Add(-patience) // the first burst may last as long as any
-	return &room{most: int64(most), standing: int64(min(cmp.Or(r.Standing, most), most)), away: away, opened: opened}
+	return &room{most: int64(most), standing: int64(min(cmp.Or(r.Standing, most), most)), away: away, shut: shut, opened: opened}
 }
 
 // enter takes a place for a call, which leave gives back; false where there is none.
@@ -56,7 +60,7 @@ func (r *room) fits(calls int64) bool {
 		r.note(&r.calm)
 	}
 	switch {
-	case calls > r.most:
+	case calls > r.most || crowd > max(r.standing/16, 1) && r.shut():
 		return false
 	case crowd <= r.standing || r.bursts():
 		return true

@@ -12,7 +12,7 @@ import (
 func TestRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		away := int64(0)
-		r := newRoom(Room{Most: 10, Standing: 4}, func() int64 { return away })
+		r := newRoom(Room{Most: 10, Standing: 4}, func() int64 { return away }, func() bool { return false })
 		expect := func(when string, places int) {
 			t.Helper()
 			n := 0
@@ -68,7 +68,7 @@ func TestRoom(t *testing.T) {
 // Without a number for crowds there is none.
 func TestRoomDefaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRoom(Room{Most: 3}, func() int64 { return 0 })
+		r := newRoom(Room{Most: 3}, func() int64 { return 0 }, func() bool { return false })
 		for range 3 {
 			time.Sleep(time.Hour)
 			if !r.enter() {
@@ -79,4 +79,32 @@ func TestRoomDefaults(t *testing.T) {
 			t.Error("a fourth place")
 		}
 	})
+}
+
+// Where the carriers take nothing there is room for a few only, until they do.
+func TestRoomBeforeShutCarriers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shut := true
+		r := newRoom(Room{Most: 100, Standing: 48}, func() int64 { return 0 }, func() bool { return shut })
+		for range 3 {
+			if !r.enter() {
+				t.Error("none of three places")
+			}
+		}
+		if r.enter() {
+			t.Error("a fourth one")
+		}
+		shut = false
+		if !r.enter() {
+			t.Error("no place now that they take some")
+		}
+	})
+}
+
+// Even the smallest room has one for a repeat then.
+func TestRoomForOneBeforeShutCarriers(t *testing.T) {
+	r := newRoom(Room{Most: 7}, func() int64 { return 0 }, func() bool { return true })
+	if !r.enter() || r.enter() {
+		t.Error("want one place")
+	}
 }

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ type carrier struct {
 	check func(orders.Message) []orders.Fault
 	send  func(context.Context, orders.Message) orders.Handover
 	sent  []orders.Message
+	full  atomic.Bool
 }
 
 func (c *carrier) Check(m orders.Message) []orders.Fault {
@@ -63,7 +65,9 @@ func (c *carrier) Send(ctx context.Context, m orders.Message) orders.Handover {
 
 func (c *carrier) Ready() error { return nil }
 
-func (c *carrier) Crowded(orders.Message) error { return nil }
+func (c *carrier) Admit(orders.Message) (leave func(), err error) { return func() {}, nil }
+
+func (c *carrier) Full() bool { return c.full.Load() }
 
 // does makes the carrier end every hand-over so.
 func (c *carrier) does(h orders.Handover) {

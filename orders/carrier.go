@@ -13,9 +13,13 @@ type Carrier interface {
 	// sender, too many parts), before anything is stored.
 	Check(m Message) []Fault
 
-	// Crowded returns why Send would turn the message away at once, because
-	// too many wait already; nil where it would try.
-	Crowded(m Message) error
+	// Admit keeps room for the message until leave is called, at the latest right
+	// before Send, or returns why there is none: too many are or wait there already.
+	// That is asked before anything is stored, and not again.
+	Admit(m Message) (leave func(), err error)
+
+	// Full tells that Admit would turn every message away.
+	Full() bool
 
 	// Send hands the message over and returns its outcome when ctx ends at the
 	// latest. It never returns NotSent for a message of which an octet may have left.

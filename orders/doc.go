@@ -4,7 +4,8 @@
 //	POST …/instant/sms
 //	 1 api            authenticate, decode, validate, build an Order; of one with faults, Service.Repeated
 //	                  looks up the key
-//	 2 Service.Place  same key in flight? wait for it; key unknown, and the carrier crowded? 503
+//	 2 Service.Place  same key in flight? wait for it
+//	   Carrier.Admit      no room there, and the key unknown? 503; else room is kept until 4
 //	 3   Journal.Accept   known key: its shipment (200). Else key and shipment are on disk
 //	 4   Carrier.Send     until the carrier answers or the send deadline passes
 //	 5   Journal.Apply    Answer: references, status, feed entry, parked reports applied

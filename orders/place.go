@@ -54,7 +54,8 @@ func (s *Service) fly(ctx context.Context, f *flight, o Order) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.SendDeadline)
 	defer cancel()
 
-	if err := s.crowded(ctx, o); err != nil {
+	leave, err := s.admit(ctx, o)
+	if err != nil {
 		s.metrics.order(o, handover.NotSent.String())
 		f.tell(Shipment{}, false, err)
 		return
@@ -64,6 +65,7 @@ func (s *Service) fly(ctx context.Context, f *flight, o Order) {
 	s.claims(f, in.Claim)
 	o.Message.Expires = started.Add(o.TTL) // which a step of the wall clock does not move
 	shipment, claimed, err := s.accept(ctx, in)
+	leave()
 	s.metrics.stage(o, stageAccept, started)
 	switch {
 	case errors.Is(err, ErrBusy): // nothing of it was stored
@@ -87,17 +89,18 @@ func (s *Service) fly(ctx context.Context, f *flight, o Order) {
 	}
 }
 
-// crowded turns an order away whose carrier would do so at once, before two
-// commits are spent on it. One whose key is known has its answer in the journal.
-func (s *Service) crowded(ctx context.Context, o Order) error {
-	why := s.carriers[o.Message.Channel].Crowded(o.message())
+// admit turns an order away for which its carrier has no room, before two commits are
+// spent on it, and keeps room for any other until leave is called. One whose key is
+// known has its answer in the journal.
+func (s *Service) admit(ctx context.Context, o Order) (leave func(), err error) {
+	leave, why := s.carriers[o.Message.Channel].Admit(o.message())
 	if why == nil {
-		return nil
+		return leave, nil
 	}
 	if _, known, err := s.cfg.Journal.Known(ctx, o.Organisation, o.Key); known || err != nil {
-		return nil // Accept tells
+		return func() {}, nil // Accept tells
 	}
-	return notSent(why.Error())
+	return nil, notSent(why.Error())
 }
 
 // accept stores the order, on a disk that is not too slow for it.
@@ -153,6 +156,9 @@ func (s *Service) send(ctx context.Context, m Message) Handover {
 // WithCarrier returns how many orders of the channel are with their carrier, or
 // wait for a place there: they are in flight, but burden nothing here.
 func (s *Service) WithCarrier(c Channel) int64 { return s.away[c].Load() }
+
+// Full tells that the channel's carrier has no room for any order.
+func (s *Service) Full(c Channel) bool { return s.carriers[c] != nil && s.carriers[c].Full() }
 
 // settle stores the answer and tells the caller. Should the journal not take it
 // within settleWait the caller is told all the same, since what it is told is

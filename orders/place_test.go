@@ -77,6 +77,9 @@ func TestCarrierCrowded(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.network.full.Store(true)
+	if !w.Full(orders.SMS) || w.Full(orders.Email) {
+		t.Error("the carrier of SMS is full, for mail there is none")
+	}
 	if _, _, err := w.Place(t.Context(), order("new")); !errors.Is(err, orders.ErrNotSent) || !strings.Contains(err.Error(), "too many wait") {
 		t.Error(err)
 	}
@@ -91,6 +94,24 @@ func TestCarrierCrowded(t *testing.T) {
 	w.network.full.Store(false)
 	if _, created, err := w.Place(t.Context(), order("new")); err != nil || !created || w.network.count() != 2 {
 		t.Errorf("tried again: %v, %v, %d sent", created, err, w.network.count())
+	}
+}
+
+// Room is kept for an order while it is being stored, and no longer: then it is its carrier's.
+func TestRoomIsKept(t *testing.T) {
+	w := newWorld(t, orders.Config{})
+	var admitted int64
+	w.network.send = func(ctx context.Context, m orders.Message) orders.Handover {
+		admitted = w.network.admitted.Load()
+		return accepts(ctx, m)
+	}
+	w.journal.accepting = func() {
+		if n := w.network.admitted.Load(); n != 1 {
+			t.Errorf("room is kept for %d orders, want 1", n)
+		}
+	}
+	if _, _, err := w.Place(t.Context(), order("k")); err != nil || admitted != 0 {
+		t.Errorf("%v, room is still kept for %d", err, admitted)
 	}
 }
 

@@ -63,8 +63,8 @@ type SMSC struct {
 	// SMSC of its route is considered too. Default 250ms.
 	WindowWait time.Duration
 	// MaxWaiting is how many messages may wait for a place in its windows, 1 to
-	// 100000, default 256. One more, if no other SMSC of its route has room, is not sent and
-	// told so at once. So an SMSC that hangs holds up its windows and these, and
+	// 100000, default 256. One more, if no other SMSC of its route has room, is not admitted
+	// (Gateway.Admit), and told so at once. So an SMSC that hangs holds up its windows and these, and
 	// nobody else.
 	MaxWaiting int
 	// Rate is how many submit_sm a second one bind may send at most, evenly spaced, so

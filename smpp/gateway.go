@@ -100,14 +100,20 @@ func (g *Gateway) Run(ctx context.Context) error {
 	return nil
 }
 
-// Crowded returns why Send would return NotSent at once: at every SMSC of the
-// message's route, as many as may wait for a place do. Nil where it would try.
-func (g *Gateway) Crowded(m Message) error {
-	if r := g.routeOf(&m); r != nil && g.slots.crowded(r.smscs) {
-		return errCrowd
+// Admit keeps room for a message until leave is called, right before it is sent or when
+// it will not be; leave must be called once. The error tells that at every SMSC of the message's
+// route as many are on their way or wait for a place as may. For one that has no route
+// Send knows the answer.
+func (g *Gateway) Admit(m Message) (leave func(), err error) {
+	r := g.routeOf(&m)
+	if r == nil {
+		return func() {}, nil
 	}
-	return nil
+	return g.slots.admit(r.smscs)
 }
+
+// Full tells that Admit would turn every message away.
+func (g *Gateway) Full() bool { return g.slots.crowded(g.smscs) }
 
 // Check returns everything that keeps the message from ever being sent, so that
 // it can be refused before it is stored. Nil means that some SMSC of its

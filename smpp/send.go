@@ -103,9 +103,6 @@ func faulty(faults []Fault) Result {
 
 // run makes attempts until one of them settles the message or begin ends.
 func (j *job) run(ctx, begin context.Context) Result {
-	if j.g.slots.crowded(j.order) {
-		return j.notSent(errCrowd)
-	}
 	for {
 		l, err := j.g.slots.acquire(begin, j.order, j.tried, j.pause())
 		if errors.Is(err, errAllTried) && begin.Err() == nil && j.heldBack < len(j.tried) {

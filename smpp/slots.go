@@ -16,10 +16,12 @@ import (
 // Who finds no place waits in the queue of each SMSC that is open to it, first
 // come, first served. A place that becomes free, or a bind that comes up, goes straight to the
 // first who can use it: nobody polls, and a newcomer can't jump the queue.
-// A message to which every SMSC of its route has MaxWaiting in its queue is not let in (see
-// crowded). That is asked once, before its first attempt: who is let in for the room in
-// one queue waits in the others too, and who comes back from an attempt waits in any. So
-// queues can be longer than MaxWaiting, by those whose route has other SMSCs or who were let in before.
+// A message is let in where an SMSC of its route has a free place for it or fewer than
+// MaxWaiting in its queue, counting those that were let in and are on their way
+// (see admit). That is asked once, early: who is let in for the room in one
+// queue waits in the others too, who comes back from an attempt waits in any, and a bind
+// may go down under those that were to have its places. So queues can be longer than
+// MaxWaiting, by all of these.
 type slots struct {
 	mu     sync.Mutex
 	closed bool
@@ -88,12 +90,40 @@ func (s *slots) acquire(ctx context.Context, order []*smsc, avoid []*binding, pa
 	return lease{}, s.why(order, pause > 0)
 }
 
-// crowded tells whether a message of that order would find no place, and no
-// room in a queue either.
-func (s *slots) crowded(order []*smsc) bool {
+// admit keeps room for a message of that order at the first SMSC that has some.
+func (s *slots) admit(order []*smsc) (leave func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !slices.ContainsFunc(order, func(c *smsc) bool { return c.queue.Len() < c.MaxWaiting })
+	i := slices.IndexFunc(order, (*smsc).roomy)
+	if i < 0 {
+		return nil, errCrowd
+	}
+	c := order[i]
+	c.admitted++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		c.admitted--
+	}, nil
+}
+
+// crowded tells that none of the SMSCs has room.
+func (s *slots) crowded(all []*smsc) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !slices.ContainsFunc(all, (*smsc).roomy)
+}
+
+// roomy tells whether one more message would find a free place, or could wait for one,
+// should all come that were admitted.
+func (c *smsc) roomy() bool {
+	room := c.MaxWaiting - c.queue.Len() - c.admitted
+	for _, b := range c.binds {
+		if b.up() {
+			room += c.Window - b.inFlight
+		}
+	}
+	return room > 0
 }
 
 // why returns the reason for which no place was found.

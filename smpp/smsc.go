@@ -18,6 +18,7 @@ type smsc struct {
 	receivers []*binding              // that only receive
 	gate      gate
 	queue     list.List // of *waiter, under slots.mu
+	admitted  int       // messages that room is kept for, likewise
 	metrics   *smscMetrics
 }
 

@@ -58,8 +58,11 @@ func (c *emailCarrier) Check(m orders.Message) []orders.Fault {
 // Ready implements orders.Carrier.
 func (c *emailCarrier) Ready() error { return c.pool.Ready() }
 
-// Crowded implements orders.Carrier. A mail waits for a connection until its deadline.
-func (c *emailCarrier) Crowded(orders.Message) error { return nil }
+// Admit implements orders.Carrier. A mail waits for a connection until its deadline.
+func (c *emailCarrier) Admit(orders.Message) (leave func(), err error) { return func() {}, nil }
+
+// Full implements orders.Carrier.
+func (c *emailCarrier) Full() bool { return false }
 
 // relayRefusals is where a relay's refusal becomes a status.
 var relayRefusals = map[smtp.Refusal]orders.Status{

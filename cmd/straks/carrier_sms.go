@@ -74,11 +74,14 @@ func (c *smsCarrier) Check(m orders.Message) []orders.Fault {
 // Ready implements orders.Carrier.
 func (c *smsCarrier) Ready() error { return c.gateway.Ready() }
 
-// Crowded implements orders.Carrier.
-func (c *smsCarrier) Crowded(m orders.Message) error {
+// Admit implements orders.Carrier.
+func (c *smsCarrier) Admit(m orders.Message) (leave func(), err error) {
 	m.Body = "" // does not matter, and need not be transliterated
-	return c.gateway.Crowded(c.message(m))
+	return c.gateway.Admit(c.message(m))
 }
+
+// Full implements orders.Carrier.
+func (c *smsCarrier) Full() bool { return c.gateway.Full() }
 
 // Send implements orders.Carrier.
 func (c *smsCarrier) Send(ctx context.Context, m orders.Message) orders.Handover {
