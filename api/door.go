@@ -14,7 +14,8 @@ import (
 // door stands before net/http. While there is no room for orders of a channel,
 // it turns away requests that would place one with the very answer that
 // api.answer would give, at less than half of the price: in a crowd, what a
-// refusal costs decides how much is left for those that are admitted.
+// refusal costs decides how much is left for those that are admitted. For one that it lets
+// in it has taken the place.
 //
 // It knows one kind of request, the one that programs send: a POST to a path
 // of orders, whole in one read of a connection on which nothing else is under

@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"context"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -40,6 +41,11 @@ type doorConn struct {
 	limits Limits
 	idle   atomic.Bool // what comes next is the first octet of a request
 
+	// The place for a request that was let in, until its call takes it over. Were it only
+	// looked at here whether there is one, all that come at once would be let in, and turned away
+	// behind net/http, when the last of them has long waited for the others.
+	place atomic.Pointer[room]
+
 	// Of the reading goroutine.
 	whole  int           // octets that net/http asks for when it has none left
 	begun  bool          // a deadline was set for the next request's first octets
@@ -55,10 +61,39 @@ func doorState(conn net.Conn, state http.ConnState) {
 	switch {
 	case !ok:
 	case state == http.StateIdle:
+		c.giveBack()
 		c.away, c.begun = 0, false
 		c.idle.Store(true)
+	case state == http.StateClosed:
+		c.giveBack()
 	case state == http.StateActive: // a head was read, of a request that may have come with the last one
 		c.idle.Store(false)
+	}
+}
+
+type doorKey struct{}
+
+// withDoor lets the calls of a connection find the place that it holds for them.
+func withDoor(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, doorKey{}, conn)
+}
+
+// doorOf returns the connection of a request; nil where there was no door.
+func doorOf(r *http.Request) *doorConn {
+	c, _ := r.Context().Value(doorKey{}).(*doorConn)
+	return c
+}
+
+// holds tells whether there is a place in that room for the request under way.
+func (c *doorConn) holds(r *room) bool { return c != nil && c.place.Load() == r }
+
+// handOver leaves that place to the caller, which gives it back; false where there is none.
+func (c *doorConn) handOver(r *room) bool { return c != nil && c.place.CompareAndSwap(r, nil) }
+
+// giveBack gives back a place that no call has taken over.
+func (c *doorConn) giveBack() {
+	if r := c.place.Swap(nil); r != nil {
+		r.leave()
 	}
 }
 
@@ -74,7 +109,12 @@ func (c *doorConn) Read(b []byte) (int, error) {
 		c.whole = cmp.Or(c.whole, len(b))
 		started := time.Now()
 		way, ok := c.door.meets(b[:n])
-		if !ok || len(b) < c.whole || err != nil || !way.room.full() {
+		if !ok || len(b) < c.whole || err != nil {
+			c.pass(started)
+			return n, err
+		}
+		if way.room.enter() {
+			c.place.Store(way.room)
 			c.pass(started)
 			return n, err
 		}

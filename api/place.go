@@ -40,7 +40,7 @@ func (a *api) take(x *exchange, read form) (*placing, orders.Shipment, bool, err
 	if err != nil {
 		return nil, orders.Shipment{}, false, err
 	}
-	if !x.room.enter() {
+	if !doorOf(x.r).handOver(x.room) && !x.room.enter() {
 		return nil, orders.Shipment{}, false, busy()
 	}
 	defer x.room.leave()
