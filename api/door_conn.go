@@ -84,6 +84,15 @@ func doorOf(r *http.Request) *doorConn {
 	return c
 }
 
+// takePlace takes a place in the room, if there is one.
+func (c *doorConn) takePlace(r *room) bool {
+	if !r.enter() {
+		return false
+	}
+	c.place.Store(r)
+	return true
+}
+
 // holds tells whether there is a place in that room for the request under way.
 func (c *doorConn) holds(r *room) bool { return c != nil && c.place.Load() == r }
 
@@ -109,12 +118,7 @@ func (c *doorConn) Read(b []byte) (int, error) {
 		c.whole = cmp.Or(c.whole, len(b))
 		started := time.Now()
 		way, ok := c.door.meets(b[:n])
-		if !ok || len(b) < c.whole || err != nil {
-			c.pass(started)
-			return n, err
-		}
-		if way.room.enter() {
-			c.place.Store(way.room)
+		if !ok || len(b) < c.whole || err != nil || c.takePlace(way.room) {
 			c.pass(started)
 			return n, err
 		}
