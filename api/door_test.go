@@ -417,13 +417,8 @@ func turnedAway(t *testing.T, l Limits) (c *caller, leave func()) {
 // behindDoor returns a connection to a server of its own, whose door guards a room with one place
 // that is taken.
 func behindDoor(t *testing.T, l Limits, handler http.HandlerFunc) (net.Conn, *room) {
-	counts, err := newMetrics(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := newRoom(Room{Most: 1}, func() int64 { return 0 }, func() bool { return false })
+	d, r := doorOfRoom(t, Room{Most: 1})
 	r.enter()
-	d := &door{refusal: busy().render(), paths: map[string]doorway{smsPath: {r, counts.route(route{})}}}
 	here, there := net.Pipe()
 	ln := &pipeListener{conns: make(chan net.Conn, 1)}
 	ln.conns <- there
@@ -434,6 +429,16 @@ func behindDoor(t *testing.T, l Limits, handler http.HandlerFunc) (net.Conn, *ro
 		here.Close()
 	})
 	return here, r
+}
+
+// doorOfRoom returns a door that guards a room of that size, and the room.
+func doorOfRoom(t *testing.T, size Room) (*door, *room) {
+	counts, err := newMetrics(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRoom(size, func() int64 { return 0 }, func() bool { return false })
+	return &door{refusal: busy().render(), paths: map[string]doorway{smsPath: {r, counts.route(route{})}}}, r
 }
 
 // pipeListener accepts connections that are there already.
@@ -455,76 +460,3 @@ func (l *pipeListener) Close() error {
 }
 
 func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
-
-// So many are let in as there are places, however many come before the first of them is at its
-// call; and the place of one that never gets that far is given back, be it answered or hung up on.
-func TestDoorKeepsPlaces(t *testing.T) {
-	entered, gate := make(chan struct{}, 3), make(chan struct{})
-	addr, r := guarded(t, Room{Most: 2}, func(w http.ResponseWriter, r *http.Request) {
-		entered <- struct{}{}
-		<-gate
-		if r.Header.Get("X-Hang-Up") != "" {
-			panic(http.ErrAbortHandler)
-		}
-	})
-	a, b, c := calling(t, dial(t, addr)), calling(t, dial(t, addr)), calling(t, dial(t, addr))
-	a.write(post("", smsBody))
-	b.write(post("X-Hang-Up: yes\r\n", smsBody))
-	<-entered
-	<-entered
-	if resp, _ := c.ask(post("", smsBody)); !byDoor(resp) {
-		t.Errorf("no place is left: %s", resp.Status)
-	}
-	close(gate)
-	if resp, _ := a.answer(); resp.StatusCode != 200 {
-		t.Error(resp.Status)
-	}
-	eventually(t, func() bool { return r.calls.Load() == 0 })
-	if resp, _ := c.ask(post("", smsBody)); resp.StatusCode != 200 {
-		t.Errorf("then: %s", resp.Status)
-	}
-	eventually(t, func() bool { return r.calls.Load() == 0 })
-}
-
-// An order has the place that the door kept for it, and no other.
-func TestDoorHandsItsPlaceOver(t *testing.T) {
-	w, addr, open := crowd(t, Limits{}) // one place only
-	open()
-	c := calling(t, dial(t, addr))
-	room := w.api.door.paths[smsPath].room
-	for i := range 3 {
-		eventually(t, func() bool { return room.calls.Load() == 0 })
-		if resp, body := c.ask(post("", smsOf(fmt.Sprint(i)))); resp.StatusCode != 201 {
-			t.Fatalf("%s %s", resp.Status, body)
-		}
-	}
-	for name, request := range map[string]string{
-		"no token":  strings.Replace(post("", smsBody), "Authorization", "X-Authorization", 1),
-		"no JSON":   strings.Replace(post("", smsBody), "application/json", "text/plain", 1),
-		"no number": post("", strings.Replace(smsBody, "+47", "x", 1)),
-	} {
-		eventually(t, func() bool { return room.calls.Load() == 0 })
-		if resp, body := c.ask(request); resp.StatusCode/100 != 4 {
-			t.Errorf("%s: %s %s", name, resp.Status, body)
-		}
-	}
-	eventually(t, func() bool { return room.calls.Load() == 0 })
-}
-
-// guarded returns the address of a server of its own, whose door guards a room.
-func guarded(t *testing.T, size Room, handler http.HandlerFunc) (addr string, r *room) {
-	counts, err := newMetrics(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r = newRoom(size, func() int64 { return 0 }, func() bool { return false })
-	d := &door{refusal: busy().render(), paths: map[string]doorway{smsPath: {r, counts.route(route{})}}}
-	server := Server(handler, Limits{}, slogDiscard())
-	go server.Serve(&doorListener{ln, d, Limits{}.withDefaults()})
-	t.Cleanup(func() { server.Close() })
-	return ln.Addr().String(), r
-}
