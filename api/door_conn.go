@@ -101,6 +101,9 @@ func (c *doorConn) handOver(r *room) bool { return c != nil && c.place.CompareAn
 
 // giveBack gives back a place that no call has taken over.
 func (c *doorConn) giveBack() {
+	if c == nil {
+		return
+	}
 	if r := c.place.Swap(nil); r != nil {
 		r.leave()
 	}

@@ -83,6 +83,35 @@ func TestDoorBeforeFullCarriers(t *testing.T) {
 	}
 }
 
+// Who does not read the answer to a request that placed nothing keeps no place with it.
+func TestDoorGivesPlacesBackBeforeTheAnswer(t *testing.T) {
+	w, _, open := crowd(t, Limits{})
+	open()
+	room := w.api.door.paths[smsPath].room
+	eventually(t, func() bool { return room.calls.Load() == 0 })
+	answered := make(chan struct{})
+	here, there := net.Pipe()
+	serveOne(t, Server(w.api, Limits{}, slogDiscard()), &blockedWriter{there, answered},
+		func(ln net.Listener) net.Listener { return w.api.Listener(ln, Limits{}) })
+	t.Cleanup(func() { here.Close() })
+	go calling(t, here).write(strings.Replace(post("", smsBody), "Authorization", "X-Authorization", 1))
+	<-answered
+	if n := room.calls.Load(); n != 0 {
+		t.Errorf("%d places are held while nobody reads", n)
+	}
+}
+
+// blockedWriter tells of the first write to a net.Pipe, which blocks since nobody reads.
+type blockedWriter struct {
+	net.Conn
+	writes chan struct{}
+}
+
+func (b *blockedWriter) Write(p []byte) (int, error) {
+	close(b.writes)
+	return b.Conn.Write(p)
+}
+
 // guarded returns the address of a server of its own, whose door guards a room.
 func guarded(t *testing.T, size Room, handler http.HandlerFunc) (addr string, r *room) {
 	d, r := doorOfRoom(t, size)

@@ -420,15 +420,17 @@ func behindDoor(t *testing.T, l Limits, handler http.HandlerFunc) (net.Conn, *ro
 	d, r := doorOfRoom(t, Room{Most: 1})
 	r.enter()
 	here, there := net.Pipe()
-	ln := &pipeListener{conns: make(chan net.Conn, 1)}
-	ln.conns <- there
-	server := Server(handler, l, slogDiscard())
-	go server.Serve(&doorListener{ln, d, l})
-	t.Cleanup(func() {
-		server.Close()
-		here.Close()
-	})
+	serveOne(t, Server(handler, l, slogDiscard()), there, func(ln net.Listener) net.Listener { return &doorListener{ln, d, l} })
+	t.Cleanup(func() { here.Close() })
 	return here, r
+}
+
+// serveOne serves one connection behind a door until the test ends.
+func serveOne(t *testing.T, server *http.Server, conn net.Conn, door func(net.Listener) net.Listener) {
+	ln := &pipeListener{conns: make(chan net.Conn, 1)}
+	ln.conns <- conn
+	go server.Serve(door(ln))
+	t.Cleanup(func() { server.Close() })
 }
 
 // doorOfRoom returns a door that guards a room of that size, and the room.
