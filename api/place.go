@@ -26,7 +26,8 @@ func (a *api) place(read form) endpoint {
 		if err == nil {
 			err = a.placed(x, shipment, created)
 		}
-		a.logOrder(x, p, shipment, created, err, time.Since(started))
+		level, attrs := orderAttrs(x, p, &shipment, created, err, time.Since(started))
+		a.logAttrs(x.r.Context(), level, "order", attrs)
 		return err
 	}
 }
@@ -148,11 +149,13 @@ func checkContentType(h http.Header) error {
 	return nil
 }
 
-// logOrder writes the one line that every order has. It holds no text, no
-// idempotency key, and the recipient masked.
-func (a *api) logOrder(x *exchange, p *placing, s orders.Shipment, created bool, err error, took time.Duration) {
-	level := slog.LevelInfo
-	attrs := make([]slog.Attr, 0, 10)
+// orderAttrs are what the one line tells that every order has: no text, no
+// idempotency key, and the recipient masked. They are made before the line is written, so
+// that a connection's stack need not hold both: it would outgrow 8 KiB, and be copied there and
+// back for nearly every order where there are thousands of connections.
+func orderAttrs(x *exchange, p *placing, s *orders.Shipment, created bool, err error, took time.Duration) (level slog.Level, attrs []slog.Attr) {
+	level = slog.LevelInfo
+	attrs = make([]slog.Attr, 0, 10)
 	attrs = append(attrs, slog.String("organisation", x.who.Organisation), slog.String("token", x.who.Token))
 	if p != nil && p.order.Message.Channel != 0 {
 		attrs = append(attrs, slog.String("channel", p.order.Message.Channel.String()), slog.Any("to", p.order.Message.To))
@@ -178,12 +181,12 @@ func (a *api) logOrder(x *exchange, p *placing, s orders.Shipment, created bool,
 	if detail := detailOf(s, err); detail != "" {
 		attrs = append(attrs, slog.String("detail", detail))
 	}
-	a.logAttrs(x.r.Context(), level, "order", attrs)
+	return level, attrs
 }
 
 // detailOf is why an order was not sent, or what the carrier said of it; empty where
 // there is no more to say.
-func detailOf(s orders.Shipment, err error) string {
+func detailOf(s *orders.Shipment, err error) string {
 	switch {
 	case err == nil:
 		return s.Detail

@@ -128,11 +128,11 @@ func (m *metrics) initHints(smscs map[string]dlr.Dialect) {
 	}
 }
 
-func (m *metrics) order(o Order, outcome string) {
+func (m *metrics) order(o *Order, outcome string) {
 	m.orders.WithLabelValues(o.Organisation, o.Message.Channel.String(), outcome).Inc()
 }
 
-func (m *metrics) stage(o Order, stage string, started time.Time) {
+func (m *metrics) stage(o *Order, stage string, started time.Time) {
 	m.stages[stageOf{o.Message.Channel, stage}].Observe(time.Since(started).Seconds())
 }
 

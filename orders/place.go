@@ -38,27 +38,36 @@ func (s *Service) Place(ctx context.Context, o Order) (Shipment, bool, error) {
 	}
 	f, first, err := s.board(flightKey{o.Organisation, o.Key}, o.Message.Channel)
 	if err != nil {
-		s.metrics.order(o, "busy")
+		s.metrics.order(&o, "busy")
 		return Shipment{}, false, err
 	}
 	if first {
-		go s.fly(context.WithoutCancel(ctx), f, o)
+		go s.fly(context.WithoutCancel(ctx), f, &o)
 	}
 	shipment, err := f.wait(ctx)
 	return shipment, err == nil && f.created && first, err
 }
 
-// fly is the whole way of one order. It goes on when the caller has left.
-func (s *Service) fly(ctx context.Context, f *flight, o Order) {
+// fly is the whole way of one order. It goes on when the caller has left. Of its two
+// halves one is off the stack before the other begins: together they need more than
+// 8 KiB, and Go would copy the stack once more for every order.
+func (s *Service) fly(ctx context.Context, f *flight, o *Order) {
 	defer s.land(f)
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.SendDeadline)
 	defer cancel()
+	if shipment, ok := s.begin(ctx, f, o); ok {
+		s.handOver(ctx, f, o, &shipment)
+	}
+}
 
+// begin stores the order, and tells whether it is to be handed over now. Otherwise
+// whoever waits has been told what became of it.
+func (s *Service) begin(ctx context.Context, f *flight, o *Order) (Shipment, bool) {
 	leave, err := s.admit(ctx, o)
 	if err != nil {
 		s.metrics.order(o, handover.NotSent.String())
 		f.tell(Shipment{}, false, err)
-		return
+		return Shipment{}, false
 	}
 	started := time.Now()
 	in := intake(o, started)
@@ -85,14 +94,15 @@ func (s *Service) fly(ctx context.Context, f *flight, o Order) {
 		f.tell(shipment, true, nil)
 	default:
 		s.bears(f, shipment.ID)
-		s.handOver(ctx, f, o, shipment)
+		return shipment, true
 	}
+	return Shipment{}, false
 }
 
 // admit turns an order away for which its carrier has no room, before two commits are
 // spent on it, and keeps room for any other until leave is called. One whose key is
 // known has its answer in the journal.
-func (s *Service) admit(ctx context.Context, o Order) (leave func(), err error) {
+func (s *Service) admit(ctx context.Context, o *Order) (leave func(), err error) {
 	leave, why := s.carriers[o.Message.Channel].Admit(o.message())
 	if why == nil {
 		return leave, nil
@@ -111,7 +121,7 @@ func (s *Service) accept(ctx context.Context, in Intake) (Shipment, bool, error)
 }
 
 // intake gives the order its ids. A retried key keeps those of the first time.
-func intake(o Order, at time.Time) Intake {
+func intake(o *Order, at time.Time) Intake {
 	return Intake{
 		Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.Must(uuid.NewV7()), Claim: uuid.New(),
 		Key: o.Key, At: at.UTC(),
@@ -129,7 +139,7 @@ func storeError(err error) error {
 }
 
 // handOver sends the message of a claimed shipment and settles its outcome.
-func (s *Service) handOver(ctx context.Context, f *flight, o Order, shipment Shipment) {
+func (s *Service) handOver(ctx context.Context, f *flight, o *Order, shipment *Shipment) {
 	m := o.message()
 	m.Shipment = shipment.ID
 	started := time.Now()
@@ -165,7 +175,7 @@ func (s *Service) Full(c Channel) bool { return s.carriers[c] != nil && s.carrie
 // true (the order is stored, and the carrier did what it did), and the answer
 // is stored as soon as the journal lets it. Until then the flight is up, so
 // that the key cannot be tried again on what the journal does not know yet.
-func (s *Service) settle(f *flight, shipment Shipment, a Answer) {
+func (s *Service) settle(f *flight, shipment *Shipment, a Answer) {
 	known := func(now Shipment) {
 		if a.Outcome == handover.NotSent {
 			f.tell(Shipment{}, false, notSent(a.Detail))
@@ -183,7 +193,7 @@ func (s *Service) settle(f *flight, shipment Shipment, a Answer) {
 		s.seldom.Write("outcomes", slog.LevelError, "outcome not stored, trying again",
 			slog.Any("shipment", a.Shipment), slog.String("outcome", a.Outcome.String()), slog.Any("err", err))
 		shipment.Answer(a)
-		known(shipment)
+		known(*shipment)
 	})
 }
 

@@ -26,7 +26,7 @@ func (s *Service) Repeated(ctx context.Context, o Order) (Shipment, bool, error)
 		case !known:
 			return Shipment{}, false, nil
 		case shipment.Claim == claim:
-			s.metrics.order(o, "repeated")
+			s.metrics.order(&o, "repeated")
 			return shipment, true, nil
 		}
 		claim = shipment.Claim
