@@ -79,6 +79,30 @@ func TestTrack(t *testing.T) {
 	}
 }
 
+// Refusals: all of them, those after the start, the share of late ones, and the generator's own part.
+func TestRefusals(t *testing.T) {
+	track := NewTrack(4)
+	for n, took := range []time.Duration{5, 30, 10, 11} {
+		begun := time.Duration(n) * time.Second
+		track.begun[n].Store(int64(begun))
+		track.written[n].Store(int64(begun + time.Millisecond))
+		track.turned[n].Store(int64(begun + took*time.Millisecond))
+	}
+	track.turned[0].Store(0) // was taken
+	if r := track.refusals(0); r.Max != 30*time.Millisecond || r.Late != 2.0/3 {
+		t.Errorf("all: %+v", r)
+	}
+	if r := track.refusals(2 * time.Second); r.Max != 11*time.Millisecond || r.Late != 0.5 {
+		t.Errorf("after the start: %+v", r)
+	}
+	if r := track.refusals(time.Minute); r != (Refusals{}) {
+		t.Errorf("none: %+v", r)
+	}
+	if d := track.delays(); d.Max != time.Millisecond {
+		t.Errorf("the generator's: %+v", d)
+	}
+}
+
 func TestPercentiles(t *testing.T) {
 	var all []time.Duration
 	for n := range 200 {

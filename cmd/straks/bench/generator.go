@@ -23,10 +23,10 @@ type job struct {
 // deed is what it tells on its standard output when it is done. Times are
 // those of a Track, by the number of the order.
 type deed struct {
-	Begun, Answered, Turned []int64
-	Rude                    int64
-	Elapsed                 time.Duration
-	Fault                   string // empty: none
+	Begun, Written, Answered, Turned []int64
+	Rude                             int64
+	Elapsed                          time.Duration
+	Fault                            string // empty: none
 }
 
 // Generate is a load generator in a process of its own: between thousands of
@@ -47,6 +47,7 @@ func Generate(ctx context.Context, in io.Reader, out io.Writer) error {
 	d.Rude, d.Elapsed = t.rude.Load(), t.Elapsed
 	for n := range t.begun {
 		d.Begun = append(d.Begun, t.begun[n].Load())
+		d.Written = append(d.Written, t.written[n].Load())
 		d.Answered = append(d.Answered, t.answered[n].Load())
 		d.Turned = append(d.Turned, t.turned[n].Load())
 	}
@@ -96,6 +97,7 @@ func (l Load) apart(ctx context.Context, program, prefix string, t *Track) error
 func (t *Track) learn(d deed) error {
 	for n := range d.Begun {
 		t.begun[n].Store(d.Begun[n])
+		t.written[n].Store(d.Written[n])
 		t.answered[n].Store(d.Answered[n])
 		t.turned[n].Store(d.Turned[n])
 		if d.Turned[n] != 0 {

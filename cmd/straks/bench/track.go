@@ -14,6 +14,7 @@ type Track struct {
 	start    time.Time
 	made     atomic.Int64
 	begun    []atomic.Int64
+	written  []atomic.Int64 // when its first octet left
 	seen     []atomic.Int64
 	answered []atomic.Int64
 	turned   []atomic.Int64 // when it was refused
@@ -28,7 +29,7 @@ type Track struct {
 // NewTrack makes room for the given number of orders.
 func NewTrack(limit int) *Track {
 	room := func() []atomic.Int64 { return make([]atomic.Int64, limit) }
-	return &Track{start: time.Now(), begun: room(), seen: room(), answered: room(), turned: room(), acks: room()}
+	return &Track{start: time.Now(), begun: room(), written: room(), seen: room(), answered: room(), turned: room(), acks: room()}
 }
 
 func (t *Track) now() int64 { return int64(time.Since(t.start)) }
@@ -69,12 +70,41 @@ func (t *Track) answer(n int, a answer) {
 	}
 }
 
-// refusals tells how long orders took that were refused.
-func (t *Track) refusals() Percentiles {
+// Refusals tells how long orders took that were refused.
+type Refusals struct {
+	Percentiles
+	Late float64 `json:"late"` // the share of those that took longer than maxRefusal
+}
+
+// maxRefusal is how soon an order that is turned away is to know.
+const maxRefusal = 10 * time.Millisecond
+
+// refusals tells of those that were begun so long after the start.
+func (t *Track) refusals(from time.Duration) (r Refusals) {
 	var all []time.Duration
+	late := 0
 	for n := range t.turned {
-		if t.turned[n].Load() != 0 {
-			all = append(all, since(&t.begun[n], &t.turned[n]))
+		if t.turned[n].Load() == 0 || t.begun[n].Load() < int64(from) {
+			continue
+		}
+		took := since(&t.begun[n], &t.turned[n])
+		all = append(all, took)
+		if took > maxRefusal {
+			late++
+		}
+	}
+	if len(all) > 0 {
+		r = Refusals{percentiles(all), float64(late) / float64(len(all))}
+	}
+	return r
+}
+
+// delays tells how late the load generator was: how long an order that was due had to wait for it.
+func (t *Track) delays() Percentiles {
+	var all []time.Duration
+	for n := range t.written {
+		if t.written[n].Load() != 0 {
+			all = append(all, since(&t.begun[n], &t.written[n]))
 		}
 	}
 	return percentiles(all)
