@@ -138,8 +138,8 @@ func (a *api) mux() http.Handler {
 	mux.Handle("/", unknown)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = withoutSlash(r)
-		if escaped := r.URL.EscapedPath(); path.Clean(escaped) != escaped {
-			unknown(w, r) // ServeMux would redirect
+		if escaped := r.URL.EscapedPath(); path.Clean(escaped) != escaped || escaped == "*" {
+			unknown(w, r) // ServeMux would redirect, or say nothing but 400
 			return
 		}
 		mux.ServeHTTP(w, r)

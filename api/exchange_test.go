@@ -61,6 +61,13 @@ func TestRouting(t *testing.T) {
 			a.problem(t)
 		}
 	}
+	for _, request := range []string{"GET * HTTP/1.1\r\nHost: x\r\n\r\n", "PRI * HTTP/2.0\r\n\r\n"} { // no path at all; what HTTP/2 begins with
+		conn := dial(t, w.server.Listener.Addr().String())
+		io.WriteString(conn, request)
+		if resp, body := calling(t, conn).answer(); resp.StatusCode != 404 || resp.Header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%.5s: %s %v %q", request, resp.Status, resp.Header, body)
+		}
+	}
 	slash := strings.Replace(smsBody, `"k"`, `"slash"`, 1)
 	if a := w.do("POST", "/future/orders/instant/sms/", slash); a.status != 201 {
 		t.Errorf("a slash at the end: %d %s", a.status, a.body)
