@@ -29,6 +29,7 @@ func TestUnreadRequests(t *testing.T) {
 		"GET / HTTP/1.1\r\nHost: x\r\nsecret header: x\r\n\r\n":                          400,
 		"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("secret", 2000) + "\r\n\r\n": 431,
 		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: secret\r\n\r\n":                501,
+		"POST / HTTP/1.1\r\nHost: x\r\nExpect: secret\r\n\r\n":                           417,
 		"GET /secret HTTP/9.9\r\nHost: x\r\n\r\n":                                        505,
 	} {
 		conn := dial(t, ln.Addr().String())
@@ -61,6 +62,7 @@ func TestHandlersAnswersAreTheirs(t *testing.T) {
 		"", "HTTP/1.1 ", "HTTP/1.1 4\r\n", "HTTP/1.1 400 Bad Request",
 		"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nDate: x\r\nConnection: close\r\n\r\n",
 		`{"x":"` + string(unreadLine) + `400` + string(unreadHead),
+		`HTTP/1.1 417 Expectation Failed","and more JSON":"which has no line of its own"}`,
 		"HTTP/1.1 200 OK\r\nDate: x" + string(unreadHead) + "x",
 	} {
 		if status, ok := unread([]byte(b)); ok {
