@@ -2,6 +2,8 @@ package api
 
 import (
 	"bytes"
+	"crypto/tls"
+	"errors"
 	"net/http"
 	"strconv"
 )
@@ -41,7 +43,13 @@ func (c *doorConn) Write(b []byte) (int, error) {
 	}
 	p := newProblem(status, detail)
 	p.header = [2]string{"Connection", "close"}
-	if _, err := c.Conn.Write(p.render()); err != nil {
+	_, err := c.Conn.Write(p.render())
+	// Who speaks HTTP where TLS is wanted can read no alert. net/http would tell, if this were a *tls.Conn.
+	if plain := (tls.RecordHeaderError{}); errors.As(err, &plain) && plain.Conn != nil {
+		p.Detail = "TLS is spoken here: begin the address with https. This call sent nothing."
+		_, err = plain.Conn.Write(p.render())
+	}
+	if err != nil {
 		return 0, err
 	}
 	return len(b), nil
