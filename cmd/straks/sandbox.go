@@ -63,8 +63,8 @@ func (sb *sandbox) awaitCarriers(ctx context.Context) {
 }
 
 // newSandbox builds the world. Whoever gets one closes it.
-func newSandbox(listen string, e env) (sb *sandbox, err error) {
-	sb = &sandbox{Org: sandboxOrg, Token: newToken()}
+func newSandbox(listen string, e env) (_ *sandbox, err error) {
+	sb := &sandbox{Org: sandboxOrg, Token: newToken()}
 	defer func() {
 		if err != nil {
 			sb.close()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -60,6 +61,28 @@ func TestSandboxSaysWhereItIs(t *testing.T) {
 	cancel()
 	if got := <-code; got != exitDone {
 		t.Errorf("exit code %d", got)
+	}
+	if left, _ := os.ReadDir(os.Getenv("TMPDIR")); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestSandboxWithoutItsPort: another daemon's port is the first thing that goes wrong.
+func TestSandboxWithoutItsPort(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for listen, want := range map[string]string{taken.Addr().String(): "address already in use", "nowhere": "not host:port"} {
+		var out, log bytes.Buffer
+		if code := run(t.Context(), []string{"sandbox", "-listen", listen}, nil, &out, &log); code != exitFailed {
+			t.Errorf("%s: exit code %d", listen, code)
+		}
+		if !strings.Contains(log.String(), "api.listen") || !strings.Contains(log.String(), want) || out.Len() > 0 {
+			t.Errorf("%s: %s%s", listen, log.String(), out.String())
+		}
 	}
 	if left, _ := os.ReadDir(os.Getenv("TMPDIR")); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
