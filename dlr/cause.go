@@ -52,8 +52,16 @@ func ParseCause(s string) (Cause, error) {
 // ErrorTable says what the error codes of one SMSC mean. Make it with NewErrorTable.
 type ErrorTable map[string]Cause
 
+// CodeError is a fault in a table of settings.
+type CodeError struct {
+	Code string // as written
+	Err  error  // what is wrong with it, or with its cause
+}
+
+func (e *CodeError) Error() string { return e.Code + ": " + e.Err.Error() }
+
 // NewErrorTable reads a table of settings, code to cause. All that is wrong with
-// it is told at once, each fault beginning with its code.
+// it is told at once, as *CodeErrors that errors.Join made one of.
 func NewErrorTable(settings map[string]string) (ErrorTable, error) {
 	table := make(ErrorTable, len(settings))
 	spelled := make(map[string]string, len(settings))
@@ -68,7 +76,7 @@ func NewErrorTable(settings map[string]string) (ErrorTable, error) {
 			err = fmt.Errorf("is the same code as %q", twin)
 		}
 		if err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", written, err))
+			faults = append(faults, &CodeError{written, err})
 			continue
 		}
 		table[key], spelled[key] = cause, written

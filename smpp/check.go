@@ -213,10 +213,22 @@ func (f *faults) message(s *SMSC) {
 	f.that(s.ValidityCeiling == 0 || s.ValidityCeiling >= max(s.ValidityFloor, time.Second), "validity_ceiling",
 		"is %v, must be a second or more and not below validity_floor", s.ValidityCeiling)
 	f.between("min_rest", s.MinRest, 0, time.Minute)
-	for _, key := range slices.Sorted(maps.Keys(s.Status)) {
-		_, err := ParseStatus(key)
-		f.that(err == nil, "status", "%v", err)
-		_, err = ParseVerdict(s.Status[key])
+	f.statuses(s.Status)
+}
+
+// statuses checks what an answer's command_status means. One that is spelled in two ways
+// would mean now this, now that.
+func (f *faults) statuses(verdicts map[string]string) {
+	spelled := make(map[wire.Status]string)
+	for _, key := range slices.Sorted(maps.Keys(verdicts)) {
+		status, err := ParseStatus(key)
+		f.that(err == nil, "status."+key, "%v", err)
+		if err == nil {
+			twin, twice := spelled[status]
+			f.that(!twice, "status."+key, "is the same status as %q", twin)
+			spelled[status] = key
+		}
+		_, err = ParseVerdict(verdicts[key])
 		f.that(err == nil, "status."+key, "%v", err)
 	}
 }

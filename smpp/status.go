@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -169,7 +170,7 @@ func ParseStatus(s string) (wire.Status, error) {
 	}
 	n, err := strconv.ParseUint(s, 0, 32)
 	if err != nil {
-		return 0, fmt.Errorf("%q is neither a status of SMPP 3.4 nor a number", s)
+		return 0, errors.New("is neither a status of SMPP 3.4 nor a number")
 	}
 	return wire.Status(n), nil
 }

@@ -68,17 +68,12 @@ func (c *checker) form(key, s string) dlr.Form {
 }
 
 func (c *checker) errorTable(key string, codes map[string]string) dlr.ErrorTable {
-	known := make(map[string]string)
-	for code, cause := range codes {
-		if _, err := dlr.ParseCause(cause); err != nil {
-			c.in(key).fault(code, "%v", err)
-			continue
+	table, err := dlr.NewErrorTable(codes)
+	for _, err := range unjoin(err) {
+		var fault *dlr.CodeError
+		if errors.As(err, &fault) {
+			c.in(key).fault(fault.Code, "%v", fault.Err)
 		}
-		known[code] = cause
-	}
-	table, err := dlr.NewErrorTable(known) // what is left are faults of the codes
-	if err != nil {
-		c.fault(key, "%v", err)
 	}
 	return table
 }
