@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,6 +69,12 @@ func (c *checker) at(name string, i int) *checker {
 }
 
 func (c *checker) dotted(name string) string { return c.prefix + name }
+
+var indices = regexp.MustCompile(`\[[0-9]+\]`)
+
+// header is the key of a table as the file heads it: without the numbers of arrays, which
+// TOML does not know.
+func (c *checker) header(name string) string { return indices.ReplaceAllString(c.dotted(name), "") }
 
 func indexed(name string, i int) string { return name + "[" + strconv.Itoa(i) + "]" }
 

@@ -70,7 +70,7 @@ func (c *checker) value(name string, dst reflect.Value, src any) {
 			c.in(name).table(dst, m)
 			return
 		}
-		c.fault(name, "is %s; write it as a table, [%s]", kindOf(src), c.dotted(name))
+		c.fault(name, "is %s; write it as a table, [%s]", kindOf(src), c.header(name))
 	case t.Kind() == reflect.Map:
 		c.pairs(name, dst, src)
 	case t.Kind() == reflect.Slice:
@@ -88,7 +88,7 @@ func (c *checker) list(name string, dst reflect.Value, src any) {
 	if !ok {
 		shape := "an array, in [ ]"
 		if isTable(dst.Type().Elem()) {
-			shape = fmt.Sprintf("[[%s]], with two brackets", c.dotted(name))
+			shape = fmt.Sprintf("[[%s]], with two brackets", c.header(name))
 		}
 		c.fault(name, "is %s; write it as %s", kindOf(src), shape)
 		return
@@ -107,7 +107,7 @@ func (c *checker) list(name string, dst reflect.Value, src any) {
 func (c *checker) pairs(name string, dst reflect.Value, src any) {
 	m, ok := src.(map[string]any)
 	if !ok {
-		c.fault(name, "is %s; write it as a table, [%s]", kindOf(src), c.dotted(name))
+		c.fault(name, "is %s; write it as a table, [%s]", kindOf(src), c.header(name))
 		return
 	}
 	if len(m) == 0 {
