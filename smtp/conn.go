@@ -19,6 +19,7 @@ type conn struct {
 	utf8   bool      // SMTPUTF8 is offered
 	dsn    bool      // DSN is offered, and wanted
 	used   time.Time // when the last reply came
+	mailed time.Time // when it last carried a mail, or was made
 	reused bool      // at least one transaction was done on it
 	dirty  bool      // a transaction was left half-way: RSET before the next MAIL
 	dead   bool      // not to be used again
@@ -109,6 +110,7 @@ func (c *conn) deliver(ctx context.Context, l *letter, handoverBy time.Time) (re
 		res.Err = ended(ctx, res)
 	}
 	c.used, c.reused = time.Now(), true
+	c.mailed = c.used
 	res.took = c.used.Sub(start)
 	return res, pending
 }

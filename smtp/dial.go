@@ -88,7 +88,8 @@ func (d *dialer) establish(g *guard) (*conn, *Failure) {
 	}
 	utf8, _ := client.Extension("SMTPUTF8")
 	dsn, _ := client.Extension("DSN")
-	return &conn{client: client, guard: g, relay: d.relay, utf8: utf8, dsn: dsn && d.relay.DSN, used: time.Now()}, nil
+	now := time.Now()
+	return &conn{client: client, guard: g, relay: d.relay, utf8: utf8, dsn: dsn && d.relay.DSN, used: now, mailed: now}, nil
 }
 
 // encrypt brings TLS about as the relay's mode wants it.

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -55,20 +56,27 @@ func (r *relay) probe(ctx context.Context) error {
 // system call for each; finding one closed early saves a mail the reconnect.
 func (r *relay) watch() time.Duration { return min(time.Second, r.KeepAlive/4) }
 
-// prune closes what lay idle too long at the bottom of the stack, but for the last one.
+// prune closes what has carried no mail for too long, but for the last one.
 func (r *relay) prune() {
-	for {
-		r.mu.Lock()
-		if len(r.idle) == 0 || r.health.open < 2 || time.Since(r.idle[0].used) < r.IdleTimeout {
-			r.mu.Unlock()
-			return
-		}
-		c := r.idle[0]
-		r.idle = append(r.idle[:0], r.idle[1:]...)
-		r.mu.Unlock()
+	for c := r.popUnused(); c != nil; c = r.popUnused() {
 		c.quit()
 		r.discard(c)
 	}
+}
+
+// popUnused takes such a connection off the stack. A sign of life brings one to the top, so
+// that it may be anywhere.
+func (r *relay) popUnused() *conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	unused := func(c *conn) bool { return time.Since(c.mailed) >= r.IdleTimeout }
+	i := slices.IndexFunc(r.idle, unused)
+	if i < 0 || r.health.open < 2 {
+		return nil
+	}
+	c := r.idle[i]
+	r.idle = slices.Delete(r.idle, i, i+1)
+	return c
 }
 
 // askIdle asks every connection that was silent for KeepAlive for a sign of life.

@@ -176,7 +176,7 @@ func TestKeepAliveAndIdleTimeout(t *testing.T) {
 func TestPrunesIdle(t *testing.T) {
 	relay := listen(t, relaytest.Profile{Delay: 5 * time.Millisecond})
 	config := plain("mx", relay)
-	config.KeepAlive, config.IdleTimeout = 40*time.Millisecond, 20*time.Millisecond
+	config.KeepAlive, config.IdleTimeout = 20*time.Millisecond, 60*time.Millisecond // as by default, a sign of life comes first
 	p := runPool(t, config)
 	var wg sync.WaitGroup
 	for range 4 {
