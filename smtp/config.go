@@ -58,7 +58,7 @@ type Relay struct {
 
 	// Username and Password log in to the relay (AUTH, RFC 4954). Default: no
 	// login. After a refused login the relay is left alone for 30 s and longer, so
-	// that the account is not locked.
+	// that the account is not locked; where it says "not now" (4yz), for 1 s.
 	Username string
 	Password string
 

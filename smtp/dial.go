@@ -84,7 +84,7 @@ func (d *dialer) establish(g *guard) (*conn, *Failure) {
 		return nil, failureOf(err, ReasonGreeting)
 	}
 	if err := d.login(client); err != nil {
-		return nil, failureOf(err, ReasonAuth)
+		return nil, failureOf(err, loginReason(err))
 	}
 	utf8, _ := client.Extension("SMTPUTF8")
 	dsn, _ := client.Extension("DSN")
@@ -200,6 +200,16 @@ func (d *dialer) login(client *gosmtp.Client) error {
 		return client.Auth(&login{answers: []string{r.Username, r.Password}})
 	}
 	return client.Auth(sasl.NewPlainClient("", r.Username, r.Password))
+}
+
+// loginReason tells a login that was refused from one that the relay can't judge now, as
+// while what it asks is restarted: 454, 421 (RFC 4954 §6).
+func loginReason(err error) Reason {
+	var refused *gosmtp.SMTPError
+	if errors.As(err, &refused) && refused.Code/100 == 4 {
+		return ReasonUnfit
+	}
+	return ReasonAuth
 }
 
 // login is SASL LOGIN: the name, then the password, whatever words the relay

@@ -11,6 +11,7 @@ import (
 type health struct {
 	open        int // connections, in use or idle
 	dials       int // failed attempts to connect since the last connection
+	logins      int // refused logins among them
 	failures    int // failed transactions and signs of life since the last one that went well
 	since       time.Time
 	reason      string    // why it is down or in trouble
@@ -84,7 +85,7 @@ func (r *relay) connected(c *conn) {
 	if wasDown {
 		h.since, h.reason = time.Now(), ""
 	}
-	h.dials, h.barredUntil = 0, time.Time{}
+	h.dials, h.logins, h.barredUntil = 0, 0, time.Time{}
 	r.mu.Unlock()
 	r.metrics.connects.Inc()
 	if wasDown {
@@ -127,12 +128,17 @@ func (r *relay) probed() {
 	}
 }
 
-// unreachable notes that no connection could be made.
+// unreachable notes that no connection could be made. After a refused login the relay is left
+// alone for 30 s at first and 10 minutes in the end; after one that was put off, for 1 s.
 func (r *relay) unreachable(err error) {
 	r.note(err, func(h *health, reason Reason) {
 		h.dials++
-		if reason == ReasonAuth {
-			h.barredUntil = time.Now().Add(min(15*time.Second<<min(h.dials, 6), 10*time.Minute))
+		switch reason {
+		case ReasonAuth:
+			h.logins++
+			h.barredUntil = time.Now().Add(min(15*time.Second<<min(h.logins, 6), 10*time.Minute))
+		case ReasonUnfit:
+			h.barredUntil = time.Now().Add(time.Second)
 		}
 	})
 }

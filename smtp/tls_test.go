@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"os"
@@ -192,6 +193,34 @@ func TestLoginRefused(t *testing.T) {
 	}
 	if wait := p.relays[0].backOff(); wait < 20*time.Second {
 		t.Errorf("the keeper waits %s only", wait)
+	}
+}
+
+// A relay that can't judge logins just now has refused none: it is tried again in a second, however
+// long it was unreachable before.
+func TestLoginPutOff(t *testing.T) {
+	relay := listen(t, dialogue(
+		relaytest.Reply{Verb: "EHLO", Text: "250-relay.test\r\n250 AUTH PLAIN\r\n"},
+		relaytest.Reply{Verb: "AUTH", Text: "454 4.7.0 Temporary authentication failure\r\n"}))
+	p := newPool(t, Relay{Name: "mx", Addr: relay.Addr(), InsecureAuth: true, TLS: TLSOff, Username: "straks", Password: "hemmelig"})
+	r := p.relays[0]
+	for range 10 {
+		r.unreachable(&Failure{ReasonDial, errors.New("connection refused")})
+	}
+	for range 3 {
+		if res := p.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.NotSent {
+			t.Fatalf("got %+v", res)
+		}
+	}
+	if accepted, _ := relay.Connections(); accepted != 1 {
+		t.Errorf("%d attempts at once", accepted)
+	}
+	if wait := time.Until(r.health.barredUntil); wait > time.Second {
+		t.Errorf("left alone for %s", wait)
+	}
+	r.unreachable(&Failure{ReasonAuth, errors.New("relay replied 535")})
+	if wait := time.Until(r.health.barredUntil); wait < 20*time.Second || wait > 30*time.Second {
+		t.Errorf("after the first refusal: left alone for %s", wait)
 	}
 }
 
