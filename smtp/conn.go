@@ -20,6 +20,7 @@ type conn struct {
 	dsn    bool      // DSN is offered, and wanted
 	used   time.Time // when the last reply came
 	mailed time.Time // when it last carried a mail, or was made
+	burden int       // what it bore beside mails that were taken: see worn
 	reused bool      // at least one transaction was done on it
 	dirty  bool      // a transaction was left half-way: RSET before the next MAIL
 	dead   bool      // not to be used again
@@ -28,6 +29,14 @@ type conn struct {
 // doubt is how long a connection may be idle and yet be used unasked. A peer that
 // closed it shows at once (guard.silent); one that vanished shows only when asked.
 const doubt = 5 * time.Second
+
+// endurance is how many commands beside mails, and mails not taken, a connection is asked to bear.
+// Exim breaks off at the 11th such command (smtp_accept_max_nonmail), Postfix takes a second
+// over each reply after 10 errors, or 100 commands, without a mail.
+const endurance = 9
+
+// worn tells whether the connection should be replaced before the relay tires of it.
+func (c *conn) worn() bool { return c.burden >= endurance }
 
 // farewell bounds QUIT and its answer.
 const farewell = time.Second
@@ -59,6 +68,7 @@ func (c *conn) reset() error {
 
 // ask runs a command, or the two of reset, under the command time-out. An error kills the connection.
 func (c *conn) ask(ctx context.Context, command func() error) error {
+	c.burden++
 	c.guard.until(earliest(ctx, time.Now().Add(c.relay.CommandTimeout)))
 	stop := context.AfterFunc(ctx, func() { c.guard.Close() })
 	err := command()
@@ -251,6 +261,9 @@ func (c *conn) replied(res *Result, l *letter, reply *gosmtp.SMTPError, at stage
 	res.Code, res.Enhanced = reply.Code, reply.EnhancedCode
 	res.Text = maskReply(reply.Message, l)
 	negative := reply.Code/100 == 4 || reply.Code/100 == 5
+	if negative {
+		c.burden++
+	}
 	if at == stageDot && (negative || v.outcome == handover.Accepted) {
 		c.dead, c.dirty = false, false // the transaction is over (RFC 5321 §4.1.1.4)
 	}

@@ -50,8 +50,8 @@
 // # Ownership
 //
 // Pool.Run starts one keeper per relay and joins it. The keeper holds at least
-// one connection open, asks idle ones for a sign of life and reconnects with
-// jittered back-off.
+// one connection open, asks idle ones for a sign of life, replaces those that were
+// asked often (see endurance), and reconnects with jittered back-off.
 //
 // A connection belongs to the Send or the keeper that took it from its relay's stack,
 // until it is put back. It has a goroutine of its own only from the final dot to the

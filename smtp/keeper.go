@@ -79,7 +79,8 @@ func (r *relay) popUnused() *conn {
 	return c
 }
 
-// askIdle asks every connection that was silent for KeepAlive for a sign of life.
+// askIdle asks every connection that was silent for KeepAlive for a sign of life, and renews
+// those that were asked too often.
 func (r *relay) askIdle(ctx context.Context) {
 	for range r.MaxConns {
 		select {
@@ -92,10 +93,21 @@ func (r *relay) askIdle(ctx context.Context) {
 			<-r.slots
 			return
 		}
-		if !c.guard.silent() {
+		switch {
+		case !c.guard.silent():
 			c.dead = true
-		} else if err := c.ask(ctx, c.client.Noop); err != nil {
-			r.failed(err)
+		case c.worn():
+			c.quit()
+			next, err := r.renew(ctx, c)
+			if err != nil {
+				<-r.slots
+				return
+			}
+			c = next
+		default:
+			if err := c.ask(ctx, c.client.Noop); err != nil {
+				r.failed(err)
+			}
 		}
 		r.release(c)
 	}
@@ -105,7 +117,7 @@ func (r *relay) popSilent() *conn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i, c := range r.idle {
-		if !c.guard.silent() || time.Since(c.used) >= r.KeepAlive {
+		if !c.guard.silent() || c.worn() || time.Since(c.used) >= r.KeepAlive {
 			r.idle = append(r.idle[:i], r.idle[i+1:]...)
 			return c
 		}

@@ -173,6 +173,37 @@ func TestKeepAliveAndIdleTimeout(t *testing.T) {
 	eventually(t, func() bool { return used().After(first) })
 }
 
+// A relay that bears with few signs of life (Exim's 10) is not asked for more: the connection is
+// replaced before, and nobody takes the relay for down or in trouble.
+func TestRenewsWhatWasAskedTooOften(t *testing.T) {
+	relay := listen(t, dialogue(relaytest.Reply{Verb: "NOOP", Nth: 11, Text: "554 Too many nonmail commands\r\n", Close: true}))
+	config := plain("mx", relay)
+	config.KeepAlive = 5 * time.Millisecond
+	p := runPool(t, config)
+	up := p.States()[0].Since
+	eventually(t, func() bool { accepted, _ := relay.Connections(); return accepted > 3 })
+	if s := p.States()[0]; s.Failures > 0 || s.Troubled || !s.Up || s.Since != up {
+		t.Errorf("state %+v, up since %s", s, up)
+	}
+}
+
+// A connection on which mail after mail was refused is replaced before the relay slows down (Postfix
+// after 10 errors).
+func TestRenewsAfterRefusals(t *testing.T) {
+	relay := listen(t, dialogue(
+		relaytest.Reply{Verb: "RCPT", Nth: 11, Text: "421 4.7.0 Error: too many errors\r\n", Close: true},
+		relaytest.Reply{Verb: "RCPT", Text: "550 5.1.1 No such user\r\n"}))
+	p := newPool(t, plain("mx", relay))
+	for range 30 {
+		if res := p.round(within(t), mustLetter(t, "nosuch@mottaker.example")); res.Refusal != NoSuchMailbox {
+			t.Fatalf("got %+v", res)
+		}
+	}
+	if accepted, _ := relay.Connections(); accepted < 4 || accepted > 8 || p.States()[0].Open != 1 {
+		t.Errorf("%d connections, state %+v", accepted, p.States()[0])
+	}
+}
+
 func TestPrunesIdle(t *testing.T) {
 	relay := listen(t, relaytest.Profile{Delay: 5 * time.Millisecond})
 	config := plain("mx", relay)

@@ -134,6 +134,9 @@ func (r *relay) connection(ctx context.Context, fresh bool) (*conn, error) {
 			r.discard(c)
 			continue
 		}
+		if c.worn() {
+			return r.renew(ctx, c)
+		}
 		if err = c.ready(ctx); err == nil {
 			return c, nil
 		}
@@ -175,6 +178,14 @@ func (r *relay) connect(ctx context.Context) (*conn, error) {
 	}
 	r.connected(c)
 	return c, nil
+}
+
+// renew makes a connection in the place of one that is worn. The relay counts as up meanwhile.
+func (r *relay) renew(ctx context.Context, c *conn) (*conn, error) {
+	c.close()
+	next, err := r.connect(ctx)
+	r.discard(c)
+	return next, err
 }
 
 // release puts the connection back on the stack, or closes it, and frees the slot.
