@@ -18,13 +18,17 @@ import (
 func benchCommand(ctx context.Context, args []string, e env) error {
 	fs := newFlags("bench [flags], or bench -overload [-for DURATION] [-json], or bench -soak DURATION [-json]")
 	length := fs.Duration("for", 10*time.Second, "how long each scenario lasts")
-	runs := runFlags(fs)
+	choose := runFlags(fs)
 	overload := fs.Bool("overload", false, "offer twice as much as the daemon can do, and see what becomes of it")
 	soak := fs.Duration("soak", 0, "for so long, make orders amid every trouble that carriers can make, and see that nothing grows")
 	generator := fs.Bool("generator", false, "be the load generator of another bench, which tells on standard input what to do")
 	other, external := externalFlags(fs)
 	asJSON := fs.Bool("json", false, "print JSON")
 	if _, err := fs.parse(args, e); err != nil {
+		return err
+	}
+	runs, err := choose(*length)
+	if err != nil {
 		return err
 	}
 	program, err := os.Executable()
@@ -44,14 +48,14 @@ func benchCommand(ctx context.Context, args []string, e env) error {
 		levels, err := bench.Soak(ctx, program, *soak)
 		return errors.Join(err, report(e, *asJSON, levels, bench.PrintLevels))
 	}
-	results, err := runAll(runs(*length), e, func(r bench.Run) ([]bench.Result, error) { return r.Do(ctx, program) })
+	results, err := runAll(runs, e, func(r bench.Run) ([]bench.Result, error) { return r.Do(ctx, program) })
 	var broken error
 	for i := range results {
 		broken = errors.Join(broken, results[i].Broken())
 	}
 	if err == nil && external.Addr != "" {
 		var more []bench.Result
-		more, err = runAll(forOther(runs(*length), *other), e, func(r bench.Run) ([]bench.Result, error) { return external.Do(ctx, r) })
+		more, err = runAll(forOther(runs, *other), e, func(r bench.Run) ([]bench.Result, error) { return external.Do(ctx, r) })
 		results = append(results, more...)
 	}
 	if err != nil {
@@ -61,7 +65,7 @@ func benchCommand(ctx context.Context, args []string, e env) error {
 }
 
 // runFlags choose the scenarios, which are then runs of the given length.
-func runFlags(fs *flags) func(time.Duration) []bench.Run {
+func runFlags(fs *flags) func(time.Duration) ([]bench.Run, error) {
 	var one bench.Run
 	fs.IntVar(&one.Clients, "clients", 0, "run one scenario with so many connections, not the usual ones")
 	fs.Float64Var(&one.Rate, "rate", 0, "with -clients: orders a second; 0 is as many as they can")
@@ -69,7 +73,15 @@ func runFlags(fs *flags) func(time.Duration) []bench.Run {
 	fs.StringVar(&one.Profile, "profile", "", "with -clients: write a CPU profile of the daemon to this file")
 	stored := fs.Int("stored", 0, "how many delivered shipments of the last 80 days the journal holds beforehand")
 	dir := fs.String("dir", "", "`folder` in which the journal is kept, filled once by -stored, for this run and later ones")
-	return func(length time.Duration) []bench.Run {
+	return func(length time.Duration) ([]bench.Run, error) {
+		switch {
+		case length <= 0:
+			return nil, misused("bench: -for is %v, and must be longer than nothing", length)
+		case min(one.Clients, int(one.Delay), *stored) < 0 || !(one.Rate >= 0):
+			return nil, misused("bench: -clients, -rate, -delay and -stored can't be negative")
+		case one.Clients == 0 && (one.Rate > 0 || one.Delay > 0 || one.Profile != ""):
+			return nil, misused("bench: -rate, -delay and -profile are of a single scenario: give -clients too")
+		}
 		runs := bench.Scenarios()
 		if one.Clients > 0 {
 			one.Name = "custom"
@@ -78,7 +90,7 @@ func runFlags(fs *flags) func(time.Duration) []bench.Run {
 		for i := range runs {
 			runs[i].For, runs[i].Stored, runs[i].Dir = length, *stored, *dir
 		}
-		return runs
+		return runs, nil
 	}
 }
 

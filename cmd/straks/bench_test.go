@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"straks/cmd/straks/bench"
@@ -33,5 +35,17 @@ func TestBench(t *testing.T) {
 	}
 	if r.Stored != 300 || r.RestKiB == 0 || r.PeakKiB < r.RestKiB || r.Batch < 1 || r.Commit <= 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+func TestBenchMisused(t *testing.T) {
+	for _, args := range [][]string{{"-clients", "2", "-rate", "-1"}, {"-clients", "2", "-rate", "NaN"}, {"-clients", "-2"}, {"-clients", "2", "-delay", "-1s"},
+		{"-stored", "-1"}, {"-for", "0s"}, {"-for", "-1s", "-overload"}, {"-profile", "cpu.out"}, {"-rate", "50"}, {"-delay", "50ms"}} {
+		var out, log bytes.Buffer
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // what is let through is not measured
+		if code := run(ctx, append([]string{"bench"}, args...), nil, &out, &log); code != exitUsage || !strings.Contains(log.String(), "bench: -") {
+			t.Errorf("%q: exit code %d: %s", args, code, log.String())
+		}
 	}
 }
