@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"straks/orders/bolt"
@@ -18,6 +19,9 @@ func journalCompact(ctx context.Context, args []string, e env) error {
 	}
 	path, err := fs.path()
 	if err != nil {
+		return err
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil { // the file gives way, not a link to it
 		return err
 	}
 	before, err := os.Stat(path)

@@ -129,6 +129,23 @@ func TestCompactOfADamagedJournal(t *testing.T) {
 	t.Error("no page was missed")
 }
 
+// TestCompactBehindALink: the journal may be on a disk of its own, with a link to it where the
+// configuration has it.
+func TestCompactBehindALink(t *testing.T) {
+	path, link := newJournal(t, 7), filepath.Join(t.TempDir(), "journal.db")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := os.Stat(path)
+	succeed(t, "journal", "compact", "-file", link)
+	if to, err := os.Readlink(link); to != path {
+		t.Errorf("the link is gone: %q, %v", to, err)
+	}
+	if after, err := os.Stat(path); err != nil || os.SameFile(before, after) {
+		t.Errorf("the journal was not replaced (%v)", err)
+	}
+}
+
 // TestCompactIsCalledOff: who interrupts it has the journal as it was.
 func TestCompactIsCalledOff(t *testing.T) {
 	path := newJournal(t, 7)
