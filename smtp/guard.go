@@ -30,6 +30,7 @@ type guard struct {
 	deadline time.Time // of until
 	buf      [4 << 10]byte
 	ahead    []byte // came, and is not read yet
+	column   int    // octets of its line that were read
 	told     []byte // the reply to the next write, which is not made: it was, and answered
 	left     int    // octets that the reply may still have; each write begins a new reply
 	broken   bool   // a write was not taken whole: its last octet surely did not leave
@@ -51,7 +52,8 @@ func (g *guard) SetReadDeadline(time.Time) error  { return nil }
 func (g *guard) SetWriteDeadline(time.Time) error { return nil }
 
 // Read hands out one line at most. So no reader above has anything left when a reply
-// has ended: what came beyond it is here.
+// has ended: what came beyond it is here. A code that stands alone gets the blank without
+// which textproto takes it for no reply; we should bear with it (RFC 5321 §4.2).
 func (g *guard) Read(p []byte) (int, error) {
 	if len(g.ahead) == 0 {
 		if err := g.fill(); err != nil {
@@ -62,8 +64,19 @@ func (g *guard) Read(p []byte) (int, error) {
 	if end := bytes.IndexByte(line, '\n'); end >= 0 {
 		line = line[:end+1]
 	}
+	switch code := 3 - g.column; {
+	case code > 0:
+		line = line[:min(code, len(line))]
+	case code == 0 && bytes.IndexAny(line, "\r\n") == 0:
+		g.column++
+		return copy(p, " "), nil
+	}
 	n := copy(p, line)
 	g.ahead = g.ahead[n:]
+	g.column += n
+	if n > 0 && line[n-1] == '\n' {
+		g.column = 0
+	}
 	return n, nil
 }
 

@@ -38,6 +38,47 @@ func TestAReplyTooMany(t *testing.T) {
 	}
 }
 
+// A code alone is a reply, in whatever pieces it comes.
+func TestCodeAlone(t *testing.T) {
+	talk := relaytest.Dialogue(
+		relaytest.Reply{Verb: "EHLO", Text: "250-relay.test\r\n250\r\n"},
+		relaytest.Reply{Verb: "MAIL", Text: "250\r\n"},
+		relaytest.Reply{Verb: "RCPT TO:<NOSUCH", Text: "550\r\n"},
+		relaytest.Reply{Verb: "DATA", Text: "354\r\n"},
+		relaytest.Reply{Verb: "RSET", Text: "250\n"},
+		relaytest.Reply{Verb: ".", Text: "250\r\n"})
+	for name, script := range map[string]func(net.Conn){
+		"whole": talk, "octet by octet": func(c net.Conn) { talk(dribble{c}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			relay := listen(t, relaytest.Profile{Script: script})
+			p := newPool(t, plain("mx", relay))
+			for local, want := range map[string]handover.Outcome{"kari": handover.Accepted, "nosuch": handover.Refused} {
+				for range 2 {
+					if res := p.round(within(t), mustLetter(t, local+"@mottaker.example")); res.Outcome != want {
+						t.Errorf("%s: got %+v", local, res)
+					}
+				}
+			}
+			if accepted, _ := relay.Connections(); accepted != 1 {
+				t.Errorf("%d connections", accepted)
+			}
+		})
+	}
+}
+
+// dribble writes one octet at a time.
+type dribble struct{ net.Conn }
+
+func (d dribble) Write(p []byte) (int, error) {
+	for i := range p {
+		if _, err := d.Conn.Write(p[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(p), nil
+}
+
 // What came with the 354 is no answer to a dot that was not written: then it is not.
 func TestAnAnswerAheadOfTheDot(t *testing.T) {
 	cert, ca, _ := certificate(t)
