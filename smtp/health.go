@@ -98,7 +98,7 @@ func (r *relay) connected(c *conn) {
 func (r *relay) learn(res Result) {
 	switch {
 	case res.took == 0:
-	case hasReason(res.Err, ReasonTimeout) && res.took < min(time.Second, r.CommandTimeout):
+	case hasReason(res.Err, ReasonTimeout) && r.hurried(res.took):
 	case isFailure(res.Err):
 		r.failed(res.Err)
 	case res.Code != 0:
@@ -107,6 +107,9 @@ func (r *relay) learn(res Result) {
 		r.mu.Unlock()
 	}
 }
+
+// hurried tells whether a time-out came so soon that it says nothing of the relay.
+func (r *relay) hurried(took time.Duration) bool { return took < min(time.Second, r.CommandTimeout) }
 
 // failed notes that a connection broke or was unfit. That puts the relay behind the
 // others until a mail that has no other relay goes well, or the keeper's probe,

@@ -324,6 +324,33 @@ func TestFrozenRelayIsLeftAlone(t *testing.T) {
 	}
 }
 
+// A sign of life for which the mail had next to no time says nothing of the relay.
+func TestNoTimeForASignOfLife(t *testing.T) {
+	over := make(chan struct{})
+	relay := listen(t, dialogue(relaytest.Reply{Verb: "NOOP", Text: "250 ok\r\n", After: over}))
+	defer close(over)
+	config := plain("mx", relay)
+	config.CommandTimeout = 2 * time.Second
+	p := newPool(t, config)
+	r := p.relays[0]
+	for _, test := range []struct {
+		within time.Duration
+		blamed bool
+	}{{50 * time.Millisecond, false}, {patience, true}} {
+		c, err := r.acquire(within(t), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.used = time.Now().Add(-time.Minute)
+		r.release(c)
+		ctx, cancel := context.WithTimeout(within(t), test.within)
+		if _, err := r.acquire(ctx, false); !hasReason(err, ReasonTimeout) || p.States()[0].Troubled != test.blamed {
+			t.Errorf("within %s: %v, %+v", test.within, err, p.States()[0])
+		}
+		cancel()
+	}
+}
+
 // A body that the relay does not read holds up nobody, and surely did not leave:
 // its final dot was never written.
 func TestBodyNotRead(t *testing.T) {

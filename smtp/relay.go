@@ -137,12 +137,15 @@ func (r *relay) connection(ctx context.Context, fresh bool) (*conn, error) {
 		if c.worn() {
 			return r.renew(ctx, c)
 		}
+		asked := time.Now()
 		if err = c.ready(ctx); err == nil {
 			return c, nil
 		}
 		r.discard(c)
 		if hasReason(err, ReasonTimeout) { // the others are likely to be as mute
-			r.failed(err)
+			if !r.hurried(time.Since(asked)) {
+				r.failed(err)
+			}
 			return nil, err
 		}
 		if ctx.Err() != nil { // or the others would fall with this one
