@@ -26,7 +26,7 @@ type rate struct {
 
 	mu        sync.Mutex
 	limit     float64   // submits per second now
-	knee      float64   // about where it was before it went down; what growth is measured by
+	knee      float64   // about what was sent before it went down; what growth is measured by
 	next      time.Time // when the bucket has its next token, may lie burst in the past
 	throttled float64   // moving share of throttled answers, 0 to 1
 	last      time.Time // when an answer was throttled
@@ -136,7 +136,8 @@ func (r *rate) slowDown(now time.Time) {
 
 // grow brings limit up to now. The longer ago the last throttled answer, the larger
 // the steps: just under the knee they are small, and the way back from an SMSC that
-// throttled everything for a while takes seconds, not minutes.
+// throttled everything for a while takes seconds, not minutes. The knee grows with what is
+// sent, for a limit that nobody comes near proves nothing.
 func (r *rate) grow(now time.Time) {
 	since := now.Sub(later(r.adjusted, later(r.deaf, r.still))).Seconds()
 	r.adjusted = now
@@ -146,7 +147,7 @@ func (r *rate) grow(now time.Time) {
 	calm := now.Sub(later(r.deaf, r.last)).Seconds()
 	step := max(r.knee*increase, minRate) * (1 + calm)
 	r.limit = min(r.limit+step*min(since, 1), r.ceiling)
-	r.knee = max(r.knee, r.limit)
+	r.knee = max(r.knee, min(r.limit, r.sent.perSecond(now)))
 }
 
 // loadOf reads congestion_state (SMPP 5.0 §4.8.4.18): 90 to 99 is nearly

@@ -106,6 +106,30 @@ func TestRecovers(t *testing.T) {
 	}
 }
 
+// An hour in which little is sent and nothing throttled is no proof that the SMSC takes more than
+// ever was sent: when it throttles everything again, the bind slows down as the first time.
+func TestSlowsDownAgainAfterACalm(t *testing.T) {
+	r, now := newRate(0), epoch
+	storm := func() {
+		for range 20 * 50 { // 50/s are offered, for 20 s
+			now = now.Add(20 * time.Millisecond)
+			if _, ok := r.take(now, 250*time.Millisecond); ok {
+				r.answered(now, 1)
+			}
+		}
+		if limit := r.current(now); limit > 10 {
+			t.Errorf("the limit is %v after 20 s in which everything was throttled", limit)
+		}
+	}
+	storm()
+	for range 3600 {
+		now = now.Add(time.Second)
+		r.take(now, time.Second)
+		r.answered(now, 0)
+	}
+	storm()
+}
+
 func TestSingleThrottlesCostNothing(t *testing.T) {
 	r := newRate(0)
 	for i := range 10_000 {
