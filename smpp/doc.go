@@ -31,8 +31,9 @@
 // The context bounds all this. In the last part of its time (see answerTime) nothing
 // is begun any more, and answers are waited for.
 //
-// A message of several parts stays on the bind that took the first of them,
-// whatever happens: parts that were put off are tried again there. It is
+// A message of several parts is begun only where the bind's rate leaves time for all of
+// them, should no other message come between. It stays on the bind that took the first
+// of them, whatever happens: parts that were put off are tried again there. It is
 //
 //   - Refused, when one part was refused for good;
 //   - else Unknown, when nothing is known of one part;

@@ -241,6 +241,26 @@ func TestTooMuchForTheRate(t *testing.T) {
 	g.idle(t)
 }
 
+// A message is not begun where the rate leaves no time for all of its parts: nobody is to
+// get half of it, and another SMSC may have the whole.
+func TestTooManyPartsForTheRate(t *testing.T) {
+	g, a, b := pair(t, smsctest.Behaviour{}, smsctest.Behaviour{}, func(c *Config) {
+		c.SMSCs[0].Rate = 1
+	})
+	r := g.send(threeParts, 2*time.Second)
+	wantOutcome(t, r, handover.Accepted)
+	if r.SMSC != "second" || a.Stats().Submits != 0 || b.Stats().Taken != 3 {
+		t.Errorf("%+v; first got %d, second took %d", r, a.Stats().Submits, b.Stats().Taken)
+	}
+	b.Down()
+	eventually(t, "the loss isn't noticed", func() bool { return g.States()[1].State != StateBound })
+	wantOutcome(t, g.send(threeParts, time.Second), handover.NotSent)
+	if r := g.send(threeParts, 4*time.Second); r.SMSC != "first" || a.Stats().Taken != 3 {
+		t.Errorf("with time enough: %+v; first took %d", r, a.Stats().Taken)
+	}
+	g.idle(t)
+}
+
 func TestWeightsShareBetweenEquals(t *testing.T) {
 	g, a, b := pair(t, smsctest.Behaviour{}, smsctest.Behaviour{}, func(c *Config) {
 		c.Routes = []Route{{SMSCs: []string{"first", "second"}, Weights: map[string]int{"first": 1, "second": 3}}}

@@ -97,32 +97,33 @@ func (f *flight) pending() (indexes []int) {
 }
 
 // takeLease returns a place on this bind: the first time the one that the flight
-// came with. It waits while the bind is full, held back by its rate, or
-// being bound anew.
+// came with, if the rate leaves time for the other parts too. It waits while the
+// bind is full, held back by its rate, or being bound anew.
 func (f *flight) takeLease(begin context.Context) (lease, error) {
-	l := f.lease
+	l, follow := f.lease, len(f.parts)-1
 	f.lease = lease{}
 	if l.bind == nil {
+		follow = 0 // some part may have left: the others go as they can
 		var err error
 		slots := &f.job.g.slots
 		if l, err = slots.acquire(begin, []*smsc{f.bind.smsc}, f.bind.smsc.others(f.bind), 0); err != nil {
 			return lease{}, err
 		}
 	}
-	if err := f.pace(begin); err != nil {
+	if err := f.pace(begin, follow); err != nil {
 		f.job.g.slots.release(l, unused)
 		return lease{}, err
 	}
 	return l, nil
 }
 
-// pace waits until the bind's rate lets a submit through.
-func (f *flight) pace(begin context.Context) error {
-	most := time.Hour
+// pace waits until the bind's rate lets a submit through that so many follow.
+func (f *flight) pace(begin context.Context, follow int) error {
+	most, now := time.Hour, time.Now()
 	if deadline, ok := begin.Deadline(); ok {
-		most = time.Until(deadline)
+		most = deadline.Sub(now) - f.bind.rate.spread(now, follow)
 	}
-	wait, ok := f.bind.rate.take(time.Now(), most)
+	wait, ok := f.bind.rate.take(now, most)
 	if !ok {
 		return errRate
 	}

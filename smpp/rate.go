@@ -66,6 +66,14 @@ func (r *rate) wait(now time.Time) time.Duration {
 	return max(r.next.Sub(now), 0)
 }
 
+// spread returns over how long so many submits are spaced now.
+func (r *rate) spread(now time.Time, n int) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.grow(now)
+	return time.Duration(float64(n) / r.limit * float64(time.Second))
+}
+
 // take takes a token and returns how long to wait before it is good. With a
 // wait above most none is taken.
 func (r *rate) take(now time.Time, most time.Duration) (wait time.Duration, ok bool) {

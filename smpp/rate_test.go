@@ -130,6 +130,23 @@ func TestSlowsDownAgainAfterACalm(t *testing.T) {
 	storm()
 }
 
+// What follows is spaced as it would be now, not as when the SMSC last throttled.
+func TestSpread(t *testing.T) {
+	r := newRate(0)
+	if spread := r.spread(epoch, 15); spread != 0 {
+		t.Errorf("%v without a limit", spread)
+	}
+	carrier(r, epoch, 20*time.Second, 0)
+	for _, c := range []struct{ after, least, most time.Duration }{
+		{20 * time.Second, time.Second, 15 * time.Second},
+		{time.Hour, 0, 10 * time.Millisecond},
+	} {
+		if spread := r.spread(epoch.Add(c.after), 15); spread < c.least || spread > c.most {
+			t.Errorf("%v after %v", spread, c.after)
+		}
+	}
+}
+
 func TestSingleThrottlesCostNothing(t *testing.T) {
 	r := newRate(0)
 	for i := range 10_000 {
