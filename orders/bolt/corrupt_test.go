@@ -403,3 +403,20 @@ func TestBadFeed(t *testing.T) {
 		t.Errorf("%d lines", n)
 	}
 }
+
+// A page that can't be read ends the migration with an error that says so, and
+// holds up nobody.
+func TestMigrationOverAPageThatCantBeRead(t *testing.T) {
+	path, _ := oldJournal(t, 24*time.Hour, 300)
+	spoilPage(t, path, hash("ttd", "150"))
+	ended := make(chan error, 1)
+	go func() { ended <- Migrate(t.Context(), path, Options{Log: quiet}) }()
+	select {
+	case err := <-ended:
+		if err == nil || !strings.Contains(err.Error(), "can't be read") {
+			t.Errorf("error %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("it hangs")
+	}
+}

@@ -81,9 +81,10 @@ func migrateOnce(ctx context.Context, db *bbolt.DB, opt Options) (moved int, don
 	if err != nil {
 		return 0, false, err
 	}
+	defer tx.Rollback() // where a page can't be read too: bbolt panics, and who closes waits for the writer
 	t := tables{tx}
 	if moved, done, err = t.migrate(opt.migrateStep, opt.Log); err != nil {
-		return 0, false, errors.Join(err, tx.Rollback())
+		return 0, false, err
 	}
 	list(db)
 	return moved, done, opt.commit(tx)
