@@ -79,8 +79,9 @@ type Relay struct {
 	MaxConns int
 
 	// KeepAlive is how long a connection may be silent before it is asked for a
-	// sign of life (NOOP), 9 times at most: then it is replaced. Default: 30s. Keep it below the relay's own idle limit
-	// (Postfix 300s), else each quiet spell ends in a reconnect.
+	// sign of life (NOOP), 9 times at most: then it is replaced. Default: 30s.
+	// Keep it below the relay's own idle limit (Postfix 300s), else each quiet spell
+	// ends in a reconnect.
 	KeepAlive time.Duration
 
 	// IdleTimeout is how long a connection beyond the first stays open unused.

@@ -64,19 +64,9 @@ func (r *relay) prune() {
 	}
 }
 
-// popUnused takes such a connection off the stack. A sign of life brings one to the top, so
-// that it may be anywhere.
+// popUnused takes such a connection off the stack.
 func (r *relay) popUnused() *conn {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	unused := func(c *conn) bool { return time.Since(c.mailed) >= r.IdleTimeout }
-	i := slices.IndexFunc(r.idle, unused)
-	if i < 0 || r.health.open < 2 {
-		return nil
-	}
-	c := r.idle[i]
-	r.idle = slices.Delete(r.idle, i, i+1)
-	return c
+	return r.popWhere(func(c *conn) bool { return r.health.open > 1 && time.Since(c.mailed) >= r.IdleTimeout })
 }
 
 // askIdle asks every connection that was silent for KeepAlive for a sign of life, and renews
@@ -114,15 +104,21 @@ func (r *relay) askIdle(ctx context.Context) {
 }
 
 func (r *relay) popSilent() *conn {
+	return r.popWhere(func(c *conn) bool { return !c.guard.silent() || c.worn() || time.Since(c.used) >= r.KeepAlive })
+}
+
+// popWhere takes the lowest connection off the stack of which that is true; nil where there is
+// none. A sign of life brings one to the top, so that it may be anywhere.
+func (r *relay) popWhere(is func(*conn) bool) *conn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i, c := range r.idle {
-		if !c.guard.silent() || c.worn() || time.Since(c.used) >= r.KeepAlive {
-			r.idle = append(r.idle[:i], r.idle[i+1:]...)
-			return c
-		}
+	i := slices.IndexFunc(r.idle, is)
+	if i < 0 {
+		return nil
 	}
-	return nil
+	c := r.idle[i]
+	r.idle = slices.Delete(r.idle, i, i+1)
+	return c
 }
 
 // drain lets no more mails in, waits until ctx for those under way and says QUIT.
