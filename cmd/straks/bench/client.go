@@ -69,7 +69,6 @@ func (c *client) place(order due) error {
 	}
 	c.buf = c.load.Request(c.buf[:0], order.n)
 	c.track.begin(order.n, order.at)
-	c.track.written[order.n].Store(c.track.now())
 	if _, err := c.conn.Write(c.buf); err != nil {
 		return err
 	}

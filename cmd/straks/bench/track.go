@@ -14,7 +14,7 @@ type Track struct {
 	start    time.Time
 	made     atomic.Int64
 	begun    []atomic.Int64
-	written  []atomic.Int64 // when its first octet left
+	written  []atomic.Int64 // when its first octet leaves
 	seen     []atomic.Int64
 	answered []atomic.Int64
 	turned   []atomic.Int64 // when it was refused
@@ -52,10 +52,11 @@ func (t *Track) Acked(took time.Duration) {
 	}
 }
 
-// begin notes that the order is made, at that time.
+// begin notes that the order is made, which was to be at that time, and leaves now.
 func (t *Track) begin(n int, at time.Time) {
 	t.made.Add(1)
 	t.begun[n].Store(int64(at.Sub(t.start)))
+	t.written[n].Store(t.now())
 }
 
 func (t *Track) answer(n int, a answer) {
