@@ -124,3 +124,20 @@ func TestSample(t *testing.T) {
 		}
 	}
 }
+
+// TestLull: where next to no order was taken, the journal's growth for each tells nothing.
+func TestLull(t *testing.T) {
+	s := &soak{}
+	for i := range soakSamples {
+		s.seen = append(s.seen, moment{orders: float64(min(10*i, 600)), octets: float64(20000 * i)})
+	}
+	if levels := s.levels(0, 0); levels != nil {
+		t.Errorf("%+v", levels)
+	}
+	for i := range s.seen {
+		s.seen[i].orders = float64(10 * i)
+	}
+	if levels := s.levels(0, 0); len(levels) != 4 || judge(levels) != nil {
+		t.Errorf("%+v", levels)
+	}
+}

@@ -21,6 +21,9 @@ const (
 	// all the time, and not so much that a machine with other work can't.
 	soakRate    = 200
 	soakClients = 64
+	// soakOrders are to be taken in a third at least: by a few orders more or
+	// less the journal's growth is that of the pages on their way to be free.
+	soakOrders = 50
 	// soakSamples is how often the daemon is looked at.
 	soakSamples = 90
 )
@@ -81,7 +84,7 @@ type soak struct {
 }
 
 // moment is what the daemon is like at one moment.
-type moment struct{ orders, anon, goroutines, files, octets float64 }
+type moment struct{ orders, anon, goroutines, files, octets float64 } // orders: those taken by then
 
 func (s *soak) run(ctx context.Context, d time.Duration) ([]Level, error) {
 	track := NewTrack(int(soakRate * d.Seconds()))
@@ -115,7 +118,7 @@ func (s *soak) watch(ctx context.Context, track *Track, d time.Duration) {
 		case <-time.After(d / soakSamples):
 		}
 		s.relay.Disconnect()
-		now := moment{orders: float64(track.made.Load() - track.refused.Load()), anon: float64(s.daemon.processes().anon()) / 1024}
+		now := moment{orders: float64(track.taken.Load()), anon: float64(s.daemon.processes().anon()) / 1024}
 		file, _ := s.daemon.Counter("straks_journal_file_bytes")
 		free, _ := s.daemon.Counter("straks_journal_free_bytes")
 		now.octets = file - free
@@ -133,6 +136,9 @@ func (s *soak) levels(mib, octets float64) []Level {
 		return nil
 	}
 	first, last := s.seen[:third], s.seen[len(s.seen)-third:]
+	if min(taken(first), taken(last)) < soakOrders {
+		return nil
+	}
 	level := func(name string, slack float64, of func(moment) float64) Level {
 		return Level{name, median(first, of), median(last, of), slack}
 	}
@@ -153,14 +159,18 @@ func median(samples []moment, of func(moment) float64) float64 {
 	return values[len(values)/2]
 }
 
-// perOrder is by how much the journal grew for each order.
-func perOrder(samples []moment) float64 {
-	from, to := samples[0], samples[len(samples)-1]
-	return (to.octets - from.octets) / max(1, to.orders-from.orders)
+// taken is how many orders were taken in that time.
+func taken(samples []moment) float64 {
+	return samples[len(samples)-1].orders - samples[0].orders
 }
 
-// ErrTooShort is Soak's where too few samples were taken to tell anything.
-var ErrTooShort = errors.New("too short to tell anything")
+// perOrder is by how much the journal grew for each order.
+func perOrder(samples []moment) float64 {
+	return (samples[len(samples)-1].octets - samples[0].octets) / taken(samples)
+}
+
+// ErrTooShort is Soak's where too few samples or orders were taken to tell anything.
+var ErrTooShort = errors.New("too few samples or orders to tell anything: give it more time")
 
 func judge(levels []Level) error {
 	if len(levels) == 0 {

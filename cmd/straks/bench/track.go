@@ -20,6 +20,7 @@ type Track struct {
 	turned   []atomic.Int64 // when it was refused
 	acks     []atomic.Int64 // from the writing of a receipt to its answer, in the order of the answers
 	acked    atomic.Int64
+	taken    atomic.Int64  // answers that are 2xx
 	repeated atomic.Int64  // submits of an order that the SMSC had seen before
 	refused  atomic.Int64  // answers other than 2xx
 	rude     atomic.Int64  // of those, other than 503 with Retry-After
@@ -62,6 +63,7 @@ func (t *Track) begin(n int, at time.Time) {
 func (t *Track) answer(n int, a answer) {
 	if a.status >= 200 && a.status <= 299 {
 		t.answered[n].Store(t.now())
+		t.taken.Add(1)
 		return
 	}
 	t.turned[n].Store(t.now())
