@@ -300,6 +300,42 @@ func TestBadParkedReport(t *testing.T) {
 	check(t, j)
 }
 
+// TestBadPageOfParkedReports: the journal opens with it, Check tells it, and orders and
+// receipts that do not need it go on.
+func TestBadPageOfParkedReports(t *testing.T) {
+	j, path := newJournal(t, Options{})
+	ids := sent(t, j, 2)
+	var early []orders.Event
+	for i := range 200 {
+		early = append(early, delivered("early-"+strconv.Itoa(i)))
+	}
+	if _, err := j.Apply(t.Context(), early); err != nil {
+		t.Fatal(err)
+	}
+	j.Close()
+	var waits encoder
+	waits.string("telco")
+	waits.strings([]string{"early-150"})
+	spoilPage(t, path, waits.b)
+
+	r, err := OpenReadOnly(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = r.Check(t.Context())
+	r.Close()
+	if err == nil || !strings.Contains(err.Error(), "check of parked") {
+		t.Errorf("check: %v", err)
+	}
+
+	j = mustOpen(t, path, Options{Log: quiet})
+	order(t, j, "k")
+	effects, err := j.Apply(t.Context(), []orders.Event{delivered("0")})
+	if err != nil || effects[0].Shipment.ID != ids[0] || effects[0].Shipment.Status != orders.SMSDelivered {
+		t.Errorf("%+v, %v", effects, err)
+	}
+}
+
 // TestBadShipmentLeaves: an unsettled shipment that can't be expired, since its record
 // is corrupt, leaves when it is old, and holds up nobody who came after it.
 func TestBadShipmentLeaves(t *testing.T) {

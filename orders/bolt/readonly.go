@@ -13,20 +13,25 @@ type reader struct {
 	waiting   atomic.Int64 // parked reports
 }
 
-// begin shows the open file to readers and counts what waits in it.
+// begin shows the open file to readers and counts what waits in it, up to a page that
+// can't be read: whoever needs what is on that will tell.
 func (r *reader) begin(db *bbolt.DB) error {
 	if err := r.snapshots.publish(db); err != nil {
 		return err
 	}
-	return r.snapshots.view(func(t tables) error {
-		n := int64(0)
+	n := int64(0)
+	err := r.snapshots.view(func(t tables) error {
 		c := t.parked().Cursor()
 		for k, _ := c.First(); k != nil; k, _ = c.Next() {
 			n++
 		}
-		r.waiting.Store(n)
 		return nil
 	})
+	r.waiting.Store(n)
+	if errors.Is(err, ErrCorrupt) {
+		return nil
+	}
+	return err
 }
 
 // ReadOnly is a journal for those who look after one: nothing in its file is
