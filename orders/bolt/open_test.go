@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -422,6 +423,24 @@ func TestBackupAndCompact(t *testing.T) {
 	if small, big := size(t, restored), size(t, path); small >= big {
 		t.Fatalf("sizes %d and %d", small, big)
 	}
+}
+
+// TestCompactOfWhatOutgrewItsMap: a journal that was opened anew with a larger map can be
+// compacted as well.
+func TestCompactOfWhatOutgrewItsMap(t *testing.T) {
+	opt := Options{MapSize: 256 << 10, Log: quiet}
+	j, path := newJournal(t, opt)
+	for i := range 100 {
+		in := intake(strconv.Itoa(i))
+		in.SendersReference = strings.Repeat("r", 5000)
+		place(t, j, in)
+	}
+	j.Close()
+	compacted := filepath.Join(t.TempDir(), "compacted.db")
+	if err := Compact(path, compacted, opt); err != nil {
+		t.Fatal(err)
+	}
+	check(t, mustOpen(t, compacted, opt))
 }
 
 func size(t *testing.T, path string) int64 {

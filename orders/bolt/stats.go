@@ -109,6 +109,7 @@ func Compact(src, dst string, opt Options) (err error) {
 		return fmt.Errorf("journal: compact: %w", err)
 	}
 	fd.Close()
+	opt.MapSize = from.mapped // what has outgrown the usual map would outgrow it again
 	to, err := openFile(dst, opt, false)
 	if err != nil {
 		return fmt.Errorf("journal: compact to %s: %w", dst, err)
