@@ -78,7 +78,8 @@ func (c *checker) keyed() {
 	})
 }
 
-// eachSlot calls visit for each record of a table in slots.
+// eachSlot calls visit for each record of a table in slots. A key has one: putKey and putRef
+// take the one before out of every slot.
 func (c *checker) eachSlot(s *slots, visit func(end int64, k, v []byte)) {
 	s.b.ForEach(func(name, v []byte) error {
 		if v != nil || len(name) != 4 {
@@ -90,6 +91,9 @@ func (c *checker) eachSlot(s *slots, visit func(end int64, k, v []byte)) {
 		for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
 			if !filter.maybe(k, filterSum(k)) {
 				c.fault("slot %x: its filter hides a key", name)
+			}
+			if first := s.get(k); first != nil && !bytes.Equal(first, v) {
+				c.fault("slot %x: a newer one has another record of the same key", name)
 			}
 			visit(slotEnd(name), k, v)
 		}

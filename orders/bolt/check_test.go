@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
 	"straks/orders"
@@ -55,6 +56,31 @@ func TestCheckGoesOn(t *testing.T) {
 	for _, want := range []string{"check of shipments", "parked"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("nothing is told of %s: %v", want, err)
+		}
+	}
+}
+
+// TestCheckOfSlots: a key that has two records, in slots apart, is told, and so is a reference.
+func TestCheckOfSlots(t *testing.T) {
+	for _, c := range []struct {
+		table []byte
+		key   []byte
+		value func(id uuid.UUID) []byte
+	}{
+		{bucketKeys, hash("ttd", "0"), func(id uuid.UUID) []byte { return id[:] }},
+		{bucketRefs, refKey("telco", "0"), func(id uuid.UUID) []byte { return encodeRef(nil, ref{bound: binding{shipment: id}}) }},
+	} {
+		j, path := newJournal(t, Options{})
+		sent(t, j, 2)
+		check(t, j)
+		j.Close()
+		db := rawDB(t, path)
+		// Of a shipment that retention has taken: nothing but the slots speaks against it.
+		gone := uuid.UUID{6: 0x70, 8: 0x80}
+		putBefore(t, db, c.table, c.key, c.value(gone))
+		db.Close()
+		if err := mustOpen(t, path, Options{}).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "same key") {
+			t.Errorf("%s: %v", c.table, err)
 		}
 	}
 }
