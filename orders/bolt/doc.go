@@ -82,11 +82,13 @@
 // count it. Retention lets it go when it is old, but ends before a page of them: to
 // remove what is on it is to read it.
 //
-// A call that has to write where it can't read fails, alone, and is counted. Where that is
-// for a record, it is about one key or shipment, and all others go on. Where it is for a page,
-// the next order or receipt may need it too. So the journal is not ready from then on,
-// until a call of its kind (an order, an answer, a report) is stored, or for two
-// minutes: calls are tried all the same, and where only few need the page, most come through.
+// A call that has to write where it can't read fails, alone, and is counted. (So does one that
+// leaves so little on a page that bbolt merges it with one that can't be read. The file is opened anew
+// for that: bbolt has lost count of its free pages.) Where it is for a record, it is about one key or
+// shipment, and all others go on. Where it is for a page, the next order or receipt may need it
+// too. So the journal is not ready from then on, until a call of its kind (an order, an answer, a
+// report) is stored, or for two minutes: calls are tried all the same, and where only few need
+// the page, most come through.
 //
 // # What a failed write allows
 //

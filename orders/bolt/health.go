@@ -132,16 +132,22 @@ func (j *Journal) recover() {
 // probe stores something of no meaning, in a file that is opened anew where
 // the failure left it unsure.
 func (j *Journal) probe() error {
-	w := &j.writer
-	if w.unsure {
-		if err := j.reopen(); err != nil {
-			return err
-		}
-		w.unsure = false
+	if err := j.renew(); err != nil {
+		return err
 	}
 	return j.attempt(&writeTx{opt: &j.opt}, []*request{{run: func(w *writeTx) error {
 		return w.meta().Put(keyProbe, time.Now().UTC().AppendFormat(nil, time.RFC3339))
 	}}})
+}
+
+// renew opens the file anew where a failure left it unsure.
+func (j *Journal) renew() error {
+	if !j.writer.unsure {
+		return nil
+	}
+	err := j.reopen()
+	j.writer.unsure = err != nil
+	return err
 }
 
 // reopen closes the file, which waits for readers, and opens it again, unless its path

@@ -13,25 +13,31 @@ type reader struct {
 	waiting   atomic.Int64 // parked reports
 }
 
-// begin shows the open file to readers and counts what waits in it, up to a page that
-// can't be read: whoever needs what is on that will tell.
+// begin shows the open file to readers and counts what waits in it. A page that can't be read is
+// no reason not to open: whoever needs what is on it will tell.
 func (r *reader) begin(db *bbolt.DB) error {
 	if err := r.snapshots.publish(db); err != nil {
 		return err
 	}
-	n := int64(0)
-	err := r.snapshots.view(func(t tables) error {
+	n, err := r.countParked((*bbolt.Cursor).First, (*bbolt.Cursor).Next)
+	if errors.Is(err, ErrCorrupt) {
+		behind, _ := r.countParked((*bbolt.Cursor).Last, (*bbolt.Cursor).Prev)
+		n, err = n+behind, nil
+	}
+	r.waiting.Store(n)
+	return err
+}
+
+// countParked counts parked reports as far as they can be read.
+func (r *reader) countParked(first, next func(*bbolt.Cursor) (k, v []byte)) (n int64, err error) {
+	err = r.snapshots.view(func(t tables) error {
 		c := t.parked().Cursor()
-		for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		for k, _ := first(c); k != nil; k, _ = next(c) {
 			n++
 		}
 		return nil
 	})
-	r.waiting.Store(n)
-	if errors.Is(err, ErrCorrupt) {
-		return nil
-	}
-	return err
+	return n, err
 }
 
 // ReadOnly is a journal for those who look after one: nothing in its file is

@@ -191,9 +191,14 @@ func (j *Journal) transact(requests ...*request) error {
 		err = j.remap(wtx, requests)
 	}
 	var own *requestError
+	if errors.As(err, &own) && w.unsure {
+		if again := j.renew(); again != nil {
+			err = errors.Join(own.err, again)
+		}
+	}
 	switch {
 	case err == nil:
-		j.waiting.Store(int64(wtx.waiting))
+		j.waiting.Store(int64(max(0, wtx.waiting))) // a page may be read again that was not when they were counted
 		j.due.back(wtx.newDeadline)
 		j.ended(requests, nil)
 		return nil
@@ -250,7 +255,8 @@ func runOne(w *writeTx, r *request) (err error) {
 }
 
 // commit commits, and notes where a failure may have got as far as the meta
-// page, or has left bbolt without its map.
+// page, or has left bbolt without its map. A page that bbolt can't read when it merges pages
+// stops it before anything is written: that is for the request which left them all but empty.
 func (j *Journal) commit(tx *bbolt.Tx) (err error) {
 	id, db := tx.ID(), tx.DB()
 	list(db)
@@ -261,10 +267,14 @@ func (j *Journal) commit(tx *bbolt.Tx) (err error) {
 	if err == nil {
 		return nil
 	}
-	j.writer.unsure = j.writer.unsure || !intact(db, id)
-	if tx.DB() != nil { // it panicked and is still open
-		j.writer.unsure = true
-		return errors.Join(err, tx.Rollback())
+	before := intact(db, id)
+	if tx.DB() == nil {
+		j.writer.unsure = j.writer.unsure || !before
+		return err
+	}
+	j.writer.unsure = true // it panicked and is still open, and bbolt has lost count of its free pages
+	if err = errors.Join(err, tx.Rollback()); before {
+		err = &requestError{err}
 	}
 	return err
 }
