@@ -99,6 +99,26 @@ func TestPlainMail(t *testing.T) {
 	}
 }
 
+// What a reader would decode or trim reaches him as it was written.
+func TestSubjectIsWhatWasWritten(t *testing.T) {
+	for _, subject := range []string{
+		"Din kode", "Én gang til – kode ✉", "=?utf-8?q?Kode?=", "kode =?utf-8?b?S29kZQ==?= her", " kode ", "=?",
+		strings.Repeat("🦔=?utf-8?q?Kode?= ", 30) + "é",
+	} {
+		m := to("kari@mottaker.example")
+		m.Subject = subject
+		l, err := newLetter(m, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		legalLines(t, l.data)
+		header, _ := read(t, l.data)
+		if s, err := header.Subject(); s != subject || err != nil {
+			t.Errorf("%q became %q, %v", subject, s, err)
+		}
+	}
+}
+
 func TestHeaderFields(t *testing.T) {
 	date := time.Date(2026, 2, 4, 11, 33, 9, 0, time.UTC)
 	m := to("kari@mottaker.example")

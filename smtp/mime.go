@@ -2,7 +2,10 @@ package smtp
 
 import (
 	"bytes"
+	"encoding/base64"
 	"io"
+	"mime"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,11 +76,25 @@ func fields(m Message, from, to address, date time.Time) mail.Header {
 	var h mail.Header
 	h.Set("Auto-Submitted", "auto-generated") // RFC 3834 §5: no vacation replies, please
 	h.SetMessageID(m.ID + "@" + from.domain)
-	h.SetSubject(m.Subject)
+	h.Set("Subject", encoded(m.Subject))
 	h.Set("To", "<"+to.String()+">")
 	h.Set("From", "<"+from.String()+">")
 	h.SetDate(date)
 	return h
+}
+
+// encoded returns a subject as it goes into the header. What package mime would leave as it is and
+// readers would change, as what looks like an encoded word but is text, and space at its ends,
+// is encoded here (RFC 2047 §2).
+func encoded(subject string) string {
+	if !strings.Contains(subject, "=?") && strings.TrimSpace(subject) == subject {
+		return mime.QEncoding.Encode("utf-8", subject)
+	}
+	var words []string
+	for rest := range slices.Chunk([]rune(subject), 11) { // whole characters, in the 75 octets that a word may have
+		words = append(words, "=?utf-8?b?"+base64.StdEncoding.EncodeToString([]byte(string(rest)))+"?=")
+	}
+	return strings.Join(words, " ")
 }
 
 // writeText writes one part of text in the encoding that suits it.
