@@ -22,7 +22,7 @@ type binding struct {
 	name  string // like "telco/1"
 	mode  Mode
 	index int // among the binds of its SMSC
-	rate  *rate
+	pacer *pacer
 	again chan struct{} // 1: the session is of no use, bind anew
 
 	changes *seldom.Log // of run: an SMSC that binds and hangs up does so several times a second
@@ -35,12 +35,12 @@ type binding struct {
 
 	mu      sync.Mutex
 	answers map[string]uint64 // by status
-	state   BindState         // what is shown of it, but for the numbers of slots and rate
+	state   BindState         // what is shown of it, but for the numbers of slots and pacer
 }
 
 func newBinding(c *smsc, name string, mode Mode, index int) *binding {
 	return &binding{
-		smsc: c, name: name, mode: mode, index: index, rate: newRate(c.Rate), again: make(chan struct{}, 1),
+		smsc: c, name: name, mode: mode, index: index, pacer: newPacer(c.Rate), again: make(chan struct{}, 1),
 		state: BindState{SMSC: c.Name, Bind: name, Mode: mode.String(), State: StateConnecting, Since: time.Now()},
 	}
 }

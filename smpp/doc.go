@@ -7,7 +7,7 @@
 //	 1 routeOf         the route: longest prefix, sender, organisation       route.go
 //	 2 smsc.build      encoding, parts, addresses, for each SMSC of it       build.go
 //	 3 slots.acquire   a place in the window of a bind, or a wait for one    slots.go, window.go
-//	 4 flight.pace     a token of that bind's rate                           rate.go
+//	 4 flight.pace     a token of that bind's rate                           pacer.go, rate.go
 //	 5 Session.Submit  queue, writer, wire; validity_period is set here      submit.go, writer.go
 //	 6 flight.submit   the answer, or none                                   flight.go, outcome.go
 //	 7 job.run         settled, or once more from 3                          send.go
@@ -32,7 +32,8 @@
 // is begun any more, and answers are waited for.
 //
 // A message of several parts is begun only where the bind's rate leaves time for all of
-// them, should no other message come between. It stays on the bind that took the first
+// them, after what it has promised to others; from then on its parts go before those of messages that
+// are not begun, for a place as for a token. It stays on the bind that took the first
 // of them, whatever happens: parts that were put off are tried again there. It is
 //
 //   - Refused, when one part was refused for good;
@@ -62,13 +63,13 @@
 // returns.
 //
 //	slots.mu        windows and queues of all binds
-//	rate.mu         one bind's tokens
+//	pacer.mu        one bind's rate, and who waits for its tokens
 //	binding.mu      what States shows of one bind
 //	gate.mu         whether one SMSC takes our credentials, and who tries next
 //	Session.mu      what is in flight on one session
 //
 // None is held across I/O or a callback, nor while another is taken, but for
-// rate.mu under slots.mu.
+// pacer.mu under slots.mu.
 //
 // Deliveries and late answers are handed up from the session's reader; their
 // takers must not block.

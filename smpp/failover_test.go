@@ -261,6 +261,28 @@ func TestTooManyPartsForTheRate(t *testing.T) {
 	g.idle(t)
 }
 
+// Of long messages that compete for one rate, and for few places, those that are begun come
+// through whole.
+func TestLongMessagesShareARate(t *testing.T) {
+	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Delay: 20 * time.Millisecond}})
+	c := account("telco", s)
+	c.Rate, c.Window = 30, 5
+	g := run(t, Config{SMSCs: []SMSC{c}}).allUp(t)
+	results := make(chan Result, 40)
+	for range cap(results) {
+		go func() { results <- g.send(threeParts, 4*time.Second) }()
+	}
+	outcomes := map[handover.Outcome]int{}
+	for range cap(results) {
+		outcomes[wait(t, results).Outcome]++
+	}
+	whole := outcomes[handover.Accepted]
+	if torn := int(s.Stats().Taken) - 3*whole; whole < 10 || torn > 6 { // a machine that stands still for a while may tear one
+		t.Errorf("%v, %d parts of others were taken", outcomes, torn)
+	}
+	g.idle(t)
+}
+
 func TestWeightsShareBetweenEquals(t *testing.T) {
 	g, a, b := pair(t, smsctest.Behaviour{}, smsctest.Behaviour{}, func(c *Config) {
 		c.Routes = []Route{{SMSCs: []string{"first", "second"}, Weights: map[string]int{"first": 1, "second": 3}}}

@@ -23,6 +23,10 @@ type flight struct {
 	bind  *binding
 	lease lease // for the first part
 	parts []part
+
+	begun    bool // the bind's rate has let it in
+	promised int  // tokens of that rate, for the other parts
+
 	cause string      // why another attempt is due
 	halt  atomic.Bool // in this round the SMSC said no to a part, or it could not be written
 }
@@ -61,6 +65,7 @@ func (f *flight) run(ctx, begin context.Context) (r Result, settled bool) {
 func (f *flight) round(ctx, begin context.Context) {
 	var answers sync.WaitGroup
 	defer answers.Wait()
+	defer f.forgo()
 	f.halt.Store(false)
 	for _, i := range f.pending() {
 		p := &f.parts[i]
@@ -86,6 +91,14 @@ func (f *flight) round(ctx, begin context.Context) {
 	}
 }
 
+// forgo gives back the tokens of parts that don't go after all.
+func (f *flight) forgo() {
+	if f.promised > 0 {
+		f.bind.pacer.forgo(f.promised)
+		f.promised = 0
+	}
+}
+
 // pending returns the indexes of the parts that are not at the SMSC.
 func (f *flight) pending() (indexes []int) {
 	for i := range f.parts {
@@ -97,40 +110,37 @@ func (f *flight) pending() (indexes []int) {
 }
 
 // takeLease returns a place on this bind: the first time the one that the flight
-// came with, if the rate leaves time for the other parts too. It waits while the
-// bind is full, held back by its rate, or being bound anew.
-func (f *flight) takeLease(begin context.Context) (lease, error) {
-	l, follow := f.lease, len(f.parts)-1
-	f.lease = lease{}
+// came with. It waits while the bind is full, held back by its rate, or being bound anew.
+func (f *flight) takeLease(begin context.Context) (l lease, err error) {
+	slots := &f.job.g.slots
+	l, f.lease = f.lease, lease{}
 	if l.bind == nil {
-		follow = 0 // some part may have left: the others go as they can
-		var err error
-		slots := &f.job.g.slots
-		if l, err = slots.acquire(begin, []*smsc{f.bind.smsc}, f.bind.smsc.others(f.bind), 0); err != nil {
+		if l, err = slots.acquire(begin, search{order: []*smsc{f.bind.smsc}, avoid: f.bind.smsc.others(f.bind), begun: true}); err != nil {
 			return lease{}, err
 		}
 	}
-	if err := f.pace(begin, follow); err != nil {
-		f.job.g.slots.release(l, unused)
+	if err = f.pace(begin); err != nil {
+		slots.release(l, unused)
 		return lease{}, err
 	}
 	return l, nil
 }
 
-// pace waits until the bind's rate lets a submit through that so many follow.
-func (f *flight) pace(begin context.Context, follow int) error {
-	most, now := time.Hour, time.Now()
-	if deadline, ok := begin.Deadline(); ok {
-		most = deadline.Sub(now) - f.bind.rate.spread(now, follow)
+// pace waits until the bind's rate lets the next part through.
+func (f *flight) pace(begin context.Context) error {
+	pacer := f.bind.pacer
+	switch {
+	case f.promised > 0:
+		f.promised--
+		return pacer.follow(begin)
+	case f.begun:
+		return pacer.again(begin)
 	}
-	wait, ok := f.bind.rate.take(now, most)
-	if !ok {
-		return errRate
+	err := pacer.begin(begin, len(f.parts))
+	if f.begun = err == nil; f.begun {
+		f.promised = len(f.parts) - 1
 	}
-	if sleep(begin, wait); begin.Err() != nil {
-		return errRate
-	}
-	return nil
+	return err
 }
 
 // wait lets some time pass before the parts that are left are tried again.
@@ -199,5 +209,5 @@ func (b *binding) answered(a Answer) {
 		default:
 		}
 	}
-	b.rate.answered(time.Now(), load)
+	b.pacer.answered(time.Now(), load)
 }

@@ -2,7 +2,6 @@ package smpp
 
 import (
 	"math"
-	"sync"
 	"time"
 )
 
@@ -11,20 +10,16 @@ import (
 // does not (additive increase), never above the configured ceiling.
 //
 // At the ceiling the submits are spaced evenly: a carrier that counts strictly must find no
-// second with more. Nothing is lost by that, since those that wait take their tokens
-// ahead of time. Below the ceiling, what was not used for a moment may be made up for, as long as it keeps
+// second with more. Below the ceiling, what was not used for a moment may be made up for, as long as it keeps
 // to the ceiling.
 //
 // Only a lasting throttle slows the bind down: a moving share of the answers
 // must have been throttled. A single one costs its own message a pause and
 // nothing else; many SMSCs throttle one in so many at any rate, and to slow down
 // for each of them would end at a crawl.
-//
-// Safe for concurrent use.
 type rate struct {
 	ceiling float64 // submits per second; +Inf for none
 
-	mu        sync.Mutex
 	limit     float64   // submits per second now
 	knee      float64   // about what was sent before it went down; what growth is measured by
 	next      time.Time // when the bucket has its next token, may lie burst in the past
@@ -48,7 +43,7 @@ const (
 	increase      = 0.05 // of the knee, per second, and as much more for each second of calm
 	minRate       = 1.0  // submits per second, however much the SMSC throttles
 	deafTime      = 500 * time.Millisecond
-	burstTime     = 100 * time.Millisecond // how much unused rate may be made up for, at most
+	burstTime     = 100 * time.Millisecond // how much unused rate may be made up for, at most, and how much lateness
 )
 
 // newRate returns a rate under the ceiling, in submits per second; 0 means none.
@@ -59,37 +54,26 @@ func newRate(ceiling float64) *rate {
 	return &rate{ceiling: ceiling, limit: ceiling}
 }
 
-// wait returns how long a submit that comes now would wait for its token.
-func (r *rate) wait(now time.Time) time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return max(r.next.Sub(now), 0)
+// wait returns how long it is to the next token.
+func (r *rate) wait(now time.Time) time.Duration { return max(r.next.Sub(now), 0) }
+
+// spread returns over how long so many submits are spaced.
+func (r *rate) spread(n int) time.Duration {
+	return time.Duration(math.Ceil(float64(n) * float64(time.Second) / r.limit))
 }
 
-// spread returns over how long so many submits are spaced now.
-func (r *rate) spread(now time.Time, n int) time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.grow(now)
-	return time.Duration(float64(n) / r.limit * float64(time.Second))
-}
-
-// take takes a token and returns how long to wait before it is good. With a
-// wait above most none is taken.
-func (r *rate) take(now time.Time, most time.Duration) (wait time.Duration, ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.grow(now)
-	if wait = max(r.next.Sub(now), 0); wait > most {
-		return wait, false
-	}
+// spend spends the next token. Who waited for it may be a little late, and none is lost by that.
+func (r *rate) spend(now time.Time, waited bool) {
 	r.sent.add(now)
 	if math.IsInf(r.limit, 1) {
 		r.next = time.Time{}
-		return 0, true
+		return
 	}
-	r.next = later(r.next, now.Add(-r.burst())).Add(time.Duration(math.Ceil(float64(time.Second) / r.limit)))
-	return wait, true
+	slack := r.burst()
+	if waited {
+		slack = burstTime
+	}
+	r.next = later(r.next, now.Add(-slack)).Add(r.spread(1))
 }
 
 // burst returns how much unused rate may be made up for, so that not even the first second
@@ -102,8 +86,6 @@ func (r *rate) burst() time.Duration {
 // answered notes one answer. load is what the SMSC said of itself: 1 for
 // "throttled", 0 for no complaint, between them for "nearly".
 func (r *rate) answered(now time.Time, load float64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.grow(now)
 	if load < 1 {
 		r.taken.add(now)
@@ -172,8 +154,6 @@ func loadOf(congestion byte) float64 {
 
 // current returns the limit in submits per second; 0 means that there is none.
 func (r *rate) current(now time.Time) float64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.grow(now)
 	if math.IsInf(r.limit, 1) {
 		return 0

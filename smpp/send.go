@@ -104,7 +104,7 @@ func faulty(faults []Fault) Result {
 // run makes attempts until one of them settles the message or begin ends.
 func (j *job) run(ctx, begin context.Context) Result {
 	for {
-		l, err := j.g.slots.acquire(begin, j.order, j.tried, j.pause())
+		l, err := j.g.slots.acquire(begin, search{order: j.order, avoid: j.tried, pause: j.pause()})
 		if errors.Is(err, errAllTried) && begin.Err() == nil && j.heldBack < len(j.tried) {
 			j.tried, j.heldBack, j.rounds = nil, 0, j.rounds+1
 			continue

@@ -13,8 +13,8 @@ import (
 // before anything of a message is written, so that waiting for one never makes
 // an outcome doubtful.
 //
-// Who finds no place waits in the queue of each SMSC that is open to it, first
-// come, first served. A place that becomes free, or a bind that comes up, goes straight to the
+// Who finds no place waits in the queue of each SMSC that is open to it: first
+// come, first served, but for the parts of a message that is begun, which go before all others. A place that becomes free, or a bind that comes up, goes straight to the
 // first who can use it: nobody polls, and a newcomer can't jump the queue.
 // A message is let in where an SMSC of its route has a free place for it or fewer than
 // MaxWaiting in its queue, counting those that were let in and are on their way
@@ -33,9 +33,17 @@ type lease struct {
 	session *Session
 }
 
+// search is what somebody wants a place for.
+type search struct {
+	order []*smsc       // on a bind of one of these
+	avoid []*binding    // but none of these
+	pause time.Duration // for so long, unless it is 0
+	begun bool          // for a message that may have left in part: it goes before those that have not
+}
+
 // waiter is somebody who waits for a place. Guarded by slots.mu.
 type waiter struct {
-	avoid  []*binding
+	search
 	lease  lease // once served
 	served bool
 	woken  chan struct{} // closed when served, or when all binds close
@@ -55,39 +63,38 @@ var (
 	errCrowd    = errors.New("too many wait for a place already")
 )
 
-// acquire takes a place on a bind of one of the SMSCs, but none of those to
-// avoid. An SMSC comes into question when those before it are down, stalled, or
+// acquire takes a place. An SMSC comes into question when those before it are down, stalled, or
 // have been full for its WindowWait. A stalled bind is taken when there is
 // nothing else.
 //
-// It waits until ctx ends, or for pause unless that is 0: then it returns
+// It waits until ctx ends, or for the pause: then it returns
 // errAllTried, and the binds to avoid may be tried again.
-func (s *slots) acquire(ctx context.Context, order []*smsc, avoid []*binding, pause time.Duration) (lease, error) {
+func (s *slots) acquire(ctx context.Context, want search) (lease, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l, ok := s.take(order[0], avoid, false); ok { // as nearly always
+	if l, ok := s.take(want.order[0], want.avoid, false); ok { // as nearly always
 		return l, nil
 	}
-	w := &waiter{avoid: avoid, woken: make(chan struct{})}
+	w := &waiter{search: want, woken: make(chan struct{})}
 	defer w.leave()
-	for _, c := range order {
-		if l, ok := s.take(c, avoid, false); ok {
+	for _, c := range want.order {
+		if l, ok := s.take(c, want.avoid, false); ok {
 			return l, nil
 		}
 		w.join(&c.queue)
-		if s.full(c, avoid) && s.await(ctx, w, c.WindowWait) {
+		if s.full(c, want.avoid) && s.await(ctx, w, c.WindowWait) {
 			return w.lease, nil
 		}
 	}
-	for _, c := range order {
-		if l, ok := s.take(c, avoid, true); ok {
+	for _, c := range want.order {
+		if l, ok := s.take(c, want.avoid, true); ok {
 			return l, nil
 		}
 	}
-	if s.await(ctx, w, pause) {
+	if s.await(ctx, w, want.pause) {
 		return w.lease, nil
 	}
-	return lease{}, s.why(order, pause > 0)
+	return lease{}, s.why(want.order, want.pause > 0)
 }
 
 // admit keeps room for a message of that order at the first SMSC that has some.
@@ -173,7 +180,7 @@ func (s *slots) take(c *smsc, avoid []*binding, lastResort bool) (lease, bool) {
 		if !b.up() || b.inFlight >= c.Window || slices.Contains(avoid, b) {
 			continue
 		}
-		wait := b.rate.wait(now)
+		wait := b.pacer.wait(now)
 		if !lastResort && (b.stalled(now) || wait > c.WindowWait) {
 			continue
 		}
@@ -251,8 +258,16 @@ func (s *slots) close(all []*smsc) {
 	}
 }
 
+// join puts the waiter at the end of a queue, or of those at its front that are begun.
 func (w *waiter) join(queue *list.List) {
-	w.places = append(w.places, place{queue, queue.PushBack(w)})
+	at := queue.PushBack(w)
+	for e := queue.Front(); w.begun && e != at; e = e.Next() {
+		if !e.Value.(*waiter).begun {
+			queue.MoveBefore(at, e)
+			break
+		}
+	}
+	w.places = append(w.places, place{queue, at})
 }
 
 // leave takes the waiter out of every queue.

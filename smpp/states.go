@@ -67,7 +67,7 @@ func (b *binding) shown() BindState {
 
 // fill adds the numbers of a bind that submits.
 func (s *slots) fill(b *binding, state BindState, now time.Time) BindState {
-	state.Window, state.Ceiling, state.Rate = b.smsc.Window, b.smsc.Rate, b.rate.current(now)
+	state.Window, state.Ceiling, state.Rate = b.smsc.Window, b.smsc.Rate, b.pacer.current(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state.InFlight = b.inFlight
