@@ -44,6 +44,9 @@ func send(to *net.UnixAddr, state string) error {
 	return err
 }
 
+// lookEvery is how often the status is looked at. What has changed is told then.
+const lookEvery = time.Second
+
 // run keeps the status line true and feeds the watchdog, as long as alive
 // returns: a daemon in which it hangs is one to be restarted.
 func (n notifier) run(ctx context.Context, alive func() (status string)) error {
@@ -55,14 +58,19 @@ func (n notifier) run(ctx context.Context, alive func() (status string)) error {
 	if watchdog > 0 {
 		every = min(every, watchdog/3)
 	}
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(min(every/2, lookEvery))
 	defer tick.Stop()
+	var told string
+	var at time.Time
 	for {
-		state := "STATUS=" + alive()
-		if watchdog > 0 {
-			state += "\n" + systemd.SdNotifyWatchdog
+		if status := alive(); status != told || time.Since(at) >= every {
+			told, at = status, time.Now()
+			state := "STATUS=" + status
+			if watchdog > 0 {
+				state += "\n" + systemd.SdNotifyWatchdog
+			}
+			n.tell(state)
 		}
-		n.tell(state)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
