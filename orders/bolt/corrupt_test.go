@@ -341,8 +341,14 @@ func TestBadPageOfParkedReports(t *testing.T) {
 }
 
 // TestBadPageBesideASweep: what a sweep leaves nearly empty bbolt merges with its neighbour when it
-// commits. Where that can't be read the sweep fails, and nobody who is in one transaction with it.
+// commits. Where that can't be read the sweep fails, and nobody who is in one transaction with it;
+// also where the file could not be opened anew, since no list tells its free pages.
 func TestBadPageBesideASweep(t *testing.T) {
+	t.Run("listed", func(t *testing.T) { badPageBesideASweep(t, func(*testing.T, *Journal) {}) })
+	t.Run("no list", func(t *testing.T) { badPageBesideASweep(t, freeMany) })
+}
+
+func badPageBesideASweep(t *testing.T, before func(*testing.T, *Journal)) {
 	j, path := newJournal(t, Options{})
 	var early []orders.Event
 	for i := range 200 {
@@ -365,6 +371,7 @@ func TestBadPageBesideASweep(t *testing.T) {
 		broke--
 		return err
 	}})
+	before(t, j)
 	then := time.Now().Add(2 * parkedRetention)
 	for i := range 200 {
 		g.shut.Store(true)

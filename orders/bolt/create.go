@@ -47,7 +47,7 @@ func makeUnder(prefix string, opt Options) (path string, err error) {
 	if err := fd.Close(); err != nil {
 		return path, err
 	}
-	f, err := openFile(path, opt, false)
+	f, err := openFile(path, opt, toWrite)
 	if err != nil {
 		return path, err
 	}

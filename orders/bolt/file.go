@@ -32,13 +32,30 @@ type file struct {
 	cut    error       // not nil once the file was seen to be cut short
 }
 
+// access is what a file is opened for.
+type access int
+
+const (
+	toLook  access = iota // what is stored, but not how many pages are free
+	toRead                // that too, where it can be told
+	toWrite               // which takes the free pages
+)
+
 // openFile opens what exists, never creates, and does not wait for a lock.
-func openFile(path string, opt Options, readOnly bool) (f file, err error) {
+func openFile(path string, opt Options, to access) (f file, err error) {
 	defer caught(&err)()
+	count := to != toLook
+	if count && !listed(path) {
+		if err := walk(path, opt); err != nil && to == toWrite {
+			return f, err
+		} else if err != nil {
+			count = false
+		}
+	}
 	f.mapped = opt.MapSize
 	f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-		ReadOnly:        readOnly,
-		PreLoadFreelist: true,
+		ReadOnly:        to != toWrite,
+		PreLoadFreelist: count,
 		Timeout:         time.Nanosecond,
 		NoFreelistSync:  true,
 		FreelistType:    bbolt.FreelistMapType,
@@ -59,8 +76,8 @@ func openFile(path string, opt Options, readOnly bool) (f file, err error) {
 const leastFile = 2 * 4096
 
 // open opens a journal of a schema that can be read or migrated, or tells in plain
-// words why not. Unless it is to be read only, all that can be read in it is on disk then.
-func open(path string, opt Options, readOnly bool) (file, error) {
+// words why not. If it is to be written to, all that can be read in it is on disk then.
+func open(path string, opt Options, to access) (file, error) {
 	info, err := os.Stat(path)
 	if err == nil && info.Size() < leastFile { // an empty one bbolt would take for one to be made
 		return file{}, fmt.Errorf("journal %s: not a journal, or damaged, as a copy that broke off is: it has only %d octets", path, info.Size())
@@ -68,7 +85,7 @@ func open(path string, opt Options, readOnly bool) (file, error) {
 	if err == nil {
 		opt.MapSize = max(opt.MapSize, 2*int(info.Size()))
 	}
-	f, err := openFile(path, opt, readOnly)
+	f, err := openFile(path, opt, to)
 	if err != nil && f.fd != nil {
 		// After a page fault bbolt keeps the file, and what it mapped of it the lock.
 		_ = syscall.Flock(int(f.fd.Fd()), syscall.LOCK_UN)
@@ -92,7 +109,7 @@ func open(path string, opt Options, readOnly bool) (file, error) {
 		_, _, err := t.schema()
 		return err
 	})
-	if err == nil && !readOnly {
+	if err == nil && to == toWrite {
 		err = f.settle()
 	}
 	if err != nil {
@@ -160,19 +177,6 @@ func (f file) settle() error {
 		return err
 	}
 	return syscall.Fdatasync(int(f.fd.Fd()))
-}
-
-// mostListed is how many free pages a commit lists at the most: 16 KiB in the
-// file, and 100 µs to put them in order.
-const mostListed = 2048
-
-// list has the next commit store the list of free pages, unless it is long. With
-// it, Open is done at once after a crash too; without, it walks the whole file
-// to find them (4 s for 10 million shipments). The list is long only while
-// retention removes faster than orders come.
-func list(db *bbolt.DB) {
-	st := db.Stats()
-	db.NoFreelistSync = st.FreePageN+st.PendingPageN > mostListed
 }
 
 // close closes the file. The list of free pages is stored first, so that the

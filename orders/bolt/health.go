@@ -162,7 +162,7 @@ func (j *Journal) reopen() error {
 	if err := closeQuietly(w.file.db); err != nil {
 		j.opt.Log.Warn("journal closed with an error", "err", err)
 	}
-	f, err := open(j.path, j.opt, false)
+	f, err := open(j.path, j.opt, toWrite)
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ const maxSkipped = 10
 // present schema fails with ErrOutdated: it is for Migrate first.
 func Open(path string, opt Options) (*Journal, error) {
 	opt = opt.withDefaults()
-	f, err := open(path, opt, false)
+	f, err := open(path, opt, toWrite)
 	if err != nil {
 		return nil, err
 	}

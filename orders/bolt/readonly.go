@@ -51,7 +51,7 @@ type ReadOnly struct {
 // OpenReadOnly opens the journal at path, which no daemon may have open.
 func OpenReadOnly(path string, opt Options) (*ReadOnly, error) {
 	opt = opt.withDefaults()
-	f, err := open(path, opt, true)
+	f, err := open(path, opt, toRead)
 	if err != nil {
 		return nil, err
 	}

@@ -99,7 +99,7 @@ const compactTx = 8 << 20
 func Compact(src, dst string, opt Options) (err error) {
 	defer caught(&err)()
 	opt = opt.withDefaults()
-	from, err := open(src, opt, true)
+	from, err := open(src, opt, toRead)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func Compact(src, dst string, opt Options) (err error) {
 	}
 	fd.Close()
 	opt.MapSize = from.mapped // what has outgrown the usual map would outgrow it again
-	to, err := openFile(dst, opt, false)
+	to, err := openFile(dst, opt, toWrite)
 	if err != nil {
 		return fmt.Errorf("journal: compact to %s: %w", dst, err)
 	}

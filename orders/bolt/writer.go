@@ -44,7 +44,8 @@ type writer struct {
 	batch    []*request
 	values   []byte // kept from batch to batch
 	failed   bool
-	unsure   bool // a failed commit may have reached the meta page
+	unsure   bool // a failed commit may have reached the meta page, or lost free pages
+	listed   bool // the last commit stored the list of free pages
 	interval time.Duration
 	retry    <-chan time.Time
 	closeErr error
@@ -264,15 +265,19 @@ func (j *Journal) commit(tx *bbolt.Tx) (err error) {
 		defer caught(&err)()
 		err = j.opt.commit(tx)
 	}()
+	w := &j.writer
 	if err == nil {
+		w.listed = !db.NoFreelistSync
 		return nil
 	}
 	before := intact(db, id)
+	w.unsure = w.unsure || !before
 	if tx.DB() == nil {
-		j.writer.unsure = j.writer.unsure || !before
 		return err
 	}
-	j.writer.unsure = true // it panicked and is still open, and bbolt has lost count of its free pages
+	// It panicked and is still open, and bbolt has lost count of some free pages. To open the file
+	// finds them again. Where they are not listed, that would be a walk over the page that can't be read.
+	w.unsure = w.unsure || w.listed
 	if err = errors.Join(err, tx.Rollback()); before {
 		err = &requestError{err}
 	}
