@@ -10,9 +10,9 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
+	"straks/cmd/straks/config"
 	"straks/smpp/smsctest"
 )
 
@@ -135,9 +135,14 @@ func (o *smscOptions) account(p *smsctest.Profile) error {
 	if o.passwordFile == "" {
 		return nil
 	}
-	b, err := os.ReadFile(o.passwordFile)
-	p.Accounts[o.systemID] = strings.TrimRight(string(b), "\r\n")
-	return err
+	text, err := os.ReadFile(o.passwordFile)
+	if err != nil {
+		return err
+	}
+	if p.Accounts[o.systemID], err = config.ParsePassword(text); err != nil {
+		return fmt.Errorf("-password-file names %s, which %w", o.passwordFile, err)
+	}
+	return nil
 }
 
 // outages takes the SMSC down now and then until ctx ends.

@@ -120,13 +120,18 @@ func TestSMSCSwitches(t *testing.T) {
 }
 
 func TestSMSCCommandLineFaults(t *testing.T) {
+	marked := filepath.Join(t.TempDir(), "marked")
+	if err := os.WriteFile(marked, []byte("\ufeffhunter2"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for args, says := range map[string]string{
-		"-listen 0.0.0.0:0":                   "not a loopback address",
-		"-delay soon":                         "not a duration",
-		"-rule 01:stat=UNDELIV":               `did you mean "state"?`,
-		"-password-file x":                    "needs -system-id",
-		"-system-id a -password-file /no/one": "no such file",
-		"surplus":                             `what is "surplus"?`,
+		"-listen 0.0.0.0:0":                     "not a loopback address",
+		"-delay soon":                           "not a duration",
+		"-rule 01:stat=UNDELIV":                 `did you mean "state"?`,
+		"-password-file x":                      "needs -system-id",
+		"-system-id a -password-file /no/one":   "no such file",
+		"-system-id a -password-file " + marked: "byte order mark",
+		"surplus":                               `what is "surplus"?`,
 	} {
 		var stderr strings.Builder
 		code := run(t.Context(), append([]string{"smsc"}, strings.Fields(args)...), strings.NewReader(""), io.Discard, &stderr)

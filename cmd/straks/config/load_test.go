@@ -93,7 +93,8 @@ func TestReadme(t *testing.T) {
 
 // TestFaults gives each fault alone to a configuration that is right otherwise.
 func TestFaults(t *testing.T) {
-	credentials(t, map[string]string{"telco.password": "hemlig", "empty": "\n", "long": strings.Repeat("x", 5000)})
+	credentials(t, map[string]string{"telco.password": "hemlig", "empty": "\n", "long": strings.Repeat("x", 5000),
+		"marked": "\ufeffhemlig\n", "wide": "\xff\xfeh\x00\n\x00", "two": "hemlig\r\nnot\r\n", "second": "\nhemlig"})
 	for _, tt := range []struct{ old, replacement, key, message string }{
 		{`[api]`, "[api]\nlisen = 1", "api.lisen", `did you mean "listen"?`},
 		{`[api]`, "[api]\nunheard_of = 1", "api.unheard_of", "these are: base_path, "},
@@ -130,6 +131,11 @@ func TestFaults(t *testing.T) {
 		{`"telco.password"`, `"absent"`, "smsc[0].password_file", "no such file"},
 		{`"telco.password"`, `"empty"`, "smsc[0].password_file", "is empty"},
 		{`"telco.password"`, `"long"`, "smsc[0].password_file", "at most 4096 octets"},
+		{`"telco.password"`, `"marked"`, "smsc[0].password_file", "byte order mark: save it without one"},
+		{`"telco.password"`, `"wide"`, "smsc[0].password_file", "byte order mark"},
+		{`"telco.password"`, `"two"`, "smsc[0].password_file", "has several lines"},
+		{`"telco.password"`, `"second"`, "smsc[0].password_file", "has several lines"},
+		{`name = "mx"`, "name = \"mx\"\nusername = \"u\"\npassword_file = \"marked\"", "relay[0].password_file", "byte order mark"},
 		{`password_file`, `password`, "smsc[0].password", "password_file"},
 		{`system_id = "straks"`, ``, "smsc[0].system_id", "is required"},
 		{`name = "mx"`, "name = \"mx\"\nusername = \"u\"", "relay[0].password_file", "go together"},
@@ -218,6 +224,15 @@ func TestWarnings(t *testing.T) {
 		}
 		if !slices.ContainsFunc(warnings, func(f Fault) bool { return f.Key == tt.key && strings.Contains(f.Message, tt.message) }) {
 			t.Errorf("%s: want %s … %s, got %v", tt.replacement, tt.key, tt.message, warnings)
+		}
+	}
+}
+
+// TestPassword: what editors leave behind it is no part of a password, all else is.
+func TestPassword(t *testing.T) {
+	for text, want := range map[string]string{"hemlig": "hemlig", "hemlig\n": "hemlig", "hemlig\r\n": "hemlig", "hemlig\n\n": "hemlig", " hem\tlig ": " hem\tlig "} {
+		if got, err := ParsePassword([]byte(text)); err != nil || got != want {
+			t.Errorf("%q: %q, %v", text, got, err)
 		}
 	}
 }

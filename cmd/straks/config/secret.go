@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,8 +35,7 @@ const sealed = "sealed"
 // maxSecret is more than any password has.
 const maxSecret = 4096
 
-// secret reads a password from the file that the key names. The line end that
-// editors leave is no part of it.
+// secret reads a password from the file that the key names.
 func (c *checker) secret(name, path string) string {
 	if c.found.sealed && path != "" {
 		return sealed
@@ -59,9 +59,32 @@ func (c *checker) secret(name, path string) string {
 		c.fault(name, "can't be read: %v", err)
 		return ""
 	}
-	password := strings.TrimRight(string(text), "\r\n")
-	if password == "" {
-		c.fault(name, "names %s, which is empty", path)
+	password, err := ParsePassword(text)
+	if err != nil {
+		c.fault(name, "names %s, which %v", path, err)
 	}
 	return password
+}
+
+// byteOrderMarks are what some editors put before a text: in UTF-8, and in UTF-16, whose
+// octets no UTF-8 has.
+var byteOrderMarks = []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"}
+
+// ParsePassword returns the password that a file holds. The line end that editors leave
+// is no part of it. Its error reads on after the file's name. What an editor left besides would be
+// sent as part of the password, and refused until the account is locked.
+func ParsePassword(text []byte) (string, error) {
+	password := strings.TrimRight(string(text), "\r\n")
+	for _, mark := range byteOrderMarks {
+		if strings.HasPrefix(password, mark) {
+			return "", errors.New("begins with a byte order mark: save it without one, as plain text in UTF-8")
+		}
+	}
+	switch {
+	case password == "":
+		return "", errors.New("is empty")
+	case strings.ContainsAny(password, "\r\n"):
+		return "", errors.New("has several lines: leave in it the password alone, on one line")
+	}
+	return password, nil
 }
