@@ -100,9 +100,13 @@ func (c Config) Check() error {
 		f.session(s)
 		f.message(s)
 	}
+	routes := map[string]bool{}
 	for i := range c.Routes {
+		r := &c.Routes[i]
 		f.at = fmt.Sprintf("route[%d].", i)
-		f.route(&c.Routes[i], names)
+		f.that(!routes[r.Name], "name", "is %q, which another route has already", r.Name)
+		routes[r.Name] = true
+		f.route(r, names)
 	}
 	return errors.Join(f.errs...)
 }
@@ -217,7 +221,7 @@ func (f *faults) message(s *SMSC) {
 }
 
 // statuses checks what an answer's command_status means. One that is spelled in two ways
-// would mean now this, now that.
+// would mean now this, now that. One for success would be without effect: the message was taken.
 func (f *faults) statuses(verdicts map[string]string) {
 	spelled := make(map[wire.Status]string)
 	for _, key := range slices.Sorted(maps.Keys(verdicts)) {
@@ -226,6 +230,7 @@ func (f *faults) statuses(verdicts map[string]string) {
 		if err == nil {
 			twin, twice := spelled[status]
 			f.that(!twice, "status."+key, "is the same status as %q", twin)
+			f.that(status != wire.ESMEOK, "status."+key, "is success, which can't mean anything else: leave it out")
 			spelled[status] = key
 		}
 		_, err = ParseVerdict(verdicts[key])

@@ -137,7 +137,7 @@ type SMSC struct {
 	MinRest time.Duration
 
 	// Status overrides what an answer's command_status means. Keys are names
-	// ("ESME_RSUBMITFAIL") or numbers ("0x401"); values say that the message
+	// ("ESME_RSUBMITFAIL") or numbers ("0x401"), but not that of success; values say that the message
 	// is to be tried again: "throttled", "temporary", "rebind"; or why it is
 	// refused for good: "failed", "rejected", "invalid_recipient", "barred",
 	// "not_identified", "invalid_sender". Statuses that SMPP 3.4 does not know are
@@ -174,7 +174,8 @@ type Address struct {
 // taken, then one that names the sender, then one that names the organisation,
 // then the first.
 type Route struct {
-	// Name is how logs and "straks route" call it. Default its number, like "route-1".
+	// Name is how logs and "straks route" call it, unlike any other route's. Default its
+	// number, like "route-1".
 	Name string
 	// Prefixes are beginnings of numbers, like "+47". Default: any number.
 	Prefixes []string

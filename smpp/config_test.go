@@ -33,20 +33,24 @@ func TestEveryFaultIsToldWithItsKey(t *testing.T) {
 			{Name: "a b", Addr: "nowhere", SystemID: "", Password: strings.Repeat("x", 65), Window: -1, Mode: "both", InterfaceVersion: "5.0"},
 			{Name: "x", Addr: "[::1]:2775", SystemID: "id", DataCoding: &coding, DeadLink: time.Second, EnquireLink: 2 * time.Second,
 				TLS: TLS{CertFile: "c"}, Status: map[string]string{"ESME_RFOO": "temporary", "ESME_RBAR": "temporary",
-					"0x401": "later", "0x58": "barred", "ESME_RTHROTTLED": "throttled"}},
-			{Name: "x", Addr: "h:1", SystemID: "id", InterfaceVersion: Version33, LongMessages: LongSAR, Sender: "much too long a sender", Address: Address{ShortCode: &Numbering{7, 2}}},
+					"0x401": "later", "0x58": "barred", "ESME_RTHROTTLED": "throttled", "ESME_ROK": "failed"}},
+			{Name: "x", Addr: "h:1", SystemID: "id", InterfaceVersion: Version33, LongMessages: LongSAR, Sender: "much too long a sender", Address: Address{ShortCode: &Numbering{7, 2}},
+				Status: map[string]string{"0": "throttled"}},
 		},
 		Routes: []Route{
-			{},
+			{Name: "route-2"}, // as the next one is called
 			{Prefixes: []string{"47"}, SMSCs: []string{"x", "y", "x"}, Weights: map[string]int{"x": 0, "z": 1}},
+			{Name: "norway", SMSCs: []string{"x"}},
+			{Name: "norway", SMSCs: []string{"x"}},
 		},
 	}
 	want := []string{
 		"smsc[0].name", "smsc[0].addr", "smsc[0].system_id", "smsc[0].password", "smsc[0].window", "smsc[0].interface_version", "smsc[0].mode",
 		"smsc[1].data_coding", "smsc[1].dead_link", "smsc[1].tls.cert_file", "smsc[1].tls.mode", "smsc[1].status.0x401",
-		"smsc[1].status.ESME_RBAR", "smsc[1].status.ESME_RFOO", "smsc[1].status.ESME_RTHROTTLED",
+		"smsc[1].status.ESME_RBAR", "smsc[1].status.ESME_RFOO", "smsc[1].status.ESME_RTHROTTLED", "smsc[1].status.ESME_ROK", "smsc[2].status.0",
 		"smsc[2].name", "smsc[2].long_messages", "smsc[2].sender", "smsc[2].address.short_code.ton", "smsc[2].address.short_code.npi",
 		"route[0].smscs", "route[1].smscs[1]", "route[1].smscs[2]", "route[1].prefixes[0]", "route[1].weights.x", "route[1].weights.z",
+		"route[1].name", "route[3].name",
 	}
 	got := keys(c.Check())
 	slices.Sort(got)
