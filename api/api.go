@@ -52,7 +52,8 @@ type api struct {
 // Handler is the whole API.
 type Handler struct {
 	http.Handler
-	door *door
+	door    *door
+	denials *seldom.Log
 }
 
 // New returns the handler of the whole API.
@@ -87,7 +88,7 @@ func New(cfg Config) (*Handler, error) {
 	if _, err := ParsePhone("+4799999999"); err != nil { // also loads the metadata, before the first caller waits for it
 		return nil, fmt.Errorf("phone number metadata: %w", err)
 	}
-	return &Handler{a.mux(), a.newDoor()}, nil
+	return &Handler{a.mux(), a.newDoor(), a.denials}, nil
 }
 
 func (a *api) check(rooms map[orders.Channel]Room) error {

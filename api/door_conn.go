@@ -10,10 +10,10 @@ import (
 )
 
 // Listener returns ln with the door, and with the limit on connections: beyond
-// it, new ones wait in the backlog until another has ended. For servers that
-// Server made.
+// it, new ones wait in the backlog until another has ended. Where ln is one for TLS, the log
+// tells of handshakes that fail. For servers that Server made.
 func (h *Handler) Listener(ln net.Listener, l Limits) net.Listener {
-	return &doorListener{l.listener(ln), h.door, l.withDefaults()}
+	return &doorListener{l.listener(&handshakes{ln, h.denials}), h.door, l.withDefaults()}
 }
 
 type doorListener struct {

@@ -14,7 +14,7 @@ import (
 
 // Log lines that anybody can cause, token or not, have a level of their own, and
 // of each kind at most so many are written in a minute: a kind is a token that is
-// known, or all others.
+// known, all others, and what goes wrong before there is one.
 const (
 	levelDenied = slog.LevelInfo
 	maxDenials  = 10

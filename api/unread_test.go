@@ -2,12 +2,10 @@ package api
 
 import (
 	"bufio"
-	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -60,21 +58,11 @@ func TestUnreadRequests(t *testing.T) {
 
 // Who speaks HTTP to a port for TLS is told so, in what it can read, and then the connection ends.
 func TestPlainHTTPWhereTLSIsWanted(t *testing.T) {
-	lender := httptest.NewTLSServer(nil)
-	lender.Close()
-	w := start(t)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := Server(w.api, Limits{}, slogDiscard())
-	go server.Serve(w.api.Listener(tls.NewListener(ln, lender.TLS), Limits{}))
-	t.Cleanup(func() { server.Close() })
-
+	w, addr, _ := secured(t)
 	for name, request := range map[string]string{
 		"an order": post("", smsBody), "one in many reads": post("X: "+strings.Repeat("x", 5000)+"\r\n", smsBody), "a look": "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
 	} {
-		c := calling(t, dial(t, ln.Addr().String()))
+		c := calling(t, dial(t, addr))
 		if resp, body := c.ask(request); resp.StatusCode != 400 || !resp.Close || resp.Header.Get("Content-Type") != "application/problem+json" || !strings.Contains(body, "https") {
 			t.Errorf("%s: %s %v %s", name, resp.Status, resp.Header, body)
 		}
