@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"os"
+	"time"
 )
 
 // authorities checks a file of certificates to trust.
@@ -33,15 +34,29 @@ func (c *checker) keyPair(certName string, cert *string, keyName string, key *st
 	if certPEM == nil || keyPEM == nil {
 		return
 	}
-	pair, err := tls.X509KeyPair(certPEM, keyPEM)
-	switch {
-	case err != nil:
+	if pair, err := tls.X509KeyPair(certPEM, keyPEM); err != nil {
 		c.fault(certName, "and %s can't be used: %v", keyName, err)
-	case pair.Leaf.NotAfter.Before(c.now):
-		c.warn(certName, "names a certificate that expired on %s: who checks it hangs up", pair.Leaf.NotAfter.Format("2006-01-02"))
+	} else {
+		c.validity(certName, pair.Leaf)
 	}
 	if info, err := os.Stat(*key); err == nil {
 		c.private(keyName, *key, info)
+	}
+}
+
+// renewal is how long before its end a certificate should have been replaced by another.
+const renewal = 14 * day
+
+// validity warns of a certificate that is not valid now, or not for long.
+func (c *checker) validity(name string, cert *x509.Certificate) {
+	from, until := cert.NotBefore.UTC().Format(time.RFC3339), cert.NotAfter.UTC().Format(time.RFC3339)
+	switch {
+	case cert.NotAfter.Before(c.now):
+		c.warn(name, "names a certificate that expired on %s: who checks it hangs up", until)
+	case cert.NotBefore.After(c.now):
+		c.warn(name, "names a certificate that is not valid before %s: who checks it hangs up until then", from)
+	case cert.NotAfter.Before(c.now.Add(renewal)):
+		c.warn(name, "names a certificate that expires on %s: put a new one in its place, and restart", until)
 	}
 }
 

@@ -15,14 +15,15 @@ import (
 	"time"
 )
 
-// certificate writes name.crt and name.key, which go together, to dir.
+// certificate writes name.crt and name.key, which go together, to dir. The certificate is valid for
+// 30 days.
 func certificate(t *testing.T, dir, name string, until time.Time) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	form := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: until.Add(-time.Hour), NotAfter: until}
+	form := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: until.Add(-30 * day), NotAfter: until}
 	der, err := x509.CreateCertificate(rand.Reader, form, form, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -42,10 +43,12 @@ func certificate(t *testing.T, dir, name string, until time.Time) {
 // by the check, and not first by the start.
 func TestCertificates(t *testing.T) {
 	dir := credentials(t, map[string]string{"telco.password": "hemlig", "junk": "junk"})
-	certificate(t, dir, "good", now.Add(time.Hour))
-	certificate(t, dir, "other", now.Add(time.Hour))
+	certificate(t, dir, "good", now.Add(14*day))
+	certificate(t, dir, "other", now.Add(14*day))
+	certificate(t, dir, "open", now.Add(14*day))
 	certificate(t, dir, "old", now.Add(-time.Hour))
-	certificate(t, dir, "open", now.Add(time.Hour))
+	certificate(t, dir, "ending", now.Add(14*day-time.Hour))
+	certificate(t, dir, "early", now.Add(30*day+time.Hour))
 	if err := os.Chmod(filepath.Join(dir, "open.key"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -59,15 +62,21 @@ func TestCertificates(t *testing.T) {
 		{api("good.crt", "good.key"), "", "", ""},
 		{api("good.crt", "other.key"), "api.tls_cert_file", "", "does not match"},
 		{api("junk", "good.key"), "api.tls_cert_file", "", "PEM"},
-		{api("old.crt", "old.key"), "", "api.tls_cert_file", "expired on "},
+		{api("old.crt", "old.key"), "", "api.tls_cert_file", "expired on 2026-02-04T11:00:00Z"},
+		{api("ending.crt", "ending.key"), "", "api.tls_cert_file", "expires on 2026-02-18T11:00:00Z"},
+		{api("early.crt", "early.key"), "", "api.tls_cert_file", "not valid before 2026-02-04T13:00:00Z"},
 		{api("open.crt", "open.key"), "", "api.tls_key_file", "everybody on this machine"},
 		{smsc(`ca_file = "DIR/good.crt"`), "", "", ""},
 		{smsc(`ca_file = "DIR/junk"`), "smsc[0].tls.ca_file", "", "no certificate"},
 		{smsc("cert_file = \"DIR/good.crt\"\nkey_file = \"DIR/other.key\""), "smsc[0].tls.cert_file", "", "does not match"},
+		{smsc("cert_file = \"DIR/ending.crt\"\nkey_file = \"DIR/ending.key\""), "", "smsc[0].tls.cert_file", "expires on "},
 	} {
 		_, warnings, faults, err := parse(tt.text, now, false)
 		told := func(all []Fault, key string) bool {
 			return slices.ContainsFunc(all, func(f Fault) bool { return f.Key == key && strings.Contains(f.Message, tt.message) })
+		}
+		if tt.warning == "" && slices.ContainsFunc(warnings, func(f Fault) bool { return strings.Contains(f.Message, "certificate") }) {
+			t.Errorf("nothing to warn of: %v", warnings)
 		}
 		if err != nil || (tt.fault == "") != (len(faults) == 0) || tt.fault != "" && !told(faults, tt.fault) || tt.warning != "" && !told(warnings, tt.warning) {
 			t.Errorf("want %s%s … %s, got %v, %v, %v", tt.fault, tt.warning, tt.message, faults, warnings, err)
