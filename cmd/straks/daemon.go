@@ -53,7 +53,7 @@ func (d *daemon) open() (err error) {
 	if err := d.wire(); err != nil {
 		return err
 	}
-	if d.api, err = listenAPI(d.cfg.API); err != nil {
+	if d.api, err = listenAPI(d.cfg.API, d.registry); err != nil {
 		return err
 	}
 	d.admin, err = listen("admin", d.cfg.Admin.Listen)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -10,12 +11,17 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"straks/smpp/smsctest"
+	"straks/smtp/relaytest"
 )
 
 // TestMonitoringMatchesTheDaemon: what alert rules and dashboard ask for, and documents tell
-// of, is there from the start, with the labels and the values that they name.
+// of, is there from the start, with the labels and the values that they name, where the API
+// speaks TLS.
 func TestMonitoringMatchesTheDaemon(t *testing.T) {
-	w := newWorld(t, smsctest.Profile{}, "")
+	w := newStoppedWorld(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	_, _, file := certificate(t)
+	w.configure("[api]", fmt.Sprintf("tls_cert_file = %[1]q\ntls_key_file = %[1]q", file))
+	w.start()
 	families, err := w.daemon.registry.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ import (
 // The API speaks TLS 1.2 and up where a certificate is configured, and nothing else.
 func TestTLS(t *testing.T) {
 	w := newStoppedWorld(t, smsctest.Profile{}, relaytest.Profile{}, "")
-	_, trusted, file := certificate(t)
+	cert, trusted, file := certificate(t)
 	w.configure("[api]", fmt.Sprintf("tls_cert_file = %[1]q\ntls_key_file = %[1]q", file))
 	w.start()
 
@@ -49,6 +49,25 @@ func TestTLS(t *testing.T) {
 	if _, err := w.client.SendSMS(t.Context(), sms("k2", "+4799999999")); err == nil || len(w.smsc.Submits()) != 1 {
 		t.Errorf("plain HTTP: %v, %d submits", err, len(w.smsc.Submits()))
 	}
+	if until := w.metric("straks_api_certificate_not_after_seconds"); until != float64(cert.Leaf.NotAfter.Unix()) {
+		t.Errorf("the certificate is said to expire at %v, and does so at %v", until, cert.Leaf.NotAfter)
+	}
+}
+
+// metric returns the one value of a metric that has no labels.
+func (w *world) metric(name string) float64 {
+	w.t.Helper()
+	families, err := w.daemon.registry.Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	w.t.Fatalf("there is no %s", name)
+	return 0
 }
 
 // The SMSC asks for a certificate, and has one that only our CA file vouches for.
