@@ -277,7 +277,7 @@ func TestLongMessagesShareARate(t *testing.T) {
 		outcomes[wait(t, results).Outcome]++
 	}
 	whole := outcomes[handover.Accepted]
-	if torn := int(s.Stats().Taken) - 3*whole; whole < 10 || torn > 6 { // a machine that stands still for a while may tear one
+	if torn := int(s.Stats().Taken) - 3*whole; whole < 10 || torn > 15 { // a machine that stands still for a while may tear those under way
 		t.Errorf("%v, %d parts of others were taken", outcomes, torn)
 	}
 	g.idle(t)
