@@ -40,6 +40,29 @@ func (r *reader) Check(ctx context.Context) error {
 	})
 }
 
+// Check is reader.Check, and that each page is either in use, once, or free: what the list of free
+// pages has wrong the next writes destroy.
+func (r *ReadOnly) Check(ctx context.Context) error {
+	if err := r.reader.Check(ctx); err != nil {
+		return err
+	}
+	return r.snapshots.view(func(t tables) error {
+		if err := walkBucket(t.tx.Cursor().Bucket()); err != nil { // as bbolt's check could not
+			return err
+		}
+		c := &checker{tables: t, ctx: ctx}
+		for err := range t.tx.Check() { // to its end: bbolt waits for that
+			if !c.enough() {
+				c.fault("pages: %w", err)
+			}
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		return errors.Join(c.faults...)
+	})
+}
+
 type checker struct {
 	tables
 	ctx    context.Context

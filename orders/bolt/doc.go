@@ -45,6 +45,7 @@
 //     is stepped over too, logged and counted: it holds up no other.
 //   - Shipments leave from the front, and one that is unsettled waits there for its
 //     deadline; no longer than for a day beyond the retention after that has passed.
+//   - Each page of the file is in use once, or free. (ReadOnly's Check walks that.)
 //
 // # What is written when
 //

@@ -46,7 +46,8 @@ func listed(path string) bool {
 }
 
 // walk fails where the file has a page that can't be read. bbolt's own walk, in search of
-// free pages that no list has, would end the process over it: it panics in a goroutine of its own.
+// free pages that no list has, would end the process over it: it panics, or faults, in a goroutine
+// of its own.
 func walk(path string, opt Options) error {
 	f, err := openFile(path, opt, toLook)
 	if err != nil {
