@@ -369,3 +369,52 @@ func TestNothingIsBegunInTheLastMoment(t *testing.T) {
 		}
 	})
 }
+
+// undialled is a gateway that binds nothing: the test opens its binds itself.
+func undialled(t *testing.T, accounts ...SMSC) *Gateway {
+	t.Helper()
+	for i := range accounts {
+		accounts[i].Addr, accounts[i].SystemID = "127.0.0.1:1", "straks"
+	}
+	g, err := New(Config{SMSCs: accounts}, new(inbox).takers(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// takeAll takes every submit and answers it after a while, until the session ends.
+func (p *peer) takeAll(delay time.Duration) {
+	for {
+		f, err := p.r.Next()
+		switch {
+		case err != nil:
+			return
+		case f.ID == wire.SubmitSM:
+			time.AfterFunc(delay, func() {
+				p.tell(wire.SubmitSMResp, wire.ESMEOK, f.Sequence, &wire.MessageResp{MessageID: "a"})
+			})
+		case f.ID == wire.EnquireLink:
+			p.tell(wire.EnquireLinkResp, wire.ESMEOK, f.Sequence, nil)
+		}
+	}
+}
+
+// Parts of a message that is begun take free places at once, though so many tokens are promised
+// that other messages would rather look for another bind.
+func TestBegunDoesNotWaitBesideFreePlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := undialled(t, SMSC{Name: "telco", Rate: 20})
+		s, p := inBubble(t, SessionConfig{}, 1<<16)
+		defer s.Close()
+		go p.takeAll(900 * time.Millisecond)
+		g.slots.open(g.smscs[0].binds[0], s)
+		ctx, cancel := context.WithTimeout(t.Context(), 1400*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		r := g.Send(ctx, Message{ID: "m1", To: number, Text: strings.Repeat("x", 153*10)})
+		if want := 9*50*time.Millisecond + 900*time.Millisecond; r.Outcome != handover.Accepted || time.Since(start) != want {
+			t.Errorf("%+v after %v, want %v", r, time.Since(start), want)
+		}
+	})
+}

@@ -72,7 +72,8 @@ var (
 func (s *slots) acquire(ctx context.Context, want search) (lease, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l, ok := s.take(want.order[0], want.avoid, false); ok { // as nearly always
+	// As nearly always there is one. What is begun has no other bind to go to, and takes any.
+	if l, ok := s.take(want.order[0], want.avoid, want.begun); ok {
 		return l, nil
 	}
 	w := &waiter{search: want, woken: make(chan struct{})}
