@@ -63,32 +63,55 @@ func (f *flight) run(ctx, begin context.Context) (r Result, settled bool) {
 // each has its answer or none will come. A "no" to one that is known before the
 // next is written holds the others back: it may be for all of them.
 func (f *flight) round(ctx, begin context.Context) {
+	if len(f.parts) == 1 {
+		f.alone(ctx, begin)
+		return
+	}
 	var answers sync.WaitGroup
 	defer answers.Wait()
 	defer f.forgo()
 	f.halt.Store(false)
+	going, stop := context.WithCancel(begin) // who is held back waits for nothing more
+	defer stop()
 	for _, i := range f.pending() {
-		p := &f.parts[i]
-		l, err := f.takeLease(begin)
-		if err != nil {
-			p.err = err
-			return
-		}
-		if f.halt.Load() {
-			f.job.g.slots.release(l, unused)
-			return
-		}
-		if len(f.parts) == 1 {
-			f.submit(ctx, begin, i, l, func() {})
+		l, ok := f.next(going, i)
+		if !ok {
 			return
 		}
 		over := make(chan struct{}, 2) // it was written, or never will be
 		answers.Go(func() {
 			f.submit(ctx, begin, i, l, func() { over <- struct{}{} })
+			if f.halt.Load() {
+				stop()
+			}
 			over <- struct{}{}
 		})
 		<-over
 	}
+}
+
+// alone is the round of a message that is its only part.
+func (f *flight) alone(ctx, begin context.Context) {
+	l, err := f.takeLease(begin)
+	if err != nil {
+		f.parts[0].err = err
+		return
+	}
+	f.submit(ctx, begin, 0, l, func() {})
+}
+
+// next takes a place for a part, unless it is held back.
+func (f *flight) next(going context.Context, i int) (l lease, ok bool) {
+	l, err := f.takeLease(going)
+	switch {
+	case f.halt.Load() && err == nil:
+		f.job.g.slots.release(l, unused)
+		return lease{}, false
+	case f.halt.Load():
+		return lease{}, false
+	}
+	f.parts[i].err = err
+	return l, err == nil
 }
 
 // forgo gives back the tokens of parts that don't go after all.

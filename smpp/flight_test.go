@@ -418,3 +418,50 @@ func TestBegunDoesNotWaitBesideFreePlaces(t *testing.T) {
 		}
 	})
 }
+
+// Where the first part could not be written nothing is lost: the others don't wait for that bind
+// to come back, and the message can go elsewhere.
+func TestNothingWaitsBehindAPartThatCouldNotBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := undialled(t, SMSC{Name: "telco"})
+		b := g.smscs[0].binds[0]
+		s, _ := inBubble(t, SessionConfig{}, 1<<16)
+		g.slots.open(b, s)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		start := time.Now()
+		j, _ := g.newJob(&Message{ID: "m1", To: number, Text: threeParts})
+		l, err := g.slots.acquire(ctx, search{order: j.order})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		g.slots.shut(b)
+		if r, settled := j.newFlight(l).run(ctx, ctx); settled || time.Since(start) != 0 {
+			t.Errorf("%+v after %v", r, time.Since(start))
+		}
+	})
+}
+
+// A part that was refused holds back one that waits for its token too: the outcome is known at
+// once, and the token is another message's.
+func TestNothingWaitsForATokenBehindARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := undialled(t, SMSC{Name: "telco", Rate: 1})
+		s, p := inBubble(t, SessionConfig{}, 1<<16)
+		defer s.Close()
+		g.slots.open(g.smscs[0].binds[0], s)
+		start := time.Now()
+		long, short := make(chan Result, 1), make(chan Result, 1)
+		go func() { long <- g.Send(t.Context(), Message{ID: "m1", To: number, Text: threeParts}) }()
+		refuse(p, p.next(wire.SubmitSM), wire.ESMEInvDstAdr)
+		if r := <-long; r.Refusal != RefusedInvalidRecipient || r.Err != nil || time.Since(start) != 0 {
+			t.Errorf("%+v after %v", r, time.Since(start))
+		}
+		go func() { short <- g.Send(t.Context(), Message{ID: "m2", To: number, Text: "hei"}) }()
+		p.answer(p.next(wire.SubmitSM), "a")
+		if r := <-short; r.Outcome != handover.Accepted || time.Since(start) != time.Second {
+			t.Errorf("%+v after %v", r, time.Since(start))
+		}
+	})
+}
