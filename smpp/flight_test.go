@@ -465,3 +465,40 @@ func TestNothingWaitsForATokenBehindARefusal(t *testing.T) {
 		}
 	})
 }
+
+// Who waits for a token of a bind that is lost goes elsewhere at once.
+func TestNobodyWaitsForTheRateOfALostBind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := undialled(t, SMSC{Name: "first", Rate: 1}, SMSC{Name: "second"})
+		var sessions []*Session
+		for range 2 {
+			s, p := inBubble(t, SessionConfig{}, 1<<16)
+			go p.takeAll(0)
+			sessions = append(sessions, s)
+		}
+		first, second := g.smscs[0].binds[0], g.smscs[1].binds[0]
+		g.slots.open(first, sessions[0])
+		results := make(chan Result, 5)
+		for range cap(results) {
+			go func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				results <- g.Send(ctx, Message{ID: "m1", To: number, Text: "hei"})
+			}()
+		}
+		time.Sleep(500 * time.Millisecond)
+		start := time.Now()
+		sessions[0].Close()
+		g.slots.shut(first)
+		g.slots.open(second, sessions[1])
+		for range cap(results) {
+			if r := <-results; r.Outcome != handover.Accepted || time.Since(start) != 0 {
+				t.Errorf("%+v after %v", r, time.Since(start))
+			}
+		}
+		if w := first.pacer.wait(time.Now()); w != 500*time.Millisecond {
+			t.Errorf("a wait of %v for who comes next, want that of one token", w)
+		}
+		sessions[1].Close()
+	})
+}

@@ -23,7 +23,10 @@ type pacer struct {
 }
 
 // taker waits for a token.
-type taker struct{ granted chan struct{} }
+type taker struct {
+	woken chan struct{} // closed when it is granted, or will never be
+	err   error         // in the latter case
+}
 
 func newPacer(ceiling float64) *pacer { return &pacer{rate: newRate(ceiling)} }
 
@@ -110,17 +113,17 @@ func (p *pacer) take(ctx context.Context, queue *list.List, now time.Time) error
 		p.rate.spend(now, false)
 		return nil
 	}
-	w := taker{granted: make(chan struct{})}
+	w := taker{woken: make(chan struct{})}
 	at := queue.PushBack(&w)
 	p.arm(now)
 	p.mu.Unlock()
 	select {
-	case <-w.granted:
+	case <-w.woken:
 	case <-ctx.Done():
 	}
 	p.mu.Lock()
 	select {
-	case <-w.granted:
+	case <-w.woken:
 	default:
 		queue.Remove(at)
 		p.promised--
@@ -128,7 +131,27 @@ func (p *pacer) take(ctx context.Context, queue *list.List, now time.Time) error
 	if ctx.Err() != nil {
 		return errRate
 	}
-	return nil
+	return w.err
+}
+
+// wake takes the first out of a queue.
+func (p *pacer) wake(queue *list.List, err error) {
+	w := queue.Remove(queue.Front()).(*taker)
+	p.promised--
+	w.err = err
+	close(w.woken)
+}
+
+// dismiss sends away who waits, since the bind is lost: what they would send could not be written, and
+// their tokens would be lost to who comes when it is back.
+func (p *pacer) dismiss() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, queue := range []*list.List{&p.begun, &p.fresh} {
+		for queue.Len() > 0 {
+			p.wake(queue, errBindLost)
+		}
+	}
 }
 
 // arm has those who wait served when the next token is good.
@@ -158,8 +181,7 @@ func (p *pacer) serve() {
 			p.arm(now)
 			return
 		}
-		p.promised--
 		p.rate.spend(now, true)
-		close(queue.Remove(queue.Front()).(*taker).granted)
+		p.wake(queue, nil)
 	}
 }

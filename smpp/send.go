@@ -11,9 +11,10 @@ import (
 )
 
 var (
-	errTooLate = errors.New("too little of its time to live is left")
-	errHeldUp  = errors.New("the bind could not write it before there was too little time left for the answer")
-	errRate    = errors.New("the bind's rate does not let it go in time")
+	errTooLate  = errors.New("too little of its time to live is left")
+	errHeldUp   = errors.New("the bind could not write it before there was too little time left for the answer")
+	errRate     = errors.New("the bind's rate does not let it go in time")
+	errBindLost = errors.New("the bind was lost before its rate let it go")
 )
 
 const (

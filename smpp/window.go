@@ -3,7 +3,8 @@ package smpp
 import "time"
 
 // open puts the window of a new session at disposal, shut takes it away. Who
-// has a place in it notices by the session's errors.
+// has a place in it notices by the session's errors, or while he waits for a token of the
+// bind's rate is told.
 func (s *slots) open(b *binding, session *Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -15,6 +16,7 @@ func (s *slots) shut(b *binding) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b.session, b.inFlight = nil, 0
+	b.pacer.dismiss()
 }
 
 // occupy takes a place that is there.
