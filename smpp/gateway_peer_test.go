@@ -111,7 +111,7 @@ func (r *running) send(text string, d time.Duration) Result {
 	return r.Send(ctx, Message{ID: "m1", Organisation: "ttd", To: number, From: "Straks", Text: text, Expires: time.Now().Add(5 * time.Minute)})
 }
 
-// idle waits until no place in any window is in use.
+// idle waits until no place in any window is in use, and no token is promised.
 func (r *running) idle(t *testing.T) {
 	t.Helper()
 	eventually(t, "places in a window leaked", func() bool {
@@ -127,6 +127,11 @@ func (r *running) idle(t *testing.T) {
 		}
 		return true
 	})
+	for _, c := range r.smscs {
+		for _, b := range c.binds {
+			b.pacer.idle(t)
+		}
+	}
 }
 
 // value returns a metric's value; labels are name, value, name, value …

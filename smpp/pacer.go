@@ -108,7 +108,11 @@ func (p *pacer) forgo(n int) {
 // returns, with mu locked; the promise is kept or gone then.
 func (p *pacer) take(ctx context.Context, queue *list.List, now time.Time) error {
 	p.rate.grow(now)
-	if p.begun.Len()+p.fresh.Len() == 0 && p.rate.wait(now) == 0 { // as nearly always
+	switch {
+	case ctx.Err() != nil:
+		p.promised--
+		return errRate
+	case p.begun.Len()+p.fresh.Len() == 0 && p.rate.wait(now) == 0: // as nearly always
 		p.promised--
 		p.rate.spend(now, false)
 		return nil

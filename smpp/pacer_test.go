@@ -27,6 +27,16 @@ func sendParts(p *pacer, within time.Duration, parts int, answer time.Duration) 
 	return sent
 }
 
+// idle tells tokens that leaked, and who waits for one.
+func (p *pacer) idle(t *testing.T) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.promised != 0 || p.begun.Len()+p.fresh.Len() != 0 {
+		t.Errorf("%d are promised, %d wait", p.promised, p.begun.Len()+p.fresh.Len())
+	}
+}
+
 // Long messages that compete for one rate come through whole, or are not begun; and what is told to
 // be too much is not begun by others who come meanwhile.
 func TestLongMessagesComeThroughWhole(t *testing.T) {
@@ -52,9 +62,7 @@ func TestLongMessagesComeThroughWhole(t *testing.T) {
 		if whole < 60 || whole > 81 { // 4 s of 20/s
 			t.Errorf("%d parts went", whole)
 		}
-		if p.promised != 0 || p.begun.Len()+p.fresh.Len() != 0 {
-			t.Errorf("%d are promised, %d wait", p.promised, p.begun.Len()+p.fresh.Len())
-		}
+		p.idle(t)
 	})
 }
 
@@ -146,6 +154,27 @@ func TestTokensAreNotTakenInVain(t *testing.T) {
 		all.Wait()
 		if err := p.begin(t.Context(), 1); err != nil || time.Since(start) != time.Second || p.promised != 0 {
 			t.Errorf("%v after %v, %d are promised", err, time.Since(start), p.promised)
+		}
+	})
+}
+
+// Who has gone already takes no token, though there is one.
+func TestWhoHasGoneTakesNoToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(1)
+		if err := p.begin(t.Context(), 2); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		for _, err := range []error{p.follow(gone), p.again(gone), p.begin(gone, 3)} {
+			if !errors.Is(err, errRate) {
+				t.Error(err)
+			}
+		}
+		if w := p.wait(time.Now()); w != 0 {
+			t.Errorf("a wait of %v for who comes next", w)
 		}
 	})
 }
