@@ -41,6 +41,13 @@ func (p *pacer) backlog(now time.Time) time.Duration {
 	return p.rate.wait(now) + p.rate.spread(p.promised)
 }
 
+// waiting returns how many wait for a token, and when the last was spent.
+func (p *pacer) waiting() (n int, spent time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.begun.Len() + p.fresh.Len(), p.rate.spent
+}
+
 // answered notes one answer; see rate.answered.
 func (p *pacer) answered(now time.Time, load float64) {
 	p.mu.Lock()

@@ -23,6 +23,7 @@ type rate struct {
 	limit     float64   // submits per second now
 	knee      float64   // about what was sent before it went down; what growth is measured by
 	next      time.Time // when the bucket has its next token, may lie burst in the past
+	spent     time.Time // when a token last was
 	throttled float64   // moving share of throttled answers, 0 to 1
 	last      time.Time // when an answer was throttled
 	adjusted  time.Time // when limit was last brought up to date
@@ -65,6 +66,7 @@ func (r *rate) spread(n int) time.Duration {
 // spend spends the next token. Who waited for it may be a little late, and none is lost by that.
 func (r *rate) spend(now time.Time, waited bool) {
 	r.sent.add(now)
+	r.spent = now
 	if math.IsInf(r.limit, 1) {
 		r.next = time.Time{}
 		return

@@ -1,7 +1,9 @@
 package smpp
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"straks/internal/handover"
@@ -89,4 +91,60 @@ func TestBindsShareTheLoad(t *testing.T) {
 	if len(used) != 4 {
 		t.Errorf("%v", used)
 	}
+}
+
+// An SMSC owes nothing to those who wait for their turn at a low rate, and is stalled only when it
+// does not answer what was sent.
+func TestWhoWaitsForTheRateIsNotOwedAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := undialled(t, SMSC{Name: "telco", Rate: 2, StallAfter: 300 * time.Millisecond})
+		b := g.smscs[0].binds[0]
+		s, p := inBubble(t, SessionConfig{}, 1<<16)
+		defer s.Close()
+		go p.takeAll(100 * time.Millisecond)
+		g.slots.open(b, s)
+		b.become(StateBound, "", "")
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		results := make(chan Result, 5)
+		for range cap(results) {
+			go func() { results <- g.Send(ctx, Message{ID: "m1", To: number, Text: "hei"}) }()
+		}
+		for len(results) < cap(results) {
+			if state := g.States()[0]; state.State != StateBound {
+				t.Fatalf("%s: %s", state.State, state.Reason)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		for range cap(results) {
+			wantOutcome(t, <-results, handover.Accepted)
+		}
+	})
+}
+
+// Others that wait for the rate do not hide that an answer is overdue.
+func TestStalledWhileOthersWaitForTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := undialled(t, SMSC{Name: "telco", Rate: 0.5, StallAfter: 300 * time.Millisecond})
+		b := g.smscs[0].binds[0]
+		s, p := inBubble(t, SessionConfig{}, 1<<16)
+		defer s.Close()
+		go p.takeAll(time.Second)
+		g.slots.open(b, s)
+		b.become(StateBound, "", "")
+		for range 2 {
+			go g.Send(t.Context(), Message{ID: "m1", To: number, Text: "hei"})
+		}
+		for _, c := range []struct {
+			after time.Duration
+			want  State
+		}{{200 * time.Millisecond, StateBound}, {400 * time.Millisecond, StateStalled}, {1100 * time.Millisecond, StateBound},
+			{1900 * time.Millisecond, StateBound}, {2200 * time.Millisecond, StateBound}, {2400 * time.Millisecond, StateStalled}} {
+			time.Sleep(time.Until(s.start.Add(c.after)))
+			if state := g.States()[0].State; state != c.want {
+				t.Errorf("%s after %v", state, c.after)
+			}
+		}
+		time.Sleep(time.Second)
+	})
 }

@@ -37,5 +37,14 @@ const silence = 10
 
 // stalled tells whether the SMSC owes answers for longer than it should.
 func (b *binding) stalled(now time.Time) bool {
-	return now.Before(b.silent) || b.inFlight > 0 && now.Sub(b.progress) > b.smsc.StallAfter
+	return now.Before(b.silent) || b.inFlight > 0 && now.Sub(b.progress) > b.smsc.StallAfter && b.overdue(now)
+}
+
+// overdue tells whether it does after such a time without an answer. Who waits for a token of the
+// rate has a place too, but is owed nothing; and one answer alone is owed since the last
+// token was spent, at the most.
+func (b *binding) overdue(now time.Time) bool {
+	waiting, spent := b.pacer.waiting()
+	owed := b.inFlight - waiting
+	return owed > 1 || owed == 1 && now.Sub(spent) > b.smsc.StallAfter
 }
