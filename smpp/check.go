@@ -187,7 +187,7 @@ func (f *faults) session(s *SMSC) {
 	f.count("binds", s.Binds, 1, 64)
 	f.count("window", s.Window, 1, 10000)
 	f.count("max_waiting", s.MaxWaiting, 1, 100_000)
-	f.that(s.Rate >= 0 && s.Rate <= 1e6, "rate", "is %v, must be 0 (no ceiling) to 1000000 a second", s.Rate)
+	f.that(s.Rate == 0 || s.Rate >= leastRate && s.Rate <= 1e6, "rate", "is %v, must be 0 (no ceiling), or %v to 1000000 a second", s.Rate, leastRate)
 	f.between("window_wait", s.WindowWait, time.Millisecond, time.Minute)
 	f.between("stall_after", s.StallAfter, 10*time.Millisecond, time.Hour)
 	f.between("connect_timeout", s.ConnectTimeout, 100*time.Millisecond, time.Minute)

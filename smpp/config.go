@@ -67,8 +67,8 @@ type SMSC struct {
 	// (Gateway.Admit), and told so at once. So an SMSC that hangs holds up its windows and these, and
 	// nobody else.
 	MaxWaiting int
-	// Rate is how many submit_sm a second one bind may send at most, evenly spaced, so
-	// that no second has more. Default 0: no ceiling. Below it, the rate follows what the SMSC
+	// Rate is how many submit_sm a second one bind may send at most, 0.01 to 1000000, evenly
+	// spaced, so that no second has more. Default 0: no ceiling. Below it, the rate follows what the SMSC
 	// takes.
 	Rate float64
 	// StallAfter is how long answers may fail to come before other binds and SMSCs

@@ -30,7 +30,7 @@ func TestEveryFaultIsToldWithItsKey(t *testing.T) {
 	coding := 256
 	c := Config{
 		SMSCs: []SMSC{
-			{Name: "a b", Addr: "nowhere", SystemID: "", Password: strings.Repeat("x", 65), Window: -1, Mode: "both", InterfaceVersion: "5.0"},
+			{Name: "a b", Addr: "nowhere", SystemID: "", Password: strings.Repeat("x", 65), Window: -1, Rate: 0.001, Mode: "both", InterfaceVersion: "5.0"},
 			{Name: "x", Addr: "[::1]:2775", SystemID: "id", DataCoding: &coding, DeadLink: time.Second, EnquireLink: 2 * time.Second,
 				TLS: TLS{CertFile: "c"}, Status: map[string]string{"ESME_RFOO": "temporary", "ESME_RBAR": "temporary",
 					"0x401": "later", "0x58": "barred", "ESME_RTHROTTLED": "throttled", "ESME_ROK": "failed"}},
@@ -45,7 +45,7 @@ func TestEveryFaultIsToldWithItsKey(t *testing.T) {
 		},
 	}
 	want := []string{
-		"smsc[0].name", "smsc[0].addr", "smsc[0].system_id", "smsc[0].password", "smsc[0].window", "smsc[0].interface_version", "smsc[0].mode",
+		"smsc[0].name", "smsc[0].addr", "smsc[0].system_id", "smsc[0].password", "smsc[0].window", "smsc[0].rate", "smsc[0].interface_version", "smsc[0].mode",
 		"smsc[1].data_coding", "smsc[1].dead_link", "smsc[1].tls.cert_file", "smsc[1].tls.mode", "smsc[1].status.0x401",
 		"smsc[1].status.ESME_RBAR", "smsc[1].status.ESME_RFOO", "smsc[1].status.ESME_RTHROTTLED", "smsc[1].status.ESME_ROK", "smsc[2].status.0",
 		"smsc[2].name", "smsc[2].long_messages", "smsc[2].sender", "smsc[2].address.short_code.ton", "smsc[2].address.short_code.npi",

@@ -17,8 +17,8 @@ type pacer struct {
 	mu       sync.Mutex
 	rate     *rate
 	promised int       // tokens that somebody waits for, or will for his next part
-	begun    list.List // of *taker: for messages that may have left in part
-	fresh    list.List // and for those that have not
+	begun    list.List // of *taker: for messages that were let in
+	fresh    list.List // and for those whose first token it is
 	armed    bool      // serve will be called
 }
 

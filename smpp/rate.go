@@ -33,6 +33,9 @@ type rate struct {
 	taken     meter // answered without complaint
 }
 
+// leastRate is the lowest ceiling, a submit in a hundred seconds.
+const leastRate = 0.01
+
 const (
 	throttleGain  = 1.0 / 64 // weight of one answer in the moving share
 	throttleShare = 0.125    // from this share on the rate goes down: nine throttled in a row, or half of 17

@@ -95,6 +95,9 @@ func rate(perSecond float64) string {
 	if perSecond == 0 {
 		return "-"
 	}
+	if perSecond < 10 {
+		return fmt.Sprintf("%.2g/s", perSecond)
+	}
 	return fmt.Sprintf("%.0f/s", perSecond)
 }
 

@@ -19,7 +19,7 @@ func TestStatus(t *testing.T) {
 	since := time.Now().Add(-time.Minute)
 	answer, err := json.Marshal(status{Version: "v1", Reason: "no bind to telco",
 		SMSC: []smpp.BindState{
-			{SMSC: "telco", Bind: "telco/1", Mode: "transceiver", Addr: "10.0.0.5:2775", State: smpp.StateRefused, Reason: "ESME_RINVPASWD\x1b[2J", Since: since, Window: 32},
+			{SMSC: "telco", Bind: "telco/1", Mode: "transceiver", Addr: "10.0.0.5:2775", State: smpp.StateRefused, Reason: "ESME_RINVPASWD\x1b[2J", Since: since, Window: 32, Rate: 0.5},
 			{SMSC: "telco", Bind: "telco/2", Mode: "transceiver", State: smpp.StateBound, Rate: 50, InFlight: 3, Window: 32,
 				Answers: map[string]uint64{"ESME_RTHROTTLED": 4, "ESME_ROK": 96}, ResponseTime: 12345 * time.Microsecond}},
 		Relay:   []smtp.RelayState{{Name: "mx", Addr: "10.0.0.6:25", Up: true, Since: since, Open: 2, MaxConns: 8, Encrypted: true}},
@@ -37,7 +37,7 @@ func TestStatus(t *testing.T) {
 	defer admin.Close()
 
 	out := succeed(t, "status", "-admin", admin.URL)
-	for _, want := range []string{"not ready: no bind to telco", "telco/1", "refused", "ESME_RINVPASWD", "1m", "3/32", "50/s", "12.35ms", "96 ok, 4 ESME_RTHROTTLED", "mx", "up", "2/8", "12345678901"} {
+	for _, want := range []string{"not ready: no bind to telco", "telco/1", "refused", "ESME_RINVPASWD", "1m", "3/32", "50/s", " 0.5/s", "12.35ms", "96 ok, 4 ESME_RTHROTTLED", "mx", "up", "2/8", "12345678901"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not told:\n%s", want, out)
 		}
