@@ -275,9 +275,11 @@ func (j *Journal) commit(tx *bbolt.Tx) (err error) {
 	if tx.DB() == nil {
 		return err
 	}
-	// It panicked and is still open, and bbolt has lost count of some free pages. To open the file
-	// finds them again. Where they are not listed, that would be a walk over the page that can't be read.
-	w.unsure = w.unsure || w.listed
+	// It panicked and is still open. The pages that it took for what it was to write bbolt has lost count
+	// of, if it got so far. To open the file finds them again. Where they are not listed, that would be a
+	// walk over the page that can't be read.
+	took := tx.Stats()
+	w.unsure = w.unsure || w.listed && took.GetPageAlloc() > 0
 	if err = errors.Join(err, tx.Rollback()); before {
 		err = &requestError{err}
 	}
