@@ -237,6 +237,44 @@ func putUnreadable(t *testing.T, tx *bbolt.Tx) {
 	t.Cleanup(func() { syscall.Munmap(value) })
 }
 
+// TestReopeningStalls: to open the file anew is to wait for those who read. Whoever has nothing
+// written by then is told, as of a write that stalls, and the journal is not ready.
+func TestReopeningStalls(t *testing.T) {
+	var broken atomic.Bool
+	j, _ := newJournal(t, Options{Log: quiet, commit: func(tx *bbolt.Tx) error {
+		if broken.Swap(false) {
+			putUnreadable(t, tx)
+		}
+		return tx.Commit()
+	}})
+	order(t, j, "before")
+	reader, err := j.snapshots.acquire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	broken.Store(true)
+	wg.Go(func() {
+		if _, _, err := j.Accept(t.Context(), intake("k")); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("accept: %v", err)
+		}
+	})
+	eventually(t, "the file to be closed", j.snapshots.withdrawn)
+	time.Sleep(stalled + 100*time.Millisecond)
+	if err := j.Ready(); !errors.Is(err, orders.ErrUnavailable) {
+		t.Errorf("ready: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, _, err := j.Accept(ctx, intake("newcomer")); !errors.Is(err, orders.ErrNotStored) {
+		t.Errorf("a newcomer: %v", err)
+	}
+	j.snapshots.release(reader)
+	wg.Wait()
+	place(t, j, intake("after"))
+	eventually(t, "ready", func() bool { return j.Ready() == nil })
+}
+
 // TestBackupBesideABadPage: what breaks off a commit again and again, as a sweep beside a page that
 // can't be read does, is not to break off the backup too, which may be the last.
 func TestBackupBesideABadPage(t *testing.T) {

@@ -23,8 +23,8 @@ const (
 // health is what other goroutines may know of the writer.
 type health struct {
 	failure atomic.Pointer[error]
-	began   atomic.Pointer[time.Time] // of the transaction under way; else nil. A step of the wall clock does not move it
-	slow    atomic.Int64              // how long the last transaction took, in ns, where it stalled; else 0
+	began   atomic.Pointer[time.Time] // of the transaction, or reopening, under way; else nil. A step of the wall clock does not move it
+	slow    atomic.Int64              // how long the last one took, in ns, where it stalled; else 0
 }
 
 func (h *health) begin(t time.Time) { h.began.Store(&t) }
@@ -152,8 +152,10 @@ func (j *Journal) renew() error {
 
 // reopen closes the file, which waits for readers, and opens it again, unless its path
 // has come to mean another one. A file that could not be opened stays closed, until the
-// next attempt.
+// next attempt. It may take long, as a write may: calls are refused meanwhile.
 func (j *Journal) reopen() error {
+	j.health.begin(time.Now())
+	defer j.health.end()
 	w := &j.writer
 	if err := w.file.inPlace(j.path, j.snapshots.size()); err != nil {
 		return err
