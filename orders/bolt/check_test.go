@@ -85,27 +85,12 @@ func TestCheckOfSlots(t *testing.T) {
 	}
 }
 
-// TestCheckOfFreePages: a list of free pages that has one which is in use is told, by those who only
-// look. The daemon would write over that page.
+// TestCheckOfFreePages: a list of free pages that has one which is in use, or lacks one, is told by
+// those who only look. The daemon would write over the former.
 func TestCheckOfFreePages(t *testing.T) {
 	j, path := newJournal(t, Options{})
 	sent(t, j, 10)
 	j.Close()
-	look := func() error {
-		r, err := OpenReadOnly(path, Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
-		return r.Check(t.Context())
-	}
-	if err := look(); err != nil {
-		t.Fatal(err)
-	}
-	file, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
 	db := rawDB(t, path)
 	var used uint64
 	db.View(func(tx *bbolt.Tx) error {
@@ -113,17 +98,34 @@ func TestCheckOfFreePages(t *testing.T) {
 		return nil
 	})
 	db.Close()
-	const listPage = 0x10 // bbolt's internal/common.FreelistPageFlag, at octet 8 of a page; what it lists begins at 16
-	for at := 0; at < len(file); at += os.Getpagesize() {
-		if binary.NativeEndian.Uint16(file[at+8:]) == listPage {
-			binary.NativeEndian.PutUint64(file[at+16:], used)
+	// A page of bbolt's has its kind at octet 8, what it counts at 10, and a list its numbers from 16 on.
+	const listPage = 0x10
+	for want, wrong := range map[string]func(list []byte){
+		"":                           func([]byte) {},
+		"in use, and listed as free": func(list []byte) { binary.NativeEndian.PutUint64(list[16:], used) },
+		"1 pages are neither":        func(list []byte) { binary.NativeEndian.PutUint16(list[10:], binary.NativeEndian.Uint16(list[10:])-1) },
+	} {
+		copied := copyFile(t, path)
+		file, err := os.ReadFile(copied)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if err := os.WriteFile(path, file, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := look(); err == nil || !strings.Contains(err.Error(), "reachable freed") {
-		t.Errorf("a page in use that is listed as free: %v", err)
+		for at := 0; at < len(file); at += os.Getpagesize() {
+			if binary.NativeEndian.Uint16(file[at+8:]) == listPage {
+				wrong(file[at:])
+			}
+		}
+		if err := os.WriteFile(copied, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := OpenReadOnly(copied, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = r.Check(t.Context())
+		if r.Close(); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v", want, err)
+		}
 	}
 }
 

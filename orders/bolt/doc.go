@@ -66,7 +66,7 @@
 // is to wait for readers.
 //
 // The list of free pages is stored with each commit while it is short. So the next
-// Open need not look for them, after a crash neither. Where it has to, each page must be readable:
+// Open need not look for them, after a crash neither. Where it has to, each page must be sound:
 // else Open fails, and only ReadOnly is left.
 //
 // # Schema versions

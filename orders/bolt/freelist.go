@@ -1,8 +1,8 @@
 package bolt
 
 import (
-	"bytes"
 	"encoding/binary"
+	"hash/fnv"
 	"math"
 	"os"
 
@@ -22,50 +22,65 @@ func list(db *bbolt.DB) {
 	db.NoFreelistSync = st.FreePageN+st.PendingPageN > mostListed
 }
 
-// listed tells whether the newest state in the file has a list of free pages, as far as
-// can be told: of what is no journal bbolt tells more. A meta page is a page header of 16 octets,
+// noList is the number of no page.
+const noList = math.MaxUint64
+
+// listed tells whether the newest state in the file has a list of free pages, as far as that can
+// be told.
+func listed(path string) bool { return listPage(path) != noList }
+
+// listPage returns the page on which the newest state in the file has its list of free pages, or
+// noList; 0 where that can't be told: of what is no journal bbolt tells more. A meta page is a page header of 16 octets,
 // then magic, version, page size and flags of 4 each, the root bucket's 16, the list's page (all
-// ones: none) and, further on, the transaction (bbolt's internal/common.Meta).
-func listed(path string) bool {
+// ones: none), the number of pages, the transaction and a checksum of all that but the header (bbolt's
+// internal/common.Meta). One that is torn does not count. The second lies behind the first, whose
+// length depends on the machine where the file was made.
+func listPage(path string) (list uint64) {
 	fd, err := os.Open(path)
 	if err != nil {
-		return true
+		return 0
 	}
 	defer fd.Close()
-	var newest, list uint64
-	for i := range int64(2) {
-		meta := make([]byte, 72)
-		if _, err := fd.ReadAt(meta, i*int64(os.Getpagesize())); err != nil {
-			return true
+	var newest uint64
+	for at := int64(0); at <= longestPage; at = max(2*at, shortestPage) {
+		meta := make([]byte, 80)
+		if _, err := fd.ReadAt(meta, at); err != nil {
+			break
 		}
-		if tx := binary.NativeEndian.Uint64(meta[64:]); tx >= newest {
+		sum := fnv.New64a()
+		sum.Write(meta[16:72])
+		if tx := binary.NativeEndian.Uint64(meta[64:]); tx >= newest && sum.Sum64() == binary.NativeEndian.Uint64(meta[72:]) {
 			newest, list = tx, binary.NativeEndian.Uint64(meta[48:])
 		}
 	}
-	return list != math.MaxUint64
+	return list
 }
 
-// walk fails where the file has a page that can't be read. bbolt's own walk, in search of
-// free pages that no list has, would end the process over it: it panics, or faults, in a goroutine
-// of its own.
+// The lengths of pages that bbolt looks for, in octets.
+const (
+	shortestPage = 1 << 10
+	longestPage  = 16 << 20
+)
+
+// walk fails where bbolt's own walk, in search of free pages that no list has, would find a fault
+// or meet a page that can't be read. Either would end the process: that walk goes on in a goroutine
+// of its own, which panics.
 func walk(path string, opt Options) error {
 	f, err := openFile(path, opt, toLook)
 	if err != nil {
 		return err
 	}
 	defer f.db.Close()
-	return f.view(func(t tables) error { return walkBucket(t.tx.Cursor().Bucket()) })
+	return f.view(func(t tables) error {
+		_, err := f.inUse(t)
+		return err
+	})
 }
 
-func walkBucket(b *bbolt.Bucket) error {
-	var last []byte
-	return b.ForEach(func(k, v []byte) error {
-		if bytes.Compare(last, k) > 0 {
-			return corrupt("keys out of order")
-		}
-		if last = k; v != nil {
-			return nil
-		}
-		return walkBucket(b.Bucket(k))
-	})
+// inUse tells which pages tables lie on.
+func (f file) inUse(t tables) ([]bool, error) {
+	size := f.db.Info().PageSize
+	w := walker{file: f.fd, size: size, seen: make([]bool, t.tx.Size()/int64(size))}
+	_, err := w.tree(uint64(t.tx.Cursor().Bucket().Root()), nil, nil)
+	return w.seen, err
 }

@@ -45,7 +45,7 @@ func (r *reader) countParked(first, next func(*bbolt.Cursor) (k, v []byte)) (n i
 // older schema too; Stats and Check fail with ErrOutdated.
 type ReadOnly struct {
 	reader
-	db *bbolt.DB
+	file file
 }
 
 // OpenReadOnly opens the journal at path, which no daemon may have open.
@@ -55,7 +55,7 @@ func OpenReadOnly(path string, opt Options) (*ReadOnly, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &ReadOnly{db: f.db}
+	r := &ReadOnly{file: f}
 	if err := r.begin(f.db); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -65,5 +65,5 @@ func OpenReadOnly(path string, opt Options) (*ReadOnly, error) {
 // Close releases the file.
 func (r *ReadOnly) Close() error {
 	r.snapshots.withdraw()
-	return closeQuietly(r.db)
+	return closeQuietly(r.file.db)
 }
