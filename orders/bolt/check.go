@@ -103,9 +103,10 @@ func (c *checker) fault(format string, args ...any) {
 func (c *checker) enough() bool { return len(c.faults) >= maxFaults || c.ctx.Err() != nil }
 
 // keyed: a key leads to a shipment, or to one that was swept, and stays at least as
-// long.
+// long. What hides a shipment's key would have it sent a second time; but of one that is gone or free
+// version 2 left the key where it was when it was given anew.
 func (c *checker) keyed() {
-	c.eachSlot(c.keys(), func(end int64, k, v []byte) {
+	c.eachSlot(c.keys(), func(end int64, k, v []byte, hidden bool) {
 		id, err := uuid.FromBytes(v)
 		switch {
 		case err != nil || len(k) != hashSize:
@@ -113,12 +114,22 @@ func (c *checker) keyed() {
 		case idMicro(id) >= end:
 			c.fault("key of shipment %s in a slot that ends before it", id)
 		}
+		if hidden && err == nil && c.stands(id) {
+			c.fault("key of shipment %s: another record of the same key hides it", id)
+		}
 	})
 }
 
-// eachSlot calls visit for each record of a table in slots. A key has one: putKey and putRef
-// take the one before out of every slot.
-func (c *checker) eachSlot(s *slots, visit func(end int64, k, v []byte)) {
+// stands tells whether a shipment holds its key.
+func (c *checker) stands(id uuid.UUID) bool {
+	s, ok, err := c.shipment(id, true)
+	return err != nil || ok && !s.Status.Free()
+}
+
+// eachSlot calls visit for each record of a table in slots, and tells which ones no look-up
+// finds, since a newer slot has another of the same key: putKey and putRef take the one before out
+// of every slot.
+func (c *checker) eachSlot(s *slots, visit func(end int64, k, v []byte, hidden bool)) {
 	s.b.ForEach(func(name, v []byte) error {
 		if v != nil || len(name) != 4 {
 			c.fault("a slot is called %x", name)
@@ -130,10 +141,8 @@ func (c *checker) eachSlot(s *slots, visit func(end int64, k, v []byte)) {
 			if !filter.maybe(k, filterSum(k)) {
 				c.fault("slot %x: its filter hides a key", name)
 			}
-			if first := s.get(k); first != nil && !bytes.Equal(first, v) {
-				c.fault("slot %x: a newer one has another record of the same key", name)
-			}
-			visit(slotEnd(name), k, v)
+			first := s.get(k)
+			visit(slotEnd(name), k, v, first != nil && !bytes.Equal(first, v))
 		}
 		return nil
 	})
@@ -195,7 +204,10 @@ func (c *checker) boundRefs(s *orders.Shipment) {
 // referenced: a reference leads to parts that bear it, and to a parked report
 // that does.
 func (c *checker) referenced() {
-	c.eachSlot(c.refs(), func(_ int64, k, v []byte) {
+	c.eachSlot(c.refs(), func(_ int64, k, v []byte, hidden bool) {
+		if hidden {
+			c.fault("a reference has another record of the same key, which hides it")
+		}
 		r, err := decodeRef(v)
 		if err != nil {
 			c.fault("reference: %w", err)
