@@ -83,6 +83,34 @@ func manyCommitsBreakOff(t *testing.T, before func(*testing.T, *Journal), mayBe 
 	})
 }
 
+// TestBadPageHasTheFreePagesListed: once a page was met that can't be read, the next kill is not to
+// leave a journal that can't be opened for it; nor is bbolt, of which a write fails, to walk over that page.
+func TestBadPageHasTheFreePagesListed(t *testing.T) {
+	var d disk
+	j, path := newJournal(t, Options{Log: quiet, openFile: d.open, probe: time.Millisecond})
+	ids := sent(t, j, 200)
+	freeMany(t, j)
+	heal := spoilSecond(t, j, path, bucketShipments)
+	defer heal()
+	page, err := j.Feed(t.Context(), orders.FeedQuery{Organisation: "ttd", Limit: len(ids)})
+	if err != nil || len(page) == len(ids) {
+		t.Fatalf("%d entries, %v", len(page), err)
+	}
+	order(t, j, "next")
+	if !listed(path) {
+		t.Fatal("the free pages are not listed")
+	}
+	killed := mustOpen(t, copyFile(t, path), Options{Log: quiet})
+	order(t, killed, "after a kill")
+
+	d.fail(t, "/dev/full", os.O_RDWR)
+	if _, _, err := j.Accept(t.Context(), intake("full")); !errors.Is(err, orders.ErrUnavailable) {
+		t.Errorf("accept: %v", err)
+	}
+	d.heal(t)
+	place(t, j, intake("full"))
+}
+
 // spoilSecond makes the second page of a table one that can't be read, until it is healed, while
 // the journal is open.
 func spoilSecond(t *testing.T, j *Journal, path string, table []byte) (heal func()) {

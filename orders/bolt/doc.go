@@ -67,7 +67,8 @@
 //
 // The list of free pages is stored with each commit while it is short. So the next
 // Open need not look for them, after a crash neither. Where it has to, each page must be sound:
-// else Open fails, and only ReadOnly is left.
+// else Open fails, and only ReadOnly is left. So once a page is known that is not, the list is stored
+// however long it is.
 //
 // # Schema versions
 //

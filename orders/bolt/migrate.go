@@ -86,7 +86,7 @@ func migrateOnce(ctx context.Context, db *bbolt.DB, opt Options) (moved int, don
 	if moved, done, err = t.migrate(opt.migrateStep, opt.Log); err != nil {
 		return 0, false, err
 	}
-	list(db)
+	list(db, false)
 	return moved, done, opt.commit(tx)
 }
 

@@ -260,7 +260,7 @@ func runOne(w *writeTx, r *request) (err error) {
 // stops it before anything is written: that is for the request which left them all but empty.
 func (j *Journal) commit(tx *bbolt.Tx) (err error) {
 	id, db := tx.ID(), tx.DB()
-	list(db)
+	list(db, j.damage.met.Load())
 	func() {
 		defer caught(&err)()
 		err = j.opt.commit(tx)
