@@ -2,6 +2,8 @@ package bench
 
 import (
 	"bufio"
+	"io"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -87,8 +89,10 @@ func TestRefusals(t *testing.T) {
 		track.begun[n].Store(int64(begun))
 		track.written[n].Store(int64(begun + time.Millisecond))
 		track.turned[n].Store(int64(begun + took*time.Millisecond))
+		track.arrive(n, track.start.Add(begun+(took-1)*time.Millisecond))
 	}
 	track.turned[0].Store(0) // was taken
+	track.arrived[0].Store(0)
 	if r := track.refusals(0); r.Max != 30*time.Millisecond || r.Late != 2.0/3 {
 		t.Errorf("all: %+v", r)
 	}
@@ -97,6 +101,9 @@ func TestRefusals(t *testing.T) {
 	}
 	if r := track.refusals(time.Minute); r != (Refusals{}) {
 		t.Errorf("none: %+v", r)
+	}
+	if r := track.served(2 * time.Second); r.Max != 9*time.Millisecond || r.Late != 0 {
+		t.Errorf("without the generator's part: %+v", r)
 	}
 	if d := track.delays(); d.Max != time.Millisecond {
 		t.Errorf("the generator's: %+v", d)
@@ -139,5 +146,49 @@ func TestLull(t *testing.T) {
 	}
 	if levels := s.levels(0, 0); len(levels) != 4 || judge(levels) != nil {
 		t.Errorf("%+v", levels)
+	}
+}
+
+// TestArrivals: what was read late has arrived when it came.
+func TestArrivals(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	in, err := newArrivals(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 10)
+	for try := 0; ; try++ { // the first socket to ask for stamps has the kernel prepare for them, which takes it a moment
+		before := time.Now()
+		if _, err := peer.Write([]byte("late")); err != nil {
+			t.Fatal(err)
+		}
+		written := time.Now()
+		time.Sleep(5 * time.Millisecond)
+		if n, err := in.Read(b); n != 4 || err != nil {
+			t.Fatal(n, err)
+		}
+		if !in.last.Before(before) && !in.last.After(written) {
+			break
+		}
+		if try == 100 {
+			t.Fatalf("came at %v, was written from %v to %v", in.last, before, written)
+		}
+	}
+	peer.Close()
+	if _, err := in.Read(b); err != io.EOF {
+		t.Error(err)
 	}
 }

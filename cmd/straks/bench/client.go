@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
 	"time"
 )
@@ -17,7 +18,8 @@ import (
 type client struct {
 	load  Load
 	track *Track
-	conn  net.Conn // nil: none
+	conn  net.Conn  // nil: none
+	came  *arrivals // of an open load
 	in    *bufio.Reader
 	buf   []byte // kept from request to request
 }
@@ -52,6 +54,12 @@ func (c *client) connect(ctx context.Context) (err error) {
 		return err
 	}
 	c.in.Reset(c.conn)
+	if c.load.Open {
+		if c.came, err = newArrivals(c.conn); err != nil {
+			return err
+		}
+		c.in.Reset(c.came)
+	}
 	return nil
 }
 
@@ -77,6 +85,9 @@ func (c *client) place(order due) error {
 		return err
 	}
 	c.track.answer(order.n, a)
+	if c.came != nil && a.status == http.StatusServiceUnavailable {
+		c.track.arrive(order.n, c.came.last)
+	}
 	if a.last { // not every gateway keeps connections
 		c.hangUp()
 	}

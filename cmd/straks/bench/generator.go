@@ -23,10 +23,10 @@ type job struct {
 // deed is what it tells on its standard output when it is done. Times are
 // those of a Track, by the number of the order.
 type deed struct {
-	Begun, Written, Answered, Turned []int64
-	Rude                             int64
-	Elapsed                          time.Duration
-	Fault                            string // empty: none
+	Begun, Written, Answered, Turned, Arrived []int64
+	Rude                                      int64
+	Elapsed                                   time.Duration
+	Fault                                     string // empty: none
 }
 
 // Generate is a load generator in a process of its own: between thousands of
@@ -50,6 +50,7 @@ func Generate(ctx context.Context, in io.Reader, out io.Writer) error {
 		d.Written = append(d.Written, t.written[n].Load())
 		d.Answered = append(d.Answered, t.answered[n].Load())
 		d.Turned = append(d.Turned, t.turned[n].Load())
+		d.Arrived = append(d.Arrived, t.arrived[n].Load())
 	}
 	return json.NewEncoder(out).Encode(d)
 }
@@ -100,6 +101,7 @@ func (t *Track) learn(d deed) error {
 		t.written[n].Store(d.Written[n])
 		t.answered[n].Store(d.Answered[n])
 		t.turned[n].Store(d.Turned[n])
+		t.arrived[n].Store(d.Arrived[n])
 		if d.Turned[n] != 0 {
 			t.refused.Add(1)
 		}

@@ -19,7 +19,8 @@ type Phase struct {
 	Refused int         `json:"refused"`
 	Turned  Refusals    `json:"requestToRefusal"`       // likewise
 	Steady  Refusals    `json:"requestToRefusalSteady"` // of those begun after the first two seconds, in which most connections are made
-	Delays  Percentiles `json:"generatorLate"`          // the load generator's own part of these: from when an order was due to its first octet
+	Served  Refusals    `json:"requestToRefusalServed"` // of the same, without the load generator's own part: from the first octet until the kernel had the answer
+	Delays  Percentiles `json:"generatorLate"`          // one of its parts: from when an order was due to its first octet
 	Rude    int         `json:"rude"`                   // refused other than by a 503 with Retry-After: must be 0
 	Twice   int         `json:"twice"`                  // must be 0
 	Lost    int         `json:"lost"`                   // must be 0
@@ -127,7 +128,7 @@ func (o *overload) phase(ctx context.Context, name string, clients int, rate flo
 	t.sumUp(&r)
 	p.Rate, p.Answer, p.Refused, p.Twice, p.Lost = r.Rate, r.Answer, r.Refused, r.Repeated, r.Unseen
 	p.Offered = float64(r.Orders+r.Refused) / t.Elapsed.Seconds()
-	p.Turned, p.Steady, p.Delays = t.refusals(0), t.refusals(settling), t.delays()
+	p.Turned, p.Steady, p.Served, p.Delays = t.refusals(0), t.refusals(settling), t.served(settling), t.delays()
 	p.Rude = int(t.rude.Load())
 	return p, nil
 }
@@ -135,11 +136,11 @@ func (o *overload) phase(ctx context.Context, name string, clients int, rate flo
 // PrintPhases writes them as a table.
 func PrintPhases(w io.Writer, phases []Phase) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "phase\toffered/s\torders/s\tof peak\tto answer p50\tp99\tmax\trefused\tto refusal p50\tp99\tover 10 ms\tsteady p99\tover 10 ms\tgenerator p99\trude\ttwice\tlost\tMiB\t")
+	fmt.Fprintln(tw, "phase\toffered/s\torders/s\tof peak\tto answer p50\tp99\tmax\trefused\tto refusal p50\tp99\tover 10 ms\tsteady p99\tover 10 ms\tserved p99\tover 10 ms\tgenerator p99\trude\ttwice\tlost\tMiB\t")
 	for _, p := range phases {
-		fmt.Fprintf(tw, "%s\t%.0f\t%.0f\t%.0f %%\t%s\t%s\t%s\t%d\t%s\t%s\t%.1f %%\t%s\t%.1f %%\t%s\t%d\t%d\t%d\t%.0f\t\n", p.Name, p.Offered, p.Rate, 100*p.Share,
+		fmt.Fprintf(tw, "%s\t%.0f\t%.0f\t%.0f %%\t%s\t%s\t%s\t%d\t%s\t%s\t%.1f %%\t%s\t%.1f %%\t%s\t%.1f %%\t%s\t%d\t%d\t%d\t%.0f\t\n", p.Name, p.Offered, p.Rate, 100*p.Share,
 			ms(p.Answer.P50), ms(p.Answer.P99), ms(p.Answer.Max), p.Refused, ms(p.Turned.P50), ms(p.Turned.P99), 100*p.Turned.Late,
-			ms(p.Steady.P99), 100*p.Steady.Late, ms(p.Delays.P99), p.Rude, p.Twice, p.Lost, float64(p.PeakKiB)/1024)
+			ms(p.Steady.P99), 100*p.Steady.Late, ms(p.Served.P99), 100*p.Served.Late, ms(p.Delays.P99), p.Rude, p.Twice, p.Lost, float64(p.PeakKiB)/1024)
 	}
 	tw.Flush()
 }

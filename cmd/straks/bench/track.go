@@ -18,6 +18,7 @@ type Track struct {
 	seen     []atomic.Int64
 	answered []atomic.Int64
 	turned   []atomic.Int64 // when it was refused
+	arrived  []atomic.Int64 // when the kernel had that, in an open load
 	acks     []atomic.Int64 // from the writing of a receipt to its answer, in the order of the answers
 	acked    atomic.Int64
 	taken    atomic.Int64  // answers that are 2xx
@@ -30,7 +31,7 @@ type Track struct {
 // NewTrack makes room for the given number of orders.
 func NewTrack(limit int) *Track {
 	room := func() []atomic.Int64 { return make([]atomic.Int64, limit) }
-	return &Track{start: time.Now(), begun: room(), written: room(), seen: room(), answered: room(), turned: room(), acks: room()}
+	return &Track{start: time.Now(), begun: room(), written: room(), seen: room(), answered: room(), turned: room(), arrived: room(), acks: room()}
 }
 
 func (t *Track) now() int64 { return int64(time.Since(t.start)) }
@@ -82,15 +83,27 @@ type Refusals struct {
 // maxRefusal is how soon an order that is turned away is to know.
 const maxRefusal = 10 * time.Millisecond
 
-// refusals tells of those that were begun so long after the start.
-func (t *Track) refusals(from time.Duration) (r Refusals) {
+// arrive notes when the kernel had the refusal of an order.
+func (t *Track) arrive(n int, at time.Time) {
+	t.arrived[n].Store(at.UnixNano() - t.start.UnixNano())
+}
+
+// refusals tells how long orders that were begun so long after the start took to be refused, from
+// when they were due until the generator had read it.
+func (t *Track) refusals(from time.Duration) Refusals { return t.between(from, t.begun, t.turned) }
+
+// served is refusals without what the generator took itself: from an order's first octet until the
+// kernel had the refusal.
+func (t *Track) served(from time.Duration) Refusals { return t.between(from, t.written, t.arrived) }
+
+func (t *Track) between(from time.Duration, first, last []atomic.Int64) (r Refusals) {
 	var all []time.Duration
 	late := 0
-	for n := range t.turned {
-		if t.turned[n].Load() == 0 || t.begun[n].Load() < int64(from) {
+	for n := range last {
+		if last[n].Load() == 0 || t.begun[n].Load() < int64(from) {
 			continue
 		}
-		took := since(&t.begun[n], &t.turned[n])
+		took := since(&first[n], &last[n])
 		all = append(all, took)
 		if took > maxRefusal {
 			late++
