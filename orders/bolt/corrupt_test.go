@@ -301,11 +301,9 @@ func TestBadParkedReport(t *testing.T) {
 	check(t, j)
 }
 
-// TestBadPageOfParkedReports: the journal opens with it, Check tells it, and orders and
-// receipts that do not need it go on.
-func TestBadPageOfParkedReports(t *testing.T) {
-	j, path := newJournal(t, Options{})
-	ids := sent(t, j, 2)
+// parkOnBadPage parks 200 reports, of which some are on a page that can't be read then, and closes the journal.
+func parkOnBadPage(t *testing.T, j *Journal, path string) {
+	t.Helper()
 	var early []orders.Event
 	for i := range 200 {
 		early = append(early, delivered("early-"+strconv.Itoa(i)))
@@ -318,6 +316,14 @@ func TestBadPageOfParkedReports(t *testing.T) {
 	waits.string("telco")
 	waits.strings([]string{"early-150"})
 	spoilPage(t, path, waits.b)
+}
+
+// TestBadPageOfParkedReports: the journal opens with it, Check tells it, and orders and
+// receipts that do not need it go on.
+func TestBadPageOfParkedReports(t *testing.T) {
+	j, path := newJournal(t, Options{})
+	ids := sent(t, j, 2)
+	parkOnBadPage(t, j, path)
 
 	r, err := OpenReadOnly(path, Options{})
 	if err != nil {
@@ -350,18 +356,7 @@ func TestBadPageBesideASweep(t *testing.T) {
 
 func badPageBesideASweep(t *testing.T, before func(*testing.T, *Journal)) {
 	j, path := newJournal(t, Options{})
-	var early []orders.Event
-	for i := range 200 {
-		early = append(early, delivered("early-"+strconv.Itoa(i)))
-	}
-	if _, err := j.Apply(t.Context(), early); err != nil {
-		t.Fatal(err)
-	}
-	j.Close()
-	var waits encoder
-	waits.string("telco")
-	waits.strings([]string{"early-150"})
-	spoilPage(t, path, waits.b)
+	parkOnBadPage(t, j, path)
 
 	g := newGate()
 	broke := 0

@@ -18,9 +18,9 @@ var errPage = errors.New("a page can't be read")
 // there may be none, just because the journal is not ready.
 const damageLasts = 2 * time.Minute
 
-// damage is what is known of pages that can't be read. Ready goes by those that writes have met: for orders, answers and
-// reports the last call that could not be stored for one. The next that is
-// stored takes it back: it is the page of few, and those are counted.
+// damage is what is known of pages that can't be read. Ready goes by those that writes have
+// met: for orders, answers and reports the last call that could not be stored for one. The
+// next that is stored takes it back: it is the page of few, and those are counted.
 type damage struct {
 	met   atomic.Bool // a page that can't be read, by whatever call, since the journal was opened
 	calls [reporting + 1]atomic.Pointer[damaged]

@@ -86,12 +86,12 @@
 // remove what is on it is to read it.
 //
 // A call that has to write where it can't read fails, alone, and is counted. (So does one that
-// leaves so little on a page that bbolt merges it with one that can't be read. If bbolt took free pages
-// before it met that, it has lost count of them, and the file is opened anew, if it can be.) Where it is for a record, it is about one key or
-// shipment, and all others go on. Where it is for a page, the next order or receipt may need it
-// too. So the journal is not ready from then on, until a call of its kind (an order, an answer, a
-// report) is stored, or for two minutes: calls are tried all the same, and where only few need
-// the page, most come through.
+// leaves so little on a page that bbolt merges it with one that can't be read. If bbolt took free
+// pages before it met that, it has lost count of them, and the file is opened anew, if it can be.)
+// Where it is for a record, it is about one key or shipment, and all others go on. Where it is
+// for a page, the next order or receipt may need it too. So the journal is not ready from then on,
+// until a call of its kind (an order, an answer, a report) is stored, or for two minutes: calls
+// are tried all the same, and where only few need the page, most come through.
 //
 // # What a failed write allows
 //

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"errors"
 	"sync/atomic"
 
@@ -19,25 +20,27 @@ func (r *reader) begin(db *bbolt.DB) error {
 	if err := r.snapshots.publish(db); err != nil {
 		return err
 	}
-	n, err := r.countParked((*bbolt.Cursor).First, (*bbolt.Cursor).Next)
+	n, last, err := r.countParked((*bbolt.Cursor).First, (*bbolt.Cursor).Next, nil)
 	if errors.Is(err, ErrCorrupt) {
-		behind, _ := r.countParked((*bbolt.Cursor).Last, (*bbolt.Cursor).Prev)
+		behind, _, _ := r.countParked((*bbolt.Cursor).Last, (*bbolt.Cursor).Prev, last)
 		n, err = n+behind, nil
 	}
 	r.waiting.Store(n)
 	return err
 }
 
-// countParked counts parked reports as far as they can be read.
-func (r *reader) countParked(first, next func(*bbolt.Cursor) (k, v []byte)) (n int64, err error) {
+// countParked counts parked reports as far as they can be read, and up to one that was counted
+// already. It returns the last.
+func (r *reader) countParked(first, next func(*bbolt.Cursor) (k, v []byte), counted []byte) (n int64, last []byte, err error) {
 	err = r.snapshots.view(func(t tables) error {
 		c := t.parked().Cursor()
-		for k, _ := first(c); k != nil; k, _ = next(c) {
+		for k, _ := first(c); k != nil && (counted == nil || !bytes.Equal(k, counted)); k, _ = next(c) {
 			n++
+			last = append(last[:0], k...)
 		}
 		return nil
 	})
-	return n, err
+	return n, last, err
 }
 
 // ReadOnly is a journal for those who look after one: nothing in its file is
