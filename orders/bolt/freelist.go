@@ -15,7 +15,7 @@ const mostListed = 2048
 
 // list has the next commit store the list of free pages, unless it is long. With
 // it, Open is done at once after a crash too; without, it walks the whole file
-// to find them (4 s for 10 million shipments). The list is long only while
+// to find them (6 to 8 s for 10 million shipments). The list is long only while
 // retention removes faster than orders come. Where the file is damaged a walk would end
 // at the page that can't be read, and bbolt's, after a write that failed, with the process: a long
 // list is stored too.
