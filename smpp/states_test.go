@@ -93,17 +93,23 @@ func TestBindsShareTheLoad(t *testing.T) {
 	}
 }
 
+// answering is a gateway with one bind, of a rate, on which each submit is answered after a while.
+func answering(t *testing.T, rate float64, delay time.Duration) (*Gateway, *Session) {
+	g := undialled(t, SMSC{Name: "telco", Rate: rate, StallAfter: 300 * time.Millisecond})
+	b := g.smscs[0].binds[0]
+	s, p := inBubble(t, SessionConfig{}, 1<<16)
+	go p.takeAll(delay)
+	g.slots.open(b, s)
+	b.become(StateBound, "", "")
+	return g, s
+}
+
 // An SMSC owes nothing to those who wait for their turn at a low rate, and is stalled only when it
 // does not answer what was sent.
 func TestWhoWaitsForTheRateIsNotOwedAnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := undialled(t, SMSC{Name: "telco", Rate: 2, StallAfter: 300 * time.Millisecond})
-		b := g.smscs[0].binds[0]
-		s, p := inBubble(t, SessionConfig{}, 1<<16)
+		g, s := answering(t, 2, 100*time.Millisecond)
 		defer s.Close()
-		go p.takeAll(100 * time.Millisecond)
-		g.slots.open(b, s)
-		b.become(StateBound, "", "")
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		results := make(chan Result, 5)
@@ -125,13 +131,8 @@ func TestWhoWaitsForTheRateIsNotOwedAnAnswer(t *testing.T) {
 // Others that wait for the rate do not hide that an answer is overdue.
 func TestStalledWhileOthersWaitForTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := undialled(t, SMSC{Name: "telco", Rate: 0.5, StallAfter: 300 * time.Millisecond})
-		b := g.smscs[0].binds[0]
-		s, p := inBubble(t, SessionConfig{}, 1<<16)
+		g, s := answering(t, 0.5, time.Second)
 		defer s.Close()
-		go p.takeAll(time.Second)
-		g.slots.open(b, s)
-		b.become(StateBound, "", "")
 		for range 2 {
 			go g.Send(t.Context(), Message{ID: "m1", To: number, Text: "hei"})
 		}
