@@ -103,11 +103,10 @@ func (f *flight) alone(ctx, begin context.Context) {
 // next takes a place for a part, unless it is held back.
 func (f *flight) next(going context.Context, i int) (l lease, ok bool) {
 	l, err := f.takeLease(going)
-	switch {
-	case f.halt.Load() && err == nil:
-		f.job.g.slots.release(l, unused)
-		return lease{}, false
-	case f.halt.Load():
+	if f.halt.Load() {
+		if err == nil {
+			f.job.g.slots.release(l, unused)
+		}
 		return lease{}, false
 	}
 	f.parts[i].err = err

@@ -46,11 +46,11 @@ func openFile(path string, opt Options, to access) (f file, err error) {
 	defer caught(&err)()
 	count := to != toLook
 	if count && !listed(path) {
-		if err := walk(path, opt); err != nil && to == toWrite {
+		err := walk(path, opt)
+		if err != nil && to == toWrite {
 			return f, err
-		} else if err != nil {
-			count = false
 		}
+		count = err == nil
 	}
 	f.mapped = opt.MapSize
 	f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{

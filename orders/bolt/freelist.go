@@ -32,8 +32,9 @@ const noList = math.MaxUint64
 func listed(path string) bool { return listPage(path) != noList }
 
 // listPage returns the page on which the newest state in the file has its list of free pages, or
-// noList; 0 where that can't be told: of what is no journal bbolt tells more. A meta page is a page header of 16 octets,
-// then magic, version, page size and flags of 4 each, the root bucket's 16, the list's page (all
+// noList; 0 where that can't be told: of what is no journal bbolt tells more.
+//
+// A meta page is a page header of 16 octets, then magic, version, page size and flags of 4 each, the root bucket's 16, the list's page (all
 // ones: none), the number of pages, the transaction and a checksum of all that but the header (bbolt's
 // internal/common.Meta). One that is torn does not count. The second lies behind the first, whose
 // length depends on the machine where the file was made.
