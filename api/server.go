@@ -1,6 +1,8 @@
 package api
 
 import (
+	"bytes"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -43,9 +45,8 @@ func (l Limits) withDefaults() Limits {
 const headerSlop = 4 << 10
 
 // Server returns a server in which no client can hold a connection for longer
-// than the limits say. Its own complaints about clients go to log at level Debug:
-// anybody can cause them.
-func Server(h http.Handler, l Limits, log *slog.Logger) *http.Server {
+// than the limits say.
+func Server(h http.Handler, l Limits, to *slog.Logger) *http.Server {
 	l = l.withDefaults()
 	return &http.Server{
 		Handler:           h,
@@ -56,8 +57,30 @@ func Server(h http.Handler, l Limits, log *slog.Logger) *http.Server {
 		WriteTimeout:      l.Write,
 		IdleTimeout:       l.Idle,
 		MaxHeaderBytes:    max(1, l.HeaderBytes-headerSlop),
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:          complaints(to),
 	}
+}
+
+// complaints are net/http's own, of clients: anybody can cause them, so they go to log at level Debug.
+// Not so a panic outside of the handlers, which see to theirs: that is a defect of ours, of which is told where,
+// but not what, as of theirs.
+func complaints(to *slog.Logger) *log.Logger {
+	return log.New(complaint(func(text []byte) {
+		if !bytes.HasPrefix(text, []byte("http: panic serving ")) {
+			to.Debug(string(bytes.TrimSpace(text)))
+			return
+		}
+		_, stack, _ := bytes.Cut(text, []byte("\ngoroutine "))
+		to.Error("panic", slog.String("stack", string(stack)))
+	}), "", 0)
+}
+
+// complaint is an io.Writer that is called once for each.
+type complaint func(text []byte)
+
+func (c complaint) Write(text []byte) (int, error) {
+	c(text)
+	return len(text), nil
 }
 
 // listener returns ln with the limit on connections.

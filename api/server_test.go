@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -86,4 +87,28 @@ func TestKeepAlive(t *testing.T) {
 			t.Errorf("request %d: %d; want %d", i, resp.StatusCode, want)
 		}
 	}
+}
+
+// A panic between the socket and the handlers costs its connection, and is told as any is.
+func TestPanicOnAConnection(t *testing.T) {
+	w := start(t)
+	here, there := net.Pipe()
+	server := Server(w.api, Limits{}, slog.New(slog.NewJSONHandler(w.log, nil)))
+	serveOne(t, server, &panickyConn{there}, func(ln net.Listener) net.Listener { return w.api.Listener(ln, Limits{}) })
+	go io.WriteString(here, post("", smsBody))
+	if n, err := io.Copy(io.Discard, here); n > 0 || err != nil {
+		t.Errorf("answered with %d octets, %v", n, err)
+	}
+	eventually(t, func() bool { return strings.Contains(w.log.String(), `"level":"ERROR","msg":"panic","stack":`) })
+	if log := w.log.String(); !strings.Contains(log, "panickyConn") || strings.Contains(log, "Koden") {
+		t.Errorf("the log:\n%s", log)
+	}
+}
+
+// panickyConn panics about what it reads.
+type panickyConn struct{ net.Conn }
+
+func (c *panickyConn) Read(b []byte) (int, error) {
+	n, _ := c.Conn.Read(b)
+	panic("read " + string(b[:n]))
 }
