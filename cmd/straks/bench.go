@@ -16,10 +16,11 @@ import (
 // benchCommand measures this program, as a daemon of its own, between a load
 // generator and an SMSC simulator that sends a receipt for each message.
 func benchCommand(ctx context.Context, args []string, e env) error {
-	fs := newFlags("bench [flags], or bench -overload [-for DURATION] [-json], or bench -soak DURATION [-json]")
+	fs := newFlags("bench [flags], or bench -overload [-for DURATION] [-freezable FOLDER] [-json], or bench -soak DURATION [-json]")
 	length := fs.Duration("for", 10*time.Second, "how long each scenario lasts")
 	choose := runFlags(fs)
 	overload := fs.Bool("overload", false, "offer twice as much as the daemon can do, and see what becomes of it")
+	freezable := fs.String("freezable", "", "with -overload: `folder` of a file system's own, which is frozen under a daemon (as root, by fsfreeze)")
 	soak := fs.Duration("soak", 0, "for so long, make orders amid every trouble that carriers can make, and see that nothing grows")
 	generator := fs.Bool("generator", false, "be the load generator of another bench, which tells on standard input what to do")
 	other, external := externalFlags(fs)
@@ -39,7 +40,7 @@ func benchCommand(ctx context.Context, args []string, e env) error {
 	case *generator:
 		return bench.Generate(ctx, e.stdin, e.stdout)
 	case *overload:
-		phases, err := bench.Overload(ctx, program, *length)
+		phases, err := bench.Overload(ctx, program, *length, *freezable)
 		for i := range phases {
 			err = errors.Join(err, phases[i].Broken())
 		}

@@ -95,20 +95,25 @@ func (w *world) smallDisk() string {
 // blockDisk puts a new journal on a file system of a block device, one that can
 // be frozen: writes then hang in the kernel, as they do on a disk that is gone.
 func (w *world) blockDisk() string {
-	image := filepath.Join(w.dir, "image")
+	return w.ownDisk(blockDevice(w.t, filepath.Join(w.dir, "image"), 64<<20))
+}
+
+// blockDevice makes a file system of so many octets in a file, and returns what mounts it.
+func blockDevice(t *testing.T, image string, size int64) (mount func(dir string) error) {
+	t.Helper()
 	if err := os.WriteFile(image, nil, 0o600); err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
-	if err := os.Truncate(image, 64<<20); err != nil {
-		w.t.Fatal(err)
+	if err := os.Truncate(image, size); err != nil {
+		t.Fatal(err)
 	}
-	tool(w.t, "mkfs.ext4", "-q", image)
-	return w.ownDisk(func(dir string) error {
+	tool(t, "mkfs.ext4", "-q", image)
+	return func(dir string) error {
 		if out, err := exec.Command("mount", "-o", "loop", image, dir).CombinedOutput(); err != nil {
 			return fmt.Errorf("%w: %s", err, out)
 		}
 		return nil
-	})
+	}
 }
 
 // ownDisk puts a new journal on a file system that mount puts at a directory.

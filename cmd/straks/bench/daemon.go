@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -25,6 +26,8 @@ const (
 type Daemon struct {
 	API, Admin string // host:port
 	cmd        *exec.Cmd
+	log        lastWords
+	logged     chan struct{} // closed when all of its log was read
 }
 
 // StartDaemon runs "program serve" over a journal in dir, made anew unless it
@@ -94,7 +97,11 @@ func (d *Daemon) findListeners(log io.Reader) error {
 		fmt.Fprintln(&seen, line)
 		if strings.Contains(line, `"msg":"serving"`) {
 			d.API, d.Admin = between(line, `"api":"`), between(line, `"admin":"`)
-			go io.Copy(io.Discard, log)
+			d.logged = make(chan struct{})
+			go func() {
+				defer close(d.logged)
+				io.Copy(&d.log, log)
+			}()
 			return nil
 		}
 	}
@@ -145,10 +152,37 @@ func (d *Daemon) profile(file string, length time.Duration) error {
 
 func (d *Daemon) processes() processes { return processes{d.cmd.Process.Pid} }
 
-// Stop ends the daemon.
+// Stop ends the daemon, and tells how it ended if that was by itself.
 func (d *Daemon) Stop() error {
 	if err := d.cmd.Process.Signal(os.Interrupt); err != nil {
 		return err
 	}
-	return d.cmd.Wait()
+	<-d.logged
+	if err := d.cmd.Wait(); err != nil {
+		return fmt.Errorf("the daemon ended with %w: … %s", err, d.log.String())
+	}
+	return nil
+}
+
+// lastWords keeps the end of what is written to it. Safe for concurrent use.
+type lastWords struct {
+	mu  sync.Mutex
+	end []byte
+}
+
+// mostLastWords holds a panic with its first stacks, in octets.
+const mostLastWords = 4 << 10
+
+func (w *lastWords) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.end = append(w.end, b[max(0, len(b)-mostLastWords):]...)
+	w.end = append(w.end[:0], w.end[max(0, len(w.end)-mostLastWords):]...)
+	return len(b), nil
+}
+
+func (w *lastWords) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return string(w.end)
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -42,9 +43,7 @@ func (r Run) frozen(ctx context.Context, program, dir string) ([]Result, error) 
 		results = append(results, result)
 	}
 	sick.Thaw()
-	if stopErr := d.Stop(); err == nil {
-		err = stopErr
-	}
+	err = errors.Join(err, d.Stop())
 	return results, err
 }
 

@@ -34,7 +34,7 @@ func (l Load) Drive(ctx context.Context, t *Track) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p := pace{l.Rate, l.For, len(t.begun), time.Now()}
-	next := p.inTurn()
+	inTurn := p.inTurn()
 	var wg sync.WaitGroup
 	var open *dispatcher
 	if l.Open {
@@ -42,6 +42,7 @@ func (l Load) Drive(ctx context.Context, t *Track) error {
 		wg.Go(func() { open.run(ctx, p) })
 	}
 	for range l.Clients {
+		next := inTurn
 		if open != nil {
 			next = open.connection()
 		}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -45,37 +46,49 @@ const settling = 2 * time.Second
 // Overload finds the peak, offers twice as much regardless of what is
 // answered, and then half, all to one daemon: first between this machine's
 // limit and a carrier that answers at once, then with one that limits it to
-// 2,000 orders/s.
+// 2,000 orders/s. With a freezable folder, see hang, also while a disk hangs.
 //
 // Where the machine is the limit, the share of the peak that is left tells of
 // the load generator as much as of the daemon: both have to share it.
-func Overload(ctx context.Context, program string, d time.Duration) ([]Phase, error) {
-	fast := overload{program: program, window: 64, busy: 64}
-	slow := overload{program: program, delay: 50 * time.Millisecond, window: 100, busy: 200}
-	phases, err := fast.in(ctx, d)
-	if err != nil {
-		return nil, err
+func Overload(ctx context.Context, program string, d time.Duration, freezable string) ([]Phase, error) {
+	kinds := []overload{
+		{program: program, window: 64, busy: 64, do: (*overload).crowd},
+		{program: program, window: 100, busy: 200, do: (*overload).crowd, delay: 50 * time.Millisecond, name: "50 ms carrier, "},
 	}
-	more, err := slow.in(ctx, d)
-	for i := range more {
-		more[i].Name = "50 ms carrier, " + more[i].Name
+	if freezable != "" {
+		if err := mounted(freezable); err != nil {
+			return nil, err
+		}
+		kinds = append(kinds, overload{program: program, window: 64, busy: 64, do: (*overload).hang, folder: freezable, name: "disk, "})
 	}
-	return append(phases, more...), err
+	var all []Phase
+	for i := range kinds {
+		phases, err := kinds[i].in(ctx, d)
+		all = append(all, phases...)
+		if err != nil {
+			return all, err
+		}
+	}
+	return all, nil
 }
 
 // overload is one of a daemon whose carrier answers after delay, on one bind
 // with that window.
 type overload struct {
+	name    string // comes before the phases'
 	program string
+	folder  string // in which the journal is kept; that of temporary files
 	delay   time.Duration
 	window  int
 	busy    int // connections that keep the daemon busy all the time
-	daemon  *Daemon
-	smsc    *simulator
+	do      func(o *overload, ctx context.Context, d time.Duration) ([]Phase, error)
+
+	daemon *Daemon
+	smsc   *simulator
 }
 
 func (o *overload) in(ctx context.Context, d time.Duration) ([]Phase, error) {
-	dir, err := os.MkdirTemp("", "straks-bench-")
+	dir, err := os.MkdirTemp(o.folder, "straks-bench-")
 	if err != nil {
 		return nil, err
 	}
@@ -89,17 +102,16 @@ func (o *overload) in(ctx context.Context, d time.Duration) ([]Phase, error) {
 	if err != nil {
 		return nil, err
 	}
-	phases, err := o.phases(ctx, d)
-	if stopErr := o.daemon.Stop(); err == nil {
-		err = stopErr
-	}
+	phases, err := o.do(o, ctx, d)
+	err = errors.Join(err, o.daemon.Stop())
 	for i := range phases {
 		phases[i].Share = phases[i].Rate / phases[0].Rate
+		phases[i].Name = o.name + phases[i].Name
 	}
 	return phases, err
 }
 
-func (o *overload) phases(ctx context.Context, d time.Duration) ([]Phase, error) {
+func (o *overload) crowd(ctx context.Context, d time.Duration) ([]Phase, error) {
 	peak, err := o.phase(ctx, "peak", o.busy, 0, d)
 	if err != nil {
 		return nil, err

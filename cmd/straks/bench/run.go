@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -126,9 +127,7 @@ func (r Run) in(ctx context.Context, program, dir string) (Result, error) {
 	}
 	before := d.levels()
 	result, err := r.measure(ctx, d, smsc, func() int { return int(d.levels().delivered - before.delivered) })
-	if stopErr := d.Stop(); err == nil {
-		err = stopErr
-	}
+	err = errors.Join(err, d.Stop())
 	return result, err
 }
 
