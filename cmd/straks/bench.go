@@ -32,6 +32,9 @@ func benchCommand(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
+	if *freezable != "" && !*overload {
+		return misused("bench: -freezable is of an overload: give -overload too")
+	}
 	program, err := os.Executable()
 	if err != nil {
 		return err

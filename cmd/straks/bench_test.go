@@ -40,7 +40,7 @@ func TestBench(t *testing.T) {
 
 func TestBenchMisused(t *testing.T) {
 	for _, args := range [][]string{{"-clients", "2", "-rate", "-1"}, {"-clients", "2", "-rate", "NaN"}, {"-clients", "-2"}, {"-clients", "2", "-delay", "-1s"},
-		{"-stored", "-1"}, {"-for", "0s"}, {"-for", "-1s", "-overload"}, {"-profile", "cpu.out"}, {"-rate", "50"}, {"-delay", "50ms"}} {
+		{"-stored", "-1"}, {"-for", "0s"}, {"-for", "-1s", "-overload"}, {"-profile", "cpu.out"}, {"-rate", "50"}, {"-delay", "50ms"}, {"-freezable", "/x"}} {
 		var out, log bytes.Buffer
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel() // what is let through is not measured

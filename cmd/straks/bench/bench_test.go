@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"path/filepath"
@@ -190,5 +191,23 @@ func TestArrivals(t *testing.T) {
 	peer.Close()
 	if _, err := in.Read(b); err != io.EOF {
 		t.Error(err)
+	}
+}
+
+// Of what a daemon logs its end is kept, however it is cut into writes.
+func TestLastWords(t *testing.T) {
+	var w lastWords
+	var all strings.Builder
+	for n := range 3000 {
+		fmt.Fprintln(io.MultiWriter(&w, &all), n)
+	}
+	want := all.String()[all.Len()-mostLastWords:]
+	if got := w.String(); got != want {
+		t.Errorf("kept %d octets, beginning %.20q; want %.20q", len(got), got, want)
+	}
+	var again lastWords
+	io.WriteString(&again, all.String())
+	if again.String() != want {
+		t.Error("in one write: kept something else")
 	}
 }
