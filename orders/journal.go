@@ -72,7 +72,8 @@ type Journal interface {
 	// Sweep removes what is older than the retention (keys, shipments, feed
 	// entries), and parked reports older than a day. An unsettled shipment stays for
 	// a while, for its deadline to be kept first. It takes one small step of
-	// about budget records and tells whether more is waiting.
+	// about budget records and tells whether more is waiting. With an error that is
+	// about some of the records only, others were removed all the same.
 	Sweep(ctx context.Context, now time.Time, retention time.Duration, budget int) (Swept, error)
 
 	// Close waits for what is being written, and releases the store.

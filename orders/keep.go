@@ -3,6 +3,7 @@ package orders
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,6 +21,7 @@ const (
 	sweepEvery  = 10 * time.Minute
 	sweepBudget = 500
 	sweepPause  = 20 * time.Millisecond // between steps, so that orders come first
+	sweepAgain  = time.Second           // and where each meets what can't be read
 )
 
 // keepDeadlines turns shipments whose TTL ran out into …_Failed_TTL.
@@ -87,12 +89,16 @@ func (s *Service) sweep(ctx context.Context) {
 	pause := sweepAfter
 	for sleep(ctx.Done(), pause) {
 		swept, err := s.cfg.Journal.Sweep(ctx, time.Now().UTC(), s.cfg.Retention, sweepBudget)
-		if err != nil {
-			s.logUnlessDone(ctx, "retention: step failed, trying again", err)
+		if err != nil && ctx.Err() == nil {
+			s.seldom.Write("retention", slog.LevelError, "retention: step failed, trying again", slog.Any("err", err))
 		}
 		s.metrics.swept(swept)
-		pause = sweepEvery
-		if swept.More && err == nil {
+		switch {
+		case !swept.More:
+			pause = sweepEvery
+		case err != nil:
+			pause = sweepAgain
+		default:
 			pause = sweepPause
 		}
 	}

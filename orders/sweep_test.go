@@ -2,6 +2,7 @@ package orders_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -25,11 +26,17 @@ func (*idle) Due(context.Context, time.Time, int) ([]uuid.UUID, time.Time, error
 
 func (j *idle) Sweep(context.Context, time.Time, time.Duration, int) (orders.Swept, error) {
 	j.sweeps = append(j.sweeps, time.Since(j.began))
-	return orders.Swept{More: len(j.sweeps) == 1}, nil
+	switch len(j.sweeps) {
+	case 1:
+		return orders.Swept{More: true}, nil
+	case 2:
+		return orders.Swept{More: true}, errors.New("a page can't be read")
+	}
+	return orders.Swept{}, nil
 }
 
 // Retention waits a minute for the clock to be set, goes on at once where there
-// is more, and comes back every ten minutes.
+// is more, a little later where something stays, and comes back every ten minutes.
 func TestSweepTakesItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := &idle{began: time.Now()}
@@ -39,7 +46,8 @@ func TestSweepTakesItsTime(t *testing.T) {
 		if err := s.Run(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if len(j.sweeps) != 3 || j.sweeps[0] < 30*time.Second || j.sweeps[1]-j.sweeps[0] > time.Second || j.sweeps[2]-j.sweeps[1] < 5*time.Minute {
+		if len(j.sweeps) != 4 || j.sweeps[0] < 30*time.Second || j.sweeps[1]-j.sweeps[0] >= time.Second ||
+			j.sweeps[2]-j.sweeps[1] != time.Second || j.sweeps[3]-j.sweeps[2] < 5*time.Minute {
 			t.Errorf("swept at %v", j.sweeps)
 		}
 	})

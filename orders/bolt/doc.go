@@ -82,7 +82,7 @@
 //
 // A record, or a page with all records on it. A shipment that can't be read, for either
 // reason, costs only itself: deadlines, feeds and receipts step over it, tell it and
-// count it. Retention lets it go when it is old, but ends before a page of them: to
+// count it. Retention lets it go when it is old, but that of its table ends before a page of them: to
 // remove what is on it is to read it.
 //
 // A call that has to write where it can't read fails, alone, and is counted. (So does one that

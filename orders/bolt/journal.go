@@ -191,21 +191,6 @@ func (j *Journal) Due(ctx context.Context, now time.Time, limit int) (due []uuid
 	return seen.due, seen.next, nil
 }
 
-// Sweep implements orders.Journal.
-func (j *Journal) Sweep(ctx context.Context, now time.Time, retention time.Duration, budget int) (orders.Swept, error) {
-	r := newRequest(ctx)
-	r.turn = sweeping
-	var swept orders.Swept // the writer may still set it when ctx has ended
-	r.run = func(w *writeTx) (err error) {
-		swept, err = w.sweep(now, retention, budget, w.mark(&j.due))
-		return err
-	}
-	if err := j.do(j.facts, r); err != nil {
-		return orders.Swept{}, err
-	}
-	return swept, nil
-}
-
 // Close implements orders.Journal: what is queued is still stored.
 func (j *Journal) Close() error {
 	j.once.Do(func() { close(j.closing) })

@@ -2,7 +2,10 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -10,48 +13,102 @@ import (
 	"straks/orders"
 )
 
-// sweep is Journal.Sweep in a transaction: what is too old leaves from the
-// front of each table, until the budget is spent; then filters are built.
-func (w *writeTx) sweep(now time.Time, retention time.Duration, budget int, mark []byte) (orders.Swept, error) {
-	var swept orders.Swept
-	cut := now.Add(-retention)
+// sweep is one step of Journal.Sweep: what is too old leaves from the front of each
+// table, until the budget is spent; then filters are built.
+type sweep struct {
+	now, cut time.Time
+	mark     []byte // deadlines before it were kept
+	budget   int
+	swept    orders.Swept
+}
 
-	n, err := w.unparkOldest(budget, olderThan(now.Add(-parkedRetention)))
-	if err != nil {
-		return swept, err
-	}
-	swept.Parked = n
-	budget -= n
+// sweepTables are its parts, in their order. None needs another to have come through.
+var sweepTables = []func(*sweep, *writeTx) (spent int, err error){
+	(*sweep).parked, (*sweep).shipments, (*sweep).deadlines, (*sweep).feeds,
+	(*sweep).keys, (*sweep).refs, (*sweep).keyFilters, (*sweep).refFilters,
+}
 
-	if swept.Shipments, err = drop(w.shipments(), budget, w.oldShipment(cut)); err != nil {
+// Sweep implements orders.Journal. Where a page can't be read that one of the tables needs, nothing
+// of the whole was stored: then each of them goes by itself, and all but that one come through.
+func (j *Journal) Sweep(ctx context.Context, now time.Time, retention time.Duration, budget int) (orders.Swept, error) {
+	s := sweep{now: now, cut: now.Add(-retention), budget: budget}
+	swept, err := j.sweep(ctx, s, sweepTables...)
+	if !errors.Is(err, errPage) {
 		return swept, err
 	}
-	budget -= swept.Shipments
+	err = nil
+	for _, table := range sweepTables {
+		some, why := j.sweep(ctx, s, table)
+		swept.Shipments += some.Shipments
+		swept.Parked += some.Parked
+		swept.More = swept.More || some.More
+		err = cmp.Or(err, why)
+	}
+	return swept, err
+}
 
-	n, err = drop(w.deadlines(), budget, func(k, _ []byte) bool { return bytes.Compare(k, mark) < 0 })
-	if err != nil {
-		return swept, err
+// sweep runs s over these tables in a transaction.
+func (j *Journal) sweep(ctx context.Context, s sweep, tables ...func(*sweep, *writeTx) (int, error)) (orders.Swept, error) {
+	r := newRequest(ctx)
+	r.turn = sweeping
+	var swept orders.Swept // the writer may still set it when ctx has ended
+	r.run = func(w *writeTx) error {
+		now := s // it may be run again
+		now.mark = w.mark(&j.due)
+		err := now.run(w, tables)
+		swept = now.swept
+		return err
 	}
-	budget -= n
-
-	if budget, err = w.sweepFeeds(cut, budget); err != nil {
-		return swept, err
+	if err := j.do(j.facts, r); err != nil {
+		return orders.Swept{}, err
 	}
-	if budget, err = w.keys().drain(cut, budget); err != nil {
-		return swept, err
-	}
-	if budget, err = w.refs().drain(now.Add(-refRetention), budget); err != nil {
-		return swept, err
-	}
-	if budget, err = w.keys().build(now, cut, budget); err != nil {
-		return swept, err
-	}
-	if budget, err = w.refs().build(now, now.Add(-refRetention), budget); err != nil {
-		return swept, err
-	}
-	swept.More = budget <= 0
 	return swept, nil
 }
+
+func (s *sweep) run(w *writeTx, tables []func(*sweep, *writeTx) (int, error)) error {
+	for _, table := range tables {
+		spent, err := table(s, w)
+		if err != nil {
+			return err
+		}
+		s.budget -= spent
+	}
+	s.swept.More = s.budget <= 0
+	return nil
+}
+
+func (s *sweep) parked(w *writeTx) (n int, err error) {
+	n, err = w.unparkOldest(s.budget, olderThan(s.now.Add(-parkedRetention)))
+	s.swept.Parked = n
+	return n, err
+}
+
+func (s *sweep) shipments(w *writeTx) (n int, err error) {
+	n, err = drop(w.shipments(), s.budget, w.oldShipment(s.cut))
+	s.swept.Shipments = n
+	return n, err
+}
+
+func (s *sweep) deadlines(w *writeTx) (int, error) {
+	return drop(w.deadlines(), s.budget, func(k, _ []byte) bool { return bytes.Compare(k, s.mark) < 0 })
+}
+
+func (s *sweep) keys(w *writeTx) (int, error) { return s.left(w.keys().drain(s.cut, s.budget)) }
+
+func (s *sweep) refs(w *writeTx) (int, error) {
+	return s.left(w.refs().drain(s.now.Add(-refRetention), s.budget))
+}
+
+func (s *sweep) keyFilters(w *writeTx) (int, error) {
+	return s.left(w.keys().build(s.now, s.cut, s.budget))
+}
+
+func (s *sweep) refFilters(w *writeTx) (int, error) {
+	return s.left(w.refs().build(s.now, s.now.Add(-refRetention), s.budget))
+}
+
+// left returns what was spent when so much of the budget is left.
+func (s *sweep) left(budget int, err error) (spent int, _ error) { return s.budget - budget, err }
 
 func olderThan(cut time.Time) func(key []byte) bool {
 	return func(key []byte) bool {
@@ -87,7 +144,7 @@ func (w *writeTx) oldShipment(cut time.Time) func(k, v []byte) bool {
 	}
 }
 
-func (w *writeTx) sweepFeeds(cut time.Time, budget int) (int, error) {
+func (s *sweep) feeds(w *writeTx) (spent int, err error) {
 	feeds := w.feed()
 	var names [][]byte
 	c := feeds.Cursor()
@@ -95,14 +152,14 @@ func (w *writeTx) sweepFeeds(cut time.Time, budget int) (int, error) {
 		names = append(names, append([]byte(nil), name...))
 	}
 	for _, name := range names {
-		n, err := drop(feeds.Bucket(name), budget, func(_, v []byte) bool {
+		n, err := drop(feeds.Bucket(name), s.budget-spent, func(_, v []byte) bool {
 			en, err := decodeEntry(v)
-			return err != nil || en.at.Before(cut) || w.shipments().Get(en.shipment[:]) == nil
+			return err != nil || en.at.Before(s.cut) || w.shipments().Get(en.shipment[:]) == nil
 		})
 		if err != nil {
-			return 0, err
+			return spent, err
 		}
-		budget -= n
+		spent += n
 	}
-	return budget, nil
+	return spent, nil
 }
