@@ -22,8 +22,11 @@ type sweep struct {
 	swept    orders.Swept
 }
 
-// sweepTables are its parts, in their order. None needs another to have come through.
-var sweepTables = []func(*sweep, *writeTx) (spent int, err error){
+// sweepTable is the part of a sweep that is one table's. It returns how much of the budget it spent.
+type sweepTable func(*sweep, *writeTx) (spent int, err error)
+
+// sweepTables are all of them, in their order. None needs another to have come through.
+var sweepTables = []sweepTable{
 	(*sweep).parked, (*sweep).shipments, (*sweep).deadlines, (*sweep).feeds,
 	(*sweep).keys, (*sweep).refs, (*sweep).keyFilters, (*sweep).refFilters,
 }
@@ -48,15 +51,15 @@ func (j *Journal) Sweep(ctx context.Context, now time.Time, retention time.Durat
 }
 
 // sweep runs s over these tables in a transaction.
-func (j *Journal) sweep(ctx context.Context, s sweep, tables ...func(*sweep, *writeTx) (int, error)) (orders.Swept, error) {
+func (j *Journal) sweep(ctx context.Context, s sweep, tables ...sweepTable) (orders.Swept, error) {
 	r := newRequest(ctx)
 	r.turn = sweeping
 	var swept orders.Swept // the writer may still set it when ctx has ended
 	r.run = func(w *writeTx) error {
-		now := s // it may be run again
-		now.mark = w.mark(&j.due)
-		err := now.run(w, tables)
-		swept = now.swept
+		attempt := s // the next begins anew
+		attempt.mark = w.mark(&j.due)
+		err := attempt.run(w, tables)
+		swept = attempt.swept
 		return err
 	}
 	if err := j.do(j.facts, r); err != nil {
@@ -65,7 +68,7 @@ func (j *Journal) sweep(ctx context.Context, s sweep, tables ...func(*sweep, *wr
 	return swept, nil
 }
 
-func (s *sweep) run(w *writeTx, tables []func(*sweep, *writeTx) (int, error)) error {
+func (s *sweep) run(w *writeTx, tables []sweepTable) error {
 	for _, table := range tables {
 		spent, err := table(s, w)
 		if err != nil {
