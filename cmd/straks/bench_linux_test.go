@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"straks/cmd/straks/bench"
@@ -15,14 +14,7 @@ import (
 // goes on afterwards.
 func TestBenchOverload(t *testing.T) {
 	disk := t.TempDir()
-	if err := blockDevice(t, filepath.Join(t.TempDir(), "image"), 256<<20)(disk); err != nil {
-		t.Skipf("no right to mount a file system for the journal: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(disk, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
+	mountAt(t, disk, blockDevice(t, filepath.Join(t.TempDir(), "image"), 256<<20))
 	t.Setenv(asProgram, "1")
 	var out, log bytes.Buffer
 	if code := run(t.Context(), []string{"bench", "-overload", "-for", "300ms", "-freezable", disk, "-json"}, nil, &out, &log); code != 0 {

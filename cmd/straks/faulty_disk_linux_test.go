@@ -123,19 +123,25 @@ func (w *world) ownDisk(mount func(dir string) error) string {
 	if err := os.Mkdir(disk, 0o700); err != nil {
 		w.t.Fatal(err)
 	}
-	if err := mount(disk); err != nil {
-		w.t.Skipf("no right to mount a file system for the journal: %v", err)
-	}
-	w.t.Cleanup(func() {
-		if err := syscall.Unmount(disk, syscall.MNT_DETACH); err != nil {
-			w.t.Error(err)
-		}
-	})
+	mountAt(w.t, disk, mount)
 	w.editConfig(filepath.Join(w.dir, "journal.db"), filepath.Join(disk, "journal.db"))
 	if err := initJournal(w.config()); err != nil {
 		w.t.Fatal(err)
 	}
 	return disk
+}
+
+// mountAt has mount put a file system at dir until the test ends.
+func mountAt(t *testing.T, dir string, mount func(dir string) error) {
+	t.Helper()
+	if err := mount(dir); err != nil {
+		t.Skipf("no right to mount a file system for the journal: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // fillDisk leaves no space, and returns the file that takes it.

@@ -9,34 +9,18 @@ import (
 	"time"
 )
 
-// hang finds the peak, has the disk hang under the daemon, offers half as much meanwhile,
-// and then again when the disk is well. So the queue in front of the journal is full, and the processors
-// are not: what a refusal takes then is the daemon's doing alone. The orders that are in the queue
-// before anybody can know of it wait for two seconds (orders: acceptWait), and are not in
-// Phase.Steady and Phase.Served.
+// hang has the disk hang under the daemon, and offers half of the peak meanwhile. So the queue in front
+// of the journal is full, and the processors are not: what a refusal takes then is the daemon's doing alone.
+// The orders that are in the queue before anybody can know of it wait for two seconds (orders: acceptWait),
+// and are not in Phase.Steady and Phase.Served.
 //
 // The folder is the root of a file system of its own: all who write there hang with it.
-func (o *overload) hang(ctx context.Context, d time.Duration) ([]Phase, error) {
-	peak, err := o.phase(ctx, "peak", o.busy, 0, d)
-	if err != nil {
-		return nil, err
-	}
-	hangs, err := o.frozen(ctx, peak.Rate/2, d)
-	if err != nil {
-		return nil, err
-	}
-	time.Sleep(time.Second)
-	half, err := o.phase(ctx, "half", o.busy, peak.Rate/2, d)
-	return []Phase{peak, hangs, half}, err
-}
-
-// frozen offers so much while the disk hangs.
-func (o *overload) frozen(ctx context.Context, rate float64, d time.Duration) (p Phase, err error) {
+func (o *overload) hang(ctx context.Context, peak float64, d time.Duration) (p Phase, err error) {
 	if err := fsfreeze("--freeze", o.folder); err != nil {
 		return Phase{}, err
 	}
 	defer func() { err = errors.Join(err, fsfreeze("--unfreeze", o.folder)) }()
-	return o.phase(ctx, "hangs, half", overloadClients, rate, d)
+	return o.phase(ctx, "hangs, half", overloadClients, peak/2, d)
 }
 
 // mounted refuses a folder whose file system others may need.

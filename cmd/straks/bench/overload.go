@@ -52,14 +52,14 @@ const settling = 2 * time.Second
 // the load generator as much as of the daemon: both have to share it.
 func Overload(ctx context.Context, program string, d time.Duration, freezable string) ([]Phase, error) {
 	kinds := []overload{
-		{program: program, window: 64, busy: 64, do: (*overload).crowd},
-		{program: program, window: 100, busy: 200, do: (*overload).crowd, delay: 50 * time.Millisecond, name: "50 ms carrier, "},
+		{program: program, window: 64, busy: 64, worst: (*overload).twice},
+		{program: program, window: 100, busy: 200, worst: (*overload).twice, delay: 50 * time.Millisecond, name: "50 ms carrier, "},
 	}
 	if freezable != "" {
 		if err := mounted(freezable); err != nil {
 			return nil, err
 		}
-		kinds = append(kinds, overload{program: program, window: 64, busy: 64, do: (*overload).hang, folder: freezable, name: "disk, "})
+		kinds = append(kinds, overload{program: program, window: 64, busy: 64, worst: (*overload).hang, folder: freezable, name: "disk, "})
 	}
 	var all []Phase
 	for i := range kinds {
@@ -80,8 +80,8 @@ type overload struct {
 	folder  string // in which the journal is kept; that of temporary files
 	delay   time.Duration
 	window  int
-	busy    int // connections that keep the daemon busy all the time
-	do      func(o *overload, ctx context.Context, d time.Duration) ([]Phase, error)
+	busy    int                                                                                  // connections that keep the daemon busy all the time
+	worst   func(o *overload, ctx context.Context, peak float64, d time.Duration) (Phase, error) // what comes between the peak and its half
 
 	daemon *Daemon
 	smsc   *simulator
@@ -102,7 +102,7 @@ func (o *overload) in(ctx context.Context, d time.Duration) ([]Phase, error) {
 	if err != nil {
 		return nil, err
 	}
-	phases, err := o.do(o, ctx, d)
+	phases, err := o.phases(ctx, d)
 	err = errors.Join(err, o.daemon.Stop())
 	for i := range phases {
 		phases[i].Share = phases[i].Rate / phases[0].Rate
@@ -111,18 +111,22 @@ func (o *overload) in(ctx context.Context, d time.Duration) ([]Phase, error) {
 	return phases, err
 }
 
-func (o *overload) crowd(ctx context.Context, d time.Duration) ([]Phase, error) {
+func (o *overload) phases(ctx context.Context, d time.Duration) ([]Phase, error) {
 	peak, err := o.phase(ctx, "peak", o.busy, 0, d)
 	if err != nil {
 		return nil, err
 	}
-	twice, err := o.phase(ctx, "twice", overloadClients, 2*peak.Rate, d)
+	worst, err := o.worst(o, ctx, peak.Rate, d)
 	if err != nil {
 		return nil, err
 	}
 	time.Sleep(time.Second) // within which all is to be as it was
 	half, err := o.phase(ctx, "half", o.busy, peak.Rate/2, d)
-	return []Phase{peak, twice, half}, err
+	return []Phase{peak, worst, half}, err
+}
+
+func (o *overload) twice(ctx context.Context, peak float64, d time.Duration) (Phase, error) {
+	return o.phase(ctx, "twice", overloadClients, 2*peak, d)
 }
 
 func (o *overload) phase(ctx context.Context, name string, clients int, rate float64, d time.Duration) (Phase, error) {
