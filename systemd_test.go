@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"straks/cmd/straks/config"
+	"straks/internal/config"
 )
 
 // exposure is the most that systemd-analyze may find: from 0, sealed, to 10, open.

@@ -10,8 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"straks/cmd/straks/config"
 	"straks/dlr"
+	"straks/internal/config"
 	"straks/internal/handover"
 	"straks/orders"
 	"straks/smpp"

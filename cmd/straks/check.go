@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"straks/cmd/straks/config"
+	"straks/internal/config"
 )
 
 // defaultConfig is where the unit file and the packages of distributions put it.

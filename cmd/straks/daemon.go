@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"straks/api"
-	"straks/cmd/straks/config"
+	"straks/internal/config"
 	"straks/orders"
 	"straks/orders/bolt"
 	"straks/smpp"

@@ -7,7 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"straks/cmd/straks/config"
+	"straks/internal/config"
 	"straks/internal/seldom"
 	"straks/orders"
 	"straks/smpp/gsm"

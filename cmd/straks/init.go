@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"straks/cmd/straks/config"
+	"straks/internal/config"
 )
 
 // initCommand creates the journal. It is explicit, and refuses where one is,

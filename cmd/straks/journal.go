@@ -8,7 +8,7 @@ import (
 	"os"
 	"text/tabwriter"
 
-	"straks/cmd/straks/config"
+	"straks/internal/config"
 	"straks/orders/bolt"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"straks/cmd/straks/config"
+	"straks/internal/config"
 )
 
 // listenAPI listens for clients, over TLS where the configuration says so. Then the metrics have

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/api"
-	"straks/cmd/straks/config"
+	"straks/internal/config"
 	"straks/smpp"
 	"straks/smpp/gsm"
 )

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"straks/cmd/straks/config"
+	"straks/internal/config"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 )

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"syscall"
 
-	"straks/cmd/straks/config"
+	"straks/internal/config"
 	"straks/orders/bolt"
 )
 

@@ -12,7 +12,7 @@ import (
 	"os"
 	"time"
 
-	"straks/cmd/straks/config"
+	"straks/internal/config"
 	"straks/smpp/smsctest"
 )
 

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	"straks/cmd/straks/config"
+	"straks/internal/config"
 )
 
 // tokenPrefix lets a secret scanner know one of our tokens where it should not be.

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"straks/api/client"
-	"straks/cmd/straks/config"
+	"straks/internal/config"
 	"straks/internal/logtest"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"

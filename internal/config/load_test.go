@@ -78,7 +78,7 @@ func TestSmallest(t *testing.T) {
 // TestReadme: the smallest configuration of the README is one.
 func TestReadme(t *testing.T) {
 	credentials(t, map[string]string{"telco.password": "hemlig"})
-	readme, err := os.ReadFile("../../../README.md")
+	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 // uncommented.
 func example(t *testing.T) (asIs, uncommented string) {
 	t.Helper()
-	text, err := os.ReadFile("../../../configs/straks.toml")
+	text, err := os.ReadFile("../../configs/straks.toml")
 	if err != nil {
 		t.Fatal(err)
 	}
