@@ -86,10 +86,10 @@ func TestValidate(t *testing.T) {
 	if got := keys(Validate([]Relay{good, good})); fmt.Sprint(got) != "[relay[1].name]" {
 		t.Errorf("the same name twice: %v", got)
 	}
-	if _, err := New([]Relay{{}}, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); len(keys(err)) != 2 {
+	if _, err := New([]Relay{{}}, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); len(keys(err)) != 2 {
 		t.Errorf("New: %v", err)
 	}
-	if _, err := New(nil, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err == nil {
+	if _, err := New(nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err == nil {
 		t.Error("a pool without relays")
 	}
 }

@@ -19,7 +19,8 @@ type Late func(message string, r Result)
 // for Relay.DataTimeout after the dot at most, or until a mail needs the slot.
 func (r *relay) listen(c *conn, l *letter, answer <-chan reply) {
 	r.mu.Lock()
-	willing := r.late != nil && !r.ended
+	late := r.late
+	willing := late != nil && !r.ended
 	if willing {
 		r.listening = append(r.listening, c)
 		r.joined.Add(1)
@@ -40,12 +41,12 @@ func (r *relay) listen(c *conn, l *letter, answer <-chan reply) {
 		r.mu.Unlock()
 		c.used = time.Now()
 		r.release(c)
-		r.tell(l, res)
+		r.tell(late, l, res)
 	}()
 }
 
 // tell passes a late answer on, if it is one.
-func (r *relay) tell(l *letter, res Result) {
+func (r *relay) tell(late Late, l *letter, res Result) {
 	r.metrics.lateReply(res)
 	if res.Outcome == handover.NotSent && res.Code != 0 {
 		res.Outcome, res.Refusal = handover.Refused, OtherRefusal
@@ -54,7 +55,7 @@ func (r *relay) tell(l *letter, res Result) {
 	r.log.LogAttrs(context.Background(), slog.LevelInfo, "late answer awaited", slog.Any("mail", l.message), slog.Bool("came", known),
 		slog.String("outcome", res.Outcome.String()), slog.Int("code", res.Code), slog.String("queue_id", res.QueueID), slog.Any("error", res.Err))
 	if known {
-		r.late(l.id, res)
+		late(l.id, res)
 	}
 }
 

@@ -159,7 +159,7 @@ func TestLateAtTheEnd(t *testing.T) {
 		defer close(ended)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		p.Run(ctx)
+		p.Run(ctx, late)
 	}()
 	eventually(t, func() bool { p.relays[0].mu.Lock(); defer p.relays[0].mu.Unlock(); return p.relays[0].closed })
 	answer()

@@ -40,14 +40,15 @@ func newPool(t testing.TB, relays ...Relay) *Pool {
 // newLatePool returns one that passes late answers on.
 func newLatePool(t testing.TB, late Late, relays ...Relay) *Pool {
 	t.Helper()
-	p, err := New(relays, late, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	p, err := New(relays, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.passTo(late)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		p.Run(ctx)
+		p.Run(ctx, late)
 	})
 	return p
 }
@@ -56,7 +57,7 @@ func newLatePool(t testing.TB, late Late, relays ...Relay) *Pool {
 // have let go of the connections that they made.
 func runPool(t testing.TB, relays ...Relay) *Pool {
 	t.Helper()
-	p, err := New(relays, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	p, err := New(relays, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func runPool(t testing.TB, relays ...Relay) *Pool {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		p.Run(ctx)
+		p.Run(ctx, nil)
 	}()
 	t.Cleanup(func() {
 		cancel()

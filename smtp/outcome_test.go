@@ -260,7 +260,7 @@ func TestNothingLeaks(t *testing.T) {
 	for _, verb := range []string{"RCPT", "."} {
 		relay := listen(t, dialogue(relaytest.Reply{Verb: verb, Text: quote}))
 		var log logtest.Log
-		p, err := New([]Relay{plain("mx", relay)}, nil, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), prometheus.NewRegistry())
+		p, err := New([]Relay{plain("mx", relay)}, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), prometheus.NewRegistry())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -275,6 +275,6 @@ func TestNothingLeaks(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		p.Run(ctx)
+		p.Run(ctx, nil)
 	}
 }

@@ -23,9 +23,8 @@ type Pool struct {
 }
 
 // New checks the configuration (see Validate), registers the metrics and connects
-// to nothing yet. Relays are tried in the order given, the healthy ones first. late
-// gets the answers that come after a Send has ended; nil: they are not waited for.
-func New(relays []Relay, late Late, log *slog.Logger, registerer prometheus.Registerer) (*Pool, error) {
+// to nothing yet. Relays are tried in the order given, the healthy ones first.
+func New(relays []Relay, log *slog.Logger, registerer prometheus.Registerer) (*Pool, error) {
 	if len(relays) == 0 {
 		return nil, errors.New("smtp: no relay is configured")
 	}
@@ -36,7 +35,7 @@ func New(relays []Relay, late Late, log *slog.Logger, registerer prometheus.Regi
 	collectors := m.collectors()
 	p := &Pool{log: log}
 	for _, config := range relays {
-		r, err := newRelay(config.WithDefaults(), late, log, m)
+		r, err := newRelay(config.WithDefaults(), log, m)
 		if err != nil {
 			return nil, fmt.Errorf("relay %s: %w", config.Name, err)
 		}
@@ -57,12 +56,34 @@ const drainTime = 10 * time.Second
 
 // Run keeps connections to all relays open until ctx ends. Then it lets no more
 // mails in, waits for those under way and for late answers, says QUIT and returns nil.
-func (p *Pool) Run(ctx context.Context) error {
+// late gets the replies that arrive after their Send has ended. Before Run, and where late is nil,
+// such replies are not awaited.
+func (p *Pool) Run(ctx context.Context, late Late) error {
+	p.passTo(late)
 	p.each(func(r *relay) { r.keep(ctx) })
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	p.each(func(r *relay) { r.drain(draining) })
 	return nil
+}
+
+// passTo sets where late answers go.
+func (p *Pool) passTo(late Late) {
+	for _, r := range p.relays {
+		r.mu.Lock()
+		r.late = late
+		r.mu.Unlock()
+	}
+}
+
+// Capacity returns how many mails can be under way at a time, over all relays: the
+// sum of Relay.MaxConns.
+func (p *Pool) Capacity() int {
+	n := 0
+	for _, r := range p.relays {
+		n += r.MaxConns
+	}
+	return n
 }
 
 func (p *Pool) each(do func(*relay)) {

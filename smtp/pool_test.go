@@ -97,6 +97,13 @@ func TestPoolBound(t *testing.T) {
 	}
 }
 
+func TestCapacity(t *testing.T) {
+	p := newPool(t, Relay{Name: "a", Addr: "127.0.0.1:1", MaxConns: 3}, Relay{Name: "b", Addr: "127.0.0.1:1"})
+	if n := p.Capacity(); n != 11 {
+		t.Errorf("%d mails at a time, want 3 and the default of 8", n)
+	}
+}
+
 // A relay that allows fewer connections than we would make still gets every mail.
 func TestOneConnectionAtMost(t *testing.T) {
 	relay := listen(t, relaytest.Profile{MaxConns: 1, Delay: time.Millisecond})
@@ -224,13 +231,13 @@ func TestPrunesIdle(t *testing.T) {
 // and the relay is told.
 func TestDrain(t *testing.T) {
 	relay := listen(t, relaytest.Profile{Delay: 50 * time.Millisecond})
-	p, err := New([]Relay{plain("mx", relay)}, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	p, err := New([]Relay{plain("mx", relay)}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error)
-	go func() { ran <- p.Run(ctx) }()
+	go func() { ran <- p.Run(ctx, nil) }()
 	eventually(t, func() bool { return p.Ready() == nil })
 	sent := make(chan Result)
 	go func() { sent <- p.Send(within(t), to("kari@mottaker.example")) }()
@@ -251,7 +258,7 @@ func TestDrain(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	relay := listen(t, relaytest.Profile{Rules: relaytest.StandardRules()})
 	registry := prometheus.NewRegistry()
-	p, err := New([]Relay{plain("mx", relay)}, nil, slog.New(slog.NewTextHandler(io.Discard, nil)), registry)
+	p, err := New([]Relay{plain("mx", relay)}, slog.New(slog.NewTextHandler(io.Discard, nil)), registry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,12 +273,12 @@ func TestMetrics(t *testing.T) {
 	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
 		t.Errorf("lint: %v, %v", problems, err)
 	}
-	if _, err := New([]Relay{plain("mx", relay)}, nil, slog.New(slog.DiscardHandler), registry); err == nil {
+	if _, err := New([]Relay{plain("mx", relay)}, slog.New(slog.DiscardHandler), registry); err == nil {
 		t.Error("registered twice without an error")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	p.Run(ctx)
+	p.Run(ctx, nil)
 }
 
 func BenchmarkSend(b *testing.B) {

@@ -20,10 +20,10 @@ type relay struct {
 	slots   chan struct{} // one for each Send or keeper that has or makes a connection
 	wake    chan struct{} // tells the keeper that no connection is left
 
-	late   Late           // nil: nobody wants late answers
-	joined sync.WaitGroup // goroutines that listen for one
+	joined sync.WaitGroup // goroutines that listen for a late answer
 
 	mu        sync.Mutex
+	late      Late    // nil: nobody wants late answers
 	idle      []*conn // a stack: the last one used is the first one taken
 	listening []*conn // that a late answer may come on, the oldest first
 	closed    bool
@@ -31,7 +31,7 @@ type relay struct {
 	health    health
 }
 
-func newRelay(r Relay, late Late, log *slog.Logger, m *metrics) (*relay, error) {
+func newRelay(r Relay, log *slog.Logger, m *metrics) (*relay, error) {
 	d, err := newDialer(r)
 	if err != nil {
 		return nil, err
@@ -39,7 +39,6 @@ func newRelay(r Relay, late Late, log *slog.Logger, m *metrics) (*relay, error) 
 	return &relay{
 		Relay:   r,
 		dialer:  d,
-		late:    late,
 		log:     log.With("relay", r.Name),
 		metrics: m.of(r.Name),
 		slots:   make(chan struct{}, r.MaxConns),

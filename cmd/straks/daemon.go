@@ -25,6 +25,7 @@ type daemon struct {
 	journal  *bolt.Journal
 	gateway  *smpp.Gateway // nil: no SMS
 	pool     *smtp.Pool    // nil: no e-mail
+	email    *emailCarrier // nil: no e-mail
 	service  *orders.Service
 	handler  *api.Handler
 	api      net.Listener
@@ -102,10 +103,10 @@ func (d *daemon) wire() error {
 	}
 	if len(cfg.Relays) > 0 {
 		email = &emailCarrier{sender: cfg.EmailSender, log: d.log}
-		if d.pool, err = smtp.New(cfg.SMTP(), email.late, d.log, d.registry); err != nil {
+		if d.pool, err = smtp.New(cfg.SMTP(), d.log, d.registry); err != nil {
 			return err
 		}
-		email.pool, sc.Email = d.pool, email
+		email.pool, sc.Email, d.email = d.pool, email, email
 	}
 	d.service = orders.NewService(sc)
 	if email != nil {

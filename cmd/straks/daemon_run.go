@@ -22,7 +22,7 @@ func (d *daemon) run(ctx context.Context, ready func()) error {
 		s.start("smpp", d.gateway.Run)
 	}
 	if d.pool != nil {
-		s.start("smtp", d.pool.Run)
+		s.start("smtp", func(ctx context.Context) error { return d.pool.Run(ctx, d.email.late) })
 	}
 	s.start("flights", d.awaitFlights)
 	s.start("api", d.serveAPI)
