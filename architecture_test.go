@@ -39,8 +39,8 @@ var forbidden = []struct {
 	{"internal", "straks/cmd", "nobody imports a program"},
 	{"internal/handover", "straks", "a vocabulary that orders and both channels share depends on none of them"},
 	{"internal/logtest", "straks", "what two packages share knows neither"},
-	{"internal/nearest", "straks", "what two packages share knows neither"},
-	{"internal/seldom", "straks", "what two packages share knows neither"},
+	{"internal/suggest", "straks", "what two packages share knows neither"},
+	{"internal/ratelog", "straks", "what two packages share knows neither"},
 }
 
 // only names packages of others that have one place each, and why.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"straks/internal/seldom"
+	"straks/internal/ratelog"
 	"straks/orders"
 )
 
@@ -45,7 +45,7 @@ type api struct {
 	rooms    [orders.Email + 1]*room // by channel; at 0 for calls that place no order
 	limits   limits
 	log      *slog.Logger
-	denials  *seldom.Log // who was not let in
+	denials  *ratelog.Log // who was not let in
 	metrics  *metrics
 }
 
@@ -53,7 +53,7 @@ type api struct {
 type Handler struct {
 	http.Handler
 	door    *door
-	denials *seldom.Log
+	denials *ratelog.Log
 }
 
 // New returns the handler of the whole API.
@@ -75,7 +75,7 @@ func New(cfg Config) (*Handler, error) {
 	if a.log == nil {
 		a.log = slog.Default()
 	}
-	a.denials = seldom.New(a.log, maxDenials)
+	a.denials = ratelog.New(a.log, maxDenials)
 	if err := a.check(cfg.Rooms); err != nil {
 		return nil, err
 	}

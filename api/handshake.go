@@ -8,14 +8,14 @@ import (
 	"net"
 	"syscall"
 
-	"straks/internal/seldom"
+	"straks/internal/ratelog"
 )
 
 // handshakes is a listener, perhaps for TLS, that tells of handshakes that fail. net/http would,
 // if the door did not hide the *tls.Conn from it.
 type handshakes struct {
 	net.Listener
-	denials *seldom.Log
+	denials *ratelog.Log
 }
 
 func (l *handshakes) Accept() (net.Conn, error) {
@@ -29,7 +29,7 @@ func (l *handshakes) Accept() (net.Conn, error) {
 // handshakeConn shakes hands when it is first read from.
 type handshakeConn struct {
 	*tls.Conn
-	denials *seldom.Log
+	denials *ratelog.Log
 }
 
 func (c *handshakeConn) Read(b []byte) (int, error) {

@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/dlr"
-	"straks/internal/seldom"
+	"straks/internal/ratelog"
 )
 
 // Config is what a Service is made of. Zero values have the defaults named.
@@ -41,7 +41,7 @@ type Service struct {
 	carriers map[Channel]Carrier
 	inbox    chan arrived            // of receipts and late answers, which may be stored in any order
 	blocks   chan arrived            // of changes of block lists, which may not
-	seldom   *seldom.Log             // what goes wrong with every receipt or order
+	seldom   *ratelog.Log            // what goes wrong with every receipt or order
 	stop     chan struct{}           // closed when retries are to end
 	away     [Email + 1]atomic.Int64 // orders, by channel, see WithCarrier
 	retries  sync.WaitGroup          // of late answers, which the journal did not take at first
@@ -81,7 +81,7 @@ func NewService(cfg Config) *Service {
 	s := &Service{
 		cfg:      cfg,
 		log:      cfg.Log,
-		seldom:   seldom.New(cfg.Log, fewLines),
+		seldom:   ratelog.New(cfg.Log, fewLines),
 		metrics:  newMetrics(cfg.Registerer, cfg.Organisations, cfg.Dialects),
 		carriers: make(map[Channel]Carrier),
 		inbox:    make(chan arrived, inboxSize),

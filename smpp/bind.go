@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"straks/internal/seldom"
+	"straks/internal/ratelog"
 	"straks/smpp/wire"
 )
 
@@ -25,7 +25,7 @@ type binding struct {
 	pacer *pacer
 	again chan struct{} // 1: the session is of no use, bind anew
 
-	changes *seldom.Log // of run: an SMSC that binds and hangs up does so several times a second
+	changes *ratelog.Log // of run: an SMSC that binds and hangs up does so several times a second
 
 	// Under slots.mu.
 	session  *Session // nil while nothing can be submitted
@@ -49,7 +49,7 @@ func newBinding(c *smsc, name string, mode Mode, index int) *binding {
 func (b *binding) run(ctx context.Context, g *Gateway) {
 	retry := backoff{most: b.smsc.ReconnectMax}
 	log := g.log.With("smsc", b.smsc.Name, "bind", b.name)
-	b.changes = seldom.New(log, maxChanges)
+	b.changes = ratelog.New(log, maxChanges)
 	addrs := b.smsc.addrs()
 	for attempt := b.index; ctx.Err() == nil; attempt++ {
 		addr := addrs[attempt%len(addrs)]

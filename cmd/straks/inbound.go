@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/internal/config"
-	"straks/internal/seldom"
+	"straks/internal/ratelog"
 	"straks/orders"
 	"straks/smpp/gsm"
 	"straks/smpp/wire"
@@ -24,7 +24,7 @@ type inbound struct {
 	block     func(orders.Block, func(error)) error
 	total     *prometheus.CounterVec
 	log       *slog.Logger
-	seldom    *seldom.Log // what phones can cause
+	seldom    *ratelog.Log // what phones can cause
 }
 
 // word is what an inbound message asks for.
@@ -38,7 +38,7 @@ const (
 
 func newInbound(cfg *config.Config, block func(orders.Block, func(error)) error, log *slog.Logger, reg prometheus.Registerer) *inbound {
 	in := &inbound{words: make(map[string]word), owners: cfg.Inbound(), alphabets: make(map[string]gsm.Encoding),
-		block: block, log: log, seldom: seldom.New(log, 1),
+		block: block, log: log, seldom: ratelog.New(log, 1),
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_inbound_messages_total",
 			Help: "Messages from phones, by what they ask for."}, []string{"word"})}
 	for _, w := range cfg.SMS.StopWords {

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"straks/internal/nearest"
+	"straks/internal/suggest"
 )
 
 // Exit codes of the program.
@@ -83,7 +83,7 @@ func dispatch(ctx context.Context, table []command, args []string, e env) error 
 		}
 		names[i] = c.name
 	}
-	if near := nearest.To(args[0], names); near != "" {
+	if near := suggest.For(args[0], names); near != "" {
 		return misused("no command %q; did you mean %q?", args[0], near)
 	}
 	return misused("no command %q; \"straks help\" lists them", args[0])

@@ -5,7 +5,7 @@ import (
 	"reflect"
 	"strings"
 
-	"straks/internal/nearest"
+	"straks/internal/suggest"
 )
 
 // defaulter is a table that has defaults other than zero. They are set before
@@ -139,7 +139,7 @@ func asList(src any) ([]any, bool) {
 // unknown tells of a key that nothing reads.
 func (c *checker) unknown(name string, known map[string]bool) {
 	names := sortedKeys(known)
-	if near := nearest.To(name, names); near != "" {
+	if near := suggest.For(name, names); near != "" {
 		c.fault(name, "is not known here; did you mean %q?", near)
 		return
 	}

@@ -1,5 +1,5 @@
-// Package logtest keeps what a program under test logs, for the test to read
-// while the program goes on.
+// Package logtest keeps the log of a program under test in memory. The test reads
+// it while the program runs.
 package logtest
 
 import (
@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Log is a log in memory: the writer of a slog.Handler. Its zero value is empty and
-// ready. It may be written and read by several goroutines.
+// Log is a log in memory, to be the writer of a slog.Handler. Its zero value is
+// empty and ready. It is safe for concurrent use.
 type Log struct {
 	mu  sync.Mutex
 	all bytes.Buffer
@@ -21,14 +21,14 @@ func (l *Log) Write(p []byte) (int, error) {
 	return l.all.Write(p)
 }
 
-// String returns all that was logged so far.
+// String returns the whole log.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.all.String()
 }
 
-// Take returns what was logged since it was last called, and forgets it.
+// Take returns what was logged since the last Take, and removes it.
 func (l *Log) Take() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

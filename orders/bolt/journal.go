@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"straks/internal/seldom"
+	"straks/internal/ratelog"
 	"straks/orders"
 )
 
@@ -29,7 +29,7 @@ type Journal struct {
 	health  health
 	damage  damage
 	metrics *metrics
-	skipped *seldom.Log // what can't be read, and may be asked for often
+	skipped *ratelog.Log // what can't be read, and may be asked for often
 
 	writer writer // of the writing goroutine
 }
@@ -55,7 +55,7 @@ func Open(path string, opt Options) (*Journal, error) {
 		facts:   make(chan *request, 4*opt.Queue),
 		closing: make(chan struct{}),
 		closed:  make(chan struct{}),
-		skipped: seldom.New(opt.Log, maxSkipped),
+		skipped: ratelog.New(opt.Log, maxSkipped),
 		writer:  writer{file: f},
 	}
 	if err = f.view(tables.current); err == nil {

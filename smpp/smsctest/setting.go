@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"straks/internal/nearest"
+	"straks/internal/suggest"
 	"straks/smpp/wire"
 )
 
@@ -82,7 +82,7 @@ func suggestion(name string, settings []Setting) string {
 	for _, s := range settings {
 		names = append(names, s.Name)
 	}
-	if near := nearest.To(name, names); near != "" {
+	if near := suggest.For(name, names); near != "" {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	return ""

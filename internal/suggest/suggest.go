@@ -1,10 +1,10 @@
-// Package nearest finds what somebody may have meant: the word of a list that a
-// misspelt word is nearest to. The command line and the configuration ask it.
-package nearest
+// Package suggest finds the word that a misspelt word most likely stands for, for
+// "did you mean" in errors of the command line, the configuration and the simulator.
+package suggest
 
-// To returns the candidate with the fewest edits from word, or "" where none is
-// so near that it is likely meant: at most one edit in three letters.
-func To(word string, candidates []string) string {
+// For returns the candidate with the fewest edits from word, or "" if every
+// candidate needs more than one edit for three letters.
+func For(word string, candidates []string) string {
 	best, found := len(word)/3+1, ""
 	for _, c := range candidates {
 		if d := distance(word, c); d <= best && (found == "" || d < best) {
@@ -14,8 +14,8 @@ func To(word string, candidates []string) string {
 	return found
 }
 
-// distance is how many insertions, deletions and substitutions of one octet
-// turn a into b (Levenshtein).
+// distance is the number of insertions, deletions and substitutions of one octet
+// that turn a into b (Levenshtein).
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -1,4 +1,4 @@
-package seldom
+package ratelog
 
 import (
 	"encoding/json"
@@ -12,7 +12,7 @@ import (
 	"straks/internal/logtest"
 )
 
-// lines takes what was logged, as "msg n left_out".
+// lines takes the log's lines, each as "msg n left_out".
 func lines(t *testing.T, log *logtest.Log) (all []string) {
 	t.Helper()
 	for d := json.NewDecoder(strings.NewReader(log.Take())); d.More(); {
@@ -36,8 +36,8 @@ func equal(t *testing.T, got, want []string) {
 	}
 }
 
-// A flood is told by its first lines and by one that counts the rest, a trickle
-// in full, and neither drowns the other.
+// Of a flood the first lines are written and one that counts the rest; a trickle
+// beside it is written in full.
 func TestFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logtest.Log
@@ -62,7 +62,8 @@ func TestFlood(t *testing.T) {
 	})
 }
 
-// Kinds without end become one, and room comes again when their minute has passed.
+// Kinds beyond the bound are counted as one. After their minute they are counted
+// apart again.
 func TestKindsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logtest.Log
