@@ -43,6 +43,10 @@ var forbidden = []struct {
 	{"internal/ratelog", "straks", "what two packages share knows neither"},
 }
 
+// foundations are packages that the one in the folder above is built of. They don't
+// know it.
+var foundations = []string{"smpp/session", "smpp/wire", "smpp/gsm"}
+
 // only names packages of others that have one place each, and why.
 var only = []struct {
 	imported string
@@ -131,6 +135,9 @@ func TestImports(t *testing.T) {
 				if within(s.dir, rule.importer) && within(path, rule.imported) && !own && !s.test() {
 					t.Errorf("%s imports %s: %s", s.path, path, rule.why)
 				}
+			}
+			if above := filepath.ToSlash(filepath.Dir(s.dir)); slices.Contains(foundations, s.dir) && path == "straks/"+above && !s.test() {
+				t.Errorf("%s imports %s, which is built of it", s.path, path)
 			}
 			for _, rule := range only {
 				allowed := slices.ContainsFunc(rule.places, func(place string) bool { return within(s.dir, place) })

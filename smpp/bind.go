@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"straks/internal/ratelog"
+	"straks/smpp/session"
 	"straks/smpp/wire"
 )
 
@@ -20,7 +21,7 @@ const maxChanges = 10
 type binding struct {
 	smsc  *smsc
 	name  string // like "telco/1"
-	mode  Mode
+	mode  session.Mode
 	index int // among the binds of its SMSC
 	pacer *pacer
 	again chan struct{} // 1: the session is of no use, bind anew
@@ -28,7 +29,7 @@ type binding struct {
 	changes *ratelog.Log // of run: an SMSC that binds and hangs up does so several times a second
 
 	// Under slots.mu.
-	session  *Session // nil while nothing can be submitted
+	session  *session.Session // nil while nothing can be submitted
 	inFlight int
 	progress time.Time // of the last answer, or since when one is owed
 	silent   time.Time // until then counts as stalled
@@ -38,7 +39,7 @@ type binding struct {
 	state   BindState         // what is shown of it, but for the numbers of slots and pacer
 }
 
-func newBinding(c *smsc, name string, mode Mode, index int) *binding {
+func newBinding(c *smsc, name string, mode session.Mode, index int) *binding {
 	return &binding{
 		smsc: c, name: name, mode: mode, index: index, pacer: newPacer(c.Rate), again: make(chan struct{}, 1),
 		state: BindState{SMSC: c.Name, Bind: name, Mode: mode.String(), State: StateConnecting, Since: time.Now()},
@@ -53,10 +54,10 @@ func (b *binding) run(ctx context.Context, g *Gateway) {
 	addrs := b.smsc.addrs()
 	for attempt := b.index; ctx.Err() == nil; attempt++ {
 		addr := addrs[attempt%len(addrs)]
-		session, err := b.dial(ctx, g, addr, &retry, log)
+		s, err := b.dial(ctx, g, addr, &retry, log)
 		switch {
-		case session != nil:
-			lived := b.hold(ctx, g, session, addr, log)
+		case s != nil:
+			lived := b.hold(ctx, g, s, addr, log)
 			retry.lost(time.Now(), lived)
 			sleep(ctx, retry.next(time.Now()))
 		case ctx.Err() == nil:
@@ -67,7 +68,7 @@ func (b *binding) run(ctx context.Context, g *Gateway) {
 }
 
 // dial makes one attempt to bind, when its SMSC's gate lets it.
-func (b *binding) dial(ctx context.Context, g *Gateway, addr string, retry *backoff, log *slog.Logger) (*Session, error) {
+func (b *binding) dial(ctx context.Context, g *Gateway, addr string, retry *backoff, log *slog.Logger) (*session.Session, error) {
 	gate := &b.smsc.gate
 	if b.shown().State == StateConnecting && !gate.isOpen() {
 		b.become(StateConnecting, "until the SMSC has taken the credentials, one bind at a time is tried", addr)
@@ -77,8 +78,8 @@ func (b *binding) dial(ctx context.Context, g *Gateway, addr string, retry *back
 		return nil, err
 	}
 	defer gate.leave(pass)
-	session, err := Dial(ctx, b.sessionConfig(g, addr, retry.fast(time.Now())))
-	var refusal *BindError
+	s, err := session.Dial(ctx, b.sessionConfig(g, addr, retry.fast(time.Now())))
+	var refusal *session.BindError
 	switch {
 	case err == nil:
 		gate.letIn(b)
@@ -86,7 +87,7 @@ func (b *binding) dial(ctx context.Context, g *Gateway, addr string, retry *back
 		delay, alone := gate.refuse(pass, time.Now())
 		log.Error(refusalAdvice(alone), "addr", addr, "reason", err, "next", delay.Round(time.Second).String())
 	}
-	return session, err
+	return s, err
 }
 
 func refusalAdvice(alone bool) string {
@@ -100,7 +101,7 @@ func refusalAdvice(alone bool) string {
 
 // hold gives the session to those who send, until it ends or ctx does. It returns for how
 // long that was; taking leave of the SMSC doesn't count.
-func (b *binding) hold(ctx context.Context, g *Gateway, session *Session, addr string, log *slog.Logger) (lived time.Duration) {
+func (b *binding) hold(ctx context.Context, g *Gateway, s *session.Session, addr string, log *slog.Logger) (lived time.Duration) {
 	bound := time.Now()
 	defer b.smsc.gate.lost()
 	select {
@@ -110,42 +111,46 @@ func (b *binding) hold(ctx context.Context, g *Gateway, session *Session, addr s
 	b.become(StateBound, "", addr)
 	b.countBind()
 	b.changes.Write("bound", slog.LevelInfo, "bound", slog.String("addr", addr),
-		slog.String("mode", b.mode.String()), slog.String("peer", session.Peer().SystemID))
-	if b.mode != Receiver {
-		g.slots.open(b, session)
+		slog.String("mode", b.mode.String()), slog.String("peer", s.Peer().SystemID))
+	if b.mode != session.Receiver {
+		g.slots.open(b, s)
 		defer g.slots.shut(b)
 	}
 	select {
-	case <-session.Done():
+	case <-s.Done():
 		lived = time.Since(bound)
-		b.become(StateConnecting, session.Err().Error(), addr)
-		b.changes.Write("lost", slog.LevelWarn, "bind lost", slog.String("addr", addr), slog.Any("reason", session.Err()))
+		b.become(StateConnecting, s.Err().Error(), addr)
+		b.changes.Write("lost", slog.LevelWarn, "bind lost", slog.String("addr", addr), slog.Any("reason", s.Err()))
 	case <-b.again:
 		lived = time.Since(bound)
 		g.slots.shut(b)
 		b.become(StateConnecting, "the SMSC says that it is not bound", addr)
 		log.Warn("binding anew: the SMSC says that it is not bound", "addr", addr)
-		b.leave(session, log)
+		b.leave(s, log)
 	case <-ctx.Done():
 		b.become(StateClosing, "shutting down", addr)
-		b.unbind(session, g.drainTime, log)
+		b.unbind(s, g.drainTime, log)
 	}
 	return lived
 }
 
+// unbindGrace is how long an SMSC that has forgotten the session may take for the answers to
+// what is in flight.
+const unbindGrace = time.Second
+
 // leave unbinds from an SMSC that has forgotten the session. It gives no answers to what is
 // in flight any more, or hardly, and nor perhaps to the unbind; and meanwhile the
 // bind is out of service.
-func (b *binding) leave(session *Session, log *slog.Logger) {
-	defer time.AfterFunc(2*leaveGrace, session.Close).Stop()
-	b.unbind(session, min(b.smsc.ResponseTimeout, leaveGrace), log)
+func (b *binding) leave(s *session.Session, log *slog.Logger) {
+	defer time.AfterFunc(2*unbindGrace, s.Close).Stop()
+	b.unbind(s, min(b.smsc.ResponseTimeout, unbindGrace), log)
 }
 
 // unbind ends the session in good order. Deliveries are acknowledged meanwhile.
-func (b *binding) unbind(session *Session, patience time.Duration, log *slog.Logger) {
+func (b *binding) unbind(s *session.Session, patience time.Duration, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := session.Unbind(ctx); err != nil {
+	if err := s.Unbind(ctx); err != nil {
 		log.Warn("unbound with messages unanswered", "reason", err)
 		return
 	}
@@ -155,7 +160,7 @@ func (b *binding) unbind(session *Session, patience time.Duration, log *slog.Log
 // bindFailed records a failed attempt and returns the wait before the next. It
 // logs what is new and, as long as it lasts, once a minute.
 func (b *binding) bindFailed(err error, addr string, retry *backoff, log *slog.Logger) time.Duration {
-	var refusal *BindError
+	var refusal *session.BindError
 	label, state := "network", StateDown
 	if errors.As(err, &refusal) {
 		label = statusLabel(refusal.Status)
@@ -189,13 +194,13 @@ func (b *binding) become(state State, reason, addr string) bool {
 // repeats, which come after 1, 3 and 7 seconds.
 const fastConnect = time.Second
 
-func (b *binding) sessionConfig(g *Gateway, addr string, fast bool) SessionConfig {
+func (b *binding) sessionConfig(g *Gateway, addr string, fast bool) session.Config {
 	c := b.smsc
 	connect := c.ConnectTimeout
 	if fast && c.tls == nil {
 		connect = min(connect, fastConnect)
 	}
-	return SessionConfig{
+	return session.Config{
 		Addr: addr, TLS: c.tls, Mode: b.mode,
 		Bind: wire.Bind{
 			SystemID: c.SystemID, Password: c.Password, SystemType: c.SystemType, AddressRange: c.AddressRange,
@@ -204,8 +209,8 @@ func (b *binding) sessionConfig(g *Gateway, addr string, fast bool) SessionConfi
 		Window:      c.Window,
 		DialTimeout: connect, BindTimeout: c.ConnectTimeout, ResponseTimeout: c.ResponseTimeout,
 		DeadAfter: c.DeadLink, EnquireInterval: c.EnquireLink, UnbindTimeout: min(c.ConnectTimeout, g.drainTime),
-		Deliver: func(d *Delivery) { g.handler.Deliver(c.Name, d) },
-		Late:    func(l Late) { g.late(b, l) },
+		Deliver: func(d *session.Delivery) { g.handler.Deliver(c.Name, d) },
+		Late:    func(l session.Late) { g.late(b, l) },
 		Observe: b.observer(),
 	}
 }

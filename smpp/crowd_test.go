@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"straks/internal/handover"
+	"straks/smpp/peertest"
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
 )
@@ -24,7 +25,7 @@ func TestCrowdIsBounded(t *testing.T) {
 	for range 5 {
 		go func() { ended <- g.Send(ctx, Message{To: number, From: "straks", Text: "123456"}) }()
 	}
-	eventually(t, "the window and the queue to be full", func() bool { return s.Stats().Submits == 2 && g.Full() })
+	peertest.Eventually(t, "the window and the queue to be full", func() bool { return s.Stats().Submits == 2 && g.Full() })
 	if _, err := g.Admit(Message{To: number}); !errors.Is(err, errCrowd) {
 		t.Errorf("said to have room: %v", err)
 	}
@@ -46,7 +47,7 @@ func TestAdmission(t *testing.T) {
 	first.Window, first.MaxWaiting, first.Binds = 2, 3, 2
 	second.Window, second.MaxWaiting = 2, 1
 	g := run(t, Config{SMSCs: []SMSC{first, second}})
-	eventually(t, "the binds of the first are not up", func() bool {
+	peertest.Eventually(t, "the binds of the first are not up", func() bool {
 		bound := 0
 		for _, b := range g.States() {
 			if b.State == StateBound {

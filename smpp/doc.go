@@ -8,12 +8,12 @@
 //	 2 smsc.build      encoding, parts, addresses, for each SMSC of it       build.go
 //	 3 slots.acquire   a place in the window of a bind, or a wait for one    slots.go, window.go
 //	 4 flight.pace     a token of that bind's rate                           pacer.go, rate.go
-//	 5 Session.Submit  queue, writer, wire; validity_period is set here      submit.go, writer.go
+//	 5 Session.Submit  queue, writer, wire; validity_period is set here      session/submit.go, session/writer.go
 //	 6 flight.submit   the answer, or none                                   flight.go, outcome.go
 //	 7 job.run         settled, or once more from 3                          send.go
 //
 // Everything up to 5 can be undone. The octets of a submit_sm are written in one
-// place, writer.go.
+// place, session/writer.go.
 //
 // # What an answer, or none, allows
 //
@@ -57,7 +57,7 @@
 // # Who owns what
 //
 // Gateway.Run starts one goroutine for each bind (binding.run) and joins them.
-// Each holds one Session at a time, whose three goroutines are listed there;
+// Each holds one session at a time, whose three goroutines package session lists;
 // they end before the next session begins. Send runs on its caller's
 // goroutine, with one more for each part of a long message, which it joins before it
 // returns.

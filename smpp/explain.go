@@ -1,8 +1,6 @@
 package smpp
 
-import (
-	"time"
-)
+import "time"
 
 // Plan is what Send would do with a message now.
 type Plan struct {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"straks/internal/handover"
+	"straks/smpp/peertest"
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
 )
@@ -31,7 +32,7 @@ func TestFailsOverWhenItSurelyDidNotLeave(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, a, b := pair(t, smsctest.Behaviour{Status: status}, smsctest.Behaviour{}, nil)
-			r := g.send("hei", patience)
+			r := g.send("hei", peertest.Patience)
 			wantOutcome(t, r, handover.Accepted)
 			if r.SMSC != "second" || a.Stats().Submits != 1 || b.Stats().Taken != 1 {
 				t.Errorf("%+v; first got %d, second took %d", r, a.Stats().Submits, b.Stats().Taken)
@@ -44,8 +45,8 @@ func TestFailsOverWhenItSurelyDidNotLeave(t *testing.T) {
 func TestFailsOverWhenDown(t *testing.T) {
 	g, a, b := pair(t, smsctest.Behaviour{}, smsctest.Behaviour{}, nil)
 	a.Down()
-	eventually(t, "the loss isn't noticed", func() bool { return g.States()[0].State != StateBound })
-	if r := g.send("hei", patience); r.SMSC != "second" || b.Stats().Taken != 1 {
+	peertest.Eventually(t, "the loss isn't noticed", func() bool { return g.States()[0].State != StateBound })
+	if r := g.send("hei", peertest.Patience); r.SMSC != "second" || b.Stats().Taken != 1 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -56,12 +57,12 @@ func TestFailsOverWhenTheWindowStaysFull(t *testing.T) {
 		c.SMSCs[0].Window, c.SMSCs[0].WindowWait = 1, 10*time.Millisecond
 	})
 	slow := make(chan Result, 1)
-	go func() { slow <- g.send("hei", patience) }()
-	eventually(t, "nothing in flight", func() bool { return g.States()[0].InFlight == 1 })
-	if r := g.send("hei", patience); r.SMSC != "second" {
+	go func() { slow <- g.send("hei", peertest.Patience) }()
+	peertest.Eventually(t, "nothing in flight", func() bool { return g.States()[0].InFlight == 1 })
+	if r := g.send("hei", peertest.Patience); r.SMSC != "second" {
 		t.Errorf("%+v", r)
 	}
-	if r := wait(t, slow); r.SMSC != "first" || r.Outcome != handover.Accepted {
+	if r := peertest.Wait(t, slow); r.SMSC != "first" || r.Outcome != handover.Accepted {
 		t.Errorf("%+v", r)
 	}
 }
@@ -92,7 +93,7 @@ func TestUnknownStaysUnknown(t *testing.T) {
 // Both throttle; the first lets the third attempt through.
 func TestThrottledIsTriedAgain(t *testing.T) {
 	g, a, _ := pair(t, smsctest.Behaviour{ThrottleFirst: 2}, smsctest.Behaviour{Status: wire.ESMEThrottled}, nil)
-	r := g.send("hei", patience)
+	r := g.send("hei", peertest.Patience)
 	wantOutcome(t, r, handover.Accepted)
 	if r.SMSC != "first" || a.Stats().Submits != 3 {
 		t.Errorf("%+v after %d submits", r, a.Stats().Submits)
@@ -114,12 +115,12 @@ func TestBindsAnewWhenTheSMSCSaysSo(t *testing.T) {
 	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Status: wire.ESMEInvBndSts}})
 	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
 	results := make(chan Result, 1)
-	go func() { results <- g.send("hei", patience) }()
+	go func() { results <- g.send("hei", peertest.Patience) }()
 	if err := s.Wait(t.Context(), func(st smsctest.Stats) bool { return st.Submits > 0 }); err != nil {
 		t.Fatal(err)
 	}
 	s.SetProfile(smsctest.Profile{})
-	wantOutcome(t, wait(t, results), handover.Accepted)
+	wantOutcome(t, peertest.Wait(t, results), handover.Accepted)
 	if n := s.Stats().Binds; n < 2 {
 		t.Errorf("%d binds", n)
 	}
@@ -135,13 +136,13 @@ func TestFrozenSMSCIsPassedBy(t *testing.T) {
 	defer a.Thaw()
 	first := make(chan Result, 1)
 	go func() { first <- g.send("hei", time.Second) }()
-	eventually(t, "it isn't noticed", func() bool { return g.States()[0].State == StateStalled })
+	peertest.Eventually(t, "it isn't noticed", func() bool { return g.States()[0].State == StateStalled })
 	for range 100 {
-		if r := g.send("hei", patience); r.SMSC != "second" || r.Outcome != handover.Accepted {
+		if r := g.send("hei", peertest.Patience); r.SMSC != "second" || r.Outcome != handover.Accepted {
 			t.Fatalf("%+v", r)
 		}
 	}
-	wantOutcome(t, wait(t, first), handover.Unknown)
+	wantOutcome(t, peertest.Wait(t, first), handover.Unknown)
 	if n := b.Stats().Taken; n != 100 {
 		t.Errorf("second took %d", n)
 	}
@@ -229,7 +230,7 @@ func TestTooMuchForTheRate(t *testing.T) {
 	}
 	outcomes := map[handover.Outcome]int{}
 	for range 30 {
-		r := wait(t, results)
+		r := peertest.Wait(t, results)
 		outcomes[r.Outcome]++
 		if r.Outcome == handover.NotSent && !errors.Is(r.Err, errRate) {
 			t.Errorf("%+v", r)
@@ -253,7 +254,7 @@ func TestTooManyPartsForTheRate(t *testing.T) {
 		t.Errorf("%+v; first got %d, second took %d", r, a.Stats().Submits, b.Stats().Taken)
 	}
 	b.Down()
-	eventually(t, "the loss isn't noticed", func() bool { return g.States()[1].State != StateBound })
+	peertest.Eventually(t, "the loss isn't noticed", func() bool { return g.States()[1].State != StateBound })
 	wantOutcome(t, g.send(threeParts, time.Second), handover.NotSent)
 	if r := g.send(threeParts, 4*time.Second); r.SMSC != "first" || a.Stats().Taken != 3 {
 		t.Errorf("with time enough: %+v; first took %d", r, a.Stats().Taken)
@@ -274,7 +275,7 @@ func TestLongMessagesShareARate(t *testing.T) {
 	}
 	outcomes := map[handover.Outcome]int{}
 	for range cap(results) {
-		outcomes[wait(t, results).Outcome]++
+		outcomes[peertest.Wait(t, results).Outcome]++
 	}
 	whole := outcomes[handover.Accepted]
 	if torn := int(s.Stats().Taken) - 3*whole; whole < 10 || torn > 15 { // a machine that stands still for a while may tear those under way
@@ -288,7 +289,7 @@ func TestWeightsShareBetweenEquals(t *testing.T) {
 		c.Routes = []Route{{SMSCs: []string{"first", "second"}, Weights: map[string]int{"first": 1, "second": 3}}}
 	})
 	for range 400 {
-		wantOutcome(t, g.send("hei", patience), handover.Accepted)
+		wantOutcome(t, g.send("hei", peertest.Patience), handover.Accepted)
 	}
 	if x, y := a.Stats().Taken, b.Stats().Taken; x < 50 || y < 200 || x+y != 400 {
 		t.Errorf("%d and %d", x, y)
@@ -304,7 +305,7 @@ func TestLongMessages(t *testing.T) {
 			c := account("telco", s)
 			c.LongMessages = mode
 			g := run(t, Config{SMSCs: []SMSC{c}}).allUp(t)
-			r := g.send(text, patience)
+			r := g.send(text, peertest.Patience)
 			wantOutcome(t, r, handover.Accepted)
 			checkLong(t, mode, text, r, s.Submits())
 			g.idle(t)
@@ -345,7 +346,7 @@ func TestLongMessageWithASmallWindow(t *testing.T) {
 	var sends sync.WaitGroup
 	for range 8 {
 		sends.Go(func() {
-			if r := g.send(strings.Repeat("x", 153*5), patience); r.Outcome != handover.Accepted {
+			if r := g.send(strings.Repeat("x", 153*5), peertest.Patience); r.Outcome != handover.Accepted {
 				t.Errorf("%+v", r)
 			}
 		})

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/internal/handover"
+	"straks/smpp/session"
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
 )
@@ -116,7 +117,7 @@ func fieldSMSC(b *testing.B, how smsctest.Behaviour) *smsctest.SMSC {
 // fieldGateway runs a gateway, all of whose SMSCs are bound.
 func fieldGateway(b *testing.B, c Config) *Gateway {
 	b.Helper()
-	handler := Handler{Deliver: func(_ string, d *Delivery) { d.Respond(wire.ESMEOK) }, Late: func(LateAnswer) {}}
+	handler := Handler{Deliver: func(_ string, d *session.Delivery) { d.Respond(wire.ESMEOK) }, Late: func(LateAnswer) {}}
 	g, err := New(c, handler, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		b.Fatal(err)

@@ -9,13 +9,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/internal/logtest"
+	"straks/smpp/peertest"
 	"straks/smpp/wire"
 )
 
 // An SMSC that takes each bind and hangs up is tried several times a second, and
 // is told of a few times a minute.
 func TestFlappingFillsNoLog(t *testing.T) {
-	addr, accept := listen(t)
+	addr, accept := peertest.Listen(t)
 	var log logtest.Log
 	g, err := New(Config{SMSCs: []SMSC{{Name: "telco", Addr: addr, SystemID: "straks"}}}, new(inbox).takers(),
 		slog.New(slog.NewJSONHandler(&log, nil)), prometheus.NewRegistry())
@@ -26,14 +27,14 @@ func TestFlappingFillsNoLog(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- g.Run(ctx) }()
 	for range maxChanges + 5 {
-		p := newPeer(t, accept())
-		f := p.next(wire.BindTransceiver)
-		p.send(wire.BindTransceiverResp, wire.ESMEOK, f.Sequence, &wire.BindResp{SystemID: "flap"})
-		p.conn.Close()
+		p := peertest.New(t, accept())
+		f := p.Next(wire.BindTransceiver)
+		p.Send(wire.BindTransceiverResp, wire.ESMEOK, f.Sequence, &wire.BindResp{SystemID: "flap"})
+		p.Conn.Close()
 	}
-	eventually(t, "the last bind is not lost", func() bool { return g.States()[0].Binds == maxChanges+5 && g.States()[0].State != StateBound })
+	peertest.Eventually(t, "the last bind is not lost", func() bool { return g.States()[0].Binds == maxChanges+5 && g.States()[0].State != StateBound })
 	cancel()
-	if err := wait(t, ended); err != nil {
+	if err := peertest.Wait(t, ended); err != nil {
 		t.Error(err)
 	}
 	if bound, lost := strings.Count(log.String(), `"msg":"bound"`), strings.Count(log.String(), `"msg":"bind lost"`); max(bound, lost) >= maxChanges+5 || min(bound, lost) < maxChanges {

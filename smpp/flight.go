@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"straks/smpp/session"
 	"straks/smpp/wire"
 )
 
@@ -177,7 +178,7 @@ func (f *flight) wait(begin context.Context, round int) bool {
 func (f *flight) submit(ctx, begin context.Context, i int, l lease, written func()) {
 	p, g, began := &f.parts[i], f.job.g, time.Now()
 	t := &ticket{lease: l, message: f.job.m.ID, index: i, total: len(f.parts), userRef: p.userRef}
-	answer, err := l.session.Submit(ctx, Request{
+	answer, err := l.session.Submit(ctx, session.Request{
 		Message: f.build.part(f.bind.smsc, i, p.userRef),
 		Finish: func(m *wire.Message) error {
 			if begin.Err() != nil {
@@ -200,11 +201,11 @@ func (f *flight) submit(ctx, begin context.Context, i int, l lease, written func
 			f.halt.Store(true) // before the next part can have this place
 		}
 		t.release(g, answered)
-	case errors.Is(err, ErrNotSent):
+	case errors.Is(err, session.ErrNotSent):
 		p.notSent()
 		f.halt.Store(true)
 		t.release(g, unused)
-	case errors.Is(err, ErrNoAnswer): // the session has given its place away
+	case errors.Is(err, session.ErrNoAnswer): // the session has given its place away
 		t.release(g, unanswered)
 		p.state = doubtful
 	default:
@@ -217,7 +218,7 @@ func (f *flight) submit(ctx, begin context.Context, i int, l lease, written func
 }
 
 // answered tells the bind's rate how the SMSC feels.
-func (b *binding) answered(a Answer) {
+func (b *binding) answered(a session.Answer) {
 	load := 0.0
 	if state, ok := wire.Lookup(a.TLVs, wire.TagCongestionState); ok && len(state) == 1 {
 		load = loadOf(state[0])

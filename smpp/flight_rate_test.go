@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/internal/handover"
+	"straks/smpp/peertest"
+	"straks/smpp/session"
 	"straks/smpp/wire"
 )
 
@@ -28,18 +30,18 @@ func undialled(t *testing.T, accounts ...SMSC) *Gateway {
 }
 
 // takeAll takes every submit and answers it after a while, until the session ends.
-func (p *peer) takeAll(delay time.Duration) {
+func takeAll(p *peertest.Peer, delay time.Duration) {
 	for {
-		f, err := p.r.Next()
+		f, err := p.Frames.Next()
 		switch {
 		case err != nil:
 			return
 		case f.ID == wire.SubmitSM:
 			time.AfterFunc(delay, func() {
-				p.tell(wire.SubmitSMResp, wire.ESMEOK, f.Sequence, &wire.MessageResp{MessageID: "a"})
+				p.Tell(wire.SubmitSMResp, wire.ESMEOK, f.Sequence, &wire.MessageResp{MessageID: "a"})
 			})
 		case f.ID == wire.EnquireLink:
-			p.tell(wire.EnquireLinkResp, wire.ESMEOK, f.Sequence, nil)
+			p.Tell(wire.EnquireLinkResp, wire.ESMEOK, f.Sequence, nil)
 		}
 	}
 }
@@ -49,9 +51,9 @@ func (p *peer) takeAll(delay time.Duration) {
 func TestBegunDoesNotWaitBesideFreePlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := undialled(t, SMSC{Name: "telco", Rate: 20})
-		s, p := inBubble(t, SessionConfig{}, 1<<16)
+		s, p := inBubble(t, 1<<16)
 		defer s.Close()
-		go p.takeAll(900 * time.Millisecond)
+		go takeAll(p, 900*time.Millisecond)
 		g.slots.open(g.smscs[0].binds[0], s)
 		ctx, cancel := context.WithTimeout(t.Context(), 1400*time.Millisecond)
 		defer cancel()
@@ -69,7 +71,7 @@ func TestNothingWaitsBehindAPartThatCouldNotBeWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := undialled(t, SMSC{Name: "telco"})
 		b := g.smscs[0].binds[0]
-		s, _ := inBubble(t, SessionConfig{}, 1<<16)
+		s, _ := inBubble(t, 1<<16)
 		g.slots.open(b, s)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
@@ -92,18 +94,18 @@ func TestNothingWaitsBehindAPartThatCouldNotBeWritten(t *testing.T) {
 func TestNothingWaitsForATokenBehindARefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := undialled(t, SMSC{Name: "telco", Rate: 1})
-		s, p := inBubble(t, SessionConfig{}, 1<<16)
+		s, p := inBubble(t, 1<<16)
 		defer s.Close()
 		g.slots.open(g.smscs[0].binds[0], s)
 		start := time.Now()
 		long, short := make(chan Result, 1), make(chan Result, 1)
 		go func() { long <- g.Send(t.Context(), Message{ID: "m1", To: number, Text: threeParts}) }()
-		refuse(p, p.next(wire.SubmitSM), wire.ESMEInvDstAdr)
+		refuse(p, p.Next(wire.SubmitSM), wire.ESMEInvDstAdr)
 		if r := <-long; r.Refusal != RefusedInvalidRecipient || r.Err != nil || time.Since(start) != 0 {
 			t.Errorf("%+v after %v", r, time.Since(start))
 		}
 		go func() { short <- g.Send(t.Context(), Message{ID: "m2", To: number, Text: "hei"}) }()
-		p.answer(p.next(wire.SubmitSM), "a")
+		p.Answer(p.Next(wire.SubmitSM), "a")
 		if r := <-short; r.Outcome != handover.Accepted || time.Since(start) != time.Second {
 			t.Errorf("%+v after %v", r, time.Since(start))
 		}
@@ -114,10 +116,10 @@ func TestNothingWaitsForATokenBehindARefusal(t *testing.T) {
 func TestNobodyWaitsForTheRateOfALostBind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := undialled(t, SMSC{Name: "first", Rate: 1}, SMSC{Name: "second"})
-		var sessions []*Session
+		var sessions []*session.Session
 		for range 2 {
-			s, p := inBubble(t, SessionConfig{}, 1<<16)
-			go p.takeAll(0)
+			s, p := inBubble(t, 1<<16)
+			go takeAll(p, 0)
 			sessions = append(sessions, s)
 		}
 		first, second := g.smscs[0].binds[0], g.smscs[1].binds[0]

@@ -12,39 +12,41 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/internal/handover"
+	"straks/smpp/peertest"
+	"straks/smpp/session"
 	"straks/smpp/wire"
 )
 
 // scripted is a gateway with one bind to a peer that the test plays by hand.
-func scripted(t *testing.T, change func(*SMSC)) (*running, *peer) {
+func scripted(t *testing.T, change func(*SMSC)) (*running, *peertest.Peer) {
 	t.Helper()
-	addr, accept := listen(t)
+	addr, accept := peertest.Listen(t)
 	c := SMSC{Name: "telco", Addr: addr, SystemID: "straks", Window: 10, ResponseTimeout: 300 * time.Millisecond}
 	if change != nil {
 		change(&c)
 	}
-	peers := make(chan *peer, 1)
+	peers := make(chan *peertest.Peer, 1)
 	go func() {
-		p := newPeer(t, accept())
-		p.acceptBind()
+		p := peertest.New(t, accept())
+		p.AcceptBind()
 		peers <- p
 	}()
 	g := run(t, Config{SMSCs: []SMSC{c}, DrainTime: 100 * time.Millisecond})
-	p := wait(t, peers)
+	p := peertest.Wait(t, peers)
 	return g.allUp(t), p
 }
 
-func refuse(p *peer, f wire.Frame, status wire.Status) {
-	p.t.Helper()
-	p.send(wire.SubmitSMResp, status, f.Sequence, nil)
+func refuse(p *peertest.Peer, f wire.Frame, status wire.Status) {
+	p.T.Helper()
+	p.Send(wire.SubmitSMResp, status, f.Sequence, nil)
 }
 
 var threeParts = strings.Repeat("x", 153*3)
 
 // nextParts are the submit_sm of threeParts.
-func nextParts(p *peer) []wire.Frame {
-	p.t.Helper()
-	return []wire.Frame{p.next(wire.SubmitSM), p.next(wire.SubmitSM), p.next(wire.SubmitSM)}
+func nextParts(p *peertest.Peer) []wire.Frame {
+	p.T.Helper()
+	return []wire.Frame{p.Next(wire.SubmitSM), p.Next(wire.SubmitSM), p.Next(wire.SubmitSM)}
 }
 
 func sending(g *running, text string, d time.Duration) <-chan Result {
@@ -81,7 +83,7 @@ func wantParts(t *testing.T, r Result, want ...int) {
 // All parts are on the wire before the first is answered, in order.
 func TestPartsAreWrittenInOrderWithoutWaiting(t *testing.T) {
 	g, p := scripted(t, nil)
-	results := sending(g, threeParts, patience)
+	results := sending(g, threeParts, peertest.Patience)
 	frames := nextParts(p)
 	for i, f := range frames {
 		m, err := wire.Decode(f)
@@ -92,10 +94,10 @@ func TestPartsAreWrittenInOrderWithoutWaiting(t *testing.T) {
 			t.Errorf("part %d is written at place %d", got, i+1)
 		}
 	}
-	p.answer(frames[2], "c") // answers may overtake each other
-	p.answer(frames[0], "a")
-	p.answer(frames[1], "b")
-	r := wait(t, results)
+	p.Answer(frames[2], "c") // answers may overtake each other
+	p.Answer(frames[0], "a")
+	p.Answer(frames[1], "b")
+	r := peertest.Wait(t, results)
 	wantOutcome(t, r, handover.Accepted)
 	wantParts(t, r, 0, 1, 2)
 	if r.Parts[0].MessageID+r.Parts[1].MessageID+r.Parts[2].MessageID != "abc" {
@@ -105,30 +107,30 @@ func TestPartsAreWrittenInOrderWithoutWaiting(t *testing.T) {
 
 func TestALaterPartIsThrottled(t *testing.T) {
 	g, p := scripted(t, nil)
-	results := sending(g, threeParts, patience)
+	results := sending(g, threeParts, peertest.Patience)
 	frames := nextParts(p)
-	p.answer(frames[0], "a")
+	p.Answer(frames[0], "a")
 	refuse(p, frames[1], wire.ESMEThrottled)
-	p.answer(frames[2], "c")
-	again := p.next(wire.SubmitSM)
+	p.Answer(frames[2], "c")
+	again := p.Next(wire.SubmitSM)
 	m, _ := wire.Decode(again)
 	if got := m.(*wire.Message).ShortMessage[5]; got != 2 {
 		t.Errorf("part %d is sent again", got)
 	}
-	p.answer(again, "b")
-	r := wait(t, results)
+	p.Answer(again, "b")
+	r := peertest.Wait(t, results)
 	wantOutcome(t, r, handover.Accepted)
 	wantParts(t, r, 0, 1, 2)
 }
 
 func TestALaterPartIsRefused(t *testing.T) {
 	g, p := scripted(t, nil)
-	results := sending(g, threeParts, patience)
+	results := sending(g, threeParts, peertest.Patience)
 	frames := nextParts(p)
-	p.answer(frames[0], "a")
+	p.Answer(frames[0], "a")
 	refuse(p, frames[1], wire.ESMEInvDstAdr)
-	p.answer(frames[2], "c")
-	r := wait(t, results)
+	p.Answer(frames[2], "c")
+	r := peertest.Wait(t, results)
 	wantOutcome(t, r, handover.Refused)
 	wantParts(t, r, 0, 2)
 	if r.Refusal != RefusedInvalidRecipient || r.Total != 3 || r.Status != wire.ESMEInvDstAdr {
@@ -143,13 +145,13 @@ func TestIncomplete(t *testing.T) {
 	g, p := scripted(t, nil)
 	results := sending(g, threeParts, 800*time.Millisecond)
 	frames := nextParts(p)
-	p.answer(frames[0], "a")
-	p.answer(frames[1], "b")
+	p.Answer(frames[0], "a")
+	p.Answer(frames[1], "b")
 	refuse(p, frames[2], wire.ESMEMsgQFul)
 	done := make(chan Result, 1)
-	go func() { done <- <-results; p.conn.Close() }()
+	go func() { done <- <-results; p.Conn.Close() }()
 	for {
-		f, err := p.r.Next()
+		f, err := p.Frames.Next()
 		if err != nil {
 			break
 		}
@@ -157,7 +159,7 @@ func TestIncomplete(t *testing.T) {
 			refuse(p, f, wire.ESMEMsgQFul)
 		}
 	}
-	r := wait(t, done)
+	r := peertest.Wait(t, done)
 	wantOutcome(t, r, handover.Refused)
 	wantParts(t, r, 0, 1)
 	if r.Refusal != RefusedIncomplete || r.Err == nil || r.Status != wire.ESMEMsgQFul {
@@ -168,15 +170,15 @@ func TestIncomplete(t *testing.T) {
 // A part without answer makes the whole unknown, and the others still go.
 func TestAPartIsUnknown(t *testing.T) {
 	g, p := scripted(t, nil)
-	results := sending(g, threeParts, patience)
+	results := sending(g, threeParts, peertest.Patience)
 	frames := nextParts(p)
-	p.answer(frames[0], "a")
-	p.answer(frames[2], "c")
-	r := wait(t, results)
+	p.Answer(frames[0], "a")
+	p.Answer(frames[2], "c")
+	r := peertest.Wait(t, results)
 	wantOutcome(t, r, handover.Unknown)
 	wantParts(t, r, 0, -2, 2)
-	p.answer(frames[1], "b")
-	eventually(t, "the late answer is lost", func() bool { return len(g.lates()) == 1 })
+	p.Answer(frames[1], "b")
+	peertest.Eventually(t, "the late answer is lost", func() bool { return len(g.lates()) == 1 })
 	if l := g.lates()[0]; l.Index != 1 || l.Total != 3 || l.MessageID != "b" || l.Reference != r.Parts[1].Reference {
 		t.Errorf("%+v", l)
 	}
@@ -186,14 +188,14 @@ func TestAPartIsUnknown(t *testing.T) {
 // The first part is throttled: nothing was taken, so all go elsewhere, or again.
 func TestAllPartsThrottled(t *testing.T) {
 	g, p := scripted(t, nil)
-	results := sending(g, threeParts, patience)
+	results := sending(g, threeParts, peertest.Patience)
 	for range 3 {
-		refuse(p, p.next(wire.SubmitSM), wire.ESMEThrottled)
+		refuse(p, p.Next(wire.SubmitSM), wire.ESMEThrottled)
 	}
 	for _, id := range []string{"a", "b", "c"} {
-		p.answer(p.next(wire.SubmitSM), id)
+		p.Answer(p.Next(wire.SubmitSM), id)
 	}
-	r := wait(t, results)
+	r := peertest.Wait(t, results)
 	wantOutcome(t, r, handover.Accepted)
 	wantParts(t, r, 0, 1, 2)
 }
@@ -201,31 +203,31 @@ func TestAllPartsThrottled(t *testing.T) {
 // With a window of one the refusal of a part is known before the next is written.
 func TestRefusalHoldsTheOtherPartsBack(t *testing.T) {
 	g, p := scripted(t, func(c *SMSC) { c.Window = 1 })
-	results := sending(g, threeParts, patience)
-	p.answer(p.next(wire.SubmitSM), "a")
-	refuse(p, p.next(wire.SubmitSM), wire.ESMERxRAppn)
-	r := wait(t, results)
+	results := sending(g, threeParts, peertest.Patience)
+	p.Answer(p.Next(wire.SubmitSM), "a")
+	refuse(p, p.Next(wire.SubmitSM), wire.ESMERxRAppn)
+	r := peertest.Wait(t, results)
 	wantOutcome(t, r, handover.Refused)
 	wantParts(t, r, 0)
-	results = sending(g, "next", patience)
-	f := p.next(wire.SubmitSM)
+	results = sending(g, "next", peertest.Patience)
+	f := p.Next(wire.SubmitSM)
 	if m, _ := wire.Decode(f); string(m.(*wire.Message).ShortMessage) != "next" {
 		t.Error("the third part was sent")
 	}
-	p.answer(f, "b")
-	wantOutcome(t, wait(t, results), handover.Accepted)
+	p.Answer(f, "b")
+	wantOutcome(t, peertest.Wait(t, results), handover.Accepted)
 	g.idle(t)
 }
 
 // boundTwice lets two binds in, one after the other.
-func boundTwice(t *testing.T) (addr string, peers <-chan *peer) {
+func boundTwice(t *testing.T) (addr string, peers <-chan *peertest.Peer) {
 	t.Helper()
-	addr, accept := listen(t)
-	bound := make(chan *peer, 2)
+	addr, accept := peertest.Listen(t)
+	bound := make(chan *peertest.Peer, 2)
 	go func() {
 		for range 2 {
-			p := newPeer(t, accept())
-			p.acceptBind()
+			p := peertest.New(t, accept())
+			p.AcceptBind()
 			bound <- p
 		}
 	}()
@@ -237,14 +239,14 @@ func boundTwice(t *testing.T) (addr string, peers <-chan *peer) {
 func TestConnectionBreaksBetweenParts(t *testing.T) {
 	addr, peers := boundTwice(t)
 	g := run(t, Config{SMSCs: []SMSC{{Name: "telco", Addr: addr, SystemID: "straks", Window: 1}}, DrainTime: 100 * time.Millisecond})
-	p := wait(t, peers)
-	results := sending(g, threeParts, patience)
-	p.answer(p.next(wire.SubmitSM), "a")
-	p.next(wire.SubmitSM)
-	p.conn.Close()
-	p = wait(t, peers)
-	p.answer(p.next(wire.SubmitSM), "c")
-	r := wait(t, results)
+	p := peertest.Wait(t, peers)
+	results := sending(g, threeParts, peertest.Patience)
+	p.Answer(p.Next(wire.SubmitSM), "a")
+	p.Next(wire.SubmitSM)
+	p.Conn.Close()
+	p = peertest.Wait(t, peers)
+	p.Answer(p.Next(wire.SubmitSM), "c")
+	r := peertest.Wait(t, results)
 	wantOutcome(t, r, handover.Unknown)
 	wantParts(t, r, 0, -2, 2)
 	g.idle(t)
@@ -252,11 +254,11 @@ func TestConnectionBreaksBetweenParts(t *testing.T) {
 
 func TestLateRefusal(t *testing.T) {
 	g, p := scripted(t, nil)
-	results := sending(g, "hei", patience)
-	f := p.next(wire.SubmitSM)
-	wantOutcome(t, wait(t, results), handover.Unknown)
+	results := sending(g, "hei", peertest.Patience)
+	f := p.Next(wire.SubmitSM)
+	wantOutcome(t, peertest.Wait(t, results), handover.Unknown)
 	refuse(p, f, wire.ESMEThrottled)
-	eventually(t, "the late answer is lost", func() bool { return len(g.lates()) == 1 })
+	peertest.Eventually(t, "the late answer is lost", func() bool { return len(g.lates()) == 1 })
 	if l := g.lates()[0]; l.Status != wire.ESMEThrottled || l.Refusal != RefusedFailed || l.MessageID != "" {
 		t.Errorf("%+v", l)
 	}
@@ -268,11 +270,11 @@ func TestLateNack(t *testing.T) {
 	g, p := scripted(t, nil)
 	for _, status := range []wire.Status{wire.ESMESysErr, wire.ESMEInvCmdLen} {
 		results := sending(g, "hei", 400*time.Millisecond)
-		f := p.next(wire.SubmitSM)
-		wantOutcome(t, wait(t, results), handover.Unknown)
-		p.send(wire.GenericNack, status, f.Sequence, nil)
+		f := p.Next(wire.SubmitSM)
+		wantOutcome(t, peertest.Wait(t, results), handover.Unknown)
+		p.Send(wire.GenericNack, status, f.Sequence, nil)
 	}
-	eventually(t, "the clear nack is lost", func() bool { return len(g.lates()) > 0 })
+	peertest.Eventually(t, "the clear nack is lost", func() bool { return len(g.lates()) > 0 })
 	if all := g.lates(); len(all) != 1 || all[0].Status != wire.ESMEInvCmdLen || all[0].Refusal != RefusedFailed {
 		t.Errorf("%+v", all)
 	}
@@ -281,30 +283,30 @@ func TestLateNack(t *testing.T) {
 
 // An answer that the caller didn't wait for frees its place in the window.
 func TestAbandonedSubmitKeepsItsPlaceUntilAnswered(t *testing.T) {
-	g, p := scripted(t, func(c *SMSC) { c.Window, c.ResponseTimeout = 1, patience })
+	g, p := scripted(t, func(c *SMSC) { c.Window, c.ResponseTimeout = 1, peertest.Patience })
 	results := sending(g, "one", 200*time.Millisecond)
-	f := p.next(wire.SubmitSM)
-	wantOutcome(t, wait(t, results), handover.Unknown)
-	results = sending(g, "two", patience)
-	eventually(t, "nobody waits", func() bool { return g.slots.queued(g.smscs)["telco"] == 1 })
-	p.answer(f, "a")
-	p.answer(p.next(wire.SubmitSM), "b")
-	wantOutcome(t, wait(t, results), handover.Accepted)
+	f := p.Next(wire.SubmitSM)
+	wantOutcome(t, peertest.Wait(t, results), handover.Unknown)
+	results = sending(g, "two", peertest.Patience)
+	peertest.Eventually(t, "nobody waits", func() bool { return g.slots.queued(g.smscs)["telco"] == 1 })
+	p.Answer(f, "a")
+	p.Answer(p.Next(wire.SubmitSM), "b")
+	wantOutcome(t, peertest.Wait(t, results), handover.Accepted)
 	g.idle(t)
 }
 
 func TestPeerUnbinds(t *testing.T) {
 	addr, peers := boundTwice(t)
 	g := run(t, Config{SMSCs: []SMSC{{Name: "telco", Addr: addr, SystemID: "straks"}}, DrainTime: 100 * time.Millisecond})
-	p := wait(t, peers)
+	p := peertest.Wait(t, peers)
 	g.allUp(t)
-	p.send(wire.Unbind, wire.ESMEOK, 7, nil)
-	p.next(wire.UnbindResp)
-	p.conn.Close()
-	results := sending(g, "hei", patience)
-	p = wait(t, peers)
-	p.answer(p.next(wire.SubmitSM), "a")
-	wantOutcome(t, wait(t, results), handover.Accepted)
+	p.Send(wire.Unbind, wire.ESMEOK, 7, nil)
+	p.Next(wire.UnbindResp)
+	p.Conn.Close()
+	results := sending(g, "hei", peertest.Patience)
+	p = peertest.Wait(t, peers)
+	p.Answer(p.Next(wire.SubmitSM), "a")
+	wantOutcome(t, peertest.Wait(t, results), handover.Accepted)
 }
 
 // An SMSC that has forgotten the session owes answers that never come, one to a message or
@@ -312,24 +314,24 @@ func TestPeerUnbinds(t *testing.T) {
 func TestBindsAnewWithAnAnswerOwed(t *testing.T) {
 	for _, owes := range []bool{true, false} {
 		addr, peers := boundTwice(t)
-		c := SMSC{Name: "telco", Addr: addr, SystemID: "straks", ResponseTimeout: 10 * patience, ConnectTimeout: 5 * patience}
-		g := run(t, Config{SMSCs: []SMSC{c}, DrainTime: 5 * patience})
-		p := wait(t, peers)
+		c := SMSC{Name: "telco", Addr: addr, SystemID: "straks", ResponseTimeout: 10 * peertest.Patience, ConnectTimeout: 5 * peertest.Patience}
+		g := run(t, Config{SMSCs: []SMSC{c}, DrainTime: 5 * peertest.Patience})
+		p := peertest.Wait(t, peers)
 		g.allUp(t)
 		var owed <-chan Result
 		if owes {
-			owed = sending(g, "one", 2*patience)
-			p.next(wire.SubmitSM)
+			owed = sending(g, "one", 2*peertest.Patience)
+			p.Next(wire.SubmitSM)
 		}
-		results := sending(g, "two", 2*patience)
-		refuse(p, p.next(wire.SubmitSM), wire.ESMEInvBndSts)
+		results := sending(g, "two", 2*peertest.Patience)
+		refuse(p, p.Next(wire.SubmitSM), wire.ESMEInvBndSts)
 		if owes {
-			wantOutcome(t, wait(t, owed), handover.Unknown)
+			wantOutcome(t, peertest.Wait(t, owed), handover.Unknown)
 		}
-		p = wait(t, peers)
-		p.answer(p.next(wire.SubmitSM), "a")
-		wantOutcome(t, wait(t, results), handover.Accepted)
-		p.conn.Close()
+		p = peertest.Wait(t, peers)
+		p.Answer(p.Next(wire.SubmitSM), "a")
+		wantOutcome(t, peertest.Wait(t, results), handover.Accepted)
+		p.Conn.Close()
 		g.stop()
 	}
 }
@@ -338,16 +340,20 @@ func TestBindsAnewWithAnAnswerOwed(t *testing.T) {
 // any more: its answer would come too late.
 func TestNothingIsBegunInTheLastMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, p := inBubble(t, SessionConfig{}, 256)
+		s, p := inBubble(t, 256)
 		g, err := New(Config{SMSCs: []SMSC{{Name: "telco", Addr: "127.0.0.1:1", SystemID: "straks"}}}, new(inbox).takers(),
 			slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		if err != nil {
 			t.Fatal(err)
 		}
 		g.slots.open(g.smscs[0].binds[0], s)
-		long := hei()
+		long := peertest.Hei()
 		long.ShortMessage = make([]byte, 254)
-		first := submit(t.Context(), s, Request{Message: long}) // holds the writer up
+		first := make(chan error, 1)
+		go func() { // holds the writer up
+			_, err := s.Submit(t.Context(), session.Request{Message: long})
+			first <- err
+		}()
 		synctest.Wait()
 		results := make(chan Result, 1)
 		go func() {
@@ -356,15 +362,15 @@ func TestNothingIsBegunInTheLastMoment(t *testing.T) {
 			results <- g.Send(ctx, Message{ID: "m1", To: number, Text: "hei"})
 		}()
 		time.Sleep(2*time.Second - answerTime/2)
-		p.answer(p.next(wire.SubmitSM), "a") // from here on the writer writes
+		p.Answer(p.Next(wire.SubmitSM), "a") // from here on the writer writes
 		if r := <-results; r.Outcome != handover.NotSent || !errors.Is(r.Err, errHeldUp) {
 			t.Errorf("%+v", r)
 		}
-		if o := <-first; o.err != nil {
-			t.Error(o.err)
+		if err := <-first; err != nil {
+			t.Error(err)
 		}
 		s.Close()
-		if f, err := p.r.Next(); err == nil {
+		if f, err := p.Frames.Next(); err == nil {
 			t.Errorf("%v was written", f.ID)
 		}
 	})

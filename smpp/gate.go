@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"straks/smpp/session"
 	"straks/smpp/wire"
 )
 
@@ -169,7 +170,7 @@ func (g *gate) tell() {
 // credentials tells whether a refusal is about who we are. ESME_RBINDFAIL says no more
 // than "no": many SMSCs say it to a wrong password, and many to one bind too many or as long as
 // they count a session that the network has lost. The latter it is once they have let us in.
-func (g *gate) credentials(refusal *BindError) bool {
+func (g *gate) credentials(refusal *session.BindError) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return refusal.Credentials() && !(g.proven && refusal.Status == wire.ESMEBindFail)

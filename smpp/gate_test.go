@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"straks/smpp/peertest"
+	"straks/smpp/session"
 	"straks/smpp/wire"
 )
 
@@ -211,7 +213,7 @@ func TestBindFailIsNoWordOnCredentialsOnceBound(t *testing.T) {
 		{&fresh, wire.ESMEBindFail, true}, {&fresh, wire.ESMEInvPaswd, true}, {&fresh, wire.ESMEAlyBnd, false},
 		{&proven, wire.ESMEBindFail, false}, {&proven, wire.ESMEInvPaswd, true}, {&proven, wire.ESMEInvSysID, true},
 	} {
-		if got := c.g.credentials(&BindError{Status: c.status}); got != c.want {
+		if got := c.g.credentials(&session.BindError{Status: c.status}); got != c.want {
 			t.Errorf("%v, bound before %v: %v", c.status, c.g.proven, got)
 		}
 	}
@@ -225,20 +227,20 @@ type narrow struct {
 	refused int
 }
 
-func (n *narrow) serve(p *peer) {
-	defer p.conn.Close()
-	defer n.left(p.conn)
+func (n *narrow) serve(p *peertest.Peer) {
+	defer p.Conn.Close()
+	defer n.left(p.Conn)
 	for {
-		f, err := p.r.Next()
+		f, err := p.Frames.Next()
 		if err != nil {
 			return
 		}
 		if f.ID != wire.BindTransceiver {
-			p.tell(f.ID.Response(), wire.ESMEOK, f.Sequence, nil)
-		} else if status := n.take(p.conn); status != wire.ESMEOK {
-			p.tell(wire.BindTransceiverResp, status, f.Sequence, nil)
+			p.Tell(f.ID.Response(), wire.ESMEOK, f.Sequence, nil)
+		} else if status := n.take(p.Conn); status != wire.ESMEOK {
+			p.Tell(wire.BindTransceiverResp, status, f.Sequence, nil)
 		} else {
-			p.tell(wire.BindTransceiverResp, status, f.Sequence, &wire.BindResp{SystemID: "narrow"})
+			p.Tell(wire.BindTransceiverResp, status, f.Sequence, &wire.BindResp{SystemID: "narrow"})
 		}
 	}
 }
@@ -275,15 +277,15 @@ func TestOneBindTooMany(t *testing.T) {
 			n := &narrow{status: status}
 			go func() {
 				for c, err := l.Accept(); !errors.Is(err, net.ErrClosed); c, err = l.Accept() {
-					go n.serve(newPeer(t, c))
+					go n.serve(peertest.New(t, c))
 				}
 			}()
 			g := run(t, Config{SMSCs: []SMSC{{Name: "telco", Addr: l.Addr().String(), SystemID: "s", Binds: 2, RefusedDelay: time.Hour}}})
-			eventually(t, "none is refused", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.refused > 0 })
+			peertest.Eventually(t, "none is refused", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.refused > 0 })
 			n.mu.Lock()
 			n.bound.Close()
 			n.mu.Unlock()
-			eventually(t, "it is not bound again", func() bool {
+			peertest.Eventually(t, "it is not bound again", func() bool {
 				var binds uint64
 				for _, b := range g.States() {
 					binds += b.Binds

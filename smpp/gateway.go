@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/smpp/session"
 )
 
 // Gateway keeps the binds and hands messages over. All methods are safe for
@@ -26,6 +28,9 @@ type Gateway struct {
 	refs      atomic.Uint32 // last concatenation reference, starting anywhere
 	userRefs  atomic.Uint32 // last user_message_reference, likewise
 }
+
+// Delivery is a deliver_sm or data_sm from an SMSC.
+type Delivery = session.Delivery
 
 // Handler takes what comes from the SMSCs by itself. Both functions are called
 // from reading goroutines and must not block.

@@ -2,13 +2,14 @@ package smpp
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 	"time"
 
-	"log/slog"
-
 	"github.com/prometheus/client_golang/prometheus"
+
 	"straks/internal/handover"
+	"straks/smpp/session"
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
 )
@@ -32,7 +33,7 @@ func BenchmarkSend(b *testing.B) {
 			defer s.Close()
 			account := account("telco", s)
 			account.Window = c.window
-			handler := Handler{Deliver: func(_ string, d *Delivery) { d.Respond(wire.ESMEOK) }, Late: func(LateAnswer) {}}
+			handler := Handler{Deliver: func(_ string, d *session.Delivery) { d.Respond(wire.ESMEOK) }, Late: func(LateAnswer) {}}
 			g, err := New(Config{SMSCs: []SMSC{account}}, handler, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 			if err != nil {
 				b.Fatal(err)

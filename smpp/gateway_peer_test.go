@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/internal/handover"
+	"straks/smpp/peertest"
+	"straks/smpp/session"
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
 )
@@ -82,7 +84,7 @@ func run(t *testing.T, c Config) *running {
 	go func() { ended <- g.Run(ctx) }()
 	r.stop = sync.OnceFunc(func() {
 		cancel()
-		if err := wait(t, ended); err != nil {
+		if err := peertest.Wait(t, ended); err != nil {
 			t.Error(err)
 		}
 	})
@@ -93,7 +95,7 @@ func run(t *testing.T, c Config) *running {
 // allUp waits until every bind is bound.
 func (r *running) allUp(t *testing.T) *running {
 	t.Helper()
-	eventually(t, "not every bind comes up", func() bool {
+	peertest.Eventually(t, "not every bind comes up", func() bool {
 		for _, b := range r.States() {
 			if b.State != StateBound {
 				return false
@@ -114,7 +116,7 @@ func (r *running) send(text string, d time.Duration) Result {
 // idle waits until no place in any window is in use, and no token is promised.
 func (r *running) idle(t *testing.T) {
 	t.Helper()
-	eventually(t, "places in a window leaked", func() bool {
+	peertest.Eventually(t, "places in a window leaked", func() bool {
 		for _, b := range r.States() {
 			if b.InFlight != 0 {
 				return false
@@ -165,4 +167,17 @@ func wantOutcome(t *testing.T, r Result, want handover.Outcome) {
 	if r.Outcome != want {
 		t.Fatalf("outcome %v, want %v: %+v", r.Outcome, want, r)
 	}
+}
+
+// inBubble binds a session to a peer over memory, where time is the bubble's.
+func inBubble(t *testing.T, size int) (*session.Session, *peertest.Peer) {
+	t.Helper()
+	ours, theirs := peertest.Pipe(size)
+	p := peertest.New(t, theirs)
+	go p.AcceptBind()
+	s, err := session.Bind(t.Context(), ours, session.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, p
 }

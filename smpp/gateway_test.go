@@ -7,15 +7,20 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"straks/internal/handover"
+	"straks/smpp/peertest"
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
 )
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
 func TestSendOneMessage(t *testing.T) {
 	s := centre(t, smsctest.Profile{})
 	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
-	r := g.send("Koden er 123456 æøå €", patience)
+	r := g.send("Koden er 123456 æøå €", peertest.Patience)
 	wantOutcome(t, r, handover.Accepted)
 	got := s.Submits()[0]
 	if got.Text() != "Koden er 123456 æøå €" || got.Dest != "4799999999" || got.DestTON != 1 || got.DestNPI != 1 {
@@ -41,12 +46,12 @@ func TestShutdownWaitsForAnswers(t *testing.T) {
 	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Delay: 200 * time.Millisecond}})
 	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
 	results := make(chan Result, 1)
-	go func() { results <- g.send("hei", patience) }()
+	go func() { results <- g.send("hei", peertest.Patience) }()
 	if _, err := s.WaitSubmits(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
 	g.stop()
-	wantOutcome(t, wait(t, results), handover.Accepted)
+	wantOutcome(t, peertest.Wait(t, results), handover.Accepted)
 	if n := s.Stats().Unbinds; n != 1 {
 		t.Errorf("%d unbinds", n)
 	}
@@ -58,7 +63,7 @@ func TestShutdownWaitsForAnswers(t *testing.T) {
 func TestSendWaitsForABind(t *testing.T) {
 	s := centre(t, smsctest.Profile{BindDelay: 300 * time.Millisecond})
 	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}})
-	wantOutcome(t, g.send("hei", patience), handover.Accepted)
+	wantOutcome(t, g.send("hei", peertest.Patience), handover.Accepted)
 }
 
 func TestNothingBound(t *testing.T) {
@@ -82,9 +87,9 @@ func TestTransmitterAndReceiver(t *testing.T) {
 		t.Fatalf("%d binds", n)
 	}
 	for range 6 {
-		wantOutcome(t, g.send("hei", patience), handover.Accepted)
+		wantOutcome(t, g.send("hei", peertest.Patience), handover.Accepted)
 	}
-	eventually(t, "receipts don't arrive", func() bool {
+	peertest.Eventually(t, "receipts don't arrive", func() bool {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		return len(g.deliveries) == 6
@@ -186,7 +191,7 @@ func TestLateAnswer(t *testing.T) {
 	if len(r.Parts) != 1 || r.Parts[0].Taken || r.Err == nil {
 		t.Errorf("%+v", r)
 	}
-	eventually(t, "the late answer is lost", func() bool { return len(g.lates()) == 1 })
+	peertest.Eventually(t, "the late answer is lost", func() bool { return len(g.lates()) == 1 })
 	got := g.lates()[0]
 	want := LateAnswer{Message: "m1", SMSC: "telco", Total: 1, MessageID: s.Submits()[0].MessageID, Reference: r.Parts[0].Reference}
 	if got != want {
@@ -201,7 +206,7 @@ func TestLongPassword(t *testing.T) {
 	s := centre(t, smsctest.Profile{Accounts: map[string]string{"straks": password}})
 	c := account("telco", s)
 	c.Password = password
-	wantOutcome(t, run(t, Config{SMSCs: []SMSC{c}}).allUp(t).send("hei", patience), handover.Accepted)
+	wantOutcome(t, run(t, Config{SMSCs: []SMSC{c}}).allUp(t).send("hei", peertest.Patience), handover.Accepted)
 }
 
 func TestWrongPasswordSlowsDown(t *testing.T) {
@@ -217,8 +222,8 @@ func TestWrongPasswordSlowsDown(t *testing.T) {
 		}
 		return n
 	}
-	eventually(t, "the refusal doesn't show", func() bool { return refused() == 1 })
-	eventually(t, "the others don't tell why they aren't bound", func() bool {
+	peertest.Eventually(t, "the refusal doesn't show", func() bool { return refused() == 1 })
+	peertest.Eventually(t, "the others don't tell why they aren't bound", func() bool {
 		return !slices.ContainsFunc(g.States(), func(b BindState) bool { return b.Reason == "" })
 	})
 	if n := g.value(t, "straks_smpp_bind_failures_total", "status", "ESME_RINVPASWD"); n != 1 {
@@ -235,13 +240,13 @@ func TestReconnectsAfterOutage(t *testing.T) {
 	s := centre(t, smsctest.Profile{})
 	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
 	s.Down()
-	eventually(t, "the loss isn't noticed", func() bool { return g.Ready() != nil })
+	peertest.Eventually(t, "the loss isn't noticed", func() bool { return g.Ready() != nil })
 	results := make(chan Result, 1)
-	go func() { results <- g.send("hei", patience) }()
+	go func() { results <- g.send("hei", peertest.Patience) }()
 	if err := s.Up(); err != nil {
 		t.Fatal(err)
 	}
-	wantOutcome(t, wait(t, results), handover.Accepted)
+	wantOutcome(t, peertest.Wait(t, results), handover.Accepted)
 	if n := s.Stats().Binds; n != 2 {
 		t.Errorf("%d binds", n)
 	}

@@ -3,6 +3,7 @@ package smpp
 import (
 	"sync"
 
+	"straks/smpp/session"
 	"straks/smpp/wire"
 )
 
@@ -23,7 +24,7 @@ func (t *ticket) release(g *Gateway, u use) {
 
 // late takes an answer that came when Send had returned. It runs on the
 // session's reading goroutine.
-func (g *Gateway) late(b *binding, l Late) {
+func (g *Gateway) late(b *binding, l session.Late) {
 	t, ok := l.Ref.(*ticket)
 	if !ok {
 		return

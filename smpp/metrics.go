@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/internal/handover"
+	"straks/smpp/session"
 	"straks/smpp/wire"
 )
 
@@ -121,9 +122,9 @@ func statusLabel(s wire.Status) string {
 func (s *smscMetrics) bindFailed(label string) { s.failures[label].Inc() }
 
 // observer counts what a session notices.
-func (b *binding) observer() Observer {
+func (b *binding) observer() session.Observer {
 	oddities := b.smsc.metrics.oddities
-	return Observer{
+	return session.Observer{
 		Answered:    b.countAnswer,
 		Unmatched:   func(wire.CommandID) { oddities[oddUnmatched].Inc() },
 		Undecodable: func(*wire.DecodeError) { oddities[oddUndecodable].Inc() },

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"straks/internal/handover"
+	"straks/smpp/session"
 	"straks/smpp/wire"
 )
 
@@ -30,7 +31,7 @@ const (
 )
 
 // note takes an answer down.
-func (p *part) note(a Answer, v Verdict) {
+func (p *part) note(a session.Answer, v Verdict) {
 	p.status, p.verdict = a.Status, v
 	switch {
 	case a.Nack && !clearNack(a.Status, v):

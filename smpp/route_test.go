@@ -1,8 +1,6 @@
 package smpp
 
-import (
-	"testing"
-)
+import "testing"
 
 func TestRouteOf(t *testing.T) {
 	g := &Gateway{}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"straks/smpp/session"
 )
 
 // slots gives out the places in the windows of all binds. A place is taken
@@ -30,7 +32,7 @@ type slots struct {
 // lease is a place in the window of one session.
 type lease struct {
 	bind    *binding
-	session *Session
+	session *session.Session
 }
 
 // search is what somebody wants a place for.

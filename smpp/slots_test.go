@@ -9,6 +9,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"straks/smpp/peertest"
+	"straks/smpp/session"
 )
 
 // desk is slots with binds that no session is behind.
@@ -16,7 +19,7 @@ func desk(windows ...int) (*slots, []*smsc) {
 	var all []*smsc
 	for i, n := range windows {
 		c := &smsc{SMSC: SMSC{Name: string(rune('a' + i)), Window: n, WindowWait: 250 * time.Millisecond, StallAfter: time.Hour}}
-		c.binds = []*binding{newBinding(c, c.Name+"/1", Transceiver, 0), newBinding(c, c.Name+"/2", Transceiver, 1)}
+		c.binds = []*binding{newBinding(c, c.Name+"/1", session.Transceiver, 0), newBinding(c, c.Name+"/2", session.Transceiver, 1)}
 		all = append(all, c)
 	}
 	return &slots{}, all
@@ -43,7 +46,7 @@ func TestPlacesGoToThoseWhoWaitInOrder(t *testing.T) {
 			synctest.Wait()
 		}
 		began := time.Now()
-		s.open(all[0].binds[0], &Session{})
+		s.open(all[0].binds[0], &session.Session{})
 		waiters.Wait()
 		if took := time.Since(began); took != 5*time.Second {
 			t.Errorf("took %v", took)
@@ -59,8 +62,8 @@ func TestPlacesGoToThoseWhoWaitInOrder(t *testing.T) {
 func TestTheNextSMSCIsConsideredWhenTheWindowStaysFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, all := desk(1, 1)
-		s.open(all[0].binds[0], &Session{})
-		s.open(all[1].binds[0], &Session{})
+		s.open(all[0].binds[0], &session.Session{})
+		s.open(all[1].binds[0], &session.Session{})
 		if l, err := s.acquire(t.Context(), search{order: all}); err != nil || l.bind.smsc != all[0] {
 			t.Fatal(l, err)
 		}
@@ -81,8 +84,8 @@ func TestStalledBindIsTheLastResort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, all := desk(10, 10)
 		all[0].StallAfter = time.Second
-		s.open(all[0].binds[0], &Session{})
-		s.open(all[1].binds[0], &Session{})
+		s.open(all[0].binds[0], &session.Session{})
+		s.open(all[1].binds[0], &session.Session{})
 		owed, _ := s.acquire(t.Context(), search{order: all})
 		time.Sleep(1100 * time.Millisecond)
 		if l, _ := s.acquire(t.Context(), search{order: all}); l.bind.smsc != all[1] {
@@ -92,7 +95,7 @@ func TestStalledBindIsTheLastResort(t *testing.T) {
 		if l, _ := s.acquire(t.Context(), search{order: all}); l.bind.smsc != all[0] {
 			t.Error("nothing else is there, and still it isn't used")
 		}
-		s.open(all[1].binds[0], &Session{})
+		s.open(all[1].binds[0], &session.Session{})
 		s.release(owed, answered)
 		if l, _ := s.acquire(t.Context(), search{order: all}); l.bind.smsc != all[0] {
 			t.Error("it answers, and isn't used")
@@ -104,7 +107,7 @@ func TestTriedBindsAreAvoided(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, all := desk(10)
 		one, two := all[0].binds[0], all[0].binds[1]
-		s.open(one, &Session{})
+		s.open(one, &session.Session{})
 		began := time.Now()
 		if _, err := s.acquire(t.Context(), search{order: all, avoid: []*binding{one}, pause: time.Second}); !errors.Is(err, errAllTried) {
 			t.Error(err)
@@ -114,7 +117,7 @@ func TestTriedBindsAreAvoided(t *testing.T) {
 		}
 		go func() {
 			time.Sleep(100 * time.Millisecond)
-			s.open(two, &Session{})
+			s.open(two, &session.Session{})
 		}()
 		if l, err := s.acquire(t.Context(), search{order: all, avoid: []*binding{one}, pause: time.Second}); err != nil || l.bind != two {
 			t.Error(l, err)
@@ -131,10 +134,10 @@ func TestCloseSendsEverybodyAway(t *testing.T) {
 			errs <- err
 		}()
 	}
-	eventually(t, "not all wait", func() bool { return s.queued(all)["b"] == 10 })
+	peertest.Eventually(t, "not all wait", func() bool { return s.queued(all)["b"] == 10 })
 	s.close(all)
 	for range 10 {
-		if err := wait(t, errs); !errors.Is(err, errClosing) {
+		if err := peertest.Wait(t, errs); !errors.Is(err, errClosing) {
 			t.Error(err)
 		}
 	}
@@ -147,15 +150,15 @@ func TestCloseSendsEverybodyAway(t *testing.T) {
 // in the end every place is free and nobody waits.
 func TestPlacesNeverLeak(t *testing.T) {
 	s, all := desk(3, 2, 4)
-	held := map[*Session]*atomic.Int32{}
+	held := map[*session.Session]*atomic.Int32{}
 	var heldMu sync.Mutex
-	count := func(session *Session) *atomic.Int32 {
+	count := func(of *session.Session) *atomic.Int32 {
 		heldMu.Lock()
 		defer heldMu.Unlock()
-		if held[session] == nil {
-			held[session] = &atomic.Int32{}
+		if held[of] == nil {
+			held[of] = &atomic.Int32{}
 		}
-		return held[session]
+		return held[of]
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
@@ -164,11 +167,11 @@ func TestPlacesNeverLeak(t *testing.T) {
 		for _, b := range c.binds {
 			everybody.Go(func() {
 				for ctx.Err() == nil {
-					s.open(b, new(Session))
+					s.open(b, new(session.Session))
 					time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond)
 					s.shut(b)
 				}
-				s.open(b, new(Session))
+				s.open(b, new(session.Session))
 			})
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"straks/smpp/session"
 	"straks/smpp/wire"
 )
 
@@ -32,11 +33,11 @@ func newSMSC(c SMSC, secret *tls.Config, m *metrics) *smsc {
 	for i := range c.Binds {
 		name := fmt.Sprintf("%s/%d", c.Name, i+1)
 		if c.Mode == ModeTransceiver {
-			s.binds = append(s.binds, newBinding(s, name, Transceiver, i))
+			s.binds = append(s.binds, newBinding(s, name, session.Transceiver, i))
 			continue
 		}
-		s.binds = append(s.binds, newBinding(s, name+"t", Transmitter, i))
-		s.receivers = append(s.receivers, newBinding(s, name+"r", Receiver, i))
+		s.binds = append(s.binds, newBinding(s, name+"t", session.Transmitter, i))
+		s.receivers = append(s.receivers, newBinding(s, name+"r", session.Receiver, i))
 	}
 	return s
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"straks/internal/handover"
+	"straks/smpp/peertest"
+	"straks/smpp/session"
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
 )
@@ -19,11 +21,11 @@ func TestStatesAndMetrics(t *testing.T) {
 	c := account("telco", s)
 	c.Rate, c.Window = 100, 7
 	g := run(t, Config{SMSCs: []SMSC{c}}).allUp(t)
-	wantOutcome(t, g.send("hei", patience), handover.Accepted)
+	wantOutcome(t, g.send("hei", peertest.Patience), handover.Accepted)
 	wantOutcome(t, g.Send(t.Context(), Message{To: "+4799999991", Text: "hei"}), handover.Refused)
 	wantOutcome(t, g.Send(t.Context(), Message{To: "+4799999992", Text: "hei"}), handover.Refused)
 	g.idle(t)
-	eventually(t, "answers are not counted", func() bool { return len(g.States()[0].Answers) == 3 })
+	peertest.Eventually(t, "answers are not counted", func() bool { return len(g.States()[0].Answers) == 3 })
 	b := g.States()[0]
 	if b.Window != 7 || b.Ceiling != 100 || b.Rate != 100 || b.Binds != 1 || b.Addr != s.Addr() || b.ResponseTime == 0 {
 		t.Errorf("%+v", b)
@@ -69,7 +71,7 @@ func TestSeveralAddresses(t *testing.T) {
 	c := account("telco", dead)
 	c.MoreAddrs = []string{alive.Addr()}
 	g := run(t, Config{SMSCs: []SMSC{c}}).allUp(t)
-	if r := g.send("hei", patience); r.Outcome != handover.Accepted || g.States()[0].Addr != alive.Addr() {
+	if r := g.send("hei", peertest.Patience); r.Outcome != handover.Accepted || g.States()[0].Addr != alive.Addr() {
 		t.Errorf("%+v", r)
 	}
 }
@@ -82,11 +84,11 @@ func TestBindsShareTheLoad(t *testing.T) {
 	g := run(t, Config{SMSCs: []SMSC{c}}).allUp(t)
 	results := make(chan Result, 8)
 	for range 8 {
-		go func() { results <- g.send("hei", patience) }()
+		go func() { results <- g.send("hei", peertest.Patience) }()
 	}
 	used := map[string]int{}
 	for range 8 {
-		used[wait(t, results).Bind]++
+		used[peertest.Wait(t, results).Bind]++
 	}
 	if len(used) != 4 {
 		t.Errorf("%v", used)
@@ -94,11 +96,11 @@ func TestBindsShareTheLoad(t *testing.T) {
 }
 
 // answering is a gateway with one bind, of a rate, on which each submit is answered after a while.
-func answering(t *testing.T, rate float64, delay time.Duration) (*Gateway, *Session) {
+func answering(t *testing.T, rate float64, delay time.Duration) (*Gateway, *session.Session) {
 	g := undialled(t, SMSC{Name: "telco", Rate: rate, StallAfter: 300 * time.Millisecond})
 	b := g.smscs[0].binds[0]
-	s, p := inBubble(t, SessionConfig{}, 1<<16)
-	go p.takeAll(delay)
+	s, p := inBubble(t, 1<<16)
+	go takeAll(p, delay)
 	g.slots.open(b, s)
 	b.become(StateBound, "", "")
 	return g, s
@@ -133,6 +135,7 @@ func TestStalledWhileOthersWaitForTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, s := answering(t, 0.5, time.Second)
 		defer s.Close()
+		start := time.Now()
 		for range 2 {
 			go g.Send(t.Context(), Message{ID: "m1", To: number, Text: "hei"})
 		}
@@ -141,7 +144,7 @@ func TestStalledWhileOthersWaitForTheRate(t *testing.T) {
 			want  State
 		}{{200 * time.Millisecond, StateBound}, {400 * time.Millisecond, StateStalled}, {1100 * time.Millisecond, StateBound},
 			{1900 * time.Millisecond, StateBound}, {2200 * time.Millisecond, StateBound}, {2400 * time.Millisecond, StateStalled}} {
-			time.Sleep(time.Until(s.start.Add(c.after)))
+			time.Sleep(time.Until(start.Add(c.after)))
 			if state := g.States()[0].State; state != c.want {
 				t.Errorf("%s after %v", state, c.after)
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/internal/handover"
+	"straks/smpp/peertest"
 	"straks/smpp/smsctest"
 )
 
@@ -35,7 +36,7 @@ func pemFiles(t *testing.T, c tls.Certificate) (certFile, keyFile string) {
 }
 
 func TestGatewayOverTLS(t *testing.T) {
-	cert, pool := certificate(t)
+	cert, pool := peertest.Certificate(t)
 	certFile, keyFile := pemFiles(t, cert)
 	s := centre(t, smsctest.Profile{TLS: &tls.Config{
 		Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MinVersion: tls.VersionTLS13,
@@ -43,16 +44,16 @@ func TestGatewayOverTLS(t *testing.T) {
 	c := account("telco", s)
 	c.TLS = TLS{Mode: "on", CAFile: certFile, CertFile: certFile, KeyFile: keyFile, ServerName: "smsc.example", MinVersion: "1.3"}
 	g := run(t, Config{SMSCs: []SMSC{c}}).allUp(t)
-	wantOutcome(t, g.send("hei", patience), handover.Accepted)
+	wantOutcome(t, g.send("hei", peertest.Patience), handover.Accepted)
 }
 
 func TestForeignCertificateIsRefused(t *testing.T) {
-	cert, _ := certificate(t)
+	cert, _ := peertest.Certificate(t)
 	s := centre(t, smsctest.Profile{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
 	c := account("telco", s)
 	c.TLS = TLS{Mode: "on", ServerName: "smsc.example"}
 	g := run(t, Config{SMSCs: []SMSC{c}})
-	eventually(t, "the failure doesn't show", func() bool { return g.States()[0].State == StateDown })
+	peertest.Eventually(t, "the failure doesn't show", func() bool { return g.States()[0].State == StateDown })
 	if n := s.Stats().Binds; n != 0 {
 		t.Error("bound to a stranger")
 	}

@@ -1,14 +1,18 @@
 package smpp
 
-import "time"
+import (
+	"time"
+
+	"straks/smpp/session"
+)
 
 // open puts the window of a new session at disposal, shut takes it away. Who
 // has a place in it notices by the session's errors, or while he waits for a token of the
 // bind's rate is told.
-func (s *slots) open(b *binding, session *Session) {
+func (s *slots) open(b *binding, with *session.Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b.session, b.inFlight, b.silent = session, 0, time.Time{}
+	b.session, b.inFlight, b.silent = with, 0, time.Time{}
 	s.serve(b)
 }
 

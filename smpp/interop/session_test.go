@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"straks/smpp"
+	"straks/smpp/session"
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
 )
@@ -21,10 +21,10 @@ func TestDissectorReadsEveryPDU(t *testing.T) {
 	}})
 	tap := newTap(t, smsc.Addr())
 
-	receiver := dial(t, tap, smpp.Receiver)
-	transmitter := dial(t, tap, smpp.Transmitter)
+	receiver := dial(t, tap, session.Receiver)
+	transmitter := dial(t, tap, session.Transmitter)
 	submit(t, transmitter)
-	transceiver := dial(t, tap, smpp.Transceiver)
+	transceiver := dial(t, tap, session.Transceiver)
 	submit(t, transceiver)
 	if err := smsc.SendMO("4799999999", "1963", "STOPP"); err != nil {
 		t.Fatal(err)
@@ -76,13 +76,13 @@ func listen(t *testing.T, p smsctest.Profile) *smsctest.SMSC {
 }
 
 // dial binds through the tap, with enquire_link whenever there is silence.
-func dial(t *testing.T, p *tap, mode smpp.Mode) *smpp.Session {
+func dial(t *testing.T, p *tap, mode session.Mode) *session.Session {
 	t.Helper()
-	s, err := smpp.Dial(t.Context(), smpp.SessionConfig{
+	s, err := session.Dial(t.Context(), session.Config{
 		Addr: p.addr(), Mode: mode,
 		Bind:            wire.Bind{SystemID: "straks", Password: "secret", SystemType: "VMA"},
 		EnquireInterval: 50 * time.Millisecond,
-		Deliver:         func(d *smpp.Delivery) { d.Respond(wire.ESMEOK) },
+		Deliver:         func(d *session.Delivery) { d.Respond(wire.ESMEOK) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -91,9 +91,9 @@ func dial(t *testing.T, p *tap, mode smpp.Mode) *smpp.Session {
 	return s
 }
 
-func submit(t *testing.T, s *smpp.Session) {
+func submit(t *testing.T, s *session.Session) {
 	t.Helper()
-	a, err := s.Submit(t.Context(), smpp.Request{Message: &wire.Message{
+	a, err := s.Submit(t.Context(), session.Request{Message: &wire.Message{
 		SourceTON: 5, Source: "Straks", DestTON: 1, DestNPI: 1, Dest: "4799999999",
 		RegisteredDelivery: 1, Validity: "000000000500000R", ShortMessage: []byte("hei"),
 	}})
@@ -102,7 +102,7 @@ func submit(t *testing.T, s *smpp.Session) {
 	}
 }
 
-func unbind(t *testing.T, s *smpp.Session) {
+func unbind(t *testing.T, s *session.Session) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -1,4 +1,4 @@
-package smpp
+package session
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 // Dial connects to the SMSC and binds. ctx bounds both, beside DialTimeout and
 // BindTimeout; it has no say in the session once that is bound. A refusal is a
 // *[BindError].
-func Dial(ctx context.Context, cfg SessionConfig) (*Session, error) {
+func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -26,8 +26,17 @@ func Dial(ctx context.Context, cfg SessionConfig) (*Session, error) {
 	return bind(ctx, conn, socket, cfg)
 }
 
+// Bind binds over a connection that is there already.
+func Bind(ctx context.Context, conn net.Conn, cfg Config) (*Session, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	return bind(ctx, conn, conn, cfg)
+}
+
 // connect returns the connection to speak on and the socket beneath it.
-func connect(ctx context.Context, cfg SessionConfig) (conn, socket net.Conn, err error) {
+func connect(ctx context.Context, cfg Config) (conn, socket net.Conn, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, cfg.DialTimeout, fmt.Errorf("smpp: no connection within %v", cfg.DialTimeout))
 	defer cancel()
 	// Go sets TCP_NODELAY by itself: with Nagle's algorithm each PDU would wait
@@ -48,7 +57,7 @@ func connect(ctx context.Context, cfg SessionConfig) (conn, socket net.Conn, err
 	return secure, socket, nil
 }
 
-func (c *SessionConfig) tlsConfig() *tls.Config {
+func (c *Config) tlsConfig() *tls.Config {
 	t := c.TLS.Clone()
 	if t.ServerName == "" {
 		if host, _, err := net.SplitHostPort(c.Addr); err == nil {
@@ -63,7 +72,7 @@ func (c *SessionConfig) tlsConfig() *tls.Config {
 const maxSystemID = 16
 
 // bind starts a session on conn and waits for bind_resp.
-func bind(ctx context.Context, conn, socket net.Conn, cfg SessionConfig) (*Session, error) {
+func bind(ctx context.Context, conn, socket net.Conn, cfg Config) (*Session, error) {
 	s := newSession(conn, socket, cfg)
 	res := s.call(ctx, cfg.Mode.command(), &cfg.Bind, cfg.BindTimeout)
 	if res.err == nil && res.answer.Status != wire.ESMEOK {

@@ -1,4 +1,4 @@
-package smpp
+package session
 
 import (
 	"cmp"
@@ -10,9 +10,9 @@ import (
 	"straks/smpp/wire"
 )
 
-// SessionConfig says with whom a session is held and how patiently. Zero
+// Config says with whom a session is held and how patiently. Zero
 // values mean the defaults named.
-type SessionConfig struct {
+type Config struct {
 	Addr string      // host:port of the SMSC
 	TLS  *tls.Config // nil for plain TCP; an empty ServerName becomes the host of Addr
 	Mode Mode        // default Transceiver
@@ -98,7 +98,7 @@ type Observer struct {
 
 // withDefaults fills what was left zero and replaces absent callbacks, so that
 // nobody has to ask whether they are there.
-func (c SessionConfig) withDefaults() SessionConfig {
+func (c Config) withDefaults() Config {
 	c.Window = cmp.Or(c.Window, 10)
 	c.Deliveries = cmp.Or(c.Deliveries, 1000)
 	c.DeliveryOctets = cmp.Or(c.DeliveryOctets, 1<<20)
@@ -138,7 +138,7 @@ func (o Observer) withDefaults() Observer {
 }
 
 // check tells what is wrong with a configuration that has its defaults.
-func (c *SessionConfig) check() error {
+func (c *Config) check() error {
 	var errs []error
 	for _, n := range []struct {
 		name string

@@ -1,4 +1,4 @@
-package smpp
+package session
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"straks/smpp/peertest"
 	"straks/smpp/wire"
 )
 
@@ -29,25 +30,25 @@ func FuzzPeer(f *testing.F) {
 		f.Add(append(b, b...))
 	}
 	f.Fuzz(func(t *testing.T, said []byte) {
-		ours, theirs := newMemConns(1 << 16)
-		p := newPeer(t, theirs)
+		ours, theirs := peertest.Pipe(1 << 16)
+		p := peertest.New(t, theirs)
 		go func() {
-			p.acceptBind()
+			p.AcceptBind()
 			theirs.Write(said)
-			theirs.out.close()
+			theirs.CloseWrite()
 			io.Copy(io.Discard, theirs)
 		}()
-		cfg := SessionConfig{Deliver: func(d *Delivery) { d.Respond(wire.ESMEOK) }}
+		cfg := Config{Deliver: func(d *Delivery) { d.Respond(wire.ESMEOK) }}
 		s, err := bind(context.Background(), ours, ours, cfg.withDefaults())
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), peertest.Patience)
 		defer cancel()
-		s.Submit(ctx, Request{Message: hei()})
+		s.Submit(ctx, Request{Message: peertest.Hei()})
 		select {
 		case <-s.Done():
-		case <-time.After(patience):
+		case <-time.After(peertest.Patience):
 			t.Fatal("the session outlives its connection")
 		}
 		theirs.Close()

@@ -1,4 +1,4 @@
-package smpp
+package peertest
 
 import (
 	"io"
@@ -8,35 +8,39 @@ import (
 	"time"
 )
 
-// memConn is one end of a connection in memory that buffers like a socket does.
+// Conn is one end of a connection in memory that buffers like a socket does.
 // net.Pipe does not, and a session and a peer that both write would wait for
 // each other; and real sockets do not go with testing/synctest.
-type memConn struct {
-	in, out *memBuffer
+type Conn struct {
+	in, out *buffer
 }
 
-func newMemConns(size int) (a, b *memConn) {
-	x, y := newMemBuffer(size), newMemBuffer(size)
-	return &memConn{in: x, out: y}, &memConn{in: y, out: x}
+// Pipe returns the two ends of a connection that buffers size octets each way.
+func Pipe(size int) (a, b *Conn) {
+	x, y := newBuffer(size), newBuffer(size)
+	return &Conn{in: x, out: y}, &Conn{in: y, out: x}
 }
 
-func (c *memConn) Read(p []byte) (int, error)  { return c.in.read(p) }
-func (c *memConn) Write(p []byte) (int, error) { return c.out.write(p) }
+func (c *Conn) Read(p []byte) (int, error)  { return c.in.read(p) }
+func (c *Conn) Write(p []byte) (int, error) { return c.out.write(p) }
 
-func (c *memConn) Close() error {
+func (c *Conn) Close() error {
 	c.in.close()
 	c.out.close()
 	return nil
 }
 
-func (c *memConn) LocalAddr() net.Addr                { return nil }
-func (c *memConn) RemoteAddr() net.Addr               { return nil }
-func (c *memConn) SetDeadline(time.Time) error        { return nil }
-func (c *memConn) SetReadDeadline(t time.Time) error  { return nil }
-func (c *memConn) SetWriteDeadline(t time.Time) error { c.out.setDeadline(t); return nil }
+// CloseWrite has the other end read the end of the stream.
+func (c *Conn) CloseWrite() { c.out.close() }
 
-// memBuffer is one direction.
-type memBuffer struct {
+func (c *Conn) LocalAddr() net.Addr                { return nil }
+func (c *Conn) RemoteAddr() net.Addr               { return nil }
+func (c *Conn) SetDeadline(time.Time) error        { return nil }
+func (c *Conn) SetReadDeadline(t time.Time) error  { return nil }
+func (c *Conn) SetWriteDeadline(t time.Time) error { c.out.setDeadline(t); return nil }
+
+// buffer is one direction.
+type buffer struct {
 	mu       sync.Mutex
 	changed  *sync.Cond
 	data     []byte
@@ -46,13 +50,13 @@ type memBuffer struct {
 	timer    *time.Timer
 }
 
-func newMemBuffer(size int) *memBuffer {
-	b := &memBuffer{size: size}
+func newBuffer(size int) *buffer {
+	b := &buffer{size: size}
 	b.changed = sync.NewCond(&b.mu)
 	return b
 }
 
-func (b *memBuffer) read(p []byte) (int, error) {
+func (b *buffer) read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for len(b.data) == 0 {
@@ -67,7 +71,7 @@ func (b *memBuffer) read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (b *memBuffer) write(p []byte) (n int, err error) {
+func (b *buffer) write(p []byte) (n int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for len(p) > 0 {
@@ -88,7 +92,7 @@ func (b *memBuffer) write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-func (b *memBuffer) setDeadline(t time.Time) {
+func (b *buffer) setDeadline(t time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.deadline = t
@@ -98,7 +102,7 @@ func (b *memBuffer) setDeadline(t time.Time) {
 	b.timer = time.AfterFunc(time.Until(t), b.changed.Broadcast)
 }
 
-func (b *memBuffer) close() {
+func (b *buffer) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true

@@ -1,4 +1,4 @@
-package smpp
+package session
 
 import (
 	"context"
@@ -7,15 +7,16 @@ import (
 	"testing/synctest"
 	"time"
 
+	"straks/smpp/peertest"
 	"straks/smpp/wire"
 )
 
 // inBubble binds a session to a peer over memory, where time is the bubble's.
-func inBubble(t *testing.T, cfg SessionConfig, size int) (*Session, *peer) {
+func inBubble(t *testing.T, cfg Config, size int) (*Session, *peertest.Peer) {
 	t.Helper()
-	ours, theirs := newMemConns(size)
-	p := newPeer(t, theirs)
-	go p.acceptBind()
+	ours, theirs := peertest.Pipe(size)
+	p := peertest.New(t, theirs)
+	go p.AcceptBind()
 	s, err := bind(context.Background(), ours, ours, cfg.withDefaults())
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +29,7 @@ func submitMany(s *Session, n int) <-chan error {
 	errs := make(chan error, n)
 	for range n {
 		go func() {
-			_, err := s.Submit(context.Background(), Request{Message: hei()})
+			_, err := s.Submit(context.Background(), Request{Message: peertest.Hei()})
 			errs <- err
 		}()
 	}
@@ -37,25 +38,25 @@ func submitMany(s *Session, n int) <-chan error {
 
 func TestEnquireLinkOnIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, p := inBubble(t, SessionConfig{}, 1<<16)
+		s, p := inBubble(t, Config{}, 1<<16)
 		defer s.Close()
 		start := time.Now()
 		for range 3 {
-			f, err := p.r.Next()
+			f, err := p.Frames.Next()
 			if err != nil || f.ID != wire.EnquireLink {
 				t.Fatalf("got %v, %v", f.ID, err)
 			}
 			if d := time.Since(start); d < 5*time.Second || d > 5*time.Second+10*time.Millisecond {
 				t.Errorf("enquire_link after %v of silence, want 5s", d)
 			}
-			p.send(wire.EnquireLinkResp, wire.ESMEOK, f.Sequence, nil)
+			p.Send(wire.EnquireLinkResp, wire.ESMEOK, f.Sequence, nil)
 			start = time.Now()
 		}
 		// Whatever comes is life: no enquire_link while deliveries do.
 		for range 10 {
 			time.Sleep(4 * time.Second)
-			p.send(wire.DeliverSM, wire.ESMEOK, 1, hei())
-			if f, err := p.r.Next(); err != nil || f.ID != wire.DeliverSMResp {
+			p.Send(wire.DeliverSM, wire.ESMEOK, 1, peertest.Hei())
+			if f, err := p.Frames.Next(); err != nil || f.ID != wire.DeliverSMResp {
 				t.Errorf("got %v, %v", f.ID, err)
 			}
 		}
@@ -68,7 +69,7 @@ func TestFrozenPeer(t *testing.T) {
 	for name, submits := range map[string]int{"idle": 0, "under load": 20, "write blocked": 500} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, p := inBubble(t, SessionConfig{Window: 1000, ResponseTimeout: time.Hour}, 16<<10)
+				s, p := inBubble(t, Config{Window: 1000, ResponseTimeout: time.Hour}, 16<<10)
 				start := time.Now()
 				outcomes := submitMany(s, submits)
 				<-s.Done()
@@ -88,7 +89,7 @@ func TestFrozenPeer(t *testing.T) {
 					}
 				}
 				whole := 0
-				for f, err := p.r.Next(); err == nil; f, err = p.r.Next() {
+				for f, err := p.Frames.Next(); err == nil; f, err = p.Frames.Next() {
 					if f.ID == wire.SubmitSM {
 						whole++
 					}
@@ -145,18 +146,18 @@ func TestNothingFollowsTheLastPDU(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, p := inBubble(t, SessionConfig{}, 256)
-				long := hei()
+				s, p := inBubble(t, Config{}, 256)
+				long := peertest.Hei()
 				long.ShortMessage = make([]byte, 254)
 				first := submit(t.Context(), s, Request{Message: long}) // holds the writer up
 				synctest.Wait()
-				queued := submit(t.Context(), s, Request{Message: hei()})
+				queued := submit(t.Context(), s, Request{Message: peertest.Hei()})
 				synctest.Wait()
-				p.write(last.octets)
+				p.Write(last.octets)
 				time.Sleep(2 * leaveGrace)
-				p.next(wire.SubmitSM)
-				p.next(last.want)
-				if f, err := p.r.Next(); err == nil {
+				p.Next(wire.SubmitSM)
+				p.Next(last.want)
+				if f, err := p.Frames.Next(); err == nil {
 					t.Errorf("%v follows", f.ID)
 				}
 				if o := <-first; !errors.Is(o.err, ErrUnknown) {
@@ -174,20 +175,20 @@ func TestNothingFollowsTheLastPDU(t *testing.T) {
 // also when it is the writer that is stuck.
 func TestWithdrawnFromAStuckWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, p := inBubble(t, SessionConfig{Window: 1000}, 4<<10)
+		s, p := inBubble(t, Config{Window: 1000}, 4<<10)
 		stuck := submitMany(s, 200)
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		before := s.InFlight()
-		if _, err := s.Submit(ctx, Request{Message: hei()}); !errors.Is(err, ErrNotSent) || !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := s.Submit(ctx, Request{Message: peertest.Hei()}); !errors.Is(err, ErrNotSent) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 		if s.InFlight() != before {
 			t.Errorf("%d slots in use, want %d", s.InFlight(), before)
 		}
 		for range cap(stuck) { // it reads again: exactly the others come
-			p.answer(p.next(wire.SubmitSM), "x")
+			p.Answer(p.Next(wire.SubmitSM), "x")
 		}
 		for range cap(stuck) {
 			if err := <-stuck; err != nil {
@@ -201,18 +202,18 @@ func TestWithdrawnFromAStuckWriter(t *testing.T) {
 func TestResponseTimeOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		late := 0
-		s, p := inBubble(t, SessionConfig{Window: 3, Tombstones: 2, LateFor: time.Minute, Late: func(Late) { late++ }}, 1<<16)
+		s, p := inBubble(t, Config{Window: 3, Tombstones: 2, LateFor: time.Minute, Late: func(Late) { late++ }}, 1<<16)
 		defer s.Close()
 		start := time.Now()
 		outcomes := submitMany(s, 3)
 		var frames []wire.Frame
 		for range 3 {
-			frames = append(frames, p.next(wire.SubmitSM))
+			frames = append(frames, p.Next(wire.SubmitSM))
 		}
 		go func() { // its other half goes on well
-			for f, err := p.r.Next(); err == nil; f, err = p.r.Next() {
+			for f, err := p.Frames.Next(); err == nil; f, err = p.Frames.Next() {
 				if f.ID == wire.EnquireLink {
-					p.tell(wire.EnquireLinkResp, wire.ESMEOK, f.Sequence, nil)
+					p.Tell(wire.EnquireLinkResp, wire.ESMEOK, f.Sequence, nil)
 				}
 			}
 		}()
@@ -225,13 +226,13 @@ func TestResponseTimeOut(t *testing.T) {
 			t.Errorf("given up after %v, want 10s", d)
 		}
 		for _, f := range frames { // two tombstones are kept, so one answer is forgotten
-			p.answer(f, "late")
+			p.Answer(f, "late")
 		}
 		synctest.Wait()
 		if late != 2 {
 			t.Errorf("%d late answers, want 2", late)
 		}
-		go s.Submit(context.Background(), Request{Message: hei()})
+		go s.Submit(context.Background(), Request{Message: peertest.Hei()})
 		time.Sleep(2 * time.Minute)
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -244,12 +245,12 @@ func TestResponseTimeOut(t *testing.T) {
 // An SMSC that unbinds and then answers nothing more is not waited for.
 func TestSMSCUnbindsAndForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, p := inBubble(t, SessionConfig{}, 1<<16)
+		s, p := inBubble(t, Config{}, 1<<16)
 		got := submitMany(s, 1)
-		p.next(wire.SubmitSM)
+		p.Next(wire.SubmitSM)
 		start := time.Now()
-		p.send(wire.Unbind, wire.ESMEOK, 1, nil)
-		p.next(wire.UnbindResp)
+		p.Send(wire.Unbind, wire.ESMEOK, 1, nil)
+		p.Next(wire.UnbindResp)
 		<-s.Done()
 		if err := <-got; !errors.Is(err, ErrUnknown) || !errors.Is(err, ErrUnbound) {
 			t.Errorf("got %v", err)
@@ -263,15 +264,15 @@ func TestSMSCUnbindsAndForgets(t *testing.T) {
 // Unbind is bounded, whatever the SMSC leaves out.
 func TestUnbindUnanswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, _ := inBubble(t, SessionConfig{}, 1<<16)
+		s, _ := inBubble(t, Config{}, 1<<16)
 		start := time.Now()
 		if err := s.Unbind(context.Background()); err != nil || time.Since(start) != 5*time.Second {
 			t.Errorf("without unbind_resp: %v after %v", err, time.Since(start))
 		}
 
-		s, p := inBubble(t, SessionConfig{}, 1<<16)
+		s, p := inBubble(t, Config{}, 1<<16)
 		got := submitMany(s, 1)
-		p.next(wire.SubmitSM)
+		p.Next(wire.SubmitSM)
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
 		if err := s.Unbind(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -288,13 +289,13 @@ func TestUnbindUnanswered(t *testing.T) {
 func TestFloodByAPeerThatDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const flood = 20_000
-		s, p := inBubble(t, SessionConfig{Deliveries: 10}, 1<<10)
+		s, p := inBubble(t, Config{Deliveries: 10}, 1<<10)
 		sent := make(chan struct{})
 		go func() {
 			defer close(sent)
-			b, _ := wire.Append(nil, wire.Header{ID: wire.DeliverSM, Sequence: 7}, hei())
+			b, _ := wire.Append(nil, wire.Header{ID: wire.DeliverSM, Sequence: 7}, peertest.Hei())
 			for range flood {
-				theirs := p.conn.(*memConn)
+				theirs := p.Conn.(*peertest.Conn)
 				if _, err := theirs.Write(b); err != nil {
 					t.Error(err)
 				}
@@ -307,7 +308,7 @@ func TestFloodByAPeerThatDoesNotRead(t *testing.T) {
 		}
 		s.mu.Unlock()
 		for range flood {
-			if f, err := p.r.Next(); err != nil || f.ID != wire.DeliverSMResp || f.Status != wire.ESMERxTAppn {
+			if f, err := p.Frames.Next(); err != nil || f.ID != wire.DeliverSMResp || f.Status != wire.ESMERxTAppn {
 				t.Fatalf("got %v %v, %v", f.ID, f.Status, err)
 			}
 		}

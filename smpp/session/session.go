@@ -1,4 +1,4 @@
-package smpp
+package session
 
 import (
 	"errors"
@@ -35,7 +35,7 @@ import (
 // When the connection is lost the goroutines are joined first, and then what is
 // left is settled: the writer knows by then how far the last write came.
 type Session struct {
-	cfg    SessionConfig
+	cfg    Config
 	conn   net.Conn // TLS or the socket itself
 	socket net.Conn // closed to end everything; tls.Conn.Close could wait for the peer
 	frames *wire.Reader
@@ -74,7 +74,7 @@ type Session struct {
 // newSession wires a connection up and starts the goroutines. The bind is then
 // the first exchange, so that whatever comes ahead of bind_resp is served like
 // anything else.
-func newSession(conn, socket net.Conn, cfg SessionConfig) *Session {
+func newSession(conn, socket net.Conn, cfg Config) *Session {
 	s := &Session{
 		cfg: cfg, conn: conn, socket: socket, frames: wire.NewReader(conn),
 		window: make(chan struct{}, cfg.Window),

@@ -1,4 +1,4 @@
-package smpp
+package session
 
 import (
 	"bufio"
@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"straks/smpp/peertest"
 	"straks/smpp/wire"
 )
 
@@ -32,7 +33,7 @@ func benchSession(b *testing.B, window int) {
 	}()
 	var delivered sync.WaitGroup
 	delivered.Add(b.N)
-	s, err := Dial(context.Background(), SessionConfig{Addr: addr, Window: window, Deliver: func(d *Delivery) {
+	s, err := Dial(context.Background(), Config{Addr: addr, Window: window, Deliver: func(d *Delivery) {
 		d.Respond(wire.ESMEOK)
 		delivered.Done()
 	}})
@@ -45,7 +46,7 @@ func benchSession(b *testing.B, window int) {
 	todo := make(chan struct{}, window)
 	for range window {
 		callers.Go(func() {
-			m := hei()
+			m := peertest.Hei()
 			for range todo {
 				if a, err := s.Submit(context.Background(), Request{Message: m}); err != nil || a.MessageID == "" {
 					b.Error(a, err)

@@ -1,4 +1,4 @@
-package smpp
+package session
 
 import (
 	"context"
@@ -9,12 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"straks/smpp/peertest"
 	"straks/smpp/wire"
 )
 
 // whim is a peer that answers in every way that there is, as chance has it.
 type whim struct {
-	*peer
+	*peertest.Peer
 	rand *rand.Rand
 	seen map[string]int // how often each message came, by its text
 	held []wire.Frame   // to be answered later, in any order
@@ -23,7 +24,7 @@ type whim struct {
 // serve plays until the connection ends or after so many submits hangs up.
 func (w *whim) serve(most int) {
 	for n := 0; n < most; {
-		f, err := w.r.Next()
+		f, err := w.Frames.Next()
 		if err != nil {
 			return
 		}
@@ -34,26 +35,26 @@ func (w *whim) serve(most int) {
 			w.treat(f)
 		}
 		if f.ID == wire.EnquireLink {
-			w.tell(wire.EnquireLinkResp, wire.ESMEOK, f.Sequence, nil)
+			w.Tell(wire.EnquireLinkResp, wire.ESMEOK, f.Sequence, nil)
 		}
 	}
-	w.conn.Close()
+	w.Conn.Close()
 }
 
 func (w *whim) treat(f wire.Frame) {
 	switch w.rand.IntN(12) {
 	case 0: // never answered
 	case 1:
-		w.tell(wire.GenericNack, wire.ESMESysErr, f.Sequence, nil)
+		w.Tell(wire.GenericNack, wire.ESMESysErr, f.Sequence, nil)
 	case 2:
-		w.tell(wire.SubmitSMResp, wire.ESMEThrottled, f.Sequence, nil)
+		w.Tell(wire.SubmitSMResp, wire.ESMEThrottled, f.Sequence, nil)
 	case 3: // twice, and a delivery of the same number in between
 		w.accept(f)
-		w.tell(wire.DeliverSM, wire.ESMEOK, f.Sequence, hei())
+		w.Tell(wire.DeliverSM, wire.ESMEOK, f.Sequence, peertest.Hei())
 		w.accept(f)
 	case 4: // junk
-		w.tell(wire.DeliverSMResp, wire.ESMEOK, f.Sequence, &wire.MessageResp{})
-		w.tell(wire.CommandID(0x80000000|w.rand.Uint32N(0x200)), wire.ESMESysErr, w.rand.Uint32N(1000), nil)
+		w.Tell(wire.DeliverSMResp, wire.ESMEOK, f.Sequence, &wire.MessageResp{})
+		w.Tell(wire.CommandID(0x80000000|w.rand.Uint32N(0x200)), wire.ESMESysErr, w.rand.Uint32N(1000), nil)
 		w.accept(f)
 	case 5, 6, 7: // out of order
 		w.held = append(w.held, f)
@@ -68,7 +69,7 @@ func (w *whim) treat(f wire.Frame) {
 }
 
 func (w *whim) accept(f wire.Frame) {
-	w.tell(wire.SubmitSMResp, wire.ESMEOK, f.Sequence, &wire.MessageResp{MessageID: fmt.Sprint(f.Sequence)})
+	w.Tell(wire.SubmitSMResp, wire.ESMEOK, f.Sequence, &wire.MessageResp{MessageID: fmt.Sprint(f.Sequence)})
 }
 
 // Under every whim of the peer and of the callers, each submit ends once and
@@ -82,10 +83,10 @@ func TestEverySubmitEndsOnceAndTruly(t *testing.T) {
 
 func oneRound(t *testing.T, seed uint64) {
 	const messages = 400
-	s, p := bound(t, SessionConfig{Window: 16, ResponseTimeout: 20 * time.Millisecond,
+	s, p := bound(t, Config{Window: 16, ResponseTimeout: 20 * time.Millisecond,
 		Deliver: func(d *Delivery) { d.Respond(wire.ESMEOK) }})
-	w := &whim{peer: p, rand: rand.New(rand.NewPCG(seed, 1)), seen: make(map[string]int)}
-	p.conn.SetReadDeadline(time.Time{})
+	w := &whim{Peer: p, rand: rand.New(rand.NewPCG(seed, 1)), seen: make(map[string]int)}
+	p.Conn.SetReadDeadline(time.Time{})
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -98,7 +99,7 @@ func oneRound(t *testing.T, seed uint64) {
 		callers.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), patient)
 			defer cancel()
-			m := hei()
+			m := peertest.Hei()
 			m.ShortMessage = []byte(fmt.Sprint(i))
 			_, errs[i] = s.Submit(ctx, Request{Message: m})
 		})
