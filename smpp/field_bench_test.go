@@ -118,13 +118,13 @@ func fieldSMSC(b *testing.B, how smsctest.Behaviour) *smsctest.SMSC {
 func fieldGateway(b *testing.B, c Config) *Gateway {
 	b.Helper()
 	handler := Handler{Deliver: func(_ string, d *session.Delivery) { d.Respond(wire.ESMEOK) }, Late: func(LateAnswer) {}}
-	g, err := New(c, handler, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	g, err := New(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		b.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- g.Run(ctx) }()
+	go func() { ended <- g.Run(ctx, handler) }()
 	b.Cleanup(func() { cancel(); <-ended })
 	for slices.ContainsFunc(g.States(), func(s BindState) bool { return s.State != StateBound }) {
 		time.Sleep(time.Millisecond)

@@ -18,14 +18,14 @@ import (
 func TestFlappingFillsNoLog(t *testing.T) {
 	addr, accept := peertest.Listen(t)
 	var log logtest.Log
-	g, err := New(Config{SMSCs: []SMSC{{Name: "telco", Addr: addr, SystemID: "straks"}}}, new(inbox).takers(),
+	g, err := New(Config{SMSCs: []SMSC{{Name: "telco", Addr: addr, SystemID: "straks"}}},
 		slog.New(slog.NewJSONHandler(&log, nil)), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- g.Run(ctx) }()
+	go func() { ended <- g.Run(ctx, new(inbox).takers()) }()
 	for range maxChanges + 5 {
 		p := peertest.New(t, accept())
 		f := p.Next(wire.BindTransceiver)

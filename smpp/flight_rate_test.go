@@ -19,10 +19,16 @@ import (
 // undialled is a gateway that binds nothing: the test opens its binds itself.
 func undialled(t *testing.T, accounts ...SMSC) *Gateway {
 	t.Helper()
-	for i := range accounts {
-		accounts[i].Addr, accounts[i].SystemID = "127.0.0.1:1", "straks"
+	return unrun(t, Config{SMSCs: accounts})
+}
+
+// unrun is a gateway that is not run. The accounts are completed.
+func unrun(t *testing.T, c Config) *Gateway {
+	t.Helper()
+	for i := range c.SMSCs {
+		c.SMSCs[i].Addr, c.SMSCs[i].SystemID = "127.0.0.1:1", "straks"
 	}
-	g, err := New(Config{SMSCs: accounts}, new(inbox).takers(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	g, err := New(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

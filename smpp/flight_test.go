@@ -341,7 +341,7 @@ func TestBindsAnewWithAnAnswerOwed(t *testing.T) {
 func TestNothingIsBegunInTheLastMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, p := inBubble(t, 256)
-		g, err := New(Config{SMSCs: []SMSC{{Name: "telco", Addr: "127.0.0.1:1", SystemID: "straks"}}}, new(inbox).takers(),
+		g, err := New(Config{SMSCs: []SMSC{{Name: "telco", Addr: "127.0.0.1:1", SystemID: "straks"}}},
 			slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		if err != nil {
 			t.Fatal(err)

@@ -21,7 +21,7 @@ import (
 type Gateway struct {
 	smscs     []*smsc
 	routes    []*route
-	handler   Handler
+	handler   Handler // set by Run, before any bind is made
 	drainTime time.Duration
 	log       *slog.Logger
 	slots     slots
@@ -32,31 +32,28 @@ type Gateway struct {
 // Delivery is a deliver_sm or data_sm from an SMSC.
 type Delivery = session.Delivery
 
-// Handler takes what comes from the SMSCs by itself. Both functions are called
-// from reading goroutines and must not block.
+// Handler receives what the SMSCs send by themselves. Both functions are required. They
+// are called from reading goroutines and must not block.
 type Handler struct {
-	// Deliver takes a receipt or an inbound message. Respond must be called on
-	// it when it is stored, or could not be.
+	// Deliver receives a receipt or an inbound message. Respond must be called on
+	// it once it is stored, or could not be.
 	Deliver func(smsc string, d *Delivery)
-	// Late takes an answer whose Send had already returned Unknown.
+	// Late receives a response whose Send has already returned Unknown.
 	Late func(LateAnswer)
 }
 
-// New returns a Gateway that binds once Run is called. The error tells every
+// New returns a Gateway that binds once Run is called. The error lists every
 // fault of the configuration; see Config.Check.
-func New(c Config, h Handler, log *slog.Logger, reg prometheus.Registerer) (*Gateway, error) {
+func New(c Config, log *slog.Logger, reg prometheus.Registerer) (*Gateway, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
-	}
-	if h.Deliver == nil || h.Late == nil {
-		return nil, errors.New("smpp: Handler needs both functions")
 	}
 	c = c.WithDefaults()
 	secrets, err := c.tlsConfigs()
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{handler: h, drainTime: c.DrainTime, log: log}
+	g := &Gateway{drainTime: c.DrainTime, log: log}
 	g.refs.Store(rand.Uint32())
 	g.userRefs.Store(rand.Uint32())
 	m := newMetrics(reg)
@@ -70,6 +67,7 @@ func New(c Config, h Handler, log *slog.Logger, reg prometheus.Registerer) (*Gat
 		r := &route{Route: conf}
 		for _, name := range conf.SMSCs {
 			r.smscs = append(r.smscs, byName[name])
+			r.window += byName[name].Binds * byName[name].Window
 		}
 		g.routes = append(g.routes, r)
 	}
@@ -88,11 +86,15 @@ func (c *Config) tlsConfigs() ([]*tls.Config, error) {
 	return all, errors.Join(errs...)
 }
 
-// Run keeps all binds up until ctx ends. Then nothing more is submitted, the
-// answers still due are awaited for Config.DrainTime, deliveries are
-// acknowledged until the binds are unbound, and Run returns nil when all of its
+// Run keeps all binds up until ctx ends; h receives what the SMSCs send. Then nothing
+// more is submitted, the responses still due are awaited for Config.DrainTime, deliveries
+// are acknowledged until the binds are unbound, and Run returns nil when all of its
 // goroutines have ended. It may be called once.
-func (g *Gateway) Run(ctx context.Context) error {
+func (g *Gateway) Run(ctx context.Context, h Handler) error {
+	if h.Deliver == nil || h.Late == nil {
+		return errors.New("smpp: Handler needs both functions")
+	}
+	g.handler = h
 	var binds sync.WaitGroup
 	for _, c := range g.smscs {
 		for _, b := range c.all() {
@@ -115,6 +117,17 @@ func (g *Gateway) Admit(m Message) (leave func(), err error) {
 		return func() {}, nil
 	}
 	return g.slots.admit(r.smscs)
+}
+
+// Lane returns the name of the route that the message would take, and how many submits
+// all binds of that route may have unanswered together, whether they are up or not. A
+// message without a route has the lane "" with a window of 1: Send refuses it at once.
+func (g *Gateway) Lane(m Message) (name string, window int) {
+	r := g.routeOf(&m)
+	if r == nil {
+		return "", 1
+	}
+	return r.Name, r.window
 }
 
 // Full tells that Admit would turn every message away.

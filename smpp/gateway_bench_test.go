@@ -34,13 +34,13 @@ func BenchmarkSend(b *testing.B) {
 			account := account("telco", s)
 			account.Window = c.window
 			handler := Handler{Deliver: func(_ string, d *session.Delivery) { d.Respond(wire.ESMEOK) }, Late: func(LateAnswer) {}}
-			g, err := New(Config{SMSCs: []SMSC{account}}, handler, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+			g, err := New(Config{SMSCs: []SMSC{account}}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 			if err != nil {
 				b.Fatal(err)
 			}
 			ctx, cancel := context.WithCancel(b.Context())
 			ended := make(chan error)
-			go func() { ended <- g.Run(ctx) }()
+			go func() { ended <- g.Run(ctx, handler) }()
 			defer func() { cancel(); <-ended }()
 			b.SetParallelism(c.clients)
 			b.ReportAllocs()

@@ -74,14 +74,14 @@ type running struct {
 func run(t *testing.T, c Config) *running {
 	t.Helper()
 	r := &running{reg: prometheus.NewRegistry()}
-	g, err := New(c, r.takers(), slog.New(slog.DiscardHandler), r.reg)
+	g, err := New(c, slog.New(slog.DiscardHandler), r.reg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Gateway = g
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- g.Run(ctx) }()
+	go func() { ended <- g.Run(ctx, r.takers()) }()
 	r.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := peertest.Wait(t, ended); err != nil {

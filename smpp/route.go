@@ -10,7 +10,8 @@ import (
 // route is a Route that knows its SMSCs.
 type route struct {
 	Route
-	smscs []*smsc // in the configuration's order
+	smscs  []*smsc // in the configuration's order
+	window int     // sum over all binds of the SMSCs
 }
 
 // score tells how well a route fits. More is better; see Route.

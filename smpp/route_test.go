@@ -36,6 +36,25 @@ func TestRouteOf(t *testing.T) {
 	}
 }
 
+// A lane is a route, with the windows of all binds that it leads to.
+func TestLane(t *testing.T) {
+	g := unrun(t, Config{
+		SMSCs:  []SMSC{{Name: "a", Binds: 2, Window: 10}, {Name: "b", Window: 5}, {Name: "c"}},
+		Routes: []Route{{Name: "norway", Prefixes: []string{"+47"}, SMSCs: []string{"a", "b"}}, {Prefixes: []string{"+46"}, SMSCs: []string{"c", "a"}}},
+	})
+	for _, c := range []struct {
+		to, name string
+		window   int
+	}{{"+4799999999", "norway", 25}, {"+46701234567", "route-2", 52}, {"+4512345678", "", 1}} {
+		if name, window := g.Lane(Message{To: c.to}); name != c.name || window != c.window {
+			t.Errorf("%s: lane %q with a window of %d, want %q with %d", c.to, name, window, c.name, c.window)
+		}
+	}
+	if name, window := undialled(t, SMSC{Name: "a", Window: 7}).Lane(Message{To: number}); name != "default" || window != 7 {
+		t.Errorf("without routes: lane %q with a window of %d", name, window)
+	}
+}
+
 func TestOrderOfEquals(t *testing.T) {
 	var all []*smsc
 	for _, name := range []string{"a", "b", "c", "d"} {

@@ -133,14 +133,15 @@ func (l *ledger) gateway(t *testing.T, smscs ...*smsctest.SMSC) (g *smpp.Gateway
 			RefusedDelay: 100 * time.Millisecond,
 		})
 	}
-	g, err := smpp.New(c, smpp.Handler{Deliver: l.deliver, Late: func(smpp.LateAnswer) { l.mu.Lock(); l.late++; l.mu.Unlock() }},
-		slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	g, err := smpp.New(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- g.Run(ctx) }()
+	go func() {
+		done <- g.Run(ctx, smpp.Handler{Deliver: l.deliver, Late: func(smpp.LateAnswer) { l.mu.Lock(); l.late++; l.mu.Unlock() }})
+	}()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {

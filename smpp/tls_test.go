@@ -62,7 +62,7 @@ func TestForeignCertificateIsRefused(t *testing.T) {
 func TestUnreadableFilesAreToldWithTheirKeys(t *testing.T) {
 	c := minimal()
 	c.SMSCs[0].TLS = TLS{Mode: "on", CAFile: "/nowhere/ca.pem", CertFile: "/nowhere/cert.pem", KeyFile: "/nowhere/key.pem"}
-	_, err := New(c, (&inbox{}).takers(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	_, err := New(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if got := keys(err); !slices.Equal(got, []string{"smsc[0].tls.ca_file", "smsc[0].tls.cert_file"}) {
 		t.Errorf("%q, %v", got, err)
 	}

@@ -25,6 +25,7 @@ type daemon struct {
 	journal  *bolt.Journal
 	gateway  *smpp.Gateway // nil: no SMS
 	pool     *smtp.Pool    // nil: no e-mail
+	sms      *smsCarrier   // nil: no SMS
 	email    *emailCarrier // nil: no e-mail
 	service  *orders.Service
 	handler  *api.Handler
@@ -96,10 +97,10 @@ func (d *daemon) wire() error {
 	var err error
 	if len(cfg.SMSCs) > 0 {
 		sms = newSMSCarrier(cfg, d.log, d.registry)
-		if d.gateway, err = smpp.New(cfg.Gateway(), sms.handler(), d.log, d.registry); err != nil {
+		if d.gateway, err = smpp.New(cfg.Gateway(), d.log, d.registry); err != nil {
 			return err
 		}
-		sms.gateway, sc.SMS = d.gateway, sms
+		sms.gateway, sc.SMS, d.sms = d.gateway, sms, sms
 	}
 	if len(cfg.Relays) > 0 {
 		email = &emailCarrier{sender: cfg.EmailSender, log: d.log}

@@ -19,7 +19,7 @@ func (d *daemon) run(ctx context.Context, ready func()) error {
 	s.start("notify", func(ctx context.Context) error { return n.run(ctx, d.statusLine) })
 	s.start("service", d.service.Run)
 	if d.gateway != nil {
-		s.start("smpp", d.gateway.Run)
+		s.start("smpp", func(ctx context.Context) error { return d.gateway.Run(ctx, d.sms.handler()) })
 	}
 	if d.pool != nil {
 		s.start("smtp", func(ctx context.Context) error { return d.pool.Run(ctx, d.email.late) })

@@ -42,8 +42,7 @@ func routeCommand(_ context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	ignore := smpp.Handler{Deliver: func(string, *smpp.Delivery) {}, Late: func(smpp.LateAnswer) {}}
-	gateway, err := smpp.New(cfg.Gateway(), ignore, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	gateway, err := smpp.New(cfg.Gateway(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		return err
 	}

@@ -32,14 +32,14 @@ func gateway(t *testing.T, smsc smpp.SMSC) *running {
 		},
 		Late: func(smpp.LateAnswer) {},
 	}
-	g, err := smpp.New(smpp.Config{SMSCs: []smpp.SMSC{smsc}}, handler, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	g, err := smpp.New(smpp.Config{SMSCs: []smpp.SMSC{smsc}}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Gateway = g
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- g.Run(ctx) }()
+	go func() { done <- g.Run(ctx, handler) }()
 	stopped := false
 	r.stop = func() {
 		if cancel(); stopped {
