@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// Cause is why a message was not delivered, in words that all SMSCs share.
+// Cause is why a message was not delivered, in terms that all SMSCs share.
 type Cause uint8
 
 const (
 	CauseNone              Cause = iota // the code says nothing, or the table lacks it
 	CauseBarred                         // the subscriber, or calls to it, are barred
-	CauseAbsent                         // out of reach for as long as the SMSC tried
+	CauseAbsent                         // out of reach until the SMSC stopped trying
 	CauseUnknownSubscriber              // no such subscriber
-	CauseInvalidNumber                  // no number at all, or of no network
+	CauseInvalidNumber                  // not a number, or of no network
 	CauseUnsupported                    // the handset or subscription takes no messages
-	CauseMemoryFull                     // the handset has no room
-	CauseNetwork                        // a failure on the way
+	CauseMemoryFull                     // the memory of the handset is full
+	CauseNetwork                        // a failure in the network
 	CauseRejected                       // refused for its content, sender or route
 	CauseExpired                        // the validity period ran out
 	CauseDeleted                        // removed at the SMSC
@@ -49,19 +49,19 @@ func ParseCause(s string) (Cause, error) {
 	return 0, fmt.Errorf("no cause %q: use one of %s", s, strings.Join(causeNames[:], ", "))
 }
 
-// ErrorTable says what the error codes of one SMSC mean. Make it with NewErrorTable.
+// ErrorTable maps the error codes of one SMSC to causes. Make it with NewErrorTable.
 type ErrorTable map[string]Cause
 
-// CodeError is a fault in a table of settings.
+// CodeError is one fault in a table of settings.
 type CodeError struct {
 	Code string // as written
-	Err  error  // what is wrong with it, or with its cause
+	Err  error  // says what is wrong with the code or its cause
 }
 
 func (e *CodeError) Error() string { return e.Code + ": " + e.Err.Error() }
 
-// NewErrorTable reads a table of settings, code to cause. All that is wrong with
-// it is told at once, as *CodeErrors that errors.Join made one of.
+// NewErrorTable reads a table of settings, code to cause. It reports all faults at
+// once: the error joins one *CodeError for each (errors.Join).
 func NewErrorTable(settings map[string]string) (ErrorTable, error) {
 	table := make(ErrorTable, len(settings))
 	spelled := make(map[string]string, len(settings))
@@ -84,8 +84,8 @@ func NewErrorTable(settings map[string]string) (ErrorTable, error) {
 	return table, errors.Join(faults...)
 }
 
-// Cause returns what a code means, whatever its leading zeros and letter case;
-// CauseNone where the table lacks it.
+// Cause returns the cause of a code, ignoring leading zeros and letter case;
+// CauseNone if the table lacks it.
 func (t ErrorTable) Cause(written string) Cause {
 	if key := codeKey(written); key != "" {
 		return t[key]

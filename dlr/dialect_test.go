@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestFormsMeet(t *testing.T) {
+func TestForms(t *testing.T) {
 	const uuid = "0d4f1b3a-8f5c-7c1e-9a54-5a8f3c3ad9f1"
 	for _, c := range []struct {
 		answer   Form
@@ -29,7 +29,7 @@ func TestFormsMeet(t *testing.T) {
 		{AsIs, "1234567890", Hex, "499602D2", true},
 		{Hex, "10", Decimal, "10", false},
 		{Hex, "ffffffffffffffffffff", Decimal, "1208925819614629174706175", true}, // 80 bits
-		{Hex, "xyz", Decimal, "xyz", true},                                        // no number on either way
+		{Hex, "xyz", Decimal, "xyz", true},                                        // a number in neither
 		{Decimal, "-1", Decimal, "1", false},
 		{Decimal, "+1", Decimal, "1", false},
 		{Decimal, "1_0", Decimal, "10", false},
@@ -44,13 +44,13 @@ func TestFormsMeet(t *testing.T) {
 func TestEmptyIDHasNoReference(t *testing.T) {
 	for f := AsIs; f <= Fold; f++ {
 		d := Dialect{Answer: f, Receipt: f}
-		if a, r, h := d.AnswerRef(""), d.ReceiptRef(" "), d.Hints(""); a != "" || r != "" || len(h) > 0 {
+		if a, r, h := d.AnswerRef(""), d.ReceiptRef(" "), d.MismatchHints(""); a != "" || r != "" || len(h) > 0 {
 			t.Errorf("%v: %q, %q, %v", f, a, r, h)
 		}
 	}
 }
 
-func TestHints(t *testing.T) {
+func TestMismatchHints(t *testing.T) {
 	for _, c := range []struct {
 		dialect  Dialect
 		answered string
@@ -69,11 +69,11 @@ func TestHints(t *testing.T) {
 		{Dialect{}, "1234", "4321", ""},
 	} {
 		var got string
-		for _, h := range c.dialect.Hints(c.receipt) {
+		for _, h := range c.dialect.MismatchHints(c.receipt) {
 			if h.Ref == c.dialect.AnswerRef(c.answered) {
 				got = h.String()
-				told := Dialect{Answer: h.Answer, Receipt: h.Receipt}
-				if told.AnswerRef(c.answered) != told.ReceiptRef(c.receipt) {
+				set := Dialect{Answer: h.Answer, Receipt: h.Receipt}
+				if set.AnswerRef(c.answered) != set.ReceiptRef(c.receipt) {
 					t.Errorf("%q and %q do not match with %q", c.answered, c.receipt, got)
 				}
 			}
@@ -84,7 +84,7 @@ func TestHints(t *testing.T) {
 	}
 }
 
-func TestUserRefMeetsWhateverThePrefix(t *testing.T) {
+func TestUserRefIgnoresThePrefix(t *testing.T) {
 	var d Dialect
 	want := d.UserRef("+4799999999", 7)
 	for _, recipient := range []string{"4799999999", "004799999999"} {
@@ -93,7 +93,7 @@ func TestUserRefMeetsWhateverThePrefix(t *testing.T) {
 		}
 	}
 	if d.UserRef("+4799999999", 8) == want || d.UserRef("+4799999998", 7) == want {
-		t.Error("another reference or recipient is not told apart")
+		t.Error("another reference or recipient gives the same reference")
 	}
 	refs := d.Refs(Receipt{ID: "9", Recipient: "4799999999", UserReference: 7, HasReference: true})
 	if !slices.Equal(refs, []string{d.AnswerRef("9"), want}) {
@@ -118,14 +118,14 @@ func TestErrorTable(t *testing.T) {
 	}
 }
 
-func TestErrorTableTellsEveryFault(t *testing.T) {
+func TestErrorTableReportsEveryFault(t *testing.T) {
 	_, err := NewErrorTable(map[string]string{"13": "barred", "013": "absent", "7": "gone", "a b": "barred", "": "absent"})
 	if err == nil {
 		t.Fatal("no error")
 	}
 	for _, want := range []string{`13: is the same code as "013"`, `7: no cause "gone"`, "a b: a code has", ": a code has"} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%q is not told: %v", want, err)
+			t.Errorf("%q is not reported: %v", want, err)
 		}
 	}
 }

@@ -2,11 +2,13 @@ package dlr
 
 import (
 	"log/slog"
+	"strconv"
+	"strings"
 	"time"
 )
 
-// State is what a receipt says became of a message. Its numbers are those of
-// message_state (SMPP 3.4 §5.2.28); Skipped is SMPP 5.0's.
+// State is what happened to a message. The numbers are those of message_state
+// (SMPP 3.4 §5.2.28); Skipped is of SMPP 5.0.
 type State uint8
 
 const (
@@ -36,7 +38,7 @@ func (s State) String() string {
 	return stateNames[s]
 }
 
-// Final tells whether no other state follows (SMPP 3.4 §5.2.28).
+// Final reports whether no other state follows (SMPP 3.4 §5.2.28).
 func (s State) Final() bool {
 	switch s {
 	case Delivered, Expired, Deleted, Undeliverable, Unknown, Rejected, Skipped:
@@ -45,14 +47,14 @@ func (s State) Final() bool {
 	return false
 }
 
-// Deliver is what the fields and TLVs of a deliver_sm or data_sm say, as far
-// as receipts go. It is this package's own, so that it depends on no codec.
+// Deliver has the fields and TLVs of a deliver_sm or data_sm that a receipt uses. It is
+// this package's own type, so that the package depends on no codec.
 type Deliver struct {
 	ESMClass    byte
 	DataCoding  byte
 	Source      string // source_addr: in a receipt, the recipient of the message
 	Destination string
-	Text        []byte // short_message, or message_payload, without a user data header
+	Text        []byte // short_message or message_payload, without a user data header
 
 	ReceiptedMessageID string // TLV 0x001E, without its NUL
 	MessageState       []byte // TLV 0x0427
@@ -70,24 +72,24 @@ func (d Deliver) LogValue() slog.Value {
 
 // Receipt is what a delivery receipt says, before any dialect is applied.
 type Receipt struct {
-	ID            string // message id as the receipt spells it; empty where it has none
+	ID            string // message id as the receipt spells it; empty if it has none
 	State         State
-	Cause         Cause     // what the word for the state says of why; see Dialect.Cause
-	Strange       string    // the word for the state, where it is none known, masked for logs; else empty
-	Intermediate  bool      // a notification on the way (esm_class 0x20), see Final
-	Error         string    // err: field as written, else NetworkError; empty where there is neither
-	NetworkError  string    // code of TLV network_error_code, in decimal; empty where absent or 0
-	Submitted     time.Time // submit date; zero where absent or unreadable
-	Done          time.Time // done date; likewise
-	Recipient     string    // whom the message was for
-	UserReference uint16    // of the submit_sm that it answers
-	HasReference  bool      // whether UserReference is set
-	Unmarked      bool      // only its text says that it is a receipt: see "What is a receipt"
+	Cause         Cause     // the reason that the word for the state gives; see Dialect.Cause
+	UnknownState  string    // the word for a state that is not known, masked for logs; else empty
+	Intermediate  bool      // an intermediate notification (esm_class 0x20), see Final
+	Error         string    // err: field as written, else NetworkError; empty if there is neither
+	NetworkError  string    // code of TLV network_error_code, in decimal; empty if absent or 0
+	Submitted     time.Time // submit date; zero if absent or unreadable
+	Done          time.Time // done date; zero if absent or unreadable
+	Recipient     string    // recipient of the message that the receipt is about
+	UserReference uint16    // user_message_reference of that message's submit_sm
+	HasReference  bool      // UserReference is set
+	Unverified    bool      // only the text says that it is a receipt: see "What is a receipt"
 }
 
-// Final tells whether this is the last word on the message. In an
-// intermediate notification only Delivered is: other states there tell of one
-// attempt, and the SMSC tries again.
+// Final reports whether this is the last receipt for the message. In an intermediate
+// notification only Delivered is final: its other states are about one attempt, and the
+// SMSC tries again.
 func (r Receipt) Final() bool {
 	return r.State.Final() && (!r.Intermediate || r.State == Delivered)
 }
@@ -104,3 +106,129 @@ func (r Receipt) Detail() string {
 func (r Receipt) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("message_id", r.ID), slog.String("state", r.Detail()))
 }
+
+// Bits of esm_class in a deliver_sm (SMPP 3.4 §5.2.12). The message type is a pattern of
+// four bits. Receipts and intermediate notifications each have a bit that no other type has.
+const (
+	classReceipt      = 0x04
+	classIntermediate = 0x20
+	classType         = 0x3C
+)
+
+// Longest values that are taken, in octets.
+const (
+	maxID    = 128 // of a message id; SMPP 3.4 §5.2.23 has 64
+	maxError = 16
+	maxWord  = 20 // of a state
+)
+
+// Parse reads a receipt. It returns false if d is not a receipt (see "What is a receipt").
+func Parse(d Deliver) (Receipt, bool) {
+	f := scan(readable(d.Text))
+	r := Receipt{
+		ID:           token(d.ReceiptedMessageID, maxID),
+		State:        messageState(d.MessageState),
+		Intermediate: d.ESMClass&classIntermediate != 0,
+		NetworkError: networkError(d.NetworkErrorCode),
+		Recipient:    d.Source,
+	}
+	verified := d.ESMClass&(classReceipt|classIntermediate) != 0 || r.ID != "" || r.State != None
+	if !verified && (d.ESMClass&classType != 0 || !f.unmistakable()) {
+		return Receipt{}, false
+	}
+	r.Unverified = !verified
+	r.addText(f)
+	r.UserReference, r.HasReference = reference(d.UserReference)
+	return r, true
+}
+
+// addText fills in what the TLVs left open.
+func (r *Receipt) addText(f fields) {
+	if r.ID == "" {
+		r.ID = token(f.value[fieldID], maxID)
+	}
+	if r.State == None {
+		r.State, r.Cause = parseState(f.value[fieldStat]), parseCause(f.value[fieldStat])
+	}
+	if r.State == None {
+		r.UnknownState = unknownState(f.value[fieldStat])
+	}
+	r.Error = code(f.value[fieldErr])
+	if r.Error == "" {
+		r.Error = r.NetworkError
+	}
+	r.Submitted = parseDate(f.value[fieldSubmit])
+	r.Done = parseDate(f.value[fieldDone])
+}
+
+// messageState reads TLV message_state. It has one octet; a wider number is taken too.
+func messageState(tlv []byte) State {
+	if len(tlv) == 0 || len(tlv) > 4 {
+		return None
+	}
+	for _, high := range tlv[:len(tlv)-1] {
+		if high != 0 {
+			return None
+		}
+	}
+	if s := State(tlv[len(tlv)-1]); s <= Skipped {
+		return s
+	}
+	return None
+}
+
+// networkError reads TLV network_error_code: an octet for the network type,
+// then a 16-bit code (SMPP 3.4 §5.3.2.31).
+func networkError(tlv []byte) string {
+	if len(tlv) != 3 || tlv[1] == 0 && tlv[2] == 0 {
+		return ""
+	}
+	return strconv.Itoa(int(tlv[1])<<8 | int(tlv[2]))
+}
+
+// reference reads TLV user_message_reference (SMPP 3.4 §5.3.2.17).
+func reference(tlv []byte) (uint16, bool) {
+	if len(tlv) != 2 {
+		return 0, false
+	}
+	return uint16(tlv[0])<<8 | uint16(tlv[1]), true
+}
+
+// token returns the first word of a value, without surrounding quotes and commas. It is
+// empty if the word is longer than most octets or is not printable ASCII.
+func token(value string, most int) string {
+	words := strings.FieldsFunc(value, blank)
+	if len(words) == 0 {
+		return ""
+	}
+	word := strings.Trim(words[0], ",;|\"'")
+	if len(word) > most || !all(word, func(r rune) bool { return r > ' ' && r <= '~' }) {
+		return ""
+	}
+	return word
+}
+
+// code returns a token of letters, digits, '-' and '_'. An error code is logged, so
+// nothing else may pass as one.
+func code(value string) string {
+	word := token(value, maxError)
+	if !all(word, func(r rune) bool { return letter(r) || digit(r) || r == '-' || r == '_' }) {
+		return ""
+	}
+	return word
+}
+
+func all(s string, is func(rune) bool) bool {
+	for _, r := range s {
+		if !is(r) {
+			return false
+		}
+	}
+	return true
+}
+
+func blank(r rune) bool         { return r <= ' ' }
+func letterOrDigit(r rune) bool { return letter(r) || digit(r) }
+func letter(r rune) bool        { return r|0x20 >= 'a' && r|0x20 <= 'z' }
+func digit(r rune) bool         { return r >= '0' && r <= '9' }
+func hexDigit(r rune) bool      { return digit(r) || r|0x20 >= 'a' && r|0x20 <= 'f' }

@@ -5,7 +5,7 @@ import (
 	"unicode/utf16"
 )
 
-// maxText is how many octets of a text are read. Appendix B's form has some 120.
+// maxText is how many octets of a text are read. The form of Appendix B has about 120.
 const maxText = 4096
 
 // field is a field of a receipt's text.
@@ -23,8 +23,8 @@ const (
 	fieldCount
 )
 
-// names are the spellings of the fields, without blanks and underscores. Where
-// one ends in another, the longer comes first.
+// names are the spellings of the fields, without blanks and underscores. If one
+// spelling ends in another, the longer comes first.
 var names = [...]struct {
 	name string
 	is   field
@@ -43,11 +43,11 @@ var names = [...]struct {
 type fields struct {
 	value  [fieldCount]string
 	found  [fieldCount]bool
-	loose  [fieldCount]bool // found in the middle of a word: one that stands alone is preferred
+	loose  [fieldCount]bool // found in the middle of a word; a name that stands alone is preferred
 	leadID bool             // the text begins with the id
 }
 
-// unmistakable tells whether a text must be a receipt, whatever esm_class says.
+// unmistakable reports whether the text must be a receipt, whatever esm_class says.
 func (f fields) unmistakable() bool {
 	more := 0
 	for _, is := range []field{fieldSub, fieldDlvrd, fieldSubmit, fieldDone, fieldErr} {
@@ -80,7 +80,7 @@ func scan(text string) fields {
 	return f
 }
 
-// set notes a value: the first of its name wins, or the last.
+// set stores a value. The first of its name wins, unless lastWins.
 func (f *fields) set(l label, value string, lastWins bool) {
 	better := f.loose[l.is] && !l.loose
 	if f.found[l.is] && !better && !lastWins {
@@ -89,7 +89,7 @@ func (f *fields) set(l label, value string, lastWins bool) {
 	f.found[l.is], f.loose[l.is], f.value[l.is] = true, l.loose, value
 }
 
-// findLabels returns the labels up to "text:", unless that is the very first.
+// findLabels returns the labels up to "text:", or all of them if "text:" is the first.
 func findLabels(text string) (labels []label) {
 	for colon := range len(text) {
 		if text[colon] != ':' {
@@ -123,8 +123,8 @@ func labelAt(text string, colon int) (label, bool) {
 	return label{}, false
 }
 
-// endsWith tells whether text ends with the name, letter case, blanks and
-// underscores aside, and where it starts.
+// endsWith reports whether text ends with the name, ignoring letter case, blanks and
+// underscores, and where the name starts.
 func endsWith(text, name string) (start int, ok bool) {
 	at := len(text)
 	for i := len(name) - 1; i >= 0; i-- {
@@ -141,11 +141,11 @@ func endsWith(text, name string) (start int, ok bool) {
 
 func filler(c byte) bool { return c == ' ' || c == '_' || c == '-' }
 
-// readable returns the text in letters. Whether it is UTF-16 shows in its zeros;
+// readable returns the text as a string. The zeros in it show whether it is UTF-16;
 // data_coding is wrong as often as right. In the default alphabet, 0x11 is '_'.
 func readable(text []byte) string {
 	text = text[:min(len(text), maxText)]
-	var zeros [2]int // at even and odd places
+	var zeros [2]int // at even and at odd offsets
 	for i, c := range text[:len(text)&^1] {
 		if c == 0 {
 			zeros[i%2]++
@@ -162,7 +162,7 @@ func readable(text []byte) string {
 	return strings.Trim(letters, "\x00\uFEFF\t\r\n ")
 }
 
-// fromUTF16 reads 16-bit units whose high octet comes first (0) or second (1).
+// fromUTF16 reads 16-bit units with the high octet first (high is 0) or second (1).
 func fromUTF16(text []byte, high int) string {
 	units := make([]uint16, len(text)/2)
 	for i := range units {

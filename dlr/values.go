@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// words are the states as receipts spell them: Appendix B's, whole words, and what is seen
-// besides. BARRED, BARREDA (too young for it), ZEROBAL and NULL ("no delivery report
-// received from operator") are PSWinCom's, of wiki.pswin.com/Delivery-Report-Status.ashx.
+// words are the states as receipts spell them: those of Appendix B, whole words, and
+// spellings seen in the field. BARRED, BARREDA (recipient too young), ZEROBAL and NULL ("no
+// delivery report received from operator") are PSWinCom's, see
+// wiki.pswin.com/Delivery-Report-Status.ashx.
 var words = map[string]State{
 	"ENROUTE": Enroute, "BUFFERED": Enroute, "BUFFRED": Enroute, "SCHEDULED": Enroute,
 	"DELIVRD": Delivered, "DELIVERED": Delivered, "DELIVERD": Delivered,
@@ -24,13 +25,13 @@ var words = map[string]State{
 	"SKIPPED": Skipped,
 }
 
-// wordCauses are those of the words that say why.
+// wordCauses are the causes of the words that give one.
 var wordCauses = map[string]Cause{"BARRED": CauseBarred, "BARREDA": CauseBarred}
 
-// separators are what some put into a state: "EN_ROUTE".
+// separators are removed from a state before it is looked up: "EN_ROUTE".
 var separators = strings.NewReplacer("_", "", "-", "", ".", "")
 
-// parseState reads a stat: value: a word, or a number of message_state.
+// parseState reads a stat: value, which is a word or a number of message_state.
 func parseState(value string) State {
 	state := stateWord(token(value, maxWord))
 	if state == Delivered && qualifier(value) != "" {
@@ -49,8 +50,8 @@ func stateWord(word string) State {
 	return words[spelling(word)]
 }
 
-// qualifier returns the word behind the first: "DELIVERED NO" is anything but delivered.
-// A field of the vendor's own may follow, which has a colon or '=', and is none.
+// qualifier returns the second word of a state: "DELIVERED NO" is not delivered. A word
+// with a colon or '=' is a vendor's own field and no qualifier.
 func qualifier(value string) string {
 	words := strings.FieldsFunc(value, blank)
 	if len(words) < 2 || strings.ContainsAny(words[1], ":=") || !strings.ContainsFunc(words[1], letterOrDigit) {
@@ -59,14 +60,14 @@ func qualifier(value string) string {
 	return words[1]
 }
 
-// parseCause returns what a stat: value says of why.
+// parseCause returns the cause that a stat: value gives.
 func parseCause(value string) Cause { return wordCauses[spelling(token(value, maxWord))] }
 
 func spelling(word string) string { return separators.Replace(strings.ToUpper(word)) }
 
-// strange returns a stat: value that is no state known, for operators: its first word, and
-// the second where that makes the first strange.
-func strange(value string) string {
+// unknownState returns a stat: value that is no known state, masked for operators: its
+// first word, and the second if the first alone would be a state.
+func unknownState(value string) string {
 	word := token(value, maxWord)
 	masked := maskWord(word)
 	if stateWord(word) != None {
@@ -75,9 +76,9 @@ func strange(value string) string {
 	return masked
 }
 
-// maskWord makes a word fit for logs. It need not come from a carrier's list of states, a
-// name or a code may have got there: of what is no state, two letters and the length are
-// shown, enough to find it in that list.
+// maskWord makes a word fit for logs. The word need not be from a carrier's list of
+// states; a name or a code may stand there. Of an unknown word only the first two letters
+// and the length are shown, which is enough to find it in such a list.
 func maskWord(word string) string {
 	if stateWord(word) != None {
 		return spelling(word)
@@ -89,17 +90,17 @@ func maskWord(word string) string {
 	return string(masked)
 }
 
-// layouts are the forms of a date by the number of its digits. With twelve, the
-// form of Appendix B with seconds comes first: from 2021 on, a year of four digits does not
-// pass for it.
+// layouts are the forms of a date by its number of digits. Of the two with twelve, the
+// form of Appendix B with seconds comes first: from 2021 on, a date with a year of four
+// digits is not valid in it.
 var layouts = map[int][]string{
 	10: {"0601021504"},
 	12: {"060102150405", "200601021504"},
 	14: {"20060102150405"},
 }
 
-// parseDate reads a submit or done date, with or without separators; the zero time
-// where it is none. What follows the digits (a fraction, a time zone) is left out.
+// parseDate reads a submit or done date, with or without separators. It returns the zero
+// time if the value is no date. A fraction or time zone after the digits is ignored.
 func parseDate(value string) time.Time {
 	digits := dateDigits(strings.TrimLeft(value, " \"'"))
 	for _, layout := range layouts[len(digits)] {
@@ -110,8 +111,8 @@ func parseDate(value string) time.Time {
 	return time.Time{}
 }
 
-// dateDigits returns the digits of a date. A first run that is a date by
-// itself ends it: the "-0100" after it is a time zone.
+// dateDigits returns the digits of a date. If the first run of digits is a whole date,
+// the rest is ignored: a "-0100" after it is a time zone.
 func dateDigits(value string) string {
 	run := 0
 	for run < len(value) && digit(rune(value[run])) {

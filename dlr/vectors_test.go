@@ -14,13 +14,13 @@ import (
 	"unicode/utf16"
 )
 
-// vector is a file of testdata: what came, "---", what is expected. Lines are
+// vector is a file of testdata: the input, "---", the expected result. Lines are
 // "key: value"; a value in double quotes is a Go string; '#' begins a comment.
 //
-// What came: answered (message_id of submit_sm_resp), answer_form, receipt_form,
+// Input: answered (message_id of submit_sm_resp), answer_form, receipt_form,
 // errors (code=cause …), esm_class, data_coding, source, text or ucs2, "tlv 0xTAG".
 //
-// Expected: what outcome returns. A key that is left out is expected not to be there.
+// Result: what outcome returns. A key that is left out must be absent there.
 type vector struct {
 	answered string
 	deliver  Deliver
@@ -47,7 +47,7 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// outcome parses the vector and returns all that is to be said of it.
+// outcome parses the vector and returns everything that the package says about it.
 func (v vector) outcome() map[string]string {
 	r, ok := Parse(v.deliver)
 	if !ok {
@@ -60,13 +60,13 @@ func (v vector) outcome() map[string]string {
 		}
 	}
 	put("id", r.ID)
-	put("strange", r.Strange)
+	put("unknown_state", r.UnknownState)
 	put("final", yes(r.Final()))
 	put("intermediate", yes(r.Intermediate))
 	put("error", r.Error)
 	put("network_error", r.NetworkError)
 	put("recipient", r.Recipient)
-	put("unmarked", yes(r.Unmarked))
+	put("unverified", yes(r.Unverified))
 	put("submitted", when(r.Submitted))
 	put("done", when(r.Done))
 	if r.HasReference {
@@ -77,7 +77,7 @@ func (v vector) outcome() map[string]string {
 	}
 	if ref := v.dialect.AnswerRef(v.answered); ref != "" {
 		put("matches", yes(slices.Contains(v.dialect.Refs(r), ref)))
-		for _, h := range v.dialect.Hints(r.ID) {
+		for _, h := range v.dialect.MismatchHints(r.ID) {
 			if h.Ref == ref {
 				put("hint", h.String())
 			}

@@ -122,7 +122,7 @@ func (m *metrics) initHints(smscs map[string]dlr.Dialect) {
 	for smsc := range smscs {
 		for _, answer := range forms {
 			for _, receipt := range forms {
-				m.mismatched.WithLabelValues(smsc, dlr.Hint{Answer: answer, Receipt: receipt}.String())
+				m.mismatched.WithLabelValues(smsc, dlr.MismatchHint{Answer: answer, Receipt: receipt}.String())
 			}
 		}
 	}

@@ -41,7 +41,7 @@ func (s *Service) unreadable(a Arrival) {
 	s.metrics.unreadable.Inc()
 	s.seldom.Write("unreadable "+a.Carrier, slog.LevelWarn, "receipt lost: it has no id, or its state is not known",
 		slog.String("smsc", a.Carrier), slog.Bool("id", a.Receipt.ID != ""),
-		slog.String("state", a.Receipt.Strange), slog.String("error_code", a.Receipt.Error))
+		slog.String("state", a.Receipt.UnknownState), slog.String("error_code", a.Receipt.Error))
 }
 
 // newReport turns a receipt into what it says of a part. ok is false where it
@@ -50,7 +50,7 @@ func newReport(d dlr.Dialect, a Arrival) (r Report, ok bool) {
 	status, ok := receiptStatus(a.Receipt, d.Cause(a.Receipt))
 	id := a.Receipt.ID
 	r = Report{Carrier: a.Carrier, Refs: d.Refs(a.Receipt), At: a.At, Status: status,
-		Recipient: Recipient(a.Receipt.Recipient), Submitted: a.Receipt.Submitted, Unmarked: a.Receipt.Unmarked,
+		Recipient: Recipient(a.Receipt.Recipient), Submitted: a.Receipt.Submitted, Unmarked: a.Receipt.Unverified,
 		Hints: func() []Hint { return hints(d, id) }}
 	if a.Receipt.Error != "" {
 		r.Detail = "err:" + a.Receipt.Error
@@ -60,7 +60,7 @@ func newReport(d dlr.Dialect, a Arrival) (r Report, ok bool) {
 
 // hints returns how a receipt's id would be matched by in other forms.
 func hints(d dlr.Dialect, id string) (all []Hint) {
-	for _, h := range d.Hints(id) {
+	for _, h := range d.MismatchHints(id) {
 		all = append(all, Hint{Form: h.String(), Ref: h.Ref})
 	}
 	return all

@@ -22,7 +22,7 @@ func TestEveryStandardStateReadsBack(t *testing.T) {
 	}
 }
 
-// Only a whole value that says so is a delivery: what follows a word can turn it round.
+// "Delivered" counts only if it is the whole value: a second word can reverse it.
 func TestDeliveredIsTheWholeValue(t *testing.T) {
 	for value, want := range map[string]State{
 		"DELIVRD": Delivered, " \"DELIVERED\", ": Delivered, "DELIVRD ,": Delivered, "DELIVRD route:A": Delivered, "2": Delivered,
@@ -73,9 +73,9 @@ func TestLongValuesAreLeftOut(t *testing.T) {
 	}
 }
 
-// unmasked returns a word of a strange state that is neither a state nor masked.
-func unmasked(strange string) string {
-	for _, word := range strings.Fields(strange) {
+// unmasked returns a word of an unknown state that is neither a state nor masked.
+func unmasked(state string) string {
+	for _, word := range strings.Fields(state) {
 		if shown := strings.TrimRight(word, "*"); stateWord(word) == None && (len(shown) > 2 || !all(shown, letter)) {
 			return word
 		}
@@ -83,8 +83,8 @@ func unmasked(strange string) string {
 	return ""
 }
 
-// FuzzParse: what was read is bounded and printable, and a receipt's own
-// fields survive whatever is put behind text:.
+// FuzzParse: every value is bounded and printable, and no octets after "text:" change
+// the fields of a receipt.
 func FuzzParse(f *testing.F) {
 	f.Add(byte(4), byte(0), []byte("id:1 sub:001 dlvrd:001 submit date:2402031405 done date:2402031406 stat:DELIVRD err:000 text:x"), "1", []byte{2}, []byte{3, 0, 13})
 	f.Add(byte(0), byte(8), []byte("\x00i\x00d\x00:\x001"), "", []byte{}, []byte{})
@@ -99,20 +99,20 @@ func FuzzParse(f *testing.F) {
 		if len(r.ID) > maxID || len(r.Error) > maxError || strings.ContainsFunc(r.ID+r.Error, notGraphic) || r.State > Skipped {
 			t.Fatalf("%+v", r)
 		}
-		if len(r.Strange) > 2*maxWord+1 || unmasked(r.Strange) != "" {
-			t.Fatalf("strange state %q", r.Strange)
+		if len(r.UnknownState) > 2*maxWord+1 || unmasked(r.UnknownState) != "" {
+			t.Fatalf("unknown state %q", r.UnknownState)
 		}
 		var dialect Dialect
-		for _, h := range dialect.Hints(r.ID) {
+		for _, h := range dialect.MismatchHints(r.ID) {
 			if h.Ref == dialect.ReceiptRef(r.ID) {
-				t.Fatalf("hint %v is what is tried anyway", h)
+				t.Fatalf("hint %v is the reference that is tried anyway", h)
 			}
 		}
 		checkPrefix(t, text)
 	})
 }
 
-// checkPrefix puts octets behind a whole receipt's text:.
+// checkPrefix appends octets to a whole receipt that ends with "text:".
 func checkPrefix(t *testing.T, tail []byte) {
 	t.Helper()
 	if bytes.Count(tail, []byte{0}) > 20 {
@@ -120,7 +120,7 @@ func checkPrefix(t *testing.T, tail []byte) {
 	}
 	r, ok := Parse(Deliver{Text: append([]byte("id:77 sub:001 dlvrd:001 stat:EXPIRED err:5 text:"), tail...)})
 	if !ok || r.ID != "77" || r.State != Expired || r.Error != "5" {
-		t.Fatalf("%q behind text: changed the receipt to %+v, %v", tail, r, ok)
+		t.Fatalf("%q after text: changed the receipt to %+v, %v", tail, r, ok)
 	}
 }
 
