@@ -19,8 +19,9 @@
 //
 // After 3 the shipment is Sending. Should the process die now, the message may
 // have left: nobody sends it again, and its receipt or its deadline settles it.
-// Only an Answer of handover.NotSent makes the key free. The text of a message
-// is never on disk.
+// Only an Answer of handover.NotSent makes the key free, and only while the claim lasts:
+// its end is stored (Intake.ClaimFor). Until then the shipment does not expire, and any other
+// caller is told that the order is in flight (Shipment.Held). The text of a message is never on disk.
 //
 // # Which message a report is about
 //

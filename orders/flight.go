@@ -3,9 +3,6 @@ package orders
 import (
 	"cmp"
 	"context"
-	"errors"
-
-	"github.com/google/uuid"
 )
 
 // flightKey is an idempotency key in its scope.
@@ -21,11 +18,6 @@ type flight struct {
 	created  bool
 	err      error
 	told     bool // done is closed; touched by the flight's goroutine only
-
-	// What the flight is about: its claim and, once the journal has told, the shipment that
-	// has it. A retried key has an older one than its intake says. Under Service.mu.
-	claim uuid.UUID
-	id    uuid.UUID
 }
 
 // tell gives the outcome to whoever waits. The first word counts.
@@ -90,65 +82,6 @@ func (s *Service) land(f *flight) {
 		close(s.landed)
 		s.landed = nil
 	}
-}
-
-// claims notes what the flight has asked the journal for.
-func (s *Service) claims(f *flight, claim uuid.UUID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f.claim = claim
-}
-
-// bears notes which shipment the flight is about.
-func (s *Service) bears(f *flight, id uuid.UUID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f.id = id
-}
-
-// landedOf returns those of the shipments that are not in flight.
-func (s *Service) landedOf(ctx context.Context, ids []uuid.UUID) (landed []uuid.UUID) {
-	if len(ids) == 0 {
-		return nil
-	}
-	flying, asked := s.aloft()
-	for _, id := range ids {
-		if !flying[id] && !s.claimedBy(ctx, asked, id) {
-			landed = append(landed, id)
-		}
-	}
-	return landed
-}
-
-// aloft returns the shipments in flight and, where flights do not know theirs yet,
-// the claims that they have asked for, by organisation.
-func (s *Service) aloft() (flying map[uuid.UUID]bool, asked map[string]map[uuid.UUID]bool) {
-	flying, asked = make(map[uuid.UUID]bool), make(map[string]map[uuid.UUID]bool)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, f := range s.flights {
-		if f.id != uuid.Nil {
-			flying[f.id] = true
-			continue
-		}
-		if asked[f.key.organisation] == nil {
-			asked[f.key.organisation] = make(map[uuid.UUID]bool)
-		}
-		asked[f.key.organisation][f.claim] = true
-	}
-	return flying, asked
-}
-
-// claimedBy tells whether the shipment has one of the claims. Where it can't be read
-// just now it may.
-func (s *Service) claimedBy(ctx context.Context, claims map[string]map[uuid.UUID]bool, id uuid.UUID) bool {
-	for organisation, asked := range claims {
-		shipment, err := s.cfg.Journal.Shipment(ctx, organisation, id)
-		if err == nil && asked[shipment.Claim] || err != nil && !errors.Is(err, ErrNotFound) {
-			return true
-		}
-	}
-	return false
 }
 
 // InFlight returns the number of orders between their request and their outcome.

@@ -40,14 +40,14 @@ type Journal interface {
 	// claimed tells that the caller, as in.Claim, owns the hand-over: the key
 	// was new, or was free again (its ids are kept for a day, see Shipment.Reclaim),
 	// or this very claim was stored before. Where claimed is false the shipment is
-	// the one that the key got the first time. A recipient on the
+	// the one that the key got the first time; if it is Held at in.At, its key may yet become free. A recipient on the
 	// organisation's block list comes back claimed with a final status: it is
 	// not to be sent.
 	Accept(ctx context.Context, in Intake) (s Shipment, claimed bool, err error)
 
-	// Known returns the shipment of the organisation's key, if it has one that Accept would
-	// return unclaimed: whether it is known and not free.
-	Known(ctx context.Context, organisation, key string) (s Shipment, known bool, err error)
+	// Known returns the shipment of the organisation's key, if Accept at that time would
+	// return it unclaimed. known reports whether the key is known and not free.
+	Known(ctx context.Context, organisation, key string, at time.Time) (s Shipment, known bool, err error)
 
 	// Apply stores facts, in order, each in full (shipment, feed entry,
 	// bindings) or not at all. The effects answer them one by one; a fact
@@ -64,7 +64,7 @@ type Journal interface {
 	Feed(ctx context.Context, q FeedQuery) ([]FeedEntry, error)
 
 	// Due returns shipments, at most limit of them, that Expiry at now would
-	// change, and when to ask again: zero where no deadline is known. A later
+	// change (so none in flight), and when to ask again: zero where no deadline is known. A later
 	// Accept may bring a nearer one, but none nearer than its TTL. A shipment
 	// that can't be read is told to the log and skipped: it costs nobody else's.
 	Due(ctx context.Context, now time.Time, limit int) (due []uuid.UUID, next time.Time, err error)
@@ -105,6 +105,9 @@ func (Expiry) event() {}
 func (Block) event()  {}
 
 // Effect is what became of one event.
+//
+// An Answer of handover.NotSent may have no effect, when its claim has ended: then its key is free
+// only if the shipment's status says so.
 type Effect struct {
 	Shipment Shipment // as it is now; zero where none was found
 	Found    bool     // the event has a shipment

@@ -34,9 +34,7 @@ func (s *Service) keepDeadlines(ctx context.Context) {
 	}
 }
 
-// expireDue expires what is due now, and returns how long to wait until the next. An
-// order in flight has to wait: its caller may have been told that its key is free,
-// and it is not to be final then. It is long overdue only when the journal was unwell.
+// expireDue expires what is due now, and returns how long to wait until the next deadline.
 func (s *Service) expireDue(ctx context.Context) time.Duration {
 	now := time.Now().UTC()
 	due, next, err := s.cfg.Journal.Due(ctx, now, dueBatch)
@@ -44,14 +42,11 @@ func (s *Service) expireDue(ctx context.Context) time.Duration {
 		s.logUnlessDone(ctx, "deadlines not read, trying again", err)
 		return time.Second
 	}
-	landed := s.landedOf(ctx, due)
-	if err := s.expire(ctx, now, landed); err != nil {
+	if err := s.expire(ctx, now, due); err != nil {
 		s.logUnlessDone(ctx, "deadlines not kept, trying again", err)
 		return time.Second
 	}
 	switch {
-	case len(landed) < len(due):
-		return time.Second
 	case len(due) == dueBatch:
 		return 0
 	case next.IsZero():

@@ -70,8 +70,7 @@ func (s *Service) begin(ctx context.Context, f *flight, o *Order) (Shipment, boo
 		return Shipment{}, false
 	}
 	started := time.Now()
-	in := intake(o, started)
-	s.claims(f, in.Claim)
+	in := intake(o, started, s.cfg.SendDeadline)
 	o.Message.Expires = started.Add(o.TTL) // which a step of the wall clock does not move
 	shipment, claimed, err := s.accept(ctx, in)
 	leave()
@@ -93,7 +92,6 @@ func (s *Service) begin(ctx context.Context, f *flight, o *Order) (Shipment, boo
 		s.metrics.order(o, "blocked")
 		f.tell(shipment, true, nil)
 	default:
-		s.bears(f, shipment.ID)
 		return shipment, true
 	}
 	return Shipment{}, false
@@ -107,7 +105,7 @@ func (s *Service) admit(ctx context.Context, o *Order) (leave func(), err error)
 	if why == nil {
 		return leave, nil
 	}
-	if _, known, err := s.cfg.Journal.Known(ctx, o.Organisation, o.Key); known || err != nil {
+	if _, known, err := s.cfg.Journal.Known(ctx, o.Organisation, o.Key, time.Now()); known || err != nil {
 		return func() {}, nil // Accept tells
 	}
 	return nil, notSent(why.Error())
@@ -120,11 +118,15 @@ func (s *Service) accept(ctx context.Context, in Intake) (Shipment, bool, error)
 	return s.cfg.Journal.Accept(ctx, in)
 }
 
+// claimMargin is how long after the send deadline the claim of an order ends: time to store that
+// the order was not sent.
+const claimMargin = 2 * time.Second
+
 // intake gives the order its ids. A retried key keeps those of the first time.
-func intake(o *Order, at time.Time) Intake {
+func intake(o *Order, at time.Time, send time.Duration) Intake {
 	return Intake{
 		Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.Must(uuid.NewV7()), Claim: uuid.New(),
-		Key: o.Key, At: at.UTC(),
+		Key: o.Key, At: at.UTC(), ClaimFor: send + claimMargin,
 		Organisation: o.Organisation, SendersReference: o.SendersReference,
 		Channel: o.Message.Channel, Recipient: o.Message.To, TTL: o.TTL,
 	}
@@ -176,24 +178,27 @@ func (s *Service) Full(c Channel) bool { return s.carriers[c] != nil && s.carrie
 // is stored as soon as the journal lets it. Until then the flight is up, so
 // that the key cannot be tried again on what the journal does not know yet.
 func (s *Service) settle(f *flight, shipment *Shipment, a Answer) {
-	known := func(now Shipment) {
-		if a.Outcome == handover.NotSent {
+	known := func(now Shipment, free bool) {
+		switch {
+		case a.Outcome != handover.NotSent:
+			f.tell(now, true, nil)
+		case free:
 			f.tell(Shipment{}, false, notSent(a.Detail))
-			return
+		default:
+			f.tell(Shipment{}, false, ErrUnavailable)
 		}
-		f.tell(now, true, nil)
 	}
 	s.persist(a, func(e Effect, err error) {
 		if err == nil {
 			s.applied(a, e)
 			s.land(f) // first, so that who is told to try again can
-			known(e.Shipment)
+			known(e.Shipment, e.Shipment.Status.Free() || e.Shipment.Claim != a.Claim)
 			return
 		}
 		s.seldom.Write("outcomes", slog.LevelError, "outcome not stored, trying again",
 			slog.Any("shipment", a.Shipment), slog.String("outcome", a.Outcome.String()), slog.Any("err", err))
 		shipment.Answer(a)
-		known(*shipment)
+		known(*shipment, false)
 	})
 }
 
@@ -248,7 +253,6 @@ func (s *Service) release(f *flight, in Intake) {
 	s.insist(in.Shipment, func(ctx context.Context) error {
 		shipment, claimed, err := s.cfg.Journal.Accept(ctx, in)
 		if err == nil && claimed && !shipment.Status.Final() {
-			s.bears(f, shipment.ID)
 			a := Answer{Shipment: shipment.ID, Claim: in.Claim, At: time.Now().UTC(), Outcome: handover.NotSent, Detail: "journal unavailable"}
 			s.persist(a, func(Effect, error) {})
 		}

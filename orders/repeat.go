@@ -2,6 +2,7 @@ package orders
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -19,7 +20,7 @@ func (s *Service) Repeated(ctx context.Context, o Order) (Shipment, bool, error)
 			shipment, err := f.wait(ctx)
 			return shipment, err == nil, err
 		}
-		shipment, known, err := s.cfg.Journal.Known(ctx, o.Organisation, o.Key)
+		shipment, known, err := s.cfg.Journal.Known(ctx, o.Organisation, o.Key, time.Now())
 		switch {
 		case err != nil:
 			return Shipment{}, false, storeError(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"straks/internal/handover"
 	"straks/orders"
@@ -83,12 +84,12 @@ type around struct {
 	before, after func()
 }
 
-func (a *around) Known(ctx context.Context, organisation, key string) (orders.Shipment, bool, error) {
+func (a *around) Known(ctx context.Context, organisation, key string, at time.Time) (orders.Shipment, bool, error) {
 	before, after := a.before, a.after
 	a.before, a.after = func() {}, func() {}
 	before()
 	defer after()
-	return a.Journal.Known(ctx, organisation, key)
+	return a.Journal.Known(ctx, organisation, key, at)
 }
 
 // A key that is read while its order is with the carrier is not known yet: it may be free in a moment.

@@ -33,9 +33,14 @@ type Shipment struct {
 	Accepted         time.Time // when the current claim was taken; what the TTL counts from
 	Updated          time.Time // of the last change of status
 	Deadline         time.Time // Accepted + TTL: from here on it is Failed_TTL
+	ClaimUntil       time.Time // end of the claim; zero once its answer is stored
 	Carrier          string    // name of the SMSC or relay that has or had it
 	Parts            []Part    // of the message, known from its Answer on
 	Detail           string    // the carrier's last word, for operators: "ESME_RINVDSTADR", "err:013"
+
+	// Held reports that another caller's claim is unanswered and has not ended: its answer may
+	// still free the key. Journal.Accept and Journal.Known set it; it is not stored.
+	Held bool
 }
 
 // Part is one segment of a long SMS; every other message has one.
@@ -64,6 +69,10 @@ type Intake struct {
 	Claim    uuid.UUID // new for every hand-over, the same when a call is repeated
 	Key      string
 	At       time.Time // acceptance, UTC
+
+	// ClaimFor is how long the claim lasts from At. Until it ends the shipment does not expire, and
+	// other callers see it as Held. After it an answer of handover.NotSent frees nothing.
+	ClaimFor time.Duration
 
 	Organisation     string
 	SendersReference string
@@ -108,16 +117,24 @@ func (s *Shipment) Reclaim(in Intake) {
 		Organisation: in.Organisation, SendersReference: in.SendersReference,
 		Channel: in.Channel, Recipient: in.Recipient,
 		Status:   specials[in.Channel].sending,
-		Accepted: in.At, Updated: in.At, Deadline: in.At.Add(in.TTL),
+		Accepted: in.At, Updated: in.At, Deadline: in.At.Add(in.TTL), ClaimUntil: in.At.Add(in.ClaimFor),
 	}
 }
 
 // Reserve ends a fresh shipment whose recipient is on the organisation's block list.
-func (s *Shipment) Reserve() { s.Status = specials[s.Channel].reserved }
+func (s *Shipment) Reserve() {
+	s.Status, s.ClaimUntil = specials[s.Channel].reserved, time.Time{}
+}
 
-// Answer applies the carrier's answer and tells whether the status changed.
+// InFlight reports whether the shipment's claim is unanswered at now and has not ended.
+func (s *Shipment) InFlight(now time.Time) bool {
+	return s.Status == specials[s.Channel].sending && now.Before(s.ClaimUntil)
+}
+
+// Answer applies the carrier's answer and reports whether the status changed.
 //
-// A late answer need not name its claim: only an unknown outcome has one, and
+// NotSent frees the key only while the claim lasts: once it has ended, a caller may have been told
+// that the message was sent. A late answer need not name its claim: only an unknown outcome has one, and
 // after that the shipment is never claimed again.
 func (s *Shipment) Answer(a Answer) bool {
 	late := a.Claim == uuid.Nil && a.Outcome != handover.NotSent && !s.Status.Free()
@@ -126,11 +143,13 @@ func (s *Shipment) Answer(a Answer) bool {
 	}
 	sp := specials[s.Channel]
 	if a.Outcome == handover.NotSent {
-		if s.Status != sp.sending || s.Parts != nil {
+		if !s.InFlight(a.At) {
 			return false
 		}
+		s.ClaimUntil = time.Time{}
 		return s.become(sp.fresh, a.At, a.Detail)
 	}
+	s.ClaimUntil = time.Time{}
 	s.takeParts(a)
 	switch {
 	case s.Status.Final():
@@ -230,10 +249,10 @@ func (s *Shipment) none(state PartState) bool {
 	return true
 }
 
-// Expire ends a shipment whose deadline has passed, and tells whether the
-// status changed. A free shipment has no deadline: nobody was told of it.
+// Expire ends a shipment whose deadline has passed, and reports whether the status changed. A
+// free shipment has no deadline: no caller was told of it. One in flight may yet become free.
 func (s *Shipment) Expire(now time.Time) bool {
-	if s.Status.Final() || s.Status.Free() || now.Before(s.Deadline) {
+	if s.Status.Final() || s.Status.Free() || now.Before(s.Deadline) || s.InFlight(now) {
 		return false
 	}
 	return s.become(specials[s.Channel].expired, now, s.Detail)

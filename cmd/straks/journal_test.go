@@ -46,7 +46,7 @@ func newJournal(t *testing.T, n int) (path string) {
 }
 
 func newIntake() orders.Intake {
-	return orders.Intake{Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.New(), Claim: uuid.New(), Key: uuid.NewString(), At: time.Now().UTC(),
+	return orders.Intake{Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.New(), Claim: uuid.New(), Key: uuid.NewString(), At: time.Now().UTC(), ClaimFor: time.Second,
 		Organisation: "ttd", Channel: orders.SMS, Recipient: "+4799999999", TTL: time.Hour}
 }
 

@@ -49,9 +49,11 @@ func checkIntake(in *orders.Intake) error {
 		return errors.New("journal: order without an organisation")
 	case in.Channel != orders.SMS && in.Channel != orders.Email:
 		return errors.New("journal: order without a channel")
+	case in.ClaimFor <= 0:
+		return errors.New("journal: claim that lasts no time")
 	}
 	in.At = micro(in.At)
-	in.TTL = in.TTL.Truncate(time.Microsecond)
+	in.TTL, in.ClaimFor = in.TTL.Truncate(time.Microsecond), in.ClaimFor.Truncate(time.Microsecond)
 	return nil
 }
 
@@ -64,7 +66,9 @@ func (w *writeTx) accept(in orders.Intake) (orders.Shipment, bool, error) {
 	case err != nil:
 		return orders.Shipment{}, false, err
 	case ok && !known.Status.Free():
-		return known, known.Claim == in.Claim, nil
+		claimed := known.Claim == in.Claim
+		known.Held = !claimed && known.InFlight(in.At)
+		return known, claimed, nil
 	case w.full(w.opt.MaxSize):
 		return orders.Shipment{}, false, errFull
 	case ok && in.At.UnixMicro()-idMicro(known.ID) < freeRetention.Microseconds():

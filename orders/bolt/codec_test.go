@@ -28,7 +28,11 @@ func TestShipmentRecord(t *testing.T) {
 		"zero times":  func(s *orders.Shipment) { s.Accepted, s.Updated, s.Deadline = microTime(0), microTime(0), microTime(0) },
 		"before 1970": func(s *orders.Shipment) { s.Updated = microTime(-1) },
 		"far away":    func(s *orders.Shipment) { s.Deadline = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC) },
-		"no parts":    func(s *orders.Shipment) { s.Parts = nil },
+		"in flight": func(s *orders.Shipment) {
+			*s = orders.Claim(intake("k"))
+			s.Accepted, s.Updated, s.Deadline, s.ClaimUntil = micro(s.Accepted), micro(s.Updated), micro(s.Deadline), micro(s.ClaimUntil)
+		},
+		"no parts": func(s *orders.Shipment) { s.Parts = nil },
 		"e-mail": func(s *orders.Shipment) {
 			s.Channel, s.Status, s.Recipient = orders.Email, orders.EmailSucceeded, "å@example.org"
 		},

@@ -39,19 +39,19 @@ func (w *writeTx) putDeadline(s *orders.Shipment) error {
 	return b.Put(key, []byte{})
 }
 
-// settled tells whether an entry of deadlines has nothing to expire any more.
-func (t tables) settled(us int64, id uuid.UUID) (bool, error) {
-	s, ok, err := t.shipment(id, true)
+// unsettled returns the shipment of an entry of deadlines; ok is false where nothing is left to expire.
+func (t tables) unsettled(us int64, id uuid.UUID) (s orders.Shipment, ok bool, err error) {
+	s, ok, err = t.shipment(id, true)
 	if err == nil && (!ok || s.Status.Final() || s.Status.Free() || s.Deadline.UnixMicro() != us) {
-		return true, nil
+		return s, false, nil
 	}
 	if err == nil {
-		_, _, err = t.shipment(id, false) // as its expiry will read it
+		s, ok, err = t.shipment(id, false) // as its expiry will read it
 	}
 	if err != nil {
-		return false, fmt.Errorf("shipment %s: %w", id, err)
+		return s, false, fmt.Errorf("shipment %s: %w", id, err)
 	}
-	return false, nil
+	return s, ok, nil
 }
 
 // scan is what one call of Due has seen.
@@ -61,6 +61,14 @@ type scan struct {
 	mark  []byte // every entry before it is settled, or bad
 	bad   []error
 	steps int
+	ends  time.Time // the first end of a claim in flight; zero where there is none
+}
+
+// inFlight notes a shipment that can't be expired before its claim ends.
+func (s *scan) inFlight(until time.Time) {
+	if s.ends.IsZero() || until.Before(s.ends) {
+		s.ends = until
+	}
 }
 
 // due is Journal.Due from the mark on. An entry that can't be read, or whose
@@ -80,21 +88,27 @@ func (t tables) due(mark []byte, now time.Time, limit int) (s scan, err error) {
 			break
 		}
 		s.steps++
-		settled := false
+		var shipment orders.Shipment
+		unsettled := false
 		if err == nil {
-			settled, err = t.settled(us, id)
+			shipment, unsettled, err = t.unsettled(us, id)
 		}
 		switch {
 		case err != nil && !errors.Is(err, ErrCorrupt):
 			return scan{}, err
-		case err == nil && !settled:
+		case unsettled && shipment.InFlight(now):
+			s.inFlight(shipment.ClaimUntil)
+		case unsettled:
 			s.due = append(s.due, id)
-		case len(s.due) == 0:
+		case len(s.due) == 0 && s.ends.IsZero():
 			s.mark = append(append([]byte(nil), k...), 0) // just behind it
 			if err != nil {
 				s.bad = append(s.bad, err)
 			}
 		}
+	}
+	if !s.ends.IsZero() && (s.next.IsZero() || s.ends.Before(s.next)) {
+		s.next = s.ends
 	}
 	return s, nil
 }

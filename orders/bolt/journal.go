@@ -97,11 +97,11 @@ func (j *Journal) Accept(ctx context.Context, in orders.Intake) (orders.Shipment
 }
 
 // Known implements orders.Journal.
-func (j *Journal) Known(ctx context.Context, organisation, key string) (s orders.Shipment, known bool, err error) {
+func (j *Journal) Known(ctx context.Context, organisation, key string, at time.Time) (s orders.Shipment, known bool, err error) {
 	err = j.snapshots.view(func(t tables) error {
 		found, ok, err := t.keyed(t.keys().get(hash(organisation, key)))
 		if known = ok && !found.Status.Free(); known {
-			s = found
+			s, s.Held = found, found.InFlight(at)
 		}
 		return err
 	})

@@ -29,7 +29,7 @@ type migration func(t tables, budget int, log *slog.Logger) (moved int, err erro
 
 // migrations returns those from version 1 on, in order: the first makes a version
 // 2 of it.
-func migrations() []migration { return []migration{nameSlotsByEnd, addFilters} }
+func migrations() []migration { return []migration{nameSlotsByEnd, addFilters, keepClaims} }
 
 // Migrate brings the journal at path up to date, in as many transactions as it
 // takes: memory is bounded, and a call that ctx or a kill has ended is carried
@@ -153,6 +153,10 @@ func addFilters(t tables, _ int, _ *slog.Logger) (moved int, err error) {
 	}
 	return 0, err
 }
+
+// keepClaims makes version 4 of version 3, in which a shipment's record had no end of its claim and a
+// block that was lifted was gone. Version 3 can't read the records of version 4.
+func keepClaims(tables, int, *slog.Logger) (moved int, err error) { return 0, nil }
 
 // firstEnd is more than the number of any slot, and less than any end in s.
 const firstEnd = 1_000_000

@@ -47,7 +47,7 @@ func mustOpen(t testing.TB, path string, opt Options) *Journal {
 
 func intake(key string) orders.Intake {
 	return orders.Intake{
-		Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.New(), Claim: uuid.New(), Key: key, At: time.Now(),
+		Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.New(), Claim: uuid.New(), Key: key, At: time.Now(), ClaimFor: 10 * time.Second,
 		Organisation: "ttd", SendersReference: "reference", Channel: orders.SMS, Recipient: "+4799999999", TTL: 5 * time.Minute,
 	}
 }

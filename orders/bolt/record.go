@@ -12,6 +12,9 @@ import (
 // recordVersion is the first octet of every record that may change its form.
 const recordVersion = 1
 
+// recordClaimed is the version of the record of a shipment whose claim is unanswered: its end follows.
+const recordClaimed = 2
+
 // partDated, beside the state of a part, says that its submit date follows.
 const partDated = 0x80
 
@@ -26,7 +29,11 @@ const maxDetail = 256
 func encodeShipment(b []byte, s *orders.Shipment) []byte {
 	e := encoder{b}
 	accepted := s.Accepted.UnixMicro()
-	e.byte(recordVersion)
+	version := byte(recordVersion)
+	if !s.ClaimUntil.IsZero() {
+		version = recordClaimed
+	}
+	e.byte(version)
 	e.byte(byte(s.Status))
 	e.int(accepted - idMicro(s.ID))
 	e.int(s.Updated.UnixMicro() - accepted)
@@ -50,6 +57,9 @@ func encodeShipment(b []byte, s *orders.Shipment) []byte {
 		e.strings(p.Refs)
 		e.int(p.Submitted.Unix())
 	}
+	if version == recordClaimed {
+		e.int(s.ClaimUntil.UnixMicro() - accepted)
+	}
 	return e.b
 }
 
@@ -68,7 +78,7 @@ func decodeShipment(id uuid.UUID, b []byte, brief bool) (orders.Shipment, error)
 	s.Recipient = orders.Recipient(d.string())
 	s.SendersReference = d.string()
 	s.Channel = s.Status.Channel()
-	if d.bad || version != recordVersion || !s.Status.Valid() {
+	if d.bad || version != recordVersion && version != recordClaimed || !s.Status.Valid() {
 		return orders.Shipment{}, corrupt("shipment")
 	}
 	if brief {
@@ -88,6 +98,9 @@ func decodeShipment(id uuid.UUID, b []byte, brief bool) (orders.Shipment, error)
 			p.Submitted = time.Unix(d.int(), 0).UTC()
 		}
 		d.bad = d.bad || p.State > orders.PartFailed
+	}
+	if version == recordClaimed {
+		s.ClaimUntil = microTime(accepted + d.int())
 	}
 	if !d.end() {
 		return orders.Shipment{}, corrupt("shipment")

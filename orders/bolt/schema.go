@@ -10,7 +10,7 @@ import (
 const (
 	// schemaVersion is what this package reads and writes. Whoever raises it adds
 	// the step from the version before to migrations.
-	schemaVersion = 3
+	schemaVersion = 4
 
 	// between is in the place of the version while a migration is under way: newer
 	// than all that any program knows.

@@ -58,7 +58,7 @@ func acceptKnownKey(f *fixture) {
 func acceptKnown(f *fixture) {
 	known := func(organisation, key string, want orders.Shipment) {
 		f.Helper()
-		got, ok, err := f.j.Known(ctx(), organisation, key)
+		got, ok, err := f.j.Known(ctx(), organisation, key, f.now.Add(claim))
 		if err != nil || ok != (want.ID != uuid.Nil) || !reflect.DeepEqual(got, want) {
 			f.Fatalf("%s/%s known: %v, %v, %+v, want %+v", organisation, key, ok, err, got, want)
 		}
@@ -205,4 +205,43 @@ func acceptContext(f *fixture) {
 		f.Fatalf("with a context that has ended: %v", err)
 	}
 	f.accept(f.intake("k"))
+}
+
+// acceptHeld has callers find a claim that is not their own: in flight, with an end that has
+// passed, answered, and free.
+func acceptHeld(f *fixture) {
+	first := f.sent("k")
+	held := func(want bool) {
+		f.Helper()
+		s, claimed := f.accept(f.intake("k"))
+		known, ok, err := f.j.Known(ctx(), org, "k", f.now)
+		if claimed || s.ID != first.ID || s.Held != want || !ok || err != nil || !reflect.DeepEqual(known, s) {
+			f.Fatalf("claimed %v, held %v, want %v; known %v, %v, %+v", claimed, s.Held, want, ok, err, known)
+		}
+	}
+	held(true)
+	f.reopen()
+	f.pass(claim - time.Microsecond)
+	held(true)
+	f.pass(time.Microsecond)
+	held(false)
+
+	// The caller of the claim comes back too late: the one before it was told that the message was sent.
+	eff := f.apply(f.answer(first, handover.NotSent))
+	if !eff.Found || len(eff.Changes) != 0 || eff.Shipment.Status != orders.SMSSending {
+		f.Fatalf("not sent, after the claim: %+v", eff)
+	}
+	held(false)
+	f.apply(f.answer(first, handover.Accepted, "m1"))
+	f.status(first.ID, orders.SMSAccepted)
+
+	first = f.sent("k2")
+	f.apply(f.answer(first, handover.Unknown))
+	if s, claimed := f.accept(f.intake("k2")); claimed || s.Held {
+		f.Fatalf("answered: claimed %v, held %v", claimed, s.Held)
+	}
+	eff = f.apply(f.answer(f.sent("k3"), handover.NotSent))
+	if s, claimed := f.accept(f.intake("k3")); !claimed || s.Held || s.ID != eff.Shipment.ID {
+		f.Fatalf("free: claimed %v, held %v", claimed, s.Held)
+	}
 }

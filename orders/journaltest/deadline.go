@@ -239,3 +239,39 @@ func restart(f *fixture) {
 	}
 	f.j = f.engine.Open(f.T, f.dir, f.settings)
 }
+
+// deadlineInFlight has a deadline pass while the order is in flight: its answer may still free the
+// key, so the shipment is not due before its claim has ended, and holds up no other.
+func deadlineInFlight(f *fixture) {
+	flying := f.intake("flying")
+	flying.TTL, flying.ClaimFor = time.Minute, 3*time.Minute
+	f.accept(flying)
+	freed := flying
+	freed.Key, freed.Shipment, freed.Claim = "freed", f.id(), uuid.New()
+	free, _ := f.accept(freed)
+	taken := f.intake("taken")
+	taken.TTL = time.Minute + time.Second
+	s, _ := f.accept(taken)
+	f.apply(f.answer(s, handover.Accepted, "m1"))
+
+	f.pass(2 * time.Minute)
+	due, next := f.due()
+	if len(due) != 1 || due[0] != taken.Shipment || !next.After(f.now) || next.After(flying.At.Add(flying.ClaimFor)) {
+		f.Fatalf("due %v, next at %v", due, next)
+	}
+	f.apply(orders.Expiry{Shipment: flying.Shipment, At: f.now})
+	f.status(flying.Shipment, orders.SMSSending)
+	f.apply(orders.Expiry{Shipment: taken.Shipment, At: f.now})
+	f.apply(f.answer(free, handover.NotSent))
+	f.status(free.ID, orders.SMSNew)
+	if due, next = f.due(); len(due) != 0 || !next.Equal(flying.At.Add(flying.ClaimFor)) {
+		f.Fatalf("due %v, next at %v, want the end of the claim", due, next)
+	}
+	f.reopen()
+	f.pass(time.Minute)
+	if n := f.expire(); n != 1 {
+		f.Fatalf("%d expired", n)
+	}
+	f.status(flying.Shipment, orders.SMSFailedTTL)
+	f.wantFeed(orders.SMSAccepted, orders.SMSFailedTTL, orders.SMSFailedTTL)
+}

@@ -41,7 +41,9 @@ func (m *model) accept(in orders.Intake) (orders.Shipment, bool) {
 		s.Reclaim(in)
 		return copied(s), true
 	}
-	return copied(s), s.Claim == in.Claim
+	known := copied(s)
+	known.Held = s.Claim != in.Claim && s.InFlight(in.At)
+	return known, s.Claim == in.Claim
 }
 
 // copied returns the shipment as it is, whatever becomes of it.

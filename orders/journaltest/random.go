@@ -88,7 +88,7 @@ var outcomes = []handover.Outcome{handover.NotSent, handover.Accepted, handover.
 func (r *run) place() {
 	in := r.intake(fmt.Sprint("k", r.IntN(60)))
 	in.Recipient = numbers[r.IntN(len(numbers))]
-	_, known, err := r.j.Known(ctx(), org, in.Key)
+	_, known, err := r.j.Known(ctx(), org, in.Key, in.At)
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -47,6 +47,7 @@ func Run(t *testing.T, e Engine) {
 		"accept/keys are scoped":  acceptScoped,
 		"accept/blocked":          acceptBlocked,
 		"accept/context":          acceptContext,
+		"accept/held":             acceptHeld,
 		"answer/outcomes":         answerOutcomes,
 		"answer/other claim":      answerOtherClaim,
 		"answer/late":             answerLate,
@@ -79,6 +80,7 @@ func Run(t *testing.T, e Engine) {
 		"deadline/settled":        deadlineSettled,
 		"deadline/correction":     deadlineCorrection,
 		"deadline/nearer":         deadlineNearer,
+		"deadline/in flight":      deadlineInFlight,
 		"feed/order":              feedOrder,
 		"feed/final only":         feedFinalOnly,
 		"feed/organisations":      feedOrganisations,
@@ -110,7 +112,10 @@ type fixture struct {
 	now      time.Time
 }
 
-const org = "ttd"
+const (
+	org   = "ttd"
+	claim = 10 * time.Second // how long the claim of an order lasts
+)
 
 func ctx() context.Context { return context.Background() }
 
@@ -147,7 +152,7 @@ func (f *fixture) id() uuid.UUID {
 
 func (f *fixture) intake(key string) orders.Intake {
 	return orders.Intake{
-		Shipment: f.id(), OrderID: uuid.New(), Claim: uuid.New(), Key: key, At: f.now,
+		Shipment: f.id(), OrderID: uuid.New(), Claim: uuid.New(), Key: key, At: f.now, ClaimFor: claim,
 		Organisation: org, SendersReference: "ref-" + key, Channel: orders.SMS,
 		Recipient: "+4799999999", TTL: 5 * time.Minute,
 	}

@@ -119,7 +119,7 @@ func (f *filling) take(last int64) int64 {
 func (f *filling) intake(i int64) orders.Intake {
 	at := f.start.Add(time.Duration(float64(fillDays) * float64(i) / float64(f.n)))
 	return orders.Intake{
-		Shipment: idAt(at), OrderID: idAt(at), Claim: uuid.New(), Key: "fill-" + strconv.FormatInt(i, 10), At: at,
+		Shipment: idAt(at), OrderID: idAt(at), Claim: uuid.New(), Key: "fill-" + strconv.FormatInt(i, 10), At: at, ClaimFor: 10 * time.Second,
 		Organisation: organisation, Channel: orders.SMS, TTL: 5 * time.Minute,
 		Recipient: orders.Recipient(fmt.Sprintf("+4790%06d", i%1e6)),
 	}
