@@ -3,6 +3,7 @@ package dlr
 import (
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -116,8 +117,21 @@ type MismatchHint struct {
 
 // String returns the settings that would have matched, like "answers hex, receipts decimal".
 func (h MismatchHint) String() string {
-	return "answers " + h.Answer.String() + ", receipts " + h.Receipt.String()
+	return mismatchForms[int(h.Answer)*len(formNames)+int(h.Receipt)]
 }
+
+// mismatchForms are all values of MismatchHint.String. Each receipt has hints, so they are made once.
+var mismatchForms = func() (all []string) {
+	for _, answer := range formNames {
+		for _, receipt := range formNames {
+			all = append(all, "answers "+answer+", receipts "+receipt)
+		}
+	}
+	return all
+}()
+
+// MismatchForms returns all values that MismatchHint.String can have.
+func MismatchForms() []string { return slices.Clone(mismatchForms) }
 
 // MismatchHints returns the references that a receipt with this id would have under other
 // forms, the likeliest first, without duplicates and without ReceiptRef's own. They are for
@@ -125,7 +139,7 @@ func (h MismatchHint) String() string {
 // be another message's.
 func (d Dialect) MismatchHints(id string) []MismatchHint {
 	plain := AsIs.canonical(id)
-	hints := hintList{own: d.ReceiptRef(id)}
+	hints := hintList{own: d.ReceiptRef(id), list: make([]MismatchHint, 0, 4)}
 	hints.add(d.Answer, Hex, Hex.canonical(id))
 	hints.add(d.Answer, AsIs, plain)
 	if hex, ok := number(plain, 10, 16); ok { // answers are in hex, and were bound as they are

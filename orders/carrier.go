@@ -6,8 +6,7 @@ import (
 	"straks/internal/handover"
 )
 
-// Carrier hands messages of one channel over. The wiring in cmd/straks puts one
-// before smpp and one before smtp.
+// Carrier hands messages of one channel over: orders/sms and orders/mail.
 type Carrier interface {
 	// Check tells everything that keeps the message from ever being sent (bad
 	// sender, too many parts), before anything is stored.

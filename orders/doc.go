@@ -11,8 +11,9 @@
 //	 5   Journal.Apply    Answer: references, status, feed entry, parked reports applied
 //	 6 201
 //	deliver_sm
-//	 7 Service.Receive    dlr.Receipt and the SMSC's dialect become a Report
-//	 8   Journal.Apply    Report: status and feed entry, or parked
+//	 7 orders/sms         dlr.Receipt and the SMSC's dialect become a Report
+//	 8 Service.Receive
+//	     Journal.Apply    Report: status and feed entry, or parked
 //	 9 only now is it acknowledged
 //
 // # What is on disk when
@@ -72,6 +73,6 @@
 //
 //	Shipment  the state machine
 //	Journal   the storage, which a database package implements (orders/bolt)
-//	Carrier   the hand-over, which cmd/straks puts before smpp and smtp
+//	Carrier   the hand-over, which orders/sms and orders/mail give
 //	Service   the rules that tie them together
 package orders

@@ -10,12 +10,10 @@ import (
 type Report struct {
 	Carrier string
 	Refs    []string // references that it bears, the surest first
-	// Hints returns other forms of the first reference. It is called where none of
-	// Refs is bound, only to tell of them. Nil: there are none.
-	Hints  func() []Hint
-	At     time.Time
-	Status Status // taken (the intermediate ones) or final
-	Detail string
+	Hints   []Hint   // other forms of the first reference, to look up where none of Refs is bound; never matched by
+	At      time.Time
+	Status  Status // taken (the intermediate ones) or final
+	Detail  string
 
 	// What tells messages apart that were given the same reference; see Choose.
 

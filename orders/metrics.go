@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"straks/dlr"
 )
 
 // Stages of an order's way, as they are spelled in the metric.
@@ -42,14 +40,13 @@ type metrics struct {
 	receiptDelay prometheus.Histogram
 	mismatched   *prometheus.CounterVec
 	unknown      prometheus.Counter
-	unreadable   prometheus.Counter
 	inboxFull    prometheus.Counter
 	removed      prometheus.Counter
 	givenUp      prometheus.Counter
 	reg          prometheus.Registerer
 }
 
-func newMetrics(reg prometheus.Registerer, organisations []string, smscs map[string]dlr.Dialect) *metrics {
+func newMetrics(reg prometheus.Registerer, organisations []string, forms map[string][]string) *metrics {
 	if reg == nil {
 		reg = prometheus.NewRegistry()
 	}
@@ -67,7 +64,6 @@ func newMetrics(reg prometheus.Registerer, organisations []string, smscs map[str
 			Help: "Time from acceptance of an order to its final receipt.", Buckets: arrivalTimes}),
 		mismatched: vec("straks_receipts_mismatched_total", "Receipts that match nothing, but would under another form of their message id.", "smsc", "form"),
 		unknown:    counter("straks_receipts_unknown_total", "Receipts given up after a day in which no answer claimed them."),
-		unreadable: counter("straks_receipts_unreadable_total", "Receipts without an id or a state."),
 		inboxFull:  counter("straks_receipts_turned_away_total", "Receipts that the SMSC was told to send again because too many waited."),
 		removed:    counter("straks_shipments_removed_total", "Shipments removed at the end of their retention."),
 		givenUp:    counter("straks_outcomes_given_up_total", "Outcomes of orders that can't be stored, since the journal can't read what it has of them."),
@@ -77,8 +73,12 @@ func newMetrics(reg prometheus.Registerer, organisations []string, smscs map[str
 		Help: "Time of an order in each stage of its way.", Buckets: milliseconds}, []string{"channel", "stage"})
 	changes := vec("straks_status_changes_total", "Shipments that reached a status after their hand-over began.", "status")
 	m.initLabels(organisations, stages, changes)
-	m.initHints(smscs)
-	reg.MustRegister(m.orders, stages, changes, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.unreadable, m.inboxFull, m.removed, m.givenUp)
+	for smsc, all := range forms {
+		for _, form := range all {
+			m.mismatched.WithLabelValues(smsc, form)
+		}
+	}
+	reg.MustRegister(m.orders, stages, changes, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.inboxFull, m.removed, m.givenUp)
 	return m
 }
 
@@ -114,18 +114,6 @@ func (m *metrics) watch(s *Service) {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "straks_receipts_waiting",
 			Help: "Receipts that wait for the journal."}, func() float64 { return float64(len(s.inbox)) }),
 	)
-}
-
-// initHints does so for the forms that an SMSC's receipts could turn out to have.
-func (m *metrics) initHints(smscs map[string]dlr.Dialect) {
-	forms := []dlr.Form{dlr.AsIs, dlr.Decimal, dlr.Hex, dlr.Fold}
-	for smsc := range smscs {
-		for _, answer := range forms {
-			for _, receipt := range forms {
-				m.mismatched.WithLabelValues(smsc, dlr.MismatchHint{Answer: answer, Receipt: receipt}.String())
-			}
-		}
-	}
 }
 
 func (m *metrics) order(o *Order, outcome string) {

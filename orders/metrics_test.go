@@ -6,7 +6,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"straks/dlr"
 	"straks/orders"
 )
 
@@ -44,12 +43,12 @@ func TestReceiptsAreCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range []dlr.Receipt{
-		{ID: "nobody's", State: dlr.Rejected},
-		{ID: s.ID.String(), State: dlr.Enroute},
-		{ID: s.ID.String(), State: dlr.Undeliverable},
-		{ID: s.ID.String(), State: dlr.Undeliverable},
-		{ID: s.ID.String(), State: dlr.Undeliverable},
+	for _, r := range []orders.Report{
+		reports("nobody's", orders.SMSFailedRejected),
+		reports(s.ID.String(), orders.SMSAccepted),
+		reports(s.ID.String(), orders.SMSFailedUndelivered),
+		reports(s.ID.String(), orders.SMSFailedUndelivered),
+		reports(s.ID.String(), orders.SMSFailedUndelivered),
 	} {
 		if err := w.receive(t, r); err != nil {
 			t.Fatal(err)

@@ -23,6 +23,13 @@ type arrived struct {
 	done  func(error)
 }
 
+// Receive takes a report, without waiting. done is called once, from another
+// goroutine: nil when the report is on disk and may be acknowledged, else it must
+// be sent again. Where Receive returns an error (ErrBusy), done is not called.
+func (s *Service) Receive(r Report, done func(error)) error {
+	return s.enqueue(s.inbox, arrived{r, done})
+}
+
 // Late takes an answer that came after its hand-over had ended, without
 // waiting. It is lost where ErrBusy is returned: the deadline settles it then.
 func (s *Service) Late(a Answer) error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,17 +14,19 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"straks/dlr"
-	"straks/internal/logtest"
 	"straks/orders"
 )
 
-func delivered(id string) dlr.Receipt { return dlr.Receipt{ID: id, State: dlr.Delivered} }
+func reports(id string, status orders.Status) orders.Report {
+	return orders.Report{Carrier: "telco", Refs: []string{id}, At: time.Now().UTC(), Status: status}
+}
 
-func (w *world) receive(t *testing.T, r dlr.Receipt) error {
+func delivered(id string) orders.Report { return reports(id, orders.SMSDelivered) }
+
+func (w *world) receive(t *testing.T, r orders.Report) error {
 	t.Helper()
 	done := make(chan error, 1)
-	if err := w.Receive(orders.Arrival{Carrier: "telco", Receipt: r, At: time.Now().UTC(), Done: func(err error) { done <- err }}); err != nil {
+	if err := w.Receive(r, func(err error) { done <- err }); err != nil {
 		return err
 	}
 	return <-done
@@ -77,7 +78,7 @@ func (c *counter) Write(p []byte) (int, error) {
 func TestReceiptThatCannotBeStoredSpoilsNoOther(t *testing.T) {
 	w := newWorld(t, orders.Config{})
 	bad := "poison"
-	w.journal.poison.Store(dlr.Dialect{}.ReceiptRef(bad))
+	w.journal.poison.Store(bad)
 	const n = 500
 	failed := make(chan bool, n)
 	for i := range n {
@@ -85,8 +86,7 @@ func TestReceiptThatCannotBeStoredSpoilsNoOther(t *testing.T) {
 		if i%100 != 50 {
 			id = uuid.NewString()
 		}
-		err := w.Receive(orders.Arrival{Carrier: "telco", Receipt: delivered(id), At: time.Now().UTC(),
-			Done: func(err error) { failed <- err != nil }})
+		err := w.Receive(delivered(id), func(err error) { failed <- err != nil })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,104 +113,6 @@ func TestReceiptBeforeItsAnswer(t *testing.T) {
 	s, _, err := w.Place(t.Context(), order("k"))
 	if err != nil || s.Status != orders.SMSDelivered {
 		t.Errorf("%v, %v", s.Status, err)
-	}
-}
-
-func TestUnreadableReceipt(t *testing.T) {
-	w := newWorld(t, orders.Config{})
-	for _, r := range []dlr.Receipt{{ID: "1"}, {State: dlr.Delivered}, {ID: "1", Cause: dlr.CauseBarred, Intermediate: true}} {
-		if err := w.receive(t, r); !errors.Is(err, orders.ErrUnreadable) {
-			t.Errorf("%+v: %v", r, err)
-		}
-	}
-}
-
-// What is acknowledged and lost is told, with what may be shown of the word that nobody knows, and not for each.
-func TestUnreadableReceiptIsTold(t *testing.T) {
-	var log logtest.Log
-	w := newWorld(t, orders.Config{Log: slog.New(slog.NewJSONHandler(&log, nil))})
-	for range 100 {
-		r, _ := dlr.Parse(dlr.Deliver{ESMClass: 4, Source: "4799999999", Text: []byte("id:42 stat:QUUX err:013 text:hemmelig")})
-		if err := w.receive(t, r); !errors.Is(err, orders.ErrUnreadable) {
-			t.Fatal(err)
-		}
-	}
-	told := log.String()
-	if n := strings.Count(told, `"smsc":"telco","id":true,"state":"QU**","error_code":"013"`); n < 1 || n > 5 {
-		t.Errorf("%d lines: %s", n, told)
-	}
-	if strings.Contains(told, "hemmelig") || strings.Contains(told, "4799999999") {
-		t.Error(told)
-	}
-}
-
-// A state that nobody knows is no loss where the error code is known.
-func TestErrorCodeDecidesWhereTheStateIsUnknown(t *testing.T) {
-	table, err := dlr.NewErrorTable(map[string]string{"13": "barred", "27": "absent"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		text string
-		want orders.Status
-	}{
-		{"stat:QUUX err:013", orders.SMSFailedBarredReceiver},
-		{"stat:QUUX err:027", orders.SMSFailedUndelivered},
-		{"err:013", orders.SMSFailedBarredReceiver},
-		{"stat:DELIVRD err:013", orders.SMSDelivered},
-		{"stat:ENROUTE err:013", orders.SMSAccepted},
-		{"stat:BARRED err:000", orders.SMSFailedBarredReceiver},
-	} {
-		w := newWorld(t, orders.Config{Dialects: map[string]dlr.Dialect{"telco": {Errors: table}}})
-		s, _, err := w.Place(t.Context(), order("k"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, _ := dlr.Parse(dlr.Deliver{ESMClass: 4, Text: []byte("id:" + s.ID.String() + " " + c.text)})
-		if err := w.receive(t, r); err != nil {
-			t.Errorf("%s: %v", c.text, err)
-		} else if got := w.status(t, s.ID); got != c.want {
-			t.Errorf("%s makes %v, want %v", c.text, got, c.want)
-		}
-	}
-}
-
-func TestReceiptStatuses(t *testing.T) {
-	for state, want := range map[dlr.State]orders.Status{
-		dlr.Delivered: orders.SMSDelivered, dlr.Expired: orders.SMSFailedExpired, dlr.Deleted: orders.SMSFailedDeleted,
-		dlr.Undeliverable: orders.SMSFailedUndelivered, dlr.Unknown: orders.SMSFailed, dlr.Rejected: orders.SMSFailedRejected,
-		dlr.Enroute: orders.SMSAccepted, dlr.Accepted: orders.SMSAccepted,
-	} {
-		w := newWorld(t, orders.Config{})
-		s, _, err := w.Place(t.Context(), order("k"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := w.receive(t, dlr.Receipt{ID: s.ID.String(), State: state}); err != nil {
-			t.Fatal(err)
-		}
-		if got := w.status(t, s.ID); got != want {
-			t.Errorf("%v makes %v, want %v", state, got, want)
-		}
-	}
-}
-
-func TestIntermediateReceiptEndsNothing(t *testing.T) {
-	w := newWorld(t, orders.Config{})
-	s, _, err := w.Place(t.Context(), order("k"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, step := range []struct {
-		state dlr.State
-		want  orders.Status
-	}{{dlr.Undeliverable, orders.SMSAccepted}, {dlr.Enroute, orders.SMSAccepted}, {dlr.Delivered, orders.SMSDelivered}} {
-		if err := w.receive(t, dlr.Receipt{ID: s.ID.String(), State: step.state, Intermediate: true}); err != nil {
-			t.Fatal(err)
-		}
-		if got := w.status(t, s.ID); got != step.want {
-			t.Errorf("an intermediate %v makes %v, want %v", step.state, got, step.want)
-		}
 	}
 }
 
@@ -263,7 +165,7 @@ func TestTurnedAwayIsWhatComesAgain(t *testing.T) {
 	if !errors.Is(err, orders.ErrBusy) || turnedAway() != 0 {
 		t.Errorf("%v, %v counted", err, turnedAway())
 	}
-	err = s.Receive(orders.Arrival{Carrier: "telco", Receipt: delivered("1"), Done: func(error) {}})
+	err = s.Receive(delivered("1"), func(error) {})
 	if !errors.Is(err, orders.ErrBusy) || turnedAway() != 1 {
 		t.Errorf("%v, %v counted", err, turnedAway())
 	}

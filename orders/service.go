@@ -11,22 +11,21 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"straks/dlr"
 	"straks/internal/ratelog"
 )
 
 // Config is what a Service is made of. Zero values have the defaults named.
 type Config struct {
 	Journal       Journal
-	SMS           Carrier                // nil: the channel is absent
-	Email         Carrier                // nil: the channel is absent
-	Dialects      map[string]dlr.Dialect // by SMSC; absent ones have the default dialect
-	Organisations []string               // for the labels of metrics
-	SendDeadline  time.Duration          // from acceptance to the carrier's answer; 5 s
-	MaxInFlight   map[Channel]int        // orders between their request and their outcome; 10,000 where absent
-	Retention     time.Duration          // of orders, keys and feed; 90 days
-	Log           *slog.Logger           // slog.Default()
-	Registerer    prometheus.Registerer  // nil: metrics are kept, but nobody sees them
+	SMS           Carrier               // nil: the channel is absent
+	Email         Carrier               // nil: the channel is absent
+	Organisations []string              // for the labels of metrics
+	HintForms     map[string][]string   // by SMSC: every Hint.Form of its reports, for the labels of a metric
+	SendDeadline  time.Duration         // from acceptance to the carrier's answer; 5 s
+	MaxInFlight   map[Channel]int       // orders between their request and their outcome; 10,000 where absent
+	Retention     time.Duration         // of orders, keys and feed; 90 days
+	Log           *slog.Logger          // slog.Default()
+	Registerer    prometheus.Registerer // nil: metrics are kept, but nobody sees them
 }
 
 // Service places orders and receives receipts by the rules of the package
@@ -82,7 +81,7 @@ func NewService(cfg Config) *Service {
 		cfg:      cfg,
 		log:      cfg.Log,
 		seldom:   ratelog.New(cfg.Log, fewLines),
-		metrics:  newMetrics(cfg.Registerer, cfg.Organisations, cfg.Dialects),
+		metrics:  newMetrics(cfg.Registerer, cfg.Organisations, cfg.HintForms),
 		carriers: make(map[Channel]Carrier),
 		inbox:    make(chan arrived, inboxSize),
 		blocks:   make(chan arrived, blocksSize),

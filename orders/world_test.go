@@ -13,7 +13,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"straks/dlr"
 	"straks/internal/handover"
 	"straks/orders"
 	"straks/orders/bolt"
@@ -57,7 +56,7 @@ func (n *network) count() int {
 
 func accepts(_ context.Context, m orders.Message) orders.Handover {
 	return orders.Handover{Outcome: handover.Accepted, Carrier: "telco", Total: 1,
-		Parts: []orders.PartAnswer{{Refs: []string{dlr.Dialect{}.AnswerRef(m.Shipment.String())}, Taken: true}}}
+		Parts: []orders.PartAnswer{{Refs: []string{m.Shipment.String()}, Taken: true}}}
 }
 
 func outcome(o handover.Outcome) func(context.Context, orders.Message) orders.Handover {

@@ -52,7 +52,7 @@ func TestTextIsNowhere(t *testing.T) {
 	w := newWorld(t, smsctest.Profile{}, "")
 	p := w.send("k", "+4791827364") // whose digits no sum of seconds happens to have
 	w.await(p.ShipmentID, "SMS_Delivered")
-	if _, err := w.client.SendEmail(t.Context(), mail("m", "kari@example.org")); err != nil {
+	if _, err := w.client.SendEmail(t.Context(), mailTo("m", "kari@example.org")); err != nil {
 		t.Fatal(err)
 	}
 	_, metrics := w.admin("/metrics")

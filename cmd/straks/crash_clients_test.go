@@ -55,12 +55,12 @@ func (c *crash) place(o *crashOrder) error {
 // send makes one request of the order.
 func (o *crashOrder) send(api *client.Client) (client.Placed, error) {
 	if o.address != "" {
-		m := mail(o.key, o.address)
+		m := mailTo(o.key, o.address)
 		m.SendersReference = "ref-" + o.key
 		m.Recipient.Settings.Subject = o.key
 		return api.SendEmail(context.Background(), m)
 	}
-	m := sms(o.key, o.number)
+	m := smsTo(o.key, o.number)
 	m.Recipient.TTLSeconds = 172800 // longer than any run
 	m.Recipient.Settings.Body = o.key + ":"
 	if o.parts == 2 {

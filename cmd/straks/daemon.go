@@ -12,6 +12,8 @@ import (
 	"straks/internal/config"
 	"straks/orders"
 	"straks/orders/bolt"
+	"straks/orders/mail"
+	"straks/orders/sms"
 	"straks/smpp"
 	"straks/smtp"
 )
@@ -25,8 +27,8 @@ type daemon struct {
 	journal  *bolt.Journal
 	gateway  *smpp.Gateway // nil: no SMS
 	pool     *smtp.Pool    // nil: no e-mail
-	sms      *smsCarrier   // nil: no SMS
-	email    *emailCarrier // nil: no e-mail
+	sms      *sms.Channel  // nil: no SMS
+	mail     *mail.Channel // nil: no e-mail
 	service  *orders.Service
 	handler  *api.Handler
 	api      net.Listener
@@ -84,7 +86,7 @@ func buildInfo() prometheus.Collector {
 func (d *daemon) wire() error {
 	cfg := d.cfg
 	sc := orders.Config{
-		Journal: d.journal, Organisations: cfg.Names(), Dialects: cfg.Dialects(),
+		Journal: d.journal, Organisations: cfg.Names(),
 		SendDeadline: cfg.API.SendDeadline, Retention: cfg.Journal.Retention,
 		MaxInFlight: make(map[orders.Channel]int),
 		Log:         d.log, Registerer: d.registry,
@@ -92,30 +94,22 @@ func (d *daemon) wire() error {
 	for channel, room := range cfg.Rooms() {
 		sc.MaxInFlight[channel] = room.Most
 	}
-	var sms *smsCarrier
-	var email *emailCarrier
 	var err error
 	if len(cfg.SMSCs) > 0 {
-		sms = newSMSCarrier(cfg, d.log, d.registry)
 		if d.gateway, err = smpp.New(cfg.Gateway(), d.log, d.registry); err != nil {
 			return err
 		}
-		sms.gateway, sc.SMS, d.sms = d.gateway, sms, sms
+		d.sms = sms.New(cfg.SMSChannel(), d.gateway, d.log, d.registry)
+		sc.SMS, sc.HintForms = d.sms, d.sms.HintForms()
 	}
 	if len(cfg.Relays) > 0 {
-		email = &emailCarrier{sender: cfg.EmailSender, log: d.log}
 		if d.pool, err = smtp.New(cfg.SMTP(), d.log, d.registry); err != nil {
 			return err
 		}
-		email.pool, sc.Email, d.email = d.pool, email, email
+		d.mail = mail.New(cfg.EmailSenders(), d.pool, d.log)
+		sc.Email = d.mail
 	}
 	d.service = orders.NewService(sc)
-	if email != nil {
-		email.service = d.service
-	}
-	if sms != nil {
-		sms.service = d.service
-	}
 	return d.wireAPI()
 }
 

@@ -19,10 +19,10 @@ func (d *daemon) run(ctx context.Context, ready func()) error {
 	s.start("notify", func(ctx context.Context) error { return n.run(ctx, d.statusLine) })
 	s.start("service", d.service.Run)
 	if d.gateway != nil {
-		s.start("smpp", func(ctx context.Context) error { return d.gateway.Run(ctx, d.sms.handler()) })
+		s.start("smpp", func(ctx context.Context) error { return d.sms.Run(ctx, d.service) })
 	}
 	if d.pool != nil {
-		s.start("smtp", func(ctx context.Context) error { return d.pool.Run(ctx, d.email.late) })
+		s.start("smtp", func(ctx context.Context) error { return d.mail.Run(ctx, d.service) })
 	}
 	s.start("flights", d.awaitFlights)
 	s.start("api", d.serveAPI)

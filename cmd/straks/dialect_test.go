@@ -99,7 +99,7 @@ func TestOneReceipt(t *testing.T) {
 			profile.Receipt.Delay = 20 * time.Millisecond
 			c.quirk(&profile.Behaviour)
 			w := newWorld(t, profile, c.setting)
-			order := sms("k", "+4799999999")
+			order := smsTo("k", "+4799999999")
 			order.Recipient.Settings.Body = longText
 			p, err := w.client.SendSMS(t.Context(), order)
 			if err != nil {

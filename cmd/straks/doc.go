@@ -11,14 +11,13 @@
 //	2  the command line is wrong
 //	3  send: the order was taken, but its message failed for good
 //
-// The daemon is wired in daemon.go, carrier_sms.go and carrier_email.go, the only place
-// where smpp, smtp, orders and the journal meet. Its parts:
+// The daemon is wired in daemon.go, the only place where channels, orders and the
+// journal meet. Its parts:
 //
 //	daemon_run.go                what runs, in which order it ends, and readiness
 //	stack.go                     parts that end in the reverse order of their start
 //	listen.go, admin.go          the two listeners
 //	daemon_status.go, backup.go  what the admin listener tells
-//	delivery.go, inbound.go      what SMSCs deliver: receipts, and messages from phones
 //	notify.go, hangup.go         systemd and SIGHUP
 //	tune.go                      processors and memory
 //

@@ -23,7 +23,7 @@ type drained struct {
 func (d *drained) work(t *testing.T, w *world, number int) {
 	for i := 0; ; i++ {
 		key := fmt.Sprintf("%d-%d", number, i)
-		p, err := w.client.SendSMS(context.Background(), sms(key, fmt.Sprintf("+4790%06d", number*10_000+i)))
+		p, err := w.client.SendSMS(context.Background(), smsTo(key, fmt.Sprintf("+4790%06d", number*10_000+i)))
 		var problem *client.Problem
 		if errors.As(err, &problem) {
 			t.Errorf("%s: %v", key, err) // everything that it takes on can be carried to its end
@@ -69,7 +69,7 @@ func TestDrain(t *testing.T) {
 	}
 	w.start()
 	for key, p := range d.placed {
-		if again, err := w.client.SendSMS(ctx, sms(key, "+4799999999")); err != nil || again.Created || again.ShipmentID != p.ShipmentID {
+		if again, err := w.client.SendSMS(ctx, smsTo(key, "+4799999999")); err != nil || again.Created || again.ShipmentID != p.ShipmentID {
 			t.Errorf("%s was %s, and is now %+v, %v", key, p.ShipmentID, again, err)
 		}
 		w.await(p.ShipmentID, "SMS_Delivered")

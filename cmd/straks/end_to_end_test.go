@@ -34,7 +34,7 @@ func TestSMSFromOrderToFeed(t *testing.T) {
 
 func TestEmailFromOrderToFeed(t *testing.T) {
 	w := newWorld(t, smsctest.Profile{}, "")
-	p, err := w.client.SendEmail(t.Context(), mail("k", "kari@example.org"))
+	p, err := w.client.SendEmail(t.Context(), mailTo("k", "kari@example.org"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestTwentyFourAtOnce(t *testing.T) {
 	for i := range placed {
 		wg.Go(func() {
 			var err error
-			if placed[i], err = w.client.SendSMS(t.Context(), sms("k", "+4799999999")); err != nil {
+			if placed[i], err = w.client.SendSMS(t.Context(), smsTo("k", "+4799999999")); err != nil {
 				t.Error(err)
 			}
 		})
@@ -194,7 +194,7 @@ func TestReceiptsOfEveryKind(t *testing.T) {
 
 func TestLongMessage(t *testing.T) {
 	w := newWorld(t, smsctest.Profile{}, "")
-	long := sms("k", "+4799999999")
+	long := smsTo("k", "+4799999999")
 	for range 20 {
 		long.Recipient.Settings.Body += " Blåbærsyltetøy €"
 	}
@@ -238,7 +238,7 @@ func TestStopWordBlocks(t *testing.T) {
 func TestNorwegianAddresses(t *testing.T) {
 	w := newWorld(t, smsctest.Profile{}, "")
 	for address, want := range map[string]string{"kari@blåbær.no": "Email_Succeeded", "gørild@blåbær.no": "Email_Failed_InvalidFormat"} {
-		p, err := w.client.SendEmail(t.Context(), mail(address, address))
+		p, err := w.client.SendEmail(t.Context(), mailTo(address, address))
 		if err != nil || !p.Created {
 			t.Errorf("%s: %+v, %v", address, p, err)
 			continue
@@ -269,7 +269,7 @@ func TestLateAnswerOfARelay(t *testing.T) {
 			t.Cleanup(answer)
 			w.start()
 			t.Cleanup(func() { w.stop() })
-			p, err := w.client.SendEmail(t.Context(), mail("k", "kari@example.org"))
+			p, err := w.client.SendEmail(t.Context(), mailTo("k", "kari@example.org"))
 			if err != nil || !p.Created || w.status(p.ShipmentID) != "Email_Sending" {
 				t.Fatalf("%+v, %v, %s", p, err, w.status(p.ShipmentID))
 			}

@@ -20,7 +20,7 @@ func TestHangup(t *testing.T) {
 		}
 	}
 	eventually(t, "an order after SIGHUP", func() bool {
-		_, err := w.clientAt(p.api).SendSMS(t.Context(), sms("k", "+4799999999"))
+		_, err := w.clientAt(p.api).SendSMS(t.Context(), smsTo("k", "+4799999999"))
 		return err == nil
 	})
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {

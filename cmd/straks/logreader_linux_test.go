@@ -47,9 +47,9 @@ func TestLogReader(t *testing.T) {
 			}
 			afflict(log)
 			c := w.clientAt(api)
-			eventually(t, "an order", func() bool { _, err := c.SendSMS(t.Context(), sms("k", "+4799999999")); return err == nil })
+			eventually(t, "an order", func() bool { _, err := c.SendSMS(t.Context(), smsTo("k", "+4799999999")); return err == nil })
 			for n := range 60 { // more lines than the pipe takes
-				if _, err := c.SendSMS(t.Context(), sms(fmt.Sprint(n), "+4799999999")); err != nil {
+				if _, err := c.SendSMS(t.Context(), smsTo(fmt.Sprint(n), "+4799999999")); err != nil {
 					t.Fatal(err)
 				}
 			}

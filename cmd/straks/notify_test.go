@@ -83,7 +83,7 @@ func TestSystemdIsTold(t *testing.T) {
 	w.smsc.Freeze(time.Hour)
 	gone := make(chan error, 1)
 	go func() {
-		_, err := w.client.SendSMS(context.Background(), sms("k", "+4799999999"))
+		_, err := w.client.SendSMS(context.Background(), smsTo("k", "+4799999999"))
 		gone <- err
 	}()
 	m.await("STATUS=1 orders in flight; ")

@@ -54,7 +54,7 @@ func TestOverload(t *testing.T) {
 
 // attempt places an order, and notes its key where it was refused as it should be.
 func (w *world) attempt(key string, refused chan<- string) {
-	_, err := w.client.SendSMS(w.t.Context(), sms(key, "+4799999999"))
+	_, err := w.client.SendSMS(w.t.Context(), smsTo(key, "+4799999999"))
 	var problem *client.Problem
 	switch {
 	case err == nil:

@@ -14,8 +14,9 @@ import (
 
 	"straks/api"
 	"straks/internal/config"
+	"straks/orders"
+	"straks/orders/sms"
 	"straks/smpp"
-	"straks/smpp/gsm"
 )
 
 // routeCommand tells which way an SMS would go and how it would look there. It
@@ -42,42 +43,38 @@ func routeCommand(_ context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	gateway, err := smpp.New(cfg.Gateway(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	log, reg := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
+	gateway, err := smpp.New(cfg.Gateway(), log, reg)
 	if err != nil {
 		return err
 	}
-	return printPlan(e.stdout, m, gateway.Explain(m))
+	channel := sms.New(cfg.SMSChannel(), gateway, log, reg)
+	return printPlan(e.stdout, m, channel.Explain(m))
 }
 
-// dryMessage is the message as the daemon would hand it to the gateway.
-func dryMessage(cfg *config.Config, org, number, sender, text string, ttl time.Duration) (smpp.Message, error) {
+// dryMessage returns the message as the daemon would make it of a request.
+func dryMessage(cfg *config.Config, org, number, sender, text string, ttl time.Duration) (orders.Message, error) {
 	if org == "" {
 		org = cfg.Organisations[0].Name
 	}
 	if !cfg.Has(org) {
-		return smpp.Message{}, fmt.Errorf("no organisation %q in the configuration", org)
-	}
-	if sender == "" {
-		sender = cfg.SMSSender(org)
-	}
-	if cfg.Transliterates(org) {
-		text = gsm.Transliterate(text)
+		return orders.Message{}, fmt.Errorf("no organisation %q in the configuration", org)
 	}
 	number, err := api.ParsePhone(number)
 	switch {
 	case err != nil:
-		return smpp.Message{}, fmt.Errorf("it would be refused with 400: the number %w", err)
+		return orders.Message{}, fmt.Errorf("it would be refused with 400: the number %w", err)
 	case strings.TrimSpace(text) == "":
-		return smpp.Message{}, errors.New("it would be refused with 400: the text must not be blank")
+		return orders.Message{}, errors.New("it would be refused with 400: the text must not be blank")
 	case ttl < api.MinTTL || ttl > api.MaxTTL || ttl%time.Second != 0:
-		return smpp.Message{}, fmt.Errorf("it would be refused with 400: the time to live must be whole seconds from %.0f to %.0f", api.MinTTL.Seconds(), api.MaxTTL.Seconds())
+		return orders.Message{}, fmt.Errorf("it would be refused with 400: the time to live must be whole seconds from %.0f to %.0f", api.MinTTL.Seconds(), api.MaxTTL.Seconds())
 	}
-	return smpp.Message{ID: "dry-run", Organisation: org, To: number, From: sender, Text: text, Expires: time.Now().Add(ttl)}, nil
+	return orders.Message{Organisation: org, To: orders.Recipient(number), From: sender, Body: text, Expires: time.Now().Add(ttl)}, nil
 }
 
-func printPlan(w io.Writer, m smpp.Message, p smpp.Plan) error {
+func printPlan(w io.Writer, m orders.Message, p smpp.Plan) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(out, "to\t%s\norganisation\t%s\nroute\t%s\n", m.To, m.Organisation, orNone(p.Route))
+	fmt.Fprintf(out, "to\t%s\norganisation\t%s\nroute\t%s\n", string(m.To), m.Organisation, orNone(p.Route))
 	for _, f := range p.Faults {
 		fmt.Fprintf(out, "refused\t%s: %s\n", f.Field, f.Message)
 	}

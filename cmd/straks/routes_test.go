@@ -126,7 +126,7 @@ func (w *routed) checkTold(c way) {
 // checkSent sends the message and looks at what its SMSC got.
 func (w *routed) checkSent(c way, key string) {
 	w.t.Helper()
-	order := sms(key, c.number)
+	order := smsTo(key, c.number)
 	order.Recipient.Settings.Body, order.Recipient.Settings.Sender = c.text, c.sender
 	before := len(w.smscs[c.smsc].Submits())
 	if _, err := w.clients[c.org].SendSMS(w.t.Context(), order); err != nil {
@@ -156,13 +156,13 @@ func TestRouteByLot(t *testing.T) {
 func TestRouteRefusals(t *testing.T) {
 	w := newRouted(t)
 	var problem *client.Problem
-	long := sms("l", "+4799999999")
+	long := smsTo("l", "+4799999999")
 	long.Recipient.Settings.Sender = "Skatteetaten" // one too many
 	if _, err := w.client.SendSMS(t.Context(), long); !errors.As(err, &problem) || problem.Status != 400 ||
 		!strings.Contains(fmt.Sprint(problem.Errors["recipientSms.smsSettings.sender"]), "at most 11") {
 		t.Errorf("a sender of twelve characters: %v", err)
 	}
-	if _, err := w.client.SendSMS(t.Context(), sms("n", "+4512345678")); !errors.As(err, &problem) || problem.Status != 400 {
+	if _, err := w.client.SendSMS(t.Context(), smsTo("n", "+4512345678")); !errors.As(err, &problem) || problem.Status != 400 {
 		t.Errorf("no route leads there, and it says %v", err)
 	}
 }

@@ -49,7 +49,7 @@ func TestSandboxSaysWhereItIs(t *testing.T) {
 	for number, want := range map[string]string{"+4799999901": "SMS_Failed_Undelivered", "+4799999902": "SMS_Failed_Expired",
 		"+4799999903": "SMS_Failed_Rejected", "+4799999904": "SMS_Failed_InvalidRecipient", "+4799999905": "SMS_Failed_BarredReceiver",
 		"+4799999907": "SMS_Accepted", "+4799999908": "SMS_Delivered", "+4799999909": "SMS_Delivered", "+4799999999": "SMS_Delivered"} {
-		p, err := c.SendSMS(ctx, sms(number, number))
+		p, err := c.SendSMS(ctx, smsTo(number, number))
 		if err != nil {
 			t.Fatalf("%s: %v", number, err)
 		}

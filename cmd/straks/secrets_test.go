@@ -35,12 +35,12 @@ func TestLogTellsNoSecret(t *testing.T) {
 	w.start()
 
 	for _, ending := range []string{"9801", "9901", "9903", "9904", "9908", "9911", "9914", "12"} {
-		order := sms("hemmelig-nokkel-"+ending, "+479483"+ending)
+		order := smsTo("hemmelig-nokkel-"+ending, "+479483"+ending)
 		order.Recipient.Settings.Body = "Din kode er 483920, vennlig hilsen Vigdis."
 		w.client.SendSMS(t.Context(), order) // the last is no number
 	}
 	for _, local := range []string{"ok", "nosuch", "badsyntax", "spam", "later", "toolate", "filtered", "lost", "ugyldig vigdis"} {
-		order := mail("hemmelig-nokkel-"+local, local+".vigdis@example.org")
+		order := mailTo("hemmelig-nokkel-"+local, local+".vigdis@example.org")
 		order.Recipient.Settings.Subject, order.Recipient.Settings.Body = "Hemmelig483920", "Koden er https://example.org/k/483920"
 		w.client.SendEmail(t.Context(), order)
 	}
@@ -54,7 +54,7 @@ func TestLogTellsNoSecret(t *testing.T) {
 	w.smsc.Down()
 	w.refused("hemmelig-nokkel-down", "+4794839812")
 	w.relay.Close()
-	w.client.SendEmail(t.Context(), mail("hemmelig-nokkel-gone", "vigdis@example.org"))
+	w.client.SendEmail(t.Context(), mailTo("hemmelig-nokkel-gone", "vigdis@example.org"))
 	w.stop()
 	searchSecrets(t, w, log.String())
 }

@@ -173,7 +173,7 @@ var stormStatuses = map[string]string{
 func (b *stormBook) work(ctx context.Context, t *testing.T, w *world, worker int) {
 	for i := 0; ctx.Err() == nil; i++ {
 		key := fmt.Sprintf("w%dm%d", worker, i)
-		order := sms(key, fmt.Sprintf("+479%01d%06d", worker%10, i))
+		order := smsTo(key, fmt.Sprintf("+479%01d%06d", worker%10, i))
 		parts := 1
 		order.Recipient.Settings.Body = key + ":"
 		if i%5 == 0 {

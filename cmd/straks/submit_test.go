@@ -57,7 +57,7 @@ func TestSettingsReachTheSMSC(t *testing.T) {
 	} {
 		t.Run(c.setting, func(t *testing.T) {
 			w := newWorld(t, smsctest.Profile{Alphabet: c.alphabet}, c.setting)
-			order := sms("k", "+4799999999")
+			order := smsTo("k", "+4799999999")
 			order.Recipient.Settings.Body = c.text
 			if _, err := w.client.SendSMS(t.Context(), order); err != nil {
 				t.Fatal(err)
@@ -80,7 +80,7 @@ func TestSettingsReachTheSMSC(t *testing.T) {
 // and its receipts count; without, nothing goes through.
 func TestSMPP33(t *testing.T) {
 	w := newWorld(t, smsctest.Profile{Version33: true}, `interface_version = "3.3"`)
-	order := sms("k", "+4799999999")
+	order := smsTo("k", "+4799999999")
 	order.Recipient.Settings.Body = longText
 	p, err := w.client.SendSMS(t.Context(), order)
 	if err != nil {
@@ -115,7 +115,7 @@ func segment(n int) func(smsctest.Submit) bool {
 
 func TestTooLittleTimeLeft(t *testing.T) {
 	w := newWorld(t, smsctest.Profile{}, `min_rest = "1m"`)
-	order := sms("k", "+4799999999")
+	order := smsTo("k", "+4799999999")
 	order.Recipient.TTLSeconds = 60 // some of which is over when it would be written
 	var problem *client.Problem
 	if p, err := w.client.SendSMS(t.Context(), order); !errors.As(err, &problem) || problem.Status != 503 || len(w.smsc.Submits()) != 0 {

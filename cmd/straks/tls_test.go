@@ -35,7 +35,7 @@ func TestTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return c.SendSMS(t.Context(), sms("k", "+4799999999"))
+		return c.SendSMS(t.Context(), smsTo("k", "+4799999999"))
 	}
 	if p, err := speaking(tls.VersionTLS13); err != nil || !p.Created {
 		t.Errorf("TLS 1.3: %+v, %v", p, err)
@@ -46,7 +46,7 @@ func TestTLS(t *testing.T) {
 	if _, err := speaking(tls.VersionTLS11); err == nil {
 		t.Error("TLS 1.1 is spoken")
 	}
-	if _, err := w.client.SendSMS(t.Context(), sms("k2", "+4799999999")); err == nil || len(w.smsc.Submits()) != 1 {
+	if _, err := w.client.SendSMS(t.Context(), smsTo("k2", "+4799999999")); err == nil || len(w.smsc.Submits()) != 1 {
 		t.Errorf("plain HTTP: %v, %d submits", err, len(w.smsc.Submits()))
 	}
 	if until := w.metric("straks_api_certificate_not_after_seconds"); until != float64(cert.Leaf.NotAfter.Unix()) {

@@ -166,19 +166,19 @@ func eventually(t *testing.T, what string, done func() bool) {
 	}
 }
 
-func sms(key, number string) client.SMS {
+func smsTo(key, number string) client.SMS {
 	return client.SMS{IdempotencyID: key, SendersReference: "ref-" + key, Recipient: client.SMSRecipient{
 		PhoneNumber: number, TTLSeconds: 120, Settings: client.SMSSettings{Body: "Your code is 123456"}}}
 }
 
-func mail(key, address string) client.Email {
+func mailTo(key, address string) client.Email {
 	return client.Email{IdempotencyID: key, Recipient: client.EmailRecipient{EmailAddress: address,
 		Settings: client.EmailSettings{Subject: "Your code", Body: "123456"}}}
 }
 
 func (w *world) send(key, number string) client.Placed {
 	w.t.Helper()
-	p, err := w.client.SendSMS(w.t.Context(), sms(key, number))
+	p, err := w.client.SendSMS(w.t.Context(), smsTo(key, number))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func (w *world) send(key, number string) client.Placed {
 // refused sends, and returns the problem that came back.
 func (w *world) refused(key, number string) *client.Problem {
 	w.t.Helper()
-	p, err := w.client.SendSMS(w.t.Context(), sms(key, number))
+	p, err := w.client.SendSMS(w.t.Context(), smsTo(key, number))
 	var problem *client.Problem
 	if !errors.As(err, &problem) {
 		w.t.Fatalf("answered %+v, %v; want a problem", p, err)

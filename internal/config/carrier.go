@@ -78,15 +78,6 @@ func (c *checker) errorTable(key string, codes map[string]string) dlr.ErrorTable
 	return table
 }
 
-// Dialects is how each SMSC spells its receipts.
-func (cfg *Config) Dialects() map[string]dlr.Dialect {
-	dialects := make(map[string]dlr.Dialect, len(cfg.SMSCs))
-	for _, s := range cfg.SMSCs {
-		dialects[s.Name] = s.dialect
-	}
-	return dialects
-}
-
 // Gateway is the configuration of the SMPP gateway.
 func (cfg *Config) Gateway() smpp.Config {
 	gateway := cfg.asWritten()

@@ -62,8 +62,8 @@ func withDefaults(t *testing.T, cfg *Config) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range cfg.Dialects() {
-		text = append(text, d.Answer.String()+d.Receipt.String()...)
+	for _, s := range cfg.SMSCs {
+		text = append(text, s.dialect.Answer.String()+s.dialect.Receipt.String()...)
 	}
 	return string(text)
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"straks/orders/sms"
 )
 
 // Load reads the configuration at path, with its secrets. The warnings are for
@@ -95,7 +97,7 @@ func (cfg *Config) checkOrganisations(c *checker) {
 		o.check(at)
 		at.unique("name", o.Name, names)
 		for j, number := range o.InboundNumbers {
-			at.unique(indexed("inbound_numbers", j), BareNumber(number), inbound)
+			at.unique(indexed("inbound_numbers", j), sms.BareNumber(number), inbound)
 		}
 		for j, t := range o.Tokens {
 			token := at.at("token", j)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"straks/orders/sms"
 	"straks/smpp"
 )
 
@@ -125,7 +126,7 @@ func (o *Organisation) check(c *checker) {
 		c.fault("rate", "is %v with burst %d; both are positive, the rate %d at most, or 0 for no limit", o.Rate, o.Burst, int(maxRate))
 	}
 	for i, number := range o.InboundNumbers {
-		if bare := BareNumber(number); bare == "" || strings.Trim(bare, "0123456789") != "" {
+		if bare := sms.BareNumber(number); bare == "" || strings.Trim(bare, "0123456789") != "" {
 			c.fault(indexed("inbound_numbers", i), "is %q: must be digits, with or without a '+' before them", number)
 		}
 	}

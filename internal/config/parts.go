@@ -1,12 +1,14 @@
 package config
 
 import (
+	"cmp"
 	"log/slog"
 	"runtime"
-	"strings"
+	"slices"
 
 	"straks/api"
 	"straks/orders"
+	"straks/orders/sms"
 )
 
 // Tokens are the bearer tokens of all organisations.
@@ -89,43 +91,26 @@ func (cfg *Config) Names() []string {
 	return names
 }
 
-// SMSSender is the sender of the organisation's SMS that name none; empty where
-// route, SMSC or sms.default_sender decide.
-func (cfg *Config) SMSSender(organisation string) string {
-	return cfg.organisation(organisation).SMSSender
-}
-
-// EmailSender is the sender of the organisation's mails that name none.
-func (cfg *Config) EmailSender(organisation string) string {
-	if s := cfg.organisation(organisation).EmailSender; s != "" {
-		return s
-	}
-	return cfg.Email.DefaultSender
-}
-
-func (cfg *Config) organisation(name string) *Organisation {
-	for i := range cfg.Organisations {
-		if cfg.Organisations[i].Name == name {
-			return &cfg.Organisations[i]
-		}
-	}
-	return &Organisation{}
-}
-
-// BareNumber returns a number as it is in all of its spellings: without the '+', or the
-// "00", that may stand before a country code.
-func BareNumber(s string) string { return strings.TrimPrefix(strings.TrimPrefix(s, "+"), "00") }
-
-// Inbound maps each number (see BareNumber) that inbound messages are sent to to its
-// organisation.
-func (cfg *Config) Inbound() map[string]string {
-	owners := make(map[string]string)
+// SMSChannel is the configuration of the SMS channel.
+func (cfg *Config) SMSChannel() sms.Config {
+	c := sms.Config{Organisations: make(map[string]sms.Organisation), SMSCs: make(map[string]sms.SMSC),
+		StopWords: cfg.SMS.StopWords, StartWords: cfg.SMS.StartWords}
 	for _, o := range cfg.Organisations {
-		for _, number := range o.InboundNumbers {
-			owners[BareNumber(number)] = o.Name
-		}
+		c.Organisations[o.Name] = sms.Organisation{Sender: o.SMSSender, Transliterate: o.Transliterate, InboundNumbers: o.InboundNumbers}
 	}
-	return owners
+	for _, s := range cfg.SMSCs {
+		c.SMSCs[s.Name] = sms.SMSC{Dialect: s.dialect, Alphabet: s.Alphabet.Encoding()}
+	}
+	return c
+}
+
+// EmailSenders is the From, by organisation, of mails that name none.
+func (cfg *Config) EmailSenders() map[string]string {
+	senders := make(map[string]string)
+	for _, o := range cfg.Organisations {
+		senders[o.Name] = cmp.Or(o.EmailSender, cfg.Email.DefaultSender)
+	}
+	return senders
 }
 
 // SlogLevel is the level for slog.
@@ -137,12 +122,7 @@ func (l *Log) SlogLevel() slog.Level {
 	return level
 }
 
-// Has tells whether there is such an organisation.
+// Has reports whether there is such an organisation.
 func (cfg *Config) Has(organisation string) bool {
-	return cfg.organisation(organisation).Name == organisation
-}
-
-// Transliterates tells whether look-alikes in the organisation's SMS become GSM characters.
-func (cfg *Config) Transliterates(organisation string) bool {
-	return cfg.organisation(organisation).Transliterate
+	return slices.Contains(cfg.Names(), organisation)
 }

@@ -81,10 +81,7 @@ func (w *writeTx) addPart(parts []orders.Binding, b binding, r *orders.Report, i
 
 // hint returns the first of a report's hints that is bound.
 func (w *writeTx) hint(r *orders.Report) orders.Hint {
-	if r.Hints == nil {
-		return orders.Hint{}
-	}
-	for _, h := range r.Hints() {
+	for _, h := range r.Hints {
 		if known, _ := w.lookup(refKey(r.Carrier, h.Ref)); !known.bound.none() {
 			return h
 		}

@@ -210,7 +210,7 @@ func reportHint(f *fixture) {
 	f.taken("k", "26")
 	r := f.report(orders.SMSDelivered, "1A")
 	hints := []orders.Hint{{Form: "upper", Ref: "1a"}, {Form: "hex", Ref: "26"}}
-	r.Hints = func() []orders.Hint { return hints }
+	r.Hints = hints
 	if e := f.apply(r); e.Found || e.Hint != hints[1] {
 		f.Fatalf("hint %+v", e)
 	}

@@ -1,0 +1,117 @@
+package mail
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/internal/handover"
+	"straks/orders"
+	"straks/smtp"
+)
+
+// Channel is the carrier of e-mail orders.
+type Channel struct {
+	senders map[string]string
+	pool    *smtp.Pool
+	log     *slog.Logger
+}
+
+var _ orders.Carrier = (*Channel)(nil)
+
+// New returns the channel over a pool of relays. senders has, by organisation, the
+// From of mails that name none.
+func New(senders map[string]string, pool *smtp.Pool, log *slog.Logger) *Channel {
+	return &Channel{senders: senders, pool: pool, log: log}
+}
+
+// message returns m as the pool sends it.
+func (c *Channel) message(m orders.Message) smtp.Message {
+	from := m.From
+	if from == "" {
+		from = c.senders[m.Organisation]
+	}
+	return smtp.Message{ID: m.Shipment.String(), From: from,
+		To: string(m.To), Subject: m.Subject, Body: m.Body, HTML: m.HTML}
+}
+
+// fields maps the pool's names for what a fault is about.
+var fields = map[smtp.Field]orders.Field{
+	smtp.FieldTo:      orders.FieldRecipient,
+	smtp.FieldFrom:    orders.FieldSender,
+	smtp.FieldSubject: orders.FieldSubject,
+	smtp.FieldBody:    orders.FieldBody,
+}
+
+// Check implements orders.Carrier.
+func (c *Channel) Check(m orders.Message) []orders.Fault {
+	var faults []orders.Fault
+	var found smtp.Faults
+	if errors.As(c.pool.Check(c.message(m)), &found) {
+		for _, f := range found {
+			faults = append(faults, orders.Fault{Field: fields[f.Field], Message: f.Message})
+		}
+	}
+	return faults
+}
+
+// Ready implements orders.Carrier.
+func (c *Channel) Ready() error { return c.pool.Ready() }
+
+// Admit implements orders.Carrier. A mail waits for a connection until its deadline.
+func (c *Channel) Admit(orders.Message) (leave func(), err error) { return func() {}, nil }
+
+// Full implements orders.Carrier.
+func (c *Channel) Full() bool { return false }
+
+// refusals maps a relay's refusal to a status.
+var refusals = map[smtp.Refusal]orders.Status{
+	smtp.NoSuchMailbox: orders.EmailFailedRecipientNotIdentified,
+	smtp.BadAddress:    orders.EmailFailedInvalidFormat,
+	smtp.Filtered:      orders.EmailFailedFilteredSpam,
+	smtp.OtherRefusal:  orders.EmailFailed,
+}
+
+// Send implements orders.Carrier.
+func (c *Channel) Send(ctx context.Context, m orders.Message) orders.Handover {
+	r := c.pool.Send(ctx, c.message(m))
+	return orders.Handover{Outcome: r.Outcome, Status: refusals[r.Refusal], Carrier: r.Relay, Total: 1,
+		Parts: part(r), Detail: detail(r)}
+}
+
+// Run runs the pool until ctx ends, and gives the service the replies that come
+// after their hand-over has ended as unknown.
+func (c *Channel) Run(ctx context.Context, service *orders.Service) error {
+	return c.pool.Run(ctx, func(message string, r smtp.Result) { c.late(service, message, r) })
+}
+
+func (c *Channel) late(service *orders.Service, message string, r smtp.Result) {
+	id, err := uuid.Parse(message)
+	if err != nil {
+		c.log.Error("late reply to a mail that is not ours", "relay", r.Relay, "err", err)
+		return
+	}
+	a := orders.Answer{Shipment: id, At: time.Now().UTC(), Outcome: r.Outcome, Status: refusals[r.Refusal],
+		Carrier: r.Relay, Total: 1, Parts: part(r), Detail: detail(r)}
+	if err := service.Late(a); err != nil {
+		c.log.Error("late reply lost: the deadline settles the shipment", "shipment", id, "relay", r.Relay, "err", err)
+	}
+}
+
+func part(r smtp.Result) []orders.PartAnswer {
+	return []orders.PartAnswer{{Taken: r.Outcome == handover.Accepted}}
+}
+
+// detail returns what operators see of a reply.
+func detail(r smtp.Result) string {
+	switch {
+	case r.QueueID != "":
+		return "queued as " + r.QueueID
+	case r.Err != nil:
+		return r.Err.Error()
+	}
+	return ""
+}

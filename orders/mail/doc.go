@@ -1,0 +1,6 @@
+// Package mail is the e-mail channel: it stands between orders and smtp, which
+// know nothing of each other. A mail has one part, which is known by its shipment:
+// its id is in the Message-ID.
+//
+//	channel.go  Channel: messages become mails, replies become hand-overs
+package mail

@@ -1,0 +1,146 @@
+package sms
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/dlr"
+	"straks/internal/ratelog"
+	"straks/orders"
+	"straks/smpp"
+	"straks/smpp/gsm"
+)
+
+// Config is what the channel knows beyond the gateway's configuration.
+type Config struct {
+	Organisations map[string]Organisation // by name
+	SMSCs         map[string]SMSC         // by name
+	StopWords     []string                // in capitals; see inbound
+	StartWords    []string                // likewise
+}
+
+// Organisation is what the channel knows of one.
+type Organisation struct {
+	Sender         string   // of messages that name none; empty: the gateway chooses
+	Transliterate  bool     // see gsm.Transliterate
+	InboundNumbers []string // whose inbound messages are meant for it; see BareNumber
+}
+
+// SMSC is how an SMSC spells what it delivers.
+type SMSC struct {
+	Dialect  dlr.Dialect
+	Alphabet gsm.Encoding // of messages with data_coding 0
+}
+
+// Channel is the carrier of SMS orders.
+type Channel struct {
+	cfg     Config
+	gateway *smpp.Gateway
+	words   map[string]word   // by word, in capitals
+	owners  map[string]string // organisation by bare inbound number
+	metrics metrics
+	log     *slog.Logger
+	few     *ratelog.Log // lines that SMSCs can cause
+	one     *ratelog.Log // lines that phones can cause
+}
+
+var _ orders.Carrier = (*Channel)(nil)
+
+type metrics struct {
+	unreadable prometheus.Counter
+	inbound    *prometheus.CounterVec
+}
+
+// New returns the channel over a gateway. Messages can be sent while Run runs.
+func New(cfg Config, gateway *smpp.Gateway, log *slog.Logger, reg prometheus.Registerer) *Channel {
+	c := &Channel{cfg: cfg, gateway: gateway, words: make(map[string]word), owners: make(map[string]string),
+		metrics: newMetrics(reg), log: log, few: ratelog.New(log, 3), one: ratelog.New(log, 1)}
+	for _, w := range cfg.StopWords {
+		c.words[w] = wordStop
+	}
+	for _, w := range cfg.StartWords {
+		c.words[w] = wordStart
+	}
+	for name, o := range cfg.Organisations {
+		for _, number := range o.InboundNumbers {
+			c.owners[BareNumber(number)] = name
+		}
+	}
+	return c
+}
+
+func newMetrics(reg prometheus.Registerer) metrics {
+	m := metrics{
+		unreadable: prometheus.NewCounter(prometheus.CounterOpts{Name: "straks_receipts_unreadable_total",
+			Help: "Receipts without an id or a state."}),
+		inbound: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_inbound_messages_total",
+			Help: "Messages from phones, by what they ask for."}, []string{"word"}),
+	}
+	for _, w := range []word{wordOther, wordStop, wordStart} {
+		m.inbound.WithLabelValues(string(w))
+	}
+	reg.MustRegister(m.unreadable, m.inbound)
+	return m
+}
+
+// HintForms returns the forms of message ids that reports of each SMSC may hint
+// at; see orders.Config.
+func (c *Channel) HintForms() map[string][]string {
+	forms := make(map[string][]string, len(c.cfg.SMSCs))
+	for name := range c.cfg.SMSCs {
+		forms[name] = dlr.MismatchForms()
+	}
+	return forms
+}
+
+// message returns m as the gateway sends it.
+func (c *Channel) message(m orders.Message) smpp.Message {
+	o := c.cfg.Organisations[m.Organisation]
+	from, text := m.From, m.Body
+	if from == "" {
+		from = o.Sender
+	}
+	if o.Transliterate {
+		text = gsm.Transliterate(text)
+	}
+	return smpp.Message{ID: m.Shipment.String(), Organisation: m.Organisation,
+		To: string(m.To), From: from, Text: text, Expires: m.Expires}
+}
+
+// fields maps the gateway's names for what a fault is about.
+var fields = map[smpp.Field]orders.Field{
+	smpp.FieldRecipient: orders.FieldRecipient,
+	smpp.FieldSender:    orders.FieldSender,
+	smpp.FieldBody:      orders.FieldBody,
+}
+
+// Check implements orders.Carrier.
+func (c *Channel) Check(m orders.Message) []orders.Fault {
+	var faults []orders.Fault
+	for _, f := range c.gateway.Check(c.message(m)) {
+		faults = append(faults, orders.Fault{Field: fields[f.Field], Message: f.Message})
+	}
+	return faults
+}
+
+// Explain returns how Send would hand the message over now, and sends nothing.
+func (c *Channel) Explain(m orders.Message) smpp.Plan { return c.gateway.Explain(c.message(m)) }
+
+// Ready implements orders.Carrier.
+func (c *Channel) Ready() error { return c.gateway.Ready() }
+
+// Admit implements orders.Carrier.
+func (c *Channel) Admit(m orders.Message) (leave func(), err error) {
+	m.Body = "" // admission does not depend on it, and it need not be transliterated
+	return c.gateway.Admit(c.message(m))
+}
+
+// Full implements orders.Carrier.
+func (c *Channel) Full() bool { return c.gateway.Full() }
+
+// Send implements orders.Carrier.
+func (c *Channel) Send(ctx context.Context, m orders.Message) orders.Handover {
+	return c.handover(m.To, c.gateway.Send(ctx, c.message(m)))
+}

@@ -1,0 +1,15 @@
+// Package sms is the SMS channel: it stands between orders and smpp, which know
+// nothing of each other, and between orders and dlr.
+//
+//	orders.Message -> smpp.Message    Channel.Send
+//	smpp.Result    -> orders.Handover
+//	deliver_sm     -> dlr.Receipt     -> orders.Report, acknowledged when it is on disk
+//	               -> stop word       -> orders.Block, likewise
+//
+// Its files:
+//
+//	channel.go  Config, Channel, and the life of a message up to its hand-over
+//	answer.go   submit_sm_resp, in time or late: references, refusals, parts
+//	receipt.go  deliver_sm and data_sm: receipts become reports
+//	inbound.go  messages from phones: stop and start words
+package sms
