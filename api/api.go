@@ -49,15 +49,8 @@ type api struct {
 	metrics  *metrics
 }
 
-// Handler is the whole API.
-type Handler struct {
-	http.Handler
-	door    *door
-	denials *ratelog.Log
-}
-
 // New returns the handler of the whole API.
-func New(cfg Config) (*Handler, error) {
+func New(cfg Config) (http.Handler, error) {
 	a := &api{
 		service: cfg.Service, auth: cfg.Auth, log: cfg.Log, limits: newLimits(cfg.Rates),
 		base: strings.TrimRight(cfg.BasePath, "/"), maxBody: cfg.MaxBody,
@@ -88,7 +81,7 @@ func New(cfg Config) (*Handler, error) {
 	if _, err := ParsePhone("+4799999999"); err != nil { // also loads the metadata, before the first caller waits for it
 		return nil, fmt.Errorf("phone number metadata: %w", err)
 	}
-	return &Handler{a.mux(), a.newDoor(), a.denials}, nil
+	return a.mux(), nil
 }
 
 func (a *api) check(rooms map[orders.Channel]Room) error {

@@ -32,15 +32,3 @@ func BenchmarkPlace(b *testing.B) {
 		}
 	}
 }
-
-// BenchmarkDoor measures what the door does for a request before it answers, but for reading it.
-func BenchmarkDoor(b *testing.B) {
-	d := start(b).api.door
-	request := []byte(post("User-Agent: bench\r\nAccept-Encoding: gzip\r\n", smsBody))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, ok := d.meets(request); !ok {
-			b.Fatal("not known")
-		}
-	}
-}

@@ -2,8 +2,6 @@
 // shipments into answers. openapi.yaml, which it serves, describes the contract in
 // full. A test holds the two against each other.
 //
-//	doorConn    in a crowd, plain orders get their 503 here, before net/http; what
-//	            net/http itself refuses (400, 431, …) becomes problem+json on its way out
 //	handler     one for each path: metrics, panics
 //	  answer      the method, whether there is room, then authorize: token, organisation, scope
 //	    place       rate, content type, body, a place in the room, decode, Service.Check, Service.Place;
@@ -11,6 +9,9 @@
 //	    shipment    one look-up
 //	    feed        one look-up
 //	  problemOf   every error becomes an answer here, and nowhere else
+//
+// net/http is the first to read a request. What it refuses itself (400, 431, 501, 505) is plain
+// text. Under TLS it offers HTTP/2; see Listener and Server for the limits.
 //
 // No body is read before its sender is known. All faults of a body are told at once:
 // decode notes each and goes on, and those that the carrier finds (sender, length of the

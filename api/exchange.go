@@ -129,9 +129,7 @@ func (a *api) answer(x *exchange, rt route) error {
 	if rt.public {
 		return rt.serve(x)
 	}
-	c := doorOf(x.r)
-	defer c.giveBack() // before the answer: who does not read it is in nobody's way
-	if x.room = a.rooms[rt.channel]; !c.holds(x.room) && x.room.full() {
+	if x.room = a.rooms[rt.channel]; x.room.full() {
 		// Before the token is looked at, without a lock or a log line: in a crowd, what
 		// a refusal costs decides how much is left for those admitted.
 		return busy()

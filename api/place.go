@@ -41,7 +41,7 @@ func (a *api) take(x *exchange, read form) (*placing, orders.Shipment, bool, err
 	if err != nil {
 		return nil, orders.Shipment{}, false, err
 	}
-	if !doorOf(x.r).handOver(x.room) && !x.room.enter() {
+	if !x.room.enter() {
 		return nil, orders.Shipment{}, false, busy()
 	}
 	defer x.room.leave()

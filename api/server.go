@@ -2,88 +2,120 @@ package api
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/tls"
 	"log"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"straks/internal/ratelog"
 )
 
-// Limits bound what one client, or all of them, can hold. Zero values have the
-// defaults named.
+// Limits bound the resources that one client, or all clients together, can hold. Zero
+// values have the defaults named.
 type Limits struct {
-	ReadHeader  time.Duration // from the connection, or the request's first octet, to the end of its head; 5 s
+	ReadHeader  time.Duration // from the connection, or the request's first octet, to the end of its header; 5 s
 	Read        time.Duration // to the end of its body; 10 s
-	Write       time.Duration // from the end of its head to the end of the answer, so longer than the send deadline; 30 s
+	Write       time.Duration // from the end of its header to the end of the answer, so longer than the send deadline; 30 s
 	Idle        time.Duration // between two requests; 120 s
-	HeaderBytes int           // of a request's head, 4 KiB at least; 16 KiB
-	Connections int           // at a time; 4096
+	HeaderBytes int           // of a request's header, 4 KiB at least; 16 KiB
+	Connections int           // open at a time; 4096
+	Streams     int           // requests at a time on one HTTP/2 connection; 250
 }
 
 func (l Limits) withDefaults() Limits {
-	or := func(d *time.Duration, otherwise time.Duration) {
-		if *d == 0 {
-			*d = otherwise
-		}
-	}
-	or(&l.ReadHeader, 5*time.Second)
-	or(&l.Read, 10*time.Second)
-	or(&l.Write, 30*time.Second)
-	or(&l.Idle, 120*time.Second)
-	if l.HeaderBytes == 0 {
-		l.HeaderBytes = 16 << 10
-	}
-	if l.Connections == 0 {
-		l.Connections = 4096
-	}
+	l.ReadHeader = cmp.Or(l.ReadHeader, 5*time.Second)
+	l.Read = cmp.Or(l.Read, 10*time.Second)
+	l.Write = cmp.Or(l.Write, 30*time.Second)
+	l.Idle = cmp.Or(l.Idle, 120*time.Second)
+	l.HeaderBytes = cmp.Or(l.HeaderBytes, 16<<10)
+	l.Connections = cmp.Or(l.Connections, 4096)
+	l.Streams = cmp.Or(l.Streams, 250)
 	return l
 }
 
-// headerSlop is what net/http takes beyond its MaxHeaderBytes.
+// headerSlop is what net/http accepts beyond its MaxHeaderBytes.
 const headerSlop = 4 << 10
 
-// Server returns a server in which no client can hold a connection for longer
-// than the limits say.
-func Server(h http.Handler, l Limits, to *slog.Logger) *http.Server {
+// Server returns a server in which no client can hold a connection or a stream for
+// longer than the limits say.
+func Server(h http.Handler, l Limits, log *slog.Logger) *http.Server {
 	l = l.withDefaults()
 	return &http.Server{
 		Handler:           h,
-		ConnState:         doorState,
-		ConnContext:       withDoor,
 		ReadHeaderTimeout: l.ReadHeader,
 		ReadTimeout:       l.Read,
 		WriteTimeout:      l.Write,
 		IdleTimeout:       l.Idle,
 		MaxHeaderBytes:    max(1, l.HeaderBytes-headerSlop),
-		ErrorLog:          complaints(to),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: l.Streams,
+			SendPingTimeout:      l.Idle / 2, // a client that is gone while its requests are under way is not idle
+			WriteByteTimeout:     l.Write,
+		},
+		ErrorLog: errorLog(log),
 	}
 }
 
-// complaints are net/http's own, of clients: anybody can cause them, so they go to log at level Debug.
-// Not so a panic outside of the handlers, which see to theirs: that is a defect of ours, of which is told where,
-// but not what, as of theirs.
-func complaints(to *slog.Logger) *log.Logger {
-	return log.New(complaint(func(text []byte) {
-		if !bytes.HasPrefix(text, []byte("http: panic serving ")) {
-			to.Debug(string(bytes.TrimSpace(text)))
-			return
-		}
-		_, stack, _ := bytes.Cut(text, []byte("\ngoroutine "))
-		to.Error("panic", slog.String("stack", string(stack)))
-	}), "", 0)
+// Listener returns ln with the limit on connections: beyond it, new ones wait in the
+// backlog until another has ended. With a TLS configuration the connections speak TLS,
+// and HTTP/2 where the client offers it (RFC 7301). The limit is below TLS, because
+// net/http finds the TLS state of a request only in a *tls.Conn.
+func Listener(ln net.Listener, l Limits, t *tls.Config) net.Listener {
+	ln = netutil.LimitListener(ln, l.withDefaults().Connections)
+	if t == nil {
+		return ln
+	}
+	t = t.Clone()
+	t.NextProtos = []string{"h2", "http/1.1"}
+	return tls.NewListener(ln, t)
 }
 
-// complaint is an io.Writer that is called once for each.
-type complaint func(text []byte)
+// errorLog returns the log of net/http's own errors.
+func errorLog(to *slog.Logger) *log.Logger {
+	return log.New(&serverErrors{to, ratelog.New(to, maxDenials)}, "", 0)
+}
 
-func (c complaint) Write(text []byte) (int, error) {
-	c(text)
+// serverErrors is an io.Writer that net/http calls once for each error. Any client can
+// cause them, so they are logged at level Debug, with two exceptions. A TLS handshake that
+// fails is logged at level Info, sampled. A panic outside of the handlers, which recover
+// their own, is a defect of ours: its stack is logged, but not its value, which may hold
+// what the client sent.
+type serverErrors struct {
+	log     *slog.Logger
+	sampled *ratelog.Log
+}
+
+func (s *serverErrors) Write(text []byte) (int, error) {
+	line := string(bytes.TrimSpace(text))
+	if handshake, ok := strings.CutPrefix(line, "http: TLS handshake error from "); ok {
+		s.handshake(handshake)
+	} else if strings.HasPrefix(line, "http: panic serving ") || strings.HasPrefix(line, "http2: panic serving ") {
+		_, stack, _ := strings.Cut(line, "\ngoroutine ")
+		s.log.Error("panic", "stack", stack)
+	} else {
+		s.log.Debug(line)
+	}
 	return len(text), nil
 }
 
-// listener returns ln with the limit on connections.
-func (l Limits) listener(ln net.Listener) net.Listener {
-	return netutil.LimitListener(ln, l.withDefaults().Connections)
+// handshake logs a TLS handshake that failed, given as "address: reason". A connection
+// that ended before the client sent anything is not logged: load balancers probe the port
+// like that every other second. Clients that reject our certificate (RFC 8446 §6) are
+// counted apart, so that port scanners do not hide them.
+func (s *serverErrors) handshake(failure string) {
+	remote, reason, _ := strings.Cut(failure, ": ")
+	if reason == "EOF" || strings.HasSuffix(reason, "connection reset by peer") || strings.HasSuffix(reason, net.ErrClosed.Error()) {
+		return
+	}
+	kind := "TLS"
+	if strings.HasPrefix(reason, "remote error: ") {
+		kind = "TLS alert"
+	}
+	s.sampled.Write(kind, levelDenied, "TLS handshake failed", slog.String("remote", remote), slog.String("err", reason))
 }

@@ -2,27 +2,40 @@ package api
 
 import (
 	"bufio"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
 )
 
-// A request's head may be as long as the limit says, and no longer.
+// serve serves h with these limits until the test ends, over TLS where t is given, and
+// returns the address.
+func serve(t testing.TB, h http.Handler, l Limits, conf *tls.Config, log *slog.Logger) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := Server(h, l, log)
+	go server.Serve(Listener(ln, l, conf))
+	t.Cleanup(func() { server.Close() })
+	return ln.Addr().String()
+}
+
+// A request's header may be as long as the limit says, and no longer.
 func TestHeaderLimit(t *testing.T) {
 	w := start(t)
 	const limit = 8 << 10
-	server := httptest.NewUnstartedServer(nil)
-	server.Config = Server(w.server.Config.Handler, Limits{HeaderBytes: limit}, slogDiscard())
-	server.Start()
-	t.Cleanup(server.Close)
+	addr := serve(t, w.api, Limits{HeaderBytes: limit}, nil, slogDiscard())
 	for size, want := range map[int]string{limit: "HTTP/1.1 200", limit + 1: "HTTP/1.1 431"} {
-		conn := dial(t, server.Listener.Addr().String())
+		conn := dial(t, addr)
 		const head = "GET /openapi.yaml HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: "
 		io.WriteString(conn, head+strings.Repeat("x", size-len(head)-4)+"\r\n\r\n")
 		if got, _ := io.ReadAll(conn); !strings.HasPrefix(string(got), want) {
@@ -34,37 +47,64 @@ func TestHeaderLimit(t *testing.T) {
 // Time-outs end what a client leaves open.
 func TestSlowClients(t *testing.T) {
 	w := start(t)
-	server := Server(w.server.Config.Handler, Limits{
-		ReadHeader: 50 * time.Millisecond, Read: 100 * time.Millisecond, Idle: 50 * time.Millisecond, HeaderBytes: 1000,
-	}, slogDiscard())
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go server.Serve(w.api.Listener(ln, Limits{Connections: 100}))
-	t.Cleanup(func() { server.Close() })
+	addr := serve(t, w.api, Limits{
+		ReadHeader: 50 * time.Millisecond, Read: 100 * time.Millisecond, Idle: 50 * time.Millisecond, HeaderBytes: 1000, Connections: 100,
+	}, nil, slogDiscard())
 
-	head := "POST " + DefaultBasePath + "/future/orders/instant/sms HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + ttdToken +
+	head := "POST " + smsPath + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + ttdToken +
 		"\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
 	for _, c := range []struct{ name, sends, want string }{
 		{"no request", "", ""},
-		{"half a head", "GET / HTTP/1.1\r\nHost:", ""},
+		{"half a header", "GET / HTTP/1.1\r\nHost:", ""},
 		{"half a body", head + smsBody[:10], "HTTP/1.1 408"},
 		{"idle", "GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200"},
-		{"large head", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 10000) + "\r\n\r\n", "HTTP/1.1 431"},
+		{"large header", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 10000) + "\r\n\r\n", "HTTP/1.1 431"},
 		{"garbage", "\x16\x03\x01\r\n\r\n", "HTTP/1.1 400"},
 	} {
-		conn := dial(t, ln.Addr().String())
+		conn := dial(t, addr)
 		io.WriteString(conn, c.sends)
 		got, err := io.ReadAll(conn) // ends when the server hangs up
 		var timeout net.Error
-		if ne, ok := err.(net.Error); ok {
-			timeout = ne
-		}
-		if timeout != nil && timeout.Timeout() || !strings.HasPrefix(string(got), c.want) {
+		if errors.As(err, &timeout) && timeout.Timeout() || !strings.HasPrefix(string(got), c.want) {
 			t.Errorf("%s: %.60q, %v; want %q", c.name, got, err, c.want)
 		}
 		conn.Close()
+	}
+}
+
+// A client that reads nothing of its answer has the connection for no longer than the limit.
+func TestDeafClient(t *testing.T) {
+	ended := make(chan struct{})
+	addr := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for err := error(nil); err == nil; {
+			_, err = w.Write(make([]byte, 1<<20))
+		}
+		close(ended)
+	}), Limits{Write: 50 * time.Millisecond}, nil, slogDiscard())
+	io.WriteString(dial(t, addr), "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-ended
+}
+
+// Beyond the limit a connection waits until another has ended.
+func TestConnectionLimit(t *testing.T) {
+	w := start(t)
+	addr := serve(t, w.api, Limits{Connections: 1}, nil, slogDiscard())
+	const request = "GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n"
+	first := dial(t, addr)
+	io.WriteString(first, request)
+	if _, err := first.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	second := dial(t, addr)
+	io.WriteString(second, request)
+	second.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if n, err := second.Read(make([]byte, 1)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the second connection is served beside the first: %d octets, %v", n, err)
+	}
+	first.Close()
+	second.SetReadDeadline(time.Now().Add(time.Minute))
+	if resp, err := http.ReadResponse(bufio.NewReader(second), nil); err != nil || resp.StatusCode != 200 {
+		t.Errorf("then: %v, %v", resp, err)
 	}
 }
 
@@ -76,8 +116,8 @@ func TestKeepAlive(t *testing.T) {
 	r := bufio.NewReader(conn)
 	for i, token := range []string{"bad", ttdToken, "bad", ttdToken} {
 		body := strings.Replace(smsBody, `"k"`, fmt.Sprintf(`"%d"`, i), 1)
-		fmt.Fprintf(conn, "POST %s/future/orders/instant/sms HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-			DefaultBasePath, token, len(body), body)
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			smsPath, token, len(body), body)
 		resp, err := http.ReadResponse(r, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -89,12 +129,15 @@ func TestKeepAlive(t *testing.T) {
 	}
 }
 
-// A panic between the socket and the handlers costs its connection, and is told as any is.
+// A panic outside of the handlers costs its connection, and its stack is logged.
 func TestPanicOnAConnection(t *testing.T) {
 	w := start(t)
 	here, there := net.Pipe()
+	ln := &pipeListener{conns: make(chan net.Conn, 1)}
+	ln.conns <- &panickyConn{there}
 	server := Server(w.api, Limits{}, slog.New(slog.NewJSONHandler(w.log, nil)))
-	serveOne(t, server, &panickyConn{there}, func(ln net.Listener) net.Listener { return w.api.Listener(ln, Limits{}) })
+	go server.Serve(Listener(ln, Limits{}, nil))
+	t.Cleanup(func() { server.Close() })
 	go io.WriteString(here, post("", smsBody))
 	if n, err := io.Copy(io.Discard, here); n > 0 || err != nil {
 		t.Errorf("answered with %d octets, %v", n, err)

@@ -93,7 +93,7 @@ type world struct {
 	sms, email *carrier
 	journal    orders.Journal
 	service    *orders.Service
-	api        *Handler
+	api        http.Handler
 	server     *httptest.Server
 	http       *http.Client
 	registry   *prometheus.Registry
@@ -383,3 +383,33 @@ func counter(t testing.TB, w *world, labels []string) float64 {
 	}
 	return 0
 }
+
+const smsPath = DefaultBasePath + "/future/orders/instant/sms"
+
+// post is the request of an order on the wire; more are further header lines, each with its CRLF.
+func post(more, body string) string {
+	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s",
+		smsPath, ttdToken, more, len(body), body)
+}
+
+func smsOf(key string) string { return strings.Replace(smsBody, `"k"`, fmt.Sprintf("%q", key), 1) }
+
+// pipeListener accepts connections of net.Pipe.
+type pipeListener struct {
+	conns chan net.Conn
+	once  sync.Once
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	if c, ok := <-l.conns; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (l *pipeListener) Close() error {
+	l.once.Do(func() { close(l.conns) })
+	return nil
+}
+
+func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }

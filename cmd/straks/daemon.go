@@ -1,8 +1,10 @@
 package main
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,8 +32,9 @@ type daemon struct {
 	sms      *sms.Channel  // nil: no SMS
 	mail     *mail.Channel // nil: no e-mail
 	service  *orders.Service
-	handler  *api.Handler
+	handler  http.Handler
 	api      net.Listener
+	tls      *tls.Config // of the API's connections; nil: they are plain
 	admin    net.Listener
 	draining atomic.Bool
 }
@@ -57,7 +60,10 @@ func (d *daemon) open() (err error) {
 	if err := d.wire(); err != nil {
 		return err
 	}
-	if d.api, err = listenAPI(d.cfg.API, d.registry); err != nil {
+	if d.tls, err = apiTLS(d.cfg.API, d.registry); err != nil {
+		return err
+	}
+	if d.api, err = listen("api", d.cfg.API.Listen); err != nil {
 		return err
 	}
 	d.admin, err = listen("admin", d.cfg.Admin.Listen)

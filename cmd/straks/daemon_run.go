@@ -44,7 +44,7 @@ func (d *daemon) serveAPI(ctx context.Context) error {
 	c := d.cfg.API
 	limits := c.Limits()
 	srv := api.Server(d.handler, limits, d.log)
-	return serveHTTP(ctx, srv, d.handler.Listener(d.api, limits), c.DrainTimeout)
+	return serveHTTP(ctx, srv, api.Listener(d.api, limits, d.tls), c.DrainTimeout)
 }
 
 // awaitFlights outlives the API by as long as orders are in flight that their

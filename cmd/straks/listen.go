@@ -11,22 +11,18 @@ import (
 	"straks/internal/config"
 )
 
-// listenAPI listens for clients, over TLS where the configuration says so. Then the metrics have
-// the end of the certificate that is in use, which the one in the file may not be any more.
-func listenAPI(c config.API, reg prometheus.Registerer) (net.Listener, error) {
+// apiTLS is the TLS configuration of the API's listener; nil where none is configured. A
+// metric shows the end of the certificate that is in use: the file may hold another by now.
+func apiTLS(c config.API, reg prometheus.Registerer) (*tls.Config, error) {
 	if c.TLSCertFile == "" {
-		return listen("api", c.Listen)
+		return nil, nil
 	}
 	cert, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("api.tls_cert_file: %w", err)
 	}
-	l, err := listen("api", c.Listen)
-	if err != nil {
-		return nil, err
-	}
 	reg.MustRegister(certificateEnd(cert.Leaf))
-	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}), nil
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
 }
 
 // certificateEnd shows until when a certificate is valid.
