@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/internal/numbers"
 	"straks/internal/ratelog"
 	"straks/orders"
 )
@@ -28,7 +29,8 @@ type Config struct {
 	BasePath   string                  // DefaultBasePath; "/" for none
 	MaxBody    int64                   // of a request, in octets; 1 MiB
 	Rooms      map[orders.Channel]Room // for calls that place orders of a channel, at key 0 for all others; beyond them 503
-	Rates      map[string]Rate         // orders, by organisation; who is absent has no limit
+	Rates      map[string]Rate         // orders, by organisation; one that is absent has no limit
+	Numbers    *numbers.Rules          // which numbers SMS may go to; nil: those that are valid
 	Log        *slog.Logger            // slog.Default()
 	Registerer prometheus.Registerer   // nil: metrics are kept, but nobody sees them
 }
@@ -44,6 +46,7 @@ type api struct {
 	maxBody  int64
 	rooms    [orders.Email + 1]*room // by channel; at 0 for calls that place no order
 	limits   limits
+	numbers  *numbers.Rules
 	log      *slog.Logger
 	denials  *ratelog.Log // who was not let in
 	metrics  *metrics
@@ -52,7 +55,7 @@ type api struct {
 // New returns the handler of the whole API.
 func New(cfg Config) (http.Handler, error) {
 	a := &api{
-		service: cfg.Service, auth: cfg.Auth, log: cfg.Log, limits: newLimits(cfg.Rates),
+		service: cfg.Service, auth: cfg.Auth, log: cfg.Log, limits: newLimits(cfg.Rates), numbers: cfg.Numbers,
 		base: strings.TrimRight(cfg.BasePath, "/"), maxBody: cfg.MaxBody,
 	}
 	if cfg.BasePath == "" {
@@ -78,7 +81,7 @@ func New(cfg Config) (http.Handler, error) {
 	if a.metrics, err = newMetrics(cfg.Registerer); err != nil {
 		return nil, err
 	}
-	if _, err := ParsePhone("+4799999999"); err != nil { // also loads the metadata, before the first caller waits for it
+	if _, err := new(numbers.Rules).Parse("+4799999999"); err != nil { // also loads the metadata, before the first caller waits for it
 		return nil, fmt.Errorf("phone number metadata: %w", err)
 	}
 	return a.mux(), nil

@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"straks/internal/numbers"
 	"straks/orders"
 )
 
@@ -24,9 +25,10 @@ const (
 // placing is an order as it was read from a request, and where each of its
 // fields stands there.
 type placing struct {
-	order  orders.Order
-	faults faults
-	paths  [5]string // in the order of fields
+	order   orders.Order
+	faults  faults
+	paths   [5]string      // in the order of fields
+	numbers *numbers.Rules // which numbers an SMS may go to
 }
 
 var fields = [5]orders.Field{
@@ -57,8 +59,8 @@ type form func(body object, p *placing)
 
 // decode reads an order. Everything that is wrong with it is in the faults of
 // what it returns, all at once.
-func decode(body []byte, read form) *placing {
-	p := &placing{}
+func decode(body []byte, read form, rules *numbers.Rules) *placing {
+	p := &placing{numbers: rules}
 	// A byte order mark is ignored (RFC 8259 §8.1 lets us): .NET clients send it.
 	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	if err := checkJSON(body); err != nil {
@@ -100,7 +102,7 @@ func readSMS(body object, p *placing) {
 	text, textPath := settings.required("body")
 
 	if phone != "" && !p.faults.covers(phonePath) {
-		number, err := ParsePhone(phone)
+		number, err := p.numbers.Parse(phone)
 		if err != nil {
 			p.faults.add(phonePath, err.Error())
 		}

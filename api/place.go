@@ -45,7 +45,7 @@ func (a *api) take(x *exchange, read form) (*placing, orders.Shipment, bool, err
 		return nil, orders.Shipment{}, false, busy()
 	}
 	defer x.room.leave()
-	p := decode(body, read)
+	p := decode(body, read, a.numbers)
 	p.order.Organisation = x.who.Organisation
 	if p.order.Message.Channel != 0 { // else the body could not be read at all
 		p.add(a.service.Check(p.order))

@@ -125,7 +125,7 @@ func (d *daemon) wireAPI() error {
 		return err
 	}
 	d.handler, err = api.New(api.Config{Service: d.service, Auth: tokens, BasePath: d.cfg.API.BasePath,
-		MaxBody: int64(d.cfg.API.MaxBody), Rooms: d.cfg.Rooms(), Rates: d.cfg.Rates(), Log: d.log, Registerer: d.registry})
+		MaxBody: int64(d.cfg.API.MaxBody), Rooms: d.cfg.Rooms(), Rates: d.cfg.Rates(), Numbers: d.cfg.Numbers.Rules(), Log: d.log, Registerer: d.registry})
 	return err
 }
 

@@ -60,7 +60,7 @@ func dryMessage(cfg *config.Config, org, number, sender, text string, ttl time.D
 	if !cfg.Has(org) {
 		return orders.Message{}, fmt.Errorf("no organisation %q in the configuration", org)
 	}
-	number, err := api.ParsePhone(number)
+	number, err := cfg.Numbers.Rules().Parse(number)
 	switch {
 	case err != nil:
 		return orders.Message{}, fmt.Errorf("it would be refused with 400: the number %w", err)

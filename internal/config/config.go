@@ -30,6 +30,7 @@ type Config struct {
 	Admin         Admin
 	Journal       Journal
 	Log           Log
+	Numbers       Numbers
 	SMS           SMS
 	Email         Email
 	Organisations []Organisation `toml:"organisation"` // at least one

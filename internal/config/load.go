@@ -74,6 +74,7 @@ func (cfg *Config) check(c *checker) {
 	cfg.Admin.check(c.in("admin"))
 	cfg.Journal.check(c.in("journal"))
 	cfg.Log.check(c.in("log"))
+	cfg.Numbers.check(c.in("numbers"))
 	cfg.SMS.check(c.in("sms"))
 	cfg.Email.check(c.in("email"))
 	cfg.checkOrganisations(c)

@@ -1,4 +1,4 @@
-package api
+package numbers
 
 import (
 	"regexp"
@@ -10,25 +10,24 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-// country is what the metadata tell of a country code, or of the main one of the
-// regions that share it.
+// country is the metadata of a country code; where regions share the code, of the main one.
 type country struct {
 	code int32
-	// prefix is what people dial before a national number and may write by
-	// mistake behind the country code.
+	// prefix is the national prefix. People dial it before a national number, and may write it
+	// by mistake behind the country code.
 	prefix string
-	// isMobile tells whether a national number is surely a mobile phone's. Most
-	// are, and phonenumbers.IsValidNumber asks for each other kind of number first.
+	// isMobile reports whether a national number is surely a mobile phone's. Most
+	// are, and phonenumbers.IsValidNumber tries every other kind of number first.
 	isMobile func(national string) bool
 }
 
-// countries are those that can be told by their code, without those whose prefix
-// is more than a few digits.
+// countries are the countries by their code, without those whose national prefix is more than
+// a few digits.
 var countries = sync.OnceValue(func() map[string]*country {
 	codes := make(map[string]*country)
 	all, err := phonenumbers.MetadataCollection()
 	if err != nil {
-		return codes // parseAny tells
+		return codes // parseAny returns the error
 	}
 	for _, m := range all.GetMetadata() {
 		code, prefix := m.GetCountryCode(), m.GetNationalPrefixForParsing()
@@ -57,7 +56,7 @@ func mobile(m *phonenumbers.PhoneMetadata) func(string) bool {
 	return func(national string) bool { return here(national) && valid(national) && one(national) }
 }
 
-// matcher tells whether a national number is of a kind.
+// matcher reports whether a national number is of a kind.
 func matcher(kind *phonenumbers.PhoneNumberDesc) func(string) bool {
 	lengths, whole := kind.GetPossibleLength(), expression(kind.GetNationalNumberPattern(), "$")
 	return func(national string) bool {
@@ -70,3 +69,12 @@ func expression(pattern, end string) func(string) bool {
 	compiled := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("^(?:" + pattern + ")" + end) })
 	return func(s string) bool { return compiled().MatchString(s) }
 }
+
+// countryCodes are the codes of all countries and of the networks that belong to none.
+var countryCodes = sync.OnceValue(func() map[string]bool {
+	codes := make(map[string]bool)
+	for code := range phonenumbers.GetSupportedCallingCodes() {
+		codes[strconv.Itoa(code)] = true
+	}
+	return codes
+})
