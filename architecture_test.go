@@ -62,7 +62,7 @@ var only = []struct {
 	places   []string
 	why      string
 }{
-	{"straks/orders/bolt", []string{"cmd/straks"}, "the daemon and the operator's commands choose the engine; all others take orders.Journal"},
+	{"straks/orders/bolt", []string{"cmd/straks", "bench"}, "the daemon, the operator's commands and the benchmark (which fills a journal) choose the engine; all others take orders.Journal"},
 	{"go.etcd.io/bbolt", []string{"orders/bolt"}, "a second journal must be able to stand beside the first"},
 	{"github.com/fiorix/go-smpp", []string{"smpp/wire", "smpp/smsctest"}, "its codec needs guarding in one place; the simulator reads text with another decoder than ours"},
 	{"github.com/nyaruka/phonenumbers", []string{"internal/numbers"}, "numbers are E.164 from there on"},

@@ -14,7 +14,6 @@ func commands() []command {
 		{"send", "send one SMS or one e-mail", sendCommand},
 		{"shipment", "print the status of one shipment", shipmentCommand},
 		{"feed", "print the changes of status of your shipments", feedCommand},
-		{"bench", "measure this program between a load generator and a simulated SMSC", benchCommand},
 		{"status", "print how a running daemon and its carriers are", statusCommand},
 		{"journal", "look after the journal: stats, check, compact, backup", journalCommand},
 		{"version", "print the version", versionCommand},

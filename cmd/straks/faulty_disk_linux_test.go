@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"straks/internal/disktest"
 )
 
 // diskFault is something that a disk does under a running daemon.
@@ -95,25 +97,7 @@ func (w *world) smallDisk() string {
 // blockDisk puts a new journal on a file system of a block device, one that can
 // be frozen: writes then hang in the kernel, as they do on a disk that is gone.
 func (w *world) blockDisk() string {
-	return w.ownDisk(blockDevice(w.t, filepath.Join(w.dir, "image"), 64<<20))
-}
-
-// blockDevice makes a file system of so many octets in a file, and returns what mounts it.
-func blockDevice(t *testing.T, image string, size int64) (mount func(dir string) error) {
-	t.Helper()
-	if err := os.WriteFile(image, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(image, size); err != nil {
-		t.Fatal(err)
-	}
-	tool(t, "mkfs.ext4", "-q", image)
-	return func(dir string) error {
-		if out, err := exec.Command("mount", "-o", "loop", image, dir).CombinedOutput(); err != nil {
-			return fmt.Errorf("%w: %s", err, out)
-		}
-		return nil
-	}
+	return w.ownDisk(disktest.BlockDevice(w.t, filepath.Join(w.dir, "image"), 64<<20))
 }
 
 // ownDisk puts a new journal on a file system that mount puts at a directory.
@@ -123,25 +107,12 @@ func (w *world) ownDisk(mount func(dir string) error) string {
 	if err := os.Mkdir(disk, 0o700); err != nil {
 		w.t.Fatal(err)
 	}
-	mountAt(w.t, disk, mount)
+	disktest.Mount(w.t, disk, mount)
 	w.editConfig(filepath.Join(w.dir, "journal.db"), filepath.Join(disk, "journal.db"))
 	if err := initJournal(w.config()); err != nil {
 		w.t.Fatal(err)
 	}
 	return disk
-}
-
-// mountAt has mount put a file system at dir until the test ends.
-func mountAt(t *testing.T, dir string, mount func(dir string) error) {
-	t.Helper()
-	if err := mount(dir); err != nil {
-		t.Skipf("no right to mount a file system for the journal: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
 }
 
 // fillDisk leaves no space, and returns the file that takes it.

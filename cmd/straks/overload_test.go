@@ -15,7 +15,7 @@ import (
 
 // More orders than max_in_flight: those beyond it are told when to come again,
 // nothing of them lingers, and when the crowd has gone all is as before. How
-// fast all of this is "straks bench -overload" measures.
+// fast all of this is "go run ./bench -overload" measures.
 func TestOverload(t *testing.T) {
 	profile := smsctest.Profile{}
 	profile.Delay = 10 * time.Millisecond

@@ -1,4 +1,4 @@
-package bench
+package main
 
 import (
 	"context"
@@ -12,28 +12,26 @@ import (
 	"straks/smpp/smsctest"
 )
 
-// External is another gateway than straks, which somebody else has started: it
-// takes messages by HTTP GET, is told the fate of each by a GET of its own, and
-// binds to our simulator.
-type External struct {
-	SMSC string // address on which the simulator is to listen for it
+// external is another gateway than straks, already running. It takes messages by HTTP GET,
+// reports on each by a GET of its own, and binds to our simulator.
+type external struct {
+	SMSC string // address on which the simulator listens for it
 	Addr string // of the gateway, host:port
-	// Path is path and query of a request for one message: {to} stands for the
-	// recipient's digits, {text} for the text, {dlr} for the address, escaped,
-	// to which it is to report.
+	// Path is path and query of a request for one message, with the recipient's digits
+	// for {to}, the text for {text}, and the escaped address for its reports for {dlr}.
 	Path string
-	PIDs []int // of its processes, whose time and memory are told
+	PIDs []int // of its processes, whose time and memory are measured
 }
 
-// Do runs a scenario against it. Delay, Window, Stored and Frozen don't count.
-func (x External) Do(ctx context.Context, r Run) ([]Result, error) {
+// do runs a scenario against it. Delay, Window, Stored and Frozen don't count.
+func (x external) do(ctx context.Context, s scenario) ([]result, error) {
 	smsc, err := listen(x.SMSC, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer smsc.Close()
-	track := NewTrack(r.limit())
-	smsc.track.Store(track)
+	t := newTrack(limit(s.Rate, s.For))
+	smsc.track.Store(t)
 	reports, err := newSink()
 	if err != nil {
 		return nil, err
@@ -44,13 +42,13 @@ func (x External) Do(ctx context.Context, r Run) ([]Result, error) {
 	if err := smsc.Wait(binding, func(s smsctest.Stats) bool { return s.BindsNow > 0 }); err != nil {
 		return nil, fmt.Errorf("the gateway does not bind: %w", err)
 	}
-	load := Load{Addr: x.Addr, Clients: r.Clients, Rate: r.Rate, For: r.For, Request: x.request(reports.addr)}
-	result, err := drive(ctx, r.Name, load, track, processes(x.PIDs), reports.count)
-	track.sumUp(&result) // it may have answered long before it submitted
-	return []Result{result}, err
+	l := load{Addr: x.Addr, Clients: s.Clients, Rate: s.Rate, For: s.For, Request: x.request(reports.addr)}
+	r, err := drive(ctx, s.Name, l, t, processes(x.PIDs), reports.count)
+	t.sum(&r) // it may have answered long before it submitted
+	return []result{r}, err
 }
 
-func (x External) request(reports string) func(dst []byte, n int) []byte {
+func (x external) request(reports string) func(dst []byte, n int) []byte {
 	path := strings.ReplaceAll(x.Path, "{dlr}", "http%3A%2F%2F"+reports+"%2F")
 	return func(dst []byte, n int) []byte {
 		path := strings.NewReplacer("{to}", fmt.Sprintf("4790%06d", 100000+n%800000), "{text}", fmt.Sprint(n)).Replace(path)
@@ -58,7 +56,7 @@ func (x External) request(reports string) func(dst []byte, n int) []byte {
 	}
 }
 
-// sink counts the reports that the gateway makes.
+// sink counts the gateway's reports.
 type sink struct {
 	addr   string
 	n      atomic.Int64

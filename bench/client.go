@@ -1,4 +1,4 @@
-package bench
+package main
 
 import (
 	"bufio"
@@ -7,28 +7,26 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"strconv"
 	"time"
 )
 
-// client makes orders over one connection: a request, its answer, the next
-// request. It connects when it has an order to make, and again where the gateway
-// has hung up.
+// client makes orders over one connection: a request, its answer, the next request. It
+// connects when it has an order to make, and again after the gateway has closed the
+// connection.
 type client struct {
-	load  Load
-	track *Track
-	conn  net.Conn  // nil: none
-	came  *arrivals // of an open load
+	load  load
+	track *track
+	conn  net.Conn // nil: none
 	in    *bufio.Reader
 	buf   []byte // kept from request to request
 }
 
-func newClient(l Load, t *Track) *client {
+func newClient(l load, t *track) *client {
 	return &client{load: l, track: t, in: bufio.NewReader(nil)}
 }
 
-// run makes the orders that next gives it, until there are no more or one fails.
+// run makes the orders that next returns, until there are no more or one fails.
 func (c *client) run(ctx context.Context, next func() (due, bool)) error {
 	defer c.hangUp()
 	for {
@@ -54,12 +52,6 @@ func (c *client) connect(ctx context.Context) (err error) {
 		return err
 	}
 	c.in.Reset(c.conn)
-	if c.load.Open {
-		if c.came, err = newArrivals(c.conn); err != nil {
-			return err
-		}
-		c.in.Reset(c.came)
-	}
 	return nil
 }
 
@@ -85,25 +77,21 @@ func (c *client) place(order due) error {
 		return err
 	}
 	c.track.answer(order.n, a)
-	if c.came != nil && a.status == http.StatusServiceUnavailable {
-		c.track.arrive(order.n, c.came.last)
-	}
 	if a.last { // not every gateway keeps connections
 		c.hangUp()
 	}
 	return nil
 }
 
-// answer is what there is to know of one.
+// answer is the part of an HTTP answer that counts here.
 type answer struct {
 	status int
-	again  bool // it has Retry-After
+	retry  bool // it has Retry-After
 	last   bool // the server closes the connection
 }
 
-// readAnswer reads one answer whole. It knows as much of HTTP/1.1 as it takes,
-// since http.ReadResponse would use more processor time than the SMSC's side
-// of an order.
+// readAnswer reads one whole answer with a Content-Length (RFC 9112). http.ReadResponse
+// would use more processor time than the SMSC's side of an order.
 func readAnswer(in *bufio.Reader) (a answer, err error) {
 	length := -1
 	for line := 0; ; line++ {
@@ -131,7 +119,7 @@ func readAnswer(in *bufio.Reader) (a answer, err error) {
 		case bytes.EqualFold(name, []byte("Connection")):
 			a.last = bytes.EqualFold(value, []byte("close"))
 		case bytes.EqualFold(name, []byte("Retry-After")):
-			a.again = true
+			a.retry = true
 		}
 	}
 }

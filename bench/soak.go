@@ -1,4 +1,4 @@
-package bench
+package main
 
 import (
 	"context"
@@ -17,33 +17,32 @@ import (
 )
 
 const (
-	// soakRate is the load in orders/s: enough for every path to be taken
-	// all the time, and not so much that a machine with other work can't.
+	// soakRate is the load in orders/s: enough to take every path all the time, and
+	// little enough for a machine with other work.
 	soakRate    = 200
 	soakClients = 64
-	// soakOrders are to be taken in a third at least: by a few orders more or
-	// less the journal's growth is that of the pages on their way to be free.
+	// soakOrders is the least number of orders in a third. With fewer, pages that are
+	// about to become free dominate the journal's growth.
 	soakOrders = 50
-	// soakSamples is how often the daemon is looked at.
+	// soakSamples is the number of samples of the daemon.
 	soakSamples = 90
 )
 
-// Level is one thing that must not grow: its median over the first third of a
-// soak, and over the last.
-type Level struct {
+// level is a figure that must not grow: its median over the first third of a soak, and
+// over the last.
+type level struct {
 	Name  string  `json:"name"`
 	First float64 `json:"first"`
 	Last  float64 `json:"last"`
-	Slack float64 `json:"slack"` // by so much, and half of First, they may differ
+	Slack float64 `json:"slack"` // Last may exceed First by this and half of First
 }
 
-func (l Level) flat() bool { return l.Last <= 1.5*l.First+l.Slack }
+func (l level) flat() bool { return l.Last <= 1.5*l.First+l.Slack }
 
-// Soak drives a daemon with SMS, long ones too, and mails, while the SMSC
-// storms (see smsctest.SMSC.Storm) and the relay breaks off, and looks at what
-// could grow. Its error tells what did, or that orders were refused otherwise
-// than by a 503.
-func Soak(ctx context.Context, program string, d time.Duration) ([]Level, error) {
+// soak drives a daemon with SMS of one part and more and with mails, while the SMSC shows
+// every fault (see smsctest.SMSC.Storm) and the relay closes connections. It returns an
+// error where something has grown, or where orders were refused other than by a 503.
+func soak(ctx context.Context, path string, length time.Duration) ([]level, error) {
 	dir, err := os.MkdirTemp("", "straks-soak-")
 	if err != nil {
 		return nil, err
@@ -59,12 +58,12 @@ func Soak(ctx context.Context, program string, d time.Duration) ([]Level, error)
 		return nil, err
 	}
 	defer relay.Close()
-	daemon, err := StartDaemon(ctx, program, dir, soakTables(smsc.Addr(), relay.Addr()))
+	d, err := startDaemon(ctx, path, dir, soakTables(smsc.Addr(), relay.Addr()))
 	if err != nil {
 		return nil, err
 	}
-	levels, err := (&soak{daemon: daemon, smsc: smsc, relay: relay}).run(ctx, d)
-	return levels, errors.Join(err, daemon.Stop())
+	levels, err := (&soaking{daemon: d, smsc: smsc, relay: relay}).run(ctx, length)
+	return levels, errors.Join(err, d.stop())
 }
 
 func soakTables(smsc, relay string) string {
@@ -76,25 +75,26 @@ refused_delay = "100ms"
 ` + fmt.Sprintf("[[relay]]\nname = \"mx\"\naddr = %q\ntls = \"off\"\n", relay)
 }
 
-type soak struct {
-	daemon *Daemon
+type soaking struct {
+	daemon *daemon
 	smsc   *smsctest.SMSC
 	relay  *relaytest.Relay
 	seen   []moment
 }
 
-// moment is what the daemon is like at one moment.
-type moment struct{ orders, anon, goroutines, files, octets float64 } // orders: those taken by then
+// moment is one sample of the daemon: orders taken so far, MiB of memory, goroutines,
+// descriptors, octets in the journal.
+type moment struct{ orders, anon, goroutines, files, octets float64 }
 
-func (s *soak) run(ctx context.Context, d time.Duration) ([]Level, error) {
-	track := NewTrack(int(soakRate * d.Seconds()))
-	load := Load{Addr: s.daemon.API, Clients: soakClients, Rate: soakRate, For: d, Request: mixed(s.daemon.API)}
-	trouble, calm := context.WithCancel(ctx)
+func (s *soaking) run(ctx context.Context, d time.Duration) ([]level, error) {
+	t := newTrack(limit(soakRate, d))
+	l := load{Addr: s.daemon.api, Clients: soakClients, Rate: soakRate, For: d, Request: mixed(s.daemon.api)}
+	trouble, end := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { s.smsc.Storm(trouble) })
-	wg.Go(func() { s.watch(trouble, track, d) })
-	err := load.Drive(ctx, track)
-	calm()
+	wg.Go(func() { s.watch(trouble, t, d) })
+	err := l.drive(ctx, t)
+	end()
 	wg.Wait()
 	if err != nil {
 		return nil, err
@@ -104,11 +104,11 @@ func (s *soak) run(ctx context.Context, d time.Duration) ([]Level, error) {
 		mib, octets = 128, 5000 // the first third is warming up, and each has but some hundred orders
 	}
 	levels := s.levels(mib, octets)
-	return levels, errors.Join(judge(levels), manners(track))
+	return levels, errors.Join(checkGrowth(levels), checkRefusals(t))
 }
 
-// watch takes samples for as long as orders are made, and breaks the relay's connections.
-func (s *soak) watch(ctx context.Context, track *Track, d time.Duration) {
+// watch takes samples while orders are made, and closes the relay's connections.
+func (s *soaking) watch(ctx context.Context, t *track, d time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	for {
@@ -118,19 +118,19 @@ func (s *soak) watch(ctx context.Context, track *Track, d time.Duration) {
 		case <-time.After(d / soakSamples):
 		}
 		s.relay.Disconnect()
-		now := moment{orders: float64(track.taken.Load()), anon: float64(s.daemon.processes().anon()) / 1024}
-		file, _ := s.daemon.Counter("straks_journal_file_bytes")
-		free, _ := s.daemon.Counter("straks_journal_free_bytes")
+		now := moment{orders: float64(t.taken.Load()), anon: float64(s.daemon.processes().anon()) / 1024}
+		file, _ := s.daemon.counter("straks_journal_file_bytes")
+		free, _ := s.daemon.counter("straks_journal_free_bytes")
 		now.octets = file - free
-		now.files, _ = s.daemon.Counter("process_open_fds")
+		now.files, _ = s.daemon.counter("process_open_fds")
 		var err error
-		if now.goroutines, err = s.daemon.Counter("go_goroutines"); err == nil {
+		if now.goroutines, err = s.daemon.counter("go_goroutines"); err == nil {
 			s.seen = append(s.seen, now)
 		}
 	}
 }
 
-func (s *soak) levels(mib, octets float64) []Level {
+func (s *soaking) levels(mib, octets float64) []level {
 	third := len(s.seen) / 3
 	if third < 2 {
 		return nil
@@ -139,14 +139,14 @@ func (s *soak) levels(mib, octets float64) []Level {
 	if min(taken(first), taken(last)) < soakOrders {
 		return nil
 	}
-	level := func(name string, slack float64, of func(moment) float64) Level {
-		return Level{name, median(first, of), median(last, of), slack}
+	medians := func(name string, slack float64, of func(moment) float64) level {
+		return level{name, median(first, of), median(last, of), slack}
 	}
-	return []Level{
-		level("resident MiB, file pages apart", mib, func(s moment) float64 { return s.anon }),
-		level("goroutines", 300, func(s moment) float64 { return s.goroutines }),
-		level("descriptors", 50, func(s moment) float64 { return s.files }),
-		{"octets in the journal for an order", perOrder(first), perOrder(last), octets},
+	return []level{
+		medians("resident MiB without file pages", mib, func(s moment) float64 { return s.anon }),
+		medians("goroutines", 300, func(s moment) float64 { return s.goroutines }),
+		medians("descriptors", 50, func(s moment) float64 { return s.files }),
+		{"octets in the journal per order", perOrder(first), perOrder(last), octets},
 	}
 }
 
@@ -159,22 +159,22 @@ func median(samples []moment, of func(moment) float64) float64 {
 	return values[len(values)/2]
 }
 
-// taken is how many orders were taken in that time.
+// taken returns the number of orders taken between the first and the last sample.
 func taken(samples []moment) float64 {
 	return samples[len(samples)-1].orders - samples[0].orders
 }
 
-// perOrder is by how much the journal grew for each order.
+// perOrder returns the journal's growth for each order.
 func perOrder(samples []moment) float64 {
 	return (samples[len(samples)-1].octets - samples[0].octets) / taken(samples)
 }
 
-// ErrTooShort is Soak's where too few samples or orders were taken to tell anything.
-var ErrTooShort = errors.New("too few samples or orders to tell anything: give it more time")
+var errTooShort = errors.New("too few samples or orders for a result: give it more time")
 
-func judge(levels []Level) error {
+// checkGrowth returns an error that names the levels that have grown.
+func checkGrowth(levels []level) error {
 	if len(levels) == 0 {
-		return ErrTooShort
+		return errTooShort
 	}
 	var grown []error
 	for _, l := range levels {
@@ -185,17 +185,18 @@ func judge(levels []Level) error {
 	return errors.Join(grown...)
 }
 
-// manners tells whether most orders were taken, and the others refused as they should be.
-func manners(t *Track) error {
-	var r Result
-	t.sumUp(&r)
-	if rude := t.rude.Load(); rude > 0 || r.Orders < r.Refused {
-		return fmt.Errorf("%d orders were taken, %d refused, %d of them otherwise than by a 503 with Retry-After", r.Orders, r.Refused, rude)
+// checkRefusals returns an error unless most orders were taken and the others refused
+// properly.
+func checkRefusals(t *track) error {
+	var r result
+	t.sum(&r)
+	if r.Improper > 0 || r.Orders < r.Refused {
+		return fmt.Errorf("%d orders were taken, %d refused, %d of them other than by 503 with Retry-After", r.Orders, r.Refused, r.Improper)
 	}
 	return nil
 }
 
-// mixed renders orders of all kinds: every fourth is a mail, every fifth SMS long.
+// mixed renders orders of all kinds: every fourth is a mail, every fifth SMS has many parts.
 func mixed(addr string) func(dst []byte, n int) []byte {
 	run := time.Now().UnixNano()
 	return func(dst []byte, n int) []byte {
@@ -215,8 +216,8 @@ func mixed(addr string) func(dst []byte, n int) []byte {
 	}
 }
 
-// PrintLevels writes them as a table.
-func PrintLevels(w io.Writer, levels []Level) {
+// printLevels writes a table.
+func printLevels(w io.Writer, levels []level) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(tw, "\tfirst third\tlast third\t")
 	for _, l := range levels {

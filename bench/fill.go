@@ -1,4 +1,4 @@
-package bench
+package main
 
 import (
 	"context"
@@ -17,16 +17,16 @@ import (
 )
 
 const (
-	fillers  = 1000 // at a time, so that they share commits
-	fillStep = 64   // answers and receipts of one filler that share a call
+	fillers  = 1000 // workers, which share commits
+	fillStep = 64   // answers and receipts of one worker that share a call
 	fillDays = 80 * 24 * time.Hour
-	fillAge  = 12 * time.Hour      // of orders, after which retention has its turn
+	fillAge  = 12 * time.Hour      // of orders, after which retention runs
 	retained = 90 * 24 * time.Hour // the daemon's default
 )
 
-// Fill makes a journal at path with n delivered shipments in it, accepted evenly
-// over the last 80 days, just as the daemon would have left it.
-func Fill(ctx context.Context, path string, n int) error {
+// fill creates a journal at path with n delivered shipments, accepted evenly over the last
+// 80 days, as a daemon would have left it. The journal has this module's format.
+func fill(ctx context.Context, path string, n int) error {
 	opt := bolt.Options{MaxBatch: 4096, Log: slog.New(slog.DiscardHandler)}
 	if err := bolt.Create(path, opt); err != nil {
 		return err
@@ -50,8 +50,8 @@ type filling struct {
 	next    atomic.Int64
 }
 
-// live lives through the days, and lets the journal age meanwhile: what leaves it
-// makes room for what comes.
+// live stores the orders of all days, and runs deadlines and retention in between, so that
+// new records take the space of old ones.
 func (f *filling) live(ctx context.Context) error {
 	for lived := fillAge; ; lived += fillAge {
 		if err := f.run(ctx, int64(float64(f.n)*float64(lived)/float64(fillDays))); err != nil {
@@ -66,7 +66,7 @@ func (f *filling) live(ctx context.Context) error {
 	}
 }
 
-// run stores orders up to the number last.
+// run stores orders up to number last.
 func (f *filling) run(ctx context.Context, last int64) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -103,7 +103,7 @@ func (f *filling) worker(ctx context.Context, last int64) error {
 	return err
 }
 
-// take returns the number of the next order, or 0 where last was the last.
+// take returns the number of the next order, or 0 after the last.
 func (f *filling) take(last int64) int64 {
 	for {
 		done := f.next.Load()
@@ -125,7 +125,7 @@ func (f *filling) intake(i int64) orders.Intake {
 	}
 }
 
-// factsOf are the carrier's answer and its receipt.
+// factsOf returns the carrier's answer and its receipt.
 func factsOf(s orders.Shipment, at time.Time, id string) []orders.Event {
 	refs := []string{"id:" + id}
 	return []orders.Event{
@@ -135,7 +135,7 @@ func factsOf(s orders.Shipment, at time.Time, id string) []orders.Event {
 	}
 }
 
-// idAt is a UUIDv7 of another time than now (RFC 9562 §5.7).
+// idAt returns a UUIDv7 of the given time (RFC 9562 §5.7).
 func idAt(t time.Time) uuid.UUID {
 	id := uuid.Must(uuid.NewV7())
 	ms := t.UnixMilli()
@@ -145,8 +145,8 @@ func idAt(t time.Time) uuid.UUID {
 	return id
 }
 
-// age does what a running daemon does as time goes by: deadlines are passed
-// over, and references leave after a week.
+// age does what a running daemon does over time: it passes over deadlines and removes
+// what retention no longer keeps.
 func (f *filling) age(ctx context.Context, now time.Time) error {
 	for {
 		due, next, err := f.journal.Due(ctx, now, 500)

@@ -1,4 +1,4 @@
-package bench
+package main
 
 import (
 	"fmt"
@@ -12,8 +12,8 @@ import (
 // processes are those of a gateway, by their ids.
 type processes []int
 
-// cpu returns the processor time that they have used so far, of user and of
-// kernel. The kernel counts it in hundredths of a second (proc_pid_stat(5)).
+// cpu returns the processor time used so far, user and kernel. The kernel counts it
+// in hundredths of a second (proc_pid_stat(5)).
 func (ps processes) cpu() (sum time.Duration) {
 	for _, pid := range ps {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -32,7 +32,7 @@ func (ps processes) cpu() (sum time.Duration) {
 	return sum
 }
 
-// anon returns their resident memory that is not file pages, in KiB.
+// anon returns the resident memory without file pages, in KiB.
 func (ps processes) anon() (sum int) {
 	for _, pid := range ps {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -48,8 +48,8 @@ func (ps processes) anon() (sum int) {
 	return sum
 }
 
-// peak looks every 50 ms until the function that it returns is called, which
-// tells the most that anon was.
+// peak samples anon every 50 ms until the returned function is called. That function
+// returns the highest sample.
 func (ps processes) peak() (end func() int) {
 	stop, most := make(chan struct{}), make(chan int, 1)
 	go func() {
@@ -70,11 +70,14 @@ func (ps processes) peak() (end func() int) {
 	}
 }
 
-// ownCPU returns the processor time of this process, of user and of kernel.
-func ownCPU() time.Duration {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
+// ownCPU returns the processor time of this process and of its children that have ended,
+// user and kernel.
+func ownCPU() (sum time.Duration) {
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var u syscall.Rusage
+		if syscall.Getrusage(who, &u) == nil {
+			sum += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+		}
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return sum
 }
