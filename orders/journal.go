@@ -49,9 +49,10 @@ type Journal interface {
 	// return it unclaimed. known reports whether the key is known and not free.
 	Known(ctx context.Context, organisation, key string, at time.Time) (s Shipment, known bool, err error)
 
-	// Apply stores facts, in order, each in full (shipment, feed entry,
-	// bindings) or not at all. The effects answer them one by one; a fact
-	// about a shipment that does not exist has an effect, not an error.
+	// Apply stores facts, each in full (shipment, feed entry, bindings) or not at all. The effects
+	// answer them one by one; a fact about a shipment that does not exist has an effect, not an
+	// error. Facts about one shipment are applied in the order given; facts about different
+	// shipments, and those of calls at the same time, have no order.
 	Apply(ctx context.Context, events []Event) ([]Effect, error)
 
 	// Shipment returns the organisation's shipment, or ErrNotFound.
@@ -59,7 +60,8 @@ type Journal interface {
 
 	// Feed returns at most q.Limit entries. Sequence numbers are strictly
 	// increasing for an organisation; after an entry was readable, none
-	// with a lower number appears. One that can't be read is told to the log and
+	// with a lower number appears. Every change of status from the carrier's acceptance on
+	// (Status.InFeed) has an entry; the query says which of them are returned. One that can't be read is told to the log and
 	// skipped: it keeps nobody from what comes after it.
 	Feed(ctx context.Context, q FeedQuery) ([]FeedEntry, error)
 
@@ -89,8 +91,9 @@ type Expiry struct {
 	At       time.Time
 }
 
-// Block puts a recipient on the organisation's block list, or takes it off. The last that is
-// stored counts: whoever has two in order waits for the one before he asks for the other.
+// Block puts a recipient on the organisation's block list, or takes it off. Of two the one with the
+// later At counts, in whatever order they are stored; of two at the same time, the one stored later.
+// A lifted block is kept for a day, so that an older block which is stored after it has no effect.
 type Block struct {
 	Organisation string
 	Channel      Channel
@@ -128,6 +131,7 @@ type FeedQuery struct {
 	Seq          uint64 // exclusive; Descending from 0 starts at the newest
 	Limit        int
 	Descending   bool
+	FinalOnly    bool // leaves out the entries whose status is not final
 }
 
 // FeedEntry is one change of status. Claim, Parts, Carrier and Detail of its

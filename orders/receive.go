@@ -13,8 +13,6 @@ const (
 	// into the journal while the one before it is being synced.
 	receivers    = 3
 	receiveBatch = 256
-	// blocksSize bounds the changes of block lists that wait.
-	blocksSize = 1024
 )
 
 // arrived is a fact on its way to the journal.
@@ -36,10 +34,10 @@ func (s *Service) Late(a Answer) error {
 	return s.enqueue(s.inbox, arrived{event: a})
 }
 
-// Block takes a change of a block list, without waiting; see Receive for done. Changes are
-// stored in the order in which they come: the last word of a recipient is to stand.
+// Block takes a change of a block list, without waiting; see Receive for done. The later of two
+// counts (Block.At), in whatever order they are stored.
 func (s *Service) Block(b Block, done func(error)) error {
-	return s.enqueue(s.blocks, arrived{b, done})
+	return s.enqueue(s.inbox, arrived{b, done})
 }
 
 func (s *Service) enqueue(inbox chan arrived, a arrived) error {
@@ -54,7 +52,7 @@ func (s *Service) enqueue(inbox chan arrived, a arrived) error {
 	}
 }
 
-// receive stores what arrives in an inbox, in batches, until ctx ends and it is empty.
+// receive stores what arrives in the inbox, in batches, until ctx ends and it is empty.
 func (s *Service) receive(ctx context.Context, inbox chan arrived) {
 	for {
 		select {

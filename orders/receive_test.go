@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -171,47 +170,45 @@ func TestTurnedAwayIsWhatComesAgain(t *testing.T) {
 	}
 }
 
-// lists is a journal that takes its time for the first change of a block list.
-type lists struct {
-	idle
-	mu     sync.Mutex
-	calls  int
-	stored []bool // those that block
+// slowFirst is a journal that holds back the first change of a block list until a later one is stored.
+type slowFirst struct {
+	orders.Journal
+	first atomic.Bool
+	once  sync.Once
+	later chan struct{}
 }
 
-func (j *lists) Apply(_ context.Context, events []orders.Event) ([]orders.Effect, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.calls++; j.calls == 1 {
-		j.mu.Unlock()
-		time.Sleep(100 * time.Millisecond)
-		j.mu.Lock()
+func (j *slowFirst) Apply(ctx context.Context, events []orders.Event) ([]orders.Effect, error) {
+	if j.first.CompareAndSwap(false, true) {
+		<-j.later
+		return j.Journal.Apply(ctx, events)
 	}
-	for _, e := range events {
-		j.stored = append(j.stored, !e.(orders.Block).Off)
-	}
-	return make([]orders.Effect, len(events)), nil
+	defer j.once.Do(func() { close(j.later) })
+	return j.Journal.Apply(ctx, events)
 }
 
-// Who asks for messages again after having stopped them gets them, whichever of the two the
-// journal takes longer for.
-func TestBlocksKeepTheirOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		j := &lists{}
-		s := orders.NewService(orders.Config{Journal: j, Log: slog.New(slog.DiscardHandler)})
-		ctx, cancel := context.WithCancel(t.Context())
-		var run sync.WaitGroup
-		run.Go(func() { s.Run(ctx) })
-		for _, off := range []bool{false, true} {
-			if err := s.Block(orders.Block{Organisation: "ttd", Channel: orders.SMS, Recipient: "+4799999999", Off: off}, func(error) {}); err != nil {
-				t.Fatal(err)
-			}
-			synctest.Wait() // until it is on its way into the journal, or waits for the other
+// A person who asks for messages again after stopping them gets them, whichever of the two
+// changes the journal stores first.
+func TestLaterBlockCounts(t *testing.T) {
+	w, run := idleWorld(t, orders.Config{})
+	w.journal.Journal = &slowFirst{Journal: w.journal.Journal, later: make(chan struct{})}
+	run()
+	now, stored := time.Now(), make(chan error)
+	for i, off := range []bool{false, true} {
+		b := orders.Block{Organisation: "ttd", Channel: orders.SMS, Recipient: "+4799999999", Off: off, At: now.Add(time.Duration(i) * time.Second)}
+		if err := w.Block(b, func(err error) { stored <- err }); err != nil {
+			t.Fatal(err)
 		}
-		cancel()
-		run.Wait()
-		if want := []bool{true, false}; !slices.Equal(j.stored, want) {
-			t.Errorf("blocked %v, want %v", j.stored, want)
+		if !off {
+			eventually(t, "the first to be on its way", w.journal.Journal.(*slowFirst).first.Load)
 		}
-	})
+	}
+	for range 2 {
+		if err := <-stored; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s, _, err := w.Place(t.Context(), order("k")); err != nil || s.Status != orders.SMSAccepted {
+		t.Errorf("%v, %v", s.Status, err)
+	}
 }

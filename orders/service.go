@@ -24,22 +24,21 @@ type Config struct {
 	SendDeadline  time.Duration         // from acceptance to the carrier's answer; 5 s
 	MaxInFlight   map[Channel]int       // orders between their request and their outcome; 10,000 where absent
 	Retention     time.Duration         // of orders, keys and feed; 90 days
+	FeedFinalOnly bool                  // Feed returns entries of final statuses only
 	Log           *slog.Logger          // slog.Default()
 	Registerer    prometheus.Registerer // nil: metrics are kept, but nobody sees them
 }
 
 // Service places orders and receives receipts by the rules of the package
 // comment. It owns these goroutines: one for each order in flight (from Place
-// until its outcome is on disk), and, while Run runs, the receivers of receipts, the one
-// of changes of block lists, the deadline keeper, the sweeper, and one for each late answer that the journal
+// until its outcome is on disk), and, while Run runs, the receivers of receipts, the deadline keeper, the sweeper, and one for each late answer that the journal
 // did not take at first.
 type Service struct {
 	cfg      Config
 	log      *slog.Logger
 	metrics  *metrics
 	carriers map[Channel]Carrier
-	inbox    chan arrived            // of receipts and late answers, which may be stored in any order
-	blocks   chan arrived            // of changes of block lists, which may not
+	inbox    chan arrived            // of receipts, late answers and changes of block lists, which may be stored in any order
 	seldom   *ratelog.Log            // what goes wrong with every receipt or order
 	stop     chan struct{}           // closed when retries are to end
 	away     [Email + 1]atomic.Int64 // orders, by channel, see WithCarrier
@@ -84,7 +83,6 @@ func NewService(cfg Config) *Service {
 		metrics:  newMetrics(cfg.Registerer, cfg.Organisations, cfg.HintForms),
 		carriers: make(map[Channel]Carrier),
 		inbox:    make(chan arrived, inboxSize),
-		blocks:   make(chan arrived, blocksSize),
 		stop:     make(chan struct{}),
 		flights:  make(map[flightKey]*flight),
 		counts:   make(map[Channel]int),
@@ -121,8 +119,10 @@ func (s *Service) Shipment(ctx context.Context, organisation string, id uuid.UUI
 	return s.cfg.Journal.Shipment(ctx, organisation, id)
 }
 
-// Feed returns entries of the organisation's feed.
+// Feed returns entries of the organisation's feed: of final statuses only, if the query or the
+// configuration says so.
 func (s *Service) Feed(ctx context.Context, q FeedQuery) ([]FeedEntry, error) {
+	q.FinalOnly = q.FinalOnly || s.cfg.FeedFinalOnly
 	return s.cfg.Journal.Feed(ctx, q)
 }
 
@@ -142,7 +142,6 @@ func (s *Service) Run(ctx context.Context) error {
 	for range receivers {
 		wg.Go(func() { s.receive(ctx, s.inbox) })
 	}
-	wg.Go(func() { s.receive(ctx, s.blocks) }) // alone, so that they keep their order
 	wg.Go(func() { s.keepDeadlines(ctx) })
 	wg.Go(func() { s.sweep(ctx) })
 	wg.Wait()

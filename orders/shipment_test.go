@@ -51,7 +51,7 @@ func TestOrderStatus(t *testing.T) {
 			t.Errorf("%v: %s, want %s", s, s.Order(), want)
 		}
 	}
-	if SMSSending.InFeed(false) || !SMSAccepted.InFeed(false) || SMSAccepted.InFeed(true) || !SMSDelivered.InFeed(true) {
+	if SMSNew.InFeed() || SMSSending.InFeed() || !SMSAccepted.InFeed() || !SMSDelivered.InFeed() || !SMSFailedTTL.InFeed() {
 		t.Error("feed holds what it should not, or lacks what it should")
 	}
 }

@@ -147,11 +147,9 @@ func (s Status) Free() bool { return s.info().stage == stageNew }
 // Delivered tells whether the status says that the recipient has the message.
 func (s Status) Delivered() bool { return s == SMSDelivered || s == EmailDelivered }
 
-// InFeed tells whether reaching this status makes a feed entry: everything
-// from the carrier's acceptance on, or only the final one.
-func (s Status) InFeed(finalOnly bool) bool {
-	return s.Final() || !finalOnly && s.info().stage == stageTaken
-}
+// InFeed reports whether reaching this status makes a feed entry: everything from the carrier's
+// acceptance on does.
+func (s Status) InFeed() bool { return s.info().stage >= stageTaken }
 
 // Order returns the status of the order as a whole, like "Order_Completed".
 func (s Status) Order() string {

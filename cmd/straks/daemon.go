@@ -72,7 +72,7 @@ func (d *daemon) open() (err error) {
 
 // journalOptions are those of the configuration.
 func journalOptions(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) bolt.Options {
-	return bolt.Options{FeedFinalOnly: cfg.Journal.FeedFinalOnly, MaxSize: int64(cfg.Journal.MaxSize),
+	return bolt.Options{MaxSize: int64(cfg.Journal.MaxSize),
 		Queue: cfg.Journal.MaxQueue, Log: log, Registerer: reg}
 }
 
@@ -93,7 +93,7 @@ func (d *daemon) wire() error {
 	cfg := d.cfg
 	sc := orders.Config{
 		Journal: d.journal, Organisations: cfg.Names(),
-		SendDeadline: cfg.API.SendDeadline, Retention: cfg.Journal.Retention,
+		SendDeadline: cfg.API.SendDeadline, Retention: cfg.Journal.Retention, FeedFinalOnly: cfg.Journal.FeedFinalOnly,
 		MaxInFlight: make(map[orders.Channel]int),
 		Log:         d.log, Registerer: d.registry,
 	}

@@ -6,7 +6,7 @@ import "time"
 type Journal struct {
 	Path          string        // of the file; "straks init" creates it. Required
 	Retention     time.Duration // of orders, idempotency keys and feed entries: 90d
-	FeedFinalOnly bool          // true: the feed tells final statuses only, not also acceptance by the carrier: false
+	FeedFinalOnly bool          // true: the feed shows final statuses only, not also acceptance by the carrier; all are stored: false
 	MaxSize       Size          // in use in the file, from which on orders get 503; receipts are still taken. 0: as large as the disk: 0
 	MaxQueue      int           // orders that wait for the disk, and four times as many receipts; beyond, orders get 503 at once: 1024
 }

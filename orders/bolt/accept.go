@@ -37,10 +37,6 @@ func hash(parts ...string) []byte {
 	return sum[:hashSize]
 }
 
-func blockedKey(organisation string, c orders.Channel, to orders.Recipient) []byte {
-	return hash(organisation, c.String(), string(to))
-}
-
 func checkIntake(in *orders.Intake) error {
 	switch {
 	case in.Shipment.Version() != 7:
@@ -84,7 +80,7 @@ func (w *writeTx) accept(in orders.Intake) (orders.Shipment, bool, error) {
 
 // claimed stores a shipment that is about to be sent, or that must not be.
 func (w *writeTx) claimed(s *orders.Shipment) error {
-	if w.blocked().Get(blockedKey(s.Organisation, s.Channel, s.Recipient)) != nil {
+	if w.isBlocked(s) {
 		s.Reserve()
 		if err := w.changed(s); err != nil {
 			return err

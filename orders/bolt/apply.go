@@ -19,6 +19,7 @@ func (w *writeTx) apply(e orders.Event) (orders.Effect, error) {
 		e.At = micro(e.At)
 		return w.expire(e)
 	case orders.Block:
+		e.At = micro(e.At)
 		return orders.Effect{}, w.block(e)
 	}
 	return orders.Effect{}, fmt.Errorf("journal: unknown event %T", e)
@@ -87,17 +88,4 @@ func (w *writeTx) expire(e orders.Expiry) (eff orders.Effect, err error) {
 		return eff, err
 	}
 	return eff, w.putShipment(&eff.Shipment)
-}
-
-func (w *writeTx) block(b orders.Block) error {
-	key := blockedKey(b.Organisation, b.Channel, b.Recipient)
-	if b.Off {
-		return w.blocked().Delete(key)
-	}
-	return w.blocked().Put(key, w.value(func(v []byte) []byte {
-		e := encoder{v}
-		e.byte(recordVersion)
-		e.int(b.At.UnixMicro())
-		return e.b
-	}))
 }

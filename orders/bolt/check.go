@@ -319,15 +319,16 @@ func (c *checker) fedLast(organisation []byte, status map[uuid.UUID]entry) {
 	}
 }
 
-// listed: who is on a block list is there since some time.
+// listed: each block has its time, and one that is lifted has an entry that retention removes it by.
 func (c *checker) listed() {
 	cur := c.blocked().Cursor()
 	for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
-		d := decoder{b: v}
-		version := d.byte()
-		d.int()
-		if len(k) != hashSize || version != recordVersion || !d.end() {
+		b, err := decodeBlock(v)
+		switch {
+		case len(k) != hashSize || err != nil:
 			c.fault("%w", corrupt(fmt.Sprintf("block of %x", k)))
+		case b.off && c.lifted().Get(liftedKey(b.at, k)) == nil:
+			c.fault("block of %x: it is lifted, and kept for ever", k)
 		}
 	}
 }

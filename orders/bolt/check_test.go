@@ -162,6 +162,12 @@ func TestCheckOfBlocks(t *testing.T) {
 	}
 	check(t, j)
 	spoil(t, j, func(w *writeTx) error {
+		return w.blocked().Put(blockedKey("ttd", orders.SMS, "+4799999999"), encodeBlock(nil, listing{at: time.Now(), off: true}))
+	})
+	if err := j.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "kept for ever") {
+		t.Error(err)
+	}
+	spoil(t, j, func(w *writeTx) error {
 		return w.blocked().Put(blockedKey("ttd", orders.SMS, "+4799999999"), []byte{recordVersion})
 	})
 	if err := j.Check(t.Context()); !errors.Is(err, ErrCorrupt) {

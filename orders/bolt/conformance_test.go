@@ -18,15 +18,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestJournal(t *testing.T) {
 	journaltest.Run(t, journaltest.Engine{
-		Open: func(t *testing.T, dir string, s journaltest.Settings) orders.Journal {
+		Open: func(t *testing.T, dir string) orders.Journal {
 			path := filepath.Join(dir, "journal.db")
-			opt := Options{FeedFinalOnly: s.FeedFinalOnly}
 			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-				if err := Create(path, opt); err != nil {
+				if err := Create(path, Options{}); err != nil {
 					t.Fatal(err)
 				}
 			}
-			j, err := Open(path, opt)
+			j, err := Open(path, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -56,7 +56,7 @@ func makeUnder(prefix string, opt Options) (path string, err error) {
 
 func initialise(tx *bbolt.Tx) error {
 	for _, name := range [][]byte{bucketMeta, bucketKeys, bucketKeyFilter, bucketShipments, bucketRefs, bucketRefFilter,
-		bucketParked, bucketDeadlines, bucketFeed, bucketBlocked} {
+		bucketParked, bucketDeadlines, bucketFeed, bucketBlocked, bucketLifted} {
 		if _, err := tx.CreateBucket(name); err != nil {
 			return err
 		}

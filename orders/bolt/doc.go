@@ -12,7 +12,8 @@
 //	parked     at µs | number           -> report that waits for its answer
 //	deadlines  deadline µs | id         -> nothing
 //	feed       organisation | seq       -> shipment id, status, at
-//	blocked    hash(org, channel, to)   -> since
+//	blocked    hash(org, channel, to)   -> since when it is blocked, or not any more
+//	lifted     at µs | hash             -> nothing: a block that is lifted, to be kept for a day
 //
 // Numbers are big endian, so that byte order is time order. Tables with random
 // keys (keys, refs) are cut into one bucket for each slot of time: inserts stay

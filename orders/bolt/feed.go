@@ -33,7 +33,7 @@ func (t tables) page(ctx context.Context, q orders.FeedQuery) (page []orders.Fee
 			return nil, nil, fmt.Errorf("%w: %w", orders.ErrUnavailable, context.Cause(ctx))
 		}
 		seq := binary.BigEndian.Uint64(k)
-		s, ok, err := t.entry(v)
+		s, ok, err := t.entry(v, q.FinalOnly)
 		switch {
 		case errors.Is(err, ErrCorrupt):
 			bad = append(bad, fmt.Errorf("%q, %d: %w", q.Organisation, seq, err))
@@ -46,13 +46,14 @@ func (t tables) page(ctx context.Context, q orders.FeedQuery) (page []orders.Fee
 	return page, bad, nil
 }
 
-// entry returns the shipment of a feed entry as it was then, and whether there is one.
-func (t tables) entry(v []byte) (orders.Shipment, bool, error) {
+// entry returns the shipment of a feed entry as it was then. ok is false where the shipment is gone,
+// or finalOnly leaves the entry out.
+func (t tables) entry(v []byte, finalOnly bool) (s orders.Shipment, ok bool, err error) {
 	en, err := decodeEntry(v)
-	if err != nil {
+	if err != nil || finalOnly && !en.status.Final() {
 		return orders.Shipment{}, false, err
 	}
-	s, ok, err := t.shipment(en.shipment, true)
+	s, ok, err = t.shipment(en.shipment, true)
 	if err != nil {
 		return orders.Shipment{}, false, fmt.Errorf("shipment %s: %w", en.shipment, err)
 	}

@@ -156,7 +156,10 @@ func addFilters(t tables, _ int, _ *slog.Logger) (moved int, err error) {
 
 // keepClaims makes version 4 of version 3, in which a shipment's record had no end of its claim and a
 // block that was lifted was gone. Version 3 can't read the records of version 4.
-func keepClaims(tables, int, *slog.Logger) (moved int, err error) { return 0, nil }
+func keepClaims(t tables, _ int, _ *slog.Logger) (moved int, err error) {
+	_, err = t.tx.CreateBucketIfNotExists(bucketLifted)
+	return 0, err
+}
 
 // firstEnd is more than the number of any slot, and less than any end in s.
 const firstEnd = 1_000_000

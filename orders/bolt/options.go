@@ -11,8 +11,6 @@ import (
 
 // Options of a journal. Zero values have the defaults named.
 type Options struct {
-	FeedFinalOnly bool // the feed has an entry for final statuses only
-
 	MaxSize   int64 // octets in use from which on orders are refused; 0: no limit. Facts about stored orders are still taken
 	MapSize   int   // octets of address space for the file, no memory; 64 GiB. Growing beyond it costs a pause
 	MaxParked int   // receipts that wait for their answer; 100,000. Beyond it the oldest is dropped

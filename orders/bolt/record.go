@@ -255,6 +255,39 @@ func (d *decoder) binding() binding {
 	return binding{id, int(part)}
 }
 
+// listing is a recipient's entry in a block list: blocked, or not any more, since a time.
+type listing struct {
+	at  time.Time
+	off bool
+}
+
+// The version of a block's record says whether it is lifted.
+const (
+	blockOn     = recordVersion
+	blockLifted = 2
+)
+
+func encodeBlock(b []byte, bl listing) []byte {
+	e := encoder{b}
+	if bl.off {
+		e.byte(blockLifted)
+	} else {
+		e.byte(blockOn)
+	}
+	e.int(bl.at.UnixMicro())
+	return e.b
+}
+
+func decodeBlock(b []byte) (listing, error) {
+	d := decoder{b: b}
+	version := d.byte()
+	bl := listing{microTime(d.int()), version == blockLifted}
+	if !d.end() || version != blockOn && version != blockLifted {
+		return listing{}, corrupt("block")
+	}
+	return bl, nil
+}
+
 // idMicro returns the time in a UUIDv7, in µs (RFC 9562 §5.7 has ms).
 func idMicro(id uuid.UUID) int64 {
 	return int64(binary.BigEndian.Uint64(id[:8])>>16) * 1000

@@ -235,6 +235,47 @@ func TestMigrationIsKilled(t *testing.T) {
 	}
 }
 
+// TestMigrationOfClaims: in a journal of version 3 a shipment has no end of its claim, and a block
+// that was lifted is gone. Version 4 reads both, and what it writes version 3 never sees.
+func TestMigrationOfClaims(t *testing.T) {
+	j, path := newJournal(t, Options{})
+	sending, _, err := j.Accept(t.Context(), intake("sending"))
+	block := orders.Block{Organisation: "ttd", Channel: orders.SMS, Recipient: "+4799999999", At: time.Now()}
+	if err == nil {
+		_, err = j.Apply(t.Context(), []orders.Event{block})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	spoil(t, j, func(w *writeTx) error { // as version 3 had it
+		old := sending
+		old.ClaimUntil = time.Time{}
+		return errors.Join(w.putShipment(&old), w.tx.DeleteBucket(bucketLifted))
+	})
+	j.Close()
+	db := rawDB(t, path)
+	setVersion(t, db, 3)
+	db.Close()
+	wantRefused(t, path, ErrOutdated)
+	if err := Migrate(t.Context(), path, Options{Log: quiet}); err != nil {
+		t.Fatal(err)
+	}
+	j = mustOpen(t, path, Options{})
+	again, claimed, err := j.Accept(t.Context(), intake("sending"))
+	if err != nil || claimed || again.ID != sending.ID || again.Held {
+		t.Errorf("an order that was in flight: %+v, %v, %v", again, claimed, err)
+	}
+	if s, _, err := j.Accept(t.Context(), intake("k")); err != nil || s.Status != orders.SMSFailedRecipientReserved {
+		t.Errorf("blocked: %v, %v", s.Status, err)
+	}
+	block.Off, block.At = true, block.At.Add(time.Second)
+	if _, err := j.Apply(t.Context(), []orders.Event{block}); err != nil {
+		t.Fatal(err)
+	}
+	order(t, j, "k2")
+	check(t, j)
+}
+
 // TestMigrateEnds: a migration stops between two steps when it is told to, and can
 // go on.
 func TestMigrateEnds(t *testing.T) {

@@ -28,7 +28,7 @@ type sweepTable func(*sweep, *writeTx) (spent int, err error)
 // sweepTables are all of them, in their order. None needs another to have come through.
 var sweepTables = []sweepTable{
 	(*sweep).parked, (*sweep).shipments, (*sweep).deadlines, (*sweep).feeds,
-	(*sweep).keys, (*sweep).refs, (*sweep).keyFilters, (*sweep).refFilters,
+	(*sweep).keys, (*sweep).refs, (*sweep).lifted, (*sweep).keyFilters, (*sweep).refFilters,
 }
 
 // Sweep implements orders.Journal. Where a page can't be read that one of the tables needs, nothing
@@ -101,6 +101,8 @@ func (s *sweep) keys(w *writeTx) (int, error) { return s.left(w.keys().drain(s.c
 func (s *sweep) refs(w *writeTx) (int, error) {
 	return s.left(w.refs().drain(s.now.Add(-refRetention), s.budget))
 }
+
+func (s *sweep) lifted(w *writeTx) (int, error) { return w.dropLifted(s.now, s.budget) }
 
 func (s *sweep) keyFilters(w *writeTx) (int, error) {
 	return s.left(w.keys().build(s.now, s.cut, s.budget))

@@ -21,6 +21,7 @@ var (
 	bucketDeadlines = []byte("deadlines")
 	bucketFeed      = []byte("feed")
 	bucketBlocked   = []byte("blocked")
+	bucketLifted    = []byte("lifted")
 )
 
 // tables is the schema over one transaction.
@@ -32,6 +33,7 @@ func (t tables) parked() *bbolt.Bucket    { return t.tx.Bucket(bucketParked) }
 func (t tables) deadlines() *bbolt.Bucket { return t.tx.Bucket(bucketDeadlines) }
 func (t tables) feed() *bbolt.Bucket      { return t.tx.Bucket(bucketFeed) }
 func (t tables) blocked() *bbolt.Bucket   { return t.tx.Bucket(bucketBlocked) }
+func (t tables) lifted() *bbolt.Bucket    { return t.tx.Bucket(bucketLifted) }
 
 func (t tables) keys() *slots {
 	return &slots{b: t.tx.Bucket(bucketKeys), filters: t.tx.Bucket(bucketKeyFilter), span: keySlot}
@@ -96,7 +98,7 @@ func (w *writeTx) putShipment(s *orders.Shipment) error {
 
 // changed stores the feed entry of a shipment's new status.
 func (w *writeTx) changed(s *orders.Shipment) error {
-	if !s.Status.InFeed(w.opt.FeedFinalOnly) {
+	if !s.Status.InFeed() {
 		return nil
 	}
 	feed, err := w.feed().CreateBucketIfNotExists([]byte(s.Organisation))

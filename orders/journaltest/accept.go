@@ -191,11 +191,47 @@ func acceptBlocked(f *fixture) {
 	if s, _ := f.accept(other); s.Status != orders.SMSSending {
 		f.Fatalf("blocked in another organisation: %v", s.Status)
 	}
-	block.Off = true
+	f.pass(time.Second)
+	block.Off, block.At = true, f.now
 	f.apply(block)
 	if s := f.sent("k2"); s.Status != orders.SMSSending {
 		f.Fatalf("unblocked: %v", s.Status)
 	}
+}
+
+// acceptBlocksInDisorder stores changes of a block list in another order than they were made in: the
+// latest counts, also against an older one that comes within a day.
+func acceptBlocksInDisorder(f *fixture) {
+	n := 0
+	change := func(off bool, at time.Time, blocked bool) {
+		f.Helper()
+		f.apply(orders.Block{Organisation: org, Channel: orders.SMS, Recipient: "+4799999999", Off: off, At: at})
+		f.sweep()
+		n++
+		want := orders.SMSSending
+		if blocked {
+			want = orders.SMSFailedRecipientReserved
+		}
+		if s := f.sent(fmt.Sprint("k", n)); s.Status != want {
+			f.Fatalf("order %d: %v, want %v", n, s.Status, want)
+		}
+	}
+	change(true, f.now, false)
+	change(false, f.now.Add(-time.Second), false)
+	f.pass(time.Hour)
+	change(false, f.now, true)
+	change(true, f.now.Add(-time.Minute), true)
+	change(true, f.now, false)
+	change(false, f.now, true) // of two at the same time, the one stored later
+	f.pass(time.Hour)
+	change(true, f.now, false)
+	f.reopen()
+	f.pass(23 * time.Hour)
+	change(false, f.now.Add(-23*time.Hour-time.Minute), false)
+	f.pass(2 * time.Hour)
+	change(false, f.now, true)
+	f.pass(30 * time.Hour)
+	change(true, f.now.Add(-2*time.Hour), false)
 }
 
 func acceptContext(f *fixture) {

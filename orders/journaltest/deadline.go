@@ -237,7 +237,7 @@ func restart(f *fixture) {
 	if _, _, err := f.j.Accept(ctx(), f.intake("closed")); !errors.Is(err, orders.ErrUnavailable) {
 		f.Fatalf("after Close: %v", err)
 	}
-	f.j = f.engine.Open(f.T, f.dir, f.settings)
+	f.j = f.engine.Open(f.T, f.dir)
 }
 
 // deadlineInFlight has a deadline pass while the order is in flight: its answer may still free the

@@ -63,15 +63,31 @@ func feedOrder(f *fixture) {
 	}
 }
 
+// feedFinalOnly reads one feed in both ways: the number of an entry does not depend on the query.
 func feedFinalOnly(f *fixture) {
-	f.settings.FeedFinalOnly = true
-	f.reopen()
 	f.taken("a", "m1")
 	f.apply(f.report(orders.SMSDelivered, "m1"))
 	refused := f.answer(f.sent("b"), handover.Refused)
 	refused.Status = orders.SMSFailedRejected
 	f.apply(refused)
-	f.wantFeed(orders.SMSDelivered, orders.SMSFailedRejected)
+	f.wantFeed(orders.SMSAccepted, orders.SMSDelivered, orders.SMSFailedRejected)
+	f.taken("c", "m3")
+	for _, c := range []struct {
+		q    orders.FeedQuery
+		want []uint64
+	}{
+		{orders.FeedQuery{Limit: 10}, []uint64{2, 3}},
+		{orders.FeedQuery{Limit: 1}, []uint64{2}},
+		{orders.FeedQuery{Seq: 2, Limit: 1}, []uint64{3}},
+		{orders.FeedQuery{Seq: 3, Limit: 10}, nil},
+		{orders.FeedQuery{Descending: true, Limit: 1}, []uint64{3}},
+		{orders.FeedQuery{Descending: true, Seq: 3, Limit: 10}, []uint64{2}},
+	} {
+		c.q.FinalOnly = true
+		if got := f.seqs(c.q); !slices.Equal(got, c.want) {
+			f.Errorf("%+v: %v, want %v", c.q, got, c.want)
+		}
+	}
 }
 
 func feedOrganisations(f *fixture) {

@@ -12,7 +12,6 @@ import (
 // model is a journal of one organisation in memory, as plain as can be: no
 // persistence, no retention.
 type model struct {
-	finalOnly bool
 	keys      map[string]*orders.Shipment
 	shipments map[uuid.UUID]*orders.Shipment
 	bound     map[string][]orders.Binding // the newest first, and the one before
@@ -20,9 +19,8 @@ type model struct {
 	feed      []orders.Shipment           // as they were
 }
 
-func newModel(finalOnly bool) *model {
+func newModel() *model {
 	return &model{
-		finalOnly: finalOnly,
 		keys:      make(map[string]*orders.Shipment),
 		shipments: make(map[uuid.UUID]*orders.Shipment),
 		bound:     make(map[string][]orders.Binding),
@@ -62,7 +60,7 @@ func (m *model) step(eff *orders.Effect, s *orders.Shipment, do func() bool) {
 		return
 	}
 	eff.Changes = append(eff.Changes, orders.Change{From: from, To: s.Status, At: s.Updated})
-	if s.Status.InFeed(m.finalOnly) {
+	if s.Status.InFeed() {
 		m.feed = append(m.feed, copied(s))
 	}
 }

@@ -20,16 +20,11 @@ import (
 	"straks/orders"
 )
 
-// Settings of a journal that the suite varies.
-type Settings struct {
-	FeedFinalOnly bool
-}
-
 // Engine is how the suite gets at a journal.
 type Engine struct {
 	// Open opens the store that dir stands for; the first time it makes one.
 	// The suite closes what it opened before it opens dir again.
-	Open func(t *testing.T, dir string, s Settings) orders.Journal
+	Open func(t *testing.T, dir string) orders.Journal
 	// Check walks the invariants of an open journal. May be nil.
 	Check func(orders.Journal) error
 }
@@ -37,64 +32,64 @@ type Engine struct {
 // Run runs the suite.
 func Run(t *testing.T, e Engine) {
 	for name, test := range map[string]func(*fixture){
-		"accept/stored":           acceptStored,
-		"accept/repeated":         acceptRepeated,
-		"accept/known key":        acceptKnownKey,
-		"accept/known":            acceptKnown,
-		"accept/same moment":      acceptSameMoment,
-		"accept/free key":         acceptFreeKey,
-		"accept/free key, old":    acceptFreeKeyOld,
-		"accept/keys are scoped":  acceptScoped,
-		"accept/blocked":          acceptBlocked,
-		"accept/context":          acceptContext,
-		"accept/held":             acceptHeld,
-		"answer/outcomes":         answerOutcomes,
-		"answer/other claim":      answerOtherClaim,
-		"answer/late":             answerLate,
-		"answer/unknown shipment": answerUnknownShipment,
-		"report/after answer":     reportAfterAnswer,
-		"report/before answer":    reportBeforeAnswer,
-		"report/repeated":         reportRepeated,
-		"report/better one waits": reportBetterWaits,
-		"report/several refs":     reportSeveralRefs,
-		"report/lesser ref":       reportLesserRef,
-		"report/older than order": reportOlderThanOrder,
-		"report/reused ref":       reportReusedRef,
-		"report/reused ref early": reportReusedEarly,
-		"report/hint":             reportHint,
-		"report/parts":            reportParts,
-		"report/unmarked":         reportUnmarked,
-		"report/batch":            reportBatch,
-		"reuse/early":             reuseEarly,
-		"reuse/repeat":            reuseRepeat,
-		"reuse/first word":        reuseFirstWord,
-		"reuse/settled only":      reuseSettledOnly,
-		"reuse/orphan":            reuseOrphan,
-		"reuse/odd number":        reuseOddNumber,
-		"reuse/after deadline":    reuseAfterDeadline,
-		"reuse/parts":             reuseParts,
-		"reuse/lesser ref":        reuseLesser,
-		"reuse/answer lost":       reuseAnswerLost,
-		"reuse/random":            reuseRandom,
-		"deadline/due":            deadlineDue,
-		"deadline/settled":        deadlineSettled,
-		"deadline/correction":     deadlineCorrection,
-		"deadline/nearer":         deadlineNearer,
-		"deadline/in flight":      deadlineInFlight,
-		"feed/order":              feedOrder,
-		"feed/final only":         feedFinalOnly,
-		"feed/organisations":      feedOrganisations,
-		"feed/never filled later": feedNeverFilledLater,
-		"sweep/retention":         sweepRetention,
-		"sweep/parked":            sweepParked,
-		"sweep/unsettled":         sweepUnsettled,
-		"restart":                 restart,
-		"random":                  random,
-		"random, final only":      randomFinalOnly,
+		"accept/stored":             acceptStored,
+		"accept/repeated":           acceptRepeated,
+		"accept/known key":          acceptKnownKey,
+		"accept/known":              acceptKnown,
+		"accept/same moment":        acceptSameMoment,
+		"accept/free key":           acceptFreeKey,
+		"accept/free key, old":      acceptFreeKeyOld,
+		"accept/keys are scoped":    acceptScoped,
+		"accept/blocked":            acceptBlocked,
+		"accept/blocks in disorder": acceptBlocksInDisorder,
+		"accept/context":            acceptContext,
+		"accept/held":               acceptHeld,
+		"answer/outcomes":           answerOutcomes,
+		"answer/other claim":        answerOtherClaim,
+		"answer/late":               answerLate,
+		"answer/unknown shipment":   answerUnknownShipment,
+		"report/after answer":       reportAfterAnswer,
+		"report/before answer":      reportBeforeAnswer,
+		"report/repeated":           reportRepeated,
+		"report/better one waits":   reportBetterWaits,
+		"report/several refs":       reportSeveralRefs,
+		"report/lesser ref":         reportLesserRef,
+		"report/older than order":   reportOlderThanOrder,
+		"report/reused ref":         reportReusedRef,
+		"report/reused ref early":   reportReusedEarly,
+		"report/hint":               reportHint,
+		"report/parts":              reportParts,
+		"report/unmarked":           reportUnmarked,
+		"report/batch":              reportBatch,
+		"reuse/early":               reuseEarly,
+		"reuse/repeat":              reuseRepeat,
+		"reuse/first word":          reuseFirstWord,
+		"reuse/settled only":        reuseSettledOnly,
+		"reuse/orphan":              reuseOrphan,
+		"reuse/odd number":          reuseOddNumber,
+		"reuse/after deadline":      reuseAfterDeadline,
+		"reuse/parts":               reuseParts,
+		"reuse/lesser ref":          reuseLesser,
+		"reuse/answer lost":         reuseAnswerLost,
+		"reuse/random":              reuseRandom,
+		"deadline/due":              deadlineDue,
+		"deadline/settled":          deadlineSettled,
+		"deadline/correction":       deadlineCorrection,
+		"deadline/nearer":           deadlineNearer,
+		"deadline/in flight":        deadlineInFlight,
+		"feed/order":                feedOrder,
+		"feed/final only":           feedFinalOnly,
+		"feed/organisations":        feedOrganisations,
+		"feed/never filled later":   feedNeverFilledLater,
+		"sweep/retention":           sweepRetention,
+		"sweep/parked":              sweepParked,
+		"sweep/unsettled":           sweepUnsettled,
+		"restart":                   restart,
+		"random":                    random,
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &fixture{T: t, engine: e, dir: t.TempDir(), now: time.Date(2026, 2, 4, 11, 33, 9, 649920000, time.UTC)}
-			f.j = e.Open(t, f.dir, f.settings)
+			f.j = e.Open(t, f.dir)
 			defer func() { f.j.Close() }()
 			test(f)
 			f.check()
@@ -105,11 +100,10 @@ func Run(t *testing.T, e Engine) {
 // fixture is an open journal and a clock that stands still unless moved.
 type fixture struct {
 	*testing.T
-	engine   Engine
-	dir      string
-	settings Settings
-	j        orders.Journal
-	now      time.Time
+	engine Engine
+	dir    string
+	j      orders.Journal
+	now    time.Time
 }
 
 const (
@@ -119,13 +113,13 @@ const (
 
 func ctx() context.Context { return context.Background() }
 
-// reopen closes the journal and opens it again, with other settings if need be.
+// reopen closes the journal and opens it again.
 func (f *fixture) reopen() {
 	f.Helper()
 	if err := f.j.Close(); err != nil {
 		f.Fatalf("close: %v", err)
 	}
-	f.j = f.engine.Open(f.T, f.dir, f.settings)
+	f.j = f.engine.Open(f.T, f.dir)
 }
 
 func (f *fixture) check() {
