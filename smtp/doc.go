@@ -1,12 +1,31 @@
 // Package smtp hands single mails over to mail relays, now, over connections
 // that are kept open.
 //
+// # Files
+//
+//	pool.go         several relays: the order in which a mail tries them
+//	relay.go        one relay: its connections and their slots
+//	maintain.go     keepalive, probes, reconnects, drain
+//	health.go       the state of a relay, its back-off, and its state for operators
+//	dial.go         a new connection: TLS, greeting, EHLO, login
+//	transaction.go  one mail on one connection, up to the reply to its final dot
+//	late.go         replies to the final dot that arrive after Send has ended
+//	client.go       our end of SMTP: eight commands, deadlines, extensions
+//	reply.go        the only reader of replies, and the masking of their text
+//	outcome.go      what a reply allows: the table from reply codes to reasons
+//	message.go      the mail: its check, its header, its encoding
+//	text.go         the text alternative of an HTML mail
+//	address.go      addresses and host names
+//	config.go       the configuration of a relay
+//	validate.go     every fault of the configuration
+//	metrics.go      straks_smtp_*
+//
 // # Protocol flow
 //
-// A kept connection carries one transaction after another (RFC 5321 §3.3), no
-// RSET between:
+// A kept connection carries one transaction after another (RFC 5321 §3.3), without
+// RSET between them:
 //
-//	C: MAIL FROM:<sender> [SMTPUTF8] [RET=HDRS ENVID=…]
+//	C: MAIL FROM:<sender> [SIZE=…] [SMTPUTF8] [RET=HDRS ENVID=…]
 //	C: RCPT TO:<recipient> [NOTIFY=… ORCPT=…]
 //	C: DATA
 //	S: 354
@@ -15,11 +34,11 @@
 //
 // # What an error allows
 //
-// Everything hangs on the final dot. A relay must not deliver a message whose
+// Everything depends on the final dot. A relay must not deliver a message whose
 // end it has not seen (RFC 5321 §4.1.1.4), so:
 //
 //	before the dot   4yz, 421, lost, timed out    NotSent, another relay may get it
-//	before the dot   a reply that answers nothing NotSent, and the dot is not written
+//	before the dot   a reply to no command        NotSent, and the dot is not written
 //	before the dot   5yz about us or the session  NotSent, another relay may get it
 //	                 (530, 535, "relay access denied", "client host rejected", …)
 //	                 or about the sender (5.7.x to MAIL, …)
@@ -29,41 +48,39 @@
 //	dot written      4yz                          NotSent: the relay says it did not take it
 //	dot written      lost, timed out, garbage     Unknown: no relay ever gets it again
 //
-// A Send whose deadline passes between the dot and its answer ends as Unknown. The
-// answer is listened for all the same, up to Relay.DataTimeout after the dot. The connection
-// keeps its slot meanwhile, but is given up when a mail has waited lateYields for one. What
-// comes goes to Late. There 4yz counts as Refused: nobody sends the mail again.
-//
-// replies.go holds the one table from reply codes (RFC 3463) to reasons.
+// A Send whose deadline passes between the dot and its reply ends as Unknown. The reply is
+// awaited all the same, until Relay.DataTimeout after the dot. The connection keeps its slot
+// meanwhile, but is closed when a mail has waited yieldAfter for a slot. A reply that arrives
+// goes to the LateHandler. There a 4yz counts as Refused: nobody sends the mail again.
 //
 // # Several relays
 //
-// They are tried in the order of the configuration, but for health: connected
+// They are tried in the order of the configuration, modified by their health: connected
 // before not, well before in trouble, free before busy. Each gets its share of the
 // time left up to the dot. When no relay can be reached, all are tried again until
 // the context ends.
 //
-// A relay in trouble (it broke off, timed out, or said that it is unfit) goes last, until
-// the keeper's probe finds it well. The probe is a NOOP, and may be wrong about mails:
-// so the next failure puts the relay back for longer.
+// A relay in trouble (it broke off, timed out, or replied that it is unfit) goes last, until
+// a probe finds it well. The probe is a NOOP, and may be wrong about mails: so after the next
+// failure the probe comes later.
 //
 // # Ownership
 //
-// Pool.Run starts one keeper per relay and joins it. The keeper holds at least
-// one connection open, asks idle ones for a sign of life, replaces those that were
-// asked often (see endurance), and reconnects with jittered back-off.
+// Pool.Run starts one goroutine per relay, relay.maintain, and joins it. It keeps at least
+// one connection open, sends NOOP on idle ones, replaces exhausted ones (see maxReuse), and
+// reconnects with jittered back-off.
 //
-// A connection belongs to the Send or the keeper that took it from its relay's stack,
-// until it is put back. It has a goroutine of its own only from the final dot to the
-// answer; where Send ends before that, this goroutine owns it, and Run joins it. Every
-// Send has one of Relay.MaxConns slots, so that connections, in use or idle, are never
-// more than that.
+// A connection belongs to the Send or the maintain that took it from its relay's stack,
+// until it is put back. Where Send ends before the reply to the final dot, a goroutine owns
+// the connection until that reply; Run joins it. Every Send has one of Relay.MaxConns slots,
+// so that connections, in use or idle, are never more than that.
 //
-// go-smtp's client does the commands. It knows no context, no limit on a
-// reply and no deadline while a body is written, and would take what came beyond a reply
-// for the next one. guard, the net.Conn beneath it, sees to these. A context that ends closes the socket, unless a late answer is awaited there.
+// Every read and write has an absolute deadline: that of its stage, or of its context. A
+// context that is cancelled closes the socket. Replies are bounded in octets and lines. A
+// connection on which more arrived than was asked for is closed: a reply out of step would
+// pass for the reply to the next mail.
 //
 // The text and subject of a mail live in memory for the length of Send, and of the
-// wait for a late answer, which may quote them. They never reach a log or an error, and
-// neither does the recipient: relays like to quote, so their replies are masked first.
+// wait for a late reply, which may quote them. They never reach a log or an error, and
+// neither does the recipient: relays quote mails, so their replies are masked first.
 package smtp

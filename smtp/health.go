@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// health is what a relay is known to be like. relay.mu guards it.
+// health is the state of a relay. relay.mu guards it.
 type health struct {
 	open        int // connections, in use or idle
 	dials       int // failed attempts to connect since the last connection
 	logins      int // refused logins among them
-	failures    int // failed transactions and signs of life since the last one that went well
+	failures    int // failed transactions and NOOPs since the last that succeeded
 	since       time.Time
-	reason      string    // why it is down or in trouble
-	probe       time.Time // when the keeper tries a relay in trouble; zero when it is well
-	barredUntil time.Time // until then, nobody logs in
+	reason      string    // why the relay is down or in trouble
+	probe       time.Time // when maintain probes a relay in trouble; zero when it is well
+	lockedUntil time.Time // no login before then
 	utf8        bool      // the last connection offered SMTPUTF8
 	encrypted   bool      // the last connection had TLS
 }
 
-// RelayState is how a relay is doing, for operators.
+// RelayState is the state of a relay, for operators.
 type RelayState struct {
 	Name      string    `json:"name"`
 	Addr      string    `json:"addr"`
 	Up        bool      `json:"up"`               // at least one connection is open
 	Since     time.Time `json:"since"`            // when Up last changed
-	Reason    string    `json:"reason,omitempty"` // why it is not up, or what it last failed at; empty when it is well
+	Reason    string    `json:"reason,omitempty"` // why it is not up, or its last failure; empty when it is well
 	Open      int       `json:"open"`             // connections, in use or idle
 	InUse     int       `json:"inUse"`
 	MaxConns  int       `json:"maxConns"`
@@ -49,15 +49,15 @@ func (r *relay) state() RelayState {
 	}
 }
 
-// well tells the keeper that nothing needs to be tried.
+// well reports whether no probe is due.
 func (r *relay) well(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.health.open > 0 && (r.health.probe.IsZero() || now.Before(r.health.probe))
 }
 
-// rank orders relays: the lower the sooner it is tried. A relay that may lack
-// SMTPUTF8 comes after all that have it, for a letter that needs it.
+// rank orders relays: the lowest is tried first. For a letter that needs SMTPUTF8, a relay that may
+// lack it comes after all that offer it.
 func (r *relay) rank(l *letter) int {
 	s := r.state()
 	rank := 0
@@ -75,32 +75,50 @@ func (r *relay) rank(l *letter) int {
 	return rank
 }
 
-// connected notes a new connection.
+// connected records a new connection.
 func (r *relay) connected(c *conn) {
+	utf8, encrypted := c.ext.offers("SMTPUTF8"), c.encrypted()
 	r.mu.Lock()
 	h := &r.health
 	wasDown := h.open == 0
 	h.open++
-	h.utf8, h.encrypted = c.utf8, c.guard.encrypted()
+	h.utf8, h.encrypted = utf8, encrypted
 	if wasDown {
 		h.since, h.reason = time.Now(), ""
 	}
-	h.dials, h.logins, h.barredUntil = 0, 0, time.Time{}
+	h.dials, h.logins, h.lockedUntil = 0, 0, time.Time{}
 	r.mu.Unlock()
 	r.metrics.connects.Inc()
 	if wasDown {
-		r.log.Info("relay connected", "addr", r.Addr, "encrypted", c.guard.encrypted(), "smtputf8", c.utf8)
+		r.log.Info("relay connected", "addr", r.Addr, "encrypted", encrypted, "smtputf8", utf8)
 	}
 }
 
-// learn notes how a transaction went. One that was begun too late to be answered
+// disconnected records a closed connection, and reports whether it was the last.
+func (r *relay) disconnected() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := &r.health
+	h.open--
+	if h.open > 0 {
+		return false
+	}
+	h.since = time.Now()
+	if h.reason == "" {
+		h.reason = "no connection left"
+	}
+	return true
+}
+
+// record records how a transaction ended. A transaction that began too late for a reply
 // says nothing of the relay.
-func (r *relay) learn(res Result) {
+func (r *relay) record(res Result) {
+	var f *Failure
 	switch {
 	case res.took == 0:
-	case hasReason(res.Err, ReasonTimeout) && r.hurried(res.took):
-	case isFailure(res.Err):
-		r.failed(res.Err)
+	case hasReason(res.Err, ReasonTimeout) && r.tooShort(res.took):
+	case errors.As(res.Err, &f):
+		r.failed(f)
 	case res.Code != 0:
 		r.mu.Lock()
 		r.health.failures, r.health.probe, r.health.reason = 0, time.Time{}, ""
@@ -108,21 +126,21 @@ func (r *relay) learn(res Result) {
 	}
 }
 
-// hurried tells whether a time-out came so soon that it says nothing of the relay.
-func (r *relay) hurried(took time.Duration) bool { return took < min(time.Second, r.CommandTimeout) }
+// tooShort reports whether a time-out came too soon to say anything of the relay.
+func (r *relay) tooShort(took time.Duration) bool { return took < min(time.Second, r.CommandTimeout) }
 
-// failed notes that a connection broke or was unfit. That puts the relay behind the
-// others until a mail that has no other relay goes well, or the keeper's probe,
-// which comes after 1 s at first and 30 s in the end.
+// failed records that a connection broke, or that the relay was unfit. Other relays then go first,
+// until a mail that has no other relay succeeds, or the probe, which comes after 1 s at first
+// and 30 s at last.
 func (r *relay) failed(err error) {
-	r.note(err, func(h *health, _ Reason) {
+	r.recordFailure(err, func(h *health, _ Reason) {
 		h.failures++
 		h.probe = time.Now().Add(min(time.Second<<min(h.failures-1, 5), 30*time.Second))
 	})
 }
 
-// probed notes that the relay answers. It may still fail at mails, so failures
-// stay counted: the next one puts it back for longer.
+// probed records that the relay replies. It may still fail at mails, so failures stay
+// counted: after the next one the probe comes later.
 func (r *relay) probed() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -131,23 +149,23 @@ func (r *relay) probed() {
 	}
 }
 
-// unreachable notes that no connection could be made. After a refused login the relay is left
-// alone for 30 s at first and 10 minutes in the end; after one that was put off, for 1 s.
+// unreachable records that no connection could be made. After a refused login the next comes after 30 s
+// at first and 10 minutes at last; after one that the relay could not check, after 1 s.
 func (r *relay) unreachable(err error) {
-	r.note(err, func(h *health, reason Reason) {
+	r.recordFailure(err, func(h *health, reason Reason) {
 		h.dials++
 		switch reason {
 		case ReasonAuth:
 			h.logins++
-			h.barredUntil = time.Now().Add(min(15*time.Second<<min(h.logins, 6), 10*time.Minute))
+			h.lockedUntil = time.Now().Add(min(15*time.Second<<min(h.logins, 6), 10*time.Minute))
 		case ReasonUnfit:
-			h.barredUntil = time.Now().Add(time.Second)
+			h.lockedUntil = time.Now().Add(time.Second)
 		}
 	})
 }
 
-// note counts a *Failure and logs it, unless the same was logged just before.
-func (r *relay) note(err error, change func(*health, Reason)) {
+// recordFailure counts a *Failure and logs it, except where it repeats the one before.
+func (r *relay) recordFailure(err error, change func(*health, Reason)) {
 	var f *Failure
 	if !errors.As(err, &f) {
 		return
@@ -166,30 +184,25 @@ func (r *relay) note(err error, change func(*health, Reason)) {
 	}
 }
 
-// errBarred: a login was refused, and the next attempt is not due.
-var errBarred = errors.New("left alone after a refused login")
+// errLockedOut: a login was refused, and the next attempt is not due.
+var errLockedOut = errors.New("left alone after a refused login")
 
-func (r *relay) barred() error {
+// lockedOut returns an error while no login may be tried.
+func (r *relay) lockedOut() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if time.Now().Before(r.health.barredUntil) {
-		return fmt.Errorf("%w: %s", errBarred, r.health.reason)
+	if time.Now().Before(r.health.lockedUntil) {
+		return fmt.Errorf("%w: %s", errLockedOut, r.health.reason)
 	}
 	return nil
 }
 
-// backOff returns how long the keeper waits after a failure: from 100 ms,
-// doubling to 10 s, half of it at random, so that many clients of a relay that
-// restarts do not come at once.
+// backOff returns the pause after a failed attempt to connect: 100 ms, doubling to 10 s, half
+// of it random, so that the clients of a relay that restarts do not all come at once.
 func (r *relay) backOff() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	wait := min(100*time.Millisecond<<min(r.health.dials, 7), 10*time.Second)
 	wait = wait/2 + rand.N(wait/2)
-	return max(wait, time.Until(r.health.barredUntil))
-}
-
-func isFailure(err error) bool {
-	var f *Failure
-	return errors.As(err, &f)
+	return max(wait, time.Until(r.health.lockedUntil))
 }

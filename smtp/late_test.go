@@ -21,7 +21,7 @@ type told struct {
 }
 
 // listener returns a Late and where it puts what it is told.
-func listener() (Late, chan told) {
+func listener() (LateHandler, chan told) {
 	all := make(chan told, 100)
 	return func(message string, r Result) { all <- told{message, r} }, all
 }
@@ -109,7 +109,7 @@ func TestNoLateAnswer(t *testing.T) {
 				t.Fatalf("got %+v", res)
 			}
 			eventually(t, func() bool { return p.States()[0].Open == 0 })
-			p.relays[0].joined.Wait()
+			p.relays[0].listeners.Wait()
 			if len(all) > 0 {
 				t.Errorf("told %+v", <-all)
 			}
@@ -135,7 +135,7 @@ func TestLateYields(t *testing.T) {
 	if res := sendUntil(t, p); res.Outcome != handover.Unknown {
 		t.Fatalf("got %+v", res)
 	}
-	ctx, cancel := context.WithTimeout(within(t), 3*lateYields)
+	ctx, cancel := context.WithTimeout(within(t), 3*yieldAfter)
 	defer cancel()
 	if err := p.relays[0].probe(ctx); !errors.Is(err, context.DeadlineExceeded) || p.States()[0].Open != 1 {
 		t.Fatalf("the keeper's probe: %v, %+v", err, p.States()[0])
@@ -206,23 +206,21 @@ func TestNoLateAnswerToADotThatNeverLeft(t *testing.T) {
 	c, l := deafToTheMail(t), mustLetter(t, "kari@mottaker.example")
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
-	res, pending := c.deliver(ctx, l, time.Now().Add(patience))
-	if res.Outcome != handover.NotSent || pending != nil || !c.dead {
-		t.Errorf("got %+v, pending %v", res, pending != nil)
+	res, late := c.deliver(ctx, l, time.Now().Add(patience))
+	if res.Outcome != handover.NotSent || late || !c.dead {
+		t.Errorf("got %+v, late %t", res, late)
 	}
 }
 
 // A deadline that passes as the dot is about to be written is none that an answer is late for.
 func TestNoLateAnswerToADotThatIsNotWritten(t *testing.T) {
 	c, l := deafToTheMail(t), mustLetter(t, "kari@mottaker.example")
-	body, _, err := c.transact(within(t), l, time.Now().Add(patience))
-	if err != nil {
+	if _, err := c.ask(within(t), time.Now().Add(patience), 354, "DATA"); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithDeadline(context.Background(), time.Now())
-	defer cancel()
-	if res, pending := c.finish(ctx, l, body); res.Outcome != handover.NotSent || pending != nil || !c.dead {
-		t.Errorf("got %+v, pending %v", res, pending != nil)
+	err := c.body(within(t), time.Now().Add(patience), time.Now(), l.data)
+	if res := c.result(l, stageData, nil, err); err == nil || res.Outcome != handover.NotSent || !c.dead {
+		t.Errorf("got %v, %+v", err, res)
 	}
 }
 
@@ -241,9 +239,10 @@ func deafToTheMail(t *testing.T) *conn {
 			io.WriteString(theirs, "250 ok\r\n")
 		}
 	}()
-	c, failure := (&dialer{relay: Relay{Name: "mx", TLS: TLSOff}.WithDefaults()}).establish(newGuard(ours))
-	if failure != nil {
-		t.Fatal(failure)
+	config := Relay{Name: "mx", TLS: TLSOff}.WithDefaults()
+	c := newClient(ours)
+	if err := (&dialer{relay: config}).establish(within(t), time.Now().Add(patience), c); err != nil {
+		t.Fatal(err)
 	}
-	return c
+	return &conn{client: c, relay: config, used: time.Now()}
 }

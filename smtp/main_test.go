@@ -38,7 +38,7 @@ func newPool(t testing.TB, relays ...Relay) *Pool {
 }
 
 // newLatePool returns one that passes late answers on.
-func newLatePool(t testing.TB, late Late, relays ...Relay) *Pool {
+func newLatePool(t testing.TB, late LateHandler, relays ...Relay) *Pool {
 	t.Helper()
 	p, err := New(relays, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {

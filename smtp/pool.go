@@ -58,9 +58,9 @@ const drainTime = 10 * time.Second
 // mails in, waits for those under way and for late answers, says QUIT and returns nil.
 // late gets the replies that arrive after their Send has ended. Before Run, and where late is nil,
 // such replies are not awaited.
-func (p *Pool) Run(ctx context.Context, late Late) error {
+func (p *Pool) Run(ctx context.Context, late LateHandler) error {
 	p.passTo(late)
-	p.each(func(r *relay) { r.keep(ctx) })
+	p.each(func(r *relay) { r.maintain(ctx) })
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	p.each(func(r *relay) { r.drain(draining) })
@@ -68,7 +68,7 @@ func (p *Pool) Run(ctx context.Context, late Late) error {
 }
 
 // passTo sets where late answers go.
-func (p *Pool) passTo(late Late) {
+func (p *Pool) passTo(late LateHandler) {
 	for _, r := range p.relays {
 		r.mu.Lock()
 		r.late = late

@@ -17,18 +17,18 @@ type relay struct {
 	dialer  *dialer
 	log     *slog.Logger
 	metrics *relayMetrics
-	slots   chan struct{} // one for each Send or keeper that has or makes a connection
-	wake    chan struct{} // tells the keeper that no connection is left
+	slots   chan struct{} // one for each connection that is made, used, or checked
+	wake    chan struct{} // tells maintain that no connection is left
 
-	joined sync.WaitGroup // goroutines that listen for a late answer
+	listeners sync.WaitGroup // goroutines that wait for a late reply
 
-	mu        sync.Mutex
-	late      Late    // nil: nobody wants late answers
-	idle      []*conn // a stack: the last one used is the first one taken
-	listening []*conn // that a late answer may come on, the oldest first
-	closed    bool
-	ended     bool // nobody may listen any more
-	health    health
+	mu      sync.Mutex
+	idle    []*conn     // a stack: the connection used last is taken first
+	late    LateHandler // nil: late replies are not awaited
+	waiting []*conn     // connections on which a late reply is awaited, the oldest first
+	closed  bool        // no more mails
+	ended   bool        // no more waiting for late replies
+	health  health
 }
 
 func newRelay(r Relay, log *slog.Logger, m *metrics) (*relay, error) {
@@ -47,60 +47,53 @@ func newRelay(r Relay, log *slog.Logger, m *metrics) (*relay, error) {
 	}, nil
 }
 
-// send hands the letter to this relay. A kept connection that breaks before the
-// final dot, or is out of step, is replaced by a new one once: most such breaks are old news.
+// send hands the letter to this relay. A kept connection that breaks before the final dot, or
+// is out of step, is replaced by a new one, once: most such connections broke while idle.
 func (r *relay) send(ctx context.Context, l *letter, handoverBy time.Time) Result {
 	res, kept := r.try(ctx, l, handoverBy, false)
 	broke := hasReason(res.Err, ReasonLost) || hasReason(res.Err, ReasonProtocol)
 	if kept && broke && res.Outcome == handover.NotSent && ctx.Err() == nil {
 		res, _ = r.try(ctx, l, handoverBy, true)
 	}
-	r.learn(res)
+	r.record(res)
 	return res
 }
 
-// leastTime is what must be left up to the final dot for a transaction to be
-// begun. One that is broken off costs its connection.
+// leastTime is the least time up to the final dot with which a transaction is begun. One that
+// is broken off costs its connection.
 const leastTime = 10 * time.Millisecond
 
-// try makes one attempt and tells whether it was on a connection used before.
-func (r *relay) try(ctx context.Context, l *letter, handoverBy time.Time, fresh bool) (Result, bool) {
-	waiting, cancel := context.WithDeadline(ctx, handoverBy)
-	defer cancel()
-	c, err := r.acquire(waiting, fresh)
-	if err != nil {
-		again := !errors.Is(err, ErrClosed) && !errors.Is(err, errBarred)
+// try makes one attempt, and reports whether it was on a connection used before.
+func (r *relay) try(ctx context.Context, l *letter, handoverBy time.Time, fresh bool) (res Result, kept bool) {
+	notSent := func(err error, again bool) (Result, bool) {
 		return Result{Relay: r.Name, Err: fmt.Errorf("relay %s: %w", r.Name, err), again: again}, false
 	}
-	if res := c.unfit(l, handoverBy); res.Err != nil {
+	acquiring, cancel := context.WithDeadline(ctx, handoverBy)
+	defer cancel()
+	c, err := r.acquire(acquiring, fresh)
+	switch {
+	case err != nil:
+		return notSent(err, !errors.Is(err, ErrClosed) && !errors.Is(err, errLockedOut))
+	case l.utf8 && !c.ext.offers("SMTPUTF8"):
 		r.release(c)
-		return res, false
+		return notSent(errNoUTF8, false)
+	case time.Until(handoverBy) < leastTime:
+		r.release(c)
+		return notSent(ErrBusy, true)
 	}
-	kept := c.reused
-	res, pending := c.deliver(ctx, l, handoverBy)
+	kept = c.carried
+	res, late := c.deliver(ctx, l, handoverBy)
 	r.metrics.handedOver(res)
-	if pending == nil {
-		r.release(c)
+	if late {
+		r.listen(c, l)
 	} else {
-		r.listen(c, l, pending)
+		r.release(c)
 	}
 	return res, kept
 }
 
-// unfit returns a result with an error where the letter can't go over c, or not now.
-func (c *conn) unfit(l *letter, handoverBy time.Time) Result {
-	switch {
-	case l.utf8 && !c.utf8:
-		return Result{Relay: c.relay.Name, Err: fmt.Errorf("relay %s: %w", c.relay.Name, errNoUTF8)}
-	case time.Until(handoverBy) < leastTime:
-		return Result{Relay: c.relay.Name, Err: fmt.Errorf("relay %s: %w", c.relay.Name, ErrBusy), again: true}
-	}
-	return Result{}
-}
-
-// acquire takes a slot and with it a connection: the one used last, or a new
-// one. Fresh demands a new one, and gives up all idle ones: what broke one broke
-// them all.
+// acquire takes a slot and a connection: the one used last, or a new one. fresh demands a new
+// connection and closes all idle ones: the cause that broke one broke them all.
 func (r *relay) acquire(ctx context.Context, fresh bool) (*conn, error) {
 	if !r.slot(ctx) {
 		if len(r.slots) < cap(r.slots) {
@@ -111,7 +104,7 @@ func (r *relay) acquire(ctx context.Context, fresh bool) (*conn, error) {
 	return r.open(ctx, fresh)
 }
 
-// open gets the connection of a slot that was taken.
+// open returns the connection for a slot that was taken. It frees the slot on error.
 func (r *relay) open(ctx context.Context, fresh bool) (*conn, error) {
 	c, err := r.connection(ctx, fresh)
 	if err != nil {
@@ -123,31 +116,29 @@ func (r *relay) open(ctx context.Context, fresh bool) (*conn, error) {
 func (r *relay) connection(ctx context.Context, fresh bool) (*conn, error) {
 	for {
 		c, err := r.pop()
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if c == nil {
+		case c == nil:
 			return r.connect(ctx)
-		}
-		if fresh {
+		case fresh:
 			r.discard(c)
 			continue
-		}
-		if c.worn() {
+		case c.exhausted():
 			return r.renew(ctx, c)
 		}
-		asked := time.Now()
+		start := time.Now()
 		if err = c.ready(ctx); err == nil {
 			return c, nil
 		}
 		r.discard(c)
-		if hasReason(err, ReasonTimeout) { // the others are likely to be as mute
-			if !r.hurried(time.Since(asked)) {
+		if hasReason(err, ReasonTimeout) { // the other connections are likely to be as mute
+			if !r.tooShort(time.Since(start)) {
 				r.failed(err)
 			}
 			return nil, err
 		}
-		if ctx.Err() != nil { // or the others would fall with this one
+		if ctx.Err() != nil { // else the other connections would be closed too
 			return nil, ctx.Err()
 		}
 	}
@@ -168,9 +159,9 @@ func (r *relay) pop() (*conn, error) {
 	return c, nil
 }
 
-// connect makes a new connection, unless a refused login forbids to try again now.
+// connect makes a new connection, except where a refused login forbids that for now.
 func (r *relay) connect(ctx context.Context) (*conn, error) {
-	if err := r.barred(); err != nil {
+	if err := r.lockedOut(); err != nil {
 		return nil, err
 	}
 	c, err := r.dialer.dial(ctx)
@@ -182,9 +173,9 @@ func (r *relay) connect(ctx context.Context) (*conn, error) {
 	return c, nil
 }
 
-// renew makes a connection in the place of one that is worn. The relay counts as up meanwhile.
+// renew makes a connection in place of an exhausted one. The relay counts as up meanwhile.
 func (r *relay) renew(ctx context.Context, c *conn) (*conn, error) {
-	c.close()
+	c.abandon()
 	next, err := r.connect(ctx)
 	r.discard(c)
 	return next, err
@@ -206,21 +197,12 @@ func (r *relay) release(c *conn) {
 
 // discard closes a connection that was taken off the stack.
 func (r *relay) discard(c *conn) {
-	c.close()
-	r.mu.Lock()
-	r.health.open--
-	last := r.health.open == 0
-	if last {
-		r.health.since = time.Now()
-		if r.health.reason == "" {
-			r.health.reason = "no connection left"
-		}
+	c.abandon()
+	if !r.disconnected() {
+		return
 	}
-	r.mu.Unlock()
-	if last {
-		select {
-		case r.wake <- struct{}{}:
-		default:
-		}
+	select {
+	case r.wake <- struct{}{}:
+	default:
 	}
 }

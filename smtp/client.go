@@ -1,0 +1,278 @@
+package smtp
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"net"
+	"net/textproto"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/emersion/go-sasl"
+)
+
+// client is our end of one SMTP connection. One goroutine at a time uses it, except
+// close, which any may call.
+//
+// Each call ends at the time by, or at the deadline of its context, whichever is earlier. A context
+// that is cancelled closes the connection. A connection on which a call failed, with an error
+// that is no *reply, must not be used again.
+type client struct {
+	raw     net.Conn // the TCP connection
+	conn    net.Conn // raw, or the TLS connection over it
+	in      *bufio.Reader
+	replies replyReader
+	out     *textproto.Writer
+	ext     extensions
+}
+
+func newClient(raw net.Conn) *client {
+	c := &client{raw: raw}
+	c.use(raw)
+	return c
+}
+
+// use makes conn the connection that is read and written.
+func (c *client) use(conn net.Conn) {
+	c.conn = conn
+	c.in = bufio.NewReaderSize(conn, maxReplyLine)
+	c.replies = newReplyReader(c.in)
+	c.out = textproto.NewWriter(bufio.NewWriter(conn))
+}
+
+// close closes the socket at once, without TLS's close_notify, which may wait for a frozen peer.
+func (c *client) close() { c.raw.Close() }
+
+func (c *client) encrypted() bool { return c.conn != c.raw }
+
+// do runs io within the bounds of a call.
+func (c *client) do(ctx context.Context, by time.Time, io func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c.raw.SetDeadline(earliest(ctx, by))
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) { // the socket's deadline does the rest
+			c.close()
+		}
+	})
+	defer stop()
+	return endOf(ctx, io())
+}
+
+// endOf returns the error of ctx in place of the error that the end of ctx brought about.
+func endOf(ctx context.Context, err error) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		<-ctx.Done() // the timer of ctx may be a moment later than the socket's
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// earliest returns t, or the deadline of ctx if that is earlier.
+func earliest(ctx context.Context, t time.Time) time.Time {
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(t) {
+		return deadline
+	}
+	return t
+}
+
+// ask writes a command and reads its reply. A reply that is not want (see reply.is) is
+// returned as the error.
+func (c *client) ask(ctx context.Context, by time.Time, want int, command string) (r *reply, err error) {
+	if err := c.surplus(); err != nil { // would be taken for the reply
+		return nil, err
+	}
+	err = c.do(ctx, by, func() error {
+		if err = c.out.PrintfLine("%s", command); err == nil {
+			r, err = c.replies.next()
+		}
+		return err
+	})
+	return r, unless(want, r, err)
+}
+
+// read reads one reply, which must be want. After a time-out it may be called again.
+func (c *client) read(ctx context.Context, by time.Time, want int) (r *reply, err error) {
+	err = c.do(ctx, by, func() error {
+		r, err = c.replies.next()
+		return err
+	})
+	return r, unless(want, r, err)
+}
+
+func unless(want int, r *reply, err error) error {
+	if err == nil && !r.is(want) {
+		return r
+	}
+	return err
+}
+
+// errSurplus: octets beyond the last reply belong to no command.
+var errSurplus = &Failure{ReasonProtocol, errors.New("the relay sent more than it was asked for")}
+
+// surplus fails where octets beyond the last reply were read from the socket.
+func (c *client) surplus() error {
+	if c.in.Buffered() == 0 && c.encrypted() {
+		// TLS may hold the next record. With a deadline in the past, reading it does not touch the socket.
+		c.raw.SetReadDeadline(time.Unix(1, 0))
+		if _, err := c.in.Peek(1); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+	}
+	if c.in.Buffered() > 0 {
+		return errSurplus
+	}
+	return nil
+}
+
+// silent reports whether the relay has neither closed the connection nor sent anything since the
+// last reply. It costs one system call. Relays send 421 and close when a client is idle too long.
+func (c *client) silent() bool {
+	if c.surplus() != nil {
+		return false
+	}
+	sc, ok := c.raw.(syscall.Conn)
+	if !ok {
+		return true
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var peekErr error
+	err = rc.Control(func(fd uintptr) {
+		_, _, peekErr = syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	})
+	return err == nil && (peekErr == syscall.EAGAIN || peekErr == syscall.EWOULDBLOCK)
+}
+
+// extensions are the keywords of the reply to EHLO, in upper case, with their parameters.
+type extensions map[string][]string
+
+// parseExtensions parses the text of a reply to EHLO (RFC 5321 §4.1.1.1). Keywords have any
+// letter case. "AUTH=PLAIN LOGIN" is an old form of AUTH.
+func parseExtensions(text string) extensions {
+	ext := make(extensions)
+	for _, line := range strings.Split(text, "\n")[1:] { // the first line is the relay's name
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		keyword, parameter, old := strings.Cut(strings.ToUpper(words[0]), "=")
+		if old {
+			words[0] = parameter
+		} else {
+			words = words[1:]
+		}
+		ext[keyword] = append(ext[keyword], words...)
+	}
+	return ext
+}
+
+func (e extensions) offers(keyword string) bool { _, ok := e[keyword]; return ok }
+
+// offersAuth reports whether AUTH has the mechanism (RFC 4954 §3).
+func (e extensions) offersAuth(mechanism string) bool {
+	for _, m := range e["AUTH"] {
+		if strings.EqualFold(m, mechanism) {
+			return true
+		}
+	}
+	return false
+}
+
+// hello sends EHLO and learns the extensions; HELO where the relay does not know EHLO (RFC 5321 §3.2).
+func (c *client) hello(ctx context.Context, by time.Time, name string) error {
+	c.ext = nil
+	r, err := c.ask(ctx, by, 250, "EHLO "+name)
+	var refused *reply
+	if errors.As(err, &refused) && (refused.code == 500 || refused.code == 502) {
+		_, err = c.ask(ctx, by, 250, "HELO "+name)
+		return err
+	}
+	if err == nil {
+		c.ext = parseExtensions(r.text)
+	}
+	return err
+}
+
+// startTLS sends STARTTLS and makes the handshake (RFC 3207). EHLO must follow.
+func (c *client) startTLS(ctx context.Context, by time.Time, config *tls.Config) error {
+	if _, err := c.ask(ctx, by, 220, "STARTTLS"); err != nil {
+		return err
+	}
+	if c.in.Buffered() > 0 { // would be taken for replies given under TLS
+		return &Failure{ReasonTLS, errors.New("relay sent more in the clear after STARTTLS")}
+	}
+	return c.handshake(ctx, by, config)
+}
+
+// handshake encrypts the connection, and forgets the extensions that were offered in the clear.
+func (c *client) handshake(ctx context.Context, by time.Time, config *tls.Config) error {
+	conn := tls.Client(c.raw, config)
+	if err := c.do(ctx, by, conn.Handshake); err != nil {
+		return &Failure{ReasonTLS, err}
+	}
+	c.use(conn)
+	c.ext = nil
+	return nil
+}
+
+// auth logs in (RFC 4954 §4). After an error, the connection must not be used again.
+func (c *client) auth(ctx context.Context, by time.Time, mechanism sasl.Client) error {
+	name, initial, err := mechanism.Start()
+	if err != nil {
+		return err
+	}
+	command := "AUTH " + name
+	if initial != nil {
+		command += " " + base64.StdEncoding.EncodeToString(initial)
+	}
+	for {
+		r, err := c.ask(ctx, by, 334, command)
+		var other *reply
+		switch {
+		case errors.As(err, &other) && other.code == 235:
+			return nil
+		case err != nil:
+			return err
+		}
+		challenge, err := base64.StdEncoding.DecodeString(r.text)
+		if err != nil {
+			return errNotReply
+		}
+		response, err := mechanism.Next(challenge)
+		if err != nil {
+			return err
+		}
+		command = base64.StdEncoding.EncodeToString(response)
+	}
+}
+
+// body writes a mail and its final dot. It fails before the dot where the relay has already
+// sent a reply. An error means that the last octet of the dot did not leave.
+func (c *client) body(ctx context.Context, bodyBy, dotBy time.Time, data []byte) error {
+	w := c.out.DotWriter()
+	err := c.do(ctx, bodyBy, func() error {
+		_, err := w.Write(data)
+		return err
+	})
+	if err == nil {
+		err = c.surplus()
+	}
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, dotBy, w.Close)
+}

@@ -1,0 +1,133 @@
+package smtp
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// maintain keeps at least one connection open until ctx ends.
+func (r *relay) maintain(ctx context.Context) {
+	for ctx.Err() == nil {
+		pause := time.NewTimer(r.maintainOnce(ctx))
+		select {
+		case <-pause.C:
+		case <-r.wake:
+		case <-ctx.Done():
+		}
+		pause.Stop()
+	}
+}
+
+// maintainOnce does what is due, and returns the time until something may be due again.
+func (r *relay) maintainOnce(ctx context.Context) time.Duration {
+	r.prune()
+	r.keepalive(ctx)
+	if !r.well(time.Now()) && r.probe(ctx) != nil {
+		return r.backOff()
+	}
+	// Looking after idle connections costs a system call for each. To find one closed
+	// saves a mail the reconnect.
+	return min(time.Second, r.KeepAlive/4)
+}
+
+// probe tries the relay with a NOOP, so that a mail need not.
+func (r *relay) probe(ctx context.Context) error {
+	select {
+	case r.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	c, err := r.open(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer r.release(c)
+	if err := c.ping(ctx); err != nil {
+		r.failed(err)
+		return err
+	}
+	r.probed()
+	return nil
+}
+
+// prune closes connections that carried no mail for IdleTimeout, except the last connection.
+func (r *relay) prune() {
+	unused := func(c *conn) bool { return r.health.open > 1 && time.Since(c.mailed) >= r.IdleTimeout }
+	for c := r.popWhere(unused); c != nil; c = r.popWhere(unused) {
+		c.leave()
+		r.discard(c)
+	}
+}
+
+// keepalive sends NOOP on every connection that was silent for KeepAlive, and renews those
+// that are exhausted.
+func (r *relay) keepalive(ctx context.Context) {
+	due := func(c *conn) bool { return !c.silent() || c.exhausted() || time.Since(c.used) >= r.KeepAlive }
+	for range r.MaxConns {
+		select {
+		case r.slots <- struct{}{}:
+		default:
+			return // all are in use, and so alive
+		}
+		c := r.popWhere(due)
+		if c == nil {
+			<-r.slots
+			return
+		}
+		switch {
+		case !c.silent():
+			c.dead = true
+		case c.exhausted():
+			c.leave()
+			next, err := r.renew(ctx, c)
+			if err != nil {
+				<-r.slots
+				return
+			}
+			c = next
+		default:
+			if err := c.ping(ctx); err != nil {
+				r.failed(err)
+			}
+		}
+		r.release(c)
+	}
+}
+
+// popWhere takes the lowest connection for which is holds off the stack; nil where there is
+// none. A NOOP moves a connection to the top, so that it may be anywhere.
+func (r *relay) popWhere(is func(*conn) bool) *conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := slices.IndexFunc(r.idle, is)
+	if i < 0 {
+		return nil
+	}
+	c := r.idle[i]
+	r.idle = slices.Delete(r.idle, i, i+1)
+	return c
+}
+
+// drain lets no more mails in, sends QUIT on idle connections, and waits until the end of ctx for mails
+// and late replies under way.
+func (r *relay) drain(ctx context.Context) {
+	r.mu.Lock()
+	r.closed = true
+	idle := r.idle
+	r.idle = nil
+	r.mu.Unlock()
+	for _, c := range idle {
+		c.leave()
+		r.discard(c)
+	}
+	defer r.endLate()
+	for range r.MaxConns {
+		select {
+		case r.slots <- struct{}{}:
+			defer func() { <-r.slots }()
+		case <-ctx.Done():
+			return
+		}
+	}
+}

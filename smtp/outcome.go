@@ -1,0 +1,223 @@
+package smtp
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"straks/internal/handover"
+)
+
+// Result is how Send ended.
+type Result struct {
+	Outcome  handover.Outcome
+	Refusal  Refusal // why, when Outcome is Refused
+	Relay    string  // name of the last relay that was tried; empty when none was
+	Code     int     // its reply code (RFC 5321 §4.2); 0 when it gave none
+	Enhanced [3]int  // its enhanced code (RFC 3463); zeros when it gave none
+	QueueID  string  // the relay's identifier of the mail, where its reply has one
+	Text     string  // its text, for operators: addresses and quotations of the mail are masked
+	Err      error   // nil when Outcome is Accepted; safe to log
+
+	again bool          // NotSent for want of a connection: it may work in a moment
+	took  time.Duration // duration of the transaction; 0 when none was begun
+}
+
+// Refusal is why a relay will never take a mail.
+type Refusal uint8
+
+const (
+	NotRefused    Refusal = iota
+	NoSuchMailbox         // the recipient does not exist: 5.1.1, 5.1.10, …
+	BadAddress            // an address is malformed, or no relay can carry it: 5.1.3, 5.1.7, 5.6.7
+	Filtered              // policy or content: 5.7.x
+	OtherRefusal          // anything else, like a full mailbox or a mail too large
+)
+
+var refusals = [...]string{"", "no_such_mailbox", "bad_address", "filtered", "other"}
+
+// String returns the refusal as logs spell it; empty for NotRefused.
+func (r Refusal) String() string {
+	if int(r) >= len(refusals) {
+		return "invalid"
+	}
+	return refusals[r]
+}
+
+// Errors that Result.Err may wrap when Outcome is NotSent.
+var (
+	// ErrClosed: Run has ended.
+	ErrClosed = errors.New("smtp: closed")
+	// ErrBusy: all connections of the relay stayed in use until the deadline.
+	ErrBusy = errors.New("smtp: all connections are in use")
+)
+
+// errNoUTF8 means that the relay is well but lacks SMTPUTF8 (RFC 6531).
+var errNoUTF8 = errors.New("relay lacks SMTPUTF8, which the address needs")
+
+// Failure is a connection that could not be made, or broke.
+type Failure struct {
+	Reason Reason
+	Err    error
+}
+
+func (f *Failure) Error() string {
+	text := f.Err.Error()
+	if strings.HasPrefix(text, string(f.Reason)+" ") { // "dial tcp 10.0.0.6:25: …"
+		return text
+	}
+	return string(f.Reason) + ": " + text
+}
+
+func (f *Failure) Unwrap() error { return f.Err }
+
+// Reason is why a connection failed. It is a label of metrics.
+type Reason string
+
+const (
+	ReasonDial     Reason = "dial"     // no TCP connection
+	ReasonTLS      Reason = "tls"      // STARTTLS missing or handshake failed
+	ReasonGreeting Reason = "greeting" // greeting or EHLO refused, or not SMTP
+	ReasonAuth     Reason = "auth"     // login refused
+	ReasonTimeout  Reason = "timeout"  // no reply in time
+	ReasonLost     Reason = "lost"     // closed by the relay, in order (421) or not
+	ReasonProtocol Reason = "protocol" // not an SMTP reply, too long, or not asked for
+	ReasonUnfit    Reason = "unfit"    // a reply about the relay or about us, not about the mail
+)
+
+var reasons = []Reason{ReasonDial, ReasonTLS, ReasonGreeting, ReasonAuth, ReasonTimeout, ReasonLost, ReasonProtocol, ReasonUnfit}
+
+// hasReason reports whether err is a Failure for that reason.
+func hasReason(err error, reason Reason) bool {
+	var f *Failure
+	return errors.As(err, &f) && f.Reason == reason
+}
+
+// stage is how far a transaction went.
+type stage uint8
+
+const (
+	stageMail stage = iota // MAIL FROM
+	stageRcpt              // RCPT TO
+	stageData              // DATA and the body, short of the final dot
+	stageDot               // the final dot was written
+)
+
+// disposition is the meaning of a reply for the mail.
+type disposition struct {
+	outcome handover.Outcome
+	refusal Refusal
+	ours    bool // the relay has trouble with itself or with us, not with the mail
+}
+
+// classify returns what a reply at a stage allows. See the package comment.
+func classify(r *reply, at stage) disposition {
+	switch r.code / 100 {
+	case 2:
+		if at == stageDot {
+			return disposition{outcome: handover.Accepted}
+		}
+	case 4:
+		return disposition{outcome: handover.NotSent, ours: relayTrouble(r)}
+	case 5:
+		switch {
+		case at == stageDot:
+		case sessionFault(r):
+			return disposition{outcome: handover.NotSent, ours: true}
+		case senderFault(r, at):
+			return disposition{outcome: handover.NotSent}
+		}
+		return disposition{outcome: handover.Refused, refusal: refusalOf(r, at)}
+	}
+	// The reply belongs to no command.
+	if at == stageDot {
+		return disposition{outcome: handover.Unknown, ours: true}
+	}
+	return disposition{outcome: handover.NotSent, ours: true}
+}
+
+// relayTrouble reports whether a 4yz is about the relay and not the recipient:
+// closing (421) or short of something (4.3.x, RFC 3463 §3.4).
+func relayTrouble(r *reply) bool {
+	return r.code == 421 || r.code == 452 && r.enhanced[1] != 2 || r.enhanced[1] == 3
+}
+
+// sessionFault reports whether a 5yz is about us or the session: another relay will take the
+// mail, or this one after the operator has corrected the fault. Many relays reply so only at
+// RCPT (smtpd_delay_reject of Postfix), with a code that could also be about the mail.
+func sessionFault(r *reply) bool {
+	switch r.code {
+	case 500, 502, 503, 504, // command not understood (RFC 5321 §4.2.4)
+		530, 534, 535, 538: // login required (RFC 4954 §6)
+		return true
+	}
+	if r.enhanced == ([3]int{5, 5, 1}) {
+		return true
+	}
+	return containsAny(r.text,
+		"relay access denied", "relaying denied", "not permitted to relay", "unable to relay", "relay not permitted",
+		"client host", "blocked using", "helo command rejected", "not authenticated", "authentication required")
+}
+
+// senderFault reports whether a 5yz is about the sender, which another relay may accept: a
+// policy applied at MAIL, or a text about the sender. Callers choose senders, so the relay is
+// not in trouble.
+func senderFault(r *reply, at stage) bool {
+	return at == stageMail && r.enhanced[0] == 5 && r.enhanced[1] == 7 ||
+		containsAny(r.text, "not owned by user", "not logged in")
+}
+
+// byEnhancedCode maps the subject and detail of class 5 (RFC 3463 §3 and IANA's additions).
+// A code that is not listed goes by its subject.
+var byEnhancedCode = map[[2]int]Refusal{
+	{1, 0}:  OtherRefusal,  // other address status
+	{1, 1}:  NoSuchMailbox, // bad destination mailbox address
+	{1, 2}:  NoSuchMailbox, // bad destination system address: no such domain
+	{1, 3}:  BadAddress,    // bad destination mailbox address syntax
+	{1, 4}:  OtherRefusal,  // destination mailbox address ambiguous
+	{1, 6}:  NoSuchMailbox, // destination mailbox has moved
+	{1, 7}:  BadAddress,    // bad sender's mailbox address syntax
+	{1, 8}:  OtherRefusal,  // bad sender's system address
+	{1, 9}:  OtherRefusal,  // message relayed to non-compliant mailer
+	{1, 10}: NoSuchMailbox, // recipient address has null MX (RFC 7505)
+	{2, 1}:  NoSuchMailbox, // mailbox disabled, not accepting messages
+	{6, 7}:  BadAddress,    // non-ASCII addresses not permitted (RFC 6531)
+	{6, 10}: BadAddress,    // the same, for the other party
+}
+
+// refusalOf returns why a mail was refused: by the enhanced code where there is one, else by
+// the reply code and common texts.
+func refusalOf(r *reply, at stage) Refusal {
+	code := r.enhanced
+	if code[0] == 5 && code != ([3]int{5, 0, 0}) {
+		if r, ok := byEnhancedCode[[2]int{code[1], code[2]}]; ok {
+			return r
+		}
+		if code[1] == 7 {
+			return Filtered
+		}
+		return OtherRefusal
+	}
+	switch {
+	case containsAny(r.text, "spam", "blocked", "policy", "blacklist", "blocklist", "content rejected", "virus"):
+		return Filtered
+	case at == stageRcpt && (r.code == 550 || r.code == 551):
+		return NoSuchMailbox // RFC 5321 §4.2.3: mailbox unavailable, user not local
+	case at != stageDot && (r.code == 501 || r.code == 553):
+		return BadAddress // syntax in the parameter, mailbox name not allowed
+	case containsAny(r.text, "user unknown", "unknown user", "no such user", "does not exist"):
+		return NoSuchMailbox
+	}
+	return OtherRefusal
+}
+
+// containsAny reports whether text contains a phrase, in any letter case. Phrases are lower case.
+func containsAny(text string, phrases ...string) bool {
+	text = strings.ToLower(text)
+	for _, phrase := range phrases {
+		if strings.Contains(text, phrase) {
+			return true
+		}
+	}
+	return false
+}
