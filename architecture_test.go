@@ -47,6 +47,7 @@ var forbidden = []struct {
 	{"internal/handover", nil, "straks", "a vocabulary that orders and both channels share depends on none of them"},
 	{"internal/logqueue", nil, "straks", "what two packages share knows neither"},
 	{"internal/logtest", nil, "straks", "what two packages share knows neither"},
+	{"internal/printable", nil, "straks", "what two packages share knows neither"},
 	{"internal/suggest", nil, "straks", "what two packages share knows neither"},
 	{"internal/numbers", nil, "straks", "what a number is depends on nothing of ours"},
 	{"internal/ratelog", nil, "straks", "what two packages share knows neither"},
@@ -62,15 +63,16 @@ var only = []struct {
 	places   []string
 	why      string
 }{
-	{"straks/orders/bolt", []string{"cmd/straks", "bench"}, "the daemon, the operator's commands and the benchmark (which fills a journal) choose the engine; all others take orders.Journal"},
+	{"straks/orders/bolt", []string{"internal/daemon", "cmd/straks", "bench"}, "the daemon, the operator's commands and the benchmark (which fills a journal) choose the engine; all others take orders.Journal"},
+	{"straks/internal/daemon", []string{"cmd/straks"}, "what is wired at the top is imported by programs only"},
 	{"go.etcd.io/bbolt", []string{"orders/bolt"}, "a second journal must be able to stand beside the first"},
 	{"github.com/fiorix/go-smpp", []string{"smpp/wire", "smpp/smsctest"}, "its codec needs guarding in one place; the simulator reads text with another decoder than ours"},
 	{"github.com/nyaruka/phonenumbers", []string{"internal/numbers"}, "numbers are E.164 from there on"},
 	{"github.com/emersion/go-smtp", []string{"smtp/relaytest"}, "its client has no deadlines and no bounds; the relay for tests is its server"},
 	{"github.com/BurntSushi/toml", []string{"internal/config"}, "one package reads configuration; the others take structs"},
-	{"github.com/coreos/go-systemd", []string{"cmd/straks"}, "only the daemon knows what runs it"},
+	{"github.com/coreos/go-systemd", []string{"internal/daemon"}, "only the daemon knows what runs it"},
 	{"encoding/gob", nil, "stored and sent forms are written out, so that they can be kept stable"},
-	{"log", []string{"cmd/straks", "api"}, "logs are slog, passed in; net/http alone wants the old kind"},
+	{"log", []string{"api"}, "logs are slog, passed in; net/http alone wants the old kind"},
 	{"math/rand", nil, "math/rand/v2 is there, and crypto/rand for secrets"},
 }
 

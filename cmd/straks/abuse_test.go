@@ -22,7 +22,7 @@ func TestGarbageFromCarriers(t *testing.T) {
 		binds := w.smsc.Stats().Binds
 		w.smsc.Write(octets)
 		w.smsc.Drop() // the four octets alone are only the beginning of something
-		eventually(t, "a new bind", func() bool { return w.smsc.Stats().Binds > binds && w.daemon.ready() == nil })
+		eventually(t, "a new bind", func() bool { return w.smsc.Stats().Binds > binds && w.daemon.Ready() == nil })
 	}
 	p := w.send("k", "+4799999999")
 	w.await(p.ShipmentID, "SMS_Delivered")
@@ -34,7 +34,7 @@ func TestGarbageFromClients(t *testing.T) {
 	rand.Read(garbage)
 	before := runtime.NumGoroutine()
 	for range 50 {
-		conn, err := net.Dial("tcp", w.daemon.apiAddr())
+		conn, err := net.Dial("tcp", w.daemon.APIAddr())
 		if err != nil {
 			t.Fatal(err)
 		}

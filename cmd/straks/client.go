@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"straks/api/client"
+	"straks/internal/printable"
 )
 
 // newClient returns a client of the straks that the environment names. The token
@@ -53,22 +53,12 @@ func line(s client.Shipment) string {
 	b.WriteString(s.LastUpdate.UTC().Format("2006-01-02T15:04:05.000Z"))
 	fmt.Fprintf(&b, "  %s", s.ShipmentID)
 	for _, r := range s.Recipients {
-		fmt.Fprintf(&b, "  %-35s  %s", r.Status, printable(r.Destination))
+		fmt.Fprintf(&b, "  %-35s  %s", r.Status, printable.Text(r.Destination))
 	}
 	if s.SendersReference != "" {
-		fmt.Fprintf(&b, "  %s", printable(s.SendersReference))
+		fmt.Fprintf(&b, "  %s", printable.Text(s.SendersReference))
 	}
 	return b.String()
-}
-
-// printable is s as it is, or quoted where it would do something to a terminal.
-func printable(s string) string {
-	for _, r := range s {
-		if !strconv.IsPrint(r) {
-			return strconv.Quote(s)
-		}
-	}
-	return s
 }
 
 // pollEvery is how often commands ask again while they wait for a change.

@@ -128,7 +128,7 @@ func TestSendTellsWhatBecameOfIt(t *testing.T) {
 // TestSendThroughADaemon: as above, by the real thing.
 func TestSendThroughADaemon(t *testing.T) {
 	w := newWorld(t, smsctest.Sandbox(), "")
-	t.Setenv("STRAKS_URL", "http://"+w.daemon.apiAddr()+api.DefaultBasePath)
+	t.Setenv("STRAKS_URL", "http://"+w.daemon.APIAddr()+api.DefaultBasePath)
 	t.Setenv("STRAKS_TOKEN", w.token)
 	for _, tt := range []struct {
 		number string

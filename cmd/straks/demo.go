@@ -18,7 +18,7 @@ func demoCommand(ctx context.Context, args []string, e env) error {
 	if _, err := newFlags("demo").parse(args, e); err != nil {
 		return err
 	}
-	sb, err := newSandbox("127.0.0.1:0", e)
+	sb, err := newSandbox(ctx, "127.0.0.1:0", e)
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func demoCommand(ctx context.Context, args []string, e env) error {
 	ready := make(chan struct{})
 	daemonCtx, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- sb.daemon.run(daemonCtx, func() { close(ready) }) }()
+	go func() { ended <- sb.daemon.Run(daemonCtx, func() { close(ready) }) }()
 	select {
 	case <-ready:
 	case err := <-ended:

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"straks/api/client"
+	"straks/internal/daemon/daemontest"
 	"straks/smpp/smsctest"
 )
 
@@ -59,7 +60,7 @@ func TestFaultyDisk(t *testing.T) {
 type sickbed struct {
 	*crash
 	process *process
-	manager *manager
+	manager *daemontest.Manager
 	quiet   *smsctest.SMSC
 	disk    string
 }
@@ -90,7 +91,7 @@ response_timeout = "60s"
 dead_link = "60s"
 `, quiet.Addr()))
 	w.editConfig(`send_deadline = "2s"`, "send_deadline = \"20s\"\ndrain_timeout = \"30s\"")
-	s := &sickbed{crash: &crash{world: w, book: book}, quiet: quiet, manager: newManager(t)}
+	s := &sickbed{crash: &crash{world: w, book: book}, quiet: quiet, manager: daemontest.NewManager(t)}
 	if fault.mount != nil {
 		s.disk = fault.mount(w)
 	}
@@ -176,7 +177,7 @@ func (s *sickbed) tells(readiness, reason, unavailable string) {
 	eventually(t, "the metric to tell", func() bool {
 		return strings.Contains(s.page("/metrics"), "\nstraks_journal_unavailable "+unavailable+"\n")
 	})
-	s.manager.await("orders in flight; "+readiness, reason, "WATCHDOG=1")
+	s.manager.Await("orders in flight; "+readiness, reason, "WATCHDOG=1")
 }
 
 func (s *sickbed) page(path string) string {

@@ -11,16 +11,17 @@
 //	2  the command line is wrong
 //	3  send: the order was taken, but its message failed for good
 //
-// The daemon is wired in daemon.go, the only place where channels, orders and the
-// journal meet. Its parts:
+// The daemon itself is internal/daemon. serve.go runs it with what belongs to the
+// process: signals, the log, memory and processors. Every other file is one command,
+// or what several share; no command takes a password or a token as an argument:
 //
-//	daemon_run.go                what runs, in which order it ends, and readiness
-//	stack.go                     parts that end in the reverse order of their start
-//	listen.go, admin.go          the two listeners
-//	daemon_status.go, backup.go  what the admin listener tells
-//	notify.go, hangup.go         systemd and SIGHUP
-//	tune.go                      processors and memory
-//
-// Every other file is one command, or what several share. No command takes a password or
-// a token as an argument.
+//	main.go, run.go, commands.go    the table of commands, flags, exit codes
+//	serve.go, init.go, check.go     the daemon, its journal and its configuration
+//	demo.go, sandbox.go, smsc.go    a daemon with simulated carriers, or one of these alone
+//	route.go                        where an SMS would go
+//	status.go, fetch.go             what a running daemon says of itself
+//	journal.go, compact.go          the journal's file
+//	token.go, version.go
+//	client.go                       what the client's commands share:
+//	send.go, outcome.go, feed.go    orders, and what became of them
 package main

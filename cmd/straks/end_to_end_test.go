@@ -78,7 +78,7 @@ func TestTwentyFourAtOnce(t *testing.T) {
 func TestSMSCDown(t *testing.T) {
 	w := newWorld(t, smsctest.Profile{}, "")
 	w.smsc.Down()
-	eventually(t, "the loss of the bind", func() bool { return w.daemon.ready() != nil })
+	eventually(t, "the loss of the bind", func() bool { return w.daemon.Ready() != nil })
 	if code, _ := w.admin("/readyz"); code != http.StatusServiceUnavailable {
 		t.Errorf("readyz says %d", code)
 	}
@@ -92,7 +92,7 @@ func TestSMSCDown(t *testing.T) {
 	if err := w.smsc.Up(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the bind", func() bool { return w.daemon.ready() == nil })
+	eventually(t, "the bind", func() bool { return w.daemon.Ready() == nil })
 	p := w.send("k", "+4799999999")
 	w.await(p.ShipmentID, "SMS_Delivered")
 	if again := w.send("k", "+4799999999"); again.Created || again.ShipmentID != p.ShipmentID || len(w.smsc.Submits()) != 1 {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"straks/internal/daemon"
 	"straks/internal/disktest"
 )
 
@@ -109,7 +110,7 @@ func (w *world) ownDisk(mount func(dir string) error) string {
 	}
 	disktest.Mount(w.t, disk, mount)
 	w.editConfig(filepath.Join(w.dir, "journal.db"), filepath.Join(disk, "journal.db"))
-	if err := initJournal(w.config()); err != nil {
+	if err := daemon.CreateJournal(w.config()); err != nil {
 		w.t.Fatal(err)
 	}
 	return disk

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"straks/internal/config"
+	"straks/internal/daemon"
 )
 
 // initCommand creates the journal. It is explicit, and refuses where one is,
@@ -19,7 +20,7 @@ func initCommand(_ context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	if err := initJournal(cfg); err != nil {
+	if err := daemon.CreateJournal(cfg); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(e.stdout, "created the journal %s\n", cfg.Journal.Path)

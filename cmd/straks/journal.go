@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"straks/internal/config"
+	"straks/internal/daemon"
 	"straks/orders/bolt"
 )
 
@@ -136,7 +137,7 @@ func (f journalFlags) backup(ctx context.Context, admin string, to io.Writer) er
 			admin, err = f.adminListen()
 		}
 		if admin != "" {
-			return fetchPatiently(ctx, admin, "/journal/backup", to, backupPatience)
+			return fetchPatiently(ctx, admin, "/journal/backup", to, daemon.BackupTimeout)
 		}
 	}
 	if err != nil {

@@ -6,14 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -225,7 +222,11 @@ func TestJournalInUse(t *testing.T) {
 	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
 		t.Errorf("beside the journal lie %v (%v)", left, err)
 	}
-	admin := httptest.NewServer(backupHandler(j, slog.New(slog.DiscardHandler), backupPatience))
+	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := j.Backup(r.Context(), w); err != nil {
+			t.Error(err)
+		}
+	}))
 	defer admin.Close()
 	config := writeConfig(t, "")
 	text, err := os.ReadFile(config)
@@ -273,64 +274,5 @@ func TestBackupBreaksOff(t *testing.T) {
 	code, _, _ := straks(t, "", "journal", "backup", "-file", path, "-admin", admin.URL, copied)
 	if _, err := os.Stat(copied); code != exitFailed || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("exit %d, and the copy: %v", code, err)
-	}
-}
-
-// TestBackupHandlerCutsOff: a copy that fails on the way reaches nobody as a whole one.
-func TestBackupHandlerCutsOff(t *testing.T) {
-	j := openJournal(t, newJournal(t, 1))
-	defer j.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	defer func() {
-		if recover() != http.ErrAbortHandler {
-			t.Error("the answer was completed")
-		}
-	}()
-	r := httptest.NewRequestWithContext(ctx, "GET", "/journal/backup", nil)
-	backupHandler(j, slog.New(slog.DiscardHandler), backupPatience)(httptest.NewRecorder(), r)
-}
-
-// TestBackupIsNotHeldUp: who asks for a copy and does not read it loses the connection,
-// and the journal is free of him.
-func TestBackupIsNotHeldUp(t *testing.T) {
-	j := openJournal(t, newJournal(t, 1))
-	defer j.Close()
-	var wg sync.WaitGroup
-	for range 1000 { // a megabyte, which fits no buffer on the way
-		wg.Go(func() {
-			in := newIntake()
-			in.SendersReference = strings.Repeat("x", 1024)
-			if _, _, err := j.Accept(t.Context(), in); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	ended := make(chan any, 1)
-	admin := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() { ended <- recover() }()
-		backupHandler(j, slog.New(slog.DiscardHandler), 50*time.Millisecond)(w, r)
-	}))
-	admin.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		c.(*net.TCPConn).SetWriteBuffer(4096)
-		return ctx
-	}
-	admin.Start()
-	defer admin.Close()
-	sleeper, err := net.Dial("tcp", admin.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sleeper.Close()
-	sleeper.(*net.TCPConn).SetReadBuffer(4096)
-	io.WriteString(sleeper, "GET / HTTP/1.1\r\nHost: admin\r\n\r\n")
-	select {
-	case cut := <-ended:
-		if cut != http.ErrAbortHandler {
-			t.Errorf("the copy was completed, though nobody read it (%v)", cut)
-		}
-	case <-time.After(20 * time.Second):
-		t.Error("the copy waits for its reader")
 	}
 }

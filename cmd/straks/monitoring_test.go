@@ -22,7 +22,7 @@ func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	_, _, file := certificate(t)
 	w.configure("[api]", fmt.Sprintf("tls_cert_file = %[1]q\ntls_key_file = %[1]q", file))
 	w.start()
-	families, err := w.daemon.registry.Gather()
+	families, err := w.registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

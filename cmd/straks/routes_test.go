@@ -70,7 +70,7 @@ func newRouted(t *testing.T) *routed {
 	t.Cleanup(func() { reserve.Close() })
 	token := newToken()
 	w := newWorld(t, smsctest.Profile{}, fmt.Sprintf(routes, reserve.Addr(), sha256.Sum256([]byte(token))))
-	nav, err := client.New("http://"+w.daemon.apiAddr()+"/notifications/api/v1", token, nil)
+	nav, err := client.New("http://"+w.daemon.APIAddr()+"/notifications/api/v1", token, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

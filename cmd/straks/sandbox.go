@@ -10,7 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"straks/internal/config"
+	"straks/internal/daemon"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 )
@@ -20,7 +23,7 @@ const sandboxOrg = "ttd"
 // sandbox is a whole world on loopback: a daemon, an SMSC and a mail relay that
 // answer like a network, a journal in a temporary folder, and a token.
 type sandbox struct {
-	daemon *daemon
+	daemon *daemon.Daemon
 	smsc   *smsctest.SMSC
 	relay  *relaytest.Relay
 	dir    string
@@ -41,12 +44,12 @@ func sandboxCommand(ctx context.Context, args []string, e env) error {
 	if _, err := fs.parse(args, e); err != nil {
 		return err
 	}
-	sb, err := newSandbox(*listen, e)
+	sb, err := newSandbox(ctx, *listen, e)
 	if err != nil {
 		return err
 	}
 	defer sb.close()
-	return sb.daemon.run(ctx, func() {
+	return sb.daemon.Run(ctx, func() {
 		sb.awaitCarriers(ctx)
 		_ = json.NewEncoder(e.stdout).Encode(sb)
 	})
@@ -57,13 +60,13 @@ func sandboxCommand(ctx context.Context, args []string, e env) error {
 func (sb *sandbox) awaitCarriers(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	for sb.daemon.ready() != nil && ctx.Err() == nil {
+	for sb.daemon.Ready() != nil && ctx.Err() == nil {
 		time.Sleep(time.Millisecond)
 	}
 }
 
 // newSandbox builds the world. Whoever gets one closes it.
-func newSandbox(listen string, e env) (_ *sandbox, err error) {
+func newSandbox(ctx context.Context, listen string, e env) (_ *sandbox, err error) {
 	sb := &sandbox{Org: sandboxOrg, Token: newToken()}
 	defer func() {
 		if err != nil {
@@ -84,14 +87,14 @@ func newSandbox(listen string, e env) (_ *sandbox, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := initJournal(cfg); err != nil {
+	if err := daemon.CreateJournal(cfg); err != nil {
 		return nil, err
 	}
-	if sb.daemon, err = newDaemon(cfg, newLogger(e.stderr, cfg)); err != nil {
+	if sb.daemon, err = daemon.New(ctx, cfg, newLogger(e.stderr, cfg), prometheus.NewRegistry()); err != nil {
 		return nil, err
 	}
-	sb.BaseURL = "http://" + sb.daemon.apiAddr() + cfg.API.BasePath
-	sb.Admin = "http://" + sb.daemon.adminAddr()
+	sb.BaseURL = "http://" + sb.daemon.APIAddr() + cfg.API.BasePath
+	sb.Admin = "http://" + sb.daemon.AdminAddr()
 	return sb, nil
 }
 
@@ -140,7 +143,7 @@ tls = "off"
 // close takes down what there is.
 func (sb *sandbox) close() {
 	if sb.daemon != nil {
-		sb.daemon.close()
+		sb.daemon.Close()
 	}
 	if sb.smsc != nil {
 		sb.smsc.Close()

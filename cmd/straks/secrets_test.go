@@ -62,7 +62,7 @@ func TestLogTellsNoSecret(t *testing.T) {
 // requestBadly makes requests that no order comes of.
 func (w *world) requestBadly() {
 	w.t.Helper()
-	base := "http://" + w.daemon.apiAddr() + "/notifications/api/v1/future/"
+	base := "http://" + w.daemon.APIAddr() + "/notifications/api/v1/future/"
 	for _, r := range []struct{ path, token, body string }{
 		{"orders/instant/sms", "hemmelig-token-483920", "{}"},
 		{"orders/instant/sms", w.token, `{"4794839801":"Vigdis 483920`},
@@ -83,7 +83,7 @@ func (w *world) requestBadly() {
 		}
 		resp.Body.Close()
 	}
-	conn, err := net.DialTimeout("tcp", w.daemon.apiAddr(), 10*time.Second)
+	conn, err := net.DialTimeout("tcp", w.daemon.APIAddr(), 10*time.Second)
 	if err != nil {
 		w.t.Fatal(err)
 	}

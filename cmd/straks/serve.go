@@ -2,15 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"os/signal"
 	"sync"
 	"syscall"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"straks/internal/config"
-	"straks/orders/bolt"
+	"straks/internal/daemon"
+	"straks/internal/logqueue"
 )
 
 // serveCommand runs the daemon until SIGTERM or SIGINT. Other signals that end a program
@@ -26,8 +28,8 @@ func serveCommand(ctx context.Context, args []string, e env) error {
 		return err
 	}
 	signal.Ignore(syscall.SIGPIPE) // that nobody reads the log any more is no reason to die
-	lines := newLogQueue(e.stderr)
-	defer lines.close()
+	lines := logqueue.New(e.stderr)
+	defer lines.Close()
 	log := newLogger(lines, cfg)
 	defer outliveHangup(log)()
 	tuneProcessors()
@@ -39,17 +41,12 @@ func serveCommand(ctx context.Context, args []string, e env) error {
 	for _, w := range warnings {
 		log.Warn("configuration", "key", w.Key, "warning", w.Message)
 	}
-	d, err := newDaemon(cfg, log)
-	if errors.Is(err, bolt.ErrOutdated) {
-		if err = bolt.Migrate(ctx, cfg.Journal.Path, journalOptions(cfg, log, nil)); err == nil {
-			d, err = newDaemon(cfg, log)
-		}
-	}
+	d, err := daemon.New(ctx, cfg, log, prometheus.NewRegistry())
 	if err != nil {
 		return err
 	}
-	err = d.run(ctx, func() {})
-	d.close()
+	err = d.Run(ctx, func() {})
+	d.Close()
 	log.Info("stopped")
 	return err
 }

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"straks/api/client"
+	"straks/internal/daemon"
+	"straks/internal/printable"
+	"straks/orders/bolt"
 )
 
 // statusCommand prints how a running daemon's binds, relays and journal are.
@@ -39,11 +42,17 @@ func statusCommand(ctx context.Context, args []string, e env) error {
 	return s.print(e.stdout, time.Now())
 }
 
+// status is a daemon's Status with what the bolt engine says of its journal.
+type status struct {
+	daemon.Status
+	Journal bolt.Stats `json:"journal"`
+}
+
 func (s *status) print(w io.Writer, now time.Time) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	readiness := "ready"
 	if !s.Ready {
-		readiness = "not ready: " + oneLine(s.Reason)
+		readiness = "not ready: " + printable.Line(s.Reason)
 	}
 	fmt.Fprintf(out, "straks %s, %s, %d orders in flight\n", s.Version, readiness, s.InFlight)
 	if len(s.SMSC) > 0 {
@@ -51,14 +60,14 @@ func (s *status) print(w io.Writer, now time.Time) error {
 	}
 	for _, b := range s.SMSC {
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%d/%d\t%s\t%s\t%s\t%s\n", b.Bind, b.Mode, b.Addr, b.State, ago(now, b.Since),
-			b.InFlight, b.Window, rate(b.Rate), b.ResponseTime.Round(10*time.Microsecond), answers(b.Answers), printable(b.Reason))
+			b.InFlight, b.Window, rate(b.Rate), b.ResponseTime.Round(10*time.Microsecond), answers(b.Answers), printable.Text(b.Reason))
 	}
 	if len(s.Relay) > 0 {
 		fmt.Fprint(out, "\nRELAY\tADDRESS\tSTATE\tSINCE\tIN USE\tOPEN\tTLS\tREASON\n")
 	}
 	for _, r := range s.Relay {
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%d\t%d/%d\t%s\t%s\n", r.Name, r.Addr, choose(r.Up, "up", "down"), ago(now, r.Since),
-			r.InUse, r.Open, r.MaxConns, choose(r.Encrypted, "yes", "no"), printable(r.Reason))
+			r.InUse, r.Open, r.MaxConns, choose(r.Encrypted, "yes", "no"), printable.Text(r.Reason))
 	}
 	j := s.Journal
 	fmt.Fprint(out, "\nJOURNAL\tFILE\tFREE INSIDE\tFEED ENTRIES\tPARKED RECEIPTS\n")
@@ -76,12 +85,6 @@ func answers(counts map[string]uint64) string {
 		}
 	}
 	return strings.Join(list, ", ")
-}
-
-// oneLine is a text of several lines on one, and harmless to whom lines mean
-// something. A peer may have had a say in it: a certificate's names, for one.
-func oneLine(s string) string {
-	return printable(strings.ReplaceAll(s, "\n", "; "))
 }
 
 func choose(b bool, yes, no string) string {

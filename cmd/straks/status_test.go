@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"straks/internal/daemon"
 	"straks/orders/bolt"
 	"straks/smpp"
 	"straks/smpp/smsctest"
@@ -17,7 +18,7 @@ import (
 
 func TestStatus(t *testing.T) {
 	since := time.Now().Add(-time.Minute)
-	answer, err := json.Marshal(status{Version: "v1", Reason: "no bind to telco",
+	answer, err := json.Marshal(daemon.Status{Version: "v1", Reason: "no bind to telco",
 		SMSC: []smpp.BindState{
 			{SMSC: "telco", Bind: "telco/1", Mode: "transceiver", Addr: "10.0.0.5:2775", State: smpp.StateRefused, Reason: "ESME_RINVPASWD\x1b[2J", Since: since, Window: 32, Rate: 0.5},
 			{SMSC: "telco", Bind: "telco/2", Mode: "transceiver", State: smpp.StateBound, Rate: 50, InFlight: 3, Window: 32,
@@ -73,7 +74,7 @@ func TestStatusOfASilentDaemon(t *testing.T) {
 // TestStatusOfADaemon asks a real one, and has it back its journal up.
 func TestStatusOfADaemon(t *testing.T) {
 	w := newWorld(t, smsctest.Profile{}, "")
-	admin := "http://" + w.daemon.adminAddr()
+	admin := "http://" + w.daemon.AdminAddr()
 	out := succeed(t, "status", "-admin", admin)
 	for _, want := range []string{"ready", "telco/1", "bound", "mx", "JOURNAL"} {
 		if !strings.Contains(out, want) {

@@ -71,7 +71,7 @@ refused_delay = "100ms"`)
 	}
 	eventually(t, "every place in every window to be free", func() bool { return w.inFlight() == 0 })
 	book.read(w.feed())
-	book.checkParked(t, w.daemon.journal.Levels().Parked)
+	book.checkParked(t, w.daemon.Status().Journal.(bolt.Stats).Parked)
 	w.stop()
 	w.smsc.Close() // joins what reports to the book
 	book.balance(t, w.smsc.Stats())
@@ -80,7 +80,7 @@ refused_delay = "100ms"`)
 
 // inFlight counts the places of windows that are taken.
 func (w *world) inFlight() (n int) {
-	for _, b := range w.daemon.gateway.States() {
+	for _, b := range w.daemon.Status().SMSC {
 		n += b.InFlight
 	}
 	return n

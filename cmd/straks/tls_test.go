@@ -31,7 +31,7 @@ func TestTLS(t *testing.T) {
 	speaking := func(highest uint16) (client.Placed, error) {
 		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted, MaxVersion: highest}}
 		defer transport.CloseIdleConnections()
-		c, err := client.New("https://"+w.daemon.apiAddr()+"/notifications/api/v1", w.token, &http.Client{Transport: transport})
+		c, err := client.New("https://"+w.daemon.APIAddr()+"/notifications/api/v1", w.token, &http.Client{Transport: transport})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func TestTLS(t *testing.T) {
 // metric returns the one value of a metric that has no labels.
 func (w *world) metric(name string) float64 {
 	w.t.Helper()
-	families, err := w.daemon.registry.Gather()
+	families, err := w.registry.Gather()
 	if err != nil {
 		w.t.Fatal(err)
 	}

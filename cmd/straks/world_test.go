@@ -13,8 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"straks/api/client"
 	"straks/internal/config"
+	"straks/internal/daemon"
 	"straks/internal/logtest"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
@@ -23,15 +26,16 @@ import (
 // world is a daemon in this process, between an SMSC and a relay, all over real
 // sockets.
 type world struct {
-	t      *testing.T
-	smsc   *smsctest.SMSC
-	relay  *relaytest.Relay
-	dir    string
-	token  string
-	log    *slog.Logger
-	daemon *daemon
-	client *client.Client
-	stop   func()
+	t        *testing.T
+	smsc     *smsctest.SMSC
+	relay    *relaytest.Relay
+	dir      string
+	token    string
+	log      *slog.Logger
+	daemon   *daemon.Daemon
+	registry *prometheus.Registry
+	client   *client.Client
+	stop     func()
 }
 
 // newWorld starts one. extra is added to the configuration, behind the SMSC's keys.
@@ -57,7 +61,7 @@ func newStoppedWorld(t *testing.T, profile smsctest.Profile, relay relaytest.Pro
 	}
 	t.Cleanup(func() { w.relay.Close() })
 	w.writeConfig(extra)
-	if err := initJournal(w.config()); err != nil {
+	if err := daemon.CreateJournal(w.config()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.stop() })
@@ -139,22 +143,23 @@ func (w *world) config() *config.Config {
 func (w *world) start() {
 	w.t.Helper()
 	var err error
-	if w.daemon, err = newDaemon(w.config(), w.log); err != nil {
+	w.registry = prometheus.NewRegistry()
+	if w.daemon, err = daemon.New(w.t.Context(), w.config(), w.log, w.registry); err != nil {
 		w.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- w.daemon.run(ctx, func() {}) }()
+	go func() { ended <- w.daemon.Run(ctx, func() {}) }()
 	w.stop = func() {
 		cancel()
 		if err := <-ended; err != nil {
 			w.t.Error(err)
 		}
-		w.daemon.close()
+		w.daemon.Close()
 		w.stop = func() {}
 	}
-	eventually(w.t, "the daemon to be ready", func() bool { return w.daemon.ready() == nil })
-	w.client = w.clientAt(w.daemon.apiAddr())
+	eventually(w.t, "the daemon to be ready", func() bool { return w.daemon.Ready() == nil })
+	w.client = w.clientAt(w.daemon.APIAddr())
 }
 
 func eventually(t *testing.T, what string, done func() bool) {
@@ -245,7 +250,7 @@ func (w *world) statuses(id string) string {
 
 func (w *world) admin(path string) (int, string) {
 	w.t.Helper()
-	resp, err := http.Get("http://" + w.daemon.adminAddr() + path)
+	resp, err := http.Get("http://" + w.daemon.AdminAddr() + path)
 	if err != nil {
 		w.t.Fatal(err)
 	}

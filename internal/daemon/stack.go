@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -7,12 +7,12 @@ import (
 	"log/slog"
 )
 
-// stack runs the parts of the daemon so that each outlives those that were
-// started after it: what receives is there before what sends, and goes after it.
+// stack runs the parts of the daemon so that each outlives those started after it:
+// what receives starts before what sends, and ends after it.
 type stack struct {
 	log    *slog.Logger
 	parts  []*part
-	failed chan error // the first part that ended by itself
+	failed chan error // the first part that ended before its context
 }
 
 type part struct {
@@ -26,8 +26,8 @@ func newStack(log *slog.Logger) *stack {
 	return &stack{log: log, failed: make(chan error, 1)}
 }
 
-// start runs a part in a goroutine of its own. run is to block until its
-// context ends; should it end earlier, the whole stack comes down.
+// start runs a part in its own goroutine. run must block until its context ends;
+// if it ends earlier, the whole stack ends.
 func (s *stack) start(name string, run func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &part{name: name, cancel: cancel, done: make(chan struct{})}
@@ -52,9 +52,8 @@ func orUnexpected(err error) error {
 	return err
 }
 
-// wait blocks until ctx ends or a part fails. Then it ends the parts, the last
-// started first, each only when the one before has ended. stopping is called
-// between. The first error is the cause.
+// wait blocks until ctx ends or a part fails. Then it calls stopping, and ends the
+// parts one after the other, the last started first. The first error is the cause.
 func (s *stack) wait(ctx context.Context, stopping func()) error {
 	var cause error
 	select {

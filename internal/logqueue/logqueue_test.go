@@ -1,4 +1,4 @@
-package main
+package logqueue
 
 import (
 	"bytes"
@@ -23,15 +23,15 @@ func (s *stuck) Write(p []byte) (int, error) {
 func TestLogQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stuck{let: make(chan struct{})}
-		q := newLogQueue(s)
+		q := New(s)
 		line := func(i int) string { return fmt.Sprintf("%09d\n", i) }
 		q.Write([]byte(line(0)))
 		synctest.Wait() // its writing has begun
-		const fit, more = logRoom / 10, 7
+		const fit, more = maxWaiting / 10, 7
 		for i := range fit + more {
 			q.Write([]byte(line(1 + i)))
 		}
-		q.close() // in a bounded time, or synctest reports a deadlock
+		q.Close() // in a bounded time, or synctest reports a deadlock
 		q.Write([]byte("after the end\n"))
 		close(s.let)
 		<-q.ended
@@ -51,10 +51,10 @@ func TestLogQueue(t *testing.T) {
 func TestLogQueueFlushes(t *testing.T) {
 	for range 100 {
 		var out bytes.Buffer
-		q := newLogQueue(&out)
+		q := New(&out)
 		fmt.Fprint(q, "one\n")
 		fmt.Fprint(q, "two\n")
-		if q.close(); out.String() != "one\ntwo\n" {
+		if q.Close(); out.String() != "one\ntwo\n" {
 			t.Fatalf("%q", out.String())
 		}
 	}

@@ -1,0 +1,92 @@
+package daemon
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/orders"
+	"straks/orders/bolt"
+)
+
+// newJournal returns an empty journal.
+func newJournal(t *testing.T) *bolt.Journal {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "journal.db")
+	if err := bolt.Create(path, bolt.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	j, err := bolt.Open(path, bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+	return j
+}
+
+// TestBackupHandlerCutsOff: a copy that fails on the way reaches nobody as a whole one.
+func TestBackupHandlerCutsOff(t *testing.T) {
+	j := newJournal(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	defer func() {
+		if recover() != http.ErrAbortHandler {
+			t.Error("the answer was completed")
+		}
+	}()
+	r := httptest.NewRequestWithContext(ctx, "GET", "/journal/backup", nil)
+	backupHandler(j, slog.New(slog.DiscardHandler), BackupTimeout)(httptest.NewRecorder(), r)
+}
+
+// TestBackupIsNotHeldUp: who asks for a copy and does not read it loses the connection,
+// and the journal is free of him.
+func TestBackupIsNotHeldUp(t *testing.T) {
+	j := newJournal(t)
+	var wg sync.WaitGroup
+	for range 1000 { // a megabyte, which fits no buffer on the way
+		wg.Go(func() {
+			in := orders.Intake{Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.New(), Claim: uuid.New(), Key: uuid.NewString(), At: time.Now().UTC(), ClaimFor: time.Second,
+				Organisation: "ttd", Channel: orders.SMS, Recipient: "+4799999999", TTL: time.Hour, SendersReference: strings.Repeat("x", 1024)}
+			if _, _, err := j.Accept(t.Context(), in); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	ended := make(chan any, 1)
+	admin := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { ended <- recover() }()
+		backupHandler(j, slog.New(slog.DiscardHandler), 50*time.Millisecond)(w, r)
+	}))
+	admin.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		c.(*net.TCPConn).SetWriteBuffer(4096)
+		return ctx
+	}
+	admin.Start()
+	defer admin.Close()
+	sleeper, err := net.Dial("tcp", admin.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sleeper.Close()
+	sleeper.(*net.TCPConn).SetReadBuffer(4096)
+	io.WriteString(sleeper, "GET / HTTP/1.1\r\nHost: admin\r\n\r\n")
+	select {
+	case cut := <-ended:
+		if cut != http.ErrAbortHandler {
+			t.Errorf("the copy was completed, though nobody read it (%v)", cut)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the copy waits for its reader")
+	}
+}

@@ -1,0 +1,128 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"straks/api"
+	"straks/internal/config"
+	"straks/orders"
+	"straks/orders/mail"
+	"straks/orders/sms"
+	"straks/smpp"
+	"straks/smtp"
+)
+
+// Daemon is the whole program, wired. New takes what can be refused (journal,
+// listeners), Run works, Close releases everything.
+type Daemon struct {
+	cfg      *config.Config
+	log      *slog.Logger
+	registry *prometheus.Registry
+	journal  engine
+	gateway  *smpp.Gateway // nil: no SMS
+	pool     *smtp.Pool    // nil: no e-mail
+	sms      *sms.Channel  // nil: no SMS
+	mail     *mail.Channel // nil: no e-mail
+	service  *orders.Service
+	handler  http.Handler // of the API
+	api      net.Listener
+	tls      *tls.Config // of the API's connections; nil: they are plain
+	admin    net.Listener
+	draining atomic.Bool
+}
+
+// New returns a daemon that has opened its journal and listens, but does not work
+// yet: before Run nothing is sent and no connection is made. ctx bounds the
+// migration of a journal of an older schema. reg must be empty.
+func New(ctx context.Context, cfg *config.Config, log *slog.Logger, reg *prometheus.Registry) (*Daemon, error) {
+	d := &Daemon{cfg: cfg, log: log, registry: reg}
+	reg.MustRegister(collectors.NewGoCollector(), buildInfo(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := d.open(ctx); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// open takes what can be refused. After an error Close releases what was taken.
+func (d *Daemon) open(ctx context.Context) (err error) {
+	if d.journal, err = openJournal(ctx, d.cfg, d.log, d.registry); err != nil {
+		return err
+	}
+	if err := d.wire(); err != nil {
+		return err
+	}
+	if d.tls, err = apiTLS(d.cfg.API, d.registry); err != nil {
+		return err
+	}
+	if d.api, err = listen("api", d.cfg.API.Listen); err != nil {
+		return err
+	}
+	d.admin, err = listen("admin", d.cfg.Admin.Listen)
+	return err
+}
+
+// wire builds channels, service and API, each over those before.
+func (d *Daemon) wire() (err error) {
+	cfg := d.cfg
+	service := orders.Config{
+		Journal: d.journal, Organisations: cfg.Names(),
+		SendDeadline: cfg.API.SendDeadline, Retention: cfg.Journal.Retention, FeedFinalOnly: cfg.Journal.FeedFinalOnly,
+		MaxInFlight: make(map[orders.Channel]int),
+		Log:         d.log, Registerer: d.registry,
+	}
+	for channel, room := range cfg.Rooms() {
+		service.MaxInFlight[channel] = room.Most
+	}
+	if len(cfg.SMSCs) > 0 {
+		if d.gateway, err = smpp.New(cfg.Gateway(), d.log, d.registry); err != nil {
+			return err
+		}
+		d.sms = sms.New(cfg.SMSChannel(), d.gateway, d.log, d.registry)
+		service.SMS, service.HintForms = d.sms, d.sms.HintForms()
+	}
+	if len(cfg.Relays) > 0 {
+		if d.pool, err = smtp.New(cfg.SMTP(), d.log, d.registry); err != nil {
+			return err
+		}
+		d.mail = mail.New(cfg.EmailSenders(), d.pool, d.log)
+		service.Email = d.mail
+	}
+	d.service = orders.NewService(service)
+	tokens, err := api.NewTokens(cfg.Tokens())
+	if err != nil {
+		return err
+	}
+	d.handler, err = api.New(api.Config{Service: d.service, Auth: tokens, BasePath: cfg.API.BasePath,
+		MaxBody: int64(cfg.API.MaxBody), Rooms: cfg.Rooms(), Rates: cfg.Rates(), Numbers: cfg.Numbers.Rules(), Log: d.log, Registerer: d.registry})
+	return err
+}
+
+// APIAddr returns the address of the API, with the port that was chosen for port 0.
+func (d *Daemon) APIAddr() string { return d.api.Addr().String() }
+
+// AdminAddr returns the address of the admin listener, likewise.
+func (d *Daemon) AdminAddr() string { return d.admin.Addr().String() }
+
+// Close releases what New took. It may be called once, after Run has returned.
+func (d *Daemon) Close() {
+	for _, l := range []net.Listener{d.api, d.admin} {
+		if l != nil {
+			l.Close()
+		}
+	}
+	if d.journal != nil {
+		if err := d.journal.Close(); err != nil {
+			d.log.Error("journal not closed", "err", err)
+		}
+	}
+}

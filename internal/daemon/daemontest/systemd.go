@@ -1,0 +1,68 @@
+// Package daemontest runs a daemon for tests.
+package daemontest
+
+import (
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Manager is systemd's end of sd_notify(3).
+type Manager struct {
+	t    *testing.T
+	conn *net.UnixConn
+	Path string // of its socket
+}
+
+// NewManager makes this process a service of systemd with a watchdog of 60 ms,
+// until the test ends.
+func NewManager(t *testing.T) *Manager {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("WATCHDOG_USEC", "60000")
+	return &Manager{t, conn, path}
+}
+
+// Await reads until a notification has all the given parts.
+func (m *Manager) Await(parts ...string) {
+	m.t.Helper()
+	m.conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+	buf := make([]byte, 4096)
+	for read := []string(nil); ; {
+		n, err := m.conn.Read(buf)
+		if err != nil {
+			m.t.Fatalf("waited in vain for %q, read %q: %v", parts, read, err)
+		}
+		message := string(buf[:n])
+		read = append(read, message)
+		for line := range strings.Lines(message) {
+			if name, _, _ := strings.Cut(line, "="); !slices.Contains([]string{"READY", "STATUS", "WATCHDOG", "STOPPING"}, name) {
+				m.t.Errorf("systemd was sent %q", line)
+			}
+		}
+		if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(message, part) }) {
+			return
+		}
+	}
+}
+
+// Send sends a notification, as a service does, and reports whether it found room.
+func (m *Manager) Send(state string) bool {
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: m.Path, Net: "unixgram"})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	_, err = conn.Write([]byte(state))
+	return err == nil
+}

@@ -1,0 +1,33 @@
+// Package daemon wires the program: configuration, journal, channels, orders and
+// API become one Daemon that runs until its context ends. It is the only package
+// that knows all of these.
+//
+// Everything is built in one direction (daemon.go):
+//
+//	journal -> smpp.Gateway, smtp.Pool -> sms.Channel, mail.Channel -> orders.Service -> api.Handler
+//
+// and runs in the same order (run.go). What a part finds on its own (a receipt, a
+// late response) it gives to the handler that its Run takes. A shutdown ends the
+// parts in the reverse order:
+//
+//	/readyz says 503
+//	api      no new connections; requests in flight get their answers
+//	drain    orders whose clients have gone reach their outcome
+//	smtp     relays get QUIT
+//	smpp     nothing more is submitted; receipts are acknowledged until the unbind
+//	service  stores what has arrived
+//	notify, admin
+//	journal  closed last
+//
+// # Files
+//
+//	daemon.go   New: what can be refused (journal, listeners) and the wiring; Close
+//	journal.go  the engine: opened, created and brought up to date, in one place
+//	run.go      Run: the parts and their order
+//	stack.go    parts that end in the reverse order of their start
+//	status.go   readiness, /status, and the status line of systemd
+//	listen.go   the two listeners, TLS, and serving until a context ends
+//	admin.go    the admin listener: health, status, metrics, profiles, backup
+//	notify.go   systemd's sd_notify(3) and watchdog
+//	version.go  which build this is
+package daemon

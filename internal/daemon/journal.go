@@ -1,0 +1,62 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/internal/config"
+	"straks/orders"
+	"straks/orders/bolt"
+)
+
+// engine is what the daemon needs of a journal beyond orders.Journal. An engine
+// may also be a backuper.
+type engine interface {
+	orders.Journal
+
+	// Ready returns nil when an order could be stored now, else the reason why not.
+	Ready() error
+
+	// Levels returns sizes and counts for /status, as JSON has them. It reads nothing
+	// from disk.
+	Levels() any
+}
+
+// backuper is an engine that can write a consistent copy of itself while it is in use.
+type backuper interface {
+	Backup(ctx context.Context, to io.Writer) error
+}
+
+// boltEngine is the journal in one file.
+type boltEngine struct{ *bolt.Journal }
+
+func (e boltEngine) Levels() any { return e.Journal.Levels() }
+
+// openJournal opens the configuration's journal. One of an older schema is
+// migrated first.
+func openJournal(ctx context.Context, cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) (engine, error) {
+	path, options := cfg.Journal.Path, boltOptions(cfg, log, reg)
+	j, err := bolt.Open(path, options)
+	if errors.Is(err, bolt.ErrOutdated) {
+		if err = bolt.Migrate(ctx, path, boltOptions(cfg, log, nil)); err == nil {
+			j, err = bolt.Open(path, options)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return boltEngine{j}, nil
+}
+
+// CreateJournal creates the configuration's journal. It fails where there is one.
+func CreateJournal(cfg *config.Config) error {
+	return bolt.Create(cfg.Journal.Path, boltOptions(cfg, slog.Default(), nil))
+}
+
+func boltOptions(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) bolt.Options {
+	return bolt.Options{MaxSize: int64(cfg.Journal.MaxSize), Queue: cfg.Journal.MaxQueue, Log: log, Registerer: reg}
+}

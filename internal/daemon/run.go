@@ -1,0 +1,57 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"straks/api"
+)
+
+// Run works until ctx ends or a part fails, and calls ready when everything has
+// started. It may be called once.
+func (d *Daemon) Run(ctx context.Context, ready func()) error {
+	s, n := newStack(d.log), notifier{d.log}
+	s.start("admin", d.serveAdmin)
+	s.start("notify", func(ctx context.Context) error { return n.run(ctx, d.statusLine) })
+	s.start("service", d.service.Run)
+	if d.sms != nil {
+		s.start("smpp", func(ctx context.Context) error { return d.sms.Run(ctx, d.service) })
+	}
+	if d.mail != nil {
+		s.start("smtp", func(ctx context.Context) error { return d.mail.Run(ctx, d.service) })
+	}
+	s.start("drain", d.drain)
+	s.start("api", d.serveAPI)
+	version, _, _ := Version()
+	d.log.Info("serving", "api", d.APIAddr(), "admin", d.AdminAddr(), "version", version)
+	n.ready()
+	ready()
+	return s.wait(ctx, func() {
+		d.draining.Store(true)
+		n.stopping()
+	})
+}
+
+func (d *Daemon) serveAdmin(ctx context.Context) error {
+	return serveHTTP(ctx, adminServer(d.adminHandler()), d.admin, time.Second)
+}
+
+func (d *Daemon) serveAPI(ctx context.Context) error {
+	c := d.cfg.API
+	limits := c.Limits()
+	srv := api.Server(d.handler, limits, d.log)
+	return serveHTTP(ctx, srv, api.Listener(d.api, limits, d.tls), c.DrainTimeout)
+}
+
+// drain ends when the API has ended and no order is in flight any more: clients
+// may have abandoned some.
+func (d *Daemon) drain(ctx context.Context) error {
+	<-ctx.Done()
+	drain, cancel := context.WithTimeout(context.Background(), d.cfg.API.DrainTimeout)
+	defer cancel()
+	if err := d.service.Drain(drain); err != nil {
+		return fmt.Errorf("%d orders still in flight: %w", d.service.InFlight(), err)
+	}
+	return nil
+}
