@@ -103,7 +103,7 @@ type simulator struct {
 func listen(addr string, delay time.Duration) (*simulator, error) {
 	s := &simulator{}
 	s.track.Store(newTrack(0))
-	profile := smsctest.Profile{Record: -1, FirstID: uint64(time.Now().UnixMicro()), // ids of no earlier run
+	profile := smsctest.Profile{Record: -1, Fast: true, FirstID: uint64(time.Now().UnixMicro()), // ids of no earlier run
 		OnSubmit: func(sub smsctest.Submit) { s.track.Load().submit(sub.Text(), sub.At) },
 		OnAck:    func(took time.Duration) { s.track.Load().ack(took) }}
 	profile.Delay = delay
@@ -187,7 +187,7 @@ func (s scenario) frozen(ctx context.Context, path, dir string) ([]result, error
 		return nil, err
 	}
 	defer well.Close()
-	sick, err := smsctest.Listen("127.0.0.1:0", smsctest.Profile{Record: -1})
+	sick, err := smsctest.Listen("127.0.0.1:0", smsctest.Profile{Record: -1, Fast: true})
 	if err != nil {
 		return nil, err
 	}

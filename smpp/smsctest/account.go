@@ -9,6 +9,88 @@ import (
 	"straks/smpp/wire"
 )
 
+// bind handles bind_transmitter, bind_receiver and bind_transceiver (SMPP 3.4 §4.1).
+func (c *conn) bind(f wire.Frame) {
+	req, status := decodeBind(f)
+	if status != wire.ESMEOK {
+		c.malformed(f, status)
+		return
+	}
+	script := c.smsc.script()
+	status = c.admit(script, f.ID, req)
+	if script.ChattyBind {
+		c.request(wire.EnquireLink)
+	}
+	c.smsc.clock.after(script.BindDelay, func() { c.finishBind(f, req, status) })
+}
+
+// admit returns the command_status for a bind.
+func (c *conn) admit(p *script, kind wire.CommandID, req *wire.Bind) wire.Status {
+	password, known := p.Accounts[req.SystemID]
+	switch {
+	case c.bound() != nil:
+		return wire.ESMEAlyBnd
+	case p.Version33 && kind == wire.BindTransceiver:
+		return wire.ESMEInvCmdID
+	case p.BindStatus != wire.ESMEOK:
+		return p.BindStatus
+	case p.Accounts != nil && !known:
+		return wire.ESMEInvSysID
+	case password != "" && password != req.Password:
+		return wire.ESMEInvPaswd
+	}
+	return wire.ESMEOK
+}
+
+// finishBind answers the bind. Deliveries that wait for the system_id follow the response.
+func (c *conn) finishBind(f wire.Frame, req *wire.Bind, status wire.Status) {
+	n := &c.smsc.n
+	var a *account
+	if c.bound() != nil {
+		status = wire.ESMEAlyBnd // bound twice within BindDelay
+	}
+	if status == wire.ESMEOK {
+		if a = c.smsc.account(req.SystemID); a == nil {
+			status = wire.ESMEBindFail
+		}
+	}
+	if status != wire.ESMEOK {
+		n.count(&n.bindsRefused)
+		c.reply(f, status, nil)
+		return
+	}
+	c.kind, c.since, c.version = f.ID, time.Now(), req.InterfaceVersion
+	c.account.Store(a) // before the response: the next PDU may come at once
+	c.nc.SetReadDeadline(time.Time{})
+	resp := &wire.BindResp{SystemID: "smsctest"}
+	if !c.smsc.script().Version33 {
+		resp.TLVs = []wire.TLV{wire.OctetTLV(wire.TagSCInterfaceVersion, 0x34)}
+	}
+	c.reply(f, wire.ESMEOK, resp)
+	a.join(c)
+	c.sweep(a)
+	c.enquire()
+}
+
+// Bind describes one bound connection.
+type Bind struct {
+	ID       uint64 // as in Submit.Bind
+	SystemID string
+	Kind     wire.CommandID // BindTransmitter, BindReceiver or BindTransceiver
+	Remote   string
+	Since    time.Time
+	Version  byte // interface_version (SMPP 3.4 §5.2.4)
+}
+
+// Binds returns the present binds, oldest first.
+func (s *SMSC) Binds() []Bind {
+	var binds []Bind
+	for _, c := range s.bound() {
+		binds = append(binds, Bind{c.id, c.bound().systemID, c.kind, c.nc.RemoteAddr().String(), c.since, c.version})
+	}
+	return binds
+}
+
 // maxAccounts bounds the system_ids that are remembered.
 const maxAccounts = 1000
 
@@ -16,23 +98,22 @@ const maxAccounts = 1000
 type delivery struct {
 	command wire.CommandID // DeliverSM or DataSM
 	msg     *wire.Message
-	sent    time.Time // zero until it was written once
+	sent    time.Time // when it was last written; zero before
 }
 
-// account is a system_id: what waits for it, and the binds that may take it.
-// It outlives its binds, so that a receipt waits for the next one.
+// account is a system_id: the deliveries that wait for it, and its binds. It outlives its
+// binds, so that a receipt waits for the next one.
 type account struct {
 	smsc     *SMSC
 	systemID string
 
 	mu      sync.Mutex
 	binds   []*conn
-	turn    int         // the bind that was asked last
-	waiting []*delivery // for a bind with room in its window
+	turn    int         // the bind that was tried last
+	waiting []*delivery // for a bind with a free slot in its window
 }
 
-// join adds a bind, unless its connection has ended meanwhile; what waits goes
-// out over it.
+// join adds a bind, unless its connection has ended meanwhile, and sends over it what waits.
 func (a *account) join(c *conn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -45,8 +126,8 @@ func (a *account) join(c *conn) {
 	a.dispatch()
 }
 
-// leave takes a bind away. What it had not acknowledged goes to the next, as it
-// was sent, ahead of what waits.
+// leave removes a bind. Deliveries that it had not acknowledged are sent again, unchanged,
+// before those that wait.
 func (a *account) leave(c *conn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -59,7 +140,7 @@ func (a *account) leave(c *conn) {
 	a.again(c, slices.Sorted(maps.Keys(c.unacked)))
 }
 
-// again queues unacknowledged deliveries of c anew, in front. The caller holds mu.
+// again queues unacknowledged deliveries of c at the front. The caller holds mu.
 func (a *account) again(c *conn, sequences []uint32) {
 	var back []*delivery
 	for _, seq := range sequences {
@@ -70,7 +151,7 @@ func (a *account) again(c *conn, sequences []uint32) {
 	a.dispatch()
 }
 
-// deliver queues d and sends it as soon as a bind has room.
+// deliver queues d and sends it as soon as a bind has a free slot.
 func (a *account) deliver(d *delivery) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -84,11 +165,11 @@ func (a *account) deliver(d *delivery) {
 	a.dispatch()
 }
 
-// dispatch sends what waits while a bind has room. The caller holds mu.
+// dispatch sends what waits while a bind has a free slot. The caller holds mu.
 func (a *account) dispatch() {
 	window := a.smsc.script().Window
 	for len(a.waiting) > 0 {
-		c := a.roomy(window)
+		c := a.next(window)
 		if c == nil {
 			return
 		}
@@ -100,8 +181,8 @@ func (a *account) dispatch() {
 	a.waiting = nil
 }
 
-// roomy returns the next bind in turn that has room in its window, or nil.
-func (a *account) roomy(window int) *conn {
+// next returns the next bind in turn with a free slot in its window, or nil.
+func (a *account) next(window int) *conn {
 	for range a.binds {
 		a.turn = (a.turn + 1) % len(a.binds)
 		if c := a.binds[a.turn]; c.receives() && len(c.unacked) < window {
@@ -111,15 +192,17 @@ func (a *account) roomy(window int) *conn {
 	return nil
 }
 
-// write puts d on the wire. The caller holds mu.
+// write sends d over c. The caller holds mu.
 func (a *account) write(c *conn, d *delivery) {
 	n := &a.smsc.n
 	seq := c.seq.Add(1)
-	if err := c.out.put(wire.Header{ID: d.command, Sequence: seq}, d.msg); err != nil {
-		n.count(&n.dropped) // addresses as the submit had them, beyond what SMPP allows
+	b, err := a.smsc.encode(wire.Header{ID: d.command, Sequence: seq}, d.msg)
+	if err != nil {
+		n.count(&n.dropped) // the submit's addresses were longer than SMPP allows
 		n.add(&n.waitingNow, -1)
 		return
 	}
+	c.out.put(b)
 	if !d.sent.IsZero() {
 		n.count(&n.redelivered)
 	}
@@ -128,8 +211,8 @@ func (a *account) write(c *conn, d *delivery) {
 	n.count(&n.delivered)
 }
 
-// acknowledged takes the answer to a deliver_sm or data_sm. A temporary error
-// brings it again after a pause; any other is the ESME's last word.
+// acknowledged handles the response to a deliver_sm or data_sm. After a temporary error the
+// delivery is sent again, after Retry; any other error is final.
 func (c *conn) acknowledged(sequence uint32, status wire.Status) {
 	a := c.bound()
 	if a == nil {
@@ -156,8 +239,7 @@ func (c *conn) acknowledged(sequence uint32, status wire.Status) {
 	n.add(&n.waitingNow, -1)
 }
 
-// take removes what c has sent under that sequence number; the room goes to
-// what waits.
+// take removes the delivery that c sent under that sequence number, and uses the free slot.
 func (a *account) take(c *conn, sequence uint32) *delivery {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -167,7 +249,7 @@ func (a *account) take(c *conn, sequence uint32) *delivery {
 	return d
 }
 
-// sweep sends again, for as long as c lives, what was not acknowledged in time.
+// sweep sends again what was not acknowledged in time, until c ends.
 func (c *conn) sweep(a *account) {
 	timeout := c.smsc.script().AckTimeout
 	c.smsc.clock.again(max(timeout/4, time.Millisecond), func() {
@@ -179,7 +261,7 @@ func (c *conn) sweep(a *account) {
 	})
 }
 
-// sweep queues anew what was sent over c before late.
+// sweep queues again what was sent over c before late.
 func (a *account) sweep(c *conn, late time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

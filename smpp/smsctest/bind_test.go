@@ -119,10 +119,10 @@ func TestWhatESMEsShouldNotSend(t *testing.T) {
 		ends   bool
 	}{
 		{"garbage", []byte("GET / HTTP/1.1\r\n\r\n"), wire.GenericNack, wire.ESMEInvCmdLen, true},
-		{"short length", pdu(15, wire.SubmitSM, 9, nil), wire.GenericNack, wire.ESMEInvCmdLen, true},
-		{"unknown command", pdu(0, 0x00011111, 9, nil), wire.GenericNack, wire.ESMEInvCmdID, false},
-		{"query_sm", pdu(0, wire.QuerySM, 9, []byte("1\x00\x00\x00\x00")), wire.QuerySMResp, wire.ESMEInvCmdID, false},
-		{"cut submit_sm", pdu(0, wire.SubmitSM, 9, []byte("\x00\x01")), wire.SubmitSMResp, wire.ESMEInvCmdLen, false},
+		{"short length", rawPDU(15, wire.SubmitSM, 9, nil), wire.GenericNack, wire.ESMEInvCmdLen, true},
+		{"unknown command", rawPDU(0, 0x00011111, 9, nil), wire.GenericNack, wire.ESMEInvCmdID, false},
+		{"query_sm", rawPDU(0, wire.QuerySM, 9, []byte("1\x00\x00\x00\x00")), wire.QuerySMResp, wire.ESMEInvCmdID, false},
+		{"cut submit_sm", rawPDU(0, wire.SubmitSM, 9, []byte("\x00\x01")), wire.SubmitSMResp, wire.ESMEInvCmdLen, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := transceiver(t, s)

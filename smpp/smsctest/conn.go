@@ -10,31 +10,30 @@ import (
 	"straks/smpp/wire"
 )
 
-// bindDeadline is how long a new connection may take until it is bound.
+// bindDeadline is how long a new connection may stay unbound.
 const bindDeadline = 30 * time.Second
 
-// conn is one connection of an ESME. Two goroutines own it: read, which also
-// decides about every PDU, and write. Timers and other connections only put
-// into out.
+// conn is one connection of an ESME. Two goroutines own it: read, which also handles every
+// PDU, and write. Timers and other connections only put octets into out.
 type conn struct {
 	smsc *SMSC
 	id   uint64
 	nc   net.Conn
 	out  *outbox
 	cold freezer
-	seq  atomic.Uint32 // of our own requests: 1, 2, … as the ESME's, on purpose
+	seq  atomic.Uint32 // of our own requests: 1, 2, …, the same as the ESME's on purpose
 	once sync.Once
 	done chan struct{} // closed by close
 
 	account atomic.Pointer[account] // nil until bound
-	kind    wire.CommandID          // the bind request; set before account, as is since
+	kind    wire.CommandID          // the bind request; kind, since and version are set before account
 	since   time.Time
-	version byte // it bound as
+	version byte // interface_version of the bind
 
 	unacked map[uint32]*delivery // guarded by account.mu
 
 	heldMu sync.Mutex
-	held   []func() // answers that wait to be reordered
+	held   []func() // responses that wait to be reordered
 }
 
 func newConn(s *SMSC, id uint64, nc net.Conn) *conn {
@@ -60,7 +59,7 @@ func (c *conn) write() {
 		case <-c.done:
 			return
 		}
-		if !c.warm() {
+		if !c.thawed() {
 			return
 		}
 		b, last := c.out.take()
@@ -75,11 +74,11 @@ func (c *conn) write() {
 	}
 }
 
-// warm waits while the connection or the whole SMSC is frozen. False means that
-// the connection has ended.
-func (c *conn) warm() bool { return c.cold.pass(c.done) && c.smsc.cold.pass(c.done) }
+// thawed waits while the connection or the whole SMSC is frozen. It returns false if the
+// connection has ended.
+func (c *conn) thawed() bool { return c.cold.pass(c.done) && c.smsc.cold.pass(c.done) }
 
-// read handles one PDU after the other until the connection ends.
+// read handles one PDU after another until the connection ends.
 func (c *conn) read() {
 	r := wire.NewReader(c.nc)
 	c.nc.SetReadDeadline(time.Now().Add(bindDeadline))
@@ -90,14 +89,15 @@ func (c *conn) read() {
 			c.lost(err)
 			return
 		}
-		if !c.warm() || !c.out.room(c.done) {
+		if !c.thawed() || !c.out.room(c.done) {
 			return
 		}
 		c.handle(f, at)
 	}
 }
 
-// lost answers a stream that can't be read any further (SMPP 3.4 §4.3.1).
+// lost ends a connection that can't be read any further, with a generic_nack if the fault
+// is a command_length (SMPP 3.4 §4.3.1).
 func (c *conn) lost(err error) {
 	if frame := (*wire.FrameError)(nil); errors.As(err, &frame) {
 		c.smsc.n.count(&c.smsc.n.malformed)
@@ -131,19 +131,19 @@ func (c *conn) handle(f wire.Frame, at time.Time) {
 		n.count(&n.nacks)
 		c.acknowledged(f.Sequence, wire.ESMERxPAppn)
 	default:
-		c.stranger(f)
+		c.unsupported(f)
 	}
 }
 
-// stranger answers PDUs that are not for an SMSC, or that this one does not know.
-func (c *conn) stranger(f wire.Frame) {
+// unsupported answers PDUs that are not for an SMSC, or that this one does not know.
+func (c *conn) unsupported(f wire.Frame) {
 	c.smsc.n.count(&c.smsc.n.malformed)
 	if !f.ID.IsResponse() {
 		c.send(wire.Header{ID: f.ID.Response(), Status: wire.ESMEInvCmdID, Sequence: f.Sequence}, nil)
 	}
 }
 
-// bound returns the account, nil before the bind.
+// bound returns the account; nil before the bind.
 func (c *conn) bound() *account { return c.account.Load() }
 
 func (c *conn) transmits() bool {
@@ -154,19 +154,10 @@ func (c *conn) receives() bool {
 	return c.bound() != nil && c.kind != wire.BindTransmitter
 }
 
-// decode returns the body of a request, or answers what is wrong with it.
-func decode[T any](c *conn, f wire.Frame) (*T, bool) {
-	body, err := wire.Decode(f)
-	if v, ok := body.(*T); ok && err == nil {
-		return v, true
-	}
-	status := wire.ESMESysErr
-	if fault := (*wire.DecodeError)(nil); errors.As(err, &fault) {
-		status = fault.Status
-	}
+// malformed answers a request that can't be read, or doesn't belong here.
+func (c *conn) malformed(f wire.Frame, status wire.Status) {
 	c.smsc.n.count(&c.smsc.n.malformed)
 	c.reply(f, status, nil)
-	return nil, false
 }
 
 // reply answers the request f.
@@ -183,15 +174,16 @@ func (c *conn) nack(sequence uint32, status wire.Status) {
 	c.send(wire.Header{ID: wire.GenericNack, Status: status, Sequence: sequence}, nil)
 }
 
-// send puts a PDU of our own making, which SMPP allows.
+// send puts a PDU of our own making, which is always valid.
 func (c *conn) send(h wire.Header, body any) {
-	if err := c.out.put(h, body); err != nil {
+	b, err := c.smsc.encode(h, body)
+	if err != nil {
 		panic(err) // a defect here, never what a peer sent
 	}
+	c.out.put(b)
 }
 
-// enquire sends enquire_link at the profile's interval as long as the
-// connection lives.
+// enquire sends enquire_link at the profile's interval until the connection ends.
 func (c *conn) enquire() {
 	pause := c.smsc.script().Enquire
 	if pause <= 0 {
@@ -212,5 +204,83 @@ func (c *conn) alive() bool {
 		return false
 	default:
 		return true
+	}
+}
+
+const (
+	outboxFull = 1 << 20  // octets; the reader waits while more is queued
+	outboxMost = 16 << 20 // octets; a peer with more queued is disconnected
+)
+
+// outbox gathers octets to write, so that one write carries everything since the last.
+type outbox struct {
+	mu      sync.Mutex
+	buf     []byte
+	spare   []byte        // the buffer that was written last
+	last    bool          // nothing more is accepted; the connection ends when the outbox is empty
+	wake    chan struct{} // capacity 1: there is something to write
+	drained chan struct{} // capacity 1: the writer took the buffer
+	cut     func()        // ends the connection at once
+}
+
+func newOutbox(cut func()) *outbox {
+	return &outbox{wake: make(chan struct{}, 1), drained: make(chan struct{}, 1), cut: cut}
+}
+
+// put appends octets. A peer that does not read is disconnected here.
+func (o *outbox) put(b []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.last {
+		return // as good as lost on the way
+	}
+	o.buf = append(o.buf, b...)
+	if len(o.buf) > outboxMost {
+		o.buf, o.last = nil, true
+		o.cut()
+	}
+	signal(o.wake)
+}
+
+// finish ends the connection after everything that was put.
+func (o *outbox) finish() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.last = true
+	signal(o.wake)
+}
+
+// take returns the octets to write. If last is set, nothing follows.
+func (o *outbox) take() (b []byte, last bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	b = o.buf
+	o.buf, o.spare = o.spare[:0], b
+	signal(o.drained)
+	return b, o.last
+}
+
+// room waits while the outbox is full. It returns false once done is closed.
+func (o *outbox) room(done <-chan struct{}) bool {
+	for o.queued() > outboxFull {
+		select {
+		case <-o.drained:
+		case <-done:
+			return false
+		}
+	}
+	return true
+}
+
+func (o *outbox) queued() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.buf)
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }

@@ -2,12 +2,12 @@ package smsctest
 
 import (
 	"encoding/binary"
-	"time"
 
 	"straks/smpp/wire"
 )
 
-// Mischief is something that no SMSC should send, and some do.
+// Mischief is something that no SMSC should send, and some do. Its octets are written by
+// hand: no codec would.
 type Mischief uint8
 
 const (
@@ -18,9 +18,9 @@ const (
 	UnknownCommand          // a request that SMPP does not know
 	BadDeliver              // a deliver_sm that ends in the middle of a field
 	BadTLV                  // a deliver_sm with a TLV that runs past its end
-	StrayAnswer             // a submit_sm_resp to a request that never was
+	StrayAnswer             // a submit_sm_resp to no request
 	JunkEnquiry             // an enquire_link with a body, which it must not have
-	Alert                   // an alert_notification: allowed, but nobody expects one
+	Alert                   // an alert_notification: allowed, but not expected
 	mischiefEnd
 )
 
@@ -31,13 +31,13 @@ var mischiefs = map[string]Mischief{
 	"stray-answer": StrayAnswer, "junk-enquiry": JunkEnquiry, "alert": Alert,
 }
 
-// misbehave writes it to this connection.
+// misbehave writes a mischief to this connection.
 func (c *conn) misbehave(m Mischief) {
 	if m == NoMischief {
 		return
 	}
 	c.smsc.n.count(&c.smsc.n.mischiefs)
-	c.out.raw(c.bogus(m))
+	c.out.put(c.bogus(m))
 }
 
 func (c *conn) bogus(m Mischief) []byte {
@@ -46,27 +46,27 @@ func (c *conn) bogus(m Mischief) []byte {
 	case Garbage:
 		return append([]byte("HTTP/1.1 400 Bad\r"), c.smsc.dice.octets(47)...)
 	case BadLength:
-		return pdu(8, wire.DeliverSM, c.seq.Add(1), nil)
+		return rawPDU(8, wire.DeliverSM, c.seq.Add(1), nil)
 	case HugeLength:
-		return pdu(0x7FFFFFFF, wire.DeliverSM, c.seq.Add(1), nil)
+		return rawPDU(0x7FFFFFFF, wire.DeliverSM, c.seq.Add(1), nil)
 	case UnknownCommand:
-		return pdu(0, unknown, c.seq.Add(1), []byte("vendor\x00"))
+		return rawPDU(0, unknown, c.seq.Add(1), []byte("vendor\x00"))
 	case BadDeliver:
-		return pdu(0, wire.DeliverSM, c.seq.Add(1), []byte("\x00\x01\x0147999"))
+		return rawPDU(0, wire.DeliverSM, c.seq.Add(1), []byte("\x00\x01\x0147999"))
 	case BadTLV:
-		return pdu(0, wire.DeliverSM, c.seq.Add(1), append(make([]byte, 17), 0x04, 0x24, 0xFF, 0xFF, 'x'))
+		return rawPDU(0, wire.DeliverSM, c.seq.Add(1), append(make([]byte, 17), 0x04, 0x24, 0xFF, 0xFF, 'x'))
 	case StrayAnswer:
-		return pdu(0, wire.SubmitSMResp, 0x7FFFFFF0, []byte("stray\x00"))
+		return rawPDU(0, wire.SubmitSMResp, 0x7FFFFFF0, []byte("stray\x00"))
 	case JunkEnquiry:
-		return pdu(0, wire.EnquireLink, c.seq.Add(1), []byte("junk"))
+		return rawPDU(0, wire.EnquireLink, c.seq.Add(1), []byte("junk"))
 	case Alert:
-		return pdu(0, wire.AlertNotification, c.seq.Add(1), []byte("\x01\x0147999\x00\x00\x00\x00"))
+		return rawPDU(0, wire.AlertNotification, c.seq.Add(1), []byte("\x01\x0147999\x00\x00\x00\x00"))
 	}
 	return nil
 }
 
-// pdu builds what wire.Append refuses to; length 0 stands for the right one.
-func pdu(length uint32, id wire.CommandID, seq uint32, body []byte) []byte {
+// rawPDU returns a PDU with any body. A length of 0 stands for the right one.
+func rawPDU(length uint32, id wire.CommandID, seq uint32, body []byte) []byte {
 	if length == 0 {
 		length = uint32(wire.HeaderLen + len(body))
 	}
@@ -75,10 +75,4 @@ func pdu(length uint32, id wire.CommandID, seq uint32, body []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, 0)
 	b = binary.BigEndian.AppendUint32(b, seq)
 	return append(b, body...)
-}
-
-// freeze stops this connection for d, for ever where d is 0.
-func (c *conn) freeze(d time.Duration) {
-	c.smsc.n.count(&c.smsc.n.frozen)
-	c.cold.freeze(c.smsc.clock, d)
 }

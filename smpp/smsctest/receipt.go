@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/google/uuid"
+
 	"straks/smpp/wire"
 )
 
@@ -16,8 +18,7 @@ var states = map[string]byte{
 	"ACCEPTD": 6, "UNKNOWN": 7, "REJECTD": 8, "SKIPPED": 9,
 }
 
-// receipts sends the receipts of a message that was taken, the final one after
-// wait.
+// receipts sends the receipts of an accepted message, the final one after wait.
 func (p *play) receipts(wait time.Duration) {
 	r := &p.Receipt
 	state := cmp.Or(r.State, "DELIVRD")
@@ -33,7 +34,7 @@ func (p *play) receipts(wait time.Duration) {
 	}
 }
 
-// wanted tells whether registered_delivery asks for a receipt (§5.2.17).
+// wanted reports whether registered_delivery asks for a receipt (SMPP 3.4 §5.2.17).
 func (p *play) wanted(state string) bool {
 	switch p.submit.RegisteredDelivery & 3 {
 	case 1:
@@ -61,7 +62,7 @@ func (p *play) receipt(wait time.Duration, state string, class byte) {
 	})
 }
 
-// textToPayload moves the text to where a data_sm has it.
+// textToPayload moves the text to message_payload, since data_sm has no short_message.
 func textToPayload(m *wire.Message) {
 	if len(m.ShortMessage) > 0 {
 		m.TLVs = append(m.TLVs, wire.TLV{Tag: wire.TagMessagePayload, Value: m.ShortMessage})
@@ -117,9 +118,64 @@ func (p *play) receiptTLVs(state string) []wire.TLV {
 		tlvs = append(tlvs, wire.OctetTLV(wire.TagMessageState, n))
 	}
 	if code, err := strconv.ParseUint(p.Receipt.Err, 10, 16); err == nil && code > 0 {
-		const gsm = 3 // network type (§5.3.2.31)
+		const gsm = 3 // network type (SMPP 3.4 §5.3.2.31)
 		tlvs = append(tlvs, wire.TLV{Tag: wire.TagNetworkErrorCode,
 			Value: binary.BigEndian.AppendUint16([]byte{gsm}, uint16(code))})
 	}
 	return tlvs
 }
+
+// IDForm is how a message id is written. Some SMSCs write it one way in the response and
+// another in the receipt.
+type IDForm uint8
+
+const (
+	IDDecimal       IDForm = iota
+	IDHex                  // lower case
+	IDHexUpper             // upper case
+	IDDecimalPadded        // with zeros to 12 digits
+	IDHexPadded            // with zeros to 10 digits, lower case
+	IDUUID                 // lower case
+	IDUUIDUpper            // upper case
+	IDNone                 // empty
+)
+
+// idForms are the names in rules and flags.
+var idForms = map[string]IDForm{
+	"decimal": IDDecimal, "hex": IDHex, "HEX": IDHexUpper,
+	"padded": IDDecimalPadded, "hex-padded": IDHexPadded,
+	"uuid": IDUUID, "UUID": IDUUIDUpper, "none": IDNone,
+}
+
+// write returns the n-th message id in this form.
+func (f IDForm) write(n uint64) string {
+	switch f {
+	case IDHex:
+		return strconv.FormatUint(n, 16)
+	case IDHexUpper:
+		return fmt.Sprintf("%X", n)
+	case IDDecimalPadded:
+		return fmt.Sprintf("%012d", n)
+	case IDHexPadded:
+		return fmt.Sprintf("%010x", n)
+	case IDUUID:
+		return numberedUUID(n).String()
+	case IDUUIDUpper:
+		return fmt.Sprintf("%X-%X-%X-%X-%X", split(numberedUUID(n))...)
+	case IDNone:
+		return ""
+	}
+	return strconv.FormatUint(n, 10)
+}
+
+// numberedUUID spreads n over a version 4 UUID, the same for the same n.
+func numberedUUID(n uint64) uuid.UUID {
+	var u uuid.UUID
+	binary.BigEndian.PutUint64(u[:8], n*0x9E3779B97F4A7C15)
+	binary.BigEndian.PutUint64(u[8:], n)
+	u[6] = u[6]&0x0F | 0x40
+	u[8] = u[8]&0x3F | 0x80
+	return u
+}
+
+func split(u uuid.UUID) []any { return []any{u[:4], u[4:6], u[6:8], u[8:10], u[10:]} }

@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// reserve keeps a port for the SMSC's whole life, so that nobody takes it
-// during an outage: a second socket is bound to it and never listens. Linux
-// lets a listener in beside it and gives the port to no one who asks for any.
+// reserve keeps the port while the SMSC lives, so that no other process gets it during an
+// outage: a second socket is bound to it and never listens. Linux allows a listener beside
+// that socket, and does not hand the port out as a free one.
 func reserve(addr string) (bound string, release func(), err error) {
 	host, _, _ := net.SplitHostPort(addr)
 	tcp, err := net.ResolveTCPAddr("tcp4", addr)

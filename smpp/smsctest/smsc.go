@@ -18,28 +18,28 @@ type SMSC struct {
 	clock   *clock
 	dice    *dice
 	record  *record
-	grudges grudges
+	first   throttleFirst
 	n       counters
 	cold    freezer // of all connections
 	current atomic.Pointer[script]
 	ids     atomic.Uint64
 	connIDs atomic.Uint64
 	firstID uint64
+	fast    bool // Profile.Fast
 
 	done chan struct{} // closed by Close
 	wg   sync.WaitGroup
 
 	mu       sync.Mutex
 	listener net.Listener // nil while it is down
-	reserve  func()       // gives the port back
+	reserve  func()       // releases the port
 	conns    map[*conn]struct{}
 	accounts map[string]*account
 	closed   bool
 }
 
-// Listen starts an SMSC on addr ("127.0.0.1:0" picks a port). An address that
-// is not loopback is refused, since a simulator answers whatever it is sent;
-// Profile.AllowRemote permits it.
+// Listen starts an SMSC on addr ("127.0.0.1:0" picks a port). It refuses an address that
+// is not loopback, since a simulator obeys every client; Profile.AllowRemote permits it.
 func Listen(addr string, p Profile) (*SMSC, error) {
 	if err := allowed(addr, p.AllowRemote); err != nil {
 		return nil, err
@@ -51,8 +51,8 @@ func Listen(addr string, p Profile) (*SMSC, error) {
 	s := &SMSC{
 		addr: bound, reserve: release,
 		clock: newClock(), dice: newDice(p.Seed), record: &record{size: cmp.Or(p.Record, 10_000)},
-		firstID: cmp.Or(p.FirstID, 170_000_001),
-		done:    make(chan struct{}), conns: map[*conn]struct{}{}, accounts: map[string]*account{},
+		firstID: cmp.Or(p.FirstID, 170_000_001), fast: p.Fast,
+		done: make(chan struct{}), conns: map[*conn]struct{}{}, accounts: map[string]*account{},
 	}
 	p.MaxConnections = cmp.Or(p.MaxConnections, 1000)
 	s.current.Store(newScript(p))
@@ -64,7 +64,7 @@ func Listen(addr string, p Profile) (*SMSC, error) {
 	return s, nil
 }
 
-// allowed refuses addresses that others can reach, unless remote is set.
+// allowed refuses addresses that other hosts can reach, unless remote is set.
 func allowed(addr string, remote bool) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -73,10 +73,10 @@ func allowed(addr string, remote bool) error {
 	if ip := net.ParseIP(host); remote || host == "localhost" || ip != nil && ip.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("smsctest: %q is not a loopback address: others could reach the simulator, which obeys anybody (AllowRemote, -allow-remote)", addr)
+	return fmt.Errorf("smsctest: %q is not a loopback address: other hosts could reach the simulator, which obeys every client (AllowRemote, -allow-remote)", addr)
 }
 
-// Addr returns "host:port", the same for the SMSC's whole life.
+// Addr returns "host:port". It does not change, not even after an outage.
 func (s *SMSC) Addr() string { return s.addr }
 
 func (s *SMSC) script() *script { return s.current.Load() }
@@ -89,14 +89,14 @@ func (s *SMSC) SetProfile(p Profile) {
 	s.current.Store(newScript(p))
 }
 
-// Profile returns the profile in force, to be changed and given to SetProfile.
+// Profile returns a copy of the current profile, to change and pass to SetProfile.
 func (s *SMSC) Profile() Profile {
 	p := s.script().Profile
 	p.Rules = slices.Clone(p.Rules)
 	return p
 }
 
-// nextID numbers messages; with reuse, one of so many numbers.
+// nextID numbers messages. If reuse is not 0, numbers start again after that many.
 func (s *SMSC) nextID(reuse uint64) uint64 {
 	n := s.ids.Add(1) - 1
 	if reuse > 0 {
@@ -105,7 +105,7 @@ func (s *SMSC) nextID(reuse uint64) uint64 {
 	return s.firstID + n
 }
 
-// account returns that system_id's account, or nil where there are too many.
+// account returns the account of a system_id, or nil if there are too many.
 func (s *SMSC) account(systemID string) *account {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,7 +117,7 @@ func (s *SMSC) account(systemID string) *account {
 	return a
 }
 
-// listen opens the listener and takes connections until it is closed.
+// listen opens the listener and accepts connections until it is closed.
 func (s *SMSC) listen() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,7 +145,7 @@ func (s *SMSC) accept(l net.Listener) {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil { // out of descriptors: leave those that are bound alone
+		if err != nil { // out of descriptors: leave the bound connections alone
 			select {
 			case <-time.After(10 * time.Millisecond):
 				continue
@@ -157,7 +157,7 @@ func (s *SMSC) accept(l net.Listener) {
 	}
 }
 
-// serve starts the two goroutines of a connection. One that was accepted while
+// serve starts the two goroutines of a connection. A connection that was accepted while
 // its listener was being closed is closed too.
 func (s *SMSC) serve(l net.Listener, nc net.Conn) {
 	s.mu.Lock()
@@ -180,9 +180,8 @@ func (s *SMSC) serve(l net.Listener, nc net.Conn) {
 	})
 }
 
-// evict makes room by ending the oldest connection that is frozen for ever:
-// nobody reads there, so nobody sees that its peer has long gone. The caller
-// holds mu.
+// evict ends the oldest connection that is frozen for ever: nobody reads it, so nobody
+// notices that its peer has gone. The caller holds mu.
 func (s *SMSC) evict() {
 	var oldest *conn
 	for c := range s.conns {
@@ -195,7 +194,7 @@ func (s *SMSC) evict() {
 	}
 }
 
-// gone forgets a connection that has ended.
+// gone removes a connection that has ended.
 func (s *SMSC) gone(c *conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
@@ -245,4 +244,14 @@ func (s *SMSC) bound() []*conn {
 	}
 	slices.SortFunc(bound, func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
 	return bound
+}
+
+// reservePlain picks a port by listening on it for a moment.
+func reservePlain(addr string) (bound string, release func(), err error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return "", nil, err
+	}
+	bound = l.Addr().String()
+	return bound, func() {}, l.Close()
 }

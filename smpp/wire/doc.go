@@ -1,6 +1,6 @@
 // Package wire is SMPP 3.4 as octets: frames, PDUs, and the numbers that the
-// standard gives names to. Both ends use it, the session in package smpp and
-// the simulated SMSC.
+// standard gives names to. The sessions use it for
+// both ways; the simulated SMSC uses its frames, structs and names, with go-smpp's codec.
 //
 // # A PDU on the wire (SMPP 3.4 §3.2)
 //

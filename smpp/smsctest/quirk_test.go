@@ -1,6 +1,8 @@
 package smsctest
 
 import (
+	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -48,8 +50,8 @@ func TestParseRuleFaults(t *testing.T) {
 	}
 }
 
-// TestSettingsReachEveryField sets each quirk and expects exactly one field to
-// change, and every field of Behaviour to be reached.
+// TestSettingsReachEveryField checks that each quirk sets exactly one field of Behaviour, and
+// that every field has one.
 func TestSettingsReachEveryField(t *testing.T) {
 	values := []string{"7ms", "ESME_RSUBMITFAIL", "7", "true", "hex", "garbage", "tlv"}
 	reached := map[string]string{}
@@ -94,8 +96,8 @@ func leaves(t reflect.Type) (n int) {
 	return n
 }
 
-// TestEndings: every ending parses, differs from plain behaviour, and has valid
-// Norwegian numbers; the plain test number has none of them.
+// TestEndings checks that every ending parses, differs from plain behaviour and has valid
+// Norwegian numbers, and that the plain test number has none of them.
 func TestEndings(t *testing.T) {
 	p := Sandbox()
 	s := newScript(p)
@@ -105,7 +107,7 @@ func TestEndings(t *testing.T) {
 			t.Errorf("no valid number ends in %s: %v", e.Suffix, err)
 		}
 		if got := s.towards("479999" + e.Suffix); got.suffix != e.Suffix || reflect.DeepEqual(*got.Behaviour, p.Behaviour) {
-			t.Errorf("ending %s is not in force", e.Suffix)
+			t.Errorf("ending %s has no effect", e.Suffix)
 		}
 		if r, _ := ParseRule(e.Suffix+":"+e.Quirks, p.Behaviour); !reflect.DeepEqual(r, p.Rules[i]) {
 			t.Errorf("rule %d is not ending %s", i, e.Suffix)
@@ -138,4 +140,26 @@ func FuzzParseRule(f *testing.F) {
 			t.Errorf("%q became %+v", rule, r)
 		}
 	})
+}
+
+// TestDocument checks that docs/simulator.md has the tables of this package.
+func TestDocument(t *testing.T) {
+	b, err := os.ReadFile("../../docs/simulator.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want strings.Builder
+	want.WriteString("| ending | what happens to a message | quirks |\n|---|---|---|\n")
+	for _, e := range Endings() {
+		fmt.Fprintf(&want, "| `%s` | %s | `%s` |\n", e.Suffix, e.What, e.Quirks)
+	}
+	want.WriteString("\x00| quirk | what it does |\n|---|---|\n")
+	for _, s := range Settings() {
+		fmt.Fprintf(&want, "| `%s` | %s |\n", s.Name, s.Help)
+	}
+	for table := range strings.SplitSeq(want.String(), "\x00") {
+		if !strings.Contains(string(b), table) {
+			t.Errorf("docs/simulator.md must have this table:\n%s", table)
+		}
+	}
 }
