@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	"straks/internal/config"
+	"straks/internal/faults"
 )
 
 // tokenPrefix lets a secret scanner know one of our tokens where it should not be.
@@ -36,7 +36,7 @@ func tokenCommand(_ context.Context, args []string, e env) error {
 		*name = "token-" + now.Format("2006-01-02")
 	}
 	for _, s := range []string{*org, *name} {
-		if !config.ValidName(s) {
+		if !faults.ValidName(s) {
 			return misused("token: %q is no name: letters, digits, '.', '-' and '_' only, 64 at most", s)
 		}
 	}

@@ -6,11 +6,12 @@ import (
 	"reflect"
 
 	"straks/dlr"
+	"straks/internal/faults"
 	"straks/smpp"
 	"straks/smtp"
 )
 
-// SMSC is one account at one SMSC: the gateway's keys, and where the password is.
+// SMSC is one account at one SMSC: the gateway's keys, and those that only the file has.
 type SMSC struct {
 	smpp.SMSC
 
@@ -18,18 +19,18 @@ type SMSC struct {
 	// name of a credential. Default none: the password is empty.
 	PasswordFile string
 
-	// AnswerIDs and ReceiptIDs are how the SMSC spells message ids in its answers and
+	// AnswerIDs and ReceiptIDs are how the SMSC spells message ids in its responses and
 	// in its receipts: "as-is" (default), "decimal", "hex" or "fold" (letter case and
 	// leading zeros mean nothing). Where receipts match nothing, the log and
 	// straks_receipts_mismatched_total name the forms that would have matched.
 	AnswerIDs  string
 	ReceiptIDs string
-	// OneReceipt takes a receipt for any part of a long message for one about all of it.
-	// For SMSCs that send a single one, or give all parts one message id. Default false:
+	// OneReceipt makes a receipt for any part of a long message count for all of it. For
+	// SMSCs that send a single receipt, or give all parts one message id. Default false:
 	// each part has a receipt.
 	OneReceipt bool
-	// Errors is what the SMSC's error codes in receipts mean: the code as the
-	// receipt writes it, to "barred", "absent", "unknown-subscriber",
+	// Errors is the meaning of the SMSC's error codes in receipts: from the code as the
+	// receipt writes it to "barred", "absent", "unknown-subscriber",
 	// "invalid-number", "unsupported", "memory-full", "network", "rejected",
 	// "expired", "deleted" or "none". Default none.
 	Errors map[string]string
@@ -37,16 +38,16 @@ type SMSC struct {
 	dialect dlr.Dialect
 }
 
-// reserved keeps passwords out of the file.
+// reserved keeps the password out of the file.
 func (s *SMSC) reserved() map[string]string { return passwordReserved }
 
 var passwordReserved = map[string]string{
-	"password": "does not stand here: put it in a file of its own and name that as password_file",
+	"password": "does not belong here: put it in a file of its own and name that file as password_file",
 }
 
-// check looks at the files; the gateway's own Check at all else.
+// check checks the keys that only the file has; the gateway's Check checks the others.
 func (s *SMSC) check(c *checker) {
-	c.name("name", s.Name)
+	c.Name("name", s.Name)
 	if s.Password = c.secret("password_file", s.PasswordFile); len(s.Password) > 8 {
 		c.warn("password_file", "holds a password of %d characters, and SMPP 3.4 has 8: not every SMSC takes it", len(s.Password))
 	}
@@ -61,9 +62,7 @@ func (s *SMSC) check(c *checker) {
 
 func (c *checker) form(key, s string) dlr.Form {
 	form, err := dlr.ParseForm(cmp.Or(s, dlr.AsIs.String()))
-	if err != nil {
-		c.fault(key, "%v", err)
-	}
+	c.Unless(err == nil, key, "%v", err)
 	return form
 }
 
@@ -72,13 +71,13 @@ func (c *checker) errorTable(key string, codes map[string]string) dlr.ErrorTable
 	for _, err := range unjoin(err) {
 		var fault *dlr.CodeError
 		if errors.As(err, &fault) {
-			c.in(key).fault(fault.Code, "%v", fault.Err)
+			c.In(key).Add(fault.Code, "%v", fault.Err)
 		}
 	}
 	return table
 }
 
-// Gateway is the configuration of the SMPP gateway.
+// Gateway returns the configuration of the SMPP gateway.
 func (cfg *Config) Gateway() smpp.Config {
 	gateway := cfg.asWritten()
 	for i := range gateway.SMSCs {
@@ -88,7 +87,7 @@ func (cfg *Config) Gateway() smpp.Config {
 	return gateway
 }
 
-// asWritten is the gateway's part as the file has it, for checking.
+// asWritten returns the gateway's part as the file has it, for checking.
 func (cfg *Config) asWritten() smpp.Config {
 	gateway := smpp.Config{DrainTime: cfg.SMS.DrainTime, Routes: cfg.Routes}
 	for _, s := range cfg.SMSCs {
@@ -97,7 +96,7 @@ func (cfg *Config) asWritten() smpp.Config {
 	return gateway
 }
 
-// Relay is one mail relay: the pool's keys, and where the password is.
+// Relay is one mail relay: the pool's keys, and those that only the file has.
 type Relay struct {
 	smtp.Relay
 
@@ -106,19 +105,17 @@ type Relay struct {
 	PasswordFile string
 }
 
-// reserved keeps passwords out of the file.
+// reserved keeps the password out of the file.
 func (r *Relay) reserved() map[string]string { return passwordReserved }
 
-// check looks at the files; the pool's own Validate at all else.
+// check checks the keys that only the file has; the pool's Validate checks the others.
 func (r *Relay) check(c *checker) {
 	r.Password = c.secret("password_file", r.PasswordFile)
 	c.keyPair("client_cert", &r.ClientCert, "client_key", &r.ClientKey)
-	if (r.Username == "") != (r.PasswordFile == "") {
-		c.fault("password_file", "and username go together: give both, or none for no login")
-	}
+	c.Unless((r.Username == "") == (r.PasswordFile == ""), "password_file", "and username go together: give both, or none for no login")
 }
 
-// SMTP is the configuration of the pool of relays.
+// SMTP returns the configuration of the pool of relays.
 func (cfg *Config) SMTP() []smtp.Relay {
 	relays := make([]smtp.Relay, len(cfg.Relays))
 	for i, r := range cfg.Relays {
@@ -127,8 +124,8 @@ func (cfg *Config) SMTP() []smtp.Relay {
 	return relays
 }
 
-// checkCarriers looks at what the file alone knows, and has each carrier's
-// package check the rest.
+// checkCarriers checks the keys that only the file has, and lets each carrier's package
+// check its own.
 func (cfg *Config) checkCarriers(c *checker) {
 	for i, defaults := range cfg.asWritten().WithDefaults().SMSCs {
 		cfg.SMSCs[i].check(c.at("smsc", i))
@@ -145,46 +142,44 @@ func (cfg *Config) checkCarriers(c *checker) {
 	cfg.checkRoutes(c)
 }
 
-// zeros finds numbers that the file gives as 0 where that stands for a default which is
-// another: somebody means to turn something off, and would not.
+// zeros records numbers that the file gives as 0 where 0 stands for another default: the
+// operator means to turn something off, and would not.
 func (c *checker) zeros(table string, i int, carrier, withDefaults any) {
-	items, _ := asList(c.found.top[table])
+	items, _ := asList(c.file.top[table])
 	given, _ := items[i].(map[string]any)
 	have, will := reflect.ValueOf(carrier), reflect.ValueOf(withDefaults)
 	for _, f := range fieldsOf(have.Type()) {
 		v, d := have.FieldByIndex(f.index), will.FieldByIndex(f.index)
 		if given[f.name] != nil && (v.CanInt() || v.CanFloat()) && v.IsZero() && !d.IsZero() {
-			c.at(table, i).fault(f.name, "is 0, which stands for the default, %v: leave it out, or give another", d)
+			c.At(table, i).Add(f.name, "is 0, which stands for the default, %v: leave it out, or give another value", d)
 		}
 	}
 }
 
-// checkRoutes looks for organisations that there are not: such a route never matches,
-// and their messages would quietly take another.
+// checkRoutes records routes of unknown organisations: such a route never matches, and the
+// messages would silently take another.
 func (cfg *Config) checkRoutes(c *checker) {
 	for i, r := range cfg.Routes {
 		for j, name := range r.Organisations {
-			if !cfg.Has(name) {
-				c.at("route", i).fault(indexed("organisations", j), "is %q: no organisation has that name", name)
-			}
+			c.At("route", i).Unless(cfg.Has(name), faults.Index("organisations", j), "is %q: no organisation has that name", name)
 		}
 	}
 }
 
-// takeOver notes what a carrier's package says of its part of the file.
+// takeOver records the faults that a carrier's package has found in its part of the file.
 func (c *checker) takeOver(err error) {
 	for _, err := range unjoin(err) {
 		var gateway *smpp.KeyError
 		var relay *smtp.ConfigFault
 		switch {
 		case errors.As(err, &gateway) && gateway.Key == "drain_time":
-			c.in("sms").fault("drain_time", "%s", gateway.Message)
+			c.In("sms").Add("drain_time", "%s", gateway.Message)
 		case errors.As(err, &gateway):
-			c.fault(gateway.Key, "%s", gateway.Message)
+			c.Add(gateway.Key, "%s", gateway.Message)
 		case errors.As(err, &relay):
-			c.fault(relay.Key, "%s", relay.Message)
+			c.Add(relay.Key, "%s", relay.Message)
 		default:
-			c.fault("smsc", "%v", err)
+			c.Add("smsc", "%v", err)
 		}
 	}
 }

@@ -1,26 +1,39 @@
-// Package config reads the configuration: one TOML file, read once, at the start.
+// Package config reads the configuration: one TOML file, read once at the start.
 //
-// The structs of this package are the manual: a field's comment tells its key's
-// meaning, unit and default, and configs/straks.toml says the same for operators
-// (a test holds the two together).
+// The structs of this package are the manual: a field's comment gives its key's meaning,
+// unit and default, and configs/straks.toml says the same for operators (a test compares
+// the two).
 //
 //	file -> map -> decode into structs that hold their defaults -> check -> read secrets
 //
-// No stage stops at the first fault, nor keeps the next one from running: whoever
-// mends a configuration sees all that is wrong at once, each fault with its dotted
-// key ("smsc[0].addr"). What an unknown key may have been meant for is guessed.
+// No stage stops at the first fault or keeps the next stage from running: the operator sees
+// every fault at once, each with its dotted key ("smsc[0].addr"). An unknown key comes with a
+// suggestion. Each carrier's package owns the defaults and the checks of its keys.
 //
 // # Secrets
 //
-// A password never stands in the file, but in one of its own, which a key ending
-// in _file names: as a path, or as a bare name in $CREDENTIALS_DIRECTORY, where
-// systemd puts what LoadCredential= names. Of a bearer token there is only the
-// SHA-256.
+// A password is never in the file, but in a file of its own. A key that ends in _file names
+// that file: as a path, or as a bare name in $CREDENTIALS_DIRECTORY, where systemd puts the
+// credentials of LoadCredential=. Of a bearer token the file has only the SHA-256.
+//
+// # Files
+//
+//	config.go        the whole, the listeners, the journal, the log
+//	organisation.go  organisations, their tokens, the senders
+//	carrier.go       SMSCs, routes and relays
+//	load.go          reading a file, and what several sections must agree on
+//	decode.go        a TOML table into a struct
+//	values.go        single values: durations, sizes, digests
+//	check.go         faults and warnings
+//	files.go         passwords and certificates in files of their own
+//	numbers.go       phone numbers beyond libphonenumber's metadata
+//	parts.go         what each part of the daemon gets
 package config
 
 import (
 	"time"
 
+	"straks/internal/faults"
 	"straks/smpp"
 )
 
@@ -47,8 +60,8 @@ type API struct {
 	TLSKeyFile  string // PEM key: a path, or a name in $CREDENTIALS_DIRECTORY
 
 	// SendDeadline bounds an order from its acceptance to the carrier's answer: 5s.
-	// When it passes, the order is answered 503 if the message surely did not
-	// leave, else 201 with status …_Sending.
+	// After it, the answer is 503 if the message surely did not leave, else 201 with
+	// status …_Sending.
 	SendDeadline time.Duration
 	// MaxInFlight bounds orders of a channel at once; beyond it they get 503 at once: 0,
 	// which has it follow from the carriers (see Rooms).
@@ -83,21 +96,20 @@ func (a *API) check(c *checker) {
 	c.listen("listen", a.Listen)
 	c.basePath("base_path", a.BasePath)
 	c.keyPair("tls_cert_file", &a.TLSCertFile, "tls_key_file", &a.TLSKeyFile)
-	c.between("send_deadline", a.SendDeadline, 100*time.Millisecond, time.Minute)
-	c.count("max_in_flight", a.MaxInFlight, 0, 1_000_000)
-	c.size("max_body", a.MaxBody, 4<<10, 16<<20)
-	c.size("max_header", a.MaxHeader, 4<<10, 1<<20)
-	c.count("max_connections", a.MaxConnections, 1, 1_000_000)
-	c.between("read_header_timeout", a.ReadHeaderTimeout, 100*time.Millisecond, time.Minute)
-	c.between("read_timeout", a.ReadTimeout, 100*time.Millisecond, 10*time.Minute)
-	c.between("write_timeout", a.WriteTimeout, a.SendDeadline+time.Second, 10*time.Minute)
-	c.between("idle_timeout", a.IdleTimeout, time.Second, time.Hour)
-	c.between("drain_timeout", a.DrainTimeout, a.SendDeadline+time.Second, time.Minute)
+	c.Duration("send_deadline", a.SendDeadline, 100*time.Millisecond, time.Minute)
+	faults.Range(c.List, "max_in_flight", a.MaxInFlight, 0, 1_000_000)
+	faults.Range(c.List, "max_body", a.MaxBody, 4<<10, 16<<20)
+	faults.Range(c.List, "max_header", a.MaxHeader, 4<<10, 1<<20)
+	faults.Range(c.List, "max_connections", a.MaxConnections, 1, 1_000_000)
+	c.Duration("read_header_timeout", a.ReadHeaderTimeout, 100*time.Millisecond, time.Minute)
+	c.Duration("read_timeout", a.ReadTimeout, 100*time.Millisecond, 10*time.Minute)
+	c.Duration("write_timeout", a.WriteTimeout, a.SendDeadline+time.Second, 10*time.Minute)
+	c.Duration("idle_timeout", a.IdleTimeout, time.Second, time.Hour)
+	c.Duration("drain_timeout", a.DrainTimeout, a.SendDeadline+time.Second, time.Minute)
 }
 
 // Admin is the private listener: /healthz, /readyz, /status, /metrics, pprof and
-// /journal/backup. It has no authentication: keep it where only operators and
-// monitoring reach.
+// /journal/backup. It has no authentication: only operators and monitoring may reach it.
 type Admin struct {
 	Listen string // host:port. Required
 }
@@ -108,11 +120,31 @@ func (a *Admin) check(c *checker) {
 	}
 }
 
-// Log is what goes to stderr, as JSON lines.
+// Journal is where orders, receipts and the feed are kept.
+type Journal struct {
+	Path          string        // of the file; "straks init" creates it. Required
+	Retention     time.Duration // of orders, idempotency keys and feed entries: 90d
+	FeedFinalOnly bool          // true: the feed shows final statuses only, and not acceptance by the carrier; all are stored: false
+	MaxSize       Size          // in use in the file; above it orders get 503, and receipts are still stored. 0: as large as the disk: 0
+	MaxQueue      int           // orders that wait for the disk, and four times as many receipts; above it orders get 503 at once: 1024
+}
+
+func (j *Journal) setDefaults() {
+	*j = Journal{Retention: 90 * day, MaxQueue: 1024}
+}
+
+func (j *Journal) check(c *checker) {
+	c.Required("path", j.Path)
+	c.Duration("retention", j.Retention, 3*day, 3650*day) // more than the 48 hours that an e-mail may stay unsettled, and the day for which a retry keeps its ids
+	c.Unless(j.MaxSize == 0 || j.MaxSize >= 16<<20, "max_size", "is %v, must be at least 16MiB, or 0 for no bound", j.MaxSize)
+	faults.Range(c.List, "max_queue", j.MaxQueue, 1, 1_000_000)
+}
+
+// Log is written to stderr, as JSON lines.
 type Log struct {
-	Level string // "debug", "info", "warn" or "error": "info". The text of messages is in none of them
+	Level string // "debug", "info", "warn" or "error": "info". No level contains the text of messages
 }
 
 func (l *Log) setDefaults() { l.Level = "info" }
 
-func (l *Log) check(c *checker) { c.oneOf("level", l.Level, "debug", "info", "warn", "error") }
+func (l *Log) check(c *checker) { c.OneOf("level", l.Level, "debug", "info", "warn", "error") }

@@ -14,8 +14,7 @@ import (
 	"straks/smtp"
 )
 
-// example reads configs/straks.toml: as it is, and with every commented key
-// uncommented.
+// example reads configs/straks.toml: as it is, and with every key uncommented.
 func example(t *testing.T) (asIs, uncommented string) {
 	t.Helper()
 	text, err := os.ReadFile("../../configs/straks.toml")
@@ -26,15 +25,15 @@ func example(t *testing.T) (asIs, uncommented string) {
 	return string(text), commented.ReplaceAllString(string(text), "$1")
 }
 
-// TestExampleTellsTheDefaults: each key that is commented out has its default
-// beside it, so taking the comment away changes nothing.
-func TestExampleTellsTheDefaults(t *testing.T) {
+// TestExampleShowsTheDefaults: each key in a comment has its default value, so removing the
+// comment changes nothing.
+func TestExampleShowsTheDefaults(t *testing.T) {
 	credentials(t, map[string]string{"telco.password": "hemlig"})
 	var resolved []string
 	for _, text := range first(example(t)) {
-		cfg, _, faults, err := parse(text, now, false)
-		if err != nil || len(faults) > 0 {
-			t.Fatalf("%v %v", err, faults)
+		cfg, _, found, err := parse(text, now, false)
+		if err != nil || len(found) > 0 {
+			t.Fatalf("%v %v", err, found)
 		}
 		resolved = append(resolved, withDefaults(t, cfg))
 	}
@@ -45,7 +44,7 @@ func TestExampleTellsTheDefaults(t *testing.T) {
 
 func first(a, b string) []string { return []string{a, b} }
 
-// withDefaults writes the configuration as the daemon will see it.
+// withDefaults writes the configuration as the daemon sees it.
 func withDefaults(t *testing.T, cfg *Config) string {
 	t.Helper()
 	relays := cfg.SMTP()
@@ -68,7 +67,7 @@ func withDefaults(t *testing.T, cfg *Config) string {
 	return string(text)
 }
 
-// TestExampleHasEveryKey, and none that there isn't (which the strict parser tells).
+// TestExampleHasEveryKey: unknown keys are found by the strict parser.
 func TestExampleHasEveryKey(t *testing.T) {
 	_, text := example(t)
 	var top map[string]any
@@ -84,7 +83,7 @@ func TestExampleHasEveryKey(t *testing.T) {
 	}
 	for _, key := range inStructs {
 		if !slices.Contains(inFile, key) {
-			t.Errorf("configs/straks.toml does not tell of %s", key)
+			t.Errorf("configs/straks.toml lacks %s", key)
 		}
 	}
 }
@@ -108,7 +107,7 @@ func keysIn(prefix string, table map[string]any, keys *[]string) {
 // keysOf lists the dotted keys that the structs have.
 func keysOf(prefix string, t reflect.Type, keys *[]string) {
 	reserved := map[string]string{}
-	if k, ok := reflect.New(t).Interface().(keeper); ok {
+	if k, ok := reflect.New(t).Interface().(reserver); ok {
 		reserved = k.reserved()
 	}
 	for _, f := range fieldsOf(t) {

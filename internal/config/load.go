@@ -12,16 +12,16 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"straks/internal/faults"
 	"straks/orders/sms"
 )
 
-// Load reads the configuration at path, with its secrets. The warnings are for
-// the operator to see; an error is a *Faults, unless the file itself can't be
-// read or is no TOML.
+// Load reads the configuration at path, with its secrets. The warnings are for the
+// operator; the error is an *Invalid, unless the file cannot be read or is not TOML.
 func Load(path string) (*Config, []Warning, error) { return load(path, false) }
 
-// LoadSealed is Load without the secrets, for commands that need none, run by
-// operators who may not read them. Nothing can be sent with what it returns.
+// LoadSealed is Load without the secrets, for commands that need none and are run by
+// operators who may not read them. The result cannot be used to send anything.
 func LoadSealed(path string) (*Config, []Warning, error) { return load(path, true) }
 
 func load(path string, sealed bool) (*Config, []Warning, error) {
@@ -29,35 +29,36 @@ func load(path string, sealed bool) (*Config, []Warning, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("configuration: %w", err)
 	}
-	cfg, warnings, faults, err := parse(string(text), time.Now(), sealed)
+	cfg, warnings, found, err := parse(string(text), time.Now(), sealed)
 	switch {
 	case err != nil:
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
-	case len(faults) > 0:
-		return nil, warnings, &Faults{path, faults}
+	case len(found) > 0:
+		return nil, warnings, &Invalid{path, found}
 	}
 	return cfg, warnings, nil
 }
 
-// parse is load for a text that was read.
-func parse(text string, now time.Time, sealed bool) (*Config, []Warning, []Fault, error) {
+// parse is load for the text of a file.
+func parse(text string, now time.Time, sealed bool) (*Config, []Warning, faults.Faults, error) {
 	var top map[string]any
 	if _, err := toml.Decode(text, &top); err != nil {
 		return nil, nil, nil, syntaxError(text, err)
 	}
 	cfg := new(Config)
-	c := &checker{now: now, found: &findings{top: top, sealed: sealed}}
+	c := &checker{faults.New(), &file{now: now, top: top, sealed: sealed}}
 	c.table(reflect.ValueOf(cfg).Elem(), top)
 	cfg.check(c)
-	byKey := func(a, b Fault) int { return cmp.Compare(a.Key, b.Key) }
-	slices.SortStableFunc(c.found.faults, byKey)
-	slices.SortStableFunc(c.found.warnings, byKey)
-	return cfg, c.found.warnings, c.found.faults, nil
+	byKey := func(a, b faults.Fault) int { return cmp.Compare(a.Key, b.Key) }
+	found, warnings := c.All(), c.file.warnings
+	slices.SortStableFunc(found, byKey)
+	slices.SortStableFunc(warnings, byKey)
+	return cfg, warnings, found, nil
 }
 
-// syntaxError says at which line and octet of the text its syntax breaks. The decoder's
-// own line is one too low where the text ends too soon, down to 0 (which its
-// ErrorWithPosition panics at), so the line is counted from the offset.
+// syntaxError returns an error with the line and octet of the syntax error. The decoder's
+// own line is one too low where the text ends too early, down to 0 (for which its
+// ErrorWithPosition panics), so the line is counted from the offset.
 func syntaxError(text string, err error) error {
 	var at toml.ParseError
 	if !errors.As(err, &at) {
@@ -68,7 +69,7 @@ func syntaxError(text string, err error) error {
 		len(before)-strings.LastIndexByte(before, '\n'), at.Message)
 }
 
-// check looks at every section, and at what several of them must agree on.
+// check checks every section, and what several sections must agree on.
 func (cfg *Config) check(c *checker) {
 	cfg.API.check(c.in("api"))
 	cfg.Admin.check(c.in("admin"))
@@ -80,37 +81,33 @@ func (cfg *Config) check(c *checker) {
 	cfg.checkOrganisations(c)
 	cfg.checkCarriers(c)
 	cfg.warnOfDefaults(c)
-	if len(cfg.SMSCs) == 0 && len(cfg.Relays) == 0 {
-		c.fault("smsc", "is missing, and so is relay: there is nothing to send with")
-	}
+	c.Unless(len(cfg.SMSCs)+len(cfg.Relays) > 0, "smsc", "is missing, and so is relay: there is nothing to send with")
 	if cfg.API.Listen == cfg.Admin.Listen && cfg.API.Listen != "" && !strings.HasSuffix(cfg.API.Listen, ":0") {
-		c.in("admin").fault("listen", "is that of api: the admin listener must be another")
+		c.In("admin").Add("listen", "is that of api: the admin listener must be another")
 	}
 }
 
 func (cfg *Config) checkOrganisations(c *checker) {
-	if len(cfg.Organisations) == 0 {
-		c.fault("organisation", "is missing: nobody can send")
-	}
+	c.Unless(len(cfg.Organisations) > 0, "organisation", "is missing: nobody can send")
 	names, inbound, digests := make(map[string]string), make(map[string]string), make(map[Digest]string)
 	for i := range cfg.Organisations {
 		at, o := c.at("organisation", i), &cfg.Organisations[i]
 		o.check(at)
-		at.unique("name", o.Name, names)
+		at.Unique("name", o.Name, names)
 		for j, number := range o.InboundNumbers {
-			at.unique(indexed("inbound_numbers", j), sms.BareNumber(number), inbound)
+			at.Unique(faults.Index("inbound_numbers", j), sms.BareNumber(number), inbound)
 		}
 		for j, t := range o.Tokens {
-			token := at.at("token", j)
+			token := at.At("token", j)
 			if first, ok := digests[t.SHA256]; ok && t.SHA256 != (Digest{}) {
-				token.fault("sha256", "is that of %s: whose token would it be?", first)
+				token.Add("sha256", "is that of %s: whose token would it be?", first)
 			}
-			digests[t.SHA256] = token.dotted("sha256")
+			digests[t.SHA256] = token.Key("sha256")
 		}
 	}
 }
 
-// warnOfDefaults tells of senders that nobody chose, where they would be used.
+// warnOfDefaults warns of default senders that nobody chose, where they would be used.
 func (cfg *Config) warnOfDefaults(c *checker) {
 	lacksSMS := func(o Organisation) bool { return o.SMSSender == "" }
 	lacksEmail := func(o Organisation) bool { return o.EmailSender == "" }

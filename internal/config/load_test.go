@@ -8,9 +8,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"straks/internal/faults"
 )
 
-// smallest is the least that straks runs with: everything else has a default.
+// smallest has the required keys only.
 const smallest = `
 [api]
 listen = "127.0.0.1:8080"
@@ -33,7 +35,7 @@ name = "mx"
 addr = "10.0.0.6:25"
 `
 
-// now is the moment at which the tests' files are read.
+// now is the time at which the tests' files are read.
 var now = time.Date(2026, 2, 4, 12, 0, 0, 0, time.UTC)
 
 // credentials makes a folder of credentials with the given files.
@@ -75,7 +77,7 @@ func TestSmallest(t *testing.T) {
 	}
 }
 
-// TestReadme: the smallest configuration of the README is one.
+// TestReadme: the configuration in the README is valid.
 func TestReadme(t *testing.T) {
 	credentials(t, map[string]string{"telco.password": "hemlig"})
 	readme, err := os.ReadFile("../../README.md")
@@ -85,19 +87,19 @@ func TestReadme(t *testing.T) {
 	_, text, _ := strings.Cut(string(readme), "```toml\n")
 	text, _, _ = strings.Cut(text, "```")
 	text = strings.NewReplacer("…64 hex digits…", strings.Repeat("0f", 32), "/etc/straks/telco.password", "telco.password").Replace(text)
-	cfg, _, faults, err := parse(text, now, false)
-	if err != nil || len(faults) > 0 || len(cfg.SMSCs) != 1 || len(cfg.Relays) != 1 {
-		t.Errorf("%v %v", faults, err)
+	cfg, _, found, err := parse(text, now, false)
+	if err != nil || len(found) > 0 || len(cfg.SMSCs) != 1 || len(cfg.Relays) != 1 {
+		t.Errorf("%v %v", found, err)
 	}
 }
 
-// TestFaults gives each fault alone to a configuration that is right otherwise.
+// TestFaults puts each fault alone into a valid configuration.
 func TestFaults(t *testing.T) {
 	credentials(t, map[string]string{"telco.password": "hemlig", "empty": "\n", "long": strings.Repeat("x", 5000),
 		"marked": "\ufeffhemlig\n", "wide": "\xff\xfeh\x00\n\x00", "two": "hemlig\r\nnot\r\n", "second": "\nhemlig"})
 	for _, tt := range []struct{ old, replacement, key, message string }{
 		{`[api]`, "[api]\nlisen = 1", "api.lisen", `did you mean "listen"?`},
-		{`[api]`, "[api]\nunheard_of = 1", "api.unheard_of", "these are: base_path, "},
+		{`[api]`, "[api]\nunheard_of = 1", "api.unheard_of", "known are: base_path, "},
 		{`[api]`, "[aip]", "aip", `did you mean "api"?`},
 		{`listen = "127.0.0.1:8080"`, `listen = 8080`, "api.listen", "is the integer 8080, must be a string"},
 		{`listen = "127.0.0.1:8080"`, ``, "api.listen", "is missing"},
@@ -110,7 +112,7 @@ func TestFaults(t *testing.T) {
 		{`[api]`, "[api]\ntls_cert_file = \"/nonexistent\"", "api.tls_cert_file", "can't be read"},
 		{`[journal]`, "[journal]\nmax_size = \"5 elephants\"", "journal.max_size", "not a size"},
 		{`[journal]`, "[journal]\nfeed_final_only = \"yes\"", "journal.feed_final_only", "true or false"},
-		{`[journal]`, "[journal]\nretention = \"1d\"", "journal.retention", "is 1d; between 3d and 3650d"},
+		{`[journal]`, "[journal]\nretention = \"1d\"", "journal.retention", "is 1d, must be between 3d and 3650d"},
 		{`name = "ttd"`, ``, "organisation[0].name", "is missing"},
 		{`name = "ttd"`, `name = "tt/d"`, "organisation[0].name", "letters, digits"},
 		{`sha256 = "0123`, `sha256 = "xy`, "organisation[0].token[0].sha256", "64 hexadecimal digits"},
@@ -166,20 +168,20 @@ func TestFaults(t *testing.T) {
 		{`name = "mx"`, "name = \"mx\"\naddr = \"10.0.0.7:25\"\n[[relay]]\nname = \"mx\"", "relay[1].name", "relay[0]"},
 	} {
 		text := strings.Replace(smallest, tt.old, tt.replacement, 1)
-		_, _, faults, err := parse(text, now, false)
+		_, _, found, err := parse(text, now, false)
 		if err != nil {
 			t.Errorf("%s: %v", tt.replacement, err)
 		}
-		if !slices.ContainsFunc(faults, func(f Fault) bool { return f.Key == tt.key && strings.Contains(f.Message, tt.message) }) {
-			t.Errorf("%s: want %s … %s, got %v", tt.replacement, tt.key, tt.message, faults)
+		if !slices.ContainsFunc(found, func(f faults.Fault) bool { return f.Key == tt.key && strings.Contains(f.Message, tt.message) }) {
+			t.Errorf("%s: want %s … %s, got %v", tt.replacement, tt.key, tt.message, found)
 		}
 	}
 }
 
-// TestAllAtOnce: what is wrong in one place hides nothing in another.
+// TestAllAtOnce: a fault in one place hides none in another.
 func TestAllAtOnce(t *testing.T) {
 	credentials(t, nil)
-	_, _, faults, err := parse(`
+	_, _, found, err := parse(`
 [api]
 listen = 1
 colour = "red"
@@ -193,7 +195,7 @@ password_file = "absent"
 		t.Fatal(err)
 	}
 	var keys []string
-	for _, f := range faults {
+	for _, f := range found {
 		keys = append(keys, f.Key)
 	}
 	for _, want := range []string{"admin.listen", "api.colour", "api.listen", "journal.path", "organisation",
@@ -203,7 +205,7 @@ password_file = "absent"
 		}
 	}
 	if !slices.IsSorted(keys) {
-		t.Errorf("faults are in no order: %q", keys)
+		t.Errorf("the faults are in no order: %q", keys)
 	}
 }
 
@@ -221,17 +223,17 @@ func TestWarnings(t *testing.T) {
 		{``, ``, "email.default_sender", "is not set"},
 		{``, ``, "sms.default_sender", "is not set"},
 	} {
-		_, warnings, faults, err := parse(strings.Replace(smallest, tt.old, tt.replacement, 1), now, false)
-		if err != nil || len(faults) > 0 {
-			t.Errorf("%s: %v %v", tt.replacement, faults, err)
+		_, warnings, found, err := parse(strings.Replace(smallest, tt.old, tt.replacement, 1), now, false)
+		if err != nil || len(found) > 0 {
+			t.Errorf("%s: %v %v", tt.replacement, found, err)
 		}
-		if !slices.ContainsFunc(warnings, func(f Fault) bool { return f.Key == tt.key && strings.Contains(f.Message, tt.message) }) {
+		if !slices.ContainsFunc(warnings, func(f faults.Fault) bool { return f.Key == tt.key && strings.Contains(f.Message, tt.message) }) {
 			t.Errorf("%s: want %s … %s, got %v", tt.replacement, tt.key, tt.message, warnings)
 		}
 	}
 }
 
-// TestPassword: what editors leave behind it is no part of a password, all else is.
+// TestPassword: only the line ends at the end are not part of a password.
 func TestPassword(t *testing.T) {
 	for text, want := range map[string]string{"hemlig": "hemlig", "hemlig\n": "hemlig", "hemlig\r\n": "hemlig", "hemlig\n\n": "hemlig", " hem\tlig ": " hem\tlig "} {
 		if got, err := ParsePassword([]byte(text)); err != nil || got != want {
@@ -240,7 +242,7 @@ func TestPassword(t *testing.T) {
 	}
 }
 
-func TestSyntaxErrorTellsItsLine(t *testing.T) {
+func TestSyntaxErrorHasItsLine(t *testing.T) {
 	for text, want := range map[string]string{
 		"[api]\nlisten = \n":            "line 2, column 10: expected value",
 		"[api]\nlisten = \"127.0.0.1\\": "line 2, column 20: ",
@@ -258,20 +260,20 @@ func TestSyntaxErrorTellsItsLine(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(smallest)
 	f.Add("[api]\nlisten = [1, {x = 2}]\n[[smsc]]\nname = {}\n[smsc.y]")
-	f.Add("\"a\\") // an end that is too early in the first line
+	f.Add("\"a\\") // ends too early, in the first line
 	f.Fuzz(func(_ *testing.T, text string) {
 		parse(text, now, false)
 	})
 }
 
-// TestSealed: where secrets stay where they are, no secret is missed.
+// TestSealed: without reading secrets, none is missing.
 func TestSealed(t *testing.T) {
 	t.Setenv("CREDENTIALS_DIRECTORY", "")
 	text := smallest + "username = \"u\"\npassword_file = \"absent\"\nclient_cert = \"absent.pem\"\nclient_key = \"absent\"\n"
-	if _, _, faults, err := parse(text, now, true); err != nil || len(faults) > 0 {
-		t.Errorf("sealed: %v %v", faults, err)
+	if _, _, found, err := parse(text, now, true); err != nil || len(found) > 0 {
+		t.Errorf("sealed: %v %v", found, err)
 	}
-	if _, _, faults, _ := parse(text, now, false); len(faults) < 3 {
-		t.Errorf("not sealed: only %v", faults)
+	if _, _, found, _ := parse(text, now, false); len(found) < 3 {
+		t.Errorf("not sealed: only %v", found)
 	}
 }

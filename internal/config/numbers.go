@@ -1,16 +1,20 @@
 package config
 
-import "straks/internal/numbers"
+import (
+	"straks/internal/faults"
+	"straks/internal/numbers"
+)
 
-// Numbers says which phone numbers SMS may go to, where the metadata of libphonenumber, by which
-// numbers are judged else, are behind the world's numbering plans or let too much through.
+// Numbers are exceptions to the metadata of libphonenumber, by which phone numbers are
+// otherwise checked: the metadata are older than the world's numbering plans, or allow too
+// much.
 type Numbers struct {
-	// Allow lists prefixes whose numbers are taken, whatever the metadata say: '+', country code
-	// and the digits that follow; behind a slash the length of the national number, where only
-	// that is right: "+4678/9". Default: none.
+	// Allow lists prefixes whose numbers are accepted whatever the metadata say: '+', country
+	// code and the digits that follow; after a slash the length of the national number,
+	// where only that length is right: "+4678/9". Default: none.
 	Allow []string
 	// Deny lists prefixes whose numbers are refused with 400. Of an allowed and a denied prefix the
-	// longer one decides, and of two that are the same the denied one. Default: none.
+	// longer one decides; of two equal prefixes, the denied one. Default: none.
 	Deny []string
 
 	rules []numbers.Rule
@@ -24,12 +28,10 @@ func (n *Numbers) check(c *checker) {
 func (n *Numbers) parse(c *checker, key string, texts []string, deny bool) {
 	for i, text := range texts {
 		r, err := numbers.ParseRule(text, deny)
-		if err != nil {
-			c.fault(indexed(key, i), "is wrong: %v", err)
-		}
+		c.Unless(err == nil, faults.Index(key, i), "is wrong: %v", err)
 		n.rules = append(n.rules, r)
 	}
 }
 
-// Rules are those of the configuration, over the program's own table.
+// Rules returns the rules of the configuration, over the program's own table.
 func (n *Numbers) Rules() *numbers.Rules { return numbers.NewRules(n.rules) }

@@ -7,9 +7,9 @@ import (
 
 func TestNumbers(t *testing.T) {
 	base, _ := example(t)
-	cfg, _, faults, err := parse(strings.Replace(base, "[numbers]\n", "[numbers]\nallow = [\"+4759/8\"]\ndeny = [\"+4790\"]\n", 1), now, true)
-	if err != nil || len(faults) > 0 {
-		t.Fatal(err, faults)
+	cfg, _, found, err := parse(strings.Replace(base, "[numbers]\n", "[numbers]\nallow = [\"+4759/8\"]\ndeny = [\"+4790\"]\n", 1), now, true)
+	if err != nil || len(found) > 0 {
+		t.Fatal(err, found)
 	}
 	rules := cfg.Numbers.Rules()
 	if got, err := rules.Parse("+47 59 12 34 56"); got != "+4759123456" {
@@ -19,15 +19,15 @@ func TestNumbers(t *testing.T) {
 		t.Errorf("a denied number gives %q", got)
 	}
 
-	_, _, faults, err = parse(strings.Replace(base, "[numbers]\n", "[numbers]\nallow = [\"4759\", \"+4678/1\"]\ndeny = [\"+\"]\n", 1), now, true)
+	_, _, found, err = parse(strings.Replace(base, "[numbers]\n", "[numbers]\nallow = [\"4759\", \"+4678/1\"]\ndeny = [\"+\"]\n", 1), now, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var keys []string
-	for _, f := range faults {
+	for _, f := range found {
 		keys = append(keys, f.Key)
 	}
 	if got := strings.Join(keys, " "); got != "numbers.allow[0] numbers.allow[1] numbers.deny[0]" {
-		t.Errorf("faults at %q: %v", got, faults)
+		t.Errorf("found at %q: %v", got, found)
 	}
 }

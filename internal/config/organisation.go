@@ -2,41 +2,38 @@ package config
 
 import (
 	"math"
-	"net/mail"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"straks/internal/faults"
 	"straks/orders/sms"
-	"straks/smpp"
 )
 
-// SMS is what holds for every organisation's SMS.
+// SMS is the part of every organisation's SMS.
 type SMS struct {
 	// DefaultSender is the sender of an order that names none, where neither its
 	// organisation, nor its route, nor its SMSC has one: "straks". At most 11
 	// characters of the GSM alphabet, a short code, or an international number with
-	// '+'. Phones show an alphanumeric sender as it is and nobody can answer it;
+	// '+'. Phones show an alphanumeric sender as it is, and nobody can answer it;
 	// many countries ask for it to be registered. "": the SMSC puts in its own.
 	DefaultSender string
-	// DrainTime is how long a shutdown waits for the answers to what was
-	// submitted: 5s. What is not answered by then ends as unknown.
+	// DrainTime is how long a shutdown waits for the responses to submitted messages:
+	// 5s. A message without a response by then ends as unknown.
 	DrainTime time.Duration
-	// StopWords are the inbound messages that put a number on the block list of
-	// the organisation whose inbound_numbers they were sent to, so that orders to it
-	// end as SMS_Failed_RecipientReserved. Capitals and blanks around do not count.
+	// StopWords are the inbound messages that put a number on the block list of the
+	// organisation whose inbound_numbers they were sent to. Orders to that number then
+	// end as SMS_Failed_RecipientReserved. Letter case and surrounding blanks do not count.
 	StopWords []string
-	// StartWords take a number off that list again.
+	// StartWords remove a number from that list again.
 	StartWords []string
 }
 
-const fallbackSender = "straks"
-
 func (s *SMS) setDefaults() {
 	*s = SMS{
-		DefaultSender: fallbackSender,
+		DefaultSender: "straks",
 		DrainTime:     5 * time.Second,
 		StopWords:     []string{"STOP", "STOPP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "AVSLUTT"},
 		StartWords:    []string{"START", "UNSTOP"},
@@ -45,32 +42,29 @@ func (s *SMS) setDefaults() {
 
 func (s *SMS) check(c *checker) {
 	c.sender("default_sender", s.DefaultSender)
-	c.between("drain_time", s.DrainTime, time.Millisecond, 5*time.Minute)
+	c.Duration("drain_time", s.DrainTime, time.Millisecond, 5*time.Minute)
 	c.words("start_words", s.StartWords)
 	c.words("stop_words", s.StopWords)
 	for i, w := range s.StopWords {
-		if w != "" && slices.Contains(s.StartWords, w) {
-			c.fault(indexed("stop_words", i), "is %q, which is among start_words too", w)
-		}
+		c.Unless(w == "" || !slices.Contains(s.StartWords, w), faults.Index("stop_words", i), "is %q, which is among start_words too", w)
 	}
 }
 
-// words makes capitals of the words, without blanks around. A blank one would be every message
-// that can't be read.
+// words changes the words to capitals without surrounding blanks. A blank word would match
+// every message that cannot be read.
 func (c *checker) words(key string, words []string) {
 	for i, w := range words {
-		if words[i] = strings.ToUpper(strings.TrimSpace(w)); words[i] == "" {
-			c.fault(indexed(key, i), "is blank: give a word, or leave it out")
-		}
+		words[i] = strings.ToUpper(strings.TrimSpace(w))
+		c.Unless(words[i] != "", faults.Index(key, i), "is blank: give a word, or leave it out")
 	}
 }
 
-// Email is what holds for every organisation's e-mail.
+// Email is the part of every organisation's e-mail.
 type Email struct {
 	// DefaultSender is the From address of an order that names none, where its
 	// organisation has none either. Empty: "no-reply@" and this machine's name,
-	// which a relay may well refuse: set it to an address of a domain whose SPF
-	// and DKIM are yours.
+	// which a relay may refuse: set it to an address of a domain whose SPF and DKIM
+	// are yours.
 	DefaultSender string
 }
 
@@ -83,8 +77,8 @@ func (e *Email) check(c *checker) {
 
 var domainForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
 
-// machineName is this machine's name as the domain of an address. Where it is
-// not fully qualified, or no domain name, it is made one that nobody owns.
+// machineName returns this machine's name as the domain of an address. A name that is not
+// fully qualified, or not a domain name, becomes one that nobody owns.
 func machineName() string {
 	name, err := os.Hostname()
 	name = strings.ToLower(name)
@@ -97,38 +91,37 @@ func machineName() string {
 	return name
 }
 
-// Organisation is a client, or several that see each other's shipments.
+// Organisation is a client, or several clients that see each other's shipments.
 type Organisation struct {
 	Name          string // in logs, metrics and the journal: letters, digits, '.', '-', '_'; never change it. Required
 	SMSSender     string // of its SMS that name none. Empty: sms.default_sender
 	EmailSender   string // From of its mails that name none. Empty: email.default_sender
-	Transliterate bool   // true: curly quotes, dashes and the like become their plain twins where that spares a message UCS-2 (153 instead of 67 characters a part): false
-	// Rate is how many orders a second it may place in the long run, and Burst how
-	// many at once; beyond it they get 429. Default 0: no limit.
+	Transliterate bool   // true: typographic quotes, dashes and similar characters are replaced where that saves a message from UCS-2 (153 instead of 67 characters a part): false
+	// Rate is the number of orders a second that it may place in the long run, and Burst
+	// the number at once; further orders get 429. Default 0: no limit.
 	Rate  float64
 	Burst int // default: one second's worth
-	// InboundNumbers are the numbers and short codes whose inbound messages are meant
-	// for it: stop words sent there block the sender's number for this organisation. Default none.
+	// InboundNumbers are the numbers and short codes whose inbound messages are for it:
+	// stop words sent there block the sender's number for this organisation. Default none.
 	InboundNumbers []string
-	Tokens         []Token `toml:"token"` // none: nobody can speak for it
+	Tokens         []Token `toml:"token"` // none: nobody can send for it
 }
 
-// maxRate is the highest rate that means anything, in orders a second.
+// maxRate is the highest rate that makes sense, in orders a second.
 const maxRate = 1e6
 
 func (o *Organisation) check(c *checker) {
-	c.name("name", o.Name)
+	c.Name("name", o.Name)
 	c.sender("sms_sender", o.SMSSender)
 	if o.EmailSender != "" {
 		c.mailAddress("email_sender", o.EmailSender)
 	}
-	if !(o.Rate >= 0 && o.Rate <= maxRate) || o.Burst < 0 || o.Rate == 0 && o.Burst > 0 {
-		c.fault("rate", "is %v with burst %d; both are positive, the rate %d at most, or 0 for no limit", o.Rate, o.Burst, int(maxRate))
-	}
+	c.Unless(o.Rate >= 0 && o.Rate <= maxRate && o.Burst >= 0 && (o.Rate > 0 || o.Burst == 0), "rate",
+		"is %v with burst %d; both are positive, the rate %d at most, or 0 for no limit", o.Rate, o.Burst, int(maxRate))
 	for i, number := range o.InboundNumbers {
-		if bare := sms.BareNumber(number); bare == "" || strings.Trim(bare, "0123456789") != "" {
-			c.fault(indexed("inbound_numbers", i), "is %q: must be digits, with or without a '+' before them", number)
-		}
+		bare := sms.BareNumber(number)
+		c.Unless(bare != "" && strings.Trim(bare, "0123456789") == "", faults.Index("inbound_numbers", i),
+			"is %q, must be digits, with or without a '+' before them", number)
 	}
 	if o.Burst == 0 {
 		o.Burst = int(math.Ceil(o.Rate))
@@ -140,50 +133,21 @@ func (o *Organisation) check(c *checker) {
 	for i := range o.Tokens {
 		at := c.at("token", i)
 		o.Tokens[i].check(at)
-		at.unique("name", o.Tokens[i].Name, seen)
+		at.Unique("name", o.Tokens[i].Name, seen)
 	}
 }
 
-// Token is a bearer token that speaks for the organisation. Make one with
-// "straks token new".
+// Token is a bearer token of the organisation, made with "straks token new".
 type Token struct {
-	Name    string    // what logs call it. Required
+	Name    string    // in logs. Required
 	SHA256  Digest    // of the token, 64 hexadecimal digits. Required
-	Expires time.Time // from then on it is refused; an offset date-time, or a date (its first moment in UTC). Absent: never
+	Expires time.Time // it is refused from then on; an offset date-time, or a date (its first moment in UTC). Absent: never
 }
 
 func (t *Token) check(c *checker) {
-	c.name("name", t.Name)
-	if t.SHA256 == (Digest{}) {
-		c.fault("sha256", "is missing")
-	}
-	if !t.Expires.IsZero() && t.Expires.Before(c.now) {
+	c.Name("name", t.Name)
+	c.Unless(t.SHA256 != Digest{}, "sha256", "is missing")
+	if !t.Expires.IsZero() && t.Expires.Before(c.file.now) {
 		c.warn("expires", "has passed (%s): token %q is refused", t.Expires.Format(time.RFC3339), t.Name)
-	}
-}
-
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-
-// ValidName tells whether an organisation, a token or a carrier may be called so.
-func ValidName(s string) bool { return nameForm.MatchString(s) }
-
-// name checks what appears in logs and labels, and in the journal's keys.
-func (c *checker) name(key, s string) {
-	if c.required(key, s) && !ValidName(s) {
-		c.fault(key, "is %q; letters, digits, '.', '-' and '_' only, 64 at most", s)
-	}
-}
-
-// sender checks an SMS sender, by the gateway's rules.
-func (c *checker) sender(key, s string) {
-	if err := smpp.CheckSender(s); err != nil {
-		c.fault(key, "is %q: %v", s, err)
-	}
-}
-
-func (c *checker) mailAddress(key, s string) {
-	a, err := mail.ParseAddress(s)
-	if err != nil || a.Address != s {
-		c.fault(key, "is %q, not an address like no-reply@example.org", s)
 	}
 }

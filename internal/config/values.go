@@ -1,8 +1,11 @@
 package config
 
 import (
+	"encoding"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -19,7 +22,7 @@ var sizeUnits = []struct {
 	shift uint
 }{{"TiB", 40}, {"GiB", 30}, {"MiB", 20}, {"KiB", 10}, {"B", 0}}
 
-// UnmarshalText reads "512MiB" and the like; the units are powers of two.
+// UnmarshalText reads a size like "512MiB"; the units are powers of two.
 func (s *Size) UnmarshalText(text []byte) error {
 	for _, u := range sizeUnits {
 		digits, ok := strings.CutSuffix(string(text), u.name)
@@ -36,7 +39,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return fmt.Errorf("is %q, not a size like \"512MiB\" or \"8GiB\"", text)
 }
 
-// String writes the size with the largest unit that leaves no rest.
+// String writes the size with the largest unit that leaves no remainder.
 func (s Size) String() string {
 	for _, u := range sizeUnits {
 		if s != 0 && s%(1<<u.shift) == 0 {
@@ -59,16 +62,16 @@ func (d *Digest) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Hex writes all of it.
+// Hex returns all digits.
 func (d Digest) Hex() string { return hex.EncodeToString(d[:]) }
 
-// String writes the first digits: enough to tell two apart.
+// String returns the first digits: enough to distinguish two tokens.
 func (d Digest) String() string { return hex.EncodeToString(d[:4]) + "…" }
 
 var days = regexp.MustCompile(`^([0-9]{1,5})d`)
 
-// parseDuration reads what time.ParseDuration does, and days before it: "90d",
-// "1d12h". A day is 24 hours.
+// parseDuration reads what time.ParseDuration reads, and days before it: "90d", "1d12h".
+// A day is 24 hours.
 func parseDuration(s string) (time.Duration, error) {
 	var whole time.Duration
 	if m := days.FindStringSubmatch(s); m != nil {
@@ -85,10 +88,105 @@ func parseDuration(s string) (time.Duration, error) {
 	return whole + d, err
 }
 
-// formatDuration writes a duration as parseDuration reads it, whole days as days.
-func formatDuration(d time.Duration) string {
-	if d > 0 && d%day == 0 {
-		return strconv.FormatInt(int64(d/day), 10) + "d"
+// isTable reports whether a field of this type is a table with known keys.
+func isTable(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && t != reflect.TypeFor[time.Time]()
+}
+
+// setScalar sets a single value. Its error continues the sentence that begins with the key.
+func setScalar(dst reflect.Value, src any) error {
+	switch at := dst.Addr().Interface().(type) {
+	case *time.Duration:
+		return setDuration(at, src)
+	case *time.Time:
+		return setTime(at, src)
+	case encoding.TextUnmarshaler:
+		if s, ok := src.(string); ok {
+			return at.UnmarshalText([]byte(s))
+		}
 	}
-	return d.String()
+	switch v := reflect.ValueOf(src); {
+	case dst.Kind() == reflect.String && v.Kind() == reflect.String:
+		dst.SetString(v.String())
+	case dst.Kind() == reflect.Bool && v.Kind() == reflect.Bool:
+		dst.SetBool(v.Bool())
+	case dst.CanFloat() && v.CanFloat():
+		dst.SetFloat(v.Float())
+	case dst.CanFloat() && v.CanInt():
+		dst.SetFloat(float64(v.Int()))
+	case dst.CanInt() && v.CanInt() && !dst.OverflowInt(v.Int()):
+		dst.SetInt(v.Int())
+	case dst.CanUint() && v.CanInt() && v.Int() >= 0 && !dst.OverflowUint(uint64(v.Int())):
+		dst.SetUint(uint64(v.Int()))
+	default:
+		return fmt.Errorf("is %s, must be %s", kindOf(src), wanted(dst))
+	}
+	return nil
+}
+
+func setDuration(dst *time.Duration, src any) error {
+	s, ok := src.(string)
+	if !ok {
+		return fmt.Errorf("is %s; write a duration with its unit, like \"5s\", \"250ms\" or \"90d\"", kindOf(src))
+	}
+	d, err := parseDuration(s)
+	if err != nil {
+		return fmt.Errorf("is %q, not a duration like \"5s\", \"250ms\" or \"90d\"", s)
+	}
+	*dst = d
+	return nil
+}
+
+// setTime accepts an offset date-time or a date, so that nothing depends on the machine's
+// time zone. The TOML decoder marks the local kinds by the zone's name.
+func setTime(dst *time.Time, src any) error {
+	t, ok := src.(time.Time)
+	if !ok {
+		return fmt.Errorf("is %s; write a date or time without quotes, like 2027-01-31 or 2027-01-31T00:00:00Z", kindOf(src))
+	}
+	switch zone := t.Location().String(); {
+	case strings.HasPrefix(zone, "date-local"):
+		t = time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
+	case strings.HasSuffix(zone, "-local"):
+		return errors.New("has no time zone; write a date, or a time like 2027-01-31T00:00:00Z")
+	}
+	*dst = t.UTC()
+	return nil
+}
+
+// kindOf describes a value of the file, in TOML's words.
+func kindOf(src any) string {
+	switch src.(type) {
+	case string:
+		return "a string"
+	case int64:
+		return fmt.Sprintf("the integer %d", src)
+	case float64:
+		return fmt.Sprintf("the number %v", src)
+	case bool:
+		return fmt.Sprintf("%v", src)
+	case time.Time:
+		return "a time"
+	case map[string]any:
+		return "a table"
+	}
+	return "an array"
+}
+
+func wanted(dst reflect.Value) string {
+	switch {
+	case dst.Kind() == reflect.String:
+		return "a string in quotes"
+	case dst.Kind() == reflect.Bool:
+		return "true or false"
+	case dst.Kind() == reflect.Uint8:
+		return "an integer from 0 to 255"
+	case dst.CanUint():
+		return "an integer that is not negative"
+	case dst.CanInt():
+		return "an integer"
+	case dst.CanFloat():
+		return "a number"
+	}
+	return "a string in quotes"
 }

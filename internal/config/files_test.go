@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"straks/internal/faults"
 )
 
 // certificate writes name.crt and name.key, which go together, to dir. The certificate is valid for
@@ -39,8 +41,8 @@ func certificate(t *testing.T, dir, name string, until time.Time) {
 	}
 }
 
-// What would keep the daemon from starting, or peers from talking to it, is told
-// by the check, and not first by the start.
+// The check finds certificates with which the daemon would not start or peers would not
+// talk to it.
 func TestCertificates(t *testing.T) {
 	dir := credentials(t, map[string]string{"telco.password": "hemlig", "junk": "junk"})
 	certificate(t, dir, "good", now.Add(14*day))
@@ -67,19 +69,19 @@ func TestCertificates(t *testing.T) {
 		{api("early.crt", "early.key"), "", "api.tls_cert_file", "not valid before 2026-02-04T13:00:00Z"},
 		{api("open.crt", "open.key"), "", "api.tls_key_file", "everybody on this machine"},
 		{smsc(`ca_file = "DIR/good.crt"`), "", "", ""},
-		{smsc(`ca_file = "DIR/junk"`), "smsc[0].tls.ca_file", "", "no certificate"},
+		{smsc(`ca_file = "DIR/junk"`), "smsc[0].tls.ca_file", "", "no certificate in PEM"},
 		{smsc("cert_file = \"DIR/good.crt\"\nkey_file = \"DIR/other.key\""), "smsc[0].tls.cert_file", "", "does not match"},
 		{smsc("cert_file = \"DIR/ending.crt\"\nkey_file = \"DIR/ending.key\""), "", "smsc[0].tls.cert_file", "expires on "},
 	} {
-		_, warnings, faults, err := parse(tt.text, now, false)
-		told := func(all []Fault, key string) bool {
-			return slices.ContainsFunc(all, func(f Fault) bool { return f.Key == key && strings.Contains(f.Message, tt.message) })
+		_, warnings, found, err := parse(tt.text, now, false)
+		has := func(all []faults.Fault, key string) bool {
+			return slices.ContainsFunc(all, func(f faults.Fault) bool { return f.Key == key && strings.Contains(f.Message, tt.message) })
 		}
-		if tt.warning == "" && slices.ContainsFunc(warnings, func(f Fault) bool { return strings.Contains(f.Message, "certificate") }) {
+		if tt.warning == "" && slices.ContainsFunc(warnings, func(f faults.Fault) bool { return strings.Contains(f.Message, "certificate") }) {
 			t.Errorf("nothing to warn of: %v", warnings)
 		}
-		if err != nil || (tt.fault == "") != (len(faults) == 0) || tt.fault != "" && !told(faults, tt.fault) || tt.warning != "" && !told(warnings, tt.warning) {
-			t.Errorf("want %s%s … %s, got %v, %v, %v", tt.fault, tt.warning, tt.message, faults, warnings, err)
+		if err != nil || (tt.fault == "") != (len(found) == 0) || tt.fault != "" && !has(found, tt.fault) || tt.warning != "" && !has(warnings, tt.warning) {
+			t.Errorf("want %s%s … %s, got %v, %v, %v", tt.fault, tt.warning, tt.message, found, warnings, err)
 		}
 	}
 }

@@ -1,0 +1,153 @@
+package config
+
+import (
+	"crypto/x509"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"straks/internal/pemfile"
+)
+
+// locate returns the path of a secret. A bare name is that of a credential, in the folder
+// where systemd puts them.
+func (c *checker) locate(name, path string) string {
+	if path == "" || strings.ContainsRune(path, filepath.Separator) {
+		return path
+	}
+	dir := os.Getenv("CREDENTIALS_DIRECTORY")
+	if dir == "" {
+		c.Add(name, "is the name of a credential, but $CREDENTIALS_DIRECTORY is not set: "+
+			"use LoadCredential= in the unit, set the variable, or give a path")
+		return ""
+	}
+	return filepath.Join(dir, path)
+}
+
+// warnReadable warns of a secret that everybody can read.
+func (c *checker) warnReadable(name, path string, info os.FileInfo) {
+	if info.Mode().Perm()&0o004 != 0 {
+		c.warn(name, "names %s, which everybody on this machine can read", path)
+	}
+}
+
+// sealed is the password of an account whose file was not read.
+const sealed = "sealed"
+
+// maxSecret is more than any password has, in octets.
+const maxSecret = 4096
+
+// secret reads a password from the file that the key names.
+func (c *checker) secret(name, path string) string {
+	if c.file.sealed && path != "" {
+		return sealed
+	}
+	path = c.locate(name, path)
+	if path == "" {
+		return ""
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		c.Add(name, "can't be read: %v", err)
+		return ""
+	case !info.Mode().IsRegular() || info.Size() > maxSecret:
+		c.Add(name, "names %s, which is no file of at most %d octets", path, maxSecret)
+		return ""
+	}
+	c.warnReadable(name, path, info)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		c.Add(name, "can't be read: %v", err)
+		return ""
+	}
+	password, err := ParsePassword(text)
+	if err != nil {
+		c.Add(name, "names %s, which %v", path, err)
+	}
+	return password
+}
+
+// byteOrderMarks are put before a text by some editors: in UTF-8, and in UTF-16, whose
+// octets do not occur in UTF-8.
+var byteOrderMarks = []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"}
+
+// ParsePassword returns the password in a file's text, without the line end that editors
+// leave. Its error continues the sentence that begins with the file's name. Anything else
+// that an editor leaves would be sent as part of the password, and refused until the account
+// is locked.
+func ParsePassword(text []byte) (string, error) {
+	password := strings.TrimRight(string(text), "\r\n")
+	for _, mark := range byteOrderMarks {
+		if strings.HasPrefix(password, mark) {
+			return "", errors.New("begins with a byte order mark: save it without one, as plain text in UTF-8")
+		}
+	}
+	switch {
+	case password == "":
+		return "", errors.New("is empty")
+	case strings.ContainsAny(password, "\r\n"):
+		return "", errors.New("has several lines: it must hold the password alone, on one line")
+	}
+	return password, nil
+}
+
+// authorities checks a file of certificates to trust.
+func (c *checker) authorities(name, path string) {
+	_, err := pemfile.Pool(path)
+	c.Unless(err == nil, name, "can't be used: %v", err)
+}
+
+// keyPair locates and checks a certificate and its key.
+func (c *checker) keyPair(certName string, cert *string, keyName string, key *string) {
+	c.Unless((*cert == "") == (*key == ""), keyName, "and %s go together: give both, or neither", certName)
+	if c.file.sealed {
+		*cert, *key = "", ""
+		return
+	}
+	*key = c.locate(keyName, *key)
+	certOK, keyOK := c.readable(certName, *cert), c.readable(keyName, *key)
+	if !certOK || !keyOK {
+		return
+	}
+	if pair, err := pemfile.Pair(*cert, *key); err != nil {
+		c.Add(certName, "and %s can't be used: %v", keyName, err)
+	} else {
+		c.validity(certName, pair[0].Leaf)
+	}
+	if info, err := os.Stat(*key); err == nil {
+		c.warnReadable(keyName, *key, info)
+	}
+}
+
+// readable reports whether there is a path and the file can be opened.
+func (c *checker) readable(name, path string) bool {
+	if path == "" {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		c.Add(name, "can't be read: %v", err)
+		return false
+	}
+	f.Close()
+	return true
+}
+
+// renewal is how long before its end a certificate should have been replaced.
+const renewal = 14 * day
+
+// validity warns of a certificate that is not valid now, or not for long.
+func (c *checker) validity(name string, cert *x509.Certificate) {
+	from, until := cert.NotBefore.UTC().Format(time.RFC3339), cert.NotAfter.UTC().Format(time.RFC3339)
+	switch {
+	case cert.NotAfter.Before(c.file.now):
+		c.warn(name, "names a certificate that expired on %s: peers that check it hang up", until)
+	case cert.NotBefore.After(c.file.now):
+		c.warn(name, "names a certificate that is not valid before %s: peers that check it hang up until then", from)
+	case cert.NotAfter.Before(c.file.now.Add(renewal)):
+		c.warn(name, "names a certificate that expires on %s: replace it, and restart", until)
+	}
+}

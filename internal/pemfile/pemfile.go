@@ -1,0 +1,50 @@
+// Package pemfile reads certificates and keys from PEM files.
+package pemfile
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+)
+
+// Pool returns the certificates in the file as those to trust. Without a path it returns
+// nil, which stands for the system's.
+func Pool(path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM", path)
+	}
+	return pool, nil
+}
+
+// Pair returns the certificate chain of one file with its key from another. Without
+// paths it returns none.
+func Pair(certificate, key string) ([]tls.Certificate, error) {
+	if certificate == "" && key == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(certificate, key)
+	if err != nil {
+		return nil, err
+	}
+	return []tls.Certificate{pair}, nil
+}
+
+// MinVersion returns the constant of package tls for "1.2" or "1.3".
+func MinVersion(s string) (uint16, bool) {
+	switch s {
+	case "1.2":
+		return tls.VersionTLS12, true
+	case "1.3":
+		return tls.VersionTLS13, true
+	}
+	return 0, false
+}
