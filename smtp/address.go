@@ -11,20 +11,19 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// address is a mailbox that is safe to put in a command or a header field:
-// neither part can end the angle brackets, the line or the field.
+// address is a mailbox that is safe in a command or a header field: neither part can end the
+// angle brackets, the line or the field.
 type address struct {
-	local  string // dot-atom, in NFC; may bear UTF-8 (RFC 6531 §3.3)
+	local  string // dot-atom, in NFC; may have UTF-8 (RFC 6531 §3.3)
 	domain string // A-labels, lower case
 }
 
 func (a address) String() string { return a.local + "@" + a.domain }
 
-// utf8 tells whether the address needs SMTPUTF8.
+// utf8 reports whether the address needs SMTPUTF8.
 func (a address) utf8() bool { return !isASCII(a.local) }
 
-// Errors of parseAddress, in words for whoever placed the order. They never
-// quote the address.
+// Errors of parseAddress, in words for the author of the order. They never quote the address.
 var (
 	errNoAt       = errors.New("must be one address of the form name@domain")
 	errLocalPart  = errors.New("has a character before the @ that is not allowed there")
@@ -33,9 +32,9 @@ var (
 	errDomainSize = errors.New("is longer than 254 octets")
 )
 
-// parseAddress checks s against what may follow "RCPT TO:<" (RFC 5321 §4.1.2,
-// RFC 6531 §3.3). Quoted local parts, address literals, comments, display names and
-// lists are refused: nobody's one-time code goes there, and they are the way in for injection.
+// parseAddress accepts what may follow "RCPT TO:<" (RFC 5321 §4.1.2, RFC 6531 §3.3), except quoted
+// local parts and address literals. Comments, display names and lists are refused too. Nobody
+// needs them for a one-time code, and they allow injection.
 func parseAddress(s string) (address, error) {
 	at := strings.LastIndexByte(s, '@')
 	if at < 0 {
@@ -56,7 +55,7 @@ func parseAddress(s string) (address, error) {
 	return a, nil
 }
 
-// parseLocalPart takes a dot-atom (RFC 5322 §3.2.3) with UTF-8 letters.
+// parseLocalPart accepts a dot-atom (RFC 5322 §3.2.3) with UTF-8 letters.
 func parseLocalPart(s string) (string, error) {
 	if !utf8.ValidString(s) {
 		return "", errLocalPart
@@ -80,15 +79,15 @@ func notAtomText(r rune) bool {
 	return r == utf8.RuneError || !unicode.IsGraphic(r) || unicode.IsSpace(r)
 }
 
-// parseDomain returns the domain in A-labels (RFC 5891 §5): what DNS and relays
-// without SMTPUTF8 understand.
+// parseDomain returns the domain in A-labels (RFC 5891 §5), which DNS and relays without SMTPUTF8
+// understand.
 func parseDomain(s string) (string, error) {
 	if !isASCII(s) || strings.Contains(strings.ToLower(s), "xn--") {
 		ascii, err := idna.Lookup.ToASCII(s)
 		if err != nil || !utf8.ValidString(s) {
 			return "", errDomain
 		}
-		// What it makes of the unassigned it would not take itself.
+		// For unassigned code points it returns labels that it refuses as input.
 		if again, err := idna.Lookup.ToASCII(ascii); err != nil || again != ascii {
 			return "", errDomain
 		}
@@ -102,7 +101,7 @@ func parseDomain(s string) (string, error) {
 	return s, nil
 }
 
-// isHostname tells whether s is labels of letters, digits and hyphens (RFC 1123 §2.1).
+// isHostname reports whether s is labels of letters, digits and hyphens (RFC 1123 §2.1).
 func isHostname(s string) bool {
 	if len(s) > 253 {
 		return false
@@ -120,7 +119,7 @@ func isHostname(s string) bool {
 	return true
 }
 
-// isAddressLiteral tells whether s is like [192.0.2.1] or [IPv6:2001:db8::1] (RFC 5321 §4.1.3).
+// isAddressLiteral reports whether s is like [192.0.2.1] or [IPv6:2001:db8::1] (RFC 5321 §4.1.3).
 func isAddressLiteral(s string) bool {
 	if !strings.HasPrefix(s, "[") || !strings.HasSuffix(s, "]") {
 		return false

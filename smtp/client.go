@@ -12,8 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/emersion/go-sasl"
 )
 
 // client is our end of one SMTP connection. One goroutine at a time uses it, except
@@ -229,34 +227,21 @@ func (c *client) handshake(ctx context.Context, by time.Time, config *tls.Config
 	return nil
 }
 
-// auth logs in (RFC 4954 §4). After an error, the connection must not be used again.
-func (c *client) auth(ctx context.Context, by time.Time, mechanism sasl.Client) error {
-	name, initial, err := mechanism.Start()
-	if err != nil {
-		return err
-	}
-	command := "AUTH " + name
-	if initial != nil {
-		command += " " + base64.StdEncoding.EncodeToString(initial)
+// auth logs in (RFC 4954 §4) with PLAIN (RFC 4616), or with LOGIN: the name, then the password,
+// whatever the challenges say.
+func (c *client) auth(ctx context.Context, by time.Time, mechanism, username, password string) error {
+	encode := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+	command, responses := "AUTH LOGIN", []string{encode(username), encode(password)}
+	if mechanism == "PLAIN" {
+		command, responses = "AUTH PLAIN "+encode("\x00"+username+"\x00"+password), nil
 	}
 	for {
-		r, err := c.ask(ctx, by, 334, command)
-		var other *reply
-		switch {
-		case errors.As(err, &other) && other.code == 235:
-			return nil
-		case err != nil:
+		_, err := c.ask(ctx, by, 235, command)
+		var challenge *reply
+		if !errors.As(err, &challenge) || challenge.code != 334 || len(responses) == 0 {
 			return err
 		}
-		challenge, err := base64.StdEncoding.DecodeString(r.text)
-		if err != nil {
-			return errNotReply
-		}
-		response, err := mechanism.Next(challenge)
-		if err != nil {
-			return err
-		}
-		command = base64.StdEncoding.EncodeToString(response)
+		command, responses = responses[0], responses[1:]
 	}
 }
 

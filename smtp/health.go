@@ -7,20 +7,6 @@ import (
 	"time"
 )
 
-// health is the state of a relay. relay.mu guards it.
-type health struct {
-	open        int // connections, in use or idle
-	dials       int // failed attempts to connect since the last connection
-	logins      int // refused logins among them
-	failures    int // failed transactions and NOOPs since the last that succeeded
-	since       time.Time
-	reason      string    // why the relay is down or in trouble
-	probe       time.Time // when maintain probes a relay in trouble; zero when it is well
-	lockedUntil time.Time // no login before then
-	utf8        bool      // the last connection offered SMTPUTF8
-	encrypted   bool      // the last connection had TLS
-}
-
 // RelayState is the state of a relay, for operators.
 type RelayState struct {
 	Name      string    `json:"name"`
@@ -32,28 +18,35 @@ type RelayState struct {
 	InUse     int       `json:"inUse"`
 	MaxConns  int       `json:"maxConns"`
 	Troubled  bool      `json:"troubled"`  // it failed lately: other relays go first
-	Failures  int       `json:"failures"`  // failures in a row
+	Failures  int       `json:"failures"`  // transactions, NOOPs and attempts to connect that failed in a row
 	Encrypted bool      `json:"encrypted"` // the last connection had TLS
 	SMTPUTF8  bool      `json:"smtpUTF8"`  // the last connection offered it
+}
+
+// health is the state of a relay, and what decides about its next use. relay.mu guards it.
+type health struct {
+	RelayState           // Up, InUse, Troubled and MaxConns are set when it is read
+	dials      int       // failed attempts to connect since the last connection
+	logins     int       // refused logins among them
+	probe      time.Time // when maintain probes a relay in trouble; zero when it is well
+	noLogin    time.Time // no login before then
 }
 
 func (r *relay) state() RelayState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	h := r.health
-	return RelayState{
-		Name: r.Name, Addr: r.Addr,
-		Up: h.open > 0, Since: h.since, Reason: h.reason,
-		Open: h.open, InUse: h.open - len(r.idle), MaxConns: r.MaxConns,
-		Troubled: !h.probe.IsZero(), Failures: h.failures + h.dials, Encrypted: h.encrypted, SMTPUTF8: h.utf8,
-	}
+	s := r.health.RelayState
+	s.Up, s.InUse, s.MaxConns = s.Open > 0, s.Open-len(r.idle), r.MaxConns
+	s.Troubled = !r.health.probe.IsZero()
+	s.Failures += r.health.dials
+	return s
 }
 
 // well reports whether no probe is due.
 func (r *relay) well(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.health.open > 0 && (r.health.probe.IsZero() || now.Before(r.health.probe))
+	return r.health.Open > 0 && (r.health.probe.IsZero() || now.Before(r.health.probe))
 }
 
 // rank orders relays: the lowest is tried first. For a letter that needs SMTPUTF8, a relay that may
@@ -80,13 +73,13 @@ func (r *relay) connected(c *conn) {
 	utf8, encrypted := c.ext.offers("SMTPUTF8"), c.encrypted()
 	r.mu.Lock()
 	h := &r.health
-	wasDown := h.open == 0
-	h.open++
-	h.utf8, h.encrypted = utf8, encrypted
+	wasDown := h.Open == 0
+	h.Open++
+	h.SMTPUTF8, h.Encrypted = utf8, encrypted
 	if wasDown {
-		h.since, h.reason = time.Now(), ""
+		h.Since, h.Reason = time.Now(), ""
 	}
-	h.dials, h.logins, h.lockedUntil = 0, 0, time.Time{}
+	h.dials, h.logins, h.noLogin = 0, 0, time.Time{}
 	r.mu.Unlock()
 	r.metrics.connects.Inc()
 	if wasDown {
@@ -99,13 +92,13 @@ func (r *relay) disconnected() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	h := &r.health
-	h.open--
-	if h.open > 0 {
+	h.Open--
+	if h.Open > 0 {
 		return false
 	}
-	h.since = time.Now()
-	if h.reason == "" {
-		h.reason = "no connection left"
+	h.Since = time.Now()
+	if h.Reason == "" {
+		h.Reason = "no connection left"
 	}
 	return true
 }
@@ -121,7 +114,7 @@ func (r *relay) record(res Result) {
 		r.failed(f)
 	case res.Code != 0:
 		r.mu.Lock()
-		r.health.failures, r.health.probe, r.health.reason = 0, time.Time{}, ""
+		r.health.Failures, r.health.probe, r.health.Reason = 0, time.Time{}, ""
 		r.mu.Unlock()
 	}
 }
@@ -134,8 +127,8 @@ func (r *relay) tooShort(took time.Duration) bool { return took < min(time.Secon
 // and 30 s at last.
 func (r *relay) failed(err error) {
 	r.recordFailure(err, func(h *health, _ Reason) {
-		h.failures++
-		h.probe = time.Now().Add(min(time.Second<<min(h.failures-1, 5), 30*time.Second))
+		h.Failures++
+		h.probe = time.Now().Add(min(time.Second<<min(h.Failures-1, 5), 30*time.Second))
 	})
 }
 
@@ -145,7 +138,7 @@ func (r *relay) probed() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !time.Now().Before(r.health.probe) {
-		r.health.probe, r.health.reason = time.Time{}, ""
+		r.health.probe, r.health.Reason = time.Time{}, ""
 	}
 }
 
@@ -157,9 +150,9 @@ func (r *relay) unreachable(err error) {
 		switch reason {
 		case ReasonAuth:
 			h.logins++
-			h.lockedUntil = time.Now().Add(min(15*time.Second<<min(h.logins, 6), 10*time.Minute))
+			h.noLogin = time.Now().Add(min(15*time.Second<<min(h.logins, 6), 10*time.Minute))
 		case ReasonUnfit:
-			h.lockedUntil = time.Now().Add(time.Second)
+			h.noLogin = time.Now().Add(time.Second)
 		}
 	})
 }
@@ -170,11 +163,11 @@ func (r *relay) recordFailure(err error, change func(*health, Reason)) {
 	if !errors.As(err, &f) {
 		return
 	}
-	r.metrics.failures[f.Reason].Inc()
+	r.metrics.failures.WithLabelValues(string(f.Reason)).Inc()
 	r.mu.Lock()
 	change(&r.health, f.Reason)
-	news := r.health.reason != f.Error()
-	r.health.reason = f.Error()
+	news := r.health.Reason != f.Error()
+	r.health.Reason = f.Error()
 	r.mu.Unlock()
 	switch {
 	case f.Reason == ReasonAuth:
@@ -191,8 +184,8 @@ var errLockedOut = errors.New("left alone after a refused login")
 func (r *relay) lockedOut() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if time.Now().Before(r.health.lockedUntil) {
-		return fmt.Errorf("%w: %s", errLockedOut, r.health.reason)
+	if time.Now().Before(r.health.noLogin) {
+		return fmt.Errorf("%w: %s", errLockedOut, r.health.Reason)
 	}
 	return nil
 }
@@ -204,5 +197,5 @@ func (r *relay) backOff() time.Duration {
 	defer r.mu.Unlock()
 	wait := min(100*time.Millisecond<<min(r.health.dials, 7), 10*time.Second)
 	wait = wait/2 + rand.N(wait/2)
-	return max(wait, time.Until(r.health.lockedUntil))
+	return max(wait, time.Until(r.health.noLogin))
 }

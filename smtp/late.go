@@ -43,7 +43,7 @@ func (r *relay) listen(c *conn, l *letter) {
 
 // handLate passes a late reply on, if there is one.
 func (r *relay) handLate(late LateHandler, l *letter, res Result) {
-	r.metrics.lateReply(res)
+	r.metrics.late.WithLabelValues(class(res.Code)).Inc()
 	if res.Outcome == handover.NotSent && res.Code != 0 {
 		res.Outcome, res.Refusal = handover.Refused, OtherRefusal
 	}

@@ -241,7 +241,7 @@ func deafToTheMail(t *testing.T) *conn {
 	}()
 	config := Relay{Name: "mx", TLS: TLSOff}.WithDefaults()
 	c := newClient(ours)
-	if err := (&dialer{relay: config}).establish(within(t), time.Now().Add(patience), c); err != nil {
+	if err := (&relay{Relay: config}).establish(within(t), time.Now().Add(patience), c); err != nil {
 		t.Fatal(err)
 	}
 	return &conn{client: c, relay: config, used: time.Now()}

@@ -44,7 +44,9 @@ func newLatePool(t testing.TB, late LateHandler, relays ...Relay) *Pool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.passTo(late)
+	for _, r := range p.relays {
+		r.late = late
+	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()

@@ -6,10 +6,17 @@ import (
 	"time"
 )
 
-// maintain keeps at least one connection open until ctx ends.
-func (r *relay) maintain(ctx context.Context) {
+// drainTime bounds the wait for mails under way when run ends. Their Sends have
+// deadlines of their own, normally shorter.
+const drainTime = 10 * time.Second
+
+// run keeps at least one connection open until ctx ends; then it drains the relay.
+func (r *relay) run(ctx context.Context, late LateHandler) {
+	r.mu.Lock()
+	r.late = late
+	r.mu.Unlock()
 	for ctx.Err() == nil {
-		pause := time.NewTimer(r.maintainOnce(ctx))
+		pause := time.NewTimer(r.maintain(ctx))
 		select {
 		case <-pause.C:
 		case <-r.wake:
@@ -17,10 +24,13 @@ func (r *relay) maintain(ctx context.Context) {
 		}
 		pause.Stop()
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	r.drain(ctx)
 }
 
-// maintainOnce does what is due, and returns the time until something may be due again.
-func (r *relay) maintainOnce(ctx context.Context) time.Duration {
+// maintain does what is due, and returns the time until something may be due again.
+func (r *relay) maintain(ctx context.Context) time.Duration {
 	r.prune()
 	r.keepalive(ctx)
 	if !r.well(time.Now()) && r.probe(ctx) != nil {
@@ -53,7 +63,7 @@ func (r *relay) probe(ctx context.Context) error {
 
 // prune closes connections that carried no mail for IdleTimeout, except the last connection.
 func (r *relay) prune() {
-	unused := func(c *conn) bool { return r.health.open > 1 && time.Since(c.mailed) >= r.IdleTimeout }
+	unused := func(c *conn) bool { return r.health.Open > 1 && time.Since(c.mailed) >= r.IdleTimeout }
 	for c := r.popWhere(unused); c != nil; c = r.popWhere(unused) {
 		c.leave()
 		r.discard(c)

@@ -3,7 +3,6 @@ package smtp
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
 	"io"
 	"log/slog"
 	"mime"
@@ -20,11 +19,11 @@ import (
 // Message is one mail to one recipient.
 type Message struct {
 	ID      string // shipment id, a UUID: becomes the Message-ID and the DSN envelope id
-	From    string // sender's address; never empty, the default sender is the caller's to fill in
+	From    string // sender's address; the caller fills in a default
 	To      string // recipient's address
 	Subject string
 	Body    string
-	HTML    bool // Body is HTML; the mail then gets a text alternative too
+	HTML    bool // Body is HTML; the mail then has a text alternative too
 }
 
 // LogValue keeps text, subject and recipient out of logs.
@@ -43,8 +42,8 @@ const (
 	FieldBody    Field = "body"
 )
 
-// Fault is one reason why a message can never be sent, in words for whoever
-// wrote it. It quotes nothing of the message.
+// Fault is one reason why a message can never be sent, in words for its author. It
+// quotes nothing of the message.
 type Fault struct {
 	Field   Field
 	Message string
@@ -63,25 +62,22 @@ func (f Faults) Error() string {
 	return strings.Join(words, "; ")
 }
 
-// Limits of what a mail may be. The HTTP front has narrower ones; these keep
-// the mail's lines and our memory within bounds.
+// Limits of a mail. The API's are narrower; these bound the mail's lines and our memory.
 const (
 	maxSubject = 998     // octets, RFC 5322 §2.1.1
 	maxBody    = 4 << 20 // octets, before encoding
 )
 
-// Check tells everything that keeps m from ever being sent, as Faults, or nil.
-// It looks at nothing but m: a recipient that no relay can serve shows only in Send.
+// Check returns every fault of m, as Faults, or nil. It looks at nothing but m: a recipient
+// that no relay can serve is found by Send.
 func (p *Pool) Check(m Message) error {
-	_, err := newLetter(m, time.Time{})
-	var faults Faults
-	if errors.As(err, &faults) {
+	if _, _, faults := check(m); len(faults) > 0 {
 		return faults
 	}
 	return nil
 }
 
-// check tells every fault of m and returns its addresses.
+// check returns the addresses of m, or every fault of m.
 func check(m Message) (from, to address, faults Faults) {
 	fault := func(f Field, message string) { faults = append(faults, Fault{f, message}) }
 	from, err := parseAddress(m.From)
@@ -124,20 +120,16 @@ type letter struct {
 	from, to address
 	utf8     bool // an address needs SMTPUTF8
 	data     []byte
-	message  Message // to recognise what a relay quotes
+	message  Message // to recognise quotations in a relay's text
 }
 
 // newLetter builds the mail. Its error is a Faults when m can never be sent.
-// A zero date only checks.
 func newLetter(m Message, date time.Time) (*letter, error) {
 	from, to, faults := check(m)
 	if len(faults) > 0 {
 		return nil, faults
 	}
 	l := &letter{id: m.ID, from: from, to: to, utf8: from.utf8() || to.utf8(), message: m}
-	if date.IsZero() {
-		return l, nil
-	}
 	var err error
 	l.data, err = build(m, from, to, date)
 	return l, err
@@ -170,10 +162,10 @@ func build(m Message, from, to address, date time.Time) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// fields returns the header. It is set last field first, the way go-message writes it.
+// fields returns the header, last field first: go-message writes it in reverse.
 func fields(m Message, from, to address, date time.Time) mail.Header {
 	var h mail.Header
-	h.Set("Auto-Submitted", "auto-generated") // RFC 3834 §5: no vacation replies, please
+	h.Set("Auto-Submitted", "auto-generated") // RFC 3834 §5: prevents vacation replies
 	h.SetMessageID(m.ID + "@" + from.domain)
 	h.Set("Subject", encoded(m.Subject))
 	h.Set("To", "<"+to.String()+">")
@@ -182,21 +174,21 @@ func fields(m Message, from, to address, date time.Time) mail.Header {
 	return h
 }
 
-// encoded returns a subject as it goes into the header. What package mime would leave as it is and
-// readers would change, as what looks like an encoded word but is text, and space at its ends,
-// is encoded here (RFC 2047 §2).
+// encoded returns a subject as the header has it (RFC 2047 §2). Package mime leaves text that looks
+// like an encoded word, and space at the ends, as they are; mail readers would change both.
+// They are encoded here.
 func encoded(subject string) string {
 	if !strings.Contains(subject, "=?") && strings.TrimSpace(subject) == subject {
 		return mime.QEncoding.Encode("utf-8", subject)
 	}
 	var words []string
-	for rest := range slices.Chunk([]rune(subject), 11) { // whole characters, in the 75 octets that a word may have
+	for rest := range slices.Chunk([]rune(subject), 11) { // whole characters, at most 75 octets in a word
 		words = append(words, "=?utf-8?b?"+base64.StdEncoding.EncodeToString([]byte(string(rest)))+"?=")
 	}
 	return strings.Join(words, " ")
 }
 
-// writeText writes one part of text in the encoding that suits it.
+// writeText writes one text part in a suitable encoding.
 func writeText(h *message.Header, mediaType, text string, create func(message.Header) (io.WriteCloser, error)) error {
 	text = canonicalLines(text)
 	h.SetContentType(mediaType, map[string]string{"charset": "utf-8"})
@@ -211,9 +203,8 @@ func writeText(h *message.Header, mediaType, text string, create func(message.He
 	return w.Close()
 }
 
-// canonicalLines ends every line with CRLF. Lone CR and LF must never reach the
-// wire: relays that read them as line ends can be made to see a final dot that
-// is none.
+// canonicalLines ends every line with CRLF. A lone CR or LF must never be sent: a relay that takes
+// it for a line end could see a final dot in the text (SMTP smuggling).
 func canonicalLines(s string) string {
 	s = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(s)
 	if !strings.HasSuffix(s, "\n") {
@@ -222,25 +213,24 @@ func canonicalLines(s string) string {
 	return strings.ReplaceAll(s, "\n", "\r\n")
 }
 
-// encodingFor chooses among the encodings that pass through any relay, with or
-// without 8BITMIME: 7bit for short ASCII lines, quoted-printable (readable to
-// the eye) for mostly ASCII text, else base64.
+// encodingFor chooses an encoding that passes any relay, with or without 8BITMIME: 7bit for
+// short ASCII lines, quoted-printable (which people can read) for mostly ASCII text, else base64.
 func encodingFor(text string) string {
-	foreign, line, long := 0, 0, false
+	encoded, line, long := 0, 0, false
 	for _, c := range []byte(text) {
 		line++
 		switch {
 		case c == '\n':
 			line = 0
 		case c >= 0x80 || c < ' ' && c != '\r' && c != '\t':
-			foreign++
+			encoded++
 		}
 		long = long || line > 78
 	}
 	switch {
-	case foreign > len(text)/4:
+	case encoded > len(text)/4:
 		return "base64"
-	case foreign > 0 || long:
+	case encoded > 0 || long:
 		return "quoted-printable"
 	}
 	return "7bit"

@@ -16,14 +16,14 @@ import (
 )
 
 // Pool hands mails to one of several relays over connections that it keeps open.
-// Its methods may be called from any goroutine.
+// Any goroutine may call its methods.
 type Pool struct {
 	relays []*relay
 	log    *slog.Logger
 }
 
-// New checks the configuration (see Validate), registers the metrics and connects
-// to nothing yet. Relays are tried in the order given, the healthy ones first.
+// New checks the configuration (see Validate) and registers the metrics. It connects to no
+// relay. Relays are tried in the order given, the healthy ones first.
 func New(relays []Relay, log *slog.Logger, registerer prometheus.Registerer) (*Pool, error) {
 	if len(relays) == 0 {
 		return nil, errors.New("smtp: no relay is configured")
@@ -50,30 +50,17 @@ func New(relays []Relay, log *slog.Logger, registerer prometheus.Registerer) (*P
 	return p, nil
 }
 
-// drainTime bounds the wait for mails under way when Run ends. Their senders have
-// deadlines of their own, normally shorter.
-const drainTime = 10 * time.Second
-
-// Run keeps connections to all relays open until ctx ends. Then it lets no more
-// mails in, waits for those under way and for late answers, says QUIT and returns nil.
-// late gets the replies that arrive after their Send has ended. Before Run, and where late is nil,
-// such replies are not awaited.
+// Run keeps connections to all relays open until ctx ends. Then it lets no more mails in, waits
+// for those under way and for late replies, sends QUIT and returns nil. late gets the replies
+// that arrive after their Send has ended. Before Run, and where late is nil, they are not
+// awaited.
 func (p *Pool) Run(ctx context.Context, late LateHandler) error {
-	p.passTo(late)
-	p.each(func(r *relay) { r.maintain(ctx) })
-	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	defer cancel()
-	p.each(func(r *relay) { r.drain(draining) })
-	return nil
-}
-
-// passTo sets where late answers go.
-func (p *Pool) passTo(late LateHandler) {
+	var wg sync.WaitGroup
 	for _, r := range p.relays {
-		r.mu.Lock()
-		r.late = late
-		r.mu.Unlock()
+		wg.Go(func() { r.run(ctx, late) })
 	}
+	wg.Wait()
+	return nil
 }
 
 // Capacity returns how many mails can be under way at a time, over all relays: the
@@ -86,21 +73,13 @@ func (p *Pool) Capacity() int {
 	return n
 }
 
-func (p *Pool) each(do func(*relay)) {
-	var wg sync.WaitGroup
-	for _, r := range p.relays {
-		wg.Go(func() { do(r) })
-	}
-	wg.Wait()
-}
-
 // longestSend bounds a Send whose context has no deadline.
 const longestSend = time.Minute
 
-// Send hands m to the first relay that takes it and returns when ctx ends at the
-// latest. A relay that surely did not take it is followed by the next; when none
-// could be reached, all are tried again until ctx ends. Once the final dot may have
-// left, no other relay gets the mail.
+// Send hands m to the first relay that takes it, and returns when ctx ends at the latest.
+// After a relay that surely did not take it the next is tried; when no relay could be
+// reached, all are tried again until ctx ends. Once the final dot may have left, no other
+// relay gets the mail.
 func (p *Pool) Send(ctx context.Context, m Message) Result {
 	l, err := newLetter(m, time.Now())
 	if err != nil {
@@ -117,7 +96,7 @@ func (p *Pool) Send(ctx context.Context, m Message) Result {
 	}
 }
 
-// unsendable is the result for a message that Check would have refused.
+// unsendable returns the result of a message that Check refuses.
 func unsendable(err error) Result {
 	res := Result{Outcome: handover.Refused, Refusal: OtherRefusal, Err: err}
 	var faults Faults
@@ -127,8 +106,8 @@ func unsendable(err error) Result {
 	return res
 }
 
-// round tries each relay once, the healthiest first, until one has the mail or may
-// have it. Each gets its share of the time that is left.
+// round tries each relay once, the healthiest first, until one has the mail or may have it.
+// Each gets its share of the time that is left.
 func (p *Pool) round(ctx context.Context, l *letter) Result {
 	var last Result
 	again, unable := false, 0
@@ -144,7 +123,7 @@ func (p *Pool) round(ctx context.Context, l *letter) Result {
 		if errors.Is(res.Err, errNoUTF8) {
 			unable++
 		}
-		if last.Code == 0 || res.Code != 0 { // what a relay said tells most
+		if last.Code == 0 || res.Code != 0 { // a reply says more than a failure
 			last = res
 		}
 		if ctx.Err() != nil {
@@ -168,7 +147,7 @@ func (p *Pool) byHealth(l *letter) []*relay {
 	return candidates
 }
 
-// report logs what an operator may want to look into.
+// report logs how a mail was handed over.
 func (p *Pool) report(l *letter, res Result) {
 	level := slog.LevelDebug
 	if res.Outcome == handover.Unknown {
@@ -179,7 +158,7 @@ func (p *Pool) report(l *letter, res Result) {
 		slog.Int("code", res.Code), slog.String("queue_id", res.QueueID), slog.Any("error", res.Err))
 }
 
-// Ready returns nil when a mail could be sent now, else why not.
+// Ready returns nil when a mail could be sent now, else the reason of each relay.
 func (p *Pool) Ready() error {
 	var why []error
 	for _, s := range p.States() {
@@ -191,7 +170,7 @@ func (p *Pool) Ready() error {
 	return errors.Join(why...)
 }
 
-// States returns how each relay is doing, in the order of the configuration.
+// States returns the state of each relay, in the order of the configuration.
 func (p *Pool) States() []RelayState {
 	states := make([]RelayState, len(p.relays))
 	for i, r := range p.relays {

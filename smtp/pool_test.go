@@ -263,9 +263,9 @@ func TestMetrics(t *testing.T) {
 	for _, local := range []string{"kari", "nosuch", "later", "ola"} {
 		p.Send(within(t), to(local+"@mottaker.example"))
 	}
-	for class, want := range map[int]float64{2: 2, 4: 1, 5: 1, 0: 0} {
-		if got := testutil.ToFloat64(p.relays[0].metrics.replies[class]); got != want {
-			t.Errorf("replies of class %d: %v", class, got)
+	for class, want := range map[string]float64{"2yz": 2, "4yz": 1, "5yz": 1, "none": 0} {
+		if got := testutil.ToFloat64(p.relays[0].metrics.replies.WithLabelValues(class)); got != want {
+			t.Errorf("replies of class %s: %v", class, got)
 		}
 	}
 	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {

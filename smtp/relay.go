@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,7 +15,7 @@ import (
 // relay is one configured relay with its connections.
 type relay struct {
 	Relay
-	dialer  *dialer
+	tls     *tls.Config
 	log     *slog.Logger
 	metrics *relayMetrics
 	slots   chan struct{} // one for each connection that is made, used, or checked
@@ -32,18 +33,18 @@ type relay struct {
 }
 
 func newRelay(r Relay, log *slog.Logger, m *metrics) (*relay, error) {
-	d, err := newDialer(r)
+	config, err := tlsConfig(r)
 	if err != nil {
 		return nil, err
 	}
 	return &relay{
 		Relay:   r,
-		dialer:  d,
+		tls:     config,
 		log:     log.With("relay", r.Name),
 		metrics: m.of(r.Name),
 		slots:   make(chan struct{}, r.MaxConns),
 		wake:    make(chan struct{}, 1),
-		health:  health{since: time.Now(), reason: "not connected yet"},
+		health:  health{RelayState: RelayState{Name: r.Name, Addr: r.Addr, Since: time.Now(), Reason: "not connected yet"}},
 	}, nil
 }
 
@@ -164,7 +165,7 @@ func (r *relay) connect(ctx context.Context) (*conn, error) {
 	if err := r.lockedOut(); err != nil {
 		return nil, err
 	}
-	c, err := r.dialer.dial(ctx)
+	c, err := r.dial(ctx)
 	if err != nil {
 		r.unreachable(err)
 		return nil, err

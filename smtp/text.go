@@ -8,15 +8,14 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
-// textOf derives the text alternative of an HTML mail: what a reader without
-// HTML needs to find the code and the link. It reads tokens and builds no tree, so
-// that hostile nesting costs nothing.
+// textOf returns the text alternative of an HTML mail, with the code and the link for readers
+// without HTML. It reads tokens and builds no tree, so that deep nesting costs nothing.
 func textOf(source string) string {
 	t := textWriter{}
 	z := html.NewTokenizer(strings.NewReader(source))
 	for {
 		switch z.Next() {
-		case html.ErrorToken: // the end, or what is left of a broken tag
+		case html.ErrorToken: // the end, or the rest of a broken tag
 			return t.String()
 		case html.TextToken:
 			t.text(string(z.Text()))
@@ -28,24 +27,24 @@ func textOf(source string) string {
 	}
 }
 
-// textWriter collapses blanks the way a browser does and keeps at most one
-// empty line between blocks.
+// textWriter collapses white space as a browser does, and writes at most one empty line between
+// blocks.
 type textWriter struct {
 	out     strings.Builder
-	hidden  atom.Atom // the element whose content is not shown; 0 for none
+	hidden  atom.Atom // the open element whose content is not shown; 0 for none
 	pre     int       // depth of <pre>
-	breaks  int       // line ends owed before the next word
-	space   bool      // a blank is owed before the next word
+	breaks  int       // line ends due before the next word
+	space   bool      // a blank is due before the next word
 	link    string    // target of the open <a>
-	linkPos int       // where its words start in out
+	linkPos int       // offset in out of the text of <a>
 }
 
-// hiddenElements have content that is not text for a reader.
+// hiddenElements have content that a browser does not show.
 var hiddenElements = map[atom.Atom]bool{
 	atom.Script: true, atom.Style: true, atom.Title: true, atom.Template: true, atom.Svg: true, atom.Noembed: true,
 }
 
-// blockBreaks tells how many line ends part an element from its neighbours.
+// blockBreaks is the number of line ends between an element and its neighbours.
 var blockBreaks = map[atom.Atom]int{
 	atom.P: 2, atom.H1: 2, atom.H2: 2, atom.H3: 2, atom.H4: 2, atom.H5: 2, atom.H6: 2,
 	atom.Ul: 2, atom.Ol: 2, atom.Table: 2, atom.Blockquote: 2, atom.Pre: 2, atom.Hr: 2,
@@ -57,7 +56,7 @@ func (t *textWriter) open(token html.Token) {
 	if t.hidden != 0 {
 		return
 	}
-	t.owe(blockBreaks[token.DataAtom])
+	t.breakLine(blockBreaks[token.DataAtom])
 	switch token.DataAtom {
 	case atom.Br:
 		t.breaks = min(t.breaks+1, 2)
@@ -93,10 +92,10 @@ func (t *textWriter) close(token html.Token) {
 	case atom.A:
 		t.endLink()
 	}
-	t.owe(blockBreaks[token.DataAtom])
+	t.breakLine(blockBreaks[token.DataAtom])
 }
 
-// endLink writes a link's target after its words, unless the words show it already.
+// endLink writes the target of a link after its text, unless the text contains it.
 func (t *textWriter) endLink() {
 	target := t.link
 	t.link = ""
@@ -137,10 +136,10 @@ func (t *textWriter) preformatted(s string) {
 	}
 }
 
-// owe asks for line ends before the next word; the greater demand wins.
-func (t *textWriter) owe(breaks int) { t.breaks = max(t.breaks, breaks) }
+// breakLine makes at least that number of line ends due before the next word.
+func (t *textWriter) breakLine(breaks int) { t.breaks = max(t.breaks, breaks) }
 
-// word writes s after the line ends or the blank that are owed.
+// word writes s after the line ends or the blank that are due.
 func (t *textWriter) word(s string) {
 	switch {
 	case t.out.Len() == 0:

@@ -15,12 +15,12 @@ import (
 // ConfigFault is one fault of the configuration.
 type ConfigFault struct {
 	Key     string // dotted, like "relay[0].addr"
-	Message string // what to do about it
+	Message string // what is wrong, or how to correct it
 }
 
 func (f *ConfigFault) Error() string { return f.Key + ": " + f.Message }
 
-// Validate tells every fault of the relays at once: an error that joins
+// Validate returns every fault of the relays at once: an error that joins
 // *ConfigFault values, or nil. It reads the certificate files.
 func Validate(relays []Relay) error {
 	var faults []error
@@ -28,7 +28,7 @@ func Validate(relays []Relay) error {
 	for i, r := range relays {
 		v := validator{prefix: fmt.Sprintf("relay[%d].", i)}
 		if first, ok := seen[r.Name]; ok {
-			v.fault("name", "is the name of relay[%d] too; names must differ", first)
+			v.fault("name", "is also the name of relay[%d]; names must differ", first)
 		} else {
 			seen[r.Name] = i
 		}
@@ -123,22 +123,22 @@ func (v *validator) auth(r Relay) {
 	}
 	if r.Username == "" {
 		if r.Password != "" {
-			v.fault("username", "is missing, yet there is a password")
+			v.fault("username", "is missing, but there is a password")
 		}
 		return
 	}
 	if r.Password == "" {
-		v.fault("password_file", "is missing or empty, yet there is a username")
+		v.fault("password_file", "is missing or empty, but there is a username")
 	}
 	mode := r.WithDefaults().TLS
 	if !r.InsecureAuth && (mode == TLSOff || mode == TLSOpportunistic) {
-		v.fault("tls", `is %q, which would show the password to others: use "starttls" or "implicit", or set insecure_auth = true`, mode)
+		v.fault("tls", `is %q, which does not protect the password: use "starttls" or "implicit", or set insecure_auth = true`, mode)
 	}
 }
 
 var tlsVersions = map[string]uint16{"": tls.VersionTLS12, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
 
-// trusted returns the certificates that the relay's must lead to; nil means the system's.
+// trusted returns the roots for the relay's certificate; nil means the system's.
 func trusted(r Relay) (*x509.CertPool, error) {
 	if r.CAFile == "" {
 		return nil, nil
@@ -154,7 +154,7 @@ func trusted(r Relay) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// ownCertificate returns our certificate for the relay, or none.
+// ownCertificate returns our certificate, if there is one.
 func ownCertificate(r Relay) ([]tls.Certificate, error) {
 	if r.ClientCert == "" && r.ClientKey == "" {
 		return nil, nil
