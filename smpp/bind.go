@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -12,80 +13,103 @@ import (
 	"straks/smpp/wire"
 )
 
-// maxChanges is how often in a minute the log tells that a bind is up, and that it
-// is lost.
-const maxChanges = 10
-
-// binding is one bind that is kept up: bound, bound again when it is lost, and
-// unbound at the end. Its goroutine is run; the sessions come and go.
-type binding struct {
-	smsc  *smsc
-	name  string // like "telco/1"
-	mode  session.Mode
-	index int // among the binds of its SMSC
-	pacer *pacer
-	again chan struct{} // 1: the session is of no use, bind anew
-
-	changes *ratelog.Log // of run: an SMSC that binds and hangs up does so several times a second
+// bind is one bind of an SMSC: bound, bound again when it is lost, and
+// unbound at the end. Sessions come and go.
+type bind struct {
+	smsc   *smsc
+	name   string // like "telco/1"
+	mode   session.Mode
+	index  int // among the binds of its SMSC
+	pacer  *pacer
+	rebind chan struct{} // 1: the session is of no use, bind again
 
 	// Under slots.mu.
-	session  *session.Session // nil while nothing can be submitted
-	inFlight int
-	progress time.Time // of the last answer, or since when one is owed
-	silent   time.Time // until then counts as stalled
+	session      *session.Session // nil while nothing can be submitted
+	inFlight     int              // slots taken
+	progress     time.Time        // when the last response came, or the oldest submit in flight was taken
+	stalledUntil time.Time        // until then it counts as stalled
 
-	mu      sync.Mutex
-	answers map[string]uint64 // by status
-	state   BindState         // what is shown of it, but for the numbers of slots and pacer
+	mu        sync.Mutex
+	responses map[string]uint64 // by status
+	state     BindState         // as shown, except the numbers of slots and pacer
 }
 
-func newBinding(c *smsc, name string, mode session.Mode, index int) *binding {
-	return &binding{
-		smsc: c, name: name, mode: mode, index: index, pacer: newPacer(c.Rate), again: make(chan struct{}, 1),
+func newBind(c *smsc, name string, mode session.Mode, index int) *bind {
+	return &bind{
+		smsc: c, name: name, mode: mode, index: index, pacer: newPacer(c.Rate), rebind: make(chan struct{}, 1),
 		state: BindState{SMSC: c.Name, Bind: name, Mode: mode.String(), State: StateConnecting, Since: time.Now()},
 	}
 }
 
-// run keeps the bind up until ctx ends.
-func (b *binding) run(ctx context.Context, g *Gateway) {
-	retry := backoff{most: b.smsc.ReconnectMax}
-	log := g.log.With("smsc", b.smsc.Name, "bind", b.name)
-	b.changes = ratelog.New(log, maxChanges)
-	addrs := b.smsc.addrs()
-	for attempt := b.index; ctx.Err() == nil; attempt++ {
-		addr := addrs[attempt%len(addrs)]
-		s, err := b.dial(ctx, g, addr, &retry, log)
-		switch {
-		case s != nil:
-			lived := b.hold(ctx, g, s, addr, log)
-			retry.lost(time.Now(), lived)
-			sleep(ctx, retry.next(time.Now()))
-		case ctx.Err() == nil:
-			sleep(ctx, b.bindFailed(err, addr, &retry, log))
-		}
+// setState changes the state that is shown of the bind, and reports whether it is a new one.
+func (b *bind) setState(state State, reason, addr string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	changed := b.state.State != state
+	if changed {
+		b.state.Since = time.Now()
 	}
-	b.become(StateClosed, "shut down", "")
+	b.state.State, b.state.Reason, b.state.Addr = state, reason, addr
+	return changed
 }
 
-// dial makes one attempt to bind, when its SMSC's gate lets it.
-func (b *binding) dial(ctx context.Context, g *Gateway, addr string, retry *backoff, log *slog.Logger) (*session.Session, error) {
-	gate := &b.smsc.gate
-	if b.shown().State == StateConnecting && !gate.isOpen() {
-		b.become(StateConnecting, "until the SMSC has taken the credentials, one bind at a time is tried", addr)
+// maxChanges is how often in a minute the log says that a bind is up, and that it
+// is lost: an SMSC that accepts binds and hangs up does so several times a second.
+const maxChanges = 10
+
+// maintainer keeps one bind up. Its goroutine is run.
+type maintainer struct {
+	*bind
+	g       *Gateway
+	handler Handler
+	log     *slog.Logger
+	changes *ratelog.Log
+	backoff backoff
+	addr    string // of the current attempt
+}
+
+func newMaintainer(g *Gateway, b *bind, h Handler) *maintainer {
+	log := g.log.With("smsc", b.smsc.Name, "bind", b.name)
+	return &maintainer{bind: b, g: g, handler: h, log: log, changes: ratelog.New(log, maxChanges), backoff: backoff{most: b.smsc.ReconnectMax}}
+}
+
+// run keeps the bind up until ctx ends.
+func (m *maintainer) run(ctx context.Context) {
+	addrs := m.smsc.addrs()
+	for attempt := m.index; ctx.Err() == nil; attempt++ {
+		m.addr = addrs[attempt%len(addrs)]
+		s, err := m.dial(ctx)
+		switch {
+		case s != nil:
+			lived := m.use(ctx, s)
+			m.backoff.lost(time.Now(), lived)
+			sleep(ctx, m.backoff.next(time.Now()))
+		case ctx.Err() == nil:
+			sleep(ctx, m.bindFailed(err))
+		}
 	}
-	pass, err := gate.enter(ctx, b)
+	m.setState(StateClosed, "shut down", "")
+}
+
+// dial makes one attempt to bind, when the SMSC's limiter permits it.
+func (m *maintainer) dial(ctx context.Context) (*session.Session, error) {
+	limiter := &m.smsc.limiter
+	if m.shown().State == StateConnecting && !limiter.isOpen() {
+		m.setState(StateConnecting, "until the SMSC has accepted the credentials, one bind at a time is tried", m.addr)
+	}
+	permit, err := limiter.acquire(ctx, m.bind)
 	if err != nil {
 		return nil, err
 	}
-	defer gate.leave(pass)
-	s, err := session.Dial(ctx, b.sessionConfig(g, addr, retry.fast(time.Now())))
+	defer limiter.release(permit)
+	s, err := session.Dial(ctx, m.sessionConfig())
 	var refusal *session.BindError
 	switch {
 	case err == nil:
-		gate.letIn(b)
-	case errors.As(err, &refusal) && gate.credentials(refusal):
-		delay, alone := gate.refuse(pass, time.Now())
-		log.Error(refusalAdvice(alone), "addr", addr, "reason", err, "next", delay.Round(time.Second).String())
+		limiter.accepted(m.bind)
+	case errors.As(err, &refusal) && limiter.credentials(refusal):
+		delay, alone := limiter.refused(permit, time.Now())
+		m.log.Error(refusalAdvice(alone), "addr", m.addr, "reason", err, "next", delay.Round(time.Second).String())
 	}
 	return s, err
 }
@@ -99,118 +123,180 @@ func refusalAdvice(alone bool) string {
 		"attempts are few so that it doesn't lock the account"
 }
 
-// hold gives the session to those who send, until it ends or ctx does. It returns for how
-// long that was; taking leave of the SMSC doesn't count.
-func (b *binding) hold(ctx context.Context, g *Gateway, s *session.Session, addr string, log *slog.Logger) (lived time.Duration) {
+// use lets messages be sent on the session, until it ends or ctx does. It returns for how
+// long that was; the time for unbinding doesn't count.
+func (m *maintainer) use(ctx context.Context, s *session.Session) (lived time.Duration) {
 	bound := time.Now()
-	defer b.smsc.gate.lost()
+	defer m.smsc.limiter.lost()
 	select {
-	case <-b.again: // it was about the session before
+	case <-m.rebind: // it was about the previous session
 	default:
 	}
-	b.become(StateBound, "", addr)
-	b.countBind()
-	b.changes.Write("bound", slog.LevelInfo, "bound", slog.String("addr", addr),
-		slog.String("mode", b.mode.String()), slog.String("peer", s.Peer().SystemID))
-	if b.mode != session.Receiver {
-		g.slots.open(b, s)
-		defer g.slots.shut(b)
+	m.setState(StateBound, "", m.addr)
+	m.countBind()
+	m.changes.Write("bound", slog.LevelInfo, "bound", slog.String("addr", m.addr),
+		slog.String("mode", m.mode.String()), slog.String("peer", s.Peer().SystemID))
+	if m.mode != session.Receiver {
+		m.g.slots.open(m.bind, s)
+		defer m.g.slots.shut(m.bind)
 	}
 	select {
 	case <-s.Done():
 		lived = time.Since(bound)
-		b.become(StateConnecting, s.Err().Error(), addr)
-		b.changes.Write("lost", slog.LevelWarn, "bind lost", slog.String("addr", addr), slog.Any("reason", s.Err()))
-	case <-b.again:
+		m.setState(StateConnecting, s.Err().Error(), m.addr)
+		m.changes.Write("lost", slog.LevelWarn, "bind lost", slog.String("addr", m.addr), slog.Any("reason", s.Err()))
+	case <-m.rebind:
 		lived = time.Since(bound)
-		g.slots.shut(b)
-		b.become(StateConnecting, "the SMSC says that it is not bound", addr)
-		log.Warn("binding anew: the SMSC says that it is not bound", "addr", addr)
-		b.leave(s, log)
+		m.g.slots.shut(m.bind)
+		m.setState(StateConnecting, "the SMSC says that it is not bound", m.addr)
+		m.log.Warn("binding again: the SMSC says that it is not bound", "addr", m.addr)
+		m.leave(s)
 	case <-ctx.Done():
-		b.become(StateClosing, "shutting down", addr)
-		b.unbind(s, g.drainTime, log)
+		m.setState(StateClosing, "shutting down", m.addr)
+		m.unbind(s, m.g.drainTime)
 	}
 	return lived
 }
 
-// unbindGrace is how long an SMSC that has forgotten the session may take for the answers to
-// what is in flight.
-const unbindGrace = time.Second
-
-// leave unbinds from an SMSC that has forgotten the session. It gives no answers to what is
-// in flight any more, or hardly, and nor perhaps to the unbind; and meanwhile the
+// forgottenGrace is how long an SMSC that has forgotten a session may take for the responses to
+// what is in flight, and again for unbind_resp. It hardly sends any, and meanwhile the
 // bind is out of service.
-func (b *binding) leave(s *session.Session, log *slog.Logger) {
-	defer time.AfterFunc(2*unbindGrace, s.Close).Stop()
-	b.unbind(s, min(b.smsc.ResponseTimeout, unbindGrace), log)
+const forgottenGrace = time.Second
+
+// leave unbinds from an SMSC that has forgotten the session.
+func (m *maintainer) leave(s *session.Session) {
+	defer time.AfterFunc(2*forgottenGrace, s.Close).Stop()
+	m.unbind(s, min(m.smsc.ResponseTimeout, forgottenGrace))
 }
 
 // unbind ends the session in good order. Deliveries are acknowledged meanwhile.
-func (b *binding) unbind(s *session.Session, patience time.Duration, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func (m *maintainer) unbind(s *session.Session, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	if err := s.Unbind(ctx); err != nil {
-		log.Warn("unbound with messages unanswered", "reason", err)
+		m.log.Warn("unbound with messages unanswered", "reason", err)
 		return
 	}
-	log.Info("unbound")
+	m.log.Info("unbound")
 }
 
 // bindFailed records a failed attempt and returns the wait before the next. It
-// logs what is new and, as long as it lasts, once a minute.
-func (b *binding) bindFailed(err error, addr string, retry *backoff, log *slog.Logger) time.Duration {
+// logs the first failure, and one a minute while they last.
+func (m *maintainer) bindFailed(err error) time.Duration {
 	var refusal *session.BindError
 	label, state := "network", StateDown
 	if errors.As(err, &refusal) {
 		label = statusLabel(refusal.Status)
-		if b.smsc.gate.credentials(refusal) {
+		if m.smsc.limiter.credentials(refusal) {
 			state = StateRefused
 		}
 	}
-	b.smsc.metrics.bindFailed(label)
-	news := b.become(state, err.Error(), addr)
-	delay := retry.next(time.Now())
-	if state == StateDown && retry.worthLogging(time.Now(), news) {
-		log.Warn("can't bind", "addr", addr, "reason", err, "next", delay.Round(time.Millisecond).String())
+	m.smsc.metrics.bindFailed(label)
+	changed := m.setState(state, err.Error(), m.addr)
+	delay := m.backoff.next(time.Now())
+	if state == StateDown && m.backoff.worthLogging(time.Now(), changed) {
+		m.log.Warn("can't bind", "addr", m.addr, "reason", err, "next", delay.Round(time.Millisecond).String())
 	}
 	return delay
 }
 
-// become changes what is shown of the bind, and tells whether that is news.
-func (b *binding) become(state State, reason, addr string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	news := b.state.State != state
-	if news {
-		b.state.Since = time.Now()
-	}
-	b.state.State, b.state.Reason, b.state.Addr = state, reason, addr
-	return news
-}
-
 // fastConnect bounds an attempt to connect early in an outage: where packets
-// vanish, a new attempt notices the SMSC's return sooner than TCP's own
-// repeats, which come after 1, 3 and 7 seconds.
+// are dropped, a new attempt notices the SMSC's return sooner than TCP's own
+// retransmissions, which come after 1, 3 and 7 seconds.
 const fastConnect = time.Second
 
-func (b *binding) sessionConfig(g *Gateway, addr string, fast bool) session.Config {
-	c := b.smsc
+func (m *maintainer) sessionConfig() session.Config {
+	c := m.smsc
 	connect := c.ConnectTimeout
-	if fast && c.tls == nil {
+	if m.backoff.fast(time.Now()) && c.tls == nil {
 		connect = min(connect, fastConnect)
 	}
 	return session.Config{
-		Addr: addr, TLS: c.tls, Mode: b.mode,
+		Addr: m.addr, TLS: c.tls, Mode: m.mode,
 		Bind: wire.Bind{
 			SystemID: c.SystemID, Password: c.Password, SystemType: c.SystemType, AddressRange: c.AddressRange,
 			InterfaceVersion: c.InterfaceVersion.octet(),
 		},
-		Window:      c.Window,
 		DialTimeout: connect, BindTimeout: c.ConnectTimeout, ResponseTimeout: c.ResponseTimeout,
-		DeadAfter: c.DeadLink, EnquireInterval: c.EnquireLink, UnbindTimeout: min(c.ConnectTimeout, g.drainTime),
-		Deliver: func(d *session.Delivery) { g.handler.Deliver(c.Name, d) },
-		Late:    func(l session.Late) { g.late(b, l) },
-		Observe: b.observer(),
+		DeadAfter: c.DeadLink, EnquireInterval: c.EnquireLink, UnbindTimeout: min(c.ConnectTimeout, m.g.drainTime),
+		Deliver: func(d *Delivery) { m.handler.Deliver(c.Name, d) },
+		Late:    m.late,
+		Expired: m.expired,
+		Observe: m.observer(),
+	}
+}
+
+// backoff decides how long to wait before the next attempt to bind.
+//
+//	first minute of an outage   200 to 400 ms   bound again within a second of the SMSC's return
+//	then                        growing by half, up to SMSC.ReconnectMax
+//
+// Every delay is jittered, so that many binds do not come at the same moment.
+// For refused credentials see bindLimiter.
+type backoff struct {
+	most time.Duration
+
+	since  time.Time     // when the outage began; zero while there is none
+	delay  time.Duration // of the last attempt, before jitter
+	logged time.Time     // when a failure was last logged
+}
+
+const (
+	fastPhase = time.Minute
+	fastDelay = 300 * time.Millisecond
+	// steady is how long a session must live to end an outage. Otherwise an SMSC
+	// that accepts the bind and drops it would be bound to for ever at full speed.
+	steady = 10 * time.Second
+)
+
+// lost records that a session ended, and how long it had lived.
+func (b *backoff) lost(now time.Time, lived time.Duration) {
+	if lived >= steady || b.since.IsZero() {
+		b.since, b.delay = now, 0
+	}
+}
+
+// next returns the wait after an attempt that failed or a session that ended.
+func (b *backoff) next(now time.Time) time.Duration {
+	if b.since.IsZero() {
+		b.since = now
+	}
+	if b.fast(now) {
+		b.delay = fastDelay
+	} else {
+		b.delay = min(max(b.delay, fastDelay)*3/2, b.most)
+	}
+	return jitter(b.delay)
+}
+
+// fast reports whether the outage is in its first minute.
+func (b *backoff) fast(now time.Time) bool {
+	return b.since.IsZero() || now.Sub(b.since) < fastPhase
+}
+
+// worthLogging reports whether to log a failure: a new kind, or the first for a minute.
+func (b *backoff) worthLogging(now time.Time, changed bool) bool {
+	if !changed && now.Sub(b.logged) < time.Minute {
+		return false
+	}
+	b.logged = now
+	return true
+}
+
+// jitter returns d, changed by a third at most.
+func jitter(d time.Duration) time.Duration {
+	return d*2/3 + rand.N(d*2/3+1)
+}
+
+// sleep waits for d or the end of ctx.
+func sleep(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }

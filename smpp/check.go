@@ -222,9 +222,9 @@ func (f *faults) message(s *SMSC) {
 
 // statuses checks what an answer's command_status means. One that is spelled in two ways
 // would mean now this, now that. One for success would be without effect: the message was taken.
-func (f *faults) statuses(verdicts map[string]string) {
+func (f *faults) statuses(dispositions map[string]string) {
 	spelled := make(map[wire.Status]string)
-	for _, key := range slices.Sorted(maps.Keys(verdicts)) {
+	for _, key := range slices.Sorted(maps.Keys(dispositions)) {
 		status, err := ParseStatus(key)
 		f.that(err == nil, "status."+key, "%v", err)
 		if err == nil {
@@ -233,7 +233,7 @@ func (f *faults) statuses(verdicts map[string]string) {
 			f.that(status != wire.ESMEOK, "status."+key, "is success, which can't mean anything else: leave it out")
 			spelled[status] = key
 		}
-		_, err = ParseVerdict(verdicts[key])
+		_, err = ParseDisposition(dispositions[key])
 		f.that(err == nil, "status."+key, "%v", err)
 	}
 }

@@ -1,44 +1,14 @@
 package smpp
 
 import (
-	"context"
 	"errors"
 	"testing"
-	"time"
 
 	"straks/internal/handover"
 	"straks/smpp/peertest"
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
 )
-
-// An SMSC that hangs holds up its window and so many as may wait, and no more:
-// the next is told at once, though its deadline is an hour away.
-func TestCrowdIsBounded(t *testing.T) {
-	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Lose: 1}})
-	conf := account("telco", s)
-	conf.Window, conf.MaxWaiting = 2, 3
-	g := run(t, Config{SMSCs: []SMSC{conf}}).allUp(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-	defer cancel()
-	ended := make(chan Result, 5)
-	for range 5 {
-		go func() { ended <- g.Send(ctx, Message{To: number, From: "straks", Text: "123456"}) }()
-	}
-	peertest.Eventually(t, "the window and the queue to be full", func() bool { return s.Stats().Submits == 2 && g.Full() })
-	if _, err := g.Admit(Message{To: number}); !errors.Is(err, errCrowd) {
-		t.Errorf("said to have room: %v", err)
-	}
-	cancel()
-	for range 5 {
-		<-ended
-	}
-	leave, err := g.Admit(Message{To: number})
-	if err != nil || g.Full() {
-		t.Fatalf("the queue holds those who have left: %v", err)
-	}
-	leave()
-}
 
 // So many are admitted as have a place or may wait for one, whether they have come yet or not.
 func TestAdmission(t *testing.T) {
@@ -67,7 +37,7 @@ func TestAdmission(t *testing.T) {
 	if len(leave) != 2*2+3+1 {
 		t.Errorf("%d admitted, want two windows of two, three that wait, and one at the SMSC that is down", len(leave))
 	}
-	if _, err := g.Admit(Message{To: number}); !errors.Is(err, errCrowd) {
+	if _, err := g.Admit(Message{To: number}); !errors.Is(err, errQueueFull) {
 		t.Errorf("one more: %v", err)
 	}
 	for _, l := range leave {

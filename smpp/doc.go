@@ -6,10 +6,10 @@
 //	Gateway.Send
 //	 1 routeOf         the route: longest prefix, sender, organisation       route.go
 //	 2 smsc.build      encoding, parts, addresses, for each SMSC of it       build.go
-//	 3 slots.acquire   a place in the window of a bind, or a wait for one    slots.go, window.go
-//	 4 flight.pace     a token of that bind's rate                           pacer.go, rate.go
+//	 3 slots.acquire   a slot in the window of a bind, or a wait for one     slots.go
+//	 4 attempt.pace    a token of that bind's rate                           pacer.go, rate.go
 //	 5 Session.Submit  queue, writer, wire; validity_period is set here      session/submit.go, session/writer.go
-//	 6 flight.submit   the answer, or none                                   flight.go, outcome.go
+//	 6 attempt.submit  the response, or none                                 attempt.go, outcome.go
 //	 7 job.run         settled, or once more from 3                          send.go
 //
 // Everything up to 5 can be undone. The octets of a submit_sm are written in one
@@ -49,7 +49,7 @@
 //
 // # Binding again
 //
-// backoff.go says when. gate.go keeps refused credentials from locking the account,
+// bind.go says when. limiter.go keeps refused credentials from locking the account,
 // and a bind that is refused from keeping others out. What was in flight on a lost
 // session is unknown if it was written and unanswered; what was not written goes to
 // another bind.

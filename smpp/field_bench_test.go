@@ -117,7 +117,7 @@ func fieldSMSC(b *testing.B, how smsctest.Behaviour) *smsctest.SMSC {
 // fieldGateway runs a gateway, all of whose SMSCs are bound.
 func fieldGateway(b *testing.B, c Config) *Gateway {
 	b.Helper()
-	handler := Handler{Deliver: func(_ string, d *session.Delivery) { d.Respond(wire.ESMEOK) }, Late: func(LateAnswer) {}}
+	handler := Handler{Deliver: func(_ string, d *session.Delivery) { d.Respond(wire.ESMEOK) }, Late: func(LateResponse) {}}
 	g, err := New(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		b.Fatal(err)

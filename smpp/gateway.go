@@ -21,7 +21,6 @@ import (
 type Gateway struct {
 	smscs     []*smsc
 	routes    []*route
-	handler   Handler // set by Run, before any bind is made
 	drainTime time.Duration
 	log       *slog.Logger
 	slots     slots
@@ -39,7 +38,7 @@ type Handler struct {
 	// it once it is stored, or could not be.
 	Deliver func(smsc string, d *Delivery)
 	// Late receives a response whose Send has already returned Unknown.
-	Late func(LateAnswer)
+	Late func(LateResponse)
 }
 
 // New returns a Gateway that binds once Run is called. The error lists every
@@ -94,11 +93,11 @@ func (g *Gateway) Run(ctx context.Context, h Handler) error {
 	if h.Deliver == nil || h.Late == nil {
 		return errors.New("smpp: Handler needs both functions")
 	}
-	g.handler = h
 	var binds sync.WaitGroup
 	for _, c := range g.smscs {
 		for _, b := range c.all() {
-			binds.Go(func() { b.run(ctx, g) })
+			m := newMaintainer(g, b, h)
+			binds.Go(func() { m.run(ctx) })
 		}
 	}
 	<-ctx.Done()

@@ -33,7 +33,7 @@ func BenchmarkSend(b *testing.B) {
 			defer s.Close()
 			account := account("telco", s)
 			account.Window = c.window
-			handler := Handler{Deliver: func(_ string, d *session.Delivery) { d.Respond(wire.ESMEOK) }, Late: func(LateAnswer) {}}
+			handler := Handler{Deliver: func(_ string, d *session.Delivery) { d.Respond(wire.ESMEOK) }, Late: func(LateResponse) {}}
 			g, err := New(Config{SMSCs: []SMSC{account}}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 			if err != nil {
 				b.Fatal(err)

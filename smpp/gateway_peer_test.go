@@ -38,7 +38,7 @@ func account(name string, s *smsctest.SMSC) SMSC {
 type inbox struct {
 	mu         sync.Mutex
 	deliveries []string // names of SMSCs
-	late       []LateAnswer
+	late       []LateResponse
 }
 
 func (b *inbox) takers() Handler {
@@ -49,7 +49,7 @@ func (b *inbox) takers() Handler {
 			b.mu.Unlock()
 			d.Respond(wire.ESMEOK)
 		},
-		Late: func(l LateAnswer) {
+		Late: func(l LateResponse) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			b.late = append(b.late, l)
@@ -57,10 +57,10 @@ func (b *inbox) takers() Handler {
 	}
 }
 
-func (b *inbox) lates() []LateAnswer {
+func (b *inbox) lates() []LateResponse {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]LateAnswer(nil), b.late...)
+	return append([]LateResponse(nil), b.late...)
 }
 
 // running is a gateway that runs until the test's end, or until stop.

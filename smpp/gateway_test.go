@@ -193,7 +193,7 @@ func TestLateAnswer(t *testing.T) {
 	}
 	peertest.Eventually(t, "the late answer is lost", func() bool { return len(g.lates()) == 1 })
 	got := g.lates()[0]
-	want := LateAnswer{Message: "m1", SMSC: "telco", Total: 1, MessageID: s.Submits()[0].MessageID, Reference: r.Parts[0].Reference}
+	want := LateResponse{Message: "m1", SMSC: "telco", Total: 1, MessageID: s.Submits()[0].MessageID, Reference: r.Parts[0].Reference}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

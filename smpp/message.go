@@ -39,8 +39,8 @@ type Part struct {
 	Taken     bool   // false: it may have left, no answer came
 }
 
-// LateAnswer is the answer to one part whose Send had ended with Unknown meanwhile.
-type LateAnswer struct {
+// LateResponse is the answer to one part whose Send had ended with Unknown meanwhile.
+type LateResponse struct {
 	Message   string // its ID
 	SMSC      string
 	Index     int

@@ -106,14 +106,14 @@ func (m *metrics) of(smsc string) *smscMetrics {
 // statusLabels returns every value of the label status.
 func statusLabels() []string {
 	labels := []string{unknownStatus}
-	for s := range verdicts {
+	for s := range dispositions {
 		labels = append(labels, s.String())
 	}
 	return labels
 }
 
 func statusLabel(s wire.Status) string {
-	if _, known := verdicts[s]; known {
+	if _, known := dispositions[s]; known {
 		return s.String()
 	}
 	return unknownStatus
@@ -122,27 +122,27 @@ func statusLabel(s wire.Status) string {
 func (s *smscMetrics) bindFailed(label string) { s.failures[label].Inc() }
 
 // observer counts what a session notices.
-func (b *binding) observer() session.Observer {
+func (b *bind) observer() session.Observer {
 	oddities := b.smsc.metrics.oddities
 	return session.Observer{
-		Answered:    b.countAnswer,
+		Response:    b.countResponse,
 		Unmatched:   func(wire.CommandID) { oddities[oddUnmatched].Inc() },
 		Undecodable: func(*wire.DecodeError) { oddities[oddUndecodable].Inc() },
 		Overflow:    func() { oddities[oddOverflow].Inc() },
 	}
 }
 
-// countAnswer counts one answer to a submit, late or not.
-func (b *binding) countAnswer(took time.Duration, status wire.Status) {
+// countResponse counts one answer to a submit, late or not.
+func (b *bind) countResponse(took time.Duration, status wire.Status) {
 	label := statusLabel(status)
 	b.smsc.metrics.responses[label].Inc()
 	b.smsc.metrics.responseTime.Observe(took.Seconds())
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.answers == nil {
-		b.answers = make(map[string]uint64)
+	if b.responses == nil {
+		b.responses = make(map[string]uint64)
 	}
-	if b.answers[label]++; b.state.ResponseTime == 0 {
+	if b.responses[label]++; b.state.ResponseTime == 0 {
 		b.state.ResponseTime = took
 	}
 	b.state.ResponseTime += (took - b.state.ResponseTime) / responseGain
@@ -152,7 +152,7 @@ func (b *binding) countAnswer(took time.Duration, status wire.Status) {
 const responseGain = 16
 
 // countBind counts one success.
-func (b *binding) countBind() {
+func (b *bind) countBind() {
 	b.smsc.metrics.binds.Inc()
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -11,14 +11,14 @@ import (
 )
 
 // part is one part of a message. The goroutine that submits it owns it until
-// its round is over.
+// the round is over.
 type part struct {
-	state     partState
-	messageID string
-	userRef   uint16
-	status    wire.Status
-	verdict   Verdict // on status
-	err       error   // for pending after an attempt, and for doubtful
+	state       partState
+	messageID   string
+	userRef     uint16
+	status      wire.Status
+	disposition Disposition // of status
+	err         error       // for pending after an attempt, and for doubtful
 }
 
 type partState uint8
@@ -26,67 +26,67 @@ type partState uint8
 const (
 	pending  partState = iota // it surely is not at the SMSC
 	taken                     // the SMSC gave an id
-	doubtful                  // it may have left, no answer came
+	doubtful                  // it may have left, no response came
 	refused                   // for good
 )
 
-// note takes an answer down.
-func (p *part) note(a session.Answer, v Verdict) {
-	p.status, p.verdict = a.Status, v
+// record sets the state that follows from a response.
+func (p *part) record(r session.Response, d Disposition) {
+	p.status, p.disposition = r.Status, d
 	switch {
-	case a.Nack && !clearNack(a.Status, v):
-		p.state, p.err = doubtful, fmt.Errorf("the SMSC answers generic_nack %v", a.Status)
-	case a.Status == wire.ESMEOK:
-		p.state, p.messageID = taken, a.MessageID
-	case v.Retry == RetryNever:
+	case r.Nack && !clearNack(r.Status, d):
+		p.state, p.err = doubtful, fmt.Errorf("the SMSC responds with generic_nack %v", r.Status)
+	case r.Status == wire.ESMEOK:
+		p.state, p.messageID = taken, r.MessageID
+	case d.Retry == RetryNever:
 		p.state = refused
 	default:
-		p.err = fmt.Errorf("the SMSC answers %v", a.Status)
+		p.err = fmt.Errorf("the SMSC responds with %v", r.Status)
 	}
 }
 
-// clearNack tells whether a generic_nack leaves no doubt that the message was not
-// taken: its header was not understood (SMPP 3.4 §4.3.1), or it came too fast. What
-// other SMSC software means by one, nobody knows.
-func clearNack(s wire.Status, v Verdict) bool {
-	return v.Retry == RetrySlower || s == wire.ESMEInvMsgLen || s == wire.ESMEInvCmdLen || s == wire.ESMEInvCmdID
+// clearNack reports whether a generic_nack leaves no doubt that the message was not
+// accepted: its header was not understood (SMPP 3.4 §4.3.1), or it came too fast. The
+// meaning of any other generic_nack depends on the SMSC's software.
+func clearNack(s wire.Status, d Disposition) bool {
+	return d.Retry == RetrySlower || s == wire.ESMEInvMsgLen || s == wire.ESMEInvCmdLen || s == wire.ESMEInvCmdID
 }
 
-// notSent tells a part that can be sent another time from one that never can:
-// the message itself breaks a rule of the protocol.
+// notSent refuses a part that can never be sent, since the message itself breaks a rule
+// of the protocol. Any other part stays pending.
 func (p *part) notSent() {
 	var fault *wire.FieldError
 	if errors.As(p.err, &fault) {
-		p.state, p.status, p.verdict = refused, fault.Status, Verdict{Refusal: RefusedFailed}
+		p.state, p.status, p.disposition = refused, fault.Status, Disposition{Refusal: RefusedFailed}
 	}
 }
 
-func (f *flight) count(state partState) (n int) {
-	for i := range f.parts {
-		if f.parts[i].state == state {
+func (a *attempt) count(state partState) (n int) {
+	for i := range a.parts {
+		if a.parts[i].state == state {
 			n++
 		}
 	}
 	return n
 }
 
-// tooLate tells whether time ran out for a part.
-func (f *flight) tooLate() bool {
-	return slices.ContainsFunc(f.parts, func(p part) bool { return p.state == pending && errors.Is(p.err, errTooLate) })
+// tooLate reports whether time ran out for a part.
+func (a *attempt) tooLate() bool {
+	return slices.ContainsFunc(a.parts, func(p part) bool { return p.state == pending && errors.Is(p.err, errTooLate) })
 }
 
-// whyPending returns the cause, for metrics, of the first part that is not at the SMSC.
-func (f *flight) whyPending() string {
-	for i := range f.parts {
-		p := &f.parts[i]
+// pendingCause returns the cause, for metrics, of the first part that is not at the SMSC.
+func (a *attempt) pendingCause() string {
+	for i := range a.parts {
+		p := &a.parts[i]
 		switch {
 		case p.state != pending || p.err == nil:
 			continue
-		case p.verdict.Retry == RetrySlower:
+		case p.disposition.Retry == RetrySlower:
 			return causeThrottled
-		case p.verdict.Retry == RetryElsewhere:
+		case p.disposition.Retry == RetryElsewhere:
 			return causeTemporary
-		case p.verdict.Retry == RetryRebind:
+		case p.disposition.Retry == RetryRebind:
 			return causeRebind
 		case errors.Is(p.err, errRate):
 			return causeRate
@@ -96,11 +96,11 @@ func (f *flight) whyPending() string {
 	return causeNotSent
 }
 
-// result sums the parts up.
-func (f *flight) result() Result {
-	r := Result{SMSC: f.bind.smsc.Name, Bind: f.bind.name, Total: len(f.parts)}
-	for i := range f.parts {
-		p := &f.parts[i]
+// result derives the outcome of the message from the states of its parts.
+func (a *attempt) result() Result {
+	r := Result{SMSC: a.bind.smsc.Name, Bind: a.bind.name, Total: len(a.parts)}
+	for i := range a.parts {
+		p := &a.parts[i]
 		if p.state == taken || p.state == doubtful {
 			r.Parts = append(r.Parts, Part{Index: i, MessageID: p.messageID, Reference: p.userRef, Taken: p.state == taken})
 		}
@@ -108,7 +108,7 @@ func (f *flight) result() Result {
 			r.Status = p.status
 		}
 		if p.state == refused && r.Refusal == RefusedNot {
-			r.Refusal = p.verdict.Refusal
+			r.Refusal = p.disposition.Refusal
 		}
 		if r.Err == nil {
 			r.Err = p.err
@@ -117,12 +117,39 @@ func (f *flight) result() Result {
 	switch {
 	case r.Refusal != RefusedNot:
 		r.Outcome = handover.Refused
-	case f.count(doubtful) > 0:
+	case a.count(doubtful) > 0:
 		r.Outcome = handover.Unknown
-	case f.count(taken) == len(f.parts):
+	case a.count(taken) == len(a.parts):
 		r.Outcome = handover.Accepted
-	case f.count(taken) > 0:
+	case a.count(taken) > 0:
 		r.Outcome, r.Refusal = handover.Refused, RefusedIncomplete
 	}
 	return r
 }
+
+// late handles a response that arrived after Send had returned. It runs on the
+// session's reading goroutine.
+func (m *maintainer) late(l session.Late) {
+	s := l.Ref.(*slot)
+	m.g.slots.release(s, answered)
+	m.responded(l.Response)
+	m.smsc.metrics.oddities[oddLate].Inc()
+	m.countResponse(l.Took, l.Status)
+	d := m.smsc.classify(l.Status)
+	if l.Nack && !clearNack(l.Status, d) {
+		return // the outcome stays unknown
+	}
+	r := LateResponse{
+		Message: s.message, SMSC: m.smsc.Name, Index: s.index, Total: s.total,
+		MessageID: l.MessageID, Reference: s.userRef, Status: l.Status,
+	}
+	if l.Status != wire.ESMEOK {
+		if r.Refusal = d.Refusal; r.Refusal == RefusedNot {
+			r.Refusal = RefusedFailed // "not now" is final, now that the message is not sent again
+		}
+	}
+	m.handler.Late(r)
+}
+
+// expired releases the slot of a submit that passed ResponseTimeout after Send had returned.
+func (m *maintainer) expired(ref any) { m.g.slots.release(ref.(*slot), unanswered) }

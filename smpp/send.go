@@ -62,9 +62,9 @@ type job struct {
 	builds []*build // for each of them
 	last   Result   // of the last attempt
 
-	tried    []*binding // since the last pause
-	heldBack int        // of those, for their rate: when all are, more waiting is of no use
-	rounds   int        // pauses so far
+	tried    []*bind // since the last pause
+	heldBack int     // of those, for their rate: when all are, more waiting is of no use
+	rounds   int     // pauses so far
 }
 
 // newJob builds the message for every SMSC of its route. Faults mean that none
@@ -105,7 +105,7 @@ func faulty(faults []Fault) Result {
 // run makes attempts until one of them settles the message or begin ends.
 func (j *job) run(ctx, begin context.Context) Result {
 	for {
-		l, err := j.g.slots.acquire(begin, search{order: j.order, avoid: j.tried, pause: j.pause()})
+		slot, err := j.g.slots.acquire(begin, want{order: j.order, avoid: j.tried, pause: j.pause()})
 		if errors.Is(err, errAllTried) && begin.Err() == nil && j.heldBack < len(j.tried) {
 			j.tried, j.heldBack, j.rounds = nil, 0, j.rounds+1
 			continue
@@ -113,16 +113,16 @@ func (j *job) run(ctx, begin context.Context) Result {
 		if err != nil {
 			return j.notSent(err)
 		}
-		f := j.newFlight(l)
-		r, settled := f.run(ctx, begin)
+		a := j.newAttempt(slot)
+		r, settled := a.run(ctx, begin)
 		if settled {
 			return r
 		}
-		j.last, j.tried = r, append(j.tried, l.bind)
-		if f.cause == causeRate {
+		j.last, j.tried = r, append(j.tried, a.bind)
+		if a.cause == causeRate {
 			j.heldBack++
 		}
-		l.bind.smsc.metrics.retries[f.cause].Inc()
+		a.bind.smsc.metrics.retries[a.cause].Inc()
 	}
 }
 

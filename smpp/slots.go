@@ -11,93 +11,301 @@ import (
 	"straks/smpp/session"
 )
 
-// slots gives out the places in the windows of all binds. A place is taken
-// before anything of a message is written, so that waiting for one never makes
-// an outcome doubtful.
+// slots gives out the windows of all binds. It is the only count of them: sessions have
+// none. A slot is taken before anything of a message is written, so that waiting for one
+// never makes an outcome doubtful.
 //
-// Who finds no place waits in the queue of each SMSC that is open to it: first
-// come, first served, but for the parts of a message that is begun, which go before all others. A place that becomes free, or a bind that comes up, goes straight to the
-// first who can use it: nobody polls, and a newcomer can't jump the queue.
-// A message is let in where an SMSC of its route has a free place for it or fewer than
-// MaxWaiting in its queue, counting those that were let in and are on their way
-// (see admit). That is asked once, early: who is let in for the room in one
-// queue waits in the others too, who comes back from an attempt waits in any, and a bind
-// may go down under those that were to have its places. So queues can be longer than
-// MaxWaiting, by all of these.
+// A sender that finds no free slot waits in the queue of every SMSC on its route, first
+// come, first served. Parts of a message that has started go to the front. A slot that is
+// released, and every slot of a bind that comes up, goes straight to the first waiter that
+// can use it: nobody polls, and a newcomer can't overtake.
+//
+// A message joins only queues with fewer than SMSC.MaxWaiting waiters. Where there is none,
+// it is told so at once. A message that has started, and one that comes back from an
+// attempt, joins any queue; so a queue can be longer than MaxWaiting by these.
 type slots struct {
 	mu     sync.Mutex
 	closed bool
 }
 
-// lease is a place in the window of one session.
-type lease struct {
-	bind    *binding
-	session *session.Session
+// slot is the right to have one submit unanswered on one session.
+type slot struct {
+	bind     *bind
+	session  *session.Session
+	released bool // under slots.mu
+
+	// Of the part that it is used for. A late response is recognised by them.
+	message string // Message.ID
+	index   int
+	total   int
+	userRef uint16
 }
 
-// search is what somebody wants a place for.
-type search struct {
-	order []*smsc       // on a bind of one of these
-	avoid []*binding    // but none of these
-	pause time.Duration // for so long, unless it is 0
-	begun bool          // for a message that may have left in part: it goes before those that have not
+// want is what a sender needs a slot for.
+type want struct {
+	order   []*smsc       // on a bind of one of these
+	avoid   []*bind       // but none of these, which it comes back from
+	pause   time.Duration // waits no longer than this, unless it is 0
+	started bool          // for a message that may have left in part
 }
 
-// waiter is somebody who waits for a place. Guarded by slots.mu.
+// waiter is a sender that waits for a slot. Guarded by slots.mu.
 type waiter struct {
-	search
-	lease  lease // once served
-	served bool
-	woken  chan struct{} // closed when served, or when all binds close
-	places []place       // in queues
+	want
+	slot   *slot         // once it is served
+	woken  chan struct{} // closed when it is served, or when all binds close
+	queued []queued
 }
 
-type place struct {
-	queue *list.List
-	at    *list.Element
+// queued is a waiter's element in the queue of one SMSC.
+type queued struct {
+	queue   *list.List
+	element *list.Element
 }
 
 var (
-	errClosing  = errors.New("shutting down")
-	errAllTried = errors.New("every bind was tried")
-	errNoBind   = errors.New("no bind is up")
-	errFull     = errors.New("no place in a window came free")
-	errCrowd    = errors.New("too many wait for a place already")
+	errClosing   = errors.New("shutting down")
+	errAllTried  = errors.New("every bind was tried")
+	errNoBind    = errors.New("no bind is up")
+	errFull      = errors.New("window full")
+	errQueueFull = errors.New("wait queue full")
 )
 
-// acquire takes a place. An SMSC comes into question when those before it are down, stalled, or
-// have been full for its WindowWait. A stalled bind is taken when there is
+// acquire takes a slot. An SMSC is considered when those before it on the route are down,
+// stalled, or have been full for their WindowWait. A stalled bind is taken when there is
 // nothing else.
 //
-// It waits until ctx ends, or for the pause: then it returns
-// errAllTried, and the binds to avoid may be tried again.
-func (s *slots) acquire(ctx context.Context, want search) (lease, error) {
+// It waits until ctx ends, or for want.pause: then the error is errAllTried, and the binds
+// in want.avoid may be tried again.
+func (s *slots) acquire(ctx context.Context, want want) (*slot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// As nearly always there is one. What is begun has no other bind to go to, and takes any.
-	if l, ok := s.take(want.order[0], want.avoid, want.begun); ok {
-		return l, nil
+	// Nearly always the first SMSC has a free slot. A message that has started can go to no
+	// other bind, and takes a stalled one too.
+	if slot := s.take(want.order[0], want.avoid, want.started); slot != nil {
+		return slot, nil
 	}
-	w := &waiter{search: want, woken: make(chan struct{})}
+	w := &waiter{want: want, woken: make(chan struct{})}
 	defer w.leave()
 	for _, c := range want.order {
-		if l, ok := s.take(c, want.avoid, false); ok {
-			return l, nil
+		if slot := s.take(c, want.avoid, false); slot != nil {
+			return slot, nil
 		}
-		w.join(&c.queue)
-		if s.full(c, want.avoid) && s.await(ctx, w, c.WindowWait) {
-			return w.lease, nil
+		if w.join(c) && c.working(want.avoid) && s.await(ctx, w, c.WindowWait) {
+			return w.slot, nil
 		}
 	}
 	for _, c := range want.order {
-		if l, ok := s.take(c, want.avoid, true); ok {
-			return l, nil
+		if slot := s.take(c, want.avoid, true); slot != nil {
+			return slot, nil
 		}
 	}
-	if s.await(ctx, w, want.pause) {
-		return w.lease, nil
+	if !s.closed && len(w.queued) == 0 {
+		return nil, errQueueFull
 	}
-	return lease{}, s.why(want.order, want.pause > 0)
+	if s.await(ctx, w, want.pause) {
+		return w.slot, nil
+	}
+	return nil, s.why(want)
+}
+
+// why returns the reason for which no slot was found in time.
+func (s *slots) why(want want) error {
+	switch {
+	case s.closed:
+		return errClosing
+	case want.pause > 0:
+		return errAllTried
+	case slices.ContainsFunc(want.order, func(c *smsc) bool { return slices.ContainsFunc(c.binds, (*bind).up) }):
+		return errFull
+	}
+	return errNoBind
+}
+
+// await waits until the waiter is served, for at most d unless d is 0, and
+// reports whether it was. It is called, and returns, with mu locked.
+func (s *slots) await(ctx context.Context, w *waiter, d time.Duration) bool {
+	if s.closed {
+		return false
+	}
+	s.mu.Unlock()
+	var timeout <-chan time.Time
+	if d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	select {
+	case <-w.woken:
+	case <-timeout:
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	return w.slot != nil
+}
+
+// take takes a slot of the SMSC's bind that is loaded least, nil if none is free. Stalled
+// binds, and those whose rate would keep the message longer than WindowWait, are a last
+// resort.
+func (s *slots) take(c *smsc, avoid []*bind, lastResort bool) *slot {
+	if s.closed {
+		return nil
+	}
+	now := time.Now()
+	var best *bind
+	var bestLoad float64
+	for _, b := range c.binds {
+		if !b.up() || b.inFlight >= c.Window || slices.Contains(avoid, b) {
+			continue
+		}
+		wait := b.pacer.wait(now)
+		if !lastResort && (b.stalled(now) || wait > c.WindowWait) {
+			continue
+		}
+		load := float64(b.inFlight)/float64(c.Window) + wait.Seconds()
+		if best == nil || load < bestLoad {
+			best, bestLoad = b, load
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	return best.occupy(now)
+}
+
+// working reports whether waiting for a slot makes sense: a bind is up and responds.
+func (c *smsc) working(avoid []*bind) bool {
+	now := time.Now()
+	return slices.ContainsFunc(c.binds, func(b *bind) bool {
+		return b.up() && !b.stalled(now) && !slices.Contains(avoid, b)
+	})
+}
+
+// use is what became of the submit that a slot was taken for.
+type use uint8
+
+const (
+	unused     use = iota // it was not written
+	answered              // its response came
+	unanswered            // it was given up after ResponseTimeout
+)
+
+// release gives a slot back. Only the first call counts, and none once the session has ended.
+func (s *slots) release(slot *slot, use use) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := slot.bind
+	if slot.released || b.session != slot.session {
+		return
+	}
+	slot.released = true
+	b.inFlight--
+	switch now := time.Now(); use {
+	case answered:
+		b.progress, b.stalledUntil = now, time.Time{}
+	case unanswered:
+		b.stalledUntil = now.Add(stallTimes * b.smsc.StallAfter)
+	}
+	s.serve(b)
+}
+
+// open makes the window of a new session available.
+func (s *slots) open(b *bind, with *session.Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b.session, b.inFlight, b.stalledUntil = with, 0, time.Time{}
+	s.serve(b)
+}
+
+// shut takes the window away, with all of its slots. A sender that holds one notices by the
+// session's errors. One that waits for a token of the bind's rate is woken.
+func (s *slots) shut(b *bind) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b.session, b.inFlight = nil, 0
+	b.pacer.dismiss()
+}
+
+// serve gives free slots of a bind to those who wait for one.
+func (s *slots) serve(b *bind) {
+	var next *list.Element
+	for e := b.smsc.queue.Front(); e != nil && b.inFlight < b.smsc.Window && !s.closed; e = next {
+		next = e.Next()
+		if w := e.Value.(*waiter); !slices.Contains(w.avoid, b) {
+			w.slot = b.occupy(time.Now())
+			w.leave()
+			close(w.woken)
+		}
+	}
+}
+
+// close gives out no more slots and wakes every waiter.
+func (s *slots) close(all []*smsc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for _, c := range all {
+		for c.queue.Len() > 0 {
+			w := c.queue.Front().Value.(*waiter)
+			w.leave()
+			close(w.woken)
+		}
+	}
+}
+
+// join adds the waiter to the queue of an SMSC, if that has room for it: at the end, or
+// behind those at its front that have started.
+func (w *waiter) join(c *smsc) bool {
+	if c.queue.Len() >= c.MaxWaiting && !w.started && len(w.avoid) == 0 {
+		return false
+	}
+	at := c.queue.PushBack(w)
+	for e := c.queue.Front(); w.started && e != at; e = e.Next() {
+		if !e.Value.(*waiter).started {
+			c.queue.MoveBefore(at, e)
+			break
+		}
+	}
+	w.queued = append(w.queued, queued{&c.queue, at})
+	return true
+}
+
+// leave takes the waiter out of every queue.
+func (w *waiter) leave() {
+	for _, q := range w.queued {
+		q.queue.Remove(q.element)
+	}
+	w.queued = nil
+}
+
+// occupy takes a slot that is free.
+func (b *bind) occupy(now time.Time) *slot {
+	if b.inFlight == 0 {
+		b.progress = now
+	}
+	b.inFlight++
+	return &slot{bind: b, session: b.session}
+}
+
+// up reports whether messages can be submitted on the bind.
+func (b *bind) up() bool { return b.session != nil }
+
+// stallTimes is for how many times StallAfter a bind that left a submit
+// unanswered counts as stalled.
+const stallTimes = 10
+
+// stalled reports whether the SMSC owes responses for longer than it should.
+func (b *bind) stalled(now time.Time) bool {
+	return now.Before(b.stalledUntil) || b.inFlight > 0 && now.Sub(b.progress) > b.smsc.StallAfter && b.overdue(now)
+}
+
+// overdue reports whether a response is overdue once StallAfter has passed without one. A
+// sender waiting for a rate token also holds a slot, but is not yet owed a response; and a
+// single outstanding response has been owed at most since the last token was spent.
+func (b *bind) overdue(now time.Time) bool {
+	waiting, spent := b.pacer.waiting()
+	owed := b.inFlight - waiting
+	return owed > 1 || owed == 1 && now.Sub(spent) > b.smsc.StallAfter
 }
 
 // admit keeps room for a message of that order at the first SMSC that has some.
@@ -106,7 +314,7 @@ func (s *slots) admit(order []*smsc) (leave func(), err error) {
 	defer s.mu.Unlock()
 	i := slices.IndexFunc(order, (*smsc).roomy)
 	if i < 0 {
-		return nil, errCrowd
+		return nil, errQueueFull
 	}
 	c := order[i]
 	c.admitted++
@@ -134,149 +342,4 @@ func (c *smsc) roomy() bool {
 		}
 	}
 	return room > 0
-}
-
-// why returns the reason for which no place was found.
-func (s *slots) why(order []*smsc, paused bool) error {
-	switch {
-	case s.closed:
-		return errClosing
-	case paused:
-		return errAllTried
-	case slices.ContainsFunc(order, func(c *smsc) bool { return slices.ContainsFunc(c.binds, (*binding).up) }):
-		return errFull
-	}
-	return errNoBind
-}
-
-// await waits until the waiter is served, for at most d unless d is 0, and
-// tells whether it was. It is called, and returns, with mu locked.
-func (s *slots) await(ctx context.Context, w *waiter, d time.Duration) bool {
-	if s.closed {
-		return false
-	}
-	s.mu.Unlock()
-	var timeout <-chan time.Time
-	if d > 0 {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		timeout = timer.C
-	}
-	select {
-	case <-w.woken:
-	case <-timeout:
-	case <-ctx.Done():
-	}
-	s.mu.Lock()
-	return w.served
-}
-
-// take takes a place on the SMSC's bind that has the most room, if any has.
-func (s *slots) take(c *smsc, avoid []*binding, lastResort bool) (lease, bool) {
-	if s.closed {
-		return lease{}, false
-	}
-	now := time.Now()
-	var best *binding
-	var bestLoad float64
-	for _, b := range c.binds {
-		if !b.up() || b.inFlight >= c.Window || slices.Contains(avoid, b) {
-			continue
-		}
-		wait := b.pacer.wait(now)
-		if !lastResort && (b.stalled(now) || wait > c.WindowWait) {
-			continue
-		}
-		load := float64(b.inFlight)/float64(c.Window) + wait.Seconds()
-		if best == nil || load < bestLoad {
-			best, bestLoad = b, load
-		}
-	}
-	if best == nil {
-		return lease{}, false
-	}
-	return best.occupy(now), true
-}
-
-// full tells whether waiting makes sense: some bind is up and at work, but
-// take found no place on it.
-func (s *slots) full(c *smsc, avoid []*binding) bool {
-	now := time.Now()
-	return !s.closed && slices.ContainsFunc(c.binds, func(b *binding) bool {
-		return b.up() && !b.stalled(now) && !slices.Contains(avoid, b)
-	})
-}
-
-// release gives a place back, to the first who waits for it.
-func (s *slots) release(l lease, use use) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b, now := l.bind, time.Now()
-	if b.session != l.session {
-		return // its window is gone
-	}
-	b.inFlight--
-	switch use {
-	case answered:
-		b.progress, b.silent = now, time.Time{}
-	case unanswered:
-		b.silent = now.Add(silence * b.smsc.StallAfter)
-	}
-	s.serve(b)
-}
-
-// use is what became of what was sent on a place.
-type use uint8
-
-const (
-	unused use = iota
-	answered
-	unanswered
-)
-
-// serve gives free places of a bind to those who wait for one.
-func (s *slots) serve(b *binding) {
-	var next *list.Element
-	for e := b.smsc.queue.Front(); e != nil && b.inFlight < b.smsc.Window && !s.closed; e = next {
-		next = e.Next()
-		if w := e.Value.(*waiter); !slices.Contains(w.avoid, b) {
-			w.lease, w.served = b.occupy(time.Now()), true
-			w.leave()
-			close(w.woken)
-		}
-	}
-}
-
-// close lets nobody in any more and sends away who waits.
-func (s *slots) close(all []*smsc) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	for _, c := range all {
-		for c.queue.Len() > 0 {
-			w := c.queue.Front().Value.(*waiter)
-			w.leave()
-			close(w.woken)
-		}
-	}
-}
-
-// join puts the waiter at the end of a queue, or of those at its front that are begun.
-func (w *waiter) join(queue *list.List) {
-	at := queue.PushBack(w)
-	for e := queue.Front(); w.begun && e != at; e = e.Next() {
-		if !e.Value.(*waiter).begun {
-			queue.MoveBefore(at, e)
-			break
-		}
-	}
-	w.places = append(w.places, place{queue, at})
-}
-
-// leave takes the waiter out of every queue.
-func (w *waiter) leave() {
-	for _, p := range w.places {
-		p.queue.Remove(p.at)
-	}
-	w.places = nil
 }

@@ -18,8 +18,8 @@ import (
 func desk(windows ...int) (*slots, []*smsc) {
 	var all []*smsc
 	for i, n := range windows {
-		c := &smsc{SMSC: SMSC{Name: string(rune('a' + i)), Window: n, WindowWait: 250 * time.Millisecond, StallAfter: time.Hour}}
-		c.binds = []*binding{newBinding(c, c.Name+"/1", session.Transceiver, 0), newBinding(c, c.Name+"/2", session.Transceiver, 1)}
+		c := &smsc{SMSC: SMSC{Name: string(rune('a' + i)), Window: n, WindowWait: 250 * time.Millisecond, StallAfter: time.Hour, MaxWaiting: 100}}
+		c.binds = []*bind{newBind(c, c.Name+"/1", session.Transceiver, 0), newBind(c, c.Name+"/2", session.Transceiver, 1)}
 		all = append(all, c)
 	}
 	return &slots{}, all
@@ -33,7 +33,7 @@ func TestPlacesGoToThoseWhoWaitInOrder(t *testing.T) {
 		var waiters sync.WaitGroup
 		for i := range 5 {
 			waiters.Go(func() {
-				l, err := s.acquire(t.Context(), search{order: all})
+				l, err := s.acquire(t.Context(), want{order: all})
 				if err != nil {
 					t.Error(err)
 				}
@@ -64,17 +64,17 @@ func TestTheNextSMSCIsConsideredWhenTheWindowStaysFull(t *testing.T) {
 		s, all := desk(1, 1)
 		s.open(all[0].binds[0], &session.Session{})
 		s.open(all[1].binds[0], &session.Session{})
-		if l, err := s.acquire(t.Context(), search{order: all}); err != nil || l.bind.smsc != all[0] {
+		if l, err := s.acquire(t.Context(), want{order: all}); err != nil || l.bind.smsc != all[0] {
 			t.Fatal(l, err)
 		}
 		began := time.Now()
-		l, err := s.acquire(t.Context(), search{order: all})
+		l, err := s.acquire(t.Context(), want{order: all})
 		if err != nil || l.bind.smsc != all[1] || time.Since(began) != 250*time.Millisecond {
 			t.Errorf("%v, %v after %v", l, err, time.Since(began))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := s.acquire(ctx, search{order: all}); !errors.Is(err, errFull) {
+		if _, err := s.acquire(ctx, want{order: all}); !errors.Is(err, errFull) {
 			t.Error(err)
 		}
 	})
@@ -86,18 +86,18 @@ func TestStalledBindIsTheLastResort(t *testing.T) {
 		all[0].StallAfter = time.Second
 		s.open(all[0].binds[0], &session.Session{})
 		s.open(all[1].binds[0], &session.Session{})
-		owed, _ := s.acquire(t.Context(), search{order: all})
+		owed, _ := s.acquire(t.Context(), want{order: all})
 		time.Sleep(1100 * time.Millisecond)
-		if l, _ := s.acquire(t.Context(), search{order: all}); l.bind.smsc != all[1] {
+		if l, _ := s.acquire(t.Context(), want{order: all}); l.bind.smsc != all[1] {
 			t.Error("a stalled bind is used")
 		}
 		s.shut(all[1].binds[0])
-		if l, _ := s.acquire(t.Context(), search{order: all}); l.bind.smsc != all[0] {
+		if l, _ := s.acquire(t.Context(), want{order: all}); l.bind.smsc != all[0] {
 			t.Error("nothing else is there, and still it isn't used")
 		}
 		s.open(all[1].binds[0], &session.Session{})
 		s.release(owed, answered)
-		if l, _ := s.acquire(t.Context(), search{order: all}); l.bind.smsc != all[0] {
+		if l, _ := s.acquire(t.Context(), want{order: all}); l.bind.smsc != all[0] {
 			t.Error("it answers, and isn't used")
 		}
 	})
@@ -109,7 +109,7 @@ func TestTriedBindsAreAvoided(t *testing.T) {
 		one, two := all[0].binds[0], all[0].binds[1]
 		s.open(one, &session.Session{})
 		began := time.Now()
-		if _, err := s.acquire(t.Context(), search{order: all, avoid: []*binding{one}, pause: time.Second}); !errors.Is(err, errAllTried) {
+		if _, err := s.acquire(t.Context(), want{order: all, avoid: []*bind{one}, pause: time.Second}); !errors.Is(err, errAllTried) {
 			t.Error(err)
 		}
 		if took := time.Since(began); took != time.Second {
@@ -119,7 +119,7 @@ func TestTriedBindsAreAvoided(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			s.open(two, &session.Session{})
 		}()
-		if l, err := s.acquire(t.Context(), search{order: all, avoid: []*binding{one}, pause: time.Second}); err != nil || l.bind != two {
+		if l, err := s.acquire(t.Context(), want{order: all, avoid: []*bind{one}, pause: time.Second}); err != nil || l.bind != two {
 			t.Error(l, err)
 		}
 	})
@@ -130,7 +130,7 @@ func TestCloseSendsEverybodyAway(t *testing.T) {
 	errs := make(chan error, 10)
 	for range 10 {
 		go func() {
-			_, err := s.acquire(context.Background(), search{order: all})
+			_, err := s.acquire(context.Background(), want{order: all})
 			errs <- err
 		}()
 	}
@@ -141,7 +141,7 @@ func TestCloseSendsEverybodyAway(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := s.acquire(context.Background(), search{order: all}); !errors.Is(err, errClosing) {
+	if _, err := s.acquire(context.Background(), want{order: all}); !errors.Is(err, errClosing) {
 		t.Error(err)
 	}
 }
@@ -179,7 +179,7 @@ func TestPlacesNeverLeak(t *testing.T) {
 		everybody.Go(func() {
 			for ctx.Err() == nil {
 				short, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(3000))*time.Microsecond)
-				l, err := s.acquire(short, search{order: all[rand.IntN(3):], pause: time.Duration(rand.IntN(2)) * time.Millisecond, begun: rand.IntN(2) == 0})
+				l, err := s.acquire(short, want{order: all[rand.IntN(3):], pause: time.Duration(rand.IntN(2)) * time.Millisecond, started: rand.IntN(2) == 0})
 				cancel()
 				if err != nil {
 					continue

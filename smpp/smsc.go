@@ -13,46 +13,46 @@ import (
 // smsc is an SMSC with its binds.
 type smsc struct {
 	SMSC
-	tls       *tls.Config             // nil for none
-	verdicts  map[wire.Status]Verdict // overrides
-	binds     []*binding              // that submit
-	receivers []*binding              // that only receive
-	gate      gate
-	queue     list.List // of *waiter, under slots.mu
-	admitted  int       // messages that room is kept for, likewise
-	metrics   *smscMetrics
+	tls          *tls.Config                 // nil for none
+	dispositions map[wire.Status]Disposition // overrides
+	binds        []*bind                     // that submit
+	receivers    []*bind                     // that only receive
+	limiter      bindLimiter
+	queue        list.List // of *waiter, under slots.mu
+	admitted     int       // messages that room is kept for, likewise
+	metrics      *smscMetrics
 }
 
 // newSMSC makes an SMSC of a configuration that was checked.
 func newSMSC(c SMSC, secret *tls.Config, m *metrics) *smsc {
-	s := &smsc{SMSC: c, tls: secret, gate: newGate(c.RefusedDelay), verdicts: make(map[wire.Status]Verdict), metrics: m.of(c.Name)}
+	s := &smsc{SMSC: c, tls: secret, limiter: newBindLimiter(c.RefusedDelay), dispositions: make(map[wire.Status]Disposition), metrics: m.of(c.Name)}
 	for key, value := range c.Status {
 		status, _ := ParseStatus(key)
-		s.verdicts[status], _ = ParseVerdict(value)
+		s.dispositions[status], _ = ParseDisposition(value)
 	}
 	for i := range c.Binds {
 		name := fmt.Sprintf("%s/%d", c.Name, i+1)
 		if c.Mode == ModeTransceiver {
-			s.binds = append(s.binds, newBinding(s, name, session.Transceiver, i))
+			s.binds = append(s.binds, newBind(s, name, session.Transceiver, i))
 			continue
 		}
-		s.binds = append(s.binds, newBinding(s, name+"t", session.Transmitter, i))
-		s.receivers = append(s.receivers, newBinding(s, name+"r", session.Receiver, i))
+		s.binds = append(s.binds, newBind(s, name+"t", session.Transmitter, i))
+		s.receivers = append(s.receivers, newBind(s, name+"r", session.Receiver, i))
 	}
 	return s
 }
 
 // verdict returns what a status means from this SMSC.
-func (s *smsc) verdict(status wire.Status) Verdict {
-	if v, ok := s.verdicts[status]; ok && status != wire.ESMEOK {
+func (s *smsc) classify(status wire.Status) Disposition {
+	if v, ok := s.dispositions[status]; ok && status != wire.ESMEOK {
 		return v
 	}
-	return VerdictOn(status)
+	return DefaultDisposition(status)
 }
 
 // others returns the binds of the SMSC but one: those to avoid when it must be that one.
-func (s *smsc) others(but *binding) []*binding {
-	var others []*binding
+func (s *smsc) others(but *bind) []*bind {
+	var others []*bind
 	for _, b := range s.binds {
 		if b != but {
 			others = append(others, b)
@@ -62,4 +62,4 @@ func (s *smsc) others(but *binding) []*binding {
 }
 
 // all returns every bind.
-func (s *smsc) all() []*binding { return slices.Concat(s.binds, s.receivers) }
+func (s *smsc) all() []*bind { return slices.Concat(s.binds, s.receivers) }

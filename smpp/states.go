@@ -57,16 +57,16 @@ func (g *Gateway) States() []BindState {
 	return all
 }
 
-func (b *binding) shown() BindState {
+func (b *bind) shown() BindState {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	state := b.state
-	state.Answers = maps.Clone(b.answers)
+	state.Answers = maps.Clone(b.responses)
 	return state
 }
 
 // fill adds the numbers of a bind that submits.
-func (s *slots) fill(b *binding, state BindState, now time.Time) BindState {
+func (s *slots) fill(b *bind, state BindState, now time.Time) BindState {
 	state.Window, state.Ceiling, state.Rate = b.smsc.Window, b.smsc.Rate, b.pacer.current(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -102,7 +102,7 @@ func answering(t *testing.T, rate float64, delay time.Duration) (*Gateway, *sess
 	s, p := inBubble(t, 1<<16)
 	go takeAll(p, delay)
 	g.slots.open(b, s)
-	b.become(StateBound, "", "")
+	b.setState(StateBound, "", "")
 	return g, s
 }
 

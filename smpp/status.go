@@ -60,15 +60,15 @@ var refusalNames = [...]string{
 // String returns the reason as the configuration spells it.
 func (r Refusal) String() string { return refusalNames[r] }
 
-// Verdict is what a command_status in an answer to submit_sm means for the
+// Disposition is what a command_status in an answer to submit_sm means for the
 // message: what may be done with it and, where nothing may, why.
-type Verdict struct {
+type Disposition struct {
 	Retry   Retry
 	Refusal Refusal
 }
 
 // String returns the verdict as the configuration spells it.
-func (v Verdict) String() string {
+func (v Disposition) String() string {
 	if v.Retry == RetryNever {
 		return v.Refusal.String()
 	}
@@ -76,87 +76,87 @@ func (v Verdict) String() string {
 }
 
 var (
-	verdictFailed    = Verdict{Refusal: RefusedFailed}
-	verdictRejected  = Verdict{Refusal: RefusedRejected}
-	verdictRecipient = Verdict{Refusal: RefusedInvalidRecipient}
-	verdictSender    = Verdict{Refusal: RefusedInvalidSender}
-	verdictSlower    = Verdict{Retry: RetrySlower}
-	verdictElsewhere = Verdict{Retry: RetryElsewhere}
-	verdictRebind    = Verdict{Retry: RetryRebind}
+	dispFailed    = Disposition{Refusal: RefusedFailed}
+	dispRejected  = Disposition{Refusal: RefusedRejected}
+	dispRecipient = Disposition{Refusal: RefusedInvalidRecipient}
+	dispSender    = Disposition{Refusal: RefusedInvalidSender}
+	dispSlower    = Disposition{Retry: RetrySlower}
+	dispElsewhere = Disposition{Retry: RetryElsewhere}
+	dispRebind    = Disposition{Retry: RetryRebind}
 )
 
-// verdicts holds every command_status of SMPP 3.4 §5.1.3. One that is not here
+// dispositions holds every command_status of SMPP 3.4 §5.1.3. One that is not here
 // (an SMSC vendor's, from 0x400 on) is RefusedFailed: nothing is known of it, and
 // a message must not be sent again on a guess. SMSC.Status overrides both.
-var verdicts = map[wire.Status]Verdict{
+var dispositions = map[wire.Status]Disposition{
 	wire.ESMEOK:              {},
-	wire.ESMEInvMsgLen:       verdictFailed,
-	wire.ESMEInvCmdLen:       verdictFailed,
-	wire.ESMEInvCmdID:        verdictFailed,
-	wire.ESMEInvBndSts:       verdictRebind, // the SMSC thinks that we are not bound to send
-	wire.ESMEAlyBnd:          verdictRebind,
-	wire.ESMEInvPrtFlg:       verdictFailed,
-	wire.ESMEInvRegDlvFlg:    verdictFailed,
-	wire.ESMESysErr:          verdictElsewhere,
-	wire.ESMEInvSrcAdr:       verdictSender,
-	wire.ESMEInvDstAdr:       verdictRecipient,
-	wire.ESMEInvMsgID:        verdictFailed,
-	wire.ESMEBindFail:        verdictRebind,
-	wire.ESMEInvPaswd:        verdictRebind,
-	wire.ESMEInvSysID:        verdictRebind,
-	wire.ESMECancelFail:      verdictFailed,
-	wire.ESMEReplaceFail:     verdictFailed,
-	wire.ESMEMsgQFul:         verdictSlower,
-	wire.ESMEInvSerTyp:       verdictFailed,
-	wire.ESMEInvNumDests:     verdictFailed,
-	wire.ESMEInvDLName:       verdictFailed,
-	wire.ESMEInvDestFlag:     verdictFailed,
-	wire.ESMEInvSubRep:       verdictFailed,
-	wire.ESMEInvEsmClass:     verdictFailed,
-	wire.ESMECntSubDL:        verdictFailed,
-	wire.ESMESubmitFail:      verdictRejected, // says no more than "no"; some SMSCs mean "later", see SMSC.Status
-	wire.ESMEInvSrcTON:       verdictSender,
-	wire.ESMEInvSrcNPI:       verdictSender,
-	wire.ESMEInvDstTON:       verdictRecipient,
-	wire.ESMEInvDstNPI:       verdictRecipient,
-	wire.ESMEInvSysTyp:       verdictFailed,
-	wire.ESMEInvRepFlag:      verdictFailed,
-	wire.ESMEInvNumMsgs:      verdictFailed,
-	wire.ESMEThrottled:       verdictSlower,
-	wire.ESMEInvSched:        verdictFailed,
-	wire.ESMEInvExpiry:       verdictFailed,
-	wire.ESMEInvDftMsgID:     verdictFailed,
-	wire.ESMERxTAppn:         verdictElsewhere,
-	wire.ESMERxPAppn:         verdictRejected,
-	wire.ESMERxRAppn:         verdictRejected,
-	wire.ESMEQueryFail:       verdictFailed,
-	wire.ESMEInvOptParStream: verdictFailed,
-	wire.ESMEOptParNotAllwd:  verdictFailed,
-	wire.ESMEInvParLen:       verdictFailed,
-	wire.ESMEMissingOptParam: verdictFailed,
-	wire.ESMEInvOptParamVal:  verdictFailed,
-	wire.ESMEDeliveryFailure: verdictRejected,
-	wire.ESMEUnknownErr:      verdictFailed,
+	wire.ESMEInvMsgLen:       dispFailed,
+	wire.ESMEInvCmdLen:       dispFailed,
+	wire.ESMEInvCmdID:        dispFailed,
+	wire.ESMEInvBndSts:       dispRebind, // the SMSC thinks that we are not bound to send
+	wire.ESMEAlyBnd:          dispRebind,
+	wire.ESMEInvPrtFlg:       dispFailed,
+	wire.ESMEInvRegDlvFlg:    dispFailed,
+	wire.ESMESysErr:          dispElsewhere,
+	wire.ESMEInvSrcAdr:       dispSender,
+	wire.ESMEInvDstAdr:       dispRecipient,
+	wire.ESMEInvMsgID:        dispFailed,
+	wire.ESMEBindFail:        dispRebind,
+	wire.ESMEInvPaswd:        dispRebind,
+	wire.ESMEInvSysID:        dispRebind,
+	wire.ESMECancelFail:      dispFailed,
+	wire.ESMEReplaceFail:     dispFailed,
+	wire.ESMEMsgQFul:         dispSlower,
+	wire.ESMEInvSerTyp:       dispFailed,
+	wire.ESMEInvNumDests:     dispFailed,
+	wire.ESMEInvDLName:       dispFailed,
+	wire.ESMEInvDestFlag:     dispFailed,
+	wire.ESMEInvSubRep:       dispFailed,
+	wire.ESMEInvEsmClass:     dispFailed,
+	wire.ESMECntSubDL:        dispFailed,
+	wire.ESMESubmitFail:      dispRejected, // says no more than "no"; some SMSCs mean "later", see SMSC.Status
+	wire.ESMEInvSrcTON:       dispSender,
+	wire.ESMEInvSrcNPI:       dispSender,
+	wire.ESMEInvDstTON:       dispRecipient,
+	wire.ESMEInvDstNPI:       dispRecipient,
+	wire.ESMEInvSysTyp:       dispFailed,
+	wire.ESMEInvRepFlag:      dispFailed,
+	wire.ESMEInvNumMsgs:      dispFailed,
+	wire.ESMEThrottled:       dispSlower,
+	wire.ESMEInvSched:        dispFailed,
+	wire.ESMEInvExpiry:       dispFailed,
+	wire.ESMEInvDftMsgID:     dispFailed,
+	wire.ESMERxTAppn:         dispElsewhere,
+	wire.ESMERxPAppn:         dispRejected,
+	wire.ESMERxRAppn:         dispRejected,
+	wire.ESMEQueryFail:       dispFailed,
+	wire.ESMEInvOptParStream: dispFailed,
+	wire.ESMEOptParNotAllwd:  dispFailed,
+	wire.ESMEInvParLen:       dispFailed,
+	wire.ESMEMissingOptParam: dispFailed,
+	wire.ESMEInvOptParamVal:  dispFailed,
+	wire.ESMEDeliveryFailure: dispRejected,
+	wire.ESMEUnknownErr:      dispFailed,
 }
 
-// VerdictOn returns what the status means where the configuration of the SMSC
+// DefaultDisposition returns what the status means where the configuration of the SMSC
 // does not say otherwise.
-func VerdictOn(s wire.Status) Verdict {
-	if v, ok := verdicts[s]; ok {
+func DefaultDisposition(s wire.Status) Disposition {
+	if v, ok := dispositions[s]; ok {
 		return v
 	}
-	return verdictFailed
+	return dispFailed
 }
 
-// ParseVerdict reads "throttled", "temporary" or "rebind", or the name of a refusal.
-func ParseVerdict(s string) (Verdict, error) {
+// ParseDisposition reads "throttled", "temporary" or "rebind", or the name of a refusal.
+func ParseDisposition(s string) (Disposition, error) {
 	if i := slices.Index(retryNames[1:], s); i >= 0 {
-		return Verdict{Retry: Retry(i + 1)}, nil
+		return Disposition{Retry: Retry(i + 1)}, nil
 	}
 	if i := slices.Index(refusalNames[1:], s); i >= 0 && Refusal(i+1) != RefusedIncomplete {
-		return Verdict{Refusal: Refusal(i + 1)}, nil
+		return Disposition{Refusal: Refusal(i + 1)}, nil
 	}
-	return Verdict{}, fmt.Errorf("is %q, want one of %s", s,
+	return Disposition{}, fmt.Errorf("is %q, want one of %s", s,
 		strings.Join(slices.Concat(retryNames[1:], refusalNames[1:RefusedIncomplete]), ", "))
 }
 

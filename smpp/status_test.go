@@ -8,39 +8,39 @@ import (
 
 func TestEveryStatusHasAVerdict(t *testing.T) {
 	for s, name := range wire.Statuses() {
-		v, ok := verdicts[s]
+		v, ok := dispositions[s]
 		if !ok {
 			t.Errorf("%s has none", name)
 		}
-		if s != wire.ESMEOK && v == (Verdict{}) {
+		if s != wire.ESMEOK && v == (Disposition{}) {
 			t.Errorf("%s is neither to be retried nor refused", name)
 		}
 		if v.Retry != RetryNever && v.Refusal != RefusedNot {
 			t.Errorf("%s is both to be retried and refused", name)
 		}
 	}
-	if len(verdicts) != len(wire.Statuses()) {
-		t.Errorf("%d verdicts on %d statuses", len(verdicts), len(wire.Statuses()))
+	if len(dispositions) != len(wire.Statuses()) {
+		t.Errorf("%d dispositions on %d statuses", len(dispositions), len(wire.Statuses()))
 	}
 }
 
 func TestUnknownStatusIsRefused(t *testing.T) {
-	if v := VerdictOn(0x401); v != (Verdict{Refusal: RefusedFailed}) {
+	if v := DefaultDisposition(0x401); v != (Disposition{Refusal: RefusedFailed}) {
 		t.Error(v)
 	}
 }
 
 func TestVerdictsReadWhatTheyPrint(t *testing.T) {
-	for s, v := range verdicts {
+	for s, v := range dispositions {
 		if s == wire.ESMEOK {
 			continue
 		}
-		if got, err := ParseVerdict(v.String()); err != nil || got != v {
+		if got, err := ParseDisposition(v.String()); err != nil || got != v {
 			t.Errorf("%v: %v, %v", v, got, err)
 		}
 	}
 	for _, bad := range []string{"", "none", "never", "incomplete", "later"} {
-		if v, err := ParseVerdict(bad); err == nil {
+		if v, err := ParseDisposition(bad); err == nil {
 			t.Errorf("%q is read as %v", bad, v)
 		}
 	}

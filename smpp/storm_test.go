@@ -140,7 +140,7 @@ func (l *ledger) gateway(t *testing.T, smscs ...*smsctest.SMSC) (g *smpp.Gateway
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- g.Run(ctx, smpp.Handler{Deliver: l.deliver, Late: func(smpp.LateAnswer) { l.mu.Lock(); l.late++; l.mu.Unlock() }})
+		done <- g.Run(ctx, smpp.Handler{Deliver: l.deliver, Late: func(smpp.LateResponse) { l.mu.Lock(); l.late++; l.mu.Unlock() }})
 	}()
 	stop = sync.OnceFunc(func() {
 		cancel()

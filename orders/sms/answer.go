@@ -70,7 +70,7 @@ var refusals = map[smpp.Refusal]orders.Status{
 }
 
 // late takes a submit_sm_resp that came after its hand-over had ended as unknown.
-func (r *receiver) late(l smpp.LateAnswer) {
+func (r *receiver) late(l smpp.LateResponse) {
 	id, err := uuid.Parse(l.Message)
 	if err != nil {
 		r.log.Error("late response to a message that is not ours", "smsc", l.SMSC, "err", err)

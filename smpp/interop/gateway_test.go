@@ -30,7 +30,7 @@ func gateway(t *testing.T, smsc smpp.SMSC) *running {
 			d.Respond(wire.ESMEOK)
 			r.deliveries <- d.Message
 		},
-		Late: func(smpp.LateAnswer) {},
+		Late: func(smpp.LateResponse) {},
 	}
 	g, err := smpp.New(smpp.Config{SMSCs: []smpp.SMSC{smsc}}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"straks/smpp/wire"
 )
 
-// Patience bounds every wait of a test; none waits that long unless it fails.
+// Patience bounds every wait of a test. Only a test that fails waits that long.
 const Patience = 10 * time.Second
 
 // Peer is an SMSC that the test plays by hand, PDU by PDU.
@@ -25,7 +25,7 @@ func New(t *testing.T, conn net.Conn) *Peer {
 	return &Peer{T: t, Conn: conn, Frames: wire.NewReader(conn)}
 }
 
-// Next returns the next PDU of that kind; enquire_link in between is answered.
+// Next returns the next PDU, which must have that command. It answers enquire_link in between.
 func (p *Peer) Next(id wire.CommandID) wire.Frame {
 	p.T.Helper()
 	p.Conn.SetReadDeadline(time.Now().Add(Patience))
@@ -54,7 +54,7 @@ func (p *Peer) Send(id wire.CommandID, status wire.Status, seq uint32, body any)
 	p.Write(b)
 }
 
-// Tell sends and does not mind when nobody listens any more.
+// Tell writes one PDU and ignores errors.
 func (p *Peer) Tell(id wire.CommandID, status wire.Status, seq uint32, body any) {
 	if b, err := wire.Append(nil, wire.Header{ID: id, Status: status, Sequence: seq}, body); err == nil {
 		p.Conn.Write(b)
@@ -70,14 +70,14 @@ func (p *Peer) Write(b []byte) {
 	}
 }
 
-// Answer accepts a submit_sm.
-func (p *Peer) Answer(f wire.Frame, id string) {
+// Accept accepts a submit_sm.
+func (p *Peer) Accept(f wire.Frame, id string) {
 	p.T.Helper()
 	p.Send(wire.SubmitSMResp, wire.ESMEOK, f.Sequence, &wire.MessageResp{MessageID: id})
 }
 
-// AnswerRaw answers f with a body that wire.Append would not make.
-func (p *Peer) AnswerRaw(f wire.Frame, body string) {
+// RespondRaw answers f with a body that wire.Append would not make.
+func (p *Peer) RespondRaw(f wire.Frame, body string) {
 	p.T.Helper()
 	b := append(make([]byte, 16), body...)
 	binary.BigEndian.PutUint32(b, uint32(len(b)))
@@ -108,7 +108,7 @@ func (p *Peer) Gone() {
 	}
 }
 
-// Listen gives an address and the connections that come to it.
+// Listen returns an address, and a function that accepts a connection to it.
 func Listen(t *testing.T) (string, func() net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -128,13 +128,13 @@ func Listen(t *testing.T) (string, func() net.Conn) {
 	}
 }
 
-// Hei is a message that may be sent.
-func Hei() *wire.Message {
+// Message returns a message that may be sent.
+func Message() *wire.Message {
 	return &wire.Message{SourceTON: 5, Source: "Straks", DestTON: 1, DestNPI: 1, Dest: "4799999999",
 		RegisteredDelivery: 1, Validity: "000000000500000R", ShortMessage: []byte("hei")}
 }
 
-// Wait returns what comes through c.
+// Wait returns the next value of c.
 func Wait[T any](t *testing.T, c <-chan T) T {
 	t.Helper()
 	select {

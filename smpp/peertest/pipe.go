@@ -9,8 +9,8 @@ import (
 )
 
 // Conn is one end of a connection in memory that buffers like a socket does.
-// net.Pipe does not, and a session and a peer that both write would wait for
-// each other; and real sockets do not go with testing/synctest.
+// net.Pipe does not buffer, so a session and a peer that both write would wait for
+// each other. Real sockets do not work with testing/synctest.
 type Conn struct {
 	in, out *buffer
 }

@@ -14,9 +14,9 @@ import (
 	"straks/smpp/wire"
 )
 
-// BenchmarkSession is the session alone over loopback: each submit answered and
-// receipted, each receipt acknowledged. The peer speaks real frames and does no
-// more than that; its share of the CPU is in the figure.
+// BenchmarkSession is the session alone over loopback: each submit has a response and a
+// receipt, each receipt is acknowledged. The peer only writes prepared frames; its share of
+// the CPU is in the figure.
 func BenchmarkSession(b *testing.B) {
 	for _, window := range []int{1, 64} {
 		b.Run(fmt.Sprintf("window=%d", window), func(b *testing.B) { benchSession(b, window) })
@@ -33,7 +33,7 @@ func benchSession(b *testing.B, window int) {
 	}()
 	var delivered sync.WaitGroup
 	delivered.Add(b.N)
-	s, err := Dial(context.Background(), Config{Addr: addr, Window: window, Deliver: func(d *Delivery) {
+	s, err := Dial(context.Background(), Config{Addr: addr, Deliver: func(d *Delivery) {
 		d.Respond(wire.ESMEOK)
 		delivered.Done()
 	}})
@@ -46,7 +46,7 @@ func benchSession(b *testing.B, window int) {
 	todo := make(chan struct{}, window)
 	for range window {
 		callers.Go(func() {
-			m := peertest.Hei()
+			m := peertest.Message()
 			for range todo {
 				if a, err := s.Submit(context.Background(), Request{Message: m}); err != nil || a.MessageID == "" {
 					b.Error(a, err)
@@ -81,7 +81,7 @@ func listenBench(b *testing.B) (string, func() net.Conn) {
 	}
 }
 
-// lightPeer answers submit_sm with an answer and a receipt that are prepared.
+// lightPeer answers submit_sm with a prepared response and a prepared receipt.
 type lightPeer struct {
 	answer, receipt []byte
 }
@@ -102,8 +102,8 @@ func newLightPeer(b *testing.B) *lightPeer {
 	return &lightPeer{answer, receipt}
 }
 
-// serve reads frames until the connection ends, and writes when there is nothing
-// left to be read.
+// serve reads frames until the connection ends, and writes when nothing is
+// left to read.
 func (p *lightPeer) serve(c net.Conn) {
 	defer c.Close()
 	r := bufio.NewReaderSize(c, 64<<10)

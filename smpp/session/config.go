@@ -10,45 +10,46 @@ import (
 	"straks/smpp/wire"
 )
 
-// Config says with whom a session is held and how patiently. Zero
-// values mean the defaults named.
+// Config is the peer of a session, its time-outs and its handlers. Zero values stand for
+// the defaults.
 type Config struct {
 	Addr string      // host:port of the SMSC
 	TLS  *tls.Config // nil for plain TCP; an empty ServerName becomes the host of Addr
 	Mode Mode        // default Transceiver
 	Bind wire.Bind   // an InterfaceVersion of zero becomes 0x34
 
-	// Window is how many submits may be unanswered at a time; default 10.
-	Window int
-	// Deliveries is how many deliver_sm and data_sm may wait for Respond; what
-	// comes beyond is answered ESME_RX_T_APPN by the session; default 1000.
+	// Deliveries bounds the deliver_sm and data_sm that wait for Respond. The session
+	// answers those beyond it with ESME_RX_T_APPN. Default 1000.
 	// DeliveryOctets bounds their PDUs together, since one may have 64 KiB of
-	// message_payload; default 1 MiB.
+	// message_payload. Default 1 MiB.
 	Deliveries     int
 	DeliveryOctets int
-	// Tombstones is how many submits are remembered whose answer did not come in
-	// time, and LateFor for how long; default 10,000 and 10 minutes.
-	Tombstones int
+	// MaxExpired bounds the submits without a response in time that are remembered, and
+	// LateFor the time for which they are. Default 10,000 and 10 minutes.
+	MaxExpired int
 	LateFor    time.Duration
 
 	DialTimeout     time.Duration // connect and TLS handshake together; default 5 s
 	BindTimeout     time.Duration // from bind to bind_resp; default 5 s
-	ResponseTimeout time.Duration // from submit_sm to its answer; default 10 s
+	ResponseTimeout time.Duration // from submit_sm to its response; default 10 s
 	// DeadAfter is the silence after which the peer is given up, and the longest
-	// that one write may take; default 15 s.
+	// time that one write may take. Default 15 s.
 	DeadAfter time.Duration
-	// EnquireInterval is the silence after which enquire_link is sent; default a
+	// EnquireInterval is the silence after which enquire_link is sent. Default a
 	// third of DeadAfter, and always less than it.
 	EnquireInterval time.Duration
 	UnbindTimeout   time.Duration // from unbind to unbind_resp; default 5 s
 
-	// Deliver is given every deliver_sm and data_sm, from the reading goroutine:
-	// it must not block. Without one they are answered ESME_RX_T_APPN.
+	// Deliver receives every deliver_sm and data_sm, on the reading goroutine:
+	// it must not block. Without one they are answered with ESME_RX_T_APPN.
 	Deliver func(*Delivery)
-	// Late is given answers that came after Submit had returned without one,
-	// from the reading goroutine.
+	// Late receives responses that arrived after Submit had returned without one, on
+	// the reading goroutine.
 	Late func(Late)
-	// Observe is told what is worth counting.
+	// Expired receives the Ref of each submit that passes ResponseTimeout after
+	// Submit has returned.
+	Expired func(ref any)
+	// Observe gets the events that are worth counting.
 	Observe Observer
 }
 
@@ -85,24 +86,23 @@ func (m Mode) command() wire.CommandID {
 // Observer is a set of callbacks, each optional. They run on the session's own
 // goroutines and must not block.
 type Observer struct {
-	// Answered: a submit got its answer, so long after it was taken to be written.
-	Answered func(took time.Duration, status wire.Status)
-	// Unmatched: a response came that answers nothing of ours, or a second time.
+	// Response: a submit got its response, took after the writer had taken it.
+	Response func(took time.Duration, status wire.Status)
+	// Unmatched: a response to none of our requests, or a second one.
 	Unmatched func(wire.CommandID)
 	// Undecodable: a PDU could not be read and was answered with the error's
-	// status, or was read but for its TLVs.
+	// status, or was read except its TLVs.
 	Undecodable func(*wire.DecodeError)
 	// Overflow: a delivery was refused because too many waited for Respond.
 	Overflow func()
 }
 
-// withDefaults fills what was left zero and replaces absent callbacks, so that
-// nobody has to ask whether they are there.
+// withDefaults fills in the defaults and replaces absent callbacks, so that no caller of
+// a callback has to check for nil.
 func (c Config) withDefaults() Config {
-	c.Window = cmp.Or(c.Window, 10)
 	c.Deliveries = cmp.Or(c.Deliveries, 1000)
 	c.DeliveryOctets = cmp.Or(c.DeliveryOctets, 1<<20)
-	c.Tombstones = cmp.Or(c.Tombstones, 10_000)
+	c.MaxExpired = cmp.Or(c.MaxExpired, 10_000)
 	c.LateFor = cmp.Or(c.LateFor, 10*time.Minute)
 	c.DialTimeout = cmp.Or(c.DialTimeout, 5*time.Second)
 	c.BindTimeout = cmp.Or(c.BindTimeout, 5*time.Second)
@@ -117,13 +117,16 @@ func (c Config) withDefaults() Config {
 	if c.Late == nil {
 		c.Late = func(Late) {}
 	}
+	if c.Expired == nil {
+		c.Expired = func(any) {}
+	}
 	c.Observe = c.Observe.withDefaults()
 	return c
 }
 
 func (o Observer) withDefaults() Observer {
-	if o.Answered == nil {
-		o.Answered = func(time.Duration, wire.Status) {}
+	if o.Response == nil {
+		o.Response = func(time.Duration, wire.Status) {}
 	}
 	if o.Unmatched == nil {
 		o.Unmatched = func(wire.CommandID) {}
@@ -137,15 +140,14 @@ func (o Observer) withDefaults() Observer {
 	return o
 }
 
-// check tells what is wrong with a configuration that has its defaults.
+// check returns the faults of a configuration that has its defaults.
 func (c *Config) check() error {
 	var errs []error
 	for _, n := range []struct {
 		name string
 		v    int64
 	}{
-		{"Window", int64(c.Window)}, {"Deliveries", int64(c.Deliveries)}, {"DeliveryOctets", int64(c.DeliveryOctets)},
-		{"Tombstones", int64(c.Tombstones)},
+		{"Deliveries", int64(c.Deliveries)}, {"DeliveryOctets", int64(c.DeliveryOctets)}, {"MaxExpired", int64(c.MaxExpired)},
 		{"LateFor", int64(c.LateFor)}, {"DialTimeout", int64(c.DialTimeout)}, {"BindTimeout", int64(c.BindTimeout)},
 		{"ResponseTimeout", int64(c.ResponseTimeout)}, {"DeadAfter", int64(c.DeadAfter)},
 		{"EnquireInterval", int64(c.EnquireInterval)}, {"UnbindTimeout", int64(c.UnbindTimeout)},

@@ -11,9 +11,26 @@ import (
 	"straks/smpp/wire"
 )
 
+// BindError is an SMSC's refusal to bind.
+type BindError struct {
+	Status wire.Status
+}
+
+func (e *BindError) Error() string { return "smpp: bind refused: " + e.Status.String() }
+
+// Credentials reports whether the refusal may be about our credentials: trying again soon
+// is of no use then and may lock the account. ESME_RBINDFAIL may mean anything and counts
+// as well; a caller who has been bound before knows better.
+func (e *BindError) Credentials() bool {
+	switch e.Status {
+	case wire.ESMEInvPaswd, wire.ESMEInvSysID, wire.ESMEInvSysTyp, wire.ESMEBindFail:
+		return true
+	}
+	return false
+}
+
 // Dial connects to the SMSC and binds. ctx bounds both, beside DialTimeout and
-// BindTimeout; it has no say in the session once that is bound. A refusal is a
-// *[BindError].
+// BindTimeout. It does not bound the session. A refusal is a *[BindError].
 func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.check(); err != nil {
@@ -26,7 +43,7 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	return bind(ctx, conn, socket, cfg)
 }
 
-// Bind binds over a connection that is there already.
+// Bind binds over an existing connection.
 func Bind(ctx context.Context, conn net.Conn, cfg Config) (*Session, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.check(); err != nil {
@@ -40,7 +57,7 @@ func connect(ctx context.Context, cfg Config) (conn, socket net.Conn, err error)
 	ctx, cancel := context.WithTimeoutCause(ctx, cfg.DialTimeout, fmt.Errorf("smpp: no connection within %v", cfg.DialTimeout))
 	defer cancel()
 	// Go sets TCP_NODELAY by itself: with Nagle's algorithm each PDU would wait
-	// for the peer's delayed acknowledgement of the one before.
+	// for the peer's delayed acknowledgement of the previous one.
 	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: cfg.DeadAfter, Interval: cfg.EnquireInterval, Count: 3}}
 	socket, err = d.DialContext(ctx, "tcp", cfg.Addr)
 	if err != nil {
@@ -67,16 +84,16 @@ func (c *Config) tlsConfig() *tls.Config {
 	return t
 }
 
-// maxSystemID is how many octets of the SMSC's system_id are kept: what SMPP 3.4 §5.2.1
-// allows, with its NUL. It is logged at every bind.
+// maxSystemID bounds the octets of the SMSC's system_id that are kept: the length in SMPP
+// 3.4 §5.2.1, with its NUL. It is logged at every bind.
 const maxSystemID = 16
 
 // bind starts a session on conn and waits for bind_resp.
 func bind(ctx context.Context, conn, socket net.Conn, cfg Config) (*Session, error) {
 	s := newSession(conn, socket, cfg)
 	res := s.call(ctx, cfg.Mode.command(), &cfg.Bind, cfg.BindTimeout)
-	if res.err == nil && res.answer.Status != wire.ESMEOK {
-		res.err = &BindError{Status: res.answer.Status}
+	if res.err == nil && res.response.Status != wire.ESMEOK {
+		res.err = &BindError{Status: res.response.Status}
 	}
 	if res.err != nil {
 		s.Close()
@@ -90,17 +107,17 @@ func bind(ctx context.Context, conn, socket net.Conn, cfg Config) (*Session, err
 	return s, nil
 }
 
-// bindAdvice is what to look at when the SMSC answers a bind with nothing that
-// is an answer; empty when it said itself what is wrong.
+// bindAdvice returns what to check when a bind gets no bind_resp; empty when the SMSC
+// said itself what is wrong.
 func bindAdvice(err error, encrypted bool) string {
 	advice := ""
 	switch {
 	case errors.Is(err, errUnreadable):
-		advice = "; what listens there speaks no SMPP: is the port right?"
+		advice = "; the server at that address speaks no SMPP: is the port right?"
 	case errors.Is(err, ErrLost):
 		advice = "; it hung up on the bind: does it let our address in?"
-	case errors.Is(err, ErrNoAnswer):
-		advice = "; it took the connection and is silent: is the port right?"
+	case errors.Is(err, ErrNoResponse):
+		advice = "; it accepted the connection and is silent: is the port right?"
 	}
 	if advice != "" && !encrypted {
 		advice += " Does it want TLS?"
@@ -108,11 +125,11 @@ func bindAdvice(err error, encrypted bool) string {
 	return advice
 }
 
-// call sends a bind or unbind past the window and waits for its answer.
+// call sends a bind or unbind and waits for its response.
 func (s *Session) call(ctx context.Context, id wire.CommandID, body any, limit time.Duration) result {
 	x := &exchange{id: id, done: make(chan result, 1)}
-	s.urge(outgoing{Header: wire.Header{ID: id}, body: body, exchange: x})
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, ErrNoAnswer)
+	s.sendControl(control{Header: wire.Header{ID: id}, body: body, exchange: x})
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, ErrNoResponse)
 	defer cancel()
 	select {
 	case res := <-x.done:

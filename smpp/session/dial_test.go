@@ -15,7 +15,7 @@ import (
 	"straks/smpp/wire"
 )
 
-// dialing starts a Dial to a peer and returns both ends.
+// dialing starts a Dial to a peer. It returns the peer and a channel for the outcome.
 func dialing(t *testing.T, ctx context.Context, cfg Config) (*peertest.Peer, <-chan outcomeOfDial) {
 	t.Helper()
 	addr, accept := peertest.Listen(t)
@@ -56,8 +56,8 @@ func TestBindRefusedByNack(t *testing.T) {
 	}
 }
 
-// What answers a bind with no answer is told in words that help, and not in
-// those for messages: nothing could have left.
+// A bind without a bind_resp has an error that says what to check, and not one of those
+// for messages: no message could have left.
 func TestBindAnsweredByNonsense(t *testing.T) {
 	for want, act := range map[string]func(p *peertest.Peer){
 		"speaks no SMPP: is the port right? Does it want TLS?":     func(p *peertest.Peer) { p.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")) },
@@ -76,7 +76,7 @@ func TestBindAnsweredByNonsense(t *testing.T) {
 
 func TestBindWithoutAnswer(t *testing.T) {
 	p, dialed := dialing(t, t.Context(), Config{BindTimeout: 30 * time.Millisecond})
-	if o := peertest.Wait(t, dialed); !errors.Is(o.err, ErrNoAnswer) {
+	if o := peertest.Wait(t, dialed); !errors.Is(o.err, ErrNoResponse) {
 		t.Errorf("silent: %v", o.err)
 	}
 	p.Gone()
@@ -98,10 +98,10 @@ func TestBindWithoutAnswer(t *testing.T) {
 	p.Gone()
 }
 
-// The SMSC's name is logged at every bind, so it is no longer than SMPP lets it be.
+// The SMSC's system_id is logged at every bind, so it is cut to the length that SMPP allows.
 func TestPeersNameIsBounded(t *testing.T) {
 	p, dialed := dialing(t, t.Context(), Config{})
-	p.AnswerRaw(p.Next(wire.BindTransceiver), strings.Repeat("x", 60_000))
+	p.RespondRaw(p.Next(wire.BindTransceiver), strings.Repeat("x", 60_000))
 	o := peertest.Wait(t, dialed)
 	if o.err != nil {
 		t.Fatal(o.err)
@@ -120,15 +120,15 @@ func TestBindFieldsAreChecked(t *testing.T) {
 	}
 }
 
-// SMSCs send before they have answered the bind: all of it is served.
+// Some SMSCs send PDUs before bind_resp. All are served.
 func TestAheadOfBindResp(t *testing.T) {
 	deliveries := make(chan *Delivery, 1)
 	p, dialed := dialing(t, t.Context(), Config{Deliver: func(d *Delivery) { deliveries <- d }})
 	f := p.Next(wire.BindTransceiver)
-	p.Send(wire.OutbindID, wire.ESMEOK, 8, &wire.Outbind{})
+	p.Write([]byte{0, 0, 0, 23, 0, 0, 0, 0x0B, 0, 0, 0, 0, 0, 0, 0, 8, 's', 'm', 's', 'c', 0, 'x', 0}) // outbind
 	p.Send(wire.EnquireLink, wire.ESMEOK, 9, nil)
 	p.Next(wire.EnquireLinkResp)
-	p.Send(wire.DeliverSM, wire.ESMEOK, f.Sequence, peertest.Hei())
+	p.Send(wire.DeliverSM, wire.ESMEOK, f.Sequence, peertest.Message())
 	peertest.Wait(t, deliveries).Respond(wire.ESMEOK)
 	p.Next(wire.DeliverSMResp)
 	p.Write([]byte{0, 0, 0, 16, 0, 0, 0, 0x99, 0, 0, 0, 0, 0, 0, 0, 1})
@@ -147,7 +147,7 @@ func TestReceiverDoesNotSubmit(t *testing.T) {
 	p.Send(wire.BindReceiverResp, wire.ESMEOK, f.Sequence, &wire.BindResp{})
 	s := peertest.Wait(t, dialed).s
 	defer s.Close()
-	if _, err := s.Submit(t.Context(), Request{Message: peertest.Hei()}); !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrReceiver) {
+	if _, err := s.Submit(t.Context(), Request{Message: peertest.Message()}); !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrReceiver) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -172,8 +172,8 @@ func TestTLS(t *testing.T) {
 		if o.err != nil {
 			t.Fatal(o.err)
 		}
-		got := submit(t.Context(), o.s, Request{Message: peertest.Hei()})
-		p.Answer(p.Next(wire.SubmitSM), "tls")
+		got := submit(t.Context(), o.s, Request{Message: peertest.Message()})
+		p.Accept(p.Next(wire.SubmitSM), "tls")
 		if a := peertest.Wait(t, got); a.err != nil || a.MessageID != "tls" {
 			t.Errorf("got %+v", a)
 		}

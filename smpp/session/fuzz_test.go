@@ -10,8 +10,8 @@ import (
 	"straks/smpp/wire"
 )
 
-// FuzzPeer lets the peer say anything at all behind its bind_resp. The session
-// may end over it, but it does not panic or hang, and a submit under way
+// FuzzPeer sends arbitrary octets after bind_resp. The session
+// may end, but it does not panic or hang, and a submit in flight
 // ends too.
 func FuzzPeer(f *testing.F) {
 	for _, id := range []wire.CommandID{wire.DeliverSM, wire.DataSM} {
@@ -45,7 +45,7 @@ func FuzzPeer(f *testing.F) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), peertest.Patience)
 		defer cancel()
-		s.Submit(ctx, Request{Message: peertest.Hei()})
+		s.Submit(ctx, Request{Message: peertest.Message()})
 		select {
 		case <-s.Done():
 		case <-time.After(peertest.Patience):

@@ -6,16 +6,16 @@ import (
 	"straks/smpp/wire"
 )
 
-// keep watches the clock from bind_resp on until the session ends. Before it the
-// BindTimeout rules; an enquire_link would come from somebody not yet bound.
-func (s *Session) keep() error {
+// keepalive watches the clock from bind_resp until the session ends. Before bind_resp,
+// BindTimeout is the limit: we are not yet bound to send an enquire_link.
+func (s *Session) keepalive() error {
 	select {
 	case <-s.bound:
 	case <-s.closing:
 		return nil
 	}
 	w := watch{
-		interval: s.cfg.EnquireInterval, patience: s.cfg.DeadAfter - s.cfg.EnquireInterval,
+		interval: s.cfg.EnquireInterval, timeout: s.cfg.DeadAfter - s.cfg.EnquireInterval,
 		tick: max(min(s.cfg.EnquireInterval, s.cfg.ResponseTimeout)/8, time.Millisecond),
 	}
 	w.due = s.since() + w.tick
@@ -28,10 +28,10 @@ func (s *Session) keep() error {
 			return nil
 		}
 		now := s.since()
-		ask, dead := w.look(now, time.Duration(s.life.Load()))
+		enquire, dead := w.check(now, time.Duration(s.lastRead.Load()))
 		switch {
-		case ask:
-			s.urge(outgoing{Header: wire.Header{ID: wire.EnquireLink}})
+		case enquire:
+			s.sendControl(control{Header: wire.Header{ID: wire.EnquireLink}})
 		case dead:
 			return ErrDead
 		}
@@ -40,48 +40,49 @@ func (s *Session) keep() error {
 	}
 }
 
-// watch judges the silence of a peer.
+// watch decides when a silent peer gets an enquire_link, and when it is dead.
 //
-// Silence for interval brings an enquire_link, and silence on that for patience the
-// end: idle and under load alike, since a frozen peer answers nothing. Death needs a
-// question that went unanswered, so that a pause of our own machine does not look like one
-// of the peer. Where the pause begins with the question out, the time of it does not count, and the
-// reader is given a moment to find the answer: once for each question, so that a machine
-// which is always late finds the dead too.
+// After interval of silence an enquire_link is sent. After timeout of silence on that, the
+// peer is dead: idle and under load alike, since a frozen peer answers nothing. A peer is
+// dead only after an enquire_link without a response, so that a pause of our own process
+// does not look like silence of the peer. If our own process was paused while an
+// enquire_link was outstanding, the pause is not counted and the reader gets one extra tick
+// to find the response. That happens once per enquire_link, so that a permanently slow
+// machine still detects dead peers.
 type watch struct {
-	interval, patience time.Duration
-	tick               time.Duration // between two looks
+	interval, timeout time.Duration
+	tick              time.Duration // between two checks
 
-	asked   time.Duration // when enquire_link was sent, zero for not
-	due     time.Duration // when the next look is to be
-	excused bool          // a pause has been left out since asked
+	enquired time.Duration // when the outstanding enquire_link was sent, zero for none
+	due      time.Duration // time of the next check
+	excused  bool          // a pause was left out since enquired
 }
 
-// look tells what is to be done now, when the last PDU came at life.
-func (w *watch) look(now, life time.Duration) (ask, dead bool) {
-	if life >= w.asked {
-		w.asked, w.excused = 0, false
+// check returns what must be done now, when the last PDU arrived at lastRead.
+func (w *watch) check(now, lastRead time.Duration) (enquire, dead bool) {
+	if lastRead >= w.enquired {
+		w.enquired, w.excused = 0, false
 	}
 	late := now - w.due
 	switch {
-	case w.asked == 0:
-		if ask = now-life >= w.interval; ask {
-			w.asked = now
+	case w.enquired == 0:
+		if enquire = now-lastRead >= w.interval; enquire {
+			w.enquired = now
 		}
 	case late >= w.tick && !w.excused:
-		w.asked, w.excused = max(w.asked+late, now+w.tick-w.patience), true
+		w.enquired, w.excused = max(w.enquired+late, now+w.tick-w.timeout), true
 	default:
-		dead = now-w.asked >= w.patience
+		dead = now-w.enquired >= w.timeout
 	}
-	w.due = w.next(now, life)
-	return ask, dead
+	w.due = w.next(now, lastRead)
+	return enquire, dead
 }
 
-// next returns when to look again: after a tick, or sooner if a limit falls into it.
-func (w *watch) next(now, life time.Duration) time.Duration {
-	limit := life + w.interval
-	if w.asked != 0 {
-		limit = w.asked + w.patience
+// next returns the time of the next check: after a tick, or sooner if a limit is reached before.
+func (w *watch) next(now, lastRead time.Duration) time.Duration {
+	limit := lastRead + w.interval
+	if w.enquired != 0 {
+		limit = w.enquired + w.timeout
 	}
 	return max(min(now+w.tick, limit), now+time.Millisecond)
 }

@@ -13,16 +13,16 @@ import (
 	"straks/smpp/wire"
 )
 
-// whim is a peer that answers in every way that there is, as chance has it.
-type whim struct {
+// randomPeer answers in every possible way, at random.
+type randomPeer struct {
 	*peertest.Peer
 	rand *rand.Rand
 	seen map[string]int // how often each message came, by its text
 	held []wire.Frame   // to be answered later, in any order
 }
 
-// serve plays until the connection ends or after so many submits hangs up.
-func (w *whim) serve(most int) {
+// serve answers until the connection ends, and hangs up after the given number of submits.
+func (w *randomPeer) serve(most int) {
 	for n := 0; n < most; {
 		f, err := w.Frames.Next()
 		if err != nil {
@@ -41,7 +41,7 @@ func (w *whim) serve(most int) {
 	w.Conn.Close()
 }
 
-func (w *whim) treat(f wire.Frame) {
+func (w *randomPeer) treat(f wire.Frame) {
 	switch w.rand.IntN(12) {
 	case 0: // never answered
 	case 1:
@@ -50,13 +50,13 @@ func (w *whim) treat(f wire.Frame) {
 		w.Tell(wire.SubmitSMResp, wire.ESMEThrottled, f.Sequence, nil)
 	case 3: // twice, and a delivery of the same number in between
 		w.accept(f)
-		w.Tell(wire.DeliverSM, wire.ESMEOK, f.Sequence, peertest.Hei())
+		w.Tell(wire.DeliverSM, wire.ESMEOK, f.Sequence, peertest.Message())
 		w.accept(f)
 	case 4: // junk
 		w.Tell(wire.DeliverSMResp, wire.ESMEOK, f.Sequence, &wire.MessageResp{})
 		w.Tell(wire.CommandID(0x80000000|w.rand.Uint32N(0x200)), wire.ESMESysErr, w.rand.Uint32N(1000), nil)
 		w.accept(f)
-	case 5, 6, 7: // out of order
+	case 5, 6, 7: // later, out of order
 		w.held = append(w.held, f)
 	default:
 		w.accept(f)
@@ -68,14 +68,14 @@ func (w *whim) treat(f wire.Frame) {
 	}
 }
 
-func (w *whim) accept(f wire.Frame) {
+func (w *randomPeer) accept(f wire.Frame) {
 	w.Tell(wire.SubmitSMResp, wire.ESMEOK, f.Sequence, &wire.MessageResp{MessageID: fmt.Sprint(f.Sequence)})
 }
 
-// Under every whim of the peer and of the callers, each submit ends once and
-// truly: what is said to be not sent never came, what came is said to have been
-// answered or to be unknown, and no slot is left behind.
-func TestEverySubmitEndsOnceAndTruly(t *testing.T) {
+// Whatever the peer and the callers do, each submit ends once, with a true result: one
+// that is reported as not sent never arrived, one that arrived is reported as answered or
+// as unknown, and none is left in flight.
+func TestEverySubmitEndsOnceWithATrueResult(t *testing.T) {
 	for round := range 10 {
 		t.Run(fmt.Sprint(round), func(t *testing.T) { oneRound(t, uint64(round)) })
 	}
@@ -83,9 +83,9 @@ func TestEverySubmitEndsOnceAndTruly(t *testing.T) {
 
 func oneRound(t *testing.T, seed uint64) {
 	const messages = 400
-	s, p := bound(t, Config{Window: 16, ResponseTimeout: 20 * time.Millisecond,
+	s, p := bound(t, Config{ResponseTimeout: 20 * time.Millisecond,
 		Deliver: func(d *Delivery) { d.Respond(wire.ESMEOK) }})
-	w := &whim{Peer: p, rand: rand.New(rand.NewPCG(seed, 1)), seen: make(map[string]int)}
+	w := &randomPeer{Peer: p, rand: rand.New(rand.NewPCG(seed, 1)), seen: make(map[string]int)}
 	p.Conn.SetReadDeadline(time.Time{})
 	served := make(chan struct{})
 	go func() {
@@ -99,7 +99,7 @@ func oneRound(t *testing.T, seed uint64) {
 		callers.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), patient)
 			defer cancel()
-			m := peertest.Hei()
+			m := peertest.Message()
 			m.ShortMessage = []byte(fmt.Sprint(i))
 			_, errs[i] = s.Submit(ctx, Request{Message: m})
 		})
@@ -114,7 +114,7 @@ func oneRound(t *testing.T, seed uint64) {
 			t.Errorf("message %d came %d times and ended with %v", i, came, err)
 		}
 	}
-	if s.InFlight() != 0 {
-		t.Errorf("%d slots are left behind", s.InFlight())
+	if inFlight(s) != 0 {
+		t.Errorf("%d submits are left in flight", inFlight(s))
 	}
 }

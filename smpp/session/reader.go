@@ -3,28 +3,31 @@ package session
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
 
 	"straks/smpp/wire"
 )
 
-// read takes frame after frame until the connection ends.
+// read handles frame after frame until the connection ends.
 func (s *Session) read() error {
 	for {
 		f, err := s.frames.Next()
 		if err != nil {
-			return s.unreadable(err)
+			return s.readFailed(err)
 		}
-		s.life.Store(int64(s.since()))
+		s.lastRead.Store(int64(s.since()))
 		s.handle(f)
-		if !s.waitRoom() {
+		if !s.waitForWriter() {
 			return nil
 		}
 	}
 }
 
-// unreadable tells a lost connection from one on which framing is lost. To the
-// latter the peer is told why before it is closed.
-func (s *Session) unreadable(err error) error {
+// readFailed returns ErrLost for a lost connection. Where framing is lost instead, the
+// peer gets a generic_nack, and the session ends once that is written.
+func (s *Session) readFailed(err error) error {
 	var fault *wire.FrameError
 	if !errors.As(err, &fault) {
 		return fmt.Errorf("%w: %w", ErrLost, err)
@@ -33,18 +36,18 @@ func (s *Session) unreadable(err error) error {
 	return nil
 }
 
-// waitRoom waits while too many answers crowd before the writer: a peer that
+// waitForWriter waits while too many control PDUs are queued: a peer that
 // asks and does not read is not read either. False means that the session ends.
-func (s *Session) waitRoom() bool {
+func (s *Session) waitForWriter() bool {
 	for {
 		s.mu.Lock()
-		full := len(s.urgent) >= crowd+s.cfg.Deliveries
+		full := len(s.controls) >= maxControls+s.cfg.Deliveries
 		s.mu.Unlock()
 		if !full {
 			return true
 		}
 		select {
-		case <-s.room:
+		case <-s.taken:
 		case <-s.closing:
 			return false
 		}
@@ -53,29 +56,29 @@ func (s *Session) waitRoom() bool {
 
 func (s *Session) handle(f wire.Frame) {
 	switch {
-	case f.ID == wire.EnquireLinkResp: // it was life; no more is asked of it
+	case f.ID == wire.EnquireLinkResp: // it counts as a sign of life, and that is all
 	case f.ID.IsResponse():
-		s.answered(f)
+		s.respond(f)
 	case f.ID == wire.EnquireLink:
 		s.reply(wire.EnquireLinkResp, wire.ESMEOK, f.Sequence, nil)
 	case f.ID == wire.DeliverSM || f.ID == wire.DataSM:
 		s.deliver(f)
 	case f.ID == wire.Unbind:
-		s.peerUnbinds(f.Sequence)
-	case f.ID == wire.AlertNotification || f.ID == wire.OutbindID:
-		// They ask for no answer (SMPP 3.4 §4.1.7, §4.12.1), and we for no alerts.
+		s.unbindFromPeer(f.Sequence)
+	case f.ID == wire.AlertNotification || f.ID == wire.Outbind:
+		// They have no response (SMPP 3.4 §4.1.7, §4.12.1), and we asked for no alerts.
 	default:
 		s.undecodable(f, &wire.DecodeError{ID: f.ID, Status: wire.ESMEInvCmdID, Reason: "is not for an ESME"})
 	}
 }
 
-// reply queues an answer; with last, the session ends behind it.
+// reply queues a response. With last, the session ends after it.
 func (s *Session) reply(id wire.CommandID, status wire.Status, seq uint32, last error) {
-	s.urge(outgoing{Header: wire.Header{ID: id, Status: status, Sequence: seq}, body: emptyBody(id), last: last})
+	s.sendControl(control{Header: wire.Header{ID: id, Status: status, Sequence: seq}, body: emptyBody(id), last: last})
 }
 
-// emptyBody returns the body of an answer that has nothing to say. That to a
-// delivery has a message_id even so, which is always empty, beside an error
+// emptyBody returns the body of a response without content. The response to a
+// delivery has a message_id, which is always empty, beside an error
 // too (SMPP 3.4 §4.6.2, §4.7.2).
 func emptyBody(id wire.CommandID) any {
 	if id == wire.DeliverSMResp || id == wire.DataSMResp {
@@ -86,8 +89,8 @@ func emptyBody(id wire.CommandID) any {
 
 var noMessageID = &wire.MessageResp{} // nobody writes to it
 
-// undecodable answers a request that is of no use: what is unknown with
-// generic_nack (SMPP 3.4 §4.3), the rest with its own response.
+// undecodable answers a request that is of no use: an unknown command with
+// generic_nack (SMPP 3.4 §4.3), any other with its own response.
 func (s *Session) undecodable(f wire.Frame, fault *wire.DecodeError) {
 	s.cfg.Observe.Undecodable(fault)
 	id := f.ID.Response()
@@ -97,43 +100,43 @@ func (s *Session) undecodable(f wire.Frame, fault *wire.DecodeError) {
 	s.reply(id, fault.Status, f.Sequence, nil)
 }
 
-// answered hands a response to the exchange that waits for it, or to Late, or
-// counts it as answering nothing. A second answer is one that answers nothing.
-func (s *Session) answered(f wire.Frame) {
+// respond gives a response to the exchange that waits for it, or to Late, or
+// counts it as unmatched. A second response is unmatched.
+func (s *Session) respond(f wire.Frame) {
 	body := s.responseBody(f)
 	now := s.since()
-	res := result{answer: answerOf(f, body), body: body}
+	res := result{response: response(f, body), body: body}
 	s.mu.Lock()
-	x := s.claim(f.Header)
+	x := s.match(f.Header)
 	var late bool
 	var ref any
 	if x != nil {
-		res.answer.Took = now - x.sent
+		res.response.Took = now - x.sent
 		late, ref = x.abandoned, x.req.Ref
 		s.settle(x, res)
 	} else if f.ID == wire.SubmitSMResp || f.ID == wire.GenericNack {
-		var t tombstone
-		if t, late = s.graves.exhume(f.Sequence); late {
-			res.answer.Took, ref = now-t.sent, t.ref
+		var e expiredSubmit
+		if e, late = s.expired.take(f.Sequence); late {
+			res.response.Took, ref = now-e.sent, e.ref
 		}
 	}
 	s.mu.Unlock()
 	switch {
 	case late:
-		s.cfg.Late(Late{Ref: ref, Answer: res.answer})
+		s.cfg.Late(Late{Ref: ref, Response: res.response})
 	case x == nil:
 		s.cfg.Observe.Unmatched(f.ID)
 	case x.id == wire.SubmitSM:
-		s.cfg.Observe.Answered(res.answer.Took, res.answer.Status)
+		s.cfg.Observe.Response(res.response.Took, res.response.Status)
 	}
 }
 
-// maxMessageID bounds a message_id in octets: twice what SMPP 3.4 §5.2.23 has, and as
-// much as package dlr reads. What is longer than any SMSC's would go into the journal whole.
+// maxMessageID bounds a message_id in octets: twice the length in SMPP 3.4 §5.2.23, and the
+// bound of package dlr. Anything longer is no SMSC's, and would go into the journal whole.
 const maxMessageID = 128
 
-// responseBody decodes a response. A fault in its TLVs leaves the rest, which is
-// what counts: an answer is an answer. One with an endless message_id has none.
+// responseBody decodes a response. A fault in its TLVs costs the TLVs only: a response
+// counts. A message_id beyond maxMessageID is dropped.
 func (s *Session) responseBody(f wire.Frame) any {
 	body, err := wire.Decode(f)
 	var fault *wire.DecodeError
@@ -142,18 +145,92 @@ func (s *Session) responseBody(f wire.Frame) any {
 	}
 	if r, ok := body.(*wire.MessageResp); ok && len(r.MessageID) > maxMessageID {
 		r.MessageID = ""
-		s.cfg.Observe.Undecodable(&wire.DecodeError{ID: f.ID, Status: wire.ESMEInvMsgID, Reason: "has a message_id beyond all bounds"})
+		s.cfg.Observe.Undecodable(&wire.DecodeError{ID: f.ID, Status: wire.ESMEInvMsgID, Reason: "has a message_id that is too long"})
 	}
 	return body
 }
 
-func answerOf(f wire.Frame, body any) Answer {
-	a := Answer{Status: f.Status, Nack: f.ID == wire.GenericNack}
-	if a.Nack && a.Status == wire.ESMEOK {
-		a.Status = wire.ESMEUnknownErr // a refusal, whatever its status says
+func response(f wire.Frame, body any) Response {
+	r := Response{Status: f.Status, Nack: f.ID == wire.GenericNack}
+	if r.Nack && r.Status == wire.ESMEOK {
+		r.Status = wire.ESMEUnknownErr // a generic_nack is a refusal, whatever its status
 	}
-	if r, ok := body.(*wire.MessageResp); ok {
-		a.MessageID, a.TLVs = r.MessageID, r.TLVs
+	if m, ok := body.(*wire.MessageResp); ok {
+		r.MessageID, r.TLVs = m.MessageID, m.TLVs
 	}
-	return a
+	return r
+}
+
+// Delivery is a deliver_sm or data_sm from the SMSC: a receipt or a message. The
+// SMSC keeps it until it is answered, and repeats it when it is not.
+type Delivery struct {
+	Command  wire.CommandID // wire.DeliverSM or wire.DataSM
+	Message  *wire.Message
+	Received time.Time
+
+	session  *Session
+	sequence uint32
+	octets   int // of its PDU
+	answered atomic.Bool
+}
+
+// Respond answers the delivery: ESME_ROK when it is safely stored, ESME_RX_T_APPN
+// to have it repeated. It never blocks and may be called from any goroutine.
+// Only the first call counts. After the session's end it does nothing, and the
+// SMSC will deliver again.
+func (d *Delivery) Respond(status wire.Status) {
+	if d.answered.Swap(true) {
+		return
+	}
+	h := wire.Header{ID: d.Command.Response(), Status: status, Sequence: d.sequence}
+	d.session.sendControl(control{Header: h, body: noMessageID, delivery: d.octets})
+}
+
+// deliver gives a delivery to Deliver, or answers it when it cannot be read or
+// too many wait for Respond.
+func (s *Session) deliver(f wire.Frame) {
+	body, err := wire.Decode(f)
+	m, _ := body.(*wire.Message)
+	var fault *wire.DecodeError
+	if errors.As(err, &fault) {
+		if m == nil || !hasContent(m) {
+			s.undecodable(f, fault)
+			return
+		}
+		s.cfg.Observe.Undecodable(fault) // a TLV, after those that matter
+	}
+	octets := int(f.Length)
+	if !s.admit(octets) {
+		s.cfg.Observe.Overflow()
+		s.reply(f.ID.Response(), wire.ESMERxTAppn, f.Sequence, nil)
+		return
+	}
+	s.cfg.Deliver(&Delivery{Command: f.ID, Message: m, Received: time.Now(), session: s, sequence: f.Sequence, octets: octets})
+}
+
+// hasContent reports whether the readable part of a delivery is worth keeping: a text,
+// or a receipt in TLVs. If it were refused, it would come again, as broken as it is.
+func hasContent(m *wire.Message) bool {
+	return len(m.ShortMessage) > 0 || slices.ContainsFunc(m.TLVs, func(t wire.TLV) bool {
+		return t.Tag == wire.TagMessagePayload || t.Tag == wire.TagReceiptedMessageID || t.Tag == wire.TagMessageState
+	})
+}
+
+// admit counts a delivery in, if the bounds allow it. Where none waits, one of any length
+// is admitted: if it were refused, it would come again for ever.
+func (s *Session) admit(octets int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unanswered >= s.cfg.Deliveries || s.unanswered > 0 && s.unansweredOctets+octets > s.cfg.DeliveryOctets {
+		return false
+	}
+	s.unanswered++
+	s.unansweredOctets += octets
+	return true
+}
+
+// released counts a delivery out whose response is with the writer. Under mu.
+func (s *Session) released(octets int) {
+	s.unanswered--
+	s.unansweredOctets -= octets
 }

@@ -10,30 +10,7 @@ import (
 	"straks/smpp/wire"
 )
 
-// Session is one bound connection to an SMSC, from bind to unbind or loss. It
-// never binds again by itself.
-//
-// Three goroutines work for it, and all have ended when Done is closed:
-//
-//	read   frames -> answers to their exchanges, deliveries to Deliver. It waits
-//	       for nobody but the writer, whom a deadline bounds. (reader.go)
-//	write  queues -> socket, many PDUs in one write. Only here are octets
-//	       written, so only here a submit turns from "not sent" to "may have
-//	       left". Answers and enquire_link go before submits. (writer.go)
-//	keep   time: enquire_link, the peer's death, response time-outs. (keeper.go)
-//
-// The way of a submit, each step under mu and at most once:
-//
-//	window slot -> queue -> pending -> answered                  Submit returns the answer
-//	                 |         |-> caller gone -> answered       Late is told
-//	                 |         |-> ResponseTimeout -> tombstone  Submit returns ErrUnknown; Late may be told
-//	                 |-> caller gone, loss                       Submit returns ErrNotSent
-//
-// The slot comes free on leaving queue or pending, not when the caller goes:
-// until the SMSC has answered, or is given up, its window is in use.
-//
-// When the connection is lost the goroutines are joined first, and then what is
-// left is settled: the writer knows by then how far the last write came.
+// Session is one bound connection to an SMSC. It never binds again by itself.
 type Session struct {
 	cfg    Config
 	conn   net.Conn // TLS or the socket itself
@@ -41,88 +18,83 @@ type Session struct {
 	frames *wire.Reader
 	peer   wire.BindResp
 
-	window  chan struct{} // one element for each submit in queue or pending
-	wake    chan struct{} // 1: something was queued
-	room    chan struct{} // 1: the writer took from urgent
-	bound   chan struct{} // closed: bind_resp has come
-	drain   chan struct{} // closed: no new submits
-	landed  chan struct{} // closed: drain, and no submit is in flight
-	idle    chan struct{} // closed: landed, and no delivery is to be answered
-	closing chan struct{} // closed: the goroutines are to end
-	done    chan struct{} // closed: they have, and everything is settled
+	wake        chan struct{} // 1: something was queued
+	taken       chan struct{} // 1: the writer took the control PDUs
+	bound       chan struct{} // closed: bind_resp has arrived
+	draining    chan struct{} // closed: no new submits
+	submitsDone chan struct{} // closed: draining, and no submit is queued or pending
+	idle        chan struct{} // closed: submitsDone, and no delivery waits for Respond
+	closing     chan struct{} // closed: the goroutines must end
+	done        chan struct{} // closed: they have ended, and everything is settled
 
-	start time.Time    // life counts from here
-	life  atomic.Int64 // when the last PDU came, in nanoseconds since start
+	start    time.Time    // lastRead counts from here
+	lastRead atomic.Int64 // when the last PDU arrived, in nanoseconds since start
 
-	joined sync.WaitGroup // read, write, keep, and leave while it runs
+	goroutines sync.WaitGroup // read, write, keepalive, and answerUnbind while it runs
 
 	mu               sync.Mutex // never held across I/O or a callback
 	seq              uint32     // last sequence_number given
 	queue            []*exchange
-	urgent           []outgoing
+	controls         []control
 	pending          map[uint32]*exchange
-	graves           graveyard
-	unanswered       int // deliveries given out, whose answer is not yet with the writer
-	unansweredOctets int // of their PDUs
-	draining         bool
-	isLanded         bool
-	isIdle           bool
-	farewell         error // what the end is called once an unbind is under way
-	cause            error // why it ends; the first one stays
+	expired          expiredSubmits
+	submits          int   // in queue or pending
+	unanswered       int   // deliveries whose response is not yet with the writer
+	unansweredOctets int   // of their PDUs
+	unbindCause      error // what a loss of the connection is called once an unbind is under way
+	cause            error // why the session ends; the first one stays
 }
 
-// newSession wires a connection up and starts the goroutines. The bind is then
-// the first exchange, so that whatever comes ahead of bind_resp is served like
-// anything else.
+// newSession starts the goroutines. The bind is then the first exchange, so that PDUs
+// that arrive before bind_resp are served like any others.
 func newSession(conn, socket net.Conn, cfg Config) *Session {
 	s := &Session{
 		cfg: cfg, conn: conn, socket: socket, frames: wire.NewReader(conn),
-		window: make(chan struct{}, cfg.Window),
-		wake:   make(chan struct{}, 1), room: make(chan struct{}, 1),
-		bound: make(chan struct{}), drain: make(chan struct{}), landed: make(chan struct{}), idle: make(chan struct{}),
+		wake: make(chan struct{}, 1), taken: make(chan struct{}, 1),
+		bound: make(chan struct{}), draining: make(chan struct{}), submitsDone: make(chan struct{}), idle: make(chan struct{}),
 		closing: make(chan struct{}), done: make(chan struct{}),
 		start:   time.Now(),
-		pending: make(map[uint32]*exchange, cfg.Window),
-		graves:  newGraveyard(cfg.Tombstones),
+		pending: make(map[uint32]*exchange),
+		expired: newExpiredSubmits(cfg.MaxExpired),
 	}
-	for _, work := range []func() error{s.read, s.write, s.keep} {
-		s.joined.Go(func() { s.end(work()) })
+	for _, work := range []func() error{s.read, s.write, s.keepalive} {
+		s.goroutines.Go(func() { s.end(work()) })
 	}
 	go s.join()
 	return s
 }
 
-// end starts the session's end. A nil cause means that somebody else has
-// already given it, or will. That the peer hangs up after an unbind is no loss.
+// end starts the end of the session. A nil cause means that the cause is given elsewhere.
+// A peer that hangs up after an unbind is no loss.
 func (s *Session) end(cause error) {
 	if cause == nil {
 		return
 	}
 	s.mu.Lock()
-	first, polite := s.cause == nil, s.farewell != nil
+	first, unbinding := s.cause == nil, s.unbindCause != nil
 	if first {
-		if s.cause = cause; s.farewell != nil && errors.Is(cause, ErrLost) {
-			s.cause = s.farewell
+		if s.cause = cause; unbinding && errors.Is(cause, ErrLost) {
+			s.cause = s.unbindCause
 		}
 		s.stopSubmits()
 		close(s.closing)
 	}
 	s.mu.Unlock()
-	if first && polite {
-		s.conn.Close() // over TLS this takes leave too, and may wait for that
+	if first && unbinding {
+		s.conn.Close() // over TLS this sends close_notify, and may wait for it to be written
 	}
 	if first {
 		s.socket.Close()
 	}
 }
 
-// join waits for the goroutines and settles what they left.
+// join waits for the goroutines and settles the exchanges that they left.
 func (s *Session) join() {
-	s.joined.Wait()
+	s.goroutines.Wait()
 	s.mu.Lock()
-	for _, o := range s.urgent {
-		if o.exchange != nil {
-			s.settle(o.exchange, result{err: s.cause})
+	for _, c := range s.controls {
+		if c.exchange != nil {
+			s.settle(c.exchange, result{err: s.cause})
 		}
 	}
 	for _, x := range s.queue {
@@ -138,7 +110,7 @@ func (s *Session) join() {
 			s.settle(x, result{err: unknown(s.cause)})
 		}
 	}
-	s.queue, s.urgent, s.pending, s.graves = nil, nil, nil, graveyard{}
+	s.queue, s.controls, s.pending, s.expired = nil, nil, nil, expiredSubmits{}
 	s.mu.Unlock()
 	close(s.done)
 }
@@ -154,10 +126,7 @@ func (s *Session) Err() error {
 	return s.cause
 }
 
-// InFlight returns how many slots of the window are in use.
-func (s *Session) InFlight() int { return len(s.window) }
-
-// Peer returns what the SMSC said in bind_resp: its system_id and TLVs such as
+// Peer returns the body of bind_resp: the SMSC's system_id and TLVs such as
 // sc_interface_version.
 func (s *Session) Peer() wire.BindResp { return s.peer }
 
@@ -169,3 +138,13 @@ func (s *Session) Close() {
 
 // since returns the time since the session's start, on the monotonic clock.
 func (s *Session) since() time.Duration { return time.Since(s.start) }
+
+// isClosed reports whether the channel is closed. Nothing is ever sent on it.
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

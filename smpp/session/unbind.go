@@ -7,26 +7,26 @@ import (
 	"straks/smpp/wire"
 )
 
-// leaveGrace is how long an SMSC that unbinds may still answer what is in
-// flight before unbind_resp closes the session, and how long we look for a
-// moment without an unanswered delivery before we unbind ourselves.
-const leaveGrace = time.Second
+// idleGrace is how long an SMSC that unbinds may still answer pending submits before
+// unbind_resp closes the session. Before an unbind of our own, it is how long we wait for
+// a moment without an unanswered delivery.
+const idleGrace = time.Second
 
-// Unbind ends the session in good order: no new submits, the answers of those in
-// flight awaited, unbind, unbind_resp, close. Deliveries are taken and answered
-// all the while. ctx bounds the wait for the window, UnbindTimeout the rest.
+// Unbind ends the session in good order: no new submits, wait for the responses of those
+// pending, unbind, unbind_resp, close. Deliveries are received and answered
+// meanwhile. ctx bounds the wait for responses, UnbindTimeout the rest.
 //
-// An error tells that the wait for the window was cut short. The session has
+// An error means that the wait for responses was cut short. The session has
 // ended in any case.
 func (s *Session) Unbind(ctx context.Context) error {
 	s.mu.Lock()
 	s.stopSubmits()
 	s.mu.Unlock()
-	err := s.waitWindow(ctx)
+	err := s.waitSubmits(ctx)
 	if err == nil {
 		s.waitIdle()
 		s.mu.Lock()
-		s.farewell = ErrClosed
+		s.unbindCause = ErrClosed
 		s.mu.Unlock()
 		s.call(context.WithoutCancel(ctx), wire.Unbind, nil, s.cfg.UnbindTimeout)
 	}
@@ -34,19 +34,49 @@ func (s *Session) Unbind(ctx context.Context) error {
 	return err
 }
 
-// stopSubmits lets no further submit in. Under mu.
+// unbindFromPeer lets pending submits and deliveries finish, for at most idleGrace, and then
+// answers the SMSC's unbind and ends the session. The reader goes on meanwhile.
+func (s *Session) unbindFromPeer(seq uint32) {
+	s.mu.Lock()
+	again := s.unbindCause == ErrUnbound
+	s.unbindCause = ErrUnbound
+	s.stopSubmits()
+	s.mu.Unlock()
+	if !again {
+		s.goroutines.Go(func() { s.answerUnbind(seq) })
+	}
+}
+
+func (s *Session) answerUnbind(seq uint32) {
+	s.waitIdle()
+	s.reply(wire.UnbindResp, wire.ESMEOK, seq, ErrUnbound)
+}
+
+// stopSubmits admits no further submit. Under mu.
 func (s *Session) stopSubmits() {
-	if !s.draining {
-		s.draining = true
-		close(s.drain)
+	if !isClosed(s.draining) {
+		close(s.draining)
 	}
 	s.checkIdle()
 }
 
-// waitWindow waits until every submit has its answer or is given up.
-func (s *Session) waitWindow(ctx context.Context) error {
+// checkIdle closes submitsDone and idle when their time has come. Under mu.
+func (s *Session) checkIdle() {
+	if s.submits > 0 || !isClosed(s.draining) {
+		return
+	}
+	if !isClosed(s.submitsDone) {
+		close(s.submitsDone)
+	}
+	if s.unanswered == 0 && !isClosed(s.idle) {
+		close(s.idle)
+	}
+}
+
+// waitSubmits waits until every submit has its response or is given up.
+func (s *Session) waitSubmits(ctx context.Context) error {
 	select {
-	case <-s.landed:
+	case <-s.submitsDone:
 		return s.Err()
 	case <-s.closing:
 		return s.Err()
@@ -55,47 +85,13 @@ func (s *Session) waitWindow(ctx context.Context) error {
 	}
 }
 
-// checkIdle tells who waits for it that nothing is in flight any more, or to be
-// answered. A Submit that takes a slot now gives it back at once. Under mu.
-func (s *Session) checkIdle() {
-	if !s.draining || len(s.window) > 0 {
-		return
-	}
-	if !s.isLanded {
-		s.isLanded = true
-		close(s.landed)
-	}
-	if !s.isIdle && s.unanswered == 0 {
-		s.isIdle = true
-		close(s.idle)
-	}
-}
-
-// peerUnbinds lets what is under way finish, for a moment, and then answers and
-// ends the session. The reader goes on meanwhile.
-func (s *Session) peerUnbinds(seq uint32) {
-	s.mu.Lock()
-	again := s.farewell == ErrUnbound
-	s.farewell = ErrUnbound
-	s.stopSubmits()
-	s.mu.Unlock()
-	if !again {
-		s.joined.Go(func() { s.leave(seq) })
-	}
-}
-
-// waitIdle waits for idle, for a moment.
+// waitIdle waits for idle, for at most idleGrace.
 func (s *Session) waitIdle() {
-	timer := time.NewTimer(leaveGrace)
+	timer := time.NewTimer(idleGrace)
 	defer timer.Stop()
 	select {
 	case <-s.idle:
 	case <-timer.C:
 	case <-s.closing:
 	}
-}
-
-func (s *Session) leave(seq uint32) {
-	s.waitIdle()
-	s.reply(wire.UnbindResp, wire.ESMEOK, seq, ErrUnbound)
 }

@@ -11,57 +11,48 @@ import (
 )
 
 const (
-	// batch is how many submits the writer takes at a time. What it has taken
+	// maxBatch is how many submits the writer takes at a time. A submit that it has taken
 	// cannot be withdrawn any more, so it takes few.
-	batch = 32
-	// spill is the length, in octets, from which what is encoded is written.
-	spill = 16 << 10
-	// crowd is how many PDUs may wait in urgent before the reader waits for the
-	// writer, beside the answers to deliveries, which have a bound of their own.
-	crowd = 1024
+	maxBatch = 32
+	// flushSize is the length of encoded PDUs, in octets, from which they are written.
+	flushSize = 16 << 10
+	// maxControls is how many control PDUs may be queued before the reader waits for the
+	// writer, beside the responses to deliveries, which have a bound of their own.
+	maxControls = 1024
 )
 
-// outgoing is a PDU that goes past the window: an answer, enquire_link, bind or
-// unbind.
-type outgoing struct {
+// control is a PDU that goes before submits: a response, enquire_link, bind or unbind.
+type control struct {
 	wire.Header
 	body     any
-	exchange *exchange // bind and unbind: what waits for the answer
-	delivery int       // not 0: it answers a delivery of so many octets that was given out
+	exchange *exchange // of bind and unbind, which wait for a response
+	delivery int       // not 0: it answers a delivery of that many octets that was given to Deliver
 	last     error     // not nil: the session ends with it once this is written
 }
 
-// mark says where in the buffer the submit of an exchange begins.
-type mark struct {
-	exchange *exchange
-	start    int
-}
-
-// urge queues a PDU that goes past the window. Once the session ends there is
-// nobody to send it.
-func (s *Session) urge(o outgoing) {
+// sendControl queues a control PDU. Once the session ends, nobody sends it.
+func (s *Session) sendControl(c control) {
 	s.mu.Lock()
 	if s.cause == nil {
-		s.urgent = append(s.urgent, o)
-	} else if o.exchange != nil {
-		s.settle(o.exchange, result{err: s.cause})
+		s.controls = append(s.controls, c)
+	} else if c.exchange != nil {
+		s.settle(c.exchange, result{err: s.cause})
 	}
 	s.mu.Unlock()
-	s.nudge()
+	s.wakeWriter()
 }
 
-// nudge wakes the writer.
-func (s *Session) nudge() {
+func (s *Session) wakeWriter() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
 }
 
-// load is what the writer took to be written next.
-type load struct {
-	urgent  []outgoing
-	submits []numbered
+// batch is what the writer took from the queues.
+type batch struct {
+	controls []control
+	submits  []numbered
 }
 
 type numbered struct {
@@ -69,15 +60,15 @@ type numbered struct {
 	seq      uint32
 }
 
-// write takes what is queued, encodes it and writes it, until the session ends.
-// While one write is under way the next ones gather. Once awake it lets all run
-// who are ready, since they may queue something too: a commit of the journal sets
+// write takes what is queued, encodes and writes it, until the session ends.
+// During one write the next PDUs gather. Once awake, the writer yields to all goroutines that
+// are ready, since they may queue something too: a commit of the journal sets
 // many messages free at once, and each would be a write of its own.
 func (s *Session) write() error {
-	var w burst
-	var l load
+	var w writeBuffer
+	var b batch
 	for {
-		if !s.take(&l) {
+		if !s.take(&b) {
 			select {
 			case <-s.wake:
 				runtime.Gosched()
@@ -86,88 +77,87 @@ func (s *Session) write() error {
 				return nil
 			}
 		}
-		if err := s.writeLoad(&w, &l); err != nil {
+		if err := s.writeBatch(&w, &b); err != nil {
 			return err
 		}
 	}
 }
 
-// take moves what is to be written next into l, and tells whether that is
-// anything. Each submit taken becomes pending here.
-func (s *Session) take(l *load) bool {
+// take moves queued PDUs into b and reports whether there are any. Each submit taken
+// becomes pending here.
+func (s *Session) take(b *batch) bool {
 	now := s.since()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l.urgent, s.urgent = s.urgent, l.urgent[:0]
-	for i := range l.urgent {
-		o := &l.urgent[i]
-		if o.delivery > 0 {
-			s.released(o.delivery)
+	b.controls, s.controls = s.controls, b.controls[:0]
+	for i := range b.controls {
+		c := &b.controls[i]
+		if c.delivery > 0 {
+			s.released(c.delivery)
 		}
-		if o.exchange != nil || o.ID == wire.EnquireLink {
-			o.Sequence = s.number(o.exchange, now)
+		switch {
+		case c.exchange != nil:
+			c.Sequence = s.register(c.exchange, now)
+		case c.ID == wire.EnquireLink: // no exchange: any PDU of the peer shows that it lives
+			c.Sequence = s.nextSequence()
 		}
 	}
-	if len(l.urgent) > 0 {
+	if len(b.controls) > 0 {
 		s.checkIdle()
 		select {
-		case s.room <- struct{}{}:
+		case s.taken <- struct{}{}:
 		default:
 		}
 	}
-	if l.submits = l.submits[:0]; !slices.ContainsFunc(l.urgent, isLast) {
-		s.takeSubmits(l, now)
+	// After a generic_nack or unbind_resp that ends the session the peer reads no submit.
+	// Those queued then stay so, and are settled as not sent.
+	b.submits = b.submits[:0]
+	if !slices.ContainsFunc(b.controls, func(c control) bool { return c.last != nil }) {
+		s.takeSubmits(b, now)
 	}
-	return len(l.urgent)+len(l.submits) > 0
+	return len(b.controls)+len(b.submits) > 0
 }
 
-// number gives an urgent request its sequence_number. An enquire_link has no
-// exchange: whatever the peer sends shows that it lives.
-func (s *Session) number(x *exchange, now time.Duration) uint32 {
-	if x == nil {
-		return s.nextSequence()
-	}
-	return s.register(x, now)
-}
-
-// isLast tells whether the session ends with it. What is queued then stays so, and is
-// settled as not sent: behind a generic_nack or unbind_resp nobody reads it.
-func isLast(o outgoing) bool { return o.last != nil }
-
-func (s *Session) takeSubmits(l *load, now time.Duration) {
-	n := min(len(s.queue), batch)
+func (s *Session) takeSubmits(b *batch, now time.Duration) {
+	n := min(len(s.queue), maxBatch)
 	for _, x := range s.queue[:n] {
 		if x.ctx.Err() != nil { // its caller is about to leave
 			s.settle(x, result{err: notSent(context.Cause(x.ctx))})
 			continue
 		}
-		l.submits = append(l.submits, numbered{x, s.register(x, now)})
+		b.submits = append(b.submits, numbered{x, s.register(x, now)})
 	}
 	s.queue = slices.Delete(s.queue, 0, n)
 }
 
-// burst is what goes out in one write.
-type burst struct {
-	buf   []byte
-	marks []mark
-	last  error
+// writeBuffer is what goes out in one write.
+type writeBuffer struct {
+	octets  []byte
+	submits []boundary
+	last    error
 }
 
-// writeLoad encodes l and writes it, whenever enough has come together and at
-// the end. What was not reached when a write fails is marked unsent.
-func (s *Session) writeLoad(w *burst, l *load) error {
-	for i := range l.urgent {
-		s.encodeUrgent(w, &l.urgent[i])
-		if err := s.flush(w, spill); err != nil {
-			s.unsent(l.submits)
+// boundary is where the submit of an exchange begins in the buffer.
+type boundary struct {
+	exchange *exchange
+	start    int
+}
+
+// writeBatch encodes b. It writes whenever flushSize octets have gathered, and at
+// the end. The submits that a failed write did not reach are marked unsent.
+func (s *Session) writeBatch(w *writeBuffer, b *batch) error {
+	for i := range b.controls {
+		encodeControl(w, &b.controls[i])
+		if err := s.flush(w, flushSize); err != nil {
+			s.markUnsent(b.submits)
 			return err
 		}
 	}
-	clear(l.urgent)
-	for i, n := range l.submits {
+	clear(b.controls)
+	for i, n := range b.submits {
 		s.encodeSubmit(w, n)
-		if err := s.flush(w, spill); err != nil {
-			s.unsent(l.submits[i+1:])
+		if err := s.flush(w, flushSize); err != nil {
+			s.markUnsent(b.submits[i+1:])
 			return err
 		}
 	}
@@ -177,71 +167,70 @@ func (s *Session) writeLoad(w *burst, l *load) error {
 	return w.last
 }
 
-// encodeUrgent appends a PDU of our own making. That it cannot be encoded is a
+// encodeControl appends a control PDU. One that cannot be encoded is a
 // fault of this program, or of a bind's configuration, which Dial has checked.
-func (s *Session) encodeUrgent(w *burst, o *outgoing) {
-	out, err := wire.Append(w.buf, o.Header, o.body)
+func encodeControl(w *writeBuffer, c *control) {
+	out, err := wire.Append(w.octets, c.Header, c.body)
 	if err != nil {
-		w.last = fmt.Errorf("smpp: cannot encode %v: %w", o.ID, err)
+		w.last = fmt.Errorf("smpp: cannot encode %v: %w", c.ID, err)
 		return
 	}
-	w.buf = out
+	w.octets = out
 	if w.last == nil {
-		w.last = o.last
+		w.last = c.last
 	}
 }
 
-// encodeSubmit has the message finished and appends it; a message that cannot be
-// sent fails by itself.
-func (s *Session) encodeSubmit(w *burst, n numbered) {
+// encodeSubmit calls Finish and appends the message. One that cannot be sent fails alone.
+func (s *Session) encodeSubmit(w *writeBuffer, n numbered) {
 	req := &n.exchange.req
 	var err error
 	if req.Finish != nil {
 		err = req.Finish(req.Message)
 	}
-	start := len(w.buf)
+	start := len(w.octets)
 	if err == nil {
-		w.buf, err = wire.Append(w.buf, wire.Header{ID: wire.SubmitSM, Sequence: n.seq}, req.Message)
+		w.octets, err = wire.Append(w.octets, wire.Header{ID: wire.SubmitSM, Sequence: n.seq}, req.Message)
 	}
 	if err != nil {
 		s.mu.Lock()
-		if s.pending[n.seq] == n.exchange { // else answered before it was asked
+		if s.pending[n.seq] == n.exchange { // else the peer answered a submit that it never got
 			delete(s.pending, n.seq)
 			s.settle(n.exchange, result{err: notSent(err)})
 		}
 		s.mu.Unlock()
 		return
 	}
-	w.marks = append(w.marks, mark{n.exchange, start})
+	w.submits = append(w.submits, boundary{n.exchange, start})
 }
 
-// flush writes the burst if it has at least so many octets. Of a write that
-// fails, the submits behind the octets that went surely did not leave.
-func (s *Session) flush(w *burst, least int) error {
-	if len(w.buf) < least {
+// flush writes the buffer if it has at least that many octets. When a write
+// fails, the submits that begin after the octets written surely did not leave.
+func (s *Session) flush(w *writeBuffer, least int) error {
+	if len(w.octets) < least {
 		return nil
 	}
-	// The deadline fails only on a closed socket, and then Write says so.
+	// The deadline fails only on a closed socket, and then Write fails too.
 	_ = s.socket.SetWriteDeadline(time.Now().Add(s.cfg.DeadAfter))
-	n, err := s.conn.Write(w.buf)
+	n, err := s.conn.Write(w.octets)
 	if err != nil {
 		s.mu.Lock()
-		for _, m := range w.marks {
-			m.exchange.unsent = m.start >= n
+		for _, b := range w.submits {
+			b.exchange.unsent = b.start >= n
 		}
 		s.mu.Unlock()
 		return fmt.Errorf("%w: %w", ErrLost, err)
 	}
-	clear(w.marks)
-	w.buf, w.marks = w.buf[:0], w.marks[:0]
-	if cap(w.buf) > 4*spill {
-		w.buf = nil // a long message_payload came by; give its room back
+	clear(w.submits)
+	w.octets, w.submits = w.octets[:0], w.submits[:0]
+	if cap(w.octets) > 4*flushSize {
+		w.octets = nil // frees the room that a long message_payload took
 	}
 	return nil
 }
 
-// unsent marks submits that were taken and never encoded.
-func (s *Session) unsent(rest []numbered) {
+// markUnsent marks submits that were taken and never encoded.
+func (s *Session) markUnsent(rest []numbered) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, n := range rest {

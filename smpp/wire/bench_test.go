@@ -2,8 +2,8 @@ package wire
 
 import "testing"
 
-// The PDUs of a message's way: submit_sm out, its answer in, the receipt in, its
-// answer out.
+// The PDUs of one message: submit_sm out, its response in, the receipt in, its
+// response out.
 func BenchmarkCodec(b *testing.B) {
 	m := sample()[SubmitSM].(*Message)
 	m.TLVs = m.TLVs[:1]

@@ -15,7 +15,7 @@ const (
 	ReplaceSM         CommandID = 0x00000007
 	CancelSM          CommandID = 0x00000008
 	BindTransceiver   CommandID = 0x00000009
-	OutbindID         CommandID = 0x0000000B
+	Outbind           CommandID = 0x0000000B
 	EnquireLink       CommandID = 0x00000015
 	SubmitMulti       CommandID = 0x00000021
 	AlertNotification CommandID = 0x00000102
@@ -50,7 +50,7 @@ var commandNames = map[CommandID]string{
 	ReplaceSM:         "replace_sm",
 	CancelSM:          "cancel_sm",
 	BindTransceiver:   "bind_transceiver",
-	OutbindID:         "outbind",
+	Outbind:           "outbind",
 	EnquireLink:       "enquire_link",
 	SubmitMulti:       "submit_multi",
 	AlertNotification: "alert_notification",
@@ -70,13 +70,13 @@ func (id CommandID) String() string {
 	return fmt.Sprintf("0x%08X", uint32(id))
 }
 
-// IsResponse tells whether a PDU with this id answers another; generic_nack does.
+// IsResponse reports whether a PDU with this id is a response; generic_nack is one.
 func (id CommandID) IsResponse() bool { return id&responseBit != 0 }
 
 // Request returns the command that a response answers.
 func (id CommandID) Request() CommandID { return id &^ responseBit }
 
-// Response returns the command that answers id, or generic_nack where the
+// Response returns the response to id, or generic_nack where the
 // standard gives it none or does not know it (SMPP 3.4 §4.3).
 func (id CommandID) Response() CommandID {
 	if _, ok := commandNames[id]; !ok || !id.hasResponse() {
@@ -85,7 +85,7 @@ func (id CommandID) Response() CommandID {
 	return id | responseBit
 }
 
-// hasResponse tells whether the standard has an answer to this request.
+// hasResponse reports whether the standard has a response to this request.
 func (id CommandID) hasResponse() bool {
-	return !id.IsResponse() && id != OutbindID && id != AlertNotification
+	return !id.IsResponse() && id != Outbind && id != AlertNotification
 }

@@ -10,7 +10,7 @@ import (
 type DecodeError struct {
 	ID     CommandID
 	Status Status // to answer with
-	Reason string // says what is wrong, never with a value of the PDU
+	Reason string // like "ends before message_id"; never with a value of the PDU
 }
 
 func (e *DecodeError) Error() string {
@@ -18,8 +18,8 @@ func (e *DecodeError) Error() string {
 }
 
 // Decode reads the body of a frame: the types that [Append] takes, and nil for
-// PDUs without one. What follows the header of such a PDU is ignored, since
-// some peers send enquire_link_resp and generic_nack with junk behind.
+// PDUs without one. Octets after the header of such a PDU are ignored, since
+// some peers send enquire_link_resp and generic_nack with junk after it.
 //
 // Errors are of type *DecodeError. Where only a TLV is broken the body is
 // returned beside the error, with the TLVs before it: neither a message_id nor a
@@ -41,12 +41,6 @@ func Decode(f Frame) (any, error) {
 		return decode(f, b, b.fields, nil)
 	case BindTransceiverResp, BindTransmitterResp, BindReceiverResp:
 		return decodeBindResp(f)
-	case AlertNotification:
-		a := &Alert{}
-		return decode(f, a, a.fields, &a.TLVs)
-	case OutbindID:
-		o := &Outbind{}
-		return decode(f, o, o.fields, nil)
 	case EnquireLink, EnquireLinkResp, Unbind, UnbindResp, GenericNack:
 		return nil, nil
 	}
@@ -69,7 +63,7 @@ func decode(f Frame, body any, fields func(*coder), tlvs *[]TLV) (any, error) {
 	return body, err
 }
 
-// decodeMessageResp takes an answer without message_id, which is right beside
+// decodeMessageResp accepts a response without message_id, which is correct beside
 // an error and common in deliver_sm_resp, and one whose NUL is missing.
 func decodeMessageResp(f Frame) (any, error) {
 	text, rest := lenientCString(f.Body)
@@ -80,7 +74,7 @@ func decodeMessageResp(f Frame) (any, error) {
 }
 
 // decodeBindResp is as lenient: SMSCs that refuse a bind send anything or
-// nothing behind the status.
+// nothing after the status.
 func decodeBindResp(f Frame) (any, error) {
 	text, rest := lenientCString(f.Body)
 	r := &BindResp{SystemID: text}
@@ -89,7 +83,7 @@ func decodeBindResp(f Frame) (any, error) {
 	return r, err
 }
 
-// lenientCString cuts a C-octet string off b; without a NUL it is all of b.
+// lenientCString cuts a C-octet string off b. Without a NUL it is all of b.
 func lenientCString(b []byte) (string, []byte) {
 	head, rest, _ := bytes.Cut(b, []byte{0})
 	return string(head), rest

@@ -11,15 +11,15 @@ const (
 	// HeaderLen is the length of a PDU header in octets.
 	HeaderLen = 16
 	// MaxFrame is the longest PDU that is read or written, in octets: a
-	// message_payload of 65535 and room for everything beside it.
+	// message_payload of 65535 octets and all other fields.
 	MaxFrame = 70_000
 )
 
-// readBuffer holds some 200 usual PDUs, so that a burst costs one read.
+// readBuffer holds about 200 usual PDUs, so that a burst costs one read.
 const readBuffer = 32 << 10
 
-// Header is the header of a PDU (SMPP 3.4 §3.2). Length is set by what was read;
-// [Append] computes it and ignores what is given.
+// Header is the header of a PDU (SMPP 3.4 §3.2). Length is that of a PDU that was read;
+// [Append] ignores it and computes its own.
 type Header struct {
 	Length   uint32
 	ID       CommandID
@@ -27,15 +27,15 @@ type Header struct {
 	Sequence uint32
 }
 
-// Frame is one whole PDU with its body still coded. The body is the receiver's
-// to keep: the reader does not use it again.
+// Frame is one whole PDU, its body not decoded. The receiver owns the body: the reader
+// does not use it again.
 type Frame struct {
 	Header
 	Body []byte
 }
 
-// FrameError is a command_length that cannot be. It ends the session, since the
-// place where the next PDU starts is lost; say so with a generic_nack bearing
+// FrameError is an impossible command_length. It ends the session, since the start of
+// the next PDU is unknown. The peer should get a generic_nack with
 // ESME_RINVCMDLEN (SMPP 3.4 §4.3.1).
 type FrameError struct {
 	Header Header // as read; its Length is the fault
@@ -76,7 +76,7 @@ func (r *Reader) Next() (Frame, error) {
 	return f, nil
 }
 
-// unexpected makes the end of the stream inside a PDU tell from one between two.
+// unexpected distinguishes the end of the stream inside a PDU from one between two.
 func unexpected(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
@@ -93,7 +93,7 @@ func parseHeader(b []byte) Header {
 	}
 }
 
-// appendHeader writes h with a command_length still to be filled in.
+// appendHeader writes h with an empty command_length, which Append fills in.
 func appendHeader(dst []byte, h Header) []byte {
 	dst = append(dst, 0, 0, 0, 0)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(h.ID))

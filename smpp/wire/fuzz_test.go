@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// seeds gives the fuzzer one good PDU of each kind, and what it gets wrong.
+// seeds gives the fuzzer one PDU of each kind, whole and cut short.
 func seeds(f *testing.F) {
 	for id, body := range sample() {
 		if id == DataSM {
@@ -21,7 +21,7 @@ func seeds(f *testing.F) {
 	}
 }
 
-// FuzzReader: whatever comes in, frames are within bounds and add up to it.
+// FuzzReader: for any input, frames are within bounds and add up to no more than the input.
 func FuzzReader(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, stream []byte) {
@@ -39,7 +39,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// FuzzDecode: no body panics, and one that may be sent comes back the same.
+// FuzzDecode: no body panics, and one that may be sent is read back the same.
 func FuzzDecode(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, pdu []byte) {
@@ -50,13 +50,13 @@ func FuzzDecode(f *testing.F) {
 		body, err := Decode(frame)
 		if err != nil {
 			if fault, ok := err.(*DecodeError); !ok || fault.Status == ESMEOK {
-				t.Fatalf("%v does not say how to answer", err)
+				t.Fatalf("%v has no status to answer with", err)
 			}
 			return
 		}
 		out, err := Append(nil, frame.Header, body)
 		if err != nil {
-			return // read tolerantly, not to be sent
+			return // read tolerantly, and not allowed to be sent
 		}
 		again, err := Decode(Frame{parseHeader(out), out[HeaderLen:]})
 		if err != nil || !reflect.DeepEqual(again, body) {
@@ -65,8 +65,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzMessage: what may be sent is read as it was written, for the three
-// messages alike; what may not is refused with a status.
+// FuzzMessage: a message that may be sent is read back as it was written, for all three
+// commands. Any other is refused with a status.
 func FuzzMessage(f *testing.F) {
 	f.Add(uint8(0), "CMT", uint8(5), uint8(0), "Straks", uint8(1), uint8(1), "4799999999", uint8(0x40), "000000000500000R", uint8(8), []byte("hei"), uint16(0x1400), []byte("x"))
 	f.Add(uint8(2), "", uint8(1), uint8(1), "47900\x00\x40", uint8(1), uint8(1), "47", uint8(0), "", uint8(0), []byte{}, TagMessagePayload, make([]byte, 300))

@@ -8,9 +8,9 @@ import (
 	"github.com/fiorix/go-smpp/v2/smpp/pdu"
 )
 
-// TestFieldsAreWhereGoSMPPHasThem compares with somebody else's reading of the
+// TestFieldsAreWhereGoSMPPHasThem compares with an independent reading of the
 // standard: names, order and coding of the mandatory fields. In the sample no two
-// fields beside each other are equal.
+// neighbouring fields are equal.
 func TestFieldsAreWhereGoSMPPHasThem(t *testing.T) {
 	for id, list := range map[CommandID]pdufield.List{
 		BindTransceiver:     pdu.NewBindTransceiver().FieldList(),
@@ -28,7 +28,7 @@ func TestFieldsAreWhereGoSMPPHasThem(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v: %v", id, err)
 		}
-		// Theirs written in their order, with our TLVs behind, is what was sent.
+		// Their fields in their order, followed by our TLVs, are the octets sent.
 		var again bytes.Buffer
 		for _, name := range list {
 			if theirs[name] == nil {

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 )
 
-// TLV is one optional parameter (SMPP 3.4 §5.3). They are written in the order
+// TLV is one optional parameter (SMPP 3.4 §5.3). TLVs are written in the order
 // given, and read in the order found, duplicates included.
 type TLV struct {
 	Tag   uint16
@@ -92,8 +92,8 @@ func Lookup(tlvs []TLV, tag uint16) ([]byte, bool) {
 	return nil, false
 }
 
-// CString returns a TLV's C-octet string without its NUL and what follows it.
-// Peers that leave the NUL out are understood.
+// CString returns the C-octet string in a TLV, without its NUL and the octets after it.
+// The NUL may be missing.
 func CString(v []byte) string {
 	if i := bytes.IndexByte(v, 0); i >= 0 {
 		v = v[:i]
@@ -110,8 +110,8 @@ func appendTLVs(dst []byte, tlvs []TLV) []byte {
 	return dst
 }
 
-// parseTLVs reads the optional part. One to three octets at its end are no TLV;
-// peers that pad with NUL are common, so they are let pass. ok is false where a
+// parseTLVs reads the optional part. One to three octets at its end are no TLV and are
+// ignored, since many peers pad with NUL. ok is false where a
 // length runs past the end.
 func parseTLVs(b []byte) (tlvs []TLV, ok bool) {
 	for len(b) >= 4 {

@@ -10,16 +10,16 @@ import (
 	"testing"
 )
 
-// Wireshark's dissector is somebody else's reading of the standard. It gets one
-// PDU of each kind as Append writes it, and must find nothing malformed, nothing
-// worth a remark, and the names that we use.
+// Wireshark's dissector is an independent reading of the standard. It gets one
+// PDU of each kind as Append writes it, and must find nothing malformed and nothing
+// worth a remark.
 func TestWiresharkReadsEveryPDU(t *testing.T) {
 	tshark, err := exec.LookPath("tshark")
 	if err != nil {
 		t.Skip("tshark is not installed")
 	}
 	all := sample()
-	all[DataSM].(*Message).TLVs[0].Value = []byte("what a TCP segment holds")
+	all[DataSM].(*Message).TLVs[0].Value = []byte("shortened to fit a TCP segment")
 	var ids []CommandID
 	var pdus [][]byte
 	add := func(id CommandID, status Status, body any) {

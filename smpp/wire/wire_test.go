@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// sample returns one body of each kind with the command that bears it, and
-// every field set to something that tells it from its neighbours.
+// sample returns one body of each kind by its command. Every field has a value that differs
+// from its neighbours'.
 func sample() map[CommandID]any {
 	message := func() *Message {
 		return &Message{
@@ -35,13 +35,11 @@ func sample() map[CommandID]any {
 		SubmitSMResp: id, DeliverSMResp: &MessageResp{}, DataSMResp: id,
 		BindTransceiver: bind, BindTransmitter: bind, BindReceiver: bind,
 		BindTransceiverResp: resp, BindTransmitterResp: resp, BindReceiverResp: resp,
-		AlertNotification: &Alert{SourceTON: 1, SourceNPI: 1, Source: "47", ESMETON: 2, ESMENPI: 3, ESMEAddr: "22", TLVs: []TLV{OctetTLV(TagMSAvailabilityStatus, 0)}},
-		OutbindID:         &Outbind{SystemID: "smsc", Password: "pw"},
-		EnquireLink:       nil, EnquireLinkResp: nil, Unbind: nil, UnbindResp: nil, GenericNack: nil,
+		EnquireLink: nil, EnquireLinkResp: nil, Unbind: nil, UnbindResp: nil, GenericNack: nil,
 	}
 }
 
-func TestEveryPDUComesBackAsItWas(t *testing.T) {
+func TestRoundTrip(t *testing.T) {
 	var stream []byte
 	var order []CommandID
 	all := sample()
@@ -85,7 +83,7 @@ func TestSubmitSMOctets(t *testing.T) {
 	}
 }
 
-func TestAppendRefusesWhatTheStandardForbids(t *testing.T) {
+func TestAppendChecksEveryField(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(*Message)
@@ -120,7 +118,7 @@ func TestAppendRefusesWhatTheStandardForbids(t *testing.T) {
 				t.Errorf("got %q, %v; want %v", out, err, tt.want)
 			}
 			if err != nil && strings.Contains(err.Error(), m.Dest) {
-				t.Errorf("the error tells the number: %v", err)
+				t.Errorf("the error contains the number: %v", err)
 			}
 		})
 	}
@@ -131,17 +129,17 @@ func TestAppendRefusesWhatTheStandardForbids(t *testing.T) {
 	}
 }
 
-func TestDecodeToleratesWhatLeavesNoDoubt(t *testing.T) {
+func TestDecodeIsTolerant(t *testing.T) {
 	tests := []struct {
 		name string
 		f    Frame
 		want any
 	}{
-		{"junk behind enquire_link_resp", Frame{Header{ID: EnquireLinkResp}, []byte("junk\x00\xff")}, nil},
-		{"answer without a body", Frame{Header{ID: SubmitSMResp, Status: ESMEThrottled}, nil}, &MessageResp{}},
+		{"junk after enquire_link_resp", Frame{Header{ID: EnquireLinkResp}, []byte("junk\x00\xff")}, nil},
+		{"response without a body", Frame{Header{ID: SubmitSMResp, Status: ESMEThrottled}, nil}, &MessageResp{}},
 		{"message_id without NUL", Frame{Header{ID: SubmitSMResp}, []byte("abc")}, &MessageResp{MessageID: "abc"}},
 		{"refused bind with nothing", Frame{Header{ID: BindTransceiverResp, Status: ESMEInvPaswd}, nil}, &BindResp{}},
-		{"padding behind the message_id", Frame{Header{ID: SubmitSMResp}, []byte("abc\x00\x00\x00")}, &MessageResp{MessageID: "abc"}},
+		{"padding after the message_id", Frame{Header{ID: SubmitSMResp}, []byte("abc\x00\x00\x00")}, &MessageResp{MessageID: "abc"}},
 	}
 	for _, tt := range tests {
 		if got, err := Decode(tt.f); err != nil || !reflect.DeepEqual(got, tt.want) {
@@ -150,8 +148,8 @@ func TestDecodeToleratesWhatLeavesNoDoubt(t *testing.T) {
 	}
 }
 
-// Every cut of a deliver_sm either decodes whole or says with which status to
-// answer; none yields a message with fields missing.
+// Every truncated deliver_sm either decodes or has an error with the status to answer
+// with. None gives a message with fields missing.
 func TestDecodeShortPDUs(t *testing.T) {
 	m := sample()[DeliverSM].(*Message)
 	whole, err := Append(nil, Header{ID: DeliverSM, Sequence: 1}, m)
@@ -223,7 +221,7 @@ func TestCString(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	for want, got := range map[string]string{
-		"submit_sm_resp": SubmitSMResp.String(), "generic_nack": GenericNack.String(), "0x8000000B": (OutbindID | responseBit).String(),
+		"submit_sm_resp": SubmitSMResp.String(), "generic_nack": GenericNack.String(), "0x8000000B": (Outbind | responseBit).String(),
 		"0x00000099": CommandID(0x99).String(), "ESME_RTHROTTLED": ESMEThrottled.String(), "0x00000400": Status(0x400).String(),
 	} {
 		if got != want {
@@ -232,7 +230,7 @@ func TestNames(t *testing.T) {
 	}
 	for id, want := range map[CommandID]CommandID{SubmitSM: SubmitSMResp, AlertNotification: GenericNack, 0x99: GenericNack, QuerySM: QuerySMResp, GenericNack: GenericNack} {
 		if id.Response() != want {
-			t.Errorf("%v is answered by %v, want %v", id, id.Response(), want)
+			t.Errorf("the response to %v is %v, want %v", id, id.Response(), want)
 		}
 	}
 }

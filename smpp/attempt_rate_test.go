@@ -83,13 +83,13 @@ func TestNothingWaitsBehindAPartThatCouldNotBeWritten(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		j, _ := g.newJob(&Message{ID: "m1", To: number, Text: threeParts})
-		l, err := g.slots.acquire(ctx, search{order: j.order})
+		l, err := g.slots.acquire(ctx, want{order: j.order})
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.Close()
 		g.slots.shut(b)
-		if r, settled := j.newFlight(l).run(ctx, ctx); settled || time.Since(start) != 0 {
+		if r, settled := j.newAttempt(l).run(ctx, ctx); settled || time.Since(start) != 0 {
 			t.Errorf("%+v after %v", r, time.Since(start))
 		}
 	})
@@ -111,7 +111,7 @@ func TestNothingWaitsForATokenBehindARefusal(t *testing.T) {
 			t.Errorf("%+v after %v", r, time.Since(start))
 		}
 		go func() { short <- g.Send(t.Context(), Message{ID: "m2", To: number, Text: "hei"}) }()
-		p.Answer(p.Next(wire.SubmitSM), "a")
+		p.Accept(p.Next(wire.SubmitSM), "a")
 		if r := <-short; r.Outcome != handover.Accepted || time.Since(start) != time.Second {
 			t.Errorf("%+v after %v", r, time.Since(start))
 		}

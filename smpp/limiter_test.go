@@ -15,11 +15,11 @@ import (
 	"straks/smpp/wire"
 )
 
-// entering has a bind enter the gate, and returns where its pass will be.
-func entering(t *testing.T, g *gate, b *binding) <-chan pass {
-	c := make(chan pass, 1)
+// entering has a bind enter the gate, and returns where its bindPermit will be.
+func entering(t *testing.T, g *bindLimiter, b *bind) <-chan bindPermit {
+	c := make(chan bindPermit, 1)
 	go func() {
-		if p, err := g.enter(t.Context(), b); err == nil {
+		if p, err := g.acquire(t.Context(), b); err == nil {
 			c <- p
 		}
 	}()
@@ -28,7 +28,7 @@ func entering(t *testing.T, g *gate, b *binding) <-chan pass {
 }
 
 // entered wants it to be let through without a wait.
-func entered(t *testing.T, g *gate, b *binding) pass {
+func entered(t *testing.T, g *bindLimiter, b *bind) bindPermit {
 	t.Helper()
 	select {
 	case p := <-entering(t, g, b):
@@ -40,43 +40,43 @@ func entered(t *testing.T, g *gate, b *binding) pass {
 }
 
 // opened returns a gate with a bind that is up.
-func opened(t *testing.T) (g *gate, up *binding) {
+func opened(t *testing.T) (g *bindLimiter, up *bind) {
 	t.Helper()
-	first := newGate(time.Minute)
-	g, up = &first, new(binding)
+	first := newBindLimiter(time.Minute)
+	g, up = &first, new(bind)
 	p := entered(t, g, up)
-	g.letIn(up)
-	g.leave(p)
+	g.accepted(up)
+	g.release(p)
 	return g, up
 }
 
-func TestGateAfterRefusals(t *testing.T) {
-	g, b := newGate(time.Minute), new(binding)
+func TestBindLimiterAfterRefusals(t *testing.T) {
+	g, b := newBindLimiter(time.Minute), new(bind)
 	for i, base := range []time.Duration{1, 2, 4, 8, 16, 16} {
-		if d, _ := g.refuse(pass{bind: b}, epoch); d < base*time.Minute*2/3 || d > base*time.Minute*4/3+time.Second {
+		if d, _ := g.refused(bindPermit{bind: b}, epoch); d < base*time.Minute*2/3 || d > base*time.Minute*4/3+time.Second {
 			t.Errorf("refusal %d: %v", i, d)
 		}
 	}
-	g.letIn(b)
+	g.accepted(b)
 	g.lost()
-	if d, _ := g.refuse(pass{bind: b, open: true}, epoch); d > 2*time.Minute {
+	if d, _ := g.refused(bindPermit{bind: b, open: true}, epoch); d > 2*time.Minute {
 		t.Errorf("%v after a bind that was let in", d)
 	}
 }
 
-func TestGateOpensForAll(t *testing.T) {
+func TestBindLimiterOpensForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(time.Minute)
-		first := entered(t, &g, new(binding))
-		var others []<-chan pass
+		g := newBindLimiter(time.Minute)
+		first := entered(t, &g, new(bind))
+		var others []<-chan bindPermit
 		for range 5 {
-			others = append(others, entering(t, &g, new(binding)))
+			others = append(others, entering(t, &g, new(bind)))
 		}
-		g.letIn(first.bind)
+		g.accepted(first.bind)
 		for _, c := range others { // none waits for another
 			<-c
 		}
-		g.leave(first)
+		g.release(first)
 	})
 }
 
@@ -84,16 +84,16 @@ func TestGateOpensForAll(t *testing.T) {
 func TestARefusedBindKeepsNoOtherOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, up := opened(t)
-		odd := new(binding)
+		odd := new(bind)
 		for range 10 {
 			p := <-entering(t, g, odd)
-			g.refuse(p, time.Now())
-			g.leave(p)
+			g.refused(p, time.Now())
+			g.release(p)
 		}
 		entering(t, g, odd) // waits for a quarter of an hour
 		g.lost()
-		g.leave(entered(t, g, up))
-		g.leave(entered(t, g, new(binding)))
+		g.release(entered(t, g, up))
+		g.release(entered(t, g, new(bind)))
 	})
 }
 
@@ -101,13 +101,13 @@ func TestARefusedBindKeepsNoOtherOut(t *testing.T) {
 func TestRefusedBesideABindThatIsLostNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, up := opened(t)
-		p := entered(t, g, new(binding))
+		p := entered(t, g, new(bind))
 		g.lost()
-		if _, alone := g.refuse(p, time.Now()); !alone {
+		if _, alone := g.refused(p, time.Now()); !alone {
 			t.Error("it shut the gate")
 		}
-		g.leave(p)
-		g.leave(entered(t, g, up))
+		g.release(p)
+		g.release(entered(t, g, up))
 	})
 }
 
@@ -117,12 +117,12 @@ func TestALateWelcomeOpensTheGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, up := opened(t)
 		g.lost()
-		refused, welcome := entered(t, g, up), entered(t, g, new(binding))
-		g.refuse(refused, time.Now())
-		g.leave(refused)
+		refused, welcome := entered(t, g, up), entered(t, g, new(bind))
+		g.refused(refused, time.Now())
+		g.release(refused)
 		start := time.Now()
-		one, two := entering(t, g, up), entering(t, g, new(binding))
-		g.letIn(welcome.bind)
+		one, two := entering(t, g, up), entering(t, g, new(bind))
+		g.accepted(welcome.bind)
 		<-one
 		<-two
 		if d := time.Since(start); d != 0 {
@@ -136,16 +136,16 @@ func TestRefusedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, _ := opened(t)
 		g.lost()
-		passes := make([]pass, 6)
+		passes := make([]bindPermit, 6)
 		for i := range passes {
-			passes[i] = entered(t, g, new(binding))
+			passes[i] = entered(t, g, new(bind))
 		}
 		for _, p := range passes {
-			g.refuse(p, time.Now())
-			g.leave(p)
+			g.refused(p, time.Now())
+			g.release(p)
 		}
 		start := time.Now()
-		<-entering(t, g, new(binding))
+		<-entering(t, g, new(bind))
 		if d := time.Since(start); d < 40*time.Second || d > 80*time.Second {
 			t.Errorf("nobody tries for %v, want about a minute", d)
 		}
@@ -153,22 +153,22 @@ func TestRefusedTogether(t *testing.T) {
 }
 
 // attempts counts how often a wrong password is tried by so many binds.
-func attempts(t *testing.T, g *gate, binds int, d time.Duration) (n int32) {
+func attempts(t *testing.T, g *bindLimiter, binds int, d time.Duration) (n int32) {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
 	var tried atomic.Int32
 	var running sync.WaitGroup
 	for range binds {
 		running.Go(func() {
-			b := new(binding)
+			b := new(bind)
 			for {
-				p, err := g.enter(ctx, b)
+				p, err := g.acquire(ctx, b)
 				if err != nil {
 					return
 				}
 				tried.Add(1)
-				g.refuse(p, time.Now())
-				g.leave(p)
+				g.refused(p, time.Now())
+				g.release(p)
 			}
 		})
 	}
@@ -180,7 +180,7 @@ func attempts(t *testing.T, g *gate, binds int, d time.Duration) (n int32) {
 // bound before, each finds out for itself; beside a bind that is up they try one a minute.
 func TestAWrongPasswordIsTriedSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(time.Minute)
+		g := newBindLimiter(time.Minute)
 		if n := attempts(t, &g, 10, 30*time.Second); n != 1 {
 			t.Errorf("%d attempts in 30 s", n)
 		}
@@ -201,12 +201,12 @@ func TestAWrongPasswordIsTriedSeldom(t *testing.T) {
 
 // ESME_RBINDFAIL may mean a wrong password, until the account was bound.
 func TestBindFailIsNoWordOnCredentialsOnceBound(t *testing.T) {
-	fresh := newGate(time.Minute)
-	proven := newGate(time.Minute)
-	proven.letIn(new(binding))
+	fresh := newBindLimiter(time.Minute)
+	proven := newBindLimiter(time.Minute)
+	proven.accepted(new(bind))
 	proven.lost()
 	for _, c := range []struct {
-		g      *gate
+		g      *bindLimiter
 		status wire.Status
 		want   bool
 	}{

@@ -94,9 +94,9 @@ func TestPartsAreWrittenInOrderWithoutWaiting(t *testing.T) {
 			t.Errorf("part %d is written at place %d", got, i+1)
 		}
 	}
-	p.Answer(frames[2], "c") // answers may overtake each other
-	p.Answer(frames[0], "a")
-	p.Answer(frames[1], "b")
+	p.Accept(frames[2], "c") // answers may overtake each other
+	p.Accept(frames[0], "a")
+	p.Accept(frames[1], "b")
 	r := peertest.Wait(t, results)
 	wantOutcome(t, r, handover.Accepted)
 	wantParts(t, r, 0, 1, 2)
@@ -109,15 +109,15 @@ func TestALaterPartIsThrottled(t *testing.T) {
 	g, p := scripted(t, nil)
 	results := sending(g, threeParts, peertest.Patience)
 	frames := nextParts(p)
-	p.Answer(frames[0], "a")
+	p.Accept(frames[0], "a")
 	refuse(p, frames[1], wire.ESMEThrottled)
-	p.Answer(frames[2], "c")
+	p.Accept(frames[2], "c")
 	again := p.Next(wire.SubmitSM)
 	m, _ := wire.Decode(again)
 	if got := m.(*wire.Message).ShortMessage[5]; got != 2 {
 		t.Errorf("part %d is sent again", got)
 	}
-	p.Answer(again, "b")
+	p.Accept(again, "b")
 	r := peertest.Wait(t, results)
 	wantOutcome(t, r, handover.Accepted)
 	wantParts(t, r, 0, 1, 2)
@@ -127,9 +127,9 @@ func TestALaterPartIsRefused(t *testing.T) {
 	g, p := scripted(t, nil)
 	results := sending(g, threeParts, peertest.Patience)
 	frames := nextParts(p)
-	p.Answer(frames[0], "a")
+	p.Accept(frames[0], "a")
 	refuse(p, frames[1], wire.ESMEInvDstAdr)
-	p.Answer(frames[2], "c")
+	p.Accept(frames[2], "c")
 	r := peertest.Wait(t, results)
 	wantOutcome(t, r, handover.Refused)
 	wantParts(t, r, 0, 2)
@@ -145,8 +145,8 @@ func TestIncomplete(t *testing.T) {
 	g, p := scripted(t, nil)
 	results := sending(g, threeParts, 800*time.Millisecond)
 	frames := nextParts(p)
-	p.Answer(frames[0], "a")
-	p.Answer(frames[1], "b")
+	p.Accept(frames[0], "a")
+	p.Accept(frames[1], "b")
 	refuse(p, frames[2], wire.ESMEMsgQFul)
 	done := make(chan Result, 1)
 	go func() { done <- <-results; p.Conn.Close() }()
@@ -172,12 +172,12 @@ func TestAPartIsUnknown(t *testing.T) {
 	g, p := scripted(t, nil)
 	results := sending(g, threeParts, peertest.Patience)
 	frames := nextParts(p)
-	p.Answer(frames[0], "a")
-	p.Answer(frames[2], "c")
+	p.Accept(frames[0], "a")
+	p.Accept(frames[2], "c")
 	r := peertest.Wait(t, results)
 	wantOutcome(t, r, handover.Unknown)
 	wantParts(t, r, 0, -2, 2)
-	p.Answer(frames[1], "b")
+	p.Accept(frames[1], "b")
 	peertest.Eventually(t, "the late answer is lost", func() bool { return len(g.lates()) == 1 })
 	if l := g.lates()[0]; l.Index != 1 || l.Total != 3 || l.MessageID != "b" || l.Reference != r.Parts[1].Reference {
 		t.Errorf("%+v", l)
@@ -193,7 +193,7 @@ func TestAllPartsThrottled(t *testing.T) {
 		refuse(p, p.Next(wire.SubmitSM), wire.ESMEThrottled)
 	}
 	for _, id := range []string{"a", "b", "c"} {
-		p.Answer(p.Next(wire.SubmitSM), id)
+		p.Accept(p.Next(wire.SubmitSM), id)
 	}
 	r := peertest.Wait(t, results)
 	wantOutcome(t, r, handover.Accepted)
@@ -204,7 +204,7 @@ func TestAllPartsThrottled(t *testing.T) {
 func TestRefusalHoldsTheOtherPartsBack(t *testing.T) {
 	g, p := scripted(t, func(c *SMSC) { c.Window = 1 })
 	results := sending(g, threeParts, peertest.Patience)
-	p.Answer(p.Next(wire.SubmitSM), "a")
+	p.Accept(p.Next(wire.SubmitSM), "a")
 	refuse(p, p.Next(wire.SubmitSM), wire.ESMERxRAppn)
 	r := peertest.Wait(t, results)
 	wantOutcome(t, r, handover.Refused)
@@ -214,7 +214,7 @@ func TestRefusalHoldsTheOtherPartsBack(t *testing.T) {
 	if m, _ := wire.Decode(f); string(m.(*wire.Message).ShortMessage) != "next" {
 		t.Error("the third part was sent")
 	}
-	p.Answer(f, "b")
+	p.Accept(f, "b")
 	wantOutcome(t, peertest.Wait(t, results), handover.Accepted)
 	g.idle(t)
 }
@@ -241,11 +241,11 @@ func TestConnectionBreaksBetweenParts(t *testing.T) {
 	g := run(t, Config{SMSCs: []SMSC{{Name: "telco", Addr: addr, SystemID: "straks", Window: 1}}, DrainTime: 100 * time.Millisecond})
 	p := peertest.Wait(t, peers)
 	results := sending(g, threeParts, peertest.Patience)
-	p.Answer(p.Next(wire.SubmitSM), "a")
+	p.Accept(p.Next(wire.SubmitSM), "a")
 	p.Next(wire.SubmitSM)
 	p.Conn.Close()
 	p = peertest.Wait(t, peers)
-	p.Answer(p.Next(wire.SubmitSM), "c")
+	p.Accept(p.Next(wire.SubmitSM), "c")
 	r := peertest.Wait(t, results)
 	wantOutcome(t, r, handover.Unknown)
 	wantParts(t, r, 0, -2, 2)
@@ -289,8 +289,8 @@ func TestAbandonedSubmitKeepsItsPlaceUntilAnswered(t *testing.T) {
 	wantOutcome(t, peertest.Wait(t, results), handover.Unknown)
 	results = sending(g, "two", peertest.Patience)
 	peertest.Eventually(t, "nobody waits", func() bool { return g.slots.queued(g.smscs)["telco"] == 1 })
-	p.Answer(f, "a")
-	p.Answer(p.Next(wire.SubmitSM), "b")
+	p.Accept(f, "a")
+	p.Accept(p.Next(wire.SubmitSM), "b")
 	wantOutcome(t, peertest.Wait(t, results), handover.Accepted)
 	g.idle(t)
 }
@@ -305,7 +305,7 @@ func TestPeerUnbinds(t *testing.T) {
 	p.Conn.Close()
 	results := sending(g, "hei", peertest.Patience)
 	p = peertest.Wait(t, peers)
-	p.Answer(p.Next(wire.SubmitSM), "a")
+	p.Accept(p.Next(wire.SubmitSM), "a")
 	wantOutcome(t, peertest.Wait(t, results), handover.Accepted)
 }
 
@@ -329,7 +329,7 @@ func TestBindsAnewWithAnAnswerOwed(t *testing.T) {
 			wantOutcome(t, peertest.Wait(t, owed), handover.Unknown)
 		}
 		p = peertest.Wait(t, peers)
-		p.Answer(p.Next(wire.SubmitSM), "a")
+		p.Accept(p.Next(wire.SubmitSM), "a")
 		wantOutcome(t, peertest.Wait(t, results), handover.Accepted)
 		p.Conn.Close()
 		g.stop()
@@ -347,7 +347,7 @@ func TestNothingIsBegunInTheLastMoment(t *testing.T) {
 			t.Fatal(err)
 		}
 		g.slots.open(g.smscs[0].binds[0], s)
-		long := peertest.Hei()
+		long := peertest.Message()
 		long.ShortMessage = make([]byte, 254)
 		first := make(chan error, 1)
 		go func() { // holds the writer up
@@ -362,7 +362,7 @@ func TestNothingIsBegunInTheLastMoment(t *testing.T) {
 			results <- g.Send(ctx, Message{ID: "m1", To: number, Text: "hei"})
 		}()
 		time.Sleep(2*time.Second - answerTime/2)
-		p.Answer(p.Next(wire.SubmitSM), "a") // from here on the writer writes
+		p.Accept(p.Next(wire.SubmitSM), "a") // from here on the writer writes
 		if r := <-results; r.Outcome != handover.NotSent || !errors.Is(r.Err, errHeldUp) {
 			t.Errorf("%+v", r)
 		}
