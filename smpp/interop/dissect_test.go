@@ -12,12 +12,12 @@ import (
 	"straks/smpp/wire"
 )
 
-// dissector is Wireshark's, over one capture file.
+// dissector is Wireshark's SMPP dissector over one capture file.
 type dissector struct {
 	tshark, file string
 }
 
-// dissect writes the streams to a file, or skips the test where it can't be read.
+// dissect writes the streams to a file. It skips the test if tshark is not installed.
 func dissect(t *testing.T, streams ...*stream) dissector {
 	t.Helper()
 	tshark, err := exec.LookPath("tshark")
@@ -51,10 +51,10 @@ func (d dissector) run(t *testing.T, filter string, args ...string) string {
 	return string(out)
 }
 
-// faulty matches packets with a malformed field or an expert's warning or error.
+// faulty matches packets that are malformed or have an expert warning or error.
 const faulty = "_ws.malformed || _ws.expert.severity >= 0x600000"
 
-// faults returns the details of every packet that the dissector complains of.
+// faults returns the details of every packet in which the dissector finds a fault.
 func (d dissector) faults(t *testing.T) string { return d.run(t, faulty, "-V", "-O", "smpp") }
 
 // field returns every value of a field, in order.
@@ -64,8 +64,8 @@ func (d dissector) field(t *testing.T, filter, name string) []string {
 	return strings.FieldsFunc(out, func(r rune) bool { return r == '|' || r == '\n' })
 }
 
-// commands counts the PDUs of a direction by our own reading, and returns how
-// many octets of one that isn't complete are left over.
+// commands counts the PDUs of one direction, read by our own code, and returns the number of
+// octets of an incomplete PDU at the end.
 func (s *stream) commands(toServer bool) (seen map[wire.CommandID]int, over int) {
 	seen = map[wire.CommandID]int{}
 	rest := s.octets(toServer)
@@ -80,14 +80,14 @@ func (s *stream) commands(toServer bool) (seen map[wire.CommandID]int, over int)
 	return seen, len(rest)
 }
 
-// TestDissectorNoticesFaults shows that silence of the dissector means something.
-func TestDissectorNoticesFaults(t *testing.T) {
+// TestDissectorFindsFaults shows that the dissector reports a broken PDU.
+func TestDissectorFindsFaults(t *testing.T) {
 	pdu, err := wire.Append(nil, wire.Header{ID: wire.SubmitSM, Sequence: 1},
 		&wire.Message{Dest: "4799999999", ShortMessage: []byte("hei")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	short := bytes.Clone(pdu[:len(pdu)-2]) // sm_length says more than there is
+	short := bytes.Clone(pdu[:len(pdu)-2]) // sm_length runs past the end
 	binary.BigEndian.PutUint32(short, uint32(len(short)))
 
 	good := dissect(t, &stream{chunks: []chunk{{true, pdu}}})

@@ -9,8 +9,7 @@ import (
 	"straks/smpp/smsctest"
 )
 
-// TestNodeESME lets node-smpp be a client of the simulator, which others test
-// their gateways with.
+// TestNodeESME uses node-smpp as a client of the simulator.
 func TestNodeESME(t *testing.T) {
 	smsc := listen(t, smsctest.Profile{ChattyBind: true})
 	_, port, err := net.SplitHostPort(smsc.Addr())
@@ -18,12 +17,12 @@ func TestNodeESME(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := startPeer(t, "esme.js", port)
-	p.await(t, "enquire_link") // ahead of bind_resp
+	p.await(t, "enquire_link") // before bind_resp
 	if got := p.await(t, "bind_resp"); got.Status != 0 {
 		t.Fatalf("bind_resp: %+v", got)
 	}
 	checkRead(t, smsc)
-	checkAnswers(t, p)
+	checkResponses(t, p)
 	p.do(t, "enquire")
 	if got := p.await(t, "enquire_link_resp"); got.Status != 0 {
 		t.Errorf("enquire_link_resp: %+v", got)
@@ -34,7 +33,7 @@ func TestNodeESME(t *testing.T) {
 	}
 }
 
-// checkRead holds what the simulator read against what esme.js sends.
+// checkRead compares what the simulator read with what esme.js sends.
 func checkRead(t *testing.T, smsc *smsctest.SMSC) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -51,8 +50,8 @@ func checkRead(t *testing.T, smsc *smsctest.SMSC) {
 	}
 }
 
-// checkAnswers awaits three answers and their receipts, in whatever order.
-func checkAnswers(t *testing.T, p *peer) {
+// checkResponses awaits three responses and their receipts, in any order.
+func checkResponses(t *testing.T, p *peer) {
 	t.Helper()
 	answered, receipted := map[string]bool{}, map[string]bool{}
 	for len(answered) < 3 || len(receipted) < 3 {
@@ -72,7 +71,7 @@ func checkAnswers(t *testing.T, p *peer) {
 	}
 	for id := range receipted {
 		if !answered[id] {
-			t.Errorf("a receipt for %s, which no answer named: %v", id, answered)
+			t.Errorf("a receipt for %s, which is in no response: %v", id, answered)
 		}
 	}
 }

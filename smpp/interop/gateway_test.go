@@ -8,19 +8,20 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/internal/eventually"
 	"straks/internal/handover"
 	"straks/smpp"
 	"straks/smpp/wire"
 )
 
-// running is a gateway that runs until stop, or until the test ends.
+// running is a gateway that runs until stop or the end of the test.
 type running struct {
 	*smpp.Gateway
 	deliveries chan *wire.Message // acknowledged already
 	stop       func()
 }
 
-// gateway starts one with a single SMSC, and waits until it is bound.
+// gateway starts a gateway with one SMSC, and waits until it is bound.
 func gateway(t *testing.T, smsc smpp.SMSC) *running {
 	t.Helper()
 	smsc.Name, smsc.SystemID, smsc.Password = "telco", "straks", "secret"
@@ -57,14 +58,10 @@ func gateway(t *testing.T, smsc smpp.SMSC) *running {
 
 func (r *running) awaitBound(t *testing.T) {
 	t.Helper()
-	for limit := time.Now().Add(patience); r.Ready() != nil; time.Sleep(time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatalf("not bound within %v: %v", patience, r.Ready())
-		}
-	}
+	eventually.True(t, "the bind", func() bool { return r.Ready() == nil })
 }
 
-// send hands one message over, which must be taken whole.
+// send hands one message over; the SMSC must accept all its parts.
 func (r *running) send(t *testing.T, from, text string) smpp.Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -74,7 +71,7 @@ func (r *running) send(t *testing.T, from, text string) smpp.Result {
 		Expires: time.Now().Add(10 * time.Minute),
 	})
 	if res.Outcome != handover.Accepted || len(res.Parts) != res.Total {
-		t.Fatalf("not taken: %+v", res)
+		t.Fatalf("not accepted: %+v", res)
 	}
 	return res
 }

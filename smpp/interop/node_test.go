@@ -21,7 +21,7 @@ var (
 	longForeign = strings.Repeat("👨‍👩‍👧‍👦 č", 20)
 )
 
-// texts are what every way of sending is tried with, and in how many parts they go.
+// texts are sent in every way, each in this number of parts.
 var texts = []struct {
 	text  string
 	parts int
@@ -88,8 +88,8 @@ func TestNodeSMSCSeparateBinds(t *testing.T) {
 	exchange(t, p, gateway(t, smpp.SMSC{Addr: addr, Mode: smpp.ModeSeparate, Validity: smpp.ValidityAbsolute}), "udh8")
 }
 
-// exchange sends every text and checks what node-smpp reads, and that its
-// receipts find the parts that they are about.
+// exchange sends every text, checks what node-smpp reads, and matches its receipts with the
+// parts.
 func exchange(t *testing.T, p *peer, g *running, mode string) {
 	t.Helper()
 	for _, c := range texts {
@@ -135,7 +135,7 @@ func checkSubmit(t *testing.T, e event, mode string, i, parts int) {
 	}
 }
 
-// matches tells whether s is like the pattern, in which '*' stands for any octet.
+// matches reports whether s is like the pattern, in which '*' stands for any octet.
 func matches(s, pattern string) bool {
 	if len(s) != len(pattern) {
 		return false
@@ -148,8 +148,8 @@ func matches(s, pattern string) bool {
 	return true
 }
 
-// checkReceipts awaits a receipt for every part. Their ids are in decimal, those of
-// the answers in hexadecimal.
+// checkReceipts awaits a receipt for every part. Receipts have their ids in decimal,
+// responses in hexadecimal.
 func checkReceipts(t *testing.T, g *running, res smpp.Result) {
 	t.Helper()
 	dialect := dlr.Dialect{Answer: dlr.Hex, Receipt: dlr.Decimal}
@@ -162,13 +162,13 @@ func checkReceipts(t *testing.T, g *running, res smpp.Result) {
 		ref := dialect.ReceiptRef(r.ID)
 		reference, known := open[ref]
 		if !ok || !known || r.State != dlr.Delivered || !r.HasReference || r.UserReference != reference {
-			t.Errorf("receipt %+v (%v) is of none of %v", r, ok, open)
+			t.Errorf("receipt %+v (%v) is for none of %v", r, ok, open)
 		}
 		delete(open, ref)
 	}
 }
 
-// deliver is what package dlr needs of a deliver_sm.
+// deliver returns the fields of a deliver_sm that package dlr needs.
 func deliver(m *wire.Message) dlr.Deliver {
 	d := dlr.Deliver{ESMClass: m.ESMClass, DataCoding: m.DataCoding, Source: m.Source, Destination: m.Dest, Text: m.ShortMessage}
 	for _, tlv := range m.TLVs {

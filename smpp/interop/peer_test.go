@@ -13,16 +13,16 @@ import (
 	"time"
 )
 
-// patience bounds every wait. Nothing takes nearly as long.
+// patience bounds every wait; each takes far less.
 const patience = 30 * time.Second
 
-// peer is a program of folder node.
+// peer is a running program of folder node.
 type peer struct {
 	stdin  io.Writer
 	events chan event
 }
 
-// event is what the peer saw; its program tells which fields each has.
+// event is one line of the peer; its program says which fields each event has.
 type event struct {
 	Event string
 
@@ -59,7 +59,7 @@ func startSMSC(t *testing.T) (p *peer, addr string) {
 	return p, "127.0.0.1:" + strconv.Itoa(p.await(t, "listening").Port)
 }
 
-// startPeer starts a program, or skips the test where it can't.
+// startPeer starts a program, or skips the test if it is not installed.
 func startPeer(t *testing.T, args ...string) *peer {
 	t.Helper()
 	node, err := exec.LookPath("node")
@@ -93,7 +93,7 @@ func startPeer(t *testing.T, args ...string) *peer {
 	return p
 }
 
-// read hands the peer's events on.
+// read passes on the peer's events.
 func (p *peer) read(stdout io.Reader) {
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		var e event
@@ -113,16 +113,16 @@ func (p *peer) next(t *testing.T) event {
 			t.Fatal("the peer has ended")
 		}
 		if e.Event == "fault" {
-			t.Fatalf("the peer met a fault: %s", e.Message)
+			t.Fatalf("fault of the peer: %s", e.Message)
 		}
 		return e
 	case <-time.After(patience):
-		t.Fatalf("nothing happens for %v", patience)
+		t.Fatalf("no event for %v", patience)
 	}
 	return event{}
 }
 
-// await returns the next event of that name and skips others, but for faults.
+// await returns the next event of that name. It skips others, except faults.
 func (p *peer) await(t *testing.T, name string) event {
 	t.Helper()
 	for limit := time.Now().Add(patience); time.Now().Before(limit); {
@@ -134,7 +134,7 @@ func (p *peer) await(t *testing.T, name string) event {
 	return event{}
 }
 
-// do gives the peer a command.
+// do sends the peer a command.
 func (p *peer) do(t *testing.T, command string) {
 	t.Helper()
 	if _, err := io.WriteString(p.stdin, command+"\n"); err != nil {

@@ -7,16 +7,17 @@ import (
 	"testing"
 	"time"
 
+	"straks/internal/eventually"
 	"straks/smpp/session"
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
 )
 
-// TestDissectorReadsEveryPDU plays sessions in which every PDU that a session
-// can send occurs, and has Wireshark read them.
+// TestDissectorReadsEveryPDU plays sessions that send every PDU that a session can send, and
+// reads them with Wireshark.
 func TestDissectorReadsEveryPDU(t *testing.T) {
 	smsc := listen(t, smsctest.Profile{Behaviour: smsctest.Behaviour{
-		Mischief: smsctest.UnknownCommand, MischiefOneIn: 1, // calls for a generic_nack
+		Mischief: smsctest.UnknownCommand, MischiefOneIn: 1, // to be answered by generic_nack
 		Receipt: smsctest.Receipt{DataSM: true},
 	}})
 	tap := newTap(t, smsc.Addr())
@@ -38,11 +39,11 @@ func TestDissectorReadsEveryPDU(t *testing.T) {
 
 	d := dissect(t, tap.recorded()...)
 	if faults := d.run(t, "tcp.dstport == 2775 && ("+faulty+")", "-V", "-O", "smpp"); faults != "" {
-		t.Errorf("Wireshark complains of what we sent:\n%s", faults)
+		t.Errorf("Wireshark finds faults in what we sent:\n%s", faults)
 	}
 	sent, over := tap.commands()
 	if over > 0 {
-		t.Errorf("%d octets are no whole PDU", over)
+		t.Errorf("%d octets of an incomplete PDU", over)
 	}
 	total := 0
 	for _, n := range sent {
@@ -61,7 +62,7 @@ func TestDissectorReadsEveryPDU(t *testing.T) {
 		delete(sent, want)
 	}
 	if len(sent) > 0 {
-		t.Errorf("sent besides, and not asked for above: %v", slices.Collect(maps.Keys(sent)))
+		t.Errorf("sent, but not in the list above: %v", slices.Collect(maps.Keys(sent)))
 	}
 }
 
@@ -75,7 +76,7 @@ func listen(t *testing.T, p smsctest.Profile) *smsctest.SMSC {
 	return smsc
 }
 
-// dial binds through the tap, with enquire_link whenever there is silence.
+// dial binds through the tap, with enquire_link after 50 ms of silence.
 func dial(t *testing.T, p *tap, mode session.Mode) *session.Session {
 	t.Helper()
 	s, err := session.Dial(t.Context(), session.Config{
@@ -114,14 +115,7 @@ func unbind(t *testing.T, s *session.Session) {
 // awaitCommands waits until each of them was sent to the server.
 func awaitCommands(t *testing.T, p *tap, ids ...wire.CommandID) {
 	t.Helper()
-	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		sent, _ := p.commands()
-		missing := slices.DeleteFunc(slices.Clone(ids), func(id wire.CommandID) bool { return sent[id] > 0 })
-		if len(missing) == 0 {
-			return
-		}
-		if time.Now().After(limit) {
-			t.Fatalf("not sent within %v: %v", patience, missing)
-		}
+	for _, id := range ids {
+		eventually.True(t, id.String(), func() bool { sent, _ := p.commands(); return sent[id] > 0 })
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"straks/smpp/smsctest"
 )
 
-// TestDissectorReadsEverySubmit sends messages in every form that a gateway can
-// be set to, and has Wireshark read the sessions.
+// TestDissectorReadsEverySubmit sends messages in every form that a gateway has a setting
+// for, and reads the sessions with Wireshark.
 func TestDissectorReadsEverySubmit(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -36,8 +36,8 @@ func TestDissectorReadsEverySubmit(t *testing.T) {
 	}
 }
 
-// sendAll sends every text from every kind of sender, awaits the receipts, and
-// returns how many submit_sm that took.
+// sendAll sends every text from every kind of sender, awaits the receipts, and returns the
+// number of submit_sm.
 func sendAll(t *testing.T, g *running, smsc *smsctest.SMSC) (parts int) {
 	t.Helper()
 	for _, from := range []string{"Straks", "1963", "+4790000000", ""} {
@@ -57,13 +57,13 @@ func sendAll(t *testing.T, g *running, smsc *smsctest.SMSC) (parts int) {
 	return parts
 }
 
-// checkSession holds what Wireshark reads against what was sent.
+// checkSession compares what Wireshark reads with what was sent.
 func checkSession(t *testing.T, p *tap, parts int, validity smpp.ValidityMode) {
 	t.Helper()
 	const submits = "smpp.command_id == 4"
 	d := dissect(t, p.recorded()...)
 	if faults := d.faults(t); faults != "" {
-		t.Errorf("Wireshark complains:\n%s", faults)
+		t.Errorf("Wireshark finds faults:\n%s", faults)
 	}
 	if got := d.field(t, submits, "smpp.user_message_reference"); len(got) != parts {
 		t.Errorf("%d references are read in %d submit_sm", len(got), parts)

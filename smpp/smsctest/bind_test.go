@@ -22,9 +22,9 @@ func TestBindIsRefused(t *testing.T) {
 	}{
 		{"right", Profile{Accounts: accounts}, wire.Bind{SystemID: "test", Password: "secret"}, wire.ESMEOK},
 		{"wrong password", Profile{Accounts: accounts}, wire.Bind{SystemID: "test", Password: "Secret"}, wire.ESMEInvPaswd},
-		{"no password asked", Profile{Accounts: accounts}, wire.Bind{SystemID: "open", Password: "x"}, wire.ESMEOK},
+		{"password not checked", Profile{Accounts: accounts}, wire.Bind{SystemID: "open", Password: "x"}, wire.ESMEOK},
 		{"unknown", Profile{Accounts: accounts}, wire.Bind{SystemID: "other"}, wire.ESMEInvSysID},
-		{"whoever", Profile{}, wire.Bind{SystemID: "other"}, wire.ESMEOK},
+		{"any account", Profile{}, wire.Bind{SystemID: "other"}, wire.ESMEOK},
 		{"refused", Profile{BindStatus: wire.ESMEBindFail}, wire.Bind{SystemID: "test"}, wire.ESMEBindFail},
 		{"later", Profile{BindDelay: time.Millisecond}, wire.Bind{SystemID: "test"}, wire.ESMEOK},
 	} {
@@ -51,7 +51,7 @@ func TestBindStates(t *testing.T) {
 		t.Errorf("submit before the bind: %v", f.Status)
 	}
 	e.send(wire.BindReceiver, &wire.Bind{SystemID: "test"})
-	expect[any](e, wire.EnquireLink) // ahead of the answer
+	expect[any](e, wire.EnquireLink) // before the response
 	expect[wire.BindResp](e, wire.BindReceiverResp)
 	e.send(wire.SubmitSM, message(number, "x"))
 	if f := e.next(); f.Status != wire.ESMEInvBndSts {
@@ -109,14 +109,14 @@ func TestEnquireLinkFromSMSC(t *testing.T) {
 	}
 }
 
-func TestWhatESMEsShouldNotSend(t *testing.T) {
+func TestInvalidPDUs(t *testing.T) {
 	s := listen(t, Profile{})
 	for _, c := range []struct {
-		name   string
-		octets []byte
-		answer wire.CommandID
-		status wire.Status
-		ends   bool
+		name     string
+		octets   []byte
+		response wire.CommandID
+		status   wire.Status
+		ends     bool
 	}{
 		{"garbage", []byte("GET / HTTP/1.1\r\n\r\n"), wire.GenericNack, wire.ESMEInvCmdLen, true},
 		{"short length", rawPDU(15, wire.SubmitSM, 9, nil), wire.GenericNack, wire.ESMEInvCmdLen, true},
@@ -127,8 +127,8 @@ func TestWhatESMEsShouldNotSend(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			e := transceiver(t, s)
 			e.nc.Write(c.octets)
-			if f := e.next(); f.ID != c.answer || f.Status != c.status {
-				t.Errorf("%v %v, want %v %v", f.ID, f.Status, c.answer, c.status)
+			if f := e.next(); f.ID != c.response || f.Status != c.status {
+				t.Errorf("%v %v, want %v %v", f.ID, f.Status, c.response, c.status)
 			}
 			if c.ends {
 				e.ended()
@@ -148,7 +148,7 @@ func TestOutage(t *testing.T) {
 		e.ended()
 		if nc, err := net.Dial("tcp", s.Addr()); err == nil {
 			nc.Close()
-			t.Fatal("taken in during an outage")
+			t.Fatal("accepted during an outage")
 		}
 		if err := s.Up(); err != nil {
 			t.Fatal(err)
@@ -189,7 +189,7 @@ func TestMaxConnections(t *testing.T) {
 	transceiver(t, s)
 }
 
-func TestFrozenConnectionsMakeRoom(t *testing.T) {
+func TestFrozenConnectionIsEvicted(t *testing.T) {
 	s := listen(t, Profile{MaxConnections: 2, Behaviour: Behaviour{Freeze: 1}})
 	for range 2 {
 		e := transceiver(t, s)
@@ -199,7 +199,7 @@ func TestFrozenConnectionsMakeRoom(t *testing.T) {
 	if err := s.Wait(within(t), func(st Stats) bool { return st.Frozen == 2 }); err != nil {
 		t.Fatal(err)
 	}
-	dial(t, s).ended() // turned away, but it brings the oldest to its end
+	dial(t, s).ended() // refused, but it evicts the oldest
 	if err := s.Wait(within(t), func(st Stats) bool { return st.ConnectionsNow == 1 }); err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +245,7 @@ func TestManyBinds(t *testing.T) {
 	}
 }
 
-// chat submits n messages and acknowledges whatever comes until the end.
+// chat submits n messages and acknowledges every deliver_sm until the connection ends.
 func (e *esme) chat(n int) {
 	for range n {
 		b, _ := wire.Append(nil, wire.Header{ID: wire.SubmitSM, Sequence: e.seq + 1}, message(number, "x"))

@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what must happen.
+// patience bounds every wait of a test.
 const patience = 20 * time.Second
 
 func within(t *testing.T) context.Context {
@@ -32,7 +32,7 @@ func listen(t *testing.T, p Profile) *SMSC {
 	return s
 }
 
-// esme is a raw SMPP client: it writes what it is told and reads frames.
+// esme is a raw SMPP client: it writes PDUs and reads frames with the gateway's codec.
 type esme struct {
 	t   *testing.T
 	nc  net.Conn
@@ -57,7 +57,7 @@ func bound(t *testing.T, s *SMSC, kind wire.CommandID) *esme {
 	e := dial(t, s)
 	e.send(kind, &wire.Bind{SystemID: "test", Password: "secret", InterfaceVersion: 0x34})
 	if f := e.next(); f.ID != kind.Response() || f.Status != wire.ESMEOK {
-		t.Fatalf("answer to the bind: %v %v", f.ID, f.Status)
+		t.Fatalf("bind response: %v %v", f.ID, f.Status)
 	}
 	return e
 }
@@ -110,7 +110,7 @@ func expect[T any](e *esme, id wire.CommandID) (wire.Frame, *T) {
 	return f, v
 }
 
-// ended waits for the end of the connection, whatever comes before it.
+// ended waits for the end of the connection, and ignores what comes before it.
 func (e *esme) ended() {
 	e.t.Helper()
 	for {
@@ -130,18 +130,18 @@ func message(to, text string) *wire.Message {
 	}
 }
 
-// submit sends a text and returns the answer.
+// submit sends a text and returns the response.
 func (e *esme) submit(to, text string) (wire.Frame, *wire.MessageResp) {
 	e.t.Helper()
 	seq := e.send(wire.SubmitSM, message(to, text))
 	f, resp := expect[wire.MessageResp](e, wire.SubmitSMResp)
 	if f.Sequence != seq {
-		e.t.Fatalf("answer to %d, want %d", f.Sequence, seq)
+		e.t.Fatalf("response to %d, want %d", f.Sequence, seq)
 	}
 	return f, resp
 }
 
-// ack answers a deliver_sm or data_sm.
+// ack responds to a deliver_sm or data_sm.
 func (e *esme) ack(f wire.Frame, status wire.Status) {
 	e.t.Helper()
 	e.write(wire.Header{ID: f.ID.Response(), Status: status, Sequence: f.Sequence}, &wire.MessageResp{})

@@ -27,7 +27,7 @@ func TestClockKeepsTimeAndOrder(t *testing.T) {
 		}
 		add(5, time.Minute)
 		add(3, time.Second)
-		add(4, time.Second) // of one moment, in the order of their coming
+		add(4, time.Second) // due together: in the order of the calls
 		add(2, time.Millisecond)
 		add(1, 0)
 		time.Sleep(time.Hour)
@@ -41,7 +41,7 @@ func TestClockKeepsTimeAndOrder(t *testing.T) {
 }
 
 func TestClockIsBounded(t *testing.T) {
-	c := newClock() // nobody runs it
+	c := newClock() // not running
 	c.most = 100
 	ran := 0
 	for range c.most {
@@ -69,7 +69,7 @@ func TestFreezerThaws(t *testing.T) {
 		z.freeze(c, 0)
 		close(done)
 		if z.pass(done) {
-			t.Error("passed ice that never melts")
+			t.Error("passed while frozen for ever")
 		}
 		synctest.Wait()
 	})

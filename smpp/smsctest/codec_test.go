@@ -62,7 +62,7 @@ func TestEncodeRefuses(t *testing.T) {
 	}
 }
 
-// A load benchmark's SMSC handles what any other does.
+// TestFast checks that the SMSC of a load benchmark behaves like any other.
 func TestFast(t *testing.T) {
 	s := listen(t, Profile{Fast: true})
 	e := transceiver(t, s)

@@ -10,7 +10,7 @@ import (
 	"straks/smpp/wire"
 )
 
-func TestStormEndsInFairWeather(t *testing.T) {
+func TestStormRestoresTheProfile(t *testing.T) {
 	s := listen(t, Profile{Seed: 7, Behaviour: Behaviour{AnswerID: IDHex}})
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan struct{})
@@ -21,7 +21,7 @@ func TestStormEndsInFairWeather(t *testing.T) {
 	cancel()
 	<-over
 	if got := s.script().Behaviour; !reflect.DeepEqual(got, Behaviour{AnswerID: IDHex}) {
-		t.Errorf("still stormy: %+v", got)
+		t.Errorf("not restored: %+v", got)
 	}
 	e := transceiver(t, s)
 	if _, resp := e.submit(number, "x"); resp.MessageID != "a21fe81" {
@@ -29,8 +29,8 @@ func TestStormEndsInFairWeather(t *testing.T) {
 	}
 }
 
-// TestStormIsBounded: whatever is drawn, messages can be told apart and nothing
-// lasts beyond what Storm promises.
+// TestStormIsBounded checks that under every draw message ids stay distinct and nothing lasts
+// longer than Storm promises.
 func TestStormIsBounded(t *testing.T) {
 	const most = 300 * time.Millisecond
 	fair := Profile{Behaviour: Behaviour{AnswerID: IDHexUpper, Receipt: Receipt{ID: IDDecimal}}}

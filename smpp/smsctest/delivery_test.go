@@ -8,7 +8,7 @@ import (
 	"straks/smpp/wire"
 )
 
-// receipt submits and returns the receipt's frame, not acknowledged.
+// receipt submits and returns the frame of the receipt, which is not acknowledged.
 func (e *esme) receipt() wire.Frame {
 	e.t.Helper()
 	e.submit(number, "x")
@@ -16,7 +16,7 @@ func (e *esme) receipt() wire.Frame {
 	return f
 }
 
-func TestTemporaryErrorBringsItAgain(t *testing.T) {
+func TestTemporaryErrorIsSentAgain(t *testing.T) {
 	s := listen(t, Profile{Retry: time.Millisecond})
 	e := transceiver(t, s)
 	first := e.receipt()
@@ -24,7 +24,7 @@ func TestTemporaryErrorBringsItAgain(t *testing.T) {
 		e.ack(first, wire.ESMERxTAppn)
 		again, _ := expect[wire.Message](e, wire.DeliverSM)
 		if string(again.Body) != string(first.Body) || again.Sequence == first.Sequence {
-			t.Fatalf("%q came again as %q", first.Body, again.Body)
+			t.Fatalf("%q was sent again as %q", first.Body, again.Body)
 		}
 		first = again
 	}
@@ -36,7 +36,7 @@ func TestTemporaryErrorBringsItAgain(t *testing.T) {
 	}
 }
 
-func TestLastingErrorEndsIt(t *testing.T) {
+func TestPermanentErrorIsFinal(t *testing.T) {
 	s := listen(t, Profile{Retry: time.Millisecond})
 	e := transceiver(t, s)
 	e.ack(e.receipt(), wire.ESMERxPAppn)
@@ -46,7 +46,7 @@ func TestLastingErrorEndsIt(t *testing.T) {
 	}
 }
 
-func TestUnacknowledgedComesAtTheNextBind(t *testing.T) {
+func TestUnacknowledgedIsSentAtTheNextBind(t *testing.T) {
 	s := listen(t, Profile{})
 	e := transceiver(t, s)
 	first := e.receipt()
@@ -54,7 +54,7 @@ func TestUnacknowledgedComesAtTheNextBind(t *testing.T) {
 	e = transceiver(t, s)
 	again, _ := expect[wire.Message](e, wire.DeliverSM)
 	if string(again.Body) != string(first.Body) {
-		t.Errorf("%q came again as %q", first.Body, again.Body)
+		t.Errorf("%q was sent again as %q", first.Body, again.Body)
 	}
 	e.ack(again, wire.ESMEOK)
 	if err := s.Wait(within(t), func(st Stats) bool { return st.Acked == 1 && st.WaitingNow == 0 }); err != nil {
@@ -62,13 +62,13 @@ func TestUnacknowledgedComesAtTheNextBind(t *testing.T) {
 	}
 }
 
-func TestUnacknowledgedComesAgainInTime(t *testing.T) {
+func TestUnacknowledgedIsSentAgainAfterAckTimeout(t *testing.T) {
 	s := listen(t, Profile{AckTimeout: 20 * time.Millisecond})
 	e := transceiver(t, s)
 	first := e.receipt()
 	again, _ := expect[wire.Message](e, wire.DeliverSM)
 	if string(again.Body) != string(first.Body) {
-		t.Errorf("%q came again as %q", first.Body, again.Body)
+		t.Errorf("%q was sent again as %q", first.Body, again.Body)
 	}
 }
 
@@ -80,7 +80,7 @@ func TestDeliveryWindow(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Two are out; each acknowledgement brings one more, and only one.
+	// Two are sent. Each acknowledgement frees one slot for one more.
 	open := []wire.Frame{e.delivered(), e.delivered()}
 	for acked := range 5 {
 		e.send(wire.EnquireLink, nil)
@@ -103,18 +103,18 @@ func (e *esme) delivered() wire.Frame {
 
 func TestReceiptGoesToTheReceiver(t *testing.T) {
 	s := listen(t, Profile{})
-	stranger := dial(t, s)
-	stranger.send(wire.BindReceiver, &wire.Bind{SystemID: "stranger"})
-	expect[wire.BindResp](stranger, wire.BindReceiverResp)
+	other := dial(t, s)
+	other.send(wire.BindReceiver, &wire.Bind{SystemID: "other"})
+	expect[wire.BindResp](other, wire.BindReceiverResp)
 	tx, rx := bound(t, s, wire.BindTransmitter), bound(t, s, wire.BindReceiver)
 	for range 4 {
 		tx.submit(number, "x")
 		f, _ := expect[wire.Message](rx, wire.DeliverSM)
 		rx.ack(f, wire.ESMEOK)
 	}
-	for _, e := range []*esme{stranger, tx} {
+	for _, e := range []*esme{other, tx} {
 		e.send(wire.EnquireLink, nil)
-		expect[any](e, wire.EnquireLinkResp) // and nothing ahead of it
+		expect[any](e, wire.EnquireLinkResp) // and nothing before it
 	}
 }
 
@@ -132,7 +132,7 @@ func TestTooManyWaiting(t *testing.T) {
 func TestSendMO(t *testing.T) {
 	s := listen(t, Profile{})
 	if err := s.SendMO("4799999999", "1234", "hei"); err == nil {
-		t.Error("sent to nobody")
+		t.Error("sent without a bind")
 	}
 	e := transceiver(t, s)
 	long := strings.Repeat("a", 200)

@@ -10,14 +10,14 @@ import (
 	"straks/smpp/wire"
 )
 
-// behaving listens with one behaviour towards all numbers.
+// behaving listens with one behaviour for all numbers.
 func behaving(t *testing.T, b Behaviour) (*SMSC, *esme) {
 	t.Helper()
 	s := listen(t, Profile{Behaviour: b})
 	return s, transceiver(t, s)
 }
 
-// statuses submits n messages and returns the answers' command_status.
+// statuses submits n messages and returns the command_status of the responses.
 func (e *esme) statuses(n int) []wire.Status {
 	e.t.Helper()
 	var all []wire.Status
@@ -73,10 +73,10 @@ func TestChancesRepeatWithTheSeed(t *testing.T) {
 	}
 	first, again, other := run(1), run(1), run(2)
 	if !slices.Equal(first, again) {
-		t.Error("the same seed chose otherwise")
+		t.Error("the same seed made other choices")
 	}
 	if slices.Equal(first, other) {
-		t.Error("another seed chose the same")
+		t.Error("another seed made the same choices")
 	}
 	n := 0
 	for _, status := range first {
@@ -113,16 +113,16 @@ func TestJitterReorders(t *testing.T) {
 	_, e := behaving(t, Behaviour{Jitter: 40 * time.Millisecond, Receipt: Receipt{Missing: 1}})
 	got := e.pipeline(40)
 	if slices.IsSorted(got) {
-		t.Error("all answers came in order")
+		t.Error("all responses came in order")
 	}
 	slices.Sort(got)
 	if got = slices.Compact(got); len(got) != 40 {
-		t.Errorf("%d answers", len(got))
+		t.Errorf("%d responses", len(got))
 	}
 }
 
-// pipeline submits n messages at once and returns the sequence numbers of the
-// answers as they come.
+// pipeline submits n messages at once and returns the sequence numbers of the responses, in
+// their order.
 func (e *esme) pipeline(n int) []uint32 {
 	e.t.Helper()
 	for range n {
@@ -138,19 +138,19 @@ func (e *esme) pipeline(n int) []uint32 {
 
 func TestReorder(t *testing.T) {
 	_, e := behaving(t, Behaviour{Reorder: 3, Receipt: Receipt{Missing: 1}})
-	// Sequence number 1 was the bind's. The last one waits for no others for ever.
+	// Sequence number 1 was the bind's. The last response is sent after holdFor, alone.
 	if got := e.pipeline(4); !slices.Equal(got, []uint32{4, 3, 2, 5}) {
 		t.Errorf("answered in the order %v", got)
 	}
 }
 
-func TestLostAnswer(t *testing.T) {
+func TestLostResponse(t *testing.T) {
 	s, e := behaving(t, Behaviour{Lose: 1})
 	e.send(wire.SubmitSM, message(number, "x"))
 	f, _ := expect[wire.Message](e, wire.DeliverSM)
 	e.ack(f, wire.ESMEOK)
 	e.send(wire.EnquireLink, nil)
-	expect[any](e, wire.EnquireLinkResp) // and no answer before it
+	expect[any](e, wire.EnquireLinkResp) // and no response before it
 	if st := s.Stats(); st.Unanswered != 1 || st.Taken != 1 {
 		t.Errorf("%+v", st)
 	}
@@ -176,7 +176,7 @@ func TestNack(t *testing.T) {
 	}
 }
 
-func TestCloseInPlaceOfAnswer(t *testing.T) {
+func TestCloseInPlaceOfResponse(t *testing.T) {
 	s := listen(t, Profile{})
 	p := s.Profile()
 	p.On("01", func(b *Behaviour) { b.Close = 1 })
@@ -195,7 +195,7 @@ func TestCloseInPlaceOfAnswer(t *testing.T) {
 	}
 }
 
-// silent fails when anything arrives within a moment.
+// silent fails if anything arrives within 50 ms.
 func (e *esme) silent() {
 	e.t.Helper()
 	e.nc.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
@@ -216,13 +216,13 @@ func TestFreezeForEver(t *testing.T) {
 	if st := s.Stats(); st.Frozen != 1 || st.Enquiries != 0 {
 		t.Errorf("%+v", st)
 	}
-	// Others are served.
+	// Other connections are served.
 	other := transceiver(t, s)
 	other.send(wire.EnquireLink, nil)
 	expect[any](other, wire.EnquireLinkResp)
 }
 
-func TestFreezeForAWhile(t *testing.T) {
+func TestFreezeFor(t *testing.T) {
 	const d = 30 * time.Millisecond
 	_, e := behaving(t, Behaviour{Freeze: 1, FreezeFor: d, Receipt: Receipt{Missing: 1}})
 	start := time.Now()

@@ -114,7 +114,7 @@ func TestEndings(t *testing.T) {
 		}
 	}
 	if s.towards("4799999999") != s.base {
-		t.Error("+4799999999 does not behave plainly")
+		t.Error("+4799999999 has an ending")
 	}
 }
 
@@ -126,7 +126,7 @@ func TestLongestSuffixWins(t *testing.T) {
 	s := newScript(p)
 	for number, want := range map[string]int{"4799999901": 1, "4799999801": 2, "4799999991": 0} {
 		if got := s.towards(number).Throttle; got != want {
-			t.Errorf("%s meets rule %d, want %d", number, got, want)
+			t.Errorf("%s has rule %d, want %d", number, got, want)
 		}
 	}
 }

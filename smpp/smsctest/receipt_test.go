@@ -9,8 +9,7 @@ import (
 	"straks/smpp/wire"
 )
 
-// receiptOf submits one message under the receipt's quirks and returns what
-// follows the answer.
+// receiptOf submits one message with these receipt quirks and returns the receipt.
 func receiptOf(t *testing.T, r Receipt, change func(*wire.Message)) *wire.Message {
 	t.Helper()
 	_, e := behaving(t, Behaviour{Receipt: r})
@@ -27,7 +26,7 @@ func receiptOf(t *testing.T, r Receipt, change func(*wire.Message)) *wire.Messag
 	return receipt
 }
 
-func asItIs(*wire.Message) {}
+func unchanged(*wire.Message) {}
 
 func TestReceiptSays(t *testing.T) {
 	for _, c := range []struct {
@@ -48,7 +47,7 @@ func TestReceiptSays(t *testing.T) {
 		{"echo", Receipt{EchoText: true}, []string{"text:a code"}, "\x02", "", "170000001\x00"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := receiptOf(t, c.r, asItIs)
+			m := receiptOf(t, c.r, unchanged)
 			for _, part := range c.text {
 				if !strings.Contains(string(m.ShortMessage), part) {
 					t.Errorf("%q does not say %q", m.ShortMessage, part)
@@ -69,7 +68,7 @@ func TestReceiptSays(t *testing.T) {
 }
 
 func TestReceiptByDataSM(t *testing.T) {
-	m := receiptOf(t, Receipt{DataSM: true}, asItIs)
+	m := receiptOf(t, Receipt{DataSM: true}, unchanged)
 	if p, _ := wire.Lookup(m.TLVs, wire.TagMessagePayload); !strings.Contains(string(p), "stat:DELIVRD") || m.ESMClass != esmReceipt {
 		t.Errorf("%+v", m)
 	}
@@ -87,8 +86,8 @@ func TestReceiptEchoesReference(t *testing.T) {
 	}
 }
 
-// sequel submits one message with that registered_delivery and returns the ids
-// of all that comes until the SMSC has nothing more to send.
+// sequel submits one message with that registered_delivery, and returns the command ids of
+// everything that the SMSC sends for it, and the states of the receipts.
 func sequel(t *testing.T, b Behaviour, registered byte) (ids []wire.CommandID, states []string) {
 	t.Helper()
 	_, e := behaving(t, b)
@@ -124,7 +123,7 @@ func TestReceiptOrderAndNumber(t *testing.T) {
 		{"missing", Receipt{Missing: 1}, 1, []wire.CommandID{resp}, nil},
 		{"duplicate", Receipt{Duplicate: 1}, 1, []wire.CommandID{resp, deliver, deliver}, []string{"\x02", "\x02"}},
 		{"intermediate", Receipt{Intermediate: "ENROUTE"}, 1, []wire.CommandID{resp, deliver, deliver}, []string{"\x01", "\x02"}},
-		{"not asked for", Receipt{}, 0, []wire.CommandID{resp}, nil},
+		{"not requested", Receipt{}, 0, []wire.CommandID{resp}, nil},
 		{"failures only, delivered", Receipt{}, 2, []wire.CommandID{resp}, nil},
 		{"failures only, failed", Receipt{State: "UNDELIV"}, 2, []wire.CommandID{resp, deliver}, []string{"\x05"}},
 	} {
@@ -141,8 +140,8 @@ func TestReceiptOrderAndNumber(t *testing.T) {
 }
 
 func TestReceiptForTheLastPart(t *testing.T) {
-	told := make(chan string, 10)
-	p := Profile{OnReceipt: func(s Submit, _ string) { told <- s.MessageID }}
+	calls := make(chan string, 10)
+	p := Profile{OnReceipt: func(s Submit, _ string) { calls <- s.MessageID }}
 	p.Receipt.LastPart = true
 	e := transceiver(t, listen(t, p))
 	for index := range byte(3) {
@@ -152,38 +151,38 @@ func TestReceiptForTheLastPart(t *testing.T) {
 	}
 	e.send(wire.SubmitSM, message(number, "in one piece"))
 	for _, want := range []string{"170000003", "170000004"} {
-		if got := <-told; got != want {
+		if got := <-calls; got != want {
 			t.Errorf("a receipt about %s, want %s", got, want)
 		}
 	}
 }
 
 func TestOnReceipt(t *testing.T) {
-	told := make(chan string, 10)
-	p := Profile{OnReceipt: func(s Submit, state string) { told <- s.MessageID + " " + state }}
+	calls := make(chan string, 10)
+	p := Profile{OnReceipt: func(s Submit, state string) { calls <- s.MessageID + " " + state }}
 	p.Receipt = Receipt{Intermediate: "ENROUTE", State: "EXPIRED", Duplicate: 1}
 	s := listen(t, p)
 	s.SetProfile(p)
 	transceiver(t, s).submit(number, "x")
 	for _, want := range []string{"ENROUTE", "EXPIRED", "EXPIRED"} {
-		if got := <-told; got != "170000001 "+want {
-			t.Errorf("told of %s, want %s", got, want)
+		if got := <-calls; got != "170000001 "+want {
+			t.Errorf("called for %s, want %s", got, want)
 		}
 	}
 }
 
-// OnAck tells of a receipt that was taken, not of one that is to come again.
+// OnAck is called for a receipt that was acknowledged, not for one that is to be sent again.
 func TestOnAck(t *testing.T) {
-	told := make(chan time.Duration, 10)
-	s := listen(t, Profile{Retry: time.Millisecond, OnAck: func(took time.Duration) { told <- took }})
+	calls := make(chan time.Duration, 10)
+	s := listen(t, Profile{Retry: time.Millisecond, OnAck: func(took time.Duration) { calls <- took }})
 	e := transceiver(t, s)
 	e.submit(number, "x")
 	e.ack(e.next(), wire.ESMERxTAppn)
 	e.ack(e.next(), wire.ESMEOK)
-	if took := <-told; took <= 0 || took > time.Minute {
+	if took := <-calls; took <= 0 || took > time.Minute {
 		t.Errorf("it took %v", took)
 	}
-	if len(told) > 0 {
-		t.Error("told of more than one acknowledgement")
+	if len(calls) > 0 {
+		t.Error("called for more than one acknowledgement")
 	}
 }

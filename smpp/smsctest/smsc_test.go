@@ -19,7 +19,7 @@ func TestPlainMessage(t *testing.T) {
 	id, _ := wire.Lookup(receipt.TLVs, wire.TagReceiptedMessageID)
 	state, _ := wire.Lookup(receipt.TLVs, wire.TagMessageState)
 	if resp.MessageID != "170000001" || wire.CString(id) != resp.MessageID || string(state) != "\x02" {
-		t.Errorf("answer %q, receipt %q, state %v", resp.MessageID, id, state)
+		t.Errorf("response %q, receipt %q, state %v", resp.MessageID, id, state)
 	}
 	if receipt.Source != number || receipt.Dest != "straks" || receipt.ESMClass != 0x04 {
 		t.Errorf("receipt %+v", receipt)

@@ -26,7 +26,7 @@ func TestPage(t *testing.T) {
 		}
 	}
 	if strings.Contains(page, number) || strings.Contains(page, "secret") {
-		t.Error("the page tells a number or a text")
+		t.Error("the page shows a number or a text")
 	}
 }
 

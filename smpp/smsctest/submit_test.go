@@ -21,11 +21,11 @@ func TestSubmitText(t *testing.T) {
 		{"payload", Submit{Message: wire.Message{TLVs: payload("\x0f")}}, "å"},
 		{"header", Submit{Message: wire.Message{ESMClass: 0x40, ShortMessage: []byte("\x05\x00\x03\x07\x02\x01hello")}}, "hello"},
 		{"header that runs past the end", Submit{Message: wire.Message{ESMClass: 0x40, ShortMessage: []byte("hi")}}, "hi"},
-		// "hellohello" is the example of every table of packed septets.
+		// "hellohello" is the usual example of packed septets.
 		{"packed", Submit{alphabet: GSMPacked, Message: wire.Message{ShortMessage: []byte("\xe8\x32\x9b\xfd\x46\x97\xd9\xec\x37")}}, "hellohello"},
 		{"packed, seven", Submit{alphabet: GSMPacked, Message: wire.Message{ShortMessage: []byte("\x31\xd9\x8c\x56\xb3\xdd\x00")}}, "1234567"},
-		// One bit of filling between a header of 6 octets and the septets.
-		{"packed behind a header", Submit{alphabet: GSMPacked, Message: wire.Message{ESMClass: 0x40, ShortMessage: []byte("\x05\x00\x03\x07\x02\x01\xd0\x65\x36\xfb\x0d")}}, "hello"},
+		// One bit of padding between a header of 6 octets and the septets.
+		{"packed after a header", Submit{alphabet: GSMPacked, Message: wire.Message{ESMClass: 0x40, ShortMessage: []byte("\x05\x00\x03\x07\x02\x01\xd0\x65\x36\xfb\x0d")}}, "hello"},
 	} {
 		if got := c.s.Text(); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
@@ -49,7 +49,7 @@ func TestSubmitSegment(t *testing.T) {
 	}{
 		{"8 bits", udh("\x05\x00\x03\x07\x02\x01x"), Segment{7, 2, 1}, true},
 		{"16 bits", udh("\x06\x08\x04\x12\x34\x03\x02x"), Segment{0x1234, 3, 2}, true},
-		{"behind another element", udh("\x09\x24\x01\x01\x00\x03\x07\x02\x01\x00x"), Segment{7, 2, 1}, true},
+		{"after another element", udh("\x09\x24\x01\x01\x00\x03\x07\x02\x01\x00x"), Segment{7, 2, 1}, true},
 		{"SAR", Submit{Message: wire.Message{TLVs: sar}}, Segment{0x1234, 3, 2}, true},
 		{"two of three SAR", Submit{Message: wire.Message{TLVs: sar[:2]}}, Segment{}, false},
 		{"element that runs past the end", udh("\x05\x00\x09\x07\x02\x01x"), Segment{}, false},
@@ -85,7 +85,7 @@ func TestRecordKeepsTheNewest(t *testing.T) {
 		t.Errorf("%v: %d kept", err, len(got))
 	}
 	if s.Forget(); len(s.Submits()) != 0 || s.Stats().Submits != 5 {
-		t.Error("not forgotten, or too much was")
+		t.Error("the record is not empty, or the counters are")
 	}
 	s.Close() // joins the reader, which calls OnSubmit
 	if seen != 5 {

@@ -1,7 +1,7 @@
 // An ESME by node-smpp: node esme.js PORT
 //
-// It binds to 127.0.0.1:PORT as system_id "node", submits three messages, tells what comes
-// back on stdout, one JSON object a line, and obeys on stdin:
+// It binds to 127.0.0.1:PORT as system_id "node" and submits three messages. It writes what
+// comes back to stdout, one JSON object a line, and reads commands from stdin:
 //
 //   enquire  send enquire_link
 //   unbind   send unbind, and end

@@ -1,14 +1,14 @@
 // An SMSC by node-smpp, for the tests of this folder's parent.
 //
-// It listens on a free port of 127.0.0.1, tells what it sees on stdout, one
-// JSON object a line, and takes commands on stdin, one word a line:
+// It listens on a free port of 127.0.0.1. It writes what it sees to stdout, one JSON object
+// a line, and reads commands from stdin, one word a line:
 //
 //   enquire  send enquire_link on every session
 //   mo       deliver a subscriber's message to every session
 //   unbind   send unbind on every session
 //
-// Every submit_sm is taken. Its id is told in hexadecimal, in receipts in
-// decimal, as many real ones do.
+// It accepts every submit_sm. Message ids are hexadecimal in responses and decimal in
+// receipts, as with many real SMSCs.
 'use strict';
 
 const readline = require('readline');
