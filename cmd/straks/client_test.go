@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"straks/api"
+	"straks/internal/daemon/daemontest"
 	"straks/smpp/smsctest"
 )
 
@@ -127,9 +128,9 @@ func TestSendTellsWhatBecameOfIt(t *testing.T) {
 
 // TestSendThroughADaemon: as above, by the real thing.
 func TestSendThroughADaemon(t *testing.T) {
-	w := newWorld(t, smsctest.Sandbox(), "")
-	t.Setenv("STRAKS_URL", "http://"+w.daemon.APIAddr()+api.DefaultBasePath)
-	t.Setenv("STRAKS_TOKEN", w.token)
+	w := daemontest.New(t, smsctest.Sandbox(), "")
+	t.Setenv("STRAKS_URL", "http://"+w.Daemon.APIAddr()+api.DefaultBasePath)
+	t.Setenv("STRAKS_TOKEN", w.Token)
 	for _, tt := range []struct {
 		number string
 		code   int

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"straks/api/client"
+	"straks/internal/daemon/daemontest"
 	"straks/orders"
 	"straks/orders/bolt"
 	"straks/smpp/smsctest"
@@ -144,7 +145,7 @@ func (o *crashOrder) way(end string) []string {
 // the other records.
 func (b *crashBook) auditJournal(t *testing.T, path string) {
 	t.Helper()
-	checkJournal(t, path)
+	daemontest.CheckJournal(t, path)
 	j, err := bolt.Open(path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"straks/api/client"
+	"straks/internal/daemon/daemontest"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 )
@@ -103,14 +104,14 @@ func (b *crashBook) unanswered(o *crashOrder) {
 func (b *crashBook) submitted(s smsctest.Submit) {
 	if s.Taken() {
 		seg, _ := s.Segment()
-		b.took(keyOf(s), s.Dest, max(seg.Index, 1))
+		b.took(daemontest.KeyOf(s), s.Dest, max(seg.Index, 1))
 	}
 	tick(b.submits)
 }
 
 func (b *crashBook) receipt(s smsctest.Submit, state string) {
 	b.mu.Lock()
-	if o := b.orders[keyOf(s)]; o != nil {
+	if o := b.orders[daemontest.KeyOf(s)]; o != nil {
 		o.final[s.MessageID] = state
 	}
 	b.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"straks/api/client"
+	"straks/internal/daemon/daemontest"
 )
 
 // clientCell is where the daemon is now; nil while it is not.
@@ -44,7 +45,7 @@ func (c *crash) place(o *crashOrder) error {
 	case !errors.As(err, &problem):
 		c.book.unanswered(o)
 	case problem.Status != http.StatusServiceUnavailable || problem.RetryAfter == 0:
-		c.t.Errorf("%s: %v", o.key, err)
+		c.T.Errorf("%s: %v", o.key, err)
 		return nil
 	default:
 		c.book.turnedAway(o)
@@ -55,12 +56,12 @@ func (c *crash) place(o *crashOrder) error {
 // send makes one request of the order.
 func (o *crashOrder) send(api *client.Client) (client.Placed, error) {
 	if o.address != "" {
-		m := mailTo(o.key, o.address)
+		m := daemontest.Mail(o.key, o.address)
 		m.SendersReference = "ref-" + o.key
 		m.Recipient.Settings.Subject = o.key
 		return api.SendEmail(context.Background(), m)
 	}
-	m := smsTo(o.key, o.number)
+	m := daemontest.SMS(o.key, o.number)
 	m.Recipient.TTLSeconds = 172800 // longer than any run
 	m.Recipient.Settings.Body = o.key + ":"
 	if o.parts == 2 {
@@ -89,17 +90,17 @@ func (c *crash) repeatAll() {
 
 // repeat repeats an order until the daemon's disk is fast enough to tell what became of it.
 func (c *crash) repeat(o *crashOrder) {
-	again, err := o.send(c.client)
+	again, err := o.send(c.Client)
 	for range 1000 {
 		var problem *client.Problem
 		if !errors.As(err, &problem) || !problem.Temporary() {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
-		again, err = o.send(c.client)
+		again, err = o.send(c.Client)
 	}
 	if err != nil || again.Created || !o.is(again) {
-		c.t.Errorf("%s was told %s, and is now %+v, %v", o.key, o.shipment, again, err)
+		c.T.Errorf("%s was told %s, and is now %+v, %v", o.key, o.shipment, again, err)
 	}
 }
 

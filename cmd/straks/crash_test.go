@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"straks/internal/daemon/daemontest"
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
 	"straks/smtp/relaytest"
@@ -37,9 +38,9 @@ func TestCrash(t *testing.T) {
 	seed := rand.Uint64() >> 1
 	t.Logf("seed %d", seed) // of the moments; what they hit is up to the scheduler
 	book := newCrashBook()
-	w := newStoppedWorld(t, book.smsc(seed), book.relay(), `binds = 2
+	w := daemontest.NewStopped(t, book.smsc(seed), book.relay(), `binds = 2
 response_timeout = "300ms"`)
-	c := &crash{world: w, book: book, rng: rand.New(rand.NewPCG(seed, 1)), boot: 100 * time.Millisecond}
+	c := &crash{World: w, book: book, rng: rand.New(rand.NewPCG(seed, 1)), boot: 100 * time.Millisecond}
 
 	load, calm := context.WithCancel(t.Context())
 	defer calm()
@@ -51,9 +52,9 @@ response_timeout = "300ms"`)
 	for range crashKills(t) {
 		c.live()
 	}
-	w.start()
-	defer func() { w.stop() }() // unless it was stopped before
-	c.api.Store(w.client)
+	w.Start()
+	defer func() { w.Stop() }() // unless it was stopped before
+	c.api.Store(w.Client)
 	calm()
 	clients.Wait()
 	if c.settle() == 0 {
@@ -63,7 +64,7 @@ response_timeout = "300ms"`)
 
 // crash is the daemon's life, from its start to its being killed, again and again.
 type crash struct {
-	*world
+	*daemontest.World
 	book *crashBook
 	rng  *rand.Rand // of the killer only
 	boot time.Duration
@@ -72,12 +73,12 @@ type crash struct {
 
 // live starts the daemon, lets it work until some moment, and kills it.
 func (c *crash) live() {
-	c.t.Helper()
-	p := c.launch()
+	c.T.Helper()
+	p := launch(c.World)
 	defer func() {
 		c.api.Store(nil)
 		if err := p.kill(); err != nil {
-			c.t.Fatal(err)
+			c.T.Fatal(err)
 		}
 	}()
 	if c.rng.IntN(6) == 0 { // while it starts
@@ -90,7 +91,7 @@ func (c *crash) live() {
 	case <-p.ended:
 		return // kill tells why
 	}
-	c.api.Store(c.clientAt(p.api))
+	c.api.Store(c.ClientAt(p.api))
 	switch c.rng.IntN(6) {
 	case 0: // just when the SMSC has read a submit_sm, or answered it
 		c.after(c.book.submits, 80)
@@ -154,20 +155,20 @@ func (b *crashBook) relay() relaytest.Profile {
 // settle waits until nothing is under way, and compares the records. It returns
 // how many requests got no answer.
 func (c *crash) settle() (unanswered int) {
-	t, b := c.t, c.book
+	t, b := c.T, c.book
 	c.repeatAll()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if err := c.smsc.Wait(ctx, func(st smsctest.Stats) bool { return st.WaitingNow == 0 }); err != nil {
+	if err := c.SMSC.Wait(ctx, func(st smsctest.Stats) bool { return st.WaitingNow == 0 }); err != nil {
 		t.Fatalf("receipts are left: %v", err)
 	}
-	b.readFeed(t, c.feed())
+	b.readFeed(t, c.Feed())
 	for _, o := range b.orders {
-		o.status = c.status(o.shipment)
+		o.status = c.Status(o.shipment)
 	}
-	c.stop()
-	c.smsc.Close() // joins what reports to the book
-	unanswered = b.balance(t, c.smsc.Stats())
-	b.auditJournal(t, c.config().Journal.Path)
+	c.Stop()
+	c.SMSC.Close() // joins what reports to the book
+	unanswered = b.balance(t, c.SMSC.Stats())
+	b.auditJournal(t, c.Config().Journal.Path)
 	return unanswered
 }

@@ -14,6 +14,7 @@ import (
 
 	"straks/api/client"
 	"straks/internal/daemon/daemontest"
+	"straks/internal/eventually"
 	"straks/smpp/smsctest"
 )
 
@@ -25,6 +26,7 @@ import (
 func TestFaultyDisk(t *testing.T) {
 	for name, fault := range diskFaults {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it mostly waits for timers and the disk
 			s := newSickbed(t, fault)
 			load, calm := context.WithCancel(t.Context())
 			defer calm()
@@ -38,11 +40,11 @@ func TestFaultyDisk(t *testing.T) {
 			s.progress()
 			calm()
 			clients.Wait()
-			eventually(t, "what was told meanwhile to be stored", func() bool {
+			eventually.True(t, "what was told meanwhile to be stored", func() bool {
 				return strings.Contains(s.page("/status"), "\n  \"inFlight\": 0,") && s.quiet.Stats().WaitingNow == 0
 			})
-			s.stop = func() {
-				s.stop = func() {}
+			s.Stop = func() {
+				s.Stop = func() {}
 				s.process.stop(t)
 			}
 			if n := s.settle(); n > 0 {
@@ -75,7 +77,7 @@ func newSickbed(t *testing.T, fault diskFault) *sickbed {
 	t.Cleanup(func() { quiet.Close() })
 	smsc := book.smsc(1)
 	smsc.Enquire = 50 * time.Millisecond
-	w := newStoppedWorld(t, smsc, book.relay(), fmt.Sprintf(`response_timeout = "300ms"
+	w := daemontest.NewStopped(t, smsc, book.relay(), fmt.Sprintf(`response_timeout = "300ms"
 [[route]]
 prefixes = ["+47"]
 smscs = ["telco"]
@@ -90,28 +92,28 @@ enquire_link = "50ms"
 response_timeout = "60s"
 dead_link = "60s"
 `, quiet.Addr()))
-	w.editConfig(`send_deadline = "2s"`, "send_deadline = \"20s\"\ndrain_timeout = \"30s\"")
-	s := &sickbed{crash: &crash{world: w, book: book}, quiet: quiet, manager: daemontest.NewManager(t)}
+	w.EditConfig(`send_deadline = "2s"`, "send_deadline = \"20s\"\ndrain_timeout = \"30s\"")
+	s := &sickbed{crash: &crash{World: w, book: book}, quiet: quiet, manager: daemontest.NewManager(t)}
 	if fault.mount != nil {
 		s.disk = fault.mount(w)
 	}
-	s.process = w.startProcess()
+	s.process = startProcess(w, s.manager.Env()...)
 	t.Cleanup(func() {
 		if s.process.kill(); t.Failed() {
 			t.Log(s.process.log.String())
 		}
 	})
-	w.client = w.clientAt(s.process.api)
-	s.api.Store(w.client)
-	eventually(t, "the daemon to be ready", func() bool { return s.process.ready() == "" })
+	w.Client = w.ClientAt(s.process.api)
+	s.api.Store(w.Client)
+	eventually.True(t, "the daemon to be ready", func() bool { return s.process.ready() == "" })
 	return s
 }
 
 // progress waits until some more orders have been taken.
 func (s *sickbed) progress() {
-	s.t.Helper()
+	s.T.Helper()
 	before := s.created()
-	eventually(s.t, "orders to be taken", func() bool { return s.created() > before+40 })
+	eventually.True(s.T, "orders to be taken", func() bool { return s.created() > before+40 })
 }
 
 func (s *sickbed) created() (n int) {
@@ -125,10 +127,10 @@ func (s *sickbed) created() (n int) {
 
 // suffer is the illness, from its outbreak to the recovery.
 func (s *sickbed) suffer(fault diskFault) {
-	t := s.t
+	t := s.T
 	t.Helper()
 	answered := s.hold()
-	links, quiet := s.smsc.Stats(), s.quiet.Stats()
+	links, quiet := s.SMSC.Stats(), s.quiet.Stats()
 	end := fault.begin(t, s.process, s.disk)
 	defer end()
 
@@ -144,13 +146,13 @@ func (s *sickbed) suffer(fault diskFault) {
 	end()
 	s.tells("ready", "", "0")
 	for _, o := range turnedAway {
-		eventually(t, "an order to be taken that was turned away", func() bool { return s.place(o) == nil })
+		eventually.True(t, "an order to be taken that was turned away", func() bool { return s.place(o) == nil })
 	}
 }
 
 // hold has an order on its way of which the SMSC's answer comes after Thaw.
 func (s *sickbed) hold() <-chan error {
-	s.t.Helper()
+	s.T.Helper()
 	s.quiet.Freeze(time.Hour)
 	o := s.book.newOrder()
 	s.book.mu.Lock()
@@ -158,7 +160,7 @@ func (s *sickbed) hold() <-chan error {
 	s.book.mu.Unlock()
 	answered := make(chan error, 1)
 	go func() { answered <- s.place(o) }()
-	eventually(s.t, "the order to be on its way", func() bool {
+	eventually.True(s.T, "the order to be on its way", func() bool {
 		return strings.Contains(s.page("/metrics"), `straks_smpp_window_in_use{bind="quiet/1",smsc="quiet"} 1`)
 	})
 	return answered
@@ -166,15 +168,15 @@ func (s *sickbed) hold() <-chan error {
 
 // tells waits until whoever can be asked for it says that the daemon is so.
 func (s *sickbed) tells(readiness, reason, unavailable string) {
-	t, p := s.t, s.process
+	t, p := s.T, s.process
 	t.Helper()
-	eventually(t, "/readyz to tell", func() bool { return (p.ready() == "") == (reason == "") && strings.Contains(p.ready(), reason) })
-	eventually(t, "straks status to tell", func() bool {
+	eventually.True(t, "/readyz to tell", func() bool { return (p.ready() == "") == (reason == "") && strings.Contains(p.ready(), reason) })
+	eventually.True(t, "straks status to tell", func() bool {
 		code, out, _ := straks(t, "", "status", "-admin", "http://"+p.admin)
 		line, _, _ := strings.Cut(out, "\n")
 		return code == 0 && strings.Contains(line, ", "+readiness) && strings.Contains(line, reason)
 	})
-	eventually(t, "the metric to tell", func() bool {
+	eventually.True(t, "the metric to tell", func() bool {
 		return strings.Contains(s.page("/metrics"), "\nstraks_journal_unavailable "+unavailable+"\n")
 	})
 	s.manager.Await("orders in flight; "+readiness, reason, "WATCHDOG=1")
@@ -183,12 +185,12 @@ func (s *sickbed) tells(readiness, reason, unavailable string) {
 func (s *sickbed) page(path string) string {
 	resp, err := http.Get("http://" + s.process.admin + path)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return string(text)
 }
@@ -196,7 +198,7 @@ func (s *sickbed) page(path string) string {
 // turnsAway places some orders of every kind while the fault lasts, and returns
 // those that are to come again. It logs how soon they were told so.
 func (s *sickbed) turnsAway(fault diskFault) (again []*crashOrder) {
-	s.t.Helper()
+	s.T.Helper()
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var took []time.Duration
@@ -211,48 +213,48 @@ func (s *sickbed) turnsAway(fault diskFault) (again []*crashOrder) {
 			if errors.As(err, &problem) {
 				again, took = append(again, o), append(took, time.Since(began))
 			} else if !fault.flaky && !fault.most {
-				s.t.Errorf("%v; want a 503", err)
+				s.T.Errorf("%v; want a 503", err)
 			}
 		})
 	}
 	wg.Wait()
 	if fault.most && len(again) < 10 {
-		s.t.Errorf("only %d orders of 20 were turned away", len(again))
+		s.T.Errorf("only %d orders of 20 were turned away", len(again))
 	}
 	if slices.Sort(took); len(took) > 0 {
-		s.t.Logf("%d orders turned away at once, the median after %v, the last after %v", len(took), took[len(took)/2], took[len(took)-1])
+		s.T.Logf("%d orders turned away at once, the median after %v, the last after %v", len(took), took[len(took)/2], took[len(took)-1])
 	}
 	return again
 }
 
 // reads asks for what is stored.
 func (s *sickbed) reads(fault diskFault) {
-	s.t.Helper()
+	s.T.Helper()
 	s.book.mu.Lock()
 	id := s.book.orders["n0"].shipment
 	s.book.mu.Unlock()
-	_, err1 := s.client.Shipment(s.t.Context(), id)
-	_, err2 := s.client.Feed(s.t.Context(), client.FeedQuery{})
+	_, err1 := s.Client.Shipment(s.T.Context(), id)
+	_, err2 := s.Client.Feed(s.T.Context(), client.FeedQuery{})
 	var problem *client.Problem
 	if err := errors.Join(err1, err2); err != nil && !(fault.closed && errors.As(err, &problem) && problem.Status == 503) {
-		s.t.Error(err)
+		s.T.Error(err)
 	}
 }
 
 // linksLive waits for signs of life in both directions, and a receipt put off.
 func (s *sickbed) linksLive(links, quiet smsctest.Stats) {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	s.T.Helper()
+	ctx, cancel := context.WithTimeout(s.T.Context(), 30*time.Second)
 	defer cancel()
-	if err := s.smsc.Wait(ctx, func(now smsctest.Stats) bool {
+	if err := s.SMSC.Wait(ctx, func(now smsctest.Stats) bool {
 		return now.EnquiryAnswers > links.EnquiryAnswers+20 && now.Postponed > links.Postponed
 	}); err != nil {
-		s.t.Error(err)
+		s.T.Error(err)
 	}
 	if err := s.quiet.Wait(ctx, func(now smsctest.Stats) bool { return now.Enquiries > quiet.Enquiries+20 }); err != nil {
-		s.t.Error(err)
+		s.T.Error(err)
 	}
-	if a, b := s.smsc.Stats(), s.quiet.Stats(); a.Connections != links.Connections || b.Connections != quiet.Connections {
-		s.t.Errorf("bound anew: %+v, %+v", a, b)
+	if a, b := s.SMSC.Stats(), s.quiet.Stats(); a.Connections != links.Connections || b.Connections != quiet.Connections {
+		s.T.Errorf("bound anew: %+v, %+v", a, b)
 	}
 }

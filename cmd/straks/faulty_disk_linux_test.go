@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"straks/internal/daemon"
+	"straks/internal/daemon/daemontest"
 	"straks/internal/disktest"
 )
 
@@ -22,14 +23,14 @@ type diskFault struct {
 	most   bool   // of the writes fail: free pages of the file need no new space
 	closed bool   // what is stored can't be read either, perhaps
 
-	mount func(*world) string                                      // a file system for the journal; nil: that of the test
+	mount func(*daemontest.World) string                           // a file system for the journal; nil: that of the test
 	begin func(t *testing.T, p *process, disk string) (end func()) // disk is what mount returned
 }
 
 // diskFaults are those that TestFaultyDisk runs through. Where no file system can
 // be brought to do it, strace gives the kernel's answers (--inject, strace(1)).
 var diskFaults = map[string]diskFault{
-	"full": {reason: "no space left on device", most: true, mount: (*world).smallDisk,
+	"full": {reason: "no space left on device", most: true, mount: smallDisk,
 		begin: func(t *testing.T, _ *process, disk string) func() {
 			ballast := fillDisk(t, disk)
 			return func() { os.Remove(ballast) }
@@ -40,7 +41,7 @@ var diskFaults = map[string]diskFault{
 	"every other sync fails": {reason: "input/output error", flaky: true, closed: true, begin: injected("fdatasync,fsync", "error=EIO:when=2+2")},
 	"every sync takes 1 s":   {reason: "slow disk", flaky: true, begin: injected("fdatasync,fsync", "delay_enter=1000000")},
 	"syncs hang":             {reason: "slow disk", begin: injected("fdatasync,fsync", "delay_enter=600000000")},
-	"frozen": {reason: "slow disk", mount: (*world).blockDisk,
+	"frozen": {reason: "slow disk", mount: blockDisk,
 		begin: func(t *testing.T, _ *process, disk string) func() {
 			tool(t, "fsfreeze", "-f", disk)
 			thawed := false
@@ -91,27 +92,27 @@ func injected(calls, what string) func(*testing.T, *process, string) func() {
 }
 
 // smallDisk puts a new journal on a file system that is soon full.
-func (w *world) smallDisk() string {
-	return w.ownDisk(func(dir string) error { return syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=16m") })
+func smallDisk(w *daemontest.World) string {
+	return ownDisk(w, func(dir string) error { return syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=16m") })
 }
 
 // blockDisk puts a new journal on a file system of a block device, one that can
 // be frozen: writes then hang in the kernel, as they do on a disk that is gone.
-func (w *world) blockDisk() string {
-	return w.ownDisk(disktest.BlockDevice(w.t, filepath.Join(w.dir, "image"), 64<<20))
+func blockDisk(w *daemontest.World) string {
+	return ownDisk(w, disktest.BlockDevice(w.T, filepath.Join(w.Dir, "image"), 64<<20))
 }
 
 // ownDisk puts a new journal on a file system that mount puts at a directory.
-func (w *world) ownDisk(mount func(dir string) error) string {
-	w.t.Helper()
-	disk := filepath.Join(w.dir, "disk")
+func ownDisk(w *daemontest.World, mount func(dir string) error) string {
+	w.T.Helper()
+	disk := filepath.Join(w.Dir, "disk")
 	if err := os.Mkdir(disk, 0o700); err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	disktest.Mount(w.t, disk, mount)
-	w.editConfig(filepath.Join(w.dir, "journal.db"), filepath.Join(disk, "journal.db"))
-	if err := daemon.CreateJournal(w.config()); err != nil {
-		w.t.Fatal(err)
+	disktest.Mount(w.T, disk, mount)
+	w.EditConfig(filepath.Join(w.Dir, "journal.db"), filepath.Join(disk, "journal.db"))
+	if err := daemon.CreateJournal(w.Config()); err != nil {
+		w.T.Fatal(err)
 	}
 	return disk
 }

@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"testing"
 
+	"straks/internal/daemon/daemontest"
+	"straks/internal/eventually"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 )
@@ -12,15 +14,15 @@ import (
 // A daemon that is sent SIGHUP, by habit or by a terminal that closes, says what
 // to do instead and goes on; SIGTERM ends it as ever.
 func TestHangup(t *testing.T) {
-	w := newStoppedWorld(t, smsctest.Profile{}, relaytest.Profile{}, "")
-	p := w.startProcess()
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	p := startProcess(w)
 	for range 3 {
 		if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "an order after SIGHUP", func() bool {
-		_, err := w.clientAt(p.api).SendSMS(t.Context(), smsTo("k", "+4799999999"))
+	eventually.True(t, "an order after SIGHUP", func() bool {
+		_, err := w.ClientAt(p.api).SendSMS(t.Context(), daemontest.SMS("k", "+4799999999"))
 		return err == nil
 	})
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
+	"straks/internal/daemon/daemontest"
 	"straks/orders"
 	"straks/orders/bolt"
 	"straks/smpp/smsctest"
@@ -179,8 +180,8 @@ func TestJournalBackup(t *testing.T) {
 // TestJournalOfAnOlderProgram: those who look after it say what to do and change
 // nothing, a backup can be made, and the daemon brings it up to date.
 func TestJournalOfAnOlderProgram(t *testing.T) {
-	w := newStoppedWorld(t, smsctest.Profile{}, relaytest.Profile{}, "")
-	path := w.config().Journal.Path
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	path := w.Config().Journal.Path
 	db, err := bbolt.Open(path, 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +202,7 @@ func TestJournalOfAnOlderProgram(t *testing.T) {
 	if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
 		t.Fatal("the file was changed")
 	}
-	if err := w.startProcess().kill(); err != nil {
+	if err := startProcess(w).kill(); err != nil {
 		t.Fatal(err)
 	}
 	succeed(t, "journal", "check", "-file", path)

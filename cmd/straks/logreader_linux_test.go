@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"straks/internal/daemon/daemontest"
+	"straks/internal/eventually"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 )
@@ -23,7 +25,7 @@ func TestLogReader(t *testing.T) {
 		"stuck": func(*os.File) {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newStoppedWorld(t, smsctest.Profile{}, relaytest.Profile{}, "")
+			w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
 			log, stderr, err := os.Pipe()
 			if err != nil {
 				t.Fatal(err)
@@ -32,7 +34,7 @@ func TestLogReader(t *testing.T) {
 			if _, err := unix.FcntlInt(log.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.Command(os.Args[0], "serve", "-config", w.configFile())
+			cmd := exec.Command(os.Args[0], "serve", "-config", w.ConfigFile())
 			cmd.Env, cmd.Stderr = append(os.Environ(), asProgram+"=1"), stderr
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
@@ -46,10 +48,10 @@ func TestLogReader(t *testing.T) {
 				}
 			}
 			afflict(log)
-			c := w.clientAt(api)
-			eventually(t, "an order", func() bool { _, err := c.SendSMS(t.Context(), smsTo("k", "+4799999999")); return err == nil })
+			c := w.ClientAt(api)
+			eventually.True(t, "an order", func() bool { _, err := c.SendSMS(t.Context(), daemontest.SMS("k", "+4799999999")); return err == nil })
 			for n := range 60 { // more lines than the pipe takes
-				if _, err := c.SendSMS(t.Context(), smsTo(fmt.Sprint(n), "+4799999999")); err != nil {
+				if _, err := c.SendSMS(t.Context(), daemontest.SMS(fmt.Sprint(n), "+4799999999")); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"straks/api/client"
+	"straks/internal/daemon/daemontest"
 )
 
 // asProgram makes this test binary be the program itself, so that a test can
@@ -41,32 +41,33 @@ type process struct {
 	log     logTail // complete when ended
 }
 
-// launch runs "straks serve", and does not wait for it to serve.
-func (w *world) launch() *process {
-	w.t.Helper()
-	p := &process{cmd: exec.Command(os.Args[0], "serve", "-config", w.configFile()),
+// launch runs "straks serve" with variables added to its environment, and does not
+// wait for it to serve.
+func launch(w *daemontest.World, env ...string) *process {
+	w.T.Helper()
+	p := &process{cmd: exec.Command(os.Args[0], "serve", "-config", w.ConfigFile()),
 		began: time.Now(), serving: make(chan struct{}), ended: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), asProgram+"=1")
+	p.cmd.Env = append(append(os.Environ(), asProgram+"=1"), env...)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	if err := p.cmd.Start(); err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	go p.read(stderr)
 	return p
 }
 
 // startProcess runs "straks serve" and waits until it serves.
-func (w *world) startProcess() *process {
-	w.t.Helper()
-	p := w.launch()
+func startProcess(w *daemontest.World, env ...string) *process {
+	w.T.Helper()
+	p := launch(w, env...)
 	select {
 	case <-p.serving:
 	case <-p.ended:
 		p.cmd.Wait()
-		w.t.Fatalf("the daemon does not serve:\n%s", p.log.String())
+		w.T.Fatalf("the daemon does not serve:\n%s", p.log.String())
 	}
 	return p
 }
@@ -136,11 +137,3 @@ func (l *logTail) add(line string) {
 }
 
 func (l *logTail) String() string { return strings.Join(l.lines, "\n") }
-
-func (w *world) clientAt(addr string) *client.Client {
-	c, err := client.New("http://"+addr+"/notifications/api/v1", w.token, nil)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return c
-}

@@ -8,13 +8,15 @@ import (
 	"testing"
 
 	"straks/api/client"
+	"straks/internal/daemon/daemontest"
+	"straks/internal/eventually"
 	"straks/smpp/smsctest"
 )
 
 // routed is a world of two SMSCs and two organisations, with every kind of route
 // that a configuration can have.
 type routed struct {
-	*world
+	*daemontest.World
 	clients map[string]*client.Client // by organisation
 	smscs   map[string]*smsctest.SMSC
 }
@@ -69,14 +71,14 @@ func newRouted(t *testing.T) *routed {
 	}
 	t.Cleanup(func() { reserve.Close() })
 	token := newToken()
-	w := newWorld(t, smsctest.Profile{}, fmt.Sprintf(routes, reserve.Addr(), sha256.Sum256([]byte(token))))
-	nav, err := client.New("http://"+w.daemon.APIAddr()+"/notifications/api/v1", token, nil)
+	w := daemontest.New(t, smsctest.Profile{}, fmt.Sprintf(routes, reserve.Addr(), sha256.Sum256([]byte(token))))
+	nav, err := client.New("http://"+w.Daemon.APIAddr()+"/notifications/api/v1", token, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "both to be bound", func() bool { return reserve.Stats().BindsNow == 1 && w.smsc.Stats().BindsNow == 1 })
-	return &routed{w, map[string]*client.Client{"ttd": w.client, "nav": nav},
-		map[string]*smsctest.SMSC{"telco": w.smsc, "reserve": reserve}}
+	eventually.True(t, "both to be bound", func() bool { return reserve.Stats().BindsNow == 1 && w.SMSC.Stats().BindsNow == 1 })
+	return &routed{w, map[string]*client.Client{"ttd": w.Client, "nav": nav},
+		map[string]*smsctest.SMSC{"telco": w.SMSC, "reserve": reserve}}
 }
 
 // way is a message, and the way that it should go.
@@ -109,45 +111,45 @@ func TestRoutes(t *testing.T) {
 
 // checkTold compares what "straks route" says.
 func (w *routed) checkTold(c way) {
-	w.t.Helper()
-	args := []string{"route", c.number, "-config", w.configFile(), "-org", c.org, "-text", c.text, "-ttl", "2m"}
+	w.T.Helper()
+	args := []string{"route", c.number, "-config", w.ConfigFile(), "-org", c.org, "-text", c.text, "-ttl", "2m"}
 	if c.sender != "" {
 		args = append(args, "-sender", c.sender)
 	}
-	_, told, _ := straks(w.t, "", args...)
+	_, told, _ := straks(w.T, "", args...)
 	for _, want := range []string{"route         " + c.route + "\n", "1. SMSC         " + c.smsc + "\n", "source       " + c.source + " (",
 		"encoding     " + c.encoding + " (", "parts        " + c.parts + ", ", "validity     00000000015"} {
 		if !strings.Contains(told, want) {
-			w.t.Errorf("%+v: straks route says\n%s and not %q", c, told, want)
+			w.T.Errorf("%+v: straks route says\n%s and not %q", c, told, want)
 		}
 	}
 }
 
 // checkSent sends the message and looks at what its SMSC got.
 func (w *routed) checkSent(c way, key string) {
-	w.t.Helper()
-	order := smsTo(key, c.number)
+	w.T.Helper()
+	order := daemontest.SMS(key, c.number)
 	order.Recipient.Settings.Body, order.Recipient.Settings.Sender = c.text, c.sender
 	before := len(w.smscs[c.smsc].Submits())
-	if _, err := w.clients[c.org].SendSMS(w.t.Context(), order); err != nil {
-		w.t.Fatalf("%+v: %v", c, err)
+	if _, err := w.clients[c.org].SendSMS(w.T.Context(), order); err != nil {
+		w.T.Fatalf("%+v: %v", c, err)
 	}
 	got := w.smscs[c.smsc].Submits()[before:]
 	if fmt.Sprint(len(got)) != c.parts || got[0].Source != c.source || (got[0].DataCoding == 8) != (c.encoding == "ucs2") {
-		w.t.Errorf("%+v: the SMSC got %+v", c, got)
+		w.T.Errorf("%+v: the SMSC got %+v", c, got)
 	}
 }
 
 // Equals share the messages, and "straks route" says in which proportion.
 func TestRouteByLot(t *testing.T) {
 	w := newRouted(t)
-	if _, told, _ := straks(t, "", "route", "+46701234567", "-config", w.configFile()); strings.Count(told, "in 1 of 2 messages the first") != 2 {
+	if _, told, _ := straks(t, "", "route", "+46701234567", "-config", w.ConfigFile()); strings.Count(told, "in 1 of 2 messages the first") != 2 {
 		t.Errorf("straks route says nothing of the lot:\n%s", told)
 	}
 	for i := range 60 {
-		w.send(fmt.Sprint("s", i), "+46701234567")
+		w.Send(fmt.Sprint("s", i), "+46701234567")
 	}
-	if n := len(w.smsc.Submits()); n < 10 || n > 50 {
+	if n := len(w.SMSC.Submits()); n < 10 || n > 50 {
 		t.Errorf("of 60 messages to equals, one got %d", n)
 	}
 }
@@ -156,13 +158,13 @@ func TestRouteByLot(t *testing.T) {
 func TestRouteRefusals(t *testing.T) {
 	w := newRouted(t)
 	var problem *client.Problem
-	long := smsTo("l", "+4799999999")
+	long := daemontest.SMS("l", "+4799999999")
 	long.Recipient.Settings.Sender = "Skatteetaten" // one too many
-	if _, err := w.client.SendSMS(t.Context(), long); !errors.As(err, &problem) || problem.Status != 400 ||
+	if _, err := w.Client.SendSMS(t.Context(), long); !errors.As(err, &problem) || problem.Status != 400 ||
 		!strings.Contains(fmt.Sprint(problem.Errors["recipientSms.smsSettings.sender"]), "at most 11") {
 		t.Errorf("a sender of twelve characters: %v", err)
 	}
-	if _, err := w.client.SendSMS(t.Context(), smsTo("n", "+4512345678")); !errors.As(err, &problem) || problem.Status != 400 {
+	if _, err := w.Client.SendSMS(t.Context(), daemontest.SMS("n", "+4512345678")); !errors.As(err, &problem) || problem.Status != 400 {
 		t.Errorf("no route leads there, and it says %v", err)
 	}
 }

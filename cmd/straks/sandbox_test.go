@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"straks/api/client"
+	"straks/internal/daemon/daemontest"
+	"straks/internal/eventually"
 )
 
 func TestSandboxSaysWhereItIs(t *testing.T) {
@@ -49,11 +51,11 @@ func TestSandboxSaysWhereItIs(t *testing.T) {
 	for number, want := range map[string]string{"+4799999901": "SMS_Failed_Undelivered", "+4799999902": "SMS_Failed_Expired",
 		"+4799999903": "SMS_Failed_Rejected", "+4799999904": "SMS_Failed_InvalidRecipient", "+4799999905": "SMS_Failed_BarredReceiver",
 		"+4799999907": "SMS_Accepted", "+4799999908": "SMS_Delivered", "+4799999909": "SMS_Delivered", "+4799999999": "SMS_Delivered"} {
-		p, err := c.SendSMS(ctx, smsTo(number, number))
+		p, err := c.SendSMS(ctx, daemontest.SMS(number, number))
 		if err != nil {
 			t.Fatalf("%s: %v", number, err)
 		}
-		eventually(t, want+" of "+number, func() bool {
+		eventually.True(t, want+" of "+number, func() bool {
 			s, err := c.Shipment(ctx, p.ShipmentID)
 			return err == nil && s.Recipients[0].Status == want
 		})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"straks/internal/daemon"
+	"straks/internal/daemon/daemontest"
 	"straks/orders/bolt"
 	"straks/smpp"
 	"straks/smpp/smsctest"
@@ -73,8 +74,8 @@ func TestStatusOfASilentDaemon(t *testing.T) {
 
 // TestStatusOfADaemon asks a real one, and has it back its journal up.
 func TestStatusOfADaemon(t *testing.T) {
-	w := newWorld(t, smsctest.Profile{}, "")
-	admin := "http://" + w.daemon.AdminAddr()
+	w := daemontest.New(t, smsctest.Profile{}, "")
+	admin := "http://" + w.Daemon.AdminAddr()
 	out := succeed(t, "status", "-admin", admin)
 	for _, want := range []string{"ready", "telco/1", "bound", "mx", "JOURNAL"} {
 		if !strings.Contains(out, want) {
@@ -82,6 +83,6 @@ func TestStatusOfADaemon(t *testing.T) {
 		}
 	}
 	copied := filepath.Join(t.TempDir(), "copy.db")
-	succeed(t, "journal", "backup", "-config", w.configFile(), "-admin", admin, copied)
+	succeed(t, "journal", "backup", "-config", w.ConfigFile(), "-admin", admin, copied)
 	succeed(t, "journal", "check", "-file", copied)
 }

@@ -1,4 +1,3 @@
-// Package daemontest runs a daemon for tests.
 package daemontest
 
 import (
@@ -14,11 +13,21 @@ import (
 type Manager struct {
 	t    *testing.T
 	conn *net.UnixConn
-	Path string // of its socket
+	path string // of its socket
 }
 
-// NewManager makes this process a service of systemd with a watchdog of 60 ms,
-// until the test ends.
+// Manage makes this process a service of systemd, until the test ends.
+func Manage(t *testing.T) *Manager {
+	t.Helper()
+	m := NewManager(t)
+	for _, variable := range m.Env() {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+	return m
+}
+
+// NewManager returns a manager of a process that gets Env.
 func NewManager(t *testing.T) *Manager {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "notify")
@@ -27,9 +36,12 @@ func NewManager(t *testing.T) *Manager {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	t.Setenv("NOTIFY_SOCKET", path)
-	t.Setenv("WATCHDOG_USEC", "60000")
 	return &Manager{t, conn, path}
+}
+
+// Env returns the variables that systemd sets for a service with a watchdog of 60 ms.
+func (m *Manager) Env() []string {
+	return []string{"NOTIFY_SOCKET=" + m.path, "WATCHDOG_USEC=60000"}
 }
 
 // Await reads until a notification has all the given parts.
@@ -57,7 +69,7 @@ func (m *Manager) Await(parts ...string) {
 
 // Send sends a notification, as a service does, and reports whether it found room.
 func (m *Manager) Send(state string) bool {
-	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: m.Path, Net: "unixgram"})
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: m.path, Net: "unixgram"})
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package daemon_test
 
 import (
 	"encoding/json"
@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"straks/internal/daemon/daemontest"
+	"straks/internal/eventually"
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
 	"straks/smtp/relaytest"
@@ -30,62 +32,62 @@ func quoting() relaytest.Profile {
 func TestLogTellsNoSecret(t *testing.T) {
 	p := smsctest.Profile{Rules: smsctest.Sandbox().Rules}
 	p.Receipt.EchoText = true
-	w := newStoppedWorld(t, p, quoting(), "[smsc.errors]\n\"013\" = \"barred\"\n")
-	log := w.keepLog()
-	w.start()
+	w := daemontest.NewStopped(t, p, quoting(), "[smsc.errors]\n\"013\" = \"barred\"\n")
+	log := w.KeepLog()
+	w.Start()
 
 	for _, ending := range []string{"9801", "9901", "9903", "9904", "9908", "9911", "9914", "12"} {
-		order := smsTo("hemmelig-nokkel-"+ending, "+479483"+ending)
+		order := daemontest.SMS("hemmelig-nokkel-"+ending, "+479483"+ending)
 		order.Recipient.Settings.Body = "Din kode er 483920, vennlig hilsen Vigdis."
-		w.client.SendSMS(t.Context(), order) // the last is no number
+		w.Client.SendSMS(t.Context(), order) // the last is no number
 	}
 	for _, local := range []string{"ok", "nosuch", "badsyntax", "spam", "later", "toolate", "filtered", "lost", "ugyldig vigdis"} {
-		order := mailTo("hemmelig-nokkel-"+local, local+".vigdis@example.org")
+		order := daemontest.Mail("hemmelig-nokkel-"+local, local+".vigdis@example.org")
 		order.Recipient.Settings.Subject, order.Recipient.Settings.Body = "Hemmelig483920", "Koden er https://example.org/k/483920"
-		w.client.SendEmail(t.Context(), order)
+		w.Client.SendEmail(t.Context(), order)
 	}
-	w.requestBadly()
-	w.smsc.SendMO("4794839801", "2077", "STOPP")
-	w.smsc.SendMO("4794839801", "2077", "Vigdis: 483920")
-	w.smsc.Deliver(&wire.Message{ESMClass: 4, Source: "4794839801", Dest: "2077", ShortMessage: []byte("id:4794839801 stat:VIGDIS text:483920")})
-	eventually(t, "the strange receipt to be met", func() bool { return strings.Contains(log.String(), "receipt lost") })
-	w.smsc.Write(wirePrefix("4794839801 Vigdis 483920"))
-	eventually(t, "the garbage to be met", func() bool { return strings.Contains(log.String(), "bind lost") })
-	w.smsc.Down()
-	w.refused("hemmelig-nokkel-down", "+4794839812")
-	w.relay.Close()
-	w.client.SendEmail(t.Context(), mailTo("hemmelig-nokkel-gone", "vigdis@example.org"))
-	w.stop()
+	requestBadly(w)
+	w.SMSC.SendMO("4794839801", "2077", "STOPP")
+	w.SMSC.SendMO("4794839801", "2077", "Vigdis: 483920")
+	w.SMSC.Deliver(&wire.Message{ESMClass: 4, Source: "4794839801", Dest: "2077", ShortMessage: []byte("id:4794839801 stat:VIGDIS text:483920")})
+	eventually.True(t, "the strange receipt to be met", func() bool { return strings.Contains(log.String(), "receipt lost") })
+	w.SMSC.Write(wirePrefix("4794839801 Vigdis 483920"))
+	eventually.True(t, "the garbage to be met", func() bool { return strings.Contains(log.String(), "bind lost") })
+	w.SMSC.Down()
+	w.Refused("hemmelig-nokkel-down", "+4794839812")
+	w.Relay.Close()
+	w.Client.SendEmail(t.Context(), daemontest.Mail("hemmelig-nokkel-gone", "vigdis@example.org"))
+	w.Stop()
 	searchSecrets(t, w, log.String())
 }
 
 // requestBadly makes requests that no order comes of.
-func (w *world) requestBadly() {
-	w.t.Helper()
-	base := "http://" + w.daemon.APIAddr() + "/notifications/api/v1/future/"
+func requestBadly(w *daemontest.World) {
+	w.T.Helper()
+	base := "http://" + w.Daemon.APIAddr() + "/notifications/api/v1/future/"
 	for _, r := range []struct{ path, token, body string }{
 		{"orders/instant/sms", "hemmelig-token-483920", "{}"},
-		{"orders/instant/sms", w.token, `{"4794839801":"Vigdis 483920`},
-		{"orders/instant/sms", w.token, `{"recipientSms":"+4794839801","sendersReference":483920,"idempotencyId":{"Vigdis":1}}`},
-		{"orders/instant/sms?to=4794839801", w.token, "Vigdis"},
-		{"shipment/4794839801", w.token, ""},
-		{"vigdis", w.token, "483920"},
+		{"orders/instant/sms", w.Token, `{"4794839801":"Vigdis 483920`},
+		{"orders/instant/sms", w.Token, `{"recipientSms":"+4794839801","sendersReference":483920,"idempotencyId":{"Vigdis":1}}`},
+		{"orders/instant/sms?to=4794839801", w.Token, "Vigdis"},
+		{"shipment/4794839801", w.Token, ""},
+		{"vigdis", w.Token, "483920"},
 	} {
-		req, err := http.NewRequestWithContext(w.t.Context(), "POST", base+r.path, strings.NewReader(r.body))
+		req, err := http.NewRequestWithContext(w.T.Context(), "POST", base+r.path, strings.NewReader(r.body))
 		if err != nil {
-			w.t.Fatal(err)
+			w.T.Fatal(err)
 		}
 		req.Header.Set("Authorization", "Bearer "+r.token)
 		req.Header.Set("Content-Type", "application/json")
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
-			w.t.Fatal(err)
+			w.T.Fatal(err)
 		}
 		resp.Body.Close()
 	}
-	conn, err := net.DialTimeout("tcp", w.daemon.APIAddr(), 10*time.Second)
+	conn, err := net.DialTimeout("tcp", w.Daemon.APIAddr(), 10*time.Second)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	defer conn.Close()
 	io.WriteString(conn, "GET /vigdis?4794839801 HTTP/1.1\r\nHost: 483920 \x00\r\n\r\n")
@@ -101,9 +103,9 @@ func wirePrefix(text string) []byte {
 var uuids = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
 // searchSecrets looks at every value of every line.
-func searchSecrets(t *testing.T, w *world, log string) {
+func searchSecrets(t *testing.T, w *daemontest.World, log string) {
 	t.Helper()
-	secret := regexp.MustCompile(`(?i)vigdis|483920|9483\d|hemmelig|koden|` + regexp.QuoteMeta(w.token))
+	secret := regexp.MustCompile(`(?i)vigdis|483920|9483\d|hemmelig|koden|` + regexp.QuoteMeta(w.Token))
 	levels := map[string]int{}
 	for line := range strings.Lines(log) {
 		var fields map[string]any

@@ -1,4 +1,4 @@
-package main
+package daemon_test
 
 import (
 	"crypto/ecdsa"
@@ -17,25 +17,26 @@ import (
 	"time"
 
 	"straks/api/client"
+	"straks/internal/daemon/daemontest"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 )
 
 // The API speaks TLS 1.2 and up where a certificate is configured, and nothing else.
 func TestTLS(t *testing.T) {
-	w := newStoppedWorld(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
 	cert, trusted, file := certificate(t)
-	w.configure("[api]", fmt.Sprintf("tls_cert_file = %[1]q\ntls_key_file = %[1]q", file))
-	w.start()
+	w.Configure("[api]", fmt.Sprintf("tls_cert_file = %[1]q\ntls_key_file = %[1]q", file))
+	w.Start()
 
 	speaking := func(highest uint16) (client.Placed, error) {
 		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted, MaxVersion: highest}}
 		defer transport.CloseIdleConnections()
-		c, err := client.New("https://"+w.daemon.APIAddr()+"/notifications/api/v1", w.token, &http.Client{Transport: transport})
+		c, err := client.New("https://"+w.Daemon.APIAddr()+"/notifications/api/v1", w.Token, &http.Client{Transport: transport})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return c.SendSMS(t.Context(), smsTo("k", "+4799999999"))
+		return c.SendSMS(t.Context(), daemontest.SMS("k", "+4799999999"))
 	}
 	if p, err := speaking(tls.VersionTLS13); err != nil || !p.Created {
 		t.Errorf("TLS 1.3: %+v, %v", p, err)
@@ -46,27 +47,27 @@ func TestTLS(t *testing.T) {
 	if _, err := speaking(tls.VersionTLS11); err == nil {
 		t.Error("TLS 1.1 is spoken")
 	}
-	if _, err := w.client.SendSMS(t.Context(), smsTo("k2", "+4799999999")); err == nil || len(w.smsc.Submits()) != 1 {
-		t.Errorf("plain HTTP: %v, %d submits", err, len(w.smsc.Submits()))
+	if _, err := w.Client.SendSMS(t.Context(), daemontest.SMS("k2", "+4799999999")); err == nil || len(w.SMSC.Submits()) != 1 {
+		t.Errorf("plain HTTP: %v, %d submits", err, len(w.SMSC.Submits()))
 	}
-	if until := w.metric("straks_api_certificate_not_after_seconds"); until != float64(cert.Leaf.NotAfter.Unix()) {
+	if until := metric(w, "straks_api_certificate_not_after_seconds"); until != float64(cert.Leaf.NotAfter.Unix()) {
 		t.Errorf("the certificate is said to expire at %v, and does so at %v", until, cert.Leaf.NotAfter)
 	}
 }
 
 // metric returns the one value of a metric that has no labels.
-func (w *world) metric(name string) float64 {
-	w.t.Helper()
-	families, err := w.registry.Gather()
+func metric(w *daemontest.World, name string) float64 {
+	w.T.Helper()
+	families, err := w.Registry.Gather()
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	for _, f := range families {
 		if f.GetName() == name {
 			return f.GetMetric()[0].GetGauge().GetValue()
 		}
 	}
-	w.t.Fatalf("there is no %s", name)
+	w.T.Fatalf("there is no %s", name)
 	return 0
 }
 
@@ -74,7 +75,7 @@ func (w *world) metric(name string) float64 {
 func TestTLSByConfiguration(t *testing.T) {
 	cert, pool, file := certificate(t)
 	server := &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MinVersion: tls.VersionTLS13}
-	w := newWorld(t, smsctest.Profile{TLS: server}, fmt.Sprintf(`
+	w := daemontest.New(t, smsctest.Profile{TLS: server}, fmt.Sprintf(`
 [smsc.tls]
 mode = "on"
 ca_file = %[1]q
@@ -82,7 +83,7 @@ cert_file = %[1]q
 key_file = %[1]q
 server_name = "smsc.example"
 min_version = "1.3"`, file))
-	w.await(w.send("k", "+4799999999").ShipmentID, "SMS_Delivered")
+	w.Await(w.Send("k", "+4799999999").ShipmentID, "SMS_Delivered")
 }
 
 // certificate returns a certificate of both ends that signs itself, who trusts it, and the

@@ -1,4 +1,4 @@
-package main
+package daemon_test
 
 import (
 	"errors"
@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"straks/api/client"
+	"straks/internal/daemon/daemontest"
+	"straks/internal/eventually"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 )
@@ -19,9 +21,9 @@ import (
 func TestOverload(t *testing.T) {
 	profile := smsctest.Profile{}
 	profile.Delay = 10 * time.Millisecond
-	w := newStoppedWorld(t, profile, relaytest.Profile{}, "")
-	w.configure("[api]", "max_in_flight = 8")
-	w.start()
+	w := daemontest.NewStopped(t, profile, relaytest.Profile{}, "")
+	w.Configure("[api]", "max_in_flight = 8")
+	w.Start()
 	calm := runtime.NumGoroutine()
 
 	const crowd, each = 32, 2
@@ -30,37 +32,37 @@ func TestOverload(t *testing.T) {
 	for c := range crowd {
 		wg.Go(func() {
 			for i := range each {
-				w.attempt(fmt.Sprintf("c%d-%d", c, i), refused)
+				attempt(w, fmt.Sprintf("c%d-%d", c, i), refused)
 			}
 		})
 	}
 	wg.Wait()
 	close(refused)
-	taken := int(w.smsc.Stats().Taken)
+	taken := int(w.SMSC.Stats().Taken)
 	if len(refused) == 0 || taken+len(refused) != crowd*each {
 		t.Errorf("%d orders: %d taken, %d refused", crowd*each, taken, len(refused))
 	}
 	for key := range refused {
-		if p := w.send(key, "+4799999999"); !p.Created {
+		if p := w.Send(key, "+4799999999"); !p.Created {
 			t.Errorf("%s was refused, and yet known", key)
 		}
 	}
-	if n := w.smsc.Stats().Submits; n != crowd*each {
+	if n := w.SMSC.Stats().Submits; n != crowd*each {
 		t.Errorf("%d submits of %d orders", n, crowd*each)
 	}
 	// Each connection that is kept open has goroutines at both ends.
-	eventually(t, "the crowd's goroutines to end", func() bool { return runtime.NumGoroutine() < calm+crowd })
+	eventually.True(t, "the crowd's goroutines to end", func() bool { return runtime.NumGoroutine() < calm+crowd })
 }
 
 // attempt places an order, and notes its key where it was refused as it should be.
-func (w *world) attempt(key string, refused chan<- string) {
-	_, err := w.client.SendSMS(w.t.Context(), smsTo(key, "+4799999999"))
+func attempt(w *daemontest.World, key string, refused chan<- string) {
+	_, err := w.Client.SendSMS(w.T.Context(), daemontest.SMS(key, "+4799999999"))
 	var problem *client.Problem
 	switch {
 	case err == nil:
 	case errors.As(err, &problem) && problem.Status == 503 && problem.Code == "NOT-00004" && problem.RetryAfter > 0:
 		refused <- key
 	default:
-		w.t.Errorf("%s: %v", key, err)
+		w.T.Errorf("%s: %v", key, err)
 	}
 }

@@ -1,10 +1,12 @@
-package main
+package daemon_test
 
 import (
 	"strings"
 	"testing"
 	"unicode/utf16"
 
+	"straks/internal/daemon/daemontest"
+	"straks/internal/eventually"
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
 	"straks/smtp/relaytest"
@@ -36,13 +38,13 @@ func TestStopWordInEveryGuise(t *testing.T) {
 	}
 	for name, guise := range guises {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, smsctest.Profile{}, "")
+			w := daemontest.New(t, smsctest.Profile{}, "")
 			m := mobileOriginated("stop")
 			guise(m)
-			w.deliver(m)
-			p := w.send("k", "+4799999999")
-			if got := w.status(p.ShipmentID); got != "SMS_Failed_RecipientReserved" {
-				t.Errorf("%s, %d submits", got, len(w.smsc.Submits()))
+			deliver(w, m)
+			p := w.Send("k", "+4799999999")
+			if got := w.Status(p.ShipmentID); got != "SMS_Failed_RecipientReserved" {
+				t.Errorf("%s, %d submits", got, len(w.SMSC.Submits()))
 			}
 		})
 	}
@@ -57,11 +59,11 @@ func TestStopWordPacked(t *testing.T) {
 		"not packed":              "stop",
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, smsctest.Profile{}, `alphabet = "gsm-packed"`)
-			w.deliver(mobileOriginated(octets))
-			p := w.send("k", "+4799999999")
-			if got := w.status(p.ShipmentID); got != "SMS_Failed_RecipientReserved" {
-				t.Errorf("%s, %d submits", got, len(w.smsc.Submits()))
+			w := daemontest.New(t, smsctest.Profile{}, `alphabet = "gsm-packed"`)
+			deliver(w, mobileOriginated(octets))
+			p := w.Send("k", "+4799999999")
+			if got := w.Status(p.ShipmentID); got != "SMS_Failed_RecipientReserved" {
+				t.Errorf("%s, %d submits", got, len(w.SMSC.Submits()))
 			}
 		})
 	}
@@ -70,31 +72,31 @@ func TestStopWordPacked(t *testing.T) {
 // A number in national form is nobody's, or another's: nothing is blocked, and the log
 // tells so without the number.
 func TestStopWordFromANationalNumber(t *testing.T) {
-	w := newStoppedWorld(t, smsctest.Profile{}, relaytest.Profile{}, "")
-	log := w.keepLog()
-	w.start()
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	log := w.KeepLog()
+	w.Start()
 	for range 3 {
 		m := mobileOriginated("stop")
 		m.SourceTON, m.Source = 2, "4799999999"
-		w.deliver(m)
+		deliver(w, m)
 	}
-	p := w.send("k", "+4799999999")
-	w.await(p.ShipmentID, "SMS_Delivered")
+	p := w.Send("k", "+4799999999")
+	w.Await(p.ShipmentID, "SMS_Delivered")
 	if n := strings.Count(log.String(), "national form"); n != 1 || strings.Contains(log.String(), "4799999999") {
 		t.Errorf("told %d times: %s", n, log.String())
 	}
 	m := mobileOriginated("stop")
 	m.SourceTON, m.Source = 2, "+4799999999" // it is international, whatever its type says
-	w.deliver(m)
-	p = w.send("l", "+4799999999")
-	if got := w.status(p.ShipmentID); got != "SMS_Failed_RecipientReserved" {
+	deliver(w, m)
+	p = w.Send("l", "+4799999999")
+	if got := w.Status(p.ShipmentID); got != "SMS_Failed_RecipientReserved" {
 		t.Error(got)
 	}
 }
 
 // Other messages are acknowledged, counted, and do nothing, however they are made.
 func TestOtherMessagesFromPhones(t *testing.T) {
-	w := newWorld(t, smsctest.Profile{}, "")
+	w := daemontest.New(t, smsctest.Profile{}, "")
 	broken := mobileOriginated("\xff\x00\x03STOP") // a header that claims to be longer than the message
 	broken.ESMClass = 0x40
 	elsewhere := mobileOriginated("STOP")
@@ -102,41 +104,41 @@ func TestOtherMessagesFromPhones(t *testing.T) {
 	halves := mobileOriginated("\x05\x00\x03\x07\x02\x01Please don't ST")
 	halves.ESMClass = 0x40
 	for _, m := range []*wire.Message{broken, elsewhere, halves, mobileOriginated("Stop it!"), mobileOriginated("")} {
-		w.deliver(m)
+		deliver(w, m)
 	}
-	if _, metrics := w.admin("/metrics"); !strings.Contains(metrics, `straks_inbound_messages_total{word="other"} 5`) {
+	if _, metrics := w.Admin("/metrics"); !strings.Contains(metrics, `straks_inbound_messages_total{word="other"} 5`) {
 		t.Error("five messages were not counted")
 	}
-	p := w.send("k", "+4799999999")
-	w.await(p.ShipmentID, "SMS_Delivered")
+	p := w.Send("k", "+4799999999")
+	w.Await(p.ShipmentID, "SMS_Delivered")
 }
 
 // A message that imitates a receipt says nothing about messages to other phones.
 func TestReceiptByHand(t *testing.T) {
 	profile := smsctest.Profile{}
 	profile.Receipt.Missing = 1
-	w := newWorld(t, profile, "")
-	p := w.send("k", "+4799999999")
-	id := w.smsc.Submits()[0].MessageID
+	w := daemontest.New(t, profile, "")
+	p := w.Send("k", "+4799999999")
+	id := w.SMSC.Submits()[0].MessageID
 	imitation := func(source, state string) *wire.Message {
 		m := mobileOriginated("id:" + id + " sub:001 dlvrd:001 submit date:2602041133 done date:2602041133 stat:" + state + " err:000 text:")
 		m.Source = source
 		return m
 	}
-	w.deliver(imitation("4791234567", "UNDELIV"))
-	if got := w.status(p.ShipmentID); got != "SMS_Accepted" {
+	deliver(w, imitation("4791234567", "UNDELIV"))
+	if got := w.Status(p.ShipmentID); got != "SMS_Accepted" {
 		t.Errorf("a stranger made it %s", got)
 	}
-	w.deliver(imitation("4799999999", "DELIVRD")) // as SMSCs do that forget esm_class
-	w.await(p.ShipmentID, "SMS_Delivered")
+	deliver(w, imitation("4799999999", "DELIVRD")) // as SMSCs do that forget esm_class
+	w.Await(p.ShipmentID, "SMS_Delivered")
 }
 
 // deliver has the SMSC deliver m, and returns when that is acknowledged.
-func (w *world) deliver(m *wire.Message) {
-	w.t.Helper()
-	acked := w.smsc.Stats().Acked
-	if err := w.smsc.Deliver(m); err != nil {
-		w.t.Fatal(err)
+func deliver(w *daemontest.World, m *wire.Message) {
+	w.T.Helper()
+	acked := w.SMSC.Stats().Acked
+	if err := w.SMSC.Deliver(m); err != nil {
+		w.T.Fatal(err)
 	}
-	eventually(w.t, "the acknowledgement", func() bool { return w.smsc.Stats().Acked > acked })
+	eventually.True(w.T, "the acknowledgement", func() bool { return w.SMSC.Stats().Acked > acked })
 }

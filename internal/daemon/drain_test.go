@@ -1,4 +1,4 @@
-package main
+package daemon_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"straks/api/client"
+	"straks/internal/daemon/daemontest"
 	"straks/smpp/smsctest"
 )
 
@@ -20,10 +21,10 @@ type drained struct {
 }
 
 // work places orders one after the other, until there is nobody any more.
-func (d *drained) work(t *testing.T, w *world, number int) {
+func (d *drained) work(t *testing.T, w *daemontest.World, number int) {
 	for i := 0; ; i++ {
 		key := fmt.Sprintf("%d-%d", number, i)
-		p, err := w.client.SendSMS(context.Background(), smsTo(key, fmt.Sprintf("+4790%06d", number*10_000+i)))
+		p, err := w.Client.SendSMS(context.Background(), daemontest.SMS(key, fmt.Sprintf("+4790%06d", number*10_000+i)))
 		var problem *client.Problem
 		if errors.As(err, &problem) {
 			t.Errorf("%s: %v", key, err) // everything that it takes on can be carried to its end
@@ -49,7 +50,7 @@ func TestDrain(t *testing.T) {
 	p.Delay, p.Jitter = 10*time.Millisecond, 20*time.Millisecond
 	p.Receipt.Jitter = 100 * time.Millisecond
 	p.Retry = 20 * time.Millisecond
-	w := newWorld(t, p, "")
+	w := daemontest.New(t, p, "")
 	d := &drained{placed: map[string]client.Placed{}, broken: map[string]error{}}
 	var clients sync.WaitGroup
 	const n = 16
@@ -58,23 +59,23 @@ func TestDrain(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if _, err := w.smsc.WaitSubmits(ctx, 20*n); err != nil {
+	if _, err := w.SMSC.WaitSubmits(ctx, 20*n); err != nil {
 		t.Fatal(err)
 	}
-	w.stop()
+	w.Stop()
 	clients.Wait()
-	if len(d.broken) != n || len(w.smsc.Submits()) != len(d.placed) {
+	if len(d.broken) != n || len(w.SMSC.Submits()) != len(d.placed) {
 		t.Errorf("%d orders were answered, but %d submitted; %d were not answered: %v",
-			len(d.placed), len(w.smsc.Submits()), len(d.broken), d.broken)
+			len(d.placed), len(w.SMSC.Submits()), len(d.broken), d.broken)
 	}
-	w.start()
+	w.Start()
 	for key, p := range d.placed {
-		if again, err := w.client.SendSMS(ctx, smsTo(key, "+4799999999")); err != nil || again.Created || again.ShipmentID != p.ShipmentID {
+		if again, err := w.Client.SendSMS(ctx, daemontest.SMS(key, "+4799999999")); err != nil || again.Created || again.ShipmentID != p.ShipmentID {
 			t.Errorf("%s was %s, and is now %+v, %v", key, p.ShipmentID, again, err)
 		}
-		w.await(p.ShipmentID, "SMS_Delivered")
+		w.Await(p.ShipmentID, "SMS_Delivered")
 	}
-	if got := len(w.smsc.Submits()); got != len(d.placed) {
+	if got := len(w.SMSC.Submits()); got != len(d.placed) {
 		t.Errorf("%d submits for %d orders", got, len(d.placed))
 	}
 }

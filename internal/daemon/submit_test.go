@@ -1,4 +1,4 @@
-package main
+package daemon_test
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"straks/api/client"
+	"straks/internal/daemon/daemontest"
 	"straks/smpp/smsctest"
 )
 
@@ -56,14 +57,14 @@ func TestSettingsReachTheSMSC(t *testing.T) {
 		{`long_messages = "payload"`, smsctest.GSM, longText, func(s smsctest.Submit) bool { return len(s.ShortMessage) == 0 }},
 	} {
 		t.Run(c.setting, func(t *testing.T) {
-			w := newWorld(t, smsctest.Profile{Alphabet: c.alphabet}, c.setting)
-			order := smsTo("k", "+4799999999")
+			w := daemontest.New(t, smsctest.Profile{Alphabet: c.alphabet}, c.setting)
+			order := daemontest.SMS("k", "+4799999999")
 			order.Recipient.Settings.Body = c.text
-			if _, err := w.client.SendSMS(t.Context(), order); err != nil {
+			if _, err := w.Client.SendSMS(t.Context(), order); err != nil {
 				t.Fatal(err)
 			}
 			var text strings.Builder
-			for _, s := range w.smsc.Submits() {
+			for _, s := range w.SMSC.Submits() {
 				text.WriteString(s.Text())
 				if !c.ok(s) {
 					t.Errorf("got %+v", s.Message)
@@ -79,27 +80,27 @@ func TestSettingsReachTheSMSC(t *testing.T) {
 // An SMSC that knows SMPP 3.3 only: with interface_version it gets what it knows,
 // and its receipts count; without, nothing goes through.
 func TestSMPP33(t *testing.T) {
-	w := newWorld(t, smsctest.Profile{Version33: true}, `interface_version = "3.3"`)
-	order := smsTo("k", "+4799999999")
+	w := daemontest.New(t, smsctest.Profile{Version33: true}, `interface_version = "3.3"`)
+	order := daemontest.SMS("k", "+4799999999")
 	order.Recipient.Settings.Body = longText
-	p, err := w.client.SendSMS(t.Context(), order)
+	p, err := w.Client.SendSMS(t.Context(), order)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.await(p.ShipmentID, "SMS_Delivered")
-	if n := len(w.smsc.Submits()); n != 2 || w.smsc.Stats().Malformed != 0 {
-		t.Errorf("%d parts, %+v", n, w.smsc.Stats())
+	w.Await(p.ShipmentID, "SMS_Delivered")
+	if n := len(w.SMSC.Submits()); n != 2 || w.SMSC.Stats().Malformed != 0 {
+		t.Errorf("%d parts, %+v", n, w.SMSC.Stats())
 	}
-	for _, b := range w.smsc.Binds() {
+	for _, b := range w.SMSC.Binds() {
 		if b.Version != 0x33 {
 			t.Errorf("bound as %#x", b.Version)
 		}
 	}
 
-	w = newWorld(t, smsctest.Profile{Version33: true}, `mode = "transmitter+receiver"`)
-	w.client.SendSMS(t.Context(), order)
-	if n := len(w.smsc.Submits()); n != 0 || w.smsc.Stats().Malformed == 0 {
-		t.Errorf("%d taken with TLVs, %+v", n, w.smsc.Stats())
+	w = daemontest.New(t, smsctest.Profile{Version33: true}, `mode = "transmitter+receiver"`)
+	w.Client.SendSMS(t.Context(), order)
+	if n := len(w.SMSC.Submits()); n != 0 || w.SMSC.Stats().Malformed == 0 {
+		t.Errorf("%d taken with TLVs, %+v", n, w.SMSC.Stats())
 	}
 }
 
@@ -114,11 +115,11 @@ func segment(n int) func(smsctest.Submit) bool {
 }
 
 func TestTooLittleTimeLeft(t *testing.T) {
-	w := newWorld(t, smsctest.Profile{}, `min_rest = "1m"`)
-	order := smsTo("k", "+4799999999")
+	w := daemontest.New(t, smsctest.Profile{}, `min_rest = "1m"`)
+	order := daemontest.SMS("k", "+4799999999")
 	order.Recipient.TTLSeconds = 60 // some of which is over when it would be written
 	var problem *client.Problem
-	if p, err := w.client.SendSMS(t.Context(), order); !errors.As(err, &problem) || problem.Status != 503 || len(w.smsc.Submits()) != 0 {
-		t.Errorf("%+v, %v, %d submits", p, err, len(w.smsc.Submits()))
+	if p, err := w.Client.SendSMS(t.Context(), order); !errors.As(err, &problem) || problem.Status != 503 || len(w.SMSC.Submits()) != 0 {
+		t.Errorf("%+v, %v, %d submits", p, err, len(w.SMSC.Submits()))
 	}
 }

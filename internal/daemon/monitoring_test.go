@@ -1,4 +1,4 @@
-package main
+package daemon_test
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
+	"straks/internal/daemon/daemontest"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 )
@@ -18,11 +19,11 @@ import (
 // of, is there from the start, with the labels and the values that they name, where the API
 // speaks TLS.
 func TestMonitoringMatchesTheDaemon(t *testing.T) {
-	w := newStoppedWorld(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
 	_, _, file := certificate(t)
-	w.configure("[api]", fmt.Sprintf("tls_cert_file = %[1]q\ntls_key_file = %[1]q", file))
-	w.start()
-	families, err := w.registry.Gather()
+	w.Configure("[api]", fmt.Sprintf("tls_cert_file = %[1]q\ntls_key_file = %[1]q", file))
+	w.Start()
+	families, err := w.Registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package daemon_test
 
 import (
 	"context"
@@ -17,6 +17,8 @@ import (
 	"go.uber.org/goleak"
 
 	"straks/api/client"
+	"straks/internal/daemon/daemontest"
+	"straks/internal/eventually"
 	"straks/orders/bolt"
 	"straks/smpp/smsctest"
 )
@@ -43,10 +45,10 @@ func TestStorm(t *testing.T) {
 	others, files := goleak.IgnoreCurrent(), openFiles(t)
 	t.Cleanup(func() { // after all other cleaning up
 		goleak.VerifyNone(t, others)
-		eventually(t, fmt.Sprintf("open files to be the %d of before", files), func() bool { return openFiles(t) <= files })
+		eventually.True(t, fmt.Sprintf("open files to be the %d of before", files), func() bool { return openFiles(t) <= files })
 	})
 	book := &stormBook{orders: map[string]*stormOrder{}}
-	w := newWorld(t, smsctest.Profile{
+	w := daemontest.New(t, smsctest.Profile{
 		Seed: seed, FirstID: seed >> 8 << 8, Record: -1, OnSubmit: book.submitted, OnReceipt: book.receipt,
 	}, `binds = 3
 window = 16
@@ -58,7 +60,7 @@ refused_delay = "100ms"`)
 	blow, calm := context.WithTimeout(t.Context(), stormTime(t))
 	defer calm()
 	var wg sync.WaitGroup
-	wg.Go(func() { w.smsc.Storm(blow) })
+	wg.Go(func() { w.SMSC.Storm(blow) })
 	for i := range 10 {
 		wg.Go(func() { book.work(blow, t, w, i) })
 	}
@@ -66,21 +68,21 @@ refused_delay = "100ms"`)
 
 	settled, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if err := w.smsc.Wait(settled, func(st smsctest.Stats) bool { return st.WaitingNow == 0 }); err != nil {
+	if err := w.SMSC.Wait(settled, func(st smsctest.Stats) bool { return st.WaitingNow == 0 }); err != nil {
 		t.Errorf("receipts are left: %v", err)
 	}
-	eventually(t, "every place in every window to be free", func() bool { return w.inFlight() == 0 })
-	book.read(w.feed())
-	book.checkParked(t, w.daemon.Status().Journal.(bolt.Stats).Parked)
-	w.stop()
-	w.smsc.Close() // joins what reports to the book
-	book.balance(t, w.smsc.Stats())
-	checkJournal(t, filepath.Join(w.dir, "journal.db"))
+	eventually.True(t, "every place in every window to be free", func() bool { return inFlight(w) == 0 })
+	book.read(w.Feed())
+	book.checkParked(t, w.Daemon.Status().Journal.(bolt.Stats).Parked)
+	w.Stop()
+	w.SMSC.Close() // joins what reports to the book
+	book.balance(t, w.SMSC.Stats())
+	daemontest.CheckJournal(t, filepath.Join(w.Dir, "journal.db"))
 }
 
 // inFlight counts the places of windows that are taken.
-func (w *world) inFlight() (n int) {
-	for _, b := range w.daemon.Status().SMSC {
+func inFlight(w *daemontest.World) (n int) {
+	for _, b := range w.Daemon.Status().SMSC {
 		n += b.InFlight
 	}
 	return n
@@ -99,19 +101,6 @@ func openFiles(t *testing.T) int {
 		t.Logf("open files are not checked: %v", err)
 	}
 	return len(files)
-}
-
-// checkJournal walks every invariant of the journal.
-func checkJournal(t *testing.T, path string) {
-	t.Helper()
-	j, err := bolt.Open(path, bolt.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer j.Close()
-	if err := j.Check(t.Context()); err != nil {
-		t.Error(err)
-	}
 }
 
 // stormOrder is everything that is known of one order, from all sides.
@@ -137,16 +126,11 @@ func (b *stormBook) of(key string) *stormOrder {
 	return o
 }
 
-func keyOf(s smsctest.Submit) string {
-	key, _, _ := strings.Cut(s.Text(), ":")
-	return key
-}
-
 func (b *stormBook) submitted(s smsctest.Submit) {
 	if s.Taken() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		o := b.of(keyOf(s))
+		o := b.of(daemontest.KeyOf(s))
 		o.taken = append(o.taken, s.MessageID)
 	}
 }
@@ -157,7 +141,7 @@ func (b *stormBook) receipt(s smsctest.Submit, state string) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if o := b.of(keyOf(s)); o.final[s.MessageID] == "" {
+	if o := b.of(daemontest.KeyOf(s)); o.final[s.MessageID] == "" {
 		o.final[s.MessageID] = state
 	}
 }
@@ -170,10 +154,10 @@ var stormStatuses = map[string]string{
 
 // work places one order after the other, every fifth in two parts and every
 // third twice at once.
-func (b *stormBook) work(ctx context.Context, t *testing.T, w *world, worker int) {
+func (b *stormBook) work(ctx context.Context, t *testing.T, w *daemontest.World, worker int) {
 	for i := 0; ctx.Err() == nil; i++ {
 		key := fmt.Sprintf("w%dm%d", worker, i)
-		order := smsTo(key, fmt.Sprintf("+479%01d%06d", worker%10, i))
+		order := daemontest.SMS(key, fmt.Sprintf("+479%01d%06d", worker%10, i))
 		parts := 1
 		order.Recipient.Settings.Body = key + ":"
 		if i%5 == 0 {
@@ -193,9 +177,9 @@ func (b *stormBook) work(ctx context.Context, t *testing.T, w *world, worker int
 
 // place sends until the order is taken or the storm is over, as a client does
 // that is told to come again.
-func (b *stormBook) place(ctx context.Context, t *testing.T, w *world, order client.SMS) {
+func (b *stormBook) place(ctx context.Context, t *testing.T, w *daemontest.World, order client.SMS) {
 	for {
-		placed, err := w.client.SendSMS(context.WithoutCancel(ctx), order)
+		placed, err := w.Client.SendSMS(context.WithoutCancel(ctx), order)
 		var problem *client.Problem
 		switch {
 		case err == nil:

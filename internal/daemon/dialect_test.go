@@ -1,4 +1,4 @@
-package main
+package daemon_test
 
 import (
 	"cmp"
@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"straks/internal/daemon/daemontest"
+	"straks/internal/eventually"
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
 	"straks/smtp/relaytest"
@@ -30,8 +32,8 @@ func TestMessageIDForms(t *testing.T) {
 		t.Run(fmt.Sprint(c.answer, "-", c.receipt), func(t *testing.T) {
 			profile := smsctest.Profile{FirstID: 0xA1B2C3D4} // its hex has letters
 			profile.AnswerID, profile.Receipt.ID, profile.Receipt.Delay = c.answer, c.receipt, 20*time.Millisecond
-			w := newWorld(t, profile, c.setting)
-			w.await(w.send("k", "+4799999999").ShipmentID, "SMS_Delivered")
+			w := daemontest.New(t, profile, c.setting)
+			w.Await(w.Send("k", "+4799999999").ShipmentID, "SMS_Delivered")
 			if c.hint != "" {
 				untold(t, profile, c.hint)
 			}
@@ -40,17 +42,17 @@ func TestMessageIDForms(t *testing.T) {
 }
 
 func untold(t *testing.T, profile smsctest.Profile, hint string) {
-	w := newStoppedWorld(t, profile, relaytest.Profile{}, "")
-	log := w.keepLog()
-	w.start()
+	w := daemontest.NewStopped(t, profile, relaytest.Profile{}, "")
+	log := w.KeepLog()
+	w.Start()
 	n := 0
-	eventually(t, "the hint "+hint, func() bool { // a receipt that overtakes its answer brings none
+	eventually.True(t, "the hint "+hint, func() bool { // a receipt that overtakes its answer brings none
 		n++
-		w.send(fmt.Sprint("k", n), "+4799999999")
+		w.Send(fmt.Sprint("k", n), "+4799999999")
 		return strings.Contains(log.String(), fmt.Sprintf(`"smsc":"telco","message_id_form":%q`, hint))
 	})
 	series := fmt.Sprintf(`straks_receipts_mismatched_total{form=%q,smsc="telco"}`, hint)
-	if _, metrics := w.admin("/metrics"); !strings.Contains(metrics, series) || strings.Contains(metrics, series+" 0") {
+	if _, metrics := w.Admin("/metrics"); !strings.Contains(metrics, series) || strings.Contains(metrics, series+" 0") {
 		t.Errorf("no %s", series)
 	}
 }
@@ -71,9 +73,9 @@ func TestErrorCodes(t *testing.T) {
 			}
 		}
 	}
-	w := newWorld(t, profile, `errors = { "13" = "barred", "001" = "unknown-subscriber", "27" = "absent" }`)
+	w := daemontest.New(t, profile, `errors = { "13" = "barred", "001" = "unknown-subscriber", "27" = "absent" }`)
 	for number, status := range want {
-		w.await(w.send(number, number).ShipmentID, status)
+		w.Await(w.Send(number, number).ShipmentID, status)
 	}
 }
 
@@ -98,15 +100,15 @@ func TestOneReceipt(t *testing.T) {
 			profile := smsctest.Profile{}
 			profile.Receipt.Delay = 20 * time.Millisecond
 			c.quirk(&profile.Behaviour)
-			w := newWorld(t, profile, c.setting)
-			order := smsTo("k", "+4799999999")
+			w := daemontest.New(t, profile, c.setting)
+			order := daemontest.SMS("k", "+4799999999")
 			order.Recipient.Settings.Body = longText
-			p, err := w.client.SendSMS(t.Context(), order)
+			p, err := w.Client.SendSMS(t.Context(), order)
 			if err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "receipts", func() bool { s := w.smsc.Stats(); return s.Receipts > 0 && s.Acked == s.Receipts })
-			if got := w.statuses(p.ShipmentID); got != c.want {
+			eventually.True(t, "receipts", func() bool { s := w.SMSC.Stats(); return s.Receipts > 0 && s.Acked == s.Receipts })
+			if got := w.Statuses(p.ShipmentID); got != c.want {
 				t.Errorf("%s, want %s", got, c.want)
 			}
 		})
@@ -118,10 +120,10 @@ func TestIntermediateReceipts(t *testing.T) {
 	for _, state := range []string{"ENROUTE", "ACCEPTD", "UNDELIV"} {
 		profile := smsctest.Profile{}
 		profile.Receipt = smsctest.Receipt{Intermediate: state, Delay: 50 * time.Millisecond, DataSM: state == "ENROUTE"}
-		w := newWorld(t, profile, "")
-		p := w.send("k", "+4799999999")
-		w.await(p.ShipmentID, "SMS_Delivered")
-		if got := w.statuses(p.ShipmentID); got != "SMS_Accepted SMS_Delivered" {
+		w := daemontest.New(t, profile, "")
+		p := w.Send("k", "+4799999999")
+		w.Await(p.ShipmentID, "SMS_Delivered")
+		if got := w.Statuses(p.ShipmentID); got != "SMS_Accepted SMS_Delivered" {
 			t.Errorf("%s: %s", state, got)
 		}
 	}
@@ -133,10 +135,10 @@ func TestStatusOverrides(t *testing.T) {
 	profile.On("92", func(b *smsctest.Behaviour) { b.Status = 0x401 })
 	profile.On("93", func(b *smsctest.Behaviour) { b.Status = 0x402 })
 	profile.On("94", func(b *smsctest.Behaviour) { b.Status = wire.ESMESysErr })
-	w := newWorld(t, profile, `status = { ESME_RSUBMITFAIL = "barred", "0x401" = "invalid_recipient", ESME_RSYSERR = "rejected" }`)
+	w := daemontest.New(t, profile, `status = { ESME_RSUBMITFAIL = "barred", "0x401" = "invalid_recipient", ESME_RSYSERR = "rejected" }`)
 	for number, want := range map[string]string{"+4799999991": "SMS_Failed_BarredReceiver", "+4799999992": "SMS_Failed_InvalidRecipient",
 		"+4799999993": "SMS_Failed", "+4799999994": "SMS_Failed_Rejected"} {
-		if got := w.status(w.send(number, number).ShipmentID); got != want {
+		if got := w.Status(w.Send(number, number).ShipmentID); got != want {
 			t.Errorf("%s: %s, want %s", number, got, want)
 		}
 	}
@@ -151,20 +153,20 @@ func TestMessageIDsComeRound(t *testing.T) {
 	profile.On("5", func(b *smsctest.Behaviour) { b.Receipt.State = "UNDELIV" })
 	profile.On("6", func(b *smsctest.Behaviour) { b.Receipt.Form = smsctest.TLVOnly })
 	profile.On("7", func(b *smsctest.Behaviour) { b.Receipt.State, b.Receipt.Form = "EXPIRED", smsctest.TextOnly })
-	w := newWorld(t, profile, "binds = 3")
+	w := daemontest.New(t, profile, "binds = 3")
 	want := make(map[string]string)
 	for n := range 24 {
 		if n == 12 {
-			w.stop()
-			w.start()
+			w.Stop()
+			w.Start()
 		}
 		number := fmt.Sprintf("+47948398%02d", n)
 		status := map[int]string{5: "SMS_Failed_Undelivered", 7: "SMS_Failed_Expired"}[n%10]
-		want[w.send(number, number).ShipmentID] = cmp.Or(status, "SMS_Delivered")
+		want[w.Send(number, number).ShipmentID] = cmp.Or(status, "SMS_Delivered")
 	}
 	for id, status := range want {
-		w.await(id, status)
-		if got := w.statuses(id); got != "SMS_Accepted "+status {
+		w.Await(id, status)
+		if got := w.Statuses(id); got != "SMS_Accepted "+status {
 			t.Errorf("feed: %s, want %s", got, status)
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package daemon_test
 
 import (
 	"net/http"
@@ -7,41 +7,43 @@ import (
 	"time"
 
 	"straks/api/client"
+	"straks/internal/daemon/daemontest"
+	"straks/internal/eventually"
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
 	"straks/smtp/relaytest"
 )
 
 func TestSMSFromOrderToFeed(t *testing.T) {
-	w := newWorld(t, smsctest.Profile{}, "")
-	p := w.send("k", "+4799999999")
+	w := daemontest.New(t, smsctest.Profile{}, "")
+	p := w.Send("k", "+4799999999")
 	if !p.Created || p.SendersReference != "ref-k" {
 		t.Errorf("%+v", p)
 	}
-	w.await(p.ShipmentID, "SMS_Delivered")
-	if got := w.statuses(p.ShipmentID); got != "SMS_Accepted SMS_Delivered" {
+	w.Await(p.ShipmentID, "SMS_Delivered")
+	if got := w.Statuses(p.ShipmentID); got != "SMS_Accepted SMS_Delivered" {
 		t.Errorf("feed: %s", got)
 	}
-	submits := w.smsc.Submits()
+	submits := w.SMSC.Submits()
 	if len(submits) != 1 || submits[0].Text() != "Your code is 123456" || submits[0].Dest != "4799999999" {
 		t.Errorf("the SMSC got %+v", submits)
 	}
-	again := w.send("k", "+4799999999")
-	if again.Created || again.ShipmentID != p.ShipmentID || again.OrderID != p.OrderID || len(w.smsc.Submits()) != 1 {
+	again := w.Send("k", "+4799999999")
+	if again.Created || again.ShipmentID != p.ShipmentID || again.OrderID != p.OrderID || len(w.SMSC.Submits()) != 1 {
 		t.Errorf("repeat: %+v", again)
 	}
 }
 
 func TestEmailFromOrderToFeed(t *testing.T) {
-	w := newWorld(t, smsctest.Profile{}, "")
-	p, err := w.client.SendEmail(t.Context(), mailTo("k", "kari@example.org"))
+	w := daemontest.New(t, smsctest.Profile{}, "")
+	p, err := w.Client.SendEmail(t.Context(), daemontest.Mail("k", "kari@example.org"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := w.statuses(p.ShipmentID); got != "Email_Succeeded" {
+	if got := w.Statuses(p.ShipmentID); got != "Email_Succeeded" {
 		t.Errorf("feed: %s", got)
 	}
-	if n := len(w.relay.Messages()); n != 1 {
+	if n := len(w.Relay.Messages()); n != 1 {
 		t.Errorf("the relay got %d mails", n)
 	}
 }
@@ -49,13 +51,13 @@ func TestEmailFromOrderToFeed(t *testing.T) {
 func TestTwentyFourAtOnce(t *testing.T) {
 	profile := smsctest.Profile{}
 	profile.Delay = 20 * time.Millisecond
-	w := newWorld(t, profile, "")
+	w := daemontest.New(t, profile, "")
 	var wg sync.WaitGroup
 	placed := make([]client.Placed, 24)
 	for i := range placed {
 		wg.Go(func() {
 			var err error
-			if placed[i], err = w.client.SendSMS(t.Context(), smsTo("k", "+4799999999")); err != nil {
+			if placed[i], err = w.Client.SendSMS(t.Context(), daemontest.SMS("k", "+4799999999")); err != nil {
 				t.Error(err)
 			}
 		})
@@ -70,33 +72,33 @@ func TestTwentyFourAtOnce(t *testing.T) {
 			t.Errorf("ids differ: %+v", p)
 		}
 	}
-	if n := len(w.smsc.Submits()); created != 1 || n != 1 {
+	if n := len(w.SMSC.Submits()); created != 1 || n != 1 {
 		t.Errorf("%d were 201, %d submits", created, n)
 	}
 }
 
 func TestSMSCDown(t *testing.T) {
-	w := newWorld(t, smsctest.Profile{}, "")
-	w.smsc.Down()
-	eventually(t, "the loss of the bind", func() bool { return w.daemon.Ready() != nil })
-	if code, _ := w.admin("/readyz"); code != http.StatusServiceUnavailable {
+	w := daemontest.New(t, smsctest.Profile{}, "")
+	w.SMSC.Down()
+	eventually.True(t, "the loss of the bind", func() bool { return w.Daemon.Ready() != nil })
+	if code, _ := w.Admin("/readyz"); code != http.StatusServiceUnavailable {
 		t.Errorf("readyz says %d", code)
 	}
-	problem := w.refused("k", "+4799999999")
+	problem := w.Refused("k", "+4799999999")
 	if problem.Status != 503 || problem.Code != "NOT-00004" || problem.RetryAfter == 0 {
 		t.Errorf("%+v", problem)
 	}
-	if feed := w.feed(); len(feed) != 0 {
+	if feed := w.Feed(); len(feed) != 0 {
 		t.Errorf("the feed tells of what was not sent: %+v", feed)
 	}
-	if err := w.smsc.Up(); err != nil {
+	if err := w.SMSC.Up(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the bind", func() bool { return w.daemon.Ready() == nil })
-	p := w.send("k", "+4799999999")
-	w.await(p.ShipmentID, "SMS_Delivered")
-	if again := w.send("k", "+4799999999"); again.Created || again.ShipmentID != p.ShipmentID || len(w.smsc.Submits()) != 1 {
-		t.Errorf("%+v, %d submits", again, len(w.smsc.Submits()))
+	eventually.True(t, "the bind", func() bool { return w.Daemon.Ready() == nil })
+	p := w.Send("k", "+4799999999")
+	w.Await(p.ShipmentID, "SMS_Delivered")
+	if again := w.Send("k", "+4799999999"); again.Created || again.ShipmentID != p.ShipmentID || len(w.SMSC.Submits()) != 1 {
+		t.Errorf("%+v, %d submits", again, len(w.SMSC.Submits()))
 	}
 }
 
@@ -105,19 +107,19 @@ func TestSMSCDown(t *testing.T) {
 func TestRetryKeepsTheShipment(t *testing.T) {
 	profile := smsctest.Profile{}
 	profile.Throttle = 1
-	w := newWorld(t, profile, "")
-	if p := w.refused("k", "+4799999999"); p.Status != 503 || p.Code != "NOT-00004" {
+	w := daemontest.New(t, profile, "")
+	if p := w.Refused("k", "+4799999999"); p.Status != 503 || p.Code != "NOT-00004" {
 		t.Fatalf("%+v", p)
 	}
-	tried := w.smsc.Stats().Throttled
+	tried := w.SMSC.Stats().Throttled
 	if tried == 0 {
 		t.Fatal("nothing was throttled")
 	}
 	profile.Throttle = 0
-	w.smsc.SetProfile(profile)
-	p := w.send("k", "+4799999999")
-	if !p.Created || w.smsc.Stats().Taken != 1 {
-		t.Errorf("%+v, %d taken", p, w.smsc.Stats().Taken)
+	w.SMSC.SetProfile(profile)
+	p := w.Send("k", "+4799999999")
+	if !p.Created || w.SMSC.Stats().Taken != 1 {
+		t.Errorf("%+v, %d taken", p, w.SMSC.Stats().Taken)
 	}
 }
 
@@ -127,19 +129,19 @@ func TestSMSCDiesBeforeItsAnswer(t *testing.T) {
 	profile := smsctest.Profile{}
 	profile.Close = 1
 	profile.Receipt = smsctest.Receipt{EchoReference: true, Delay: 300 * time.Millisecond}
-	w := newWorld(t, profile, "")
-	p := w.send("k", "+4799999999")
+	w := daemontest.New(t, profile, "")
+	p := w.Send("k", "+4799999999")
 	if !p.Created {
 		t.Errorf("%+v", p)
 	}
-	if got := w.status(p.ShipmentID); got != "SMS_Sending" && got != "SMS_Delivered" {
+	if got := w.Status(p.ShipmentID); got != "SMS_Sending" && got != "SMS_Delivered" {
 		t.Errorf("status %s", got)
 	}
-	if again := w.send("k", "+4799999999"); again.Created {
+	if again := w.Send("k", "+4799999999"); again.Created {
 		t.Errorf("%+v", again)
 	}
-	w.await(p.ShipmentID, "SMS_Delivered")
-	if n := len(w.smsc.Submits()); n != 1 {
+	w.Await(p.ShipmentID, "SMS_Delivered")
+	if n := len(w.SMSC.Submits()); n != 1 {
 		t.Errorf("%d submits", n)
 	}
 }
@@ -148,15 +150,15 @@ func TestUnknownSurvivesARestart(t *testing.T) {
 	profile := smsctest.Profile{}
 	profile.Lose = 1
 	profile.Receipt.Missing = 1
-	w := newWorld(t, profile, "")
-	p := w.send("k", "+4799999999")
-	w.stop()
-	w.start()
-	if got := w.status(p.ShipmentID); got != "SMS_Sending" {
+	w := daemontest.New(t, profile, "")
+	p := w.Send("k", "+4799999999")
+	w.Stop()
+	w.Start()
+	if got := w.Status(p.ShipmentID); got != "SMS_Sending" {
 		t.Errorf("status %s after a restart", got)
 	}
-	if again := w.send("k", "+4799999999"); again.Created || again.ShipmentID != p.ShipmentID || len(w.smsc.Submits()) != 1 {
-		t.Errorf("%+v, %d submits", again, len(w.smsc.Submits()))
+	if again := w.Send("k", "+4799999999"); again.Created || again.ShipmentID != p.ShipmentID || len(w.SMSC.Submits()) != 1 {
+		t.Errorf("%+v, %d submits", again, len(w.SMSC.Submits()))
 	}
 }
 
@@ -164,10 +166,10 @@ func TestRefusedAtSubmit(t *testing.T) {
 	profile := smsctest.Profile{}
 	profile.On("1", func(b *smsctest.Behaviour) { b.Status = wire.ESMEInvDstAdr })
 	profile.On("2", func(b *smsctest.Behaviour) { b.Status = wire.ESMESubmitFail })
-	w := newWorld(t, profile, "")
+	w := daemontest.New(t, profile, "")
 	for number, want := range map[string]string{"+4799999991": "SMS_Failed_InvalidRecipient", "+4799999992": "SMS_Failed_Rejected"} {
-		p := w.send(number, number)
-		if got := w.status(p.ShipmentID); !p.Created || got != want {
+		p := w.Send(number, number)
+		if got := w.Status(p.ShipmentID); !p.Created || got != want {
 			t.Errorf("%s: %s, want %s", number, got, want)
 		}
 	}
@@ -185,70 +187,70 @@ func TestReceiptsOfEveryKind(t *testing.T) {
 		})
 		want["+479999999"+suffix] = status
 	}
-	w := newWorld(t, profile, "")
+	w := daemontest.New(t, profile, "")
 	for number, status := range want {
-		p := w.send(number, number)
-		w.await(p.ShipmentID, status)
+		p := w.Send(number, number)
+		w.Await(p.ShipmentID, status)
 	}
 }
 
 func TestLongMessage(t *testing.T) {
-	w := newWorld(t, smsctest.Profile{}, "")
-	long := smsTo("k", "+4799999999")
+	w := daemontest.New(t, smsctest.Profile{}, "")
+	long := daemontest.SMS("k", "+4799999999")
 	for range 20 {
 		long.Recipient.Settings.Body += " Blåbærsyltetøy €"
 	}
-	p, err := w.client.SendSMS(t.Context(), long)
+	p, err := w.Client.SendSMS(t.Context(), long)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.await(p.ShipmentID, "SMS_Delivered")
-	if n := len(w.smsc.Submits()); n != 3 {
+	w.Await(p.ShipmentID, "SMS_Delivered")
+	if n := len(w.SMSC.Submits()); n != 3 {
 		t.Errorf("%d parts", n)
 	}
 	for range 200 {
 		long.Recipient.Settings.Body += " Blåbærsyltetøy €"
 	}
 	long.IdempotencyID = "k2"
-	if _, err := w.client.SendSMS(t.Context(), long); err == nil {
+	if _, err := w.Client.SendSMS(t.Context(), long); err == nil {
 		t.Error("a message of too many parts was taken")
 	}
 }
 
 func TestStopWordBlocks(t *testing.T) {
-	w := newWorld(t, smsctest.Profile{}, "")
-	if err := w.smsc.SendMO("4799999999", "2077", " stopp "); err != nil {
+	w := daemontest.New(t, smsctest.Profile{}, "")
+	if err := w.SMSC.SendMO("4799999999", "2077", " stopp "); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the acknowledgement", func() bool { return w.smsc.Stats().Acked == 1 })
-	p := w.send("k", "+4799999999")
-	if got := w.status(p.ShipmentID); got != "SMS_Failed_RecipientReserved" || len(w.smsc.Submits()) != 0 {
-		t.Errorf("%s, %d submits", got, len(w.smsc.Submits()))
+	eventually.True(t, "the acknowledgement", func() bool { return w.SMSC.Stats().Acked == 1 })
+	p := w.Send("k", "+4799999999")
+	if got := w.Status(p.ShipmentID); got != "SMS_Failed_RecipientReserved" || len(w.SMSC.Submits()) != 0 {
+		t.Errorf("%s, %d submits", got, len(w.SMSC.Submits()))
 	}
-	if err := w.smsc.SendMO("4799999999", "2077", "START"); err != nil {
+	if err := w.SMSC.SendMO("4799999999", "2077", "START"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the acknowledgement", func() bool { return w.smsc.Stats().Acked == 2 })
-	p = w.send("k2", "+4799999999")
-	w.await(p.ShipmentID, "SMS_Delivered")
+	eventually.True(t, "the acknowledgement", func() bool { return w.SMSC.Stats().Acked == 2 })
+	p = w.Send("k2", "+4799999999")
+	w.Await(p.ShipmentID, "SMS_Delivered")
 }
 
 // A relay without SMTPUTF8 can be told the domain as an A-label, but not a
 // local part with Norwegian letters: that mail can never be sent.
 func TestNorwegianAddresses(t *testing.T) {
-	w := newWorld(t, smsctest.Profile{}, "")
+	w := daemontest.New(t, smsctest.Profile{}, "")
 	for address, want := range map[string]string{"kari@blåbær.no": "Email_Succeeded", "gørild@blåbær.no": "Email_Failed_InvalidFormat"} {
-		p, err := w.client.SendEmail(t.Context(), mailTo(address, address))
+		p, err := w.Client.SendEmail(t.Context(), daemontest.Mail(address, address))
 		if err != nil || !p.Created {
 			t.Errorf("%s: %+v, %v", address, p, err)
 			continue
 		}
-		s, err := w.client.Shipment(t.Context(), p.ShipmentID)
+		s, err := w.Client.Shipment(t.Context(), p.ShipmentID)
 		if err != nil || s.Recipients[0].Status != want || s.Recipients[0].Destination != address {
 			t.Errorf("%s: %+v, %v; want %s", address, s, err, want)
 		}
 	}
-	if m := w.relay.Messages(); len(m) != 1 || m[0].To != "kari@xn--blbr-roah.no" {
+	if m := w.Relay.Messages(); len(m) != 1 || m[0].To != "kari@xn--blbr-roah.no" {
 		t.Errorf("the relay has %+v", m)
 	}
 }
@@ -264,18 +266,18 @@ func TestLateAnswerOfARelay(t *testing.T) {
 			t.Parallel()
 			gate := make(chan struct{})
 			answer := sync.OnceFunc(func() { close(gate) })
-			w := newStoppedWorld(t, smsctest.Profile{}, relaytest.Profile{
+			w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{
 				Script: relaytest.Dialogue(relaytest.Reply{Verb: ".", Text: reply, After: gate})}, "")
 			t.Cleanup(answer)
-			w.start()
-			t.Cleanup(func() { w.stop() })
-			p, err := w.client.SendEmail(t.Context(), mailTo("k", "kari@example.org"))
-			if err != nil || !p.Created || w.status(p.ShipmentID) != "Email_Sending" {
-				t.Fatalf("%+v, %v, %s", p, err, w.status(p.ShipmentID))
+			w.Start()
+			t.Cleanup(func() { w.Stop() })
+			p, err := w.Client.SendEmail(t.Context(), daemontest.Mail("k", "kari@example.org"))
+			if err != nil || !p.Created || w.Status(p.ShipmentID) != "Email_Sending" {
+				t.Fatalf("%+v, %v, %s", p, err, w.Status(p.ShipmentID))
 			}
 			answer()
-			w.await(p.ShipmentID, want)
-			if got := w.statuses(p.ShipmentID); got != want {
+			w.Await(p.ShipmentID, want)
+			if got := w.Statuses(p.ShipmentID); got != want {
 				t.Errorf("feed: %s", got)
 			}
 		})
