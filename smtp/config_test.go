@@ -6,27 +6,24 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/internal/faults"
 )
 
-// keys returns the dotted keys of all faults.
-func keys(err error) []string {
-	var found []string
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return nil
+// keys returns the dotted keys of all faults, in order.
+func keys(found faults.Faults) []string {
+	var keys []string
+	for _, f := range found {
+		keys = append(keys, f.Key)
 	}
-	for _, e := range joined.Unwrap() {
-		var f *ConfigFault
-		if errors.As(e, &f) {
-			found = append(found, f.Key)
-		}
-	}
-	return found
+	slices.Sort(keys)
+	return keys
 }
 
 func TestValidate(t *testing.T) {
@@ -74,19 +71,22 @@ func TestValidate(t *testing.T) {
 		{with(func(r *Relay) { r.DialTimeout, r.DataTimeout = -time.Second, 30 }), "dial_timeout data_timeout"},
 	}
 	for _, test := range tests {
-		err := Validate([]Relay{{Name: "other", Addr: "127.0.0.1:25"}, test.relay})
+		found := Validate([]Relay{{Name: "other", Addr: "127.0.0.1:25"}, test.relay})
 		want := strings.Fields(test.keys)
 		for i := range want {
 			want[i] = "relay[1]." + want[i]
 		}
-		if got := keys(err); fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("%+v: faults %v, want %v", test.relay, err, want)
+		slices.Sort(want)
+		if got := keys(found); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%+v: faults %v, want %v", test.relay, found, want)
 		}
 	}
 	if got := keys(Validate([]Relay{good, good})); fmt.Sprint(got) != "[relay[1].name]" {
 		t.Errorf("the same name twice: %v", got)
 	}
-	if _, err := New([]Relay{{}}, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); len(keys(err)) != 2 {
+	_, err := New([]Relay{{}}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	var found faults.Faults
+	if !errors.As(err, &found) || len(found) != 2 {
 		t.Errorf("New: %v", err)
 	}
 	if _, err := New(nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err == nil {

@@ -3,29 +3,11 @@ package smtp
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"time"
 )
-
-// tlsConfig returns the TLS settings for connections to the relay.
-func tlsConfig(r Relay) (*tls.Config, error) {
-	roots, err := trusted(r)
-	if err != nil {
-		return nil, err
-	}
-	certs, err := ownCertificate(r)
-	return &tls.Config{
-		ServerName:   r.ServerName,
-		RootCAs:      roots,
-		Certificates: certs,
-		MinVersion:   tlsVersions[r.MinTLSVersion],
-		// Opportunistic TLS accepts any certificate: the alternative is no encryption.
-		InsecureSkipVerify: r.TLS == TLSOpportunistic,
-	}, err
-}
 
 // dial connects, encrypts, greets and logs in, all within Relay.DialTimeout. Its
 // error is a *Failure.

@@ -28,7 +28,7 @@ func New(relays []Relay, log *slog.Logger, registerer prometheus.Registerer) (*P
 	if len(relays) == 0 {
 		return nil, errors.New("smtp: no relay is configured")
 	}
-	if err := Validate(relays); err != nil {
+	if err := Validate(relays).Err(); err != nil {
 		return nil, err
 	}
 	m := newMetrics()

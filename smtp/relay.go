@@ -33,7 +33,7 @@ type relay struct {
 }
 
 func newRelay(r Relay, log *slog.Logger, m *metrics) (*relay, error) {
-	config, err := tlsConfig(r)
+	config, err := r.tlsConfig()
 	if err != nil {
 		return nil, err
 	}

@@ -138,7 +138,7 @@ func (cfg *Config) checkCarriers(c *checker) {
 		cfg.Relays[i].check(c.at("relay", i))
 		c.zeros("relay", i, r, r.WithDefaults())
 	}
-	c.takeOver(smtp.Validate(cfg.SMTP()))
+	c.Join(smtp.Validate(cfg.SMTP()))
 	cfg.checkRoutes(c)
 }
 
@@ -170,14 +170,11 @@ func (cfg *Config) checkRoutes(c *checker) {
 func (c *checker) takeOver(err error) {
 	for _, err := range unjoin(err) {
 		var gateway *smpp.KeyError
-		var relay *smtp.ConfigFault
 		switch {
 		case errors.As(err, &gateway) && gateway.Key == "drain_time":
 			c.In("sms").Add("drain_time", "%s", gateway.Message)
 		case errors.As(err, &gateway):
 			c.Add(gateway.Key, "%s", gateway.Message)
-		case errors.As(err, &relay):
-			c.Add(relay.Key, "%s", relay.Message)
 		default:
 			c.Add("smsc", "%v", err)
 		}
