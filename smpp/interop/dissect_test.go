@@ -57,11 +57,21 @@ const faulty = "_ws.malformed || _ws.expert.severity >= 0x600000"
 // faults returns the details of every packet in which the dissector finds a fault.
 func (d dissector) faults(t *testing.T) string { return d.run(t, faulty, "-V", "-O", "smpp") }
 
-// field returns every value of a field, in order.
-func (d dissector) field(t *testing.T, filter, name string) []string {
+// fields returns every value of the fields, in order. It runs tshark once, since each run
+// takes seconds on a busy machine.
+func (d dissector) fields(t *testing.T, filter string, names ...string) map[string][]string {
 	t.Helper()
-	out := d.run(t, filter, "-T", "fields", "-E", "aggregator=|", "-e", name)
-	return strings.FieldsFunc(out, func(r rune) bool { return r == '|' || r == '\n' })
+	args := []string{"-T", "fields", "-E", "separator=/t", "-E", "aggregator=|"}
+	for _, name := range names {
+		args = append(args, "-e", name)
+	}
+	values := map[string][]string{}
+	for packet := range strings.Lines(d.run(t, filter, args...)) {
+		for i, column := range strings.Split(strings.TrimSuffix(packet, "\n"), "\t") {
+			values[names[i]] = append(values[names[i]], strings.FieldsFunc(column, func(r rune) bool { return r == '|' })...)
+		}
+	}
+	return values
 }
 
 // commands counts the PDUs of one direction, read by our own code, and returns the number of
@@ -91,7 +101,7 @@ func TestDissectorFindsFaults(t *testing.T) {
 	binary.BigEndian.PutUint32(short, uint32(len(short)))
 
 	good := dissect(t, &stream{chunks: []chunk{{true, pdu}}})
-	if got := good.field(t, "smpp", "smpp.command_id"); len(got) != 1 || got[0] != "0x00000004" {
+	if got := good.fields(t, "smpp", "smpp.command_id")["smpp.command_id"]; len(got) != 1 || got[0] != "0x00000004" {
 		t.Errorf("a submit_sm is read as %v", got)
 	}
 	if faults := good.faults(t); faults != "" {

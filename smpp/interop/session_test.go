@@ -49,7 +49,7 @@ func TestDissectorReadsEveryPDU(t *testing.T) {
 	for _, n := range sent {
 		total += n
 	}
-	if read := d.field(t, "tcp.dstport == 2775 && smpp", "smpp.command_id"); len(read) != total {
+	if read := d.fields(t, "tcp.dstport == 2775 && smpp", "smpp.command_id")["smpp.command_id"]; len(read) != total {
 		t.Errorf("Wireshark reads %d PDUs of ours, we count %d", len(read), total)
 	}
 	for _, want := range []wire.CommandID{

@@ -60,31 +60,34 @@ func sendAll(t *testing.T, g *running, smsc *smsctest.SMSC) (parts int) {
 // checkSession compares what Wireshark reads with what was sent.
 func checkSession(t *testing.T, p *tap, parts int, validity smpp.ValidityMode) {
 	t.Helper()
-	const submits = "smpp.command_id == 4"
+	const (
+		reference, number  = "smpp.user_message_reference", "smpp.destination_addr"
+		absolute, relative = "smpp.validity_period", "smpp.validity_period_r"
+	)
 	d := dissect(t, p.recorded()...)
 	if faults := d.faults(t); faults != "" {
 		t.Errorf("Wireshark finds faults:\n%s", faults)
 	}
-	if got := d.field(t, submits, "smpp.user_message_reference"); len(got) != parts {
+	read := d.fields(t, "smpp.command_id == 4", reference, number, absolute, relative)
+	if got := read[reference]; len(got) != parts {
 		t.Errorf("%d references are read in %d submit_sm", len(got), parts)
 	}
-	want := map[string]int{"smpp.validity_period_r": parts}
+	want := map[string]int{relative: parts}
 	switch validity {
 	case smpp.ValidityAbsolute:
-		want = map[string]int{"smpp.validity_period": parts}
+		want = map[string]int{absolute: parts}
 	case smpp.ValidityNone:
 		want = nil
 	}
-	for _, name := range []string{"smpp.validity_period", "smpp.validity_period_r"} {
-		got := slices.DeleteFunc(d.field(t, submits, name), func(value string) bool {
+	for _, name := range []string{absolute, relative} {
+		got := slices.DeleteFunc(read[name], func(value string) bool {
 			return value == "0.000000000" // an empty field
 		})
 		if len(got) != want[name] {
 			t.Errorf("%s is read %d times, want %d: %v", name, len(got), want[name], got)
 		}
 	}
-	numbers := d.field(t, submits, "smpp.destination_addr")
-	if !slices.Equal(numbers, slices.Repeat([]string{"4799999999"}, parts)) {
-		t.Errorf("destinations are read as %v", numbers)
+	if got := read[number]; !slices.Equal(got, slices.Repeat([]string{"4799999999"}, parts)) {
+		t.Errorf("destinations are read as %v", got)
 	}
 }
