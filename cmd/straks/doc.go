@@ -12,7 +12,7 @@
 //	3  send: the order was taken, but its message failed for good
 //
 // The daemon itself is internal/daemon. serve.go runs it with what belongs to the
-// process: signals, the log, memory and processors. Every other file is one command,
+// process: signals, the log, the Go runtime. Every other file is one command,
 // or what several share; no command takes a password or a token as an argument:
 //
 //	main.go, run.go, commands.go    the table of commands, flags, exit codes

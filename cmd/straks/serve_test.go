@@ -4,6 +4,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
@@ -44,5 +46,29 @@ func TestServeRefuses(t *testing.T) {
 	journal := filepath.Join(filepath.Dir(path), "journal.db")
 	if s := stats(t, journal); s.Shipments != 0 { // and it is not locked
 		t.Errorf("the journal has %+v", s)
+	}
+}
+
+// The environment decides over the daemon's own settings of the Go runtime.
+func TestTune(t *testing.T) {
+	percent, limit, procs := debug.SetGCPercent(100), debug.SetMemoryLimit(-1), runtime.GOMAXPROCS(0)
+	defer func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
+		runtime.GOMAXPROCS(procs)
+	}()
+	for _, name := range []string{"GOGC", "GOMEMLIMIT", "GOMAXPROCS"} {
+		t.Setenv(name, "1")
+	}
+	tune()
+	if got := debug.SetGCPercent(100); got != 100 || debug.SetMemoryLimit(-1) != limit || runtime.GOMAXPROCS(0) != procs {
+		t.Errorf("GC percent %d, memory limit %d, GOMAXPROCS %d: the environment is not respected", got, debug.SetMemoryLimit(-1), runtime.GOMAXPROCS(0))
+	}
+	for _, name := range []string{"GOGC", "GOMEMLIMIT", "GOMAXPROCS"} {
+		t.Setenv(name, "")
+	}
+	tune()
+	if got := debug.SetGCPercent(100); got != gcPercent || debug.SetMemoryLimit(-1) != memoryLimit || runtime.GOMAXPROCS(0) < 2 {
+		t.Errorf("GC percent %d, memory limit %d, GOMAXPROCS %d", got, debug.SetMemoryLimit(-1), runtime.GOMAXPROCS(0))
 	}
 }
