@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -26,7 +27,16 @@ type exchange struct {
 	r      *http.Request
 	who    Principal
 	room   *room
-	status int // 0 until the answer has begun
+	status int    // 0 until the answer has begun
+	trace  string // see traceID
+}
+
+// traceID returns the trace-id of the request's traceparent, else one of our own, the same at each call.
+func (x *exchange) traceID() string {
+	if x.trace == "" {
+		x.trace = cmp.Or(traceOf(x.r.Header), newTrace())
+	}
+	return x.trace
 }
 
 // WriteHeader notes the status on its way.
@@ -110,13 +120,14 @@ func (a *api) refuse(x *exchange, rt route, err error) {
 	p := problemOf(err)
 	if p.Status == http.StatusInternalServerError {
 		a.log.LogAttrs(x.r.Context(), slog.LevelError, "request failed",
-			slog.String("route", rt.path), slog.String("organisation", x.who.Organisation), slog.Any("err", err))
+			slog.String("route", rt.path), slog.String("organisation", x.who.Organisation),
+			slog.String("trace", x.traceID()), slog.Any("err", err))
 	}
 	if p.Status == statusClientClosedRequest {
 		x.status = p.Status
 		panic(http.ErrAbortHandler) // net/http's way to hang up
 	}
-	p.write(x)
+	p.write(x, x.traceID())
 }
 
 // answer does what comes before every endpoint, and then the endpoint.
@@ -153,9 +164,9 @@ func (a *api) answer(x *exchange, rt route) error {
 func (a *api) recovered(x *exchange, rt route) {
 	a.log.LogAttrs(context.Background(), slog.LevelError, "panic",
 		slog.String("route", rt.path), slog.String("organisation", x.who.Organisation),
-		slog.String("stack", string(debug.Stack())))
+		slog.String("trace", x.traceID()), slog.String("stack", string(debug.Stack())))
 	if x.status == 0 {
-		problemOf(errPanicked).write(x)
+		problemOf(errPanicked).write(x, x.traceID())
 	}
 }
 

@@ -155,7 +155,7 @@ func checkContentType(h http.Header) error {
 // back for nearly every order where there are thousands of connections.
 func orderAttrs(x *exchange, p *placing, s *orders.Shipment, created bool, err error, took time.Duration) (level slog.Level, attrs []slog.Attr) {
 	level = slog.LevelInfo
-	attrs = make([]slog.Attr, 0, 10)
+	attrs = make([]slog.Attr, 0, 11)
 	attrs = append(attrs, slog.String("organisation", x.who.Organisation), slog.String("token", x.who.Token))
 	if p != nil && p.order.Message.Channel != 0 {
 		attrs = append(attrs, slog.String("channel", p.order.Message.Channel.String()), slog.Any("to", p.order.Message.To))
@@ -178,6 +178,11 @@ func orderAttrs(x *exchange, p *placing, s *orders.Shipment, created bool, err e
 	}
 	attrs = append(attrs, slog.String("outcome", outcome), slog.Int("status", status),
 		slog.Float64("ms", float64(took.Microseconds())/1000))
+	if err != nil {
+		attrs = append(attrs, slog.String("trace", x.traceID()))
+	} else if trace := traceOf(x.r.Header); trace != "" {
+		attrs = append(attrs, slog.String("trace", trace))
+	}
 	if detail := detailOf(s, err); detail != "" {
 		attrs = append(attrs, slog.String("detail", detail))
 	}

@@ -20,18 +20,21 @@ const (
 	codeRateLimit   = "NOT-00005"
 )
 
+// errorType begins the type of a problem that has a code.
+const errorType = "urn:altinn:error:"
+
 // statusClientClosedRequest has no reader: it shows in logs and metrics only.
 const statusClientClosedRequest = 499
 
-// problem is an error answer (RFC 9457). type is left out, which means
-// "about:blank": the title says no more than the status, the detail and the
-// code do.
+// problem is an error answer (RFC 9457).
 type problem struct {
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail,omitempty"`
-	Code   string `json:"errorCode,omitempty"`
-	Errors faults `json:"errors,omitempty"`
+	Type    string `json:"type"` // errorType and the code; "about:blank" where there is no code
+	Title   string `json:"title"`
+	Status  int    `json:"status"`
+	Detail  string `json:"detail,omitempty"`
+	Code    string `json:"code,omitempty"`
+	TraceID string `json:"traceId"` // set when it is written
+	Errors  faults `json:"errors,omitempty"`
 
 	header  [2]string // one more header, name and value
 	outcome string    // for the log; defaults to "error"
@@ -39,7 +42,12 @@ type problem struct {
 
 func (p *problem) Error() string { return p.Title + ": " + p.Detail }
 
-func (p *problem) write(w http.ResponseWriter) {
+// write answers with the problem. trace is the request's trace-id.
+func (p *problem) write(w http.ResponseWriter, trace string) {
+	p.Type, p.TraceID = "about:blank", trace
+	if p.Code != "" {
+		p.Type = errorType + p.Code
+	}
 	body, err := json.Marshal(p)
 	if err != nil { // cannot be: strings and numbers
 		body = nil

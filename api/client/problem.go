@@ -16,9 +16,10 @@ type Problem struct {
 	Status     int                 `json:"status"` // HTTP status
 	Title      string              `json:"title"`
 	Detail     string              `json:"detail"`
-	Code       string              `json:"errorCode"` // "NOT-00003", …; often empty
-	Errors     map[string][]string `json:"errors"`    // by property path or query parameter
-	RetryAfter time.Duration       `json:"-"`         // zero where the server gave none
+	Code       string              `json:"code"`    // "NOT-00003", …; often empty
+	TraceID    string              `json:"traceId"` // stands in the service's log too
+	Errors     map[string][]string `json:"errors"`  // by property path or query parameter
+	RetryAfter time.Duration       `json:"-"`       // zero where the server gave none
 }
 
 // Error tells all of it, one fault a line.

@@ -154,7 +154,7 @@ func TestSendFails(t *testing.T) {
 		again  bool // with the same key: it may have been sent, or may be yet
 		told   []string
 	}{
-		{answer{503, `{"title":"Not sent","errorCode":"NOT-00004"}`}, true, []string{"NOT-00004", "Try again in 3s"}},
+		{answer{503, `{"title":"Not sent","code":"NOT-00004"}`}, true, []string{"NOT-00004", "Try again in 3s"}},
 		{answer{400, `{"title":"Invalid","errors":{"recipientSms.phoneNumber":["is no number"]}}`}, false, []string{"recipientSms.phoneNumber: is no number"}},
 		{answer{401, `{"title":"Unauthorized"}`}, false, []string{"Is STRAKS_TOKEN right"}},
 		{answer{404, ``}, false, []string{"base path"}},
