@@ -24,38 +24,40 @@ const DefaultBasePath = "/notifications/api/v1"
 
 // Config is what the API is made of. Zero values have the defaults named.
 type Config struct {
-	Service    *orders.Service         // required
-	Auth       Authenticator           // required
-	BasePath   string                  // DefaultBasePath; "/" for none
-	MaxBody    int64                   // of a request, in octets; 1 MiB
-	Rooms      map[orders.Channel]Room // for calls that place orders of a channel, at key 0 for all others; beyond them 503
-	Rates      map[string]Rate         // orders, by organisation; one that is absent has no limit
-	Numbers    *numbers.Rules          // which numbers SMS may go to; nil: those that are valid
-	Log        *slog.Logger            // slog.Default()
-	Registerer prometheus.Registerer   // nil: metrics are kept, but nobody sees them
+	Service      *orders.Service         // required
+	Auth         Authenticator           // required
+	BasePath     string                  // DefaultBasePath; "/" for none
+	MaxBody      int64                   // of a request, in octets; 1 MiB
+	Rooms        map[orders.Channel]Room // for calls that place orders of a channel, at key 0 for all others; beyond them 503
+	Rates        map[string]Rate         // orders, by organisation; one that is absent has no limit
+	Numbers      *numbers.Rules          // which numbers SMS may go to; nil: those that are valid
+	FeedsWithAll map[string]bool         // organisations whose feed shows every change where a request does not say
+	Log          *slog.Logger            // slog.Default()
+	Registerer   prometheus.Registerer   // nil: metrics are kept, but nobody sees them
 }
 
 //go:embed openapi.yaml
 var document []byte
 
 type api struct {
-	service  *orders.Service
-	auth     Authenticator
-	base     string // empty or /a/b
-	document []byte
-	maxBody  int64
-	rooms    [orders.Email + 1]*room // by channel; at 0 for calls that place no order
-	limits   limits
-	numbers  *numbers.Rules
-	log      *slog.Logger
-	denials  *ratelog.Log // who was not let in
-	metrics  *metrics
+	service    *orders.Service
+	auth       Authenticator
+	base       string // empty or /a/b
+	document   []byte
+	maxBody    int64
+	rooms      [orders.Email + 1]*room // by channel; at 0 for calls that place no order
+	limits     limits
+	numbers    *numbers.Rules
+	allChanges map[string]bool // by organisation
+	log        *slog.Logger
+	denials    *ratelog.Log // who was not let in
+	metrics    *metrics
 }
 
 // New returns the handler of the whole API.
 func New(cfg Config) (http.Handler, error) {
 	a := &api{
-		service: cfg.Service, auth: cfg.Auth, log: cfg.Log, limits: newLimits(cfg.Rates), numbers: cfg.Numbers,
+		service: cfg.Service, auth: cfg.Auth, log: cfg.Log, limits: newLimits(cfg.Rates), numbers: cfg.Numbers, allChanges: cfg.FeedsWithAll,
 		base: strings.TrimRight(cfg.BasePath, "/"), maxBody: cfg.MaxBody,
 	}
 	if cfg.BasePath == "" {
@@ -116,6 +118,7 @@ func (a *api) routes() []route {
 		{method: "POST", path: "/future/orders/instant/email", channel: orders.Email, serve: a.place(readEmail)},
 		{method: "GET", path: "/future/shipment/feed", serve: a.feed},
 		{method: "GET", path: "/future/shipment/{id}", serve: a.shipment},
+		{method: "GET", path: "/future/shipment", serve: a.shipmentByKey},
 		{method: "GET", path: "/openapi.yaml", public: true, serve: a.describe},
 	}
 }
@@ -126,7 +129,7 @@ func (a *api) mux() http.Handler {
 	mux := http.NewServeMux()
 	for _, rt := range a.routes() {
 		h := a.handler(rt)
-		mux.Handle(a.base+rt.path, h)
+		mux.Handle(strings.ToLower(a.base+rt.path), h)
 		if rt.public && a.base != "" {
 			mux.Handle(rt.path, h)
 		}
@@ -134,7 +137,7 @@ func (a *api) mux() http.Handler {
 	unknown := a.handler(route{path: "unknown", public: true, serve: a.notFound})
 	mux.Handle("/", unknown)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = withoutSlash(r)
+		r = canonical(r)
 		if escaped := r.URL.EscapedPath(); path.Clean(escaped) != escaped || escaped == "*" {
 			unknown(w, r) // ServeMux would redirect, or say nothing but 400
 			return
@@ -143,17 +146,23 @@ func (a *api) mux() http.Handler {
 	})
 }
 
-// withoutSlash forgives one slash at the end of the path, as the routing of
-// existing clients' server does.
-func withoutSlash(r *http.Request) *http.Request {
-	p := r.URL.Path
-	if len(p) < 2 || p[len(p)-1] != '/' {
+// canonical returns the request with its path in small letters and without one slash at the end: the
+// routing of existing clients' server ignores both.
+func canonical(r *http.Request) *http.Request {
+	p := strings.ToLower(r.URL.Path)
+	if len(p) > 1 {
+		p = strings.TrimSuffix(p, "/")
+	}
+	if p == r.URL.Path {
 		return r
 	}
-	u, trimmed := *r.URL, *r
-	u.Path, u.RawPath = p[:len(p)-1], strings.TrimSuffix(u.RawPath, "/")
-	trimmed.URL = &u
-	return &trimmed
+	u, c := *r.URL, *r
+	u.Path, u.RawPath = p, ""
+	if r.URL.RawPath != "" {
+		u.RawPath = strings.TrimSuffix(strings.ToLower(r.URL.RawPath), "/")
+	}
+	c.URL = &u
+	return &c
 }
 
 // describe serves the OpenAPI document.

@@ -37,7 +37,7 @@ func TestClient(t *testing.T) {
 	if err != nil || s.Final() || s.Status != "Order_Processed" || s.Recipients[0].Destination != "+4799999999" || time.Since(s.LastUpdate) > time.Hour {
 		t.Errorf("%+v, %v", s, err)
 	}
-	page, err := c.Feed(t.Context(), client.FeedQuery{PageSize: 1, Descending: true})
+	page, err := c.Feed(t.Context(), client.FeedQuery{PageSize: 1, Descending: true, All: true})
 	if err != nil || len(page) != 1 || page[0].SequenceNumber != 2 || page[0].Recipients[0].Type != "Email" {
 		t.Errorf("%+v, %v", page, err)
 	}

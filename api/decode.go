@@ -115,6 +115,9 @@ func readSMS(body object, p *placing) {
 	p.paths = [5]string{recipient.path, phonePath, senderPath, "", textPath}
 }
 
+// breaks makes one line of a subject.
+var breaks = strings.NewReplacer("\r\n", " ", "\r", " ", "\n", " ", "\t", " ", "\u0085", " ", "\u2028", " ", "\u2029", " ")
+
 func readEmail(body object, p *placing) {
 	recipient := body.object("recipientEmail")
 	to, toPath := recipient.required("emailAddress")
@@ -126,6 +129,7 @@ func readEmail(body object, p *placing) {
 
 	sender = strings.TrimSpace(sender)
 	html := strings.EqualFold(contentType, "Html")
+	to = strings.TrimSpace(to)
 	if to != "" && !p.checkAddress(to, toPath) {
 		to = "" // as with numbers: what is no address can't be masked for the log
 	}
@@ -133,8 +137,9 @@ func readEmail(body object, p *placing) {
 		p.checkAddress(sender, senderPath)
 	}
 	// A line break in a header would begin another header.
+	subject = breaks.Replace(subject)
 	if strings.ContainsFunc(subject, unicode.IsControl) {
-		p.faults.add(subjectPath, "must be one line without control characters")
+		p.faults.add(subjectPath, "must be free of control characters, except line breaks and tabs, which become blanks")
 	}
 	if hasType && !html && !strings.EqualFold(contentType, "Plain") {
 		p.faults.add(typePath, `must be "Plain" or "Html"`)

@@ -26,6 +26,11 @@ func TestDecodeOrders(t *testing.T) {
 		To: "gørild@blåbær.no", From: "post@example.org", Subject: "Koden", Body: "Koden din er 1", HTML: true}}
 	plain := email
 	plain.Message.From, plain.Message.HTML = "", false
+	oneLine := func(subject string) orders.Order {
+		o := email
+		o.Message.Subject = subject
+		return o
+	}
 	wrapped := strings.Replace(smsBody, `"recipientSms":`, `"recipient":{"recipientSms":`, 1) + "}"
 
 	for _, c := range []struct {
@@ -43,7 +48,12 @@ func TestDecodeOrders(t *testing.T) {
 		{"sms, the last of two counts", strings.Replace(smsBody, "{", `{"idempotencyId":7,`, 1), readSMS, sms},
 		{"sms, null is absent", strings.NewReplacer(`"r"`, "null", `"Altinn"`, "null").Replace(smsBody), readSMS, noSender},
 		{"sms, blank sender", strings.NewReplacer(`"r"`, `""`, `"Altinn"`, `" "`).Replace(smsBody), readSMS, noSender},
+		{"sms, quoted TTL", strings.Replace(smsBody, "300", `"300"`, 1), readSMS, sms},
+		{"sms, number as people write it", strings.Replace(smsBody, "+4799999999", `\u202a+47\u00a0999‑99 999\u202c`, 1), readSMS, sms},
 		{"email", emailBody, readEmail, email},
+		{"email, blanks round the address", strings.Replace(emailBody, "gørild@blåbær.no", ` gørild@blåbær.no\t\n`, 1), readEmail, email},
+		{"email, header injection", strings.Replace(emailBody, `"Koden"`, `"Koden\r\nBcc: x@example.org"`, 1), readEmail, oneLine("Koden Bcc: x@example.org")},
+		{"email, line breaks and tabs", strings.Replace(emailBody, `"Koden"`, `"a\tb\nc\rd\u2028e"`, 1), readEmail, oneLine("a b c d e")},
 		{"email, escapes", strings.Replace(emailBody, "ø", `\u00F8`, 1), readEmail, email},
 		{"email, plain", strings.NewReplacer(`hTML`, "PLAIN", `" post@example.org "`, "null").Replace(emailBody), readEmail, plain},
 		{"email, no content type", strings.NewReplacer(`"hTML"`, "null", `" post@example.org "`, "null").Replace(emailBody), readEmail, plain},
@@ -73,7 +83,7 @@ func TestDecodeFaults(t *testing.T) {
 		{"nothing there, e-mail", `{}`, readEmail, "idempotencyId recipientEmail"},
 		{"nothing in it", `{"recipientSms":{}}`, readSMS,
 			"idempotencyId recipientSms.phoneNumber recipientSms.smsSettings recipientSms.timeToLiveInSeconds"},
-		{"everything wrong", `{"idempotencyId":" ","sendersReference":1,"recipientSms":{"phoneNumber":"1","timeToLiveInSeconds":"300","smsSettings":{"sender":{},"body":" "}}}`, readSMS,
+		{"everything wrong", `{"idempotencyId":" ","sendersReference":1,"recipientSms":{"phoneNumber":"1","timeToLiveInSeconds":"5m","smsSettings":{"sender":{},"body":" "}}}`, readSMS,
 			"idempotencyId recipientSms.phoneNumber recipientSms.smsSettings.body recipientSms.smsSettings.sender recipientSms.timeToLiveInSeconds sendersReference"},
 		{"everything wrong, e-mail", `{"idempotencyId":null,"recipientEmail":{"emailAddress":"x","emailSettings":{"subject":"","body":"","senderEmailAddress":"y","contentType":"xml"}}}`, readEmail,
 			"idempotencyId recipientEmail.emailAddress recipientEmail.emailSettings.body recipientEmail.emailSettings.contentType recipientEmail.emailSettings.senderEmailAddress recipientEmail.emailSettings.subject"},
@@ -93,16 +103,20 @@ func TestDecodeFaults(t *testing.T) {
 		{"TTL fraction", sms("300", "300.0"), readSMS, "recipientSms.timeToLiveInSeconds"},
 		{"TTL exponent", sms("300", "3e2"), readSMS, "recipientSms.timeToLiveInSeconds"},
 		{"TTL beyond 64 bits", sms("300", "99999999999999999999"), readSMS, "recipientSms.timeToLiveInSeconds"},
-		{"TTL string", sms("300", `"300"`), readSMS, "recipientSms.timeToLiveInSeconds"},
+		{"TTL string", sms("300", `"5 min"`), readSMS, "recipientSms.timeToLiveInSeconds"},
+		{"TTL empty", sms("300", `""`), readSMS, "recipientSms.timeToLiveInSeconds"},
+		{"TTL signed", sms("300", `"+300"`), readSMS, "recipientSms.timeToLiveInSeconds"},
+		{"TTL blank before", sms("300", `" 300"`), readSMS, "recipientSms.timeToLiveInSeconds"},
+		{"TTL fraction in quotes", sms("300", `"300.0"`), readSMS, "recipientSms.timeToLiveInSeconds"},
+		{"TTL too short in quotes", sms("300", `"59"`), readSMS, "recipientSms.timeToLiveInSeconds"},
 		{"TTL null", sms("300", `null`), readSMS, "recipientSms.timeToLiveInSeconds"},
 		{"number as string", sms(`"+4799999999"`, `4799999999`), readSMS, "recipientSms.phoneNumber"},
 
 		{"list of addresses", email("gørild@blåbær.no", "a@example.org,b@example.org"), readEmail, "recipientEmail.emailAddress"},
 		{"display name", email("gørild@blåbær.no", "A <a@example.org>"), readEmail, "recipientEmail.emailAddress"},
 		{"blank sender", email(" post@example.org ", " "), readEmail, "recipientEmail.emailSettings.senderEmailAddress"},
-		{"header injection", email(`"Koden"`, `"Koden\r\nBcc: x@example.org"`), readEmail, "recipientEmail.emailSettings.subject"},
-		{"tab in subject", email(`"Koden"`, `"a\tb"`), readEmail, "recipientEmail.emailSettings.subject"},
-		{"C1 in subject", email(`"Koden"`, `"a\u0085b"`), readEmail, "recipientEmail.emailSettings.subject"},
+		{"escape in subject", email(`"Koden"`, `"a\u001bb"`), readEmail, "recipientEmail.emailSettings.subject"},
+		{"C1 in subject", email(`"Koden"`, `"a\u0080b"`), readEmail, "recipientEmail.emailSettings.subject"},
 		{"blank content type", email("hTML", ""), readEmail, "recipientEmail.emailSettings.contentType"},
 		{"number as content type", email(`"hTML"`, "1"), readEmail, "recipientEmail.emailSettings.contentType"},
 	} {

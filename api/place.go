@@ -74,8 +74,9 @@ func (a *api) placed(x *exchange, s orders.Shipment, created bool) error {
 	status := http.StatusOK
 	if created {
 		status = http.StatusCreated
-		x.Header().Set("Location", a.base+"/future/shipment/"+s.ID.String())
 	}
+	x.Header().Set("Location", a.base+"/future/shipment/"+s.ID.String())
+	x.Header().Set("Straks-Status", s.Status.String())
 	return x.reply(status, orderAnswer{
 		OrderID:      s.OrderID,
 		Notification: notificationAnswer{ShipmentID: s.ID, SendersReference: s.SendersReference},

@@ -50,7 +50,7 @@ func TestOrderAnswer(t *testing.T) {
 		t.Errorf("Content-Type %q", got)
 	}
 	again := w.sendSMS("one")
-	if again.status != http.StatusOK || again.body != want || again.header.Get("Location") != "" {
+	if again.status != http.StatusOK || again.body != want || again.header.Get("Location") != a.header.Get("Location") {
 		t.Errorf("the repeat: %d %s, Location %q", again.status, again.body, again.header.Get("Location"))
 	}
 	if n := len(w.sms.messages()); n != 1 {
@@ -115,7 +115,7 @@ func TestRepeatThatIsNoOrder(t *testing.T) {
 	} {
 		for _, call := range []string{"sms", "email"} {
 			a := w.do("POST", "/future/orders/instant/"+call, body, lenient)
-			if a.status != 200 || a.body != first.body || a.header.Get("Location") != "" {
+			if a.status != 200 || a.body != first.body || a.header.Get("Location") != first.header.Get("Location") {
 				t.Errorf("%s, by %s: %d %s", name, call, a.status, a.body)
 			}
 			if a := w.do("POST", "/future/orders/instant/"+call, body, lenient, as(otherToken)); call == "sms" && a.status != 400 {
@@ -214,7 +214,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		return []orders.Fault{{Field: orders.FieldSender, Message: "must be at most 11 characters long"}, {Field: orders.FieldBody, Message: "needs 17 segments; at most 16 are allowed"}}
 	}
 	a := w.do("POST", "/future/orders/instant/sms", strings.NewReplacer("300", "5", "+47", "47").Replace(smsBody))
-	want := `{"title":"The request is not valid","status":400,"detail":"This call sent nothing. Correct what errors says and try again.","errors":{` +
+	want := `{"type":"about:blank","title":"The request is not valid","status":400,"detail":"This call sent nothing. Correct what errors says and try again.","traceId":"` + a.problem(t).TraceID + `","errors":{` +
 		`"recipientSms.phoneNumber":["must be a valid phone number in international form: \"+\" or \"00\", then country code and number, like +4799999999"],` +
 		`"recipientSms.smsSettings.body":["needs 17 segments; at most 16 are allowed"],` +
 		`"recipientSms.smsSettings.sender":["must be at most 11 characters long"],` +
@@ -263,5 +263,27 @@ func TestJournalUnavailable(t *testing.T) {
 	}
 	if n := len(w.sms.messages()); n != 1 {
 		t.Errorf("%d messages left; want 1", n)
+	}
+}
+
+// TestAnswerTellsStatus: the header saves a login page from asking again.
+func TestAnswerTellsStatus(t *testing.T) {
+	w := start(t)
+	if got := w.sendSMS("taken").header.Get("Straks-Status"); got != "SMS_Accepted" {
+		t.Errorf("taken: %q", got)
+	}
+	w.sms.does(orders.Handover{Outcome: handover.Refused, Status: orders.SMSFailedBarredReceiver, Total: 1})
+	if got := w.sendSMS("refused").header.Get("Straks-Status"); got != "SMS_Failed_BarredReceiver" {
+		t.Errorf("refused: %q", got)
+	}
+	w.sms.does(orders.Handover{Outcome: handover.Unknown, Total: 1})
+	if got := w.sendSMS("unknown").header.Get("Straks-Status"); got != "SMS_Sending" {
+		t.Errorf("unknown: %q", got)
+	}
+	if got := w.sendSMS("taken").header.Get("Straks-Status"); got != "SMS_Accepted" {
+		t.Errorf("the repeat: %q", got)
+	}
+	if got := w.sendEmail("mail").header.Get("Straks-Status"); got != "Email_Succeeded" {
+		t.Errorf("mail: %q", got)
 	}
 }

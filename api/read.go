@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -109,11 +110,16 @@ func (o object) optional(name string) (text, path string, given bool) {
 	return "", path, false
 }
 
-// integer reads a required whole number from least to most. A number with a
-// fraction or an exponent is refused even where its value is whole: it comes
-// from a client that reckons in floating point.
+// integer reads a required whole number from least to most, in quotes or not, as existing
+// clients' server does. A number with a fraction or an exponent is refused even where its value is
+// whole: it comes from a client that computes in floating point.
 func (o object) integer(name string, least, most int) int {
 	path, value := o.find(name)
+	if value != nil && value[0] == '"' {
+		if quoted := unescaped(value); len(quoted) > 0 && len(bytes.Trim(quoted, "0123456789")) == 0 {
+			value = quoted
+		}
+	}
 	switch {
 	case o.raw == nil:
 		return 0

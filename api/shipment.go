@@ -35,6 +35,7 @@ type shipmentAnswer struct {
 	ShipmentID       uuid.UUID          `json:"shipmentId"`
 	SendersReference string             `json:"sendersReference,omitempty"`
 	Type             string             `json:"type"`
+	ShipmentType     string             `json:"shipmentType,omitempty"` // in the feed only: type, as existing clients read it
 	Status           string             `json:"status"`
 	LastUpdate       timestamp          `json:"lastUpdate"`
 	Recipients       [1]recipientAnswer `json:"recipients"`
@@ -69,9 +70,8 @@ func answerOf(s orders.Shipment) shipmentAnswer {
 
 // shipment answers what is known of one shipment.
 func (a *api) shipment(x *exchange) error {
-	text := x.r.PathValue("id")
-	id, err := uuid.Parse(text)
-	if err != nil || len(text) != 36 { // uuid.Parse takes other forms too
+	id, ok := parseID(x.r.PathValue("id"))
+	if !ok {
 		return orders.ErrNotFound
 	}
 	s, err := a.service.Shipment(x.r.Context(), x.who.Organisation, id)
@@ -81,9 +81,47 @@ func (a *api) shipment(x *exchange) error {
 	return x.reply(http.StatusOK, answerOf(s))
 }
 
+// parseID reads a shipment's id as .NET's Guid.Parse does: with hyphens or without, in braces or
+// parentheses, in capitals or not.
+func parseID(s string) (uuid.UUID, bool) {
+	if n := len(s); n == 38 && (s[0] == '{' && s[n-1] == '}' || s[0] == '(' && s[n-1] == ')') {
+		s = s[1 : n-1]
+	}
+	if len(s) != 36 && len(s) != 32 { // uuid.Parse takes "urn:uuid:" too
+		return uuid.UUID{}, false
+	}
+	id, err := uuid.Parse(s)
+	return id, err == nil
+}
+
+// shipmentByKey answers what is known of the shipment of an idempotencyId. One whose order is under way
+// is waited for, as a repeat of the order would.
+func (a *api) shipmentByKey(x *exchange) error {
+	values, err := url.ParseQuery(x.r.URL.RawQuery)
+	var keys []string
+	for name, all := range values {
+		if strings.EqualFold(name, "idempotencyId") {
+			keys = append(keys, all...)
+		}
+	}
+	if err != nil || len(keys) != 1 || strings.TrimSpace(keys[0]) == "" {
+		var f faults
+		f.add("idempotencyId", "is required, once: the idempotencyId of the order whose shipment you want")
+		return invalid(f, "")
+	}
+	s, known, err := a.service.Repeated(x.r.Context(), orders.Order{Organisation: x.who.Organisation, Key: keys[0]})
+	if err != nil && !errors.Is(err, orders.ErrNotSent) {
+		return err
+	}
+	if !known { // new, or free to be tried again
+		return orders.ErrNotFound
+	}
+	return x.reply(http.StatusOK, answerOf(s))
+}
+
 // feed answers one page of the organisation's changes of status.
 func (a *api) feed(x *exchange) error {
-	q, faults := feedQuery(x.r.URL.RawQuery)
+	q, faults := feedQuery(x.r.URL.RawQuery, a.allChanges[x.who.Organisation])
 	if faults != nil {
 		return invalid(faults, "")
 	}
@@ -95,32 +133,32 @@ func (a *api) feed(x *exchange) error {
 	page := make([]shipmentAnswer, len(entries)) // never nil: an empty page is []
 	for i, e := range entries {
 		page[i] = answerOf(e.Shipment)
-		page[i].Sequence = e.Seq
+		page[i].Sequence, page[i].ShipmentType = e.Seq, page[i].Type
 	}
 	return x.reply(http.StatusOK, page)
 }
 
 // feedQuery reads the parameters of the feed. Their names ignore case, as
-// clients are used to; unknown ones are ignored.
-func feedQuery(raw string) (q orders.FeedQuery, f faults) {
-	q.Limit = maxPage
+// clients are used to; unknown ones are ignored. all: every change is shown where they do not say.
+func feedQuery(raw string, all bool) (q orders.FeedQuery, f faults) {
+	q.Limit, q.FinalOnly = maxPage, !all
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		f.add("$", "the query is malformed: "+err.Error())
 		return q, f
 	}
-	given := make(map[string]bool, 3)
-	for name, all := range values {
+	given := make(map[string]bool, 4)
+	for name, texts := range values {
 		known := knownParameter(name)
 		if known == "" {
 			continue
 		}
-		if given[known] || len(all) > 1 {
+		if given[known] || len(texts) > 1 {
 			f.add(name, "must be given once only")
 			continue
 		}
 		given[known] = true
-		if message := readParameter(&q, known, all[0]); message != "" {
+		if message := readParameter(&q, known, texts[0]); message != "" {
 			f.add(name, message)
 		}
 	}
@@ -128,7 +166,7 @@ func feedQuery(raw string) (q orders.FeedQuery, f faults) {
 }
 
 func knownParameter(name string) string {
-	for _, known := range [...]string{"seq", "pageSize", "orderBy"} {
+	for _, known := range [...]string{"seq", "pageSize", "orderBy", "changes"} {
 		if strings.EqualFold(name, known) {
 			return known
 		}
@@ -155,6 +193,11 @@ func readParameter(q *orders.FeedQuery, name, value string) (wrong string) {
 		q.Descending = strings.EqualFold(value, "desc")
 		if !q.Descending && !strings.EqualFold(value, "asc") {
 			return `must be "asc" or "desc"`
+		}
+	case "changes":
+		q.FinalOnly = strings.EqualFold(value, "final")
+		if !q.FinalOnly && !strings.EqualFold(value, "all") {
+			return `must be "final" or "all"`
 		}
 	}
 	return ""

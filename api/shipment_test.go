@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -43,18 +44,89 @@ func TestShipmentNotFound(t *testing.T) {
 		{id, []option{as(otherToken)}},
 		{"0d4f1b3a-8f5c-7c1e-9a54-5a8f3c3ad9f1", nil},
 		{"1", nil}, {"x%2Fy", nil}, {"%00", nil}, {strings.Repeat("a", 1000), nil},
-		{"{" + id + "}", nil}, {"urn:uuid:" + id, nil}, {strings.ReplaceAll(id, "-", ""), nil},
+		{"{" + id, nil}, {"{" + id + ")", nil}, {"urn:uuid:" + id, nil}, {id[:35] + "g", nil}, {strings.ReplaceAll(id, "-", "") + "0000", nil},
 	} {
 		a := w.do("GET", "/future/shipment/"+c.id, "", c.options...)
-		if p := a.problem(t); a.status != 404 || p.Code != "NOT-00003" {
+		p := a.problem(t)
+		if a.status != 404 || p.Code != "NOT-00003" {
 			t.Errorf("%.50s: %d %s", c.id, a.status, a.body)
 		}
+		a.body = strings.Replace(a.body, p.TraceID, "", 1)
 		if first == "" {
 			first = a.body
 		}
 		if a.body != first {
 			t.Errorf("%.50s can be told from another's: %s", c.id, a.body)
 		}
+	}
+}
+
+// TestShipmentSpellings: .NET writes a Guid in many ways, and reads them all.
+func TestShipmentSpellings(t *testing.T) {
+	w := start(t)
+	_, id := ids(t, w.sendSMS("k"))
+	bare := strings.ReplaceAll(id, "-", "")
+	for _, spelling := range []string{id, strings.ToUpper(id), bare, strings.ToUpper(bare), "{" + id + "}", "(" + id + ")", "%7B" + id + "%7D", "%28" + id + "%29"} {
+		if a := w.do("GET", "/future/shipment/"+spelling, "", lenient); a.status != 200 || !strings.Contains(a.body, id) {
+			t.Errorf("%s: %d %s", spelling, a.status, a.body)
+		}
+	}
+}
+
+// TestShipmentByKey: a service that crashed between its call and its commit finds out what became of it.
+func TestShipmentByKey(t *testing.T) {
+	w := start(t)
+	_, id := ids(t, w.sendSMS("a key/with & odd = characters"))
+	const query = "/future/shipment?idempotencyId=a%20key%2Fwith%20%26%20odd%20%3D%20characters"
+	one := w.do("GET", "/future/shipment/"+id, "")
+	if a := w.do("GET", query, ""); a.status != 200 || a.body != one.body {
+		t.Errorf("%d %s; want %s", a.status, a.body, one.body)
+	}
+	if a := w.do("GET", strings.ToLower(query), "", lenient); a.status != 200 || a.body != one.body {
+		t.Errorf("the name in another case: %d %s", a.status, a.body)
+	}
+	if a := w.do("GET", query, "", as(otherToken)); a.status != 404 || a.problem(t).Code != "NOT-00003" {
+		t.Errorf("another organisation: %d %s", a.status, a.body)
+	}
+	w.sms.does(orders.Handover{Outcome: handover.NotSent, Total: 1})
+	if a := w.sendSMS("free"); a.status != 503 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	for _, unknown := range []string{"never", "free"} {
+		if a := w.do("GET", "/future/shipment?idempotencyId="+unknown, ""); a.status != 404 {
+			t.Errorf("%s: %d %s", unknown, a.status, a.body)
+		}
+	}
+	for _, bad := range []string{"", "?idempotencyId=", "?idempotencyId=%20", "?idempotencyId=a&idempotencyId=b", "?idempotencyId=a&IDEMPOTENCYID=b", "?idempotencyId=%zz", "?key=a"} {
+		if a := w.do("GET", "/future/shipment"+bad, ""); a.status != 400 || a.problem(t).Errors["idempotencyId"] == nil {
+			t.Errorf("%q: %d %s", bad, a.status, a.body)
+		}
+	}
+}
+
+// TestShipmentByKeyInFlight: the answer waits for the outcome, since a key that is under way may yet become free.
+func TestShipmentByKeyInFlight(t *testing.T) {
+	w := start(t)
+	sending, outcome := make(chan struct{}), make(chan orders.Handover)
+	w.sms.sends(func(context.Context, orders.Message) orders.Handover {
+		close(sending)
+		return <-outcome
+	})
+	sent, asked := make(chan answer, 1), make(chan answer, 1)
+	go func() { sent <- w.sendSMS("k") }()
+	<-sending
+	go func() { asked <- w.do("GET", "/future/shipment?idempotencyId=k", "") }()
+	select {
+	case a := <-asked:
+		t.Errorf("answered before the outcome: %d %s", a.status, a.body)
+	case <-time.After(20 * time.Millisecond):
+	}
+	outcome <- orders.Handover{Outcome: handover.NotSent, Total: 1}
+	if a := <-asked; a.status != 404 {
+		t.Errorf("of what was not sent: %d %s", a.status, a.body)
+	}
+	if a := <-sent; a.status != 503 {
+		t.Errorf("the order: %d %s", a.status, a.body)
 	}
 }
 
@@ -115,8 +187,13 @@ func feed(t testing.TB, w *world, query string, options ...option) (string, answ
 	return strings.Join(numbers, " "), a
 }
 
+// everyChange has the feed of ttd and other show every change where a request does not say.
+func everyChange(c *Config, _ *orders.Config) {
+	c.FeedsWithAll = map[string]bool{"ttd": true, "other": true}
+}
+
 func TestFeed(t *testing.T) {
-	w := start(t)
+	w := start(t, everyChange)
 	if got, a := feed(t, w, ""); got != "" || a.body != "[]" {
 		t.Fatalf("an empty feed: %s", a.body)
 	}
@@ -153,8 +230,32 @@ func TestFeed(t *testing.T) {
 		t.Errorf("the other organisation sees %q", got)
 	}
 	_, a := feed(t, w, "?seq=4")
-	if !strings.HasPrefix(a.body, `[{"sequenceNumber":5,"shipmentId":"`) {
+	if !strings.HasPrefix(a.body, `[{"sequenceNumber":5,"shipmentId":"`) || !strings.Contains(a.body, `"type":"Instant","shipmentType":"Instant"`) {
 		t.Errorf("%s", a.body)
+	}
+}
+
+// TestFeedChanges: final entries are what a request gets that does not say, unless the organisation is
+// set up for all. Either can be asked for.
+func TestFeedChanges(t *testing.T) {
+	for _, c := range []struct {
+		all  bool
+		want map[string]string // by query
+	}{
+		{false, map[string]string{"": "2", "?changes=all": "1 2 3", "?changes=Final": "2", "?CHANGES=ALL": "1 2 3"}},
+		{true, map[string]string{"": "1 2 3", "?changes=all": "1 2 3", "?changes=final": "2"}},
+	} {
+		w := start(t, func(cfg *Config, _ *orders.Config) { cfg.FeedsWithAll = map[string]bool{"ttd": c.all} })
+		w.sendSMS("accepted")
+		w.sms.does(orders.Handover{Outcome: handover.Refused, Status: orders.SMSFailedRejected, Total: 1})
+		w.sendSMS("refused")
+		w.sms.sends(nil)
+		w.sendSMS("accepted too")
+		for query, want := range c.want {
+			if got, a := feed(t, w, query, lenient); got != want {
+				t.Errorf("all by default %v, %q: %q, want %q: %s", c.all, query, got, want, a.body)
+			}
+		}
 	}
 }
 
@@ -163,7 +264,7 @@ func TestFeedFaults(t *testing.T) {
 	for _, c := range []struct{ query, want string }{
 		{"?seq=-1", "seq"}, {"?seq=x", "seq"}, {"?seq=", "seq"}, {"?seq=1.0", "seq"}, {"?seq=9223372036854775808", "seq"}, {"?seq=%2B1", "seq"},
 		{"?pageSize=x", "pageSize"}, {"?pageSize=", "pageSize"}, {"?pageSize=1.5", "pageSize"},
-		{"?orderBy=x", "orderBy"}, {"?orderBy=", "orderBy"},
+		{"?changes=x", "changes"}, {"?changes=", "changes"}, {"?orderBy=x", "orderBy"}, {"?orderBy=", "orderBy"},
 		{"?seq=1&seq=2", "seq"}, {"?SEQ=x", "SEQ"},
 		{"?seq=%zz", "$"}, {"?a=1;b=2", "$"},
 		{"?seq=x&pageSize=y&orderBy=z", "orderBy pageSize seq"},

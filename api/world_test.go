@@ -309,7 +309,7 @@ func described(path string) bool {
 	if id, isShipment := strings.CutPrefix(path, "/future/shipment/"); isShipment {
 		return ok && id != "" && !strings.Contains(id, "/")
 	}
-	return ok && slices.Contains([]string{"/future/orders/instant", "/future/orders/instant/sms", "/future/orders/instant/email", "/openapi.yaml"}, path)
+	return ok && slices.Contains([]string{"/future/orders/instant", "/future/orders/instant/sms", "/future/orders/instant/email", "/future/shipment", "/openapi.yaml"}, path)
 }
 
 // contract is the validator of the document; it is slow to make.

@@ -244,7 +244,7 @@ func (d *daemon) feedPage() (percentiles, error) {
 }
 
 func (d *daemon) feed(query string) ([]byte, error) {
-	req, err := http.NewRequest(http.MethodGet, "http://"+d.api+"/notifications/api/v1/future/shipment/feed?"+query, nil)
+	req, err := http.NewRequest(http.MethodGet, "http://"+d.api+"/notifications/api/v1/future/shipment/feed?changes=all&"+query, nil)
 	if err != nil {
 		return nil, err
 	}

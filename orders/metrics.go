@@ -116,7 +116,11 @@ func (m *metrics) watch(s *Service) {
 	)
 }
 
+// order counts the outcome of an order. A look-up by key alone has no channel, and is none.
 func (m *metrics) order(o *Order, outcome string) {
+	if o.Message.Channel == 0 {
+		return
+	}
 	m.orders.WithLabelValues(o.Organisation, o.Message.Channel.String(), outcome).Inc()
 }
 

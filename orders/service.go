@@ -24,7 +24,6 @@ type Config struct {
 	SendDeadline  time.Duration         // from acceptance to the carrier's answer; 5 s
 	MaxInFlight   map[Channel]int       // orders between their request and their outcome; 10,000 where absent
 	Retention     time.Duration         // of orders, keys and feed; 90 days
-	FeedFinalOnly bool                  // Feed returns entries of final statuses only
 	Log           *slog.Logger          // slog.Default()
 	Registerer    prometheus.Registerer // nil: metrics are kept, but nobody sees them
 }
@@ -119,10 +118,8 @@ func (s *Service) Shipment(ctx context.Context, organisation string, id uuid.UUI
 	return s.cfg.Journal.Shipment(ctx, organisation, id)
 }
 
-// Feed returns entries of the organisation's feed: of final statuses only, if the query or the
-// configuration says so.
+// Feed returns entries of the organisation's feed.
 func (s *Service) Feed(ctx context.Context, q FeedQuery) ([]FeedEntry, error) {
-	q.FinalOnly = q.FinalOnly || s.cfg.FeedFinalOnly
 	return s.cfg.Journal.Feed(ctx, q)
 }
 

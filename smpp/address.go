@@ -3,6 +3,7 @@ package smpp
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"straks/smpp/gsm"
 )
@@ -73,6 +74,26 @@ func parseSender(s string) (k kind, addr string, err error) {
 func CheckSender(s string) error {
 	_, _, err := parseSender(s)
 	return err
+}
+
+// FitSender returns an alphanumeric sender as it can leave: with look-alikes in place of characters
+// that GSM 03.38 lacks, and cut to 11 of its characters ("Skatteetaten" becomes "Skatteetate"). Other
+// senders, and those that can't be made to fit, come back as they are.
+func FitSender(s string) string {
+	if k, _, err := parseSender(s); err == nil || k != alphanumeric {
+		return s
+	}
+	fit := gsm.Transliterate(strings.TrimSpace(s))
+	for fit != "" {
+		if septets, err := gsm.Encode(gsm.GSM7, fit); err != nil {
+			return s
+		} else if len(septets) <= maxAlphanumeric {
+			return strings.TrimSpace(fit)
+		}
+		_, last := utf8.DecodeLastRuneInString(fit)
+		fit = fit[:len(fit)-last]
+	}
+	return s
 }
 
 // alphanumericAddr checks the sender and returns its octets.

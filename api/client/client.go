@@ -104,6 +104,9 @@ func (c *Client) Feed(ctx context.Context, q FeedQuery) ([]FeedEntry, error) {
 	if q.Descending {
 		v.Set("orderBy", "desc")
 	}
+	if q.All {
+		v.Set("changes", "all")
+	}
 	var page []FeedEntry
 	_, err := c.call(ctx, http.MethodGet, "/future/shipment/feed?"+v.Encode(), nil, &page)
 	return page, err

@@ -94,4 +94,5 @@ type FeedQuery struct {
 	Seq        uint64 // exclusive cursor; Descending from 0 starts at the newest
 	PageSize   int    // 1–500; 0 means 500
 	Descending bool
+	All        bool // every change, not only final statuses
 }

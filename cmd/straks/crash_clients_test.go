@@ -109,7 +109,7 @@ func (c *crash) repeat(o *crashOrder) {
 func (c *crash) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		if api := c.api.Load(); api != nil {
-			page, err := api.Feed(context.Background(), client.FeedQuery{Seq: uint64(len(c.book.followed))})
+			page, err := api.Feed(context.Background(), client.FeedQuery{Seq: uint64(len(c.book.followed)), All: true})
 			if err == nil {
 				c.book.followed = append(c.book.followed, page...)
 			}

@@ -92,7 +92,7 @@ func say(out io.Writer, what string, call func() (client.Placed, error)) (client
 func follow(ctx context.Context, c *client.Client, out io.Writer, waiting map[string]string) error {
 	var seq uint64
 	for len(waiting) > 0 {
-		page, err := c.Feed(ctx, client.FeedQuery{Seq: seq})
+		page, err := c.Feed(ctx, client.FeedQuery{Seq: seq, All: true})
 		if err != nil {
 			return fmt.Errorf("waiting for %d shipments: %w", len(waiting), err)
 		}

@@ -33,12 +33,13 @@ func shipmentCommand(ctx context.Context, args []string, e env) error {
 	return err
 }
 
-// feedCommand prints the feed from a sequence number on: one line for every
-// change of status. A line begins with the number to go on from.
+// feedCommand prints the feed from a sequence number on: one line for each entry, which begins with the
+// number to go on from.
 func feedCommand(ctx context.Context, args []string, e env) error {
-	fs := newFlags("feed [-seq N] [-follow] [-json]")
+	fs := newFlags("feed [-seq N] [-follow] [-all] [-json]")
 	seq := fs.Uint64("seq", 0, "print what comes after this sequence `number`")
 	follow := fs.Bool("follow", false, "go on as the feed grows, until interrupted")
+	all := fs.Bool("all", false, "print every change of status, not only final ones")
 	asJSON := fs.Bool("json", false, "print the JSON objects of the API, one a line")
 	if _, err := fs.parse(args, e); err != nil {
 		return err
@@ -48,7 +49,7 @@ func feedCommand(ctx context.Context, args []string, e env) error {
 		return err
 	}
 	for {
-		page, err := c.Feed(ctx, client.FeedQuery{Seq: *seq})
+		page, err := c.Feed(ctx, client.FeedQuery{Seq: *seq, All: *all})
 		switch {
 		case *follow && ctx.Err() != nil:
 			return nil // interrupting is how one ends it

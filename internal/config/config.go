@@ -122,15 +122,19 @@ func (a *Admin) check(c *checker) {
 
 // Journal is where orders, receipts and the feed are kept.
 type Journal struct {
-	Path          string        // of the file; "straks init" creates it. Required
-	Retention     time.Duration // of orders, idempotency keys and feed entries: 90d
-	FeedFinalOnly bool          // true: the feed shows final statuses only, and not acceptance by the carrier; all are stored: false
-	MaxSize       Size          // in use in the file; above it orders get 503, and receipts are still stored. 0: as large as the disk: 0
-	MaxQueue      int           // orders that wait for the disk, and four times as many receipts; above it orders get 503 at once: 1024
+	Path      string        // of the file; "straks init" creates it. Required
+	Retention time.Duration // of orders, idempotency keys and feed entries: 90d
+	MaxSize   Size          // in use in the file; above it orders get 503, and receipts are still stored. 0: as large as the disk: 0
+	MaxQueue  int           // orders that wait for the disk, and four times as many receipts; above it orders get 503 at once: 1024
 }
 
 func (j *Journal) setDefaults() {
 	*j = Journal{Retention: 90 * day, MaxQueue: 1024}
+}
+
+// reserved returns the key that each organisation has had of its own since feeds show final statuses by default.
+func (j *Journal) reserved() map[string]string {
+	return map[string]string{"feed_final_only": `has gone: leave it out where it is true; else set feed = "all" in each [[organisation]]`}
 }
 
 func (j *Journal) check(c *checker) {

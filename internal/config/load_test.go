@@ -111,7 +111,7 @@ func TestFaults(t *testing.T) {
 		{`[api]`, "[api]\nbase_path = \"x/\"", "api.base_path", "starts with '/'"},
 		{`[api]`, "[api]\ntls_cert_file = \"/nonexistent\"", "api.tls_cert_file", "can't be read"},
 		{`[journal]`, "[journal]\nmax_size = \"5 elephants\"", "journal.max_size", "not a size"},
-		{`[journal]`, "[journal]\nfeed_final_only = \"yes\"", "journal.feed_final_only", "true or false"},
+		{`[journal]`, "[journal]\nfeed_final_only = true", "journal.feed_final_only", "has gone"},
 		{`[journal]`, "[journal]\nretention = \"1d\"", "journal.retention", "is 1d, must be between 3d and 3650d"},
 		{`name = "ttd"`, ``, "organisation[0].name", "is missing"},
 		{`name = "ttd"`, `name = "tt/d"`, "organisation[0].name", "letters, digits"},

@@ -104,8 +104,19 @@ type Organisation struct {
 	// InboundNumbers are the numbers and short codes whose inbound messages are for it:
 	// stop words sent there block the sender's number for this organisation. Default none.
 	InboundNumbers []string
-	Tokens         []Token `toml:"token"` // none: nobody can send for it
+	// Feed is what its feed shows where a request does not say: "final", an entry for each shipment when
+	// its status is final, as Altinn's; or "all", every change from acceptance on: "final".
+	Feed   string
+	Tokens []Token `toml:"token"` // none: nobody can send for it
 }
+
+func (o *Organisation) setDefaults() { o.Feed = FeedFinal }
+
+// What a feed shows.
+const (
+	FeedFinal = "final"
+	FeedAll   = "all"
+)
 
 // maxRate is the highest rate that makes sense, in orders a second.
 const maxRate = 1e6
@@ -113,6 +124,7 @@ const maxRate = 1e6
 func (o *Organisation) check(c *checker) {
 	c.Name("name", o.Name)
 	c.sender("sms_sender", o.SMSSender)
+	c.OneOf("feed", o.Feed, FeedFinal, FeedAll)
 	if o.EmailSender != "" {
 		c.mailAddress("email_sender", o.EmailSender)
 	}

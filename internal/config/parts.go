@@ -82,6 +82,15 @@ func (cfg *Config) room(taken, waiting int) api.Room {
 	return api.Room{Most: waitingOrders + taken + waiting, Standing: atHand * runtime.GOMAXPROCS(0)}
 }
 
+// FeedsWithAll are the organisations whose feed shows every change by default.
+func (cfg *Config) FeedsWithAll() map[string]bool {
+	all := make(map[string]bool)
+	for _, o := range cfg.Organisations {
+		all[o.Name] = o.Feed == FeedAll
+	}
+	return all
+}
+
 // Names are the organisations', for the labels of metrics.
 func (cfg *Config) Names() []string {
 	names := make([]string, len(cfg.Organisations))

@@ -46,7 +46,7 @@ func TestSize(t *testing.T) {
 func TestSnake(t *testing.T) {
 	for name, want := range map[string]string{
 		"Name": "name", "SystemID": "system_id", "CAFile": "ca_file", "SMSCs": "smscs", "MoreAddrs": "more_addrs",
-		"TLS": "tls", "SHA256": "sha256", "TLSCertFile": "tls_cert_file", "DSN": "dsn", "NPI": "npi", "FeedFinalOnly": "feed_final_only",
+		"TLS": "tls", "SHA256": "sha256", "TLSCertFile": "tls_cert_file", "DSN": "dsn", "NPI": "npi",
 	} {
 		if got := snake(name); got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)

@@ -76,7 +76,7 @@ func (d *Daemon) wire() (err error) {
 	cfg := d.cfg
 	service := orders.Config{
 		Journal: d.journal, Organisations: cfg.Names(),
-		SendDeadline: cfg.API.SendDeadline, Retention: cfg.Journal.Retention, FeedFinalOnly: cfg.Journal.FeedFinalOnly,
+		SendDeadline: cfg.API.SendDeadline, Retention: cfg.Journal.Retention,
 		MaxInFlight: make(map[orders.Channel]int),
 		Log:         d.log, Registerer: d.registry,
 	}
@@ -103,7 +103,7 @@ func (d *Daemon) wire() (err error) {
 		return err
 	}
 	d.handler, err = api.New(api.Config{Service: d.service, Auth: tokens, BasePath: cfg.API.BasePath,
-		MaxBody: int64(cfg.API.MaxBody), Rooms: cfg.Rooms(), Rates: cfg.Rates(), Numbers: cfg.Numbers.Rules(), Log: d.log, Registerer: d.registry})
+		MaxBody: int64(cfg.API.MaxBody), Rooms: cfg.Rooms(), Rates: cfg.Rates(), Numbers: cfg.Numbers.Rules(), FeedsWithAll: cfg.FeedsWithAll(), Log: d.log, Registerer: d.registry})
 	return err
 }
 

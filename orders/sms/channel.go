@@ -98,7 +98,7 @@ func (c *Channel) HintForms() map[string][]string {
 // message returns m as the gateway sends it.
 func (c *Channel) message(m orders.Message) smpp.Message {
 	o := c.cfg.Organisations[m.Organisation]
-	from, text := m.From, m.Body
+	from, text := smpp.FitSender(m.From), m.Body
 	if from == "" {
 		from = o.Sender
 	}

@@ -228,7 +228,7 @@ func (w *World) Feed() []client.FeedEntry {
 	w.T.Helper()
 	var all []client.FeedEntry
 	for {
-		page, err := w.Client.Feed(w.T.Context(), client.FeedQuery{Seq: uint64(len(all)), PageSize: 7})
+		page, err := w.Client.Feed(w.T.Context(), client.FeedQuery{Seq: uint64(len(all)), PageSize: 7, All: true})
 		if err != nil {
 			w.T.Fatal(err)
 		}
