@@ -6,62 +6,62 @@ import (
 )
 
 const (
-	// inboxSize bounds the receipts that wait for the journal. Beyond it the
-	// SMSC is told to come again.
+	// inboxSize bounds the facts that wait for the journal. Beyond it the SMSC gets
+	// a temporary error, and sends the receipt again.
 	inboxSize = 8192
-	// receivers store batches side by side, so that one batch is on its way
-	// into the journal while the one before it is being synced.
+	// receivers store batches concurrently: while the journal syncs one batch, the
+	// next one is on its way to it.
 	receivers    = 3
 	receiveBatch = 256
 )
 
-// arrived is a fact on its way to the journal.
-type arrived struct {
+// inbound is a fact on its way to the journal.
+type inbound struct {
 	event Event
-	done  func(error)
+	done  func(error) // nil: the fact will not be sent again
 }
 
 // Receive takes a report, without waiting. done is called once, from another
 // goroutine: nil when the report is on disk and may be acknowledged, else it must
 // be sent again. Where Receive returns an error (ErrBusy), done is not called.
 func (s *Service) Receive(r Report, done func(error)) error {
-	return s.enqueue(s.inbox, arrived{r, done})
+	return s.enqueue(inbound{r, done})
 }
 
-// Late takes an answer that came after its hand-over had ended, without
-// waiting. It is lost where ErrBusy is returned: the deadline settles it then.
+// Late takes an answer that came after its hand-over had ended, without waiting.
+// After ErrBusy it is lost: the deadline settles the shipment.
 func (s *Service) Late(a Answer) error {
-	return s.enqueue(s.inbox, arrived{event: a})
+	return s.enqueue(inbound{event: a})
 }
 
-// Block takes a change of a block list, without waiting; see Receive for done. The later of two
-// counts (Block.At), in whatever order they are stored.
+// Block takes a change of a block list, without waiting; done is as in Receive. Of
+// two changes the one with the later At counts, in whatever order they are stored.
 func (s *Service) Block(b Block, done func(error)) error {
-	return s.enqueue(s.inbox, arrived{b, done})
+	return s.enqueue(inbound{b, done})
 }
 
-func (s *Service) enqueue(inbox chan arrived, a arrived) error {
+func (s *Service) enqueue(in inbound) error {
 	select {
-	case inbox <- a:
+	case s.inbox <- in:
 		return nil
 	default:
-		if a.done != nil { // else nobody sends it again
+		if in.done != nil { // a late answer is lost, not sent again
 			s.metrics.inboxFull.Inc()
 		}
 		return ErrBusy
 	}
 }
 
-// receive stores what arrives in the inbox, in batches, until ctx ends and it is empty.
-func (s *Service) receive(ctx context.Context, inbox chan arrived) {
+// receive stores the inbox, in batches, until ctx has ended and the inbox is empty.
+func (s *Service) receive(ctx context.Context) {
 	for {
 		select {
-		case a := <-inbox:
-			s.store(batch(inbox, a))
+		case first := <-s.inbox:
+			s.store(s.batch(first))
 		case <-ctx.Done():
 			select {
-			case a := <-inbox:
-				s.store(batch(inbox, a))
+			case first := <-s.inbox:
+				s.store(s.batch(first))
 			default:
 				return
 			}
@@ -69,13 +69,13 @@ func (s *Service) receive(ctx context.Context, inbox chan arrived) {
 	}
 }
 
-// batch returns what waits already, up to receiveBatch.
-func batch(inbox chan arrived, first arrived) []arrived {
-	batch := []arrived{first}
+// batch returns the first fact and those that wait already, receiveBatch at most.
+func (s *Service) batch(first inbound) []inbound {
+	batch := []inbound{first}
 	for len(batch) < receiveBatch {
 		select {
-		case a := <-inbox:
-			batch = append(batch, a)
+		case next := <-s.inbox:
+			batch = append(batch, next)
 		default:
 			return batch
 		}
@@ -83,40 +83,39 @@ func batch(inbox chan arrived, first arrived) []arrived {
 	return batch
 }
 
-// store applies a batch and only then says done.
-func (s *Service) store(batch []arrived) {
+// store applies a batch, and then calls done for each of its facts. A fact that
+// cannot be stored must not fail the others of its batch: each is tried alone.
+func (s *Service) store(batch []inbound) {
 	events := make([]Event, len(batch))
-	for i, a := range batch {
-		events[i] = a.event
+	for i, in := range batch {
+		events[i] = in.event
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), settleWait)
 	defer cancel()
 	effects, err := s.cfg.Journal.Apply(ctx, events)
 	if ofTheCall(err) && len(batch) > 1 {
-		for i := range batch { // one of them can't be stored: it is to spoil no other
+		for i := range batch {
 			s.store(batch[i : i+1])
 		}
 		return
 	}
 	if err != nil {
-		s.seldom.Write("receipts", slog.LevelError, "receipts not stored, the SMSC is to send them again",
+		s.seldom.Write("receipts", slog.LevelError, "receipts not stored: the SMSC gets a temporary error and sends them again",
 			slog.Int("receipts", len(batch)), slog.Any("err", err))
 	}
-	for i, a := range batch {
+	for i, in := range batch {
 		if err == nil {
-			s.applied(a.event, effects[i])
+			s.applied(in.event, effects[i])
 		}
-		if a.done != nil {
-			a.done(err)
-			continue
-		}
-		if late, ok := a.event.(Answer); ok && err != nil {
+		if in.done != nil {
+			in.done(err)
+		} else if late, ok := in.event.(Answer); ok && err != nil {
 			s.retryLate(late)
 		}
 	}
 }
 
-// retryLate stores a late answer on its own: nobody sends it a second time.
+// retryLate stores a late answer on its own: the carrier does not send it again.
 func (s *Service) retryLate(a Answer) {
 	s.retries.Go(func() {
 		s.persist(a, func(e Effect, err error) {

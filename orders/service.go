@@ -37,7 +37,7 @@ type Service struct {
 	log      *slog.Logger
 	metrics  *metrics
 	carriers map[Channel]Carrier
-	inbox    chan arrived            // of receipts, late answers and changes of block lists, which may be stored in any order
+	inbox    chan inbound            // of receipts, late answers and changes of block lists, which may be stored in any order
 	seldom   *ratelog.Log            // what goes wrong with every receipt or order
 	stop     chan struct{}           // closed when retries are to end
 	away     [Email + 1]atomic.Int64 // orders, by channel, see WithCarrier
@@ -81,7 +81,7 @@ func NewService(cfg Config) *Service {
 		seldom:   ratelog.New(cfg.Log, fewLines),
 		metrics:  newMetrics(cfg.Registerer, cfg.Organisations, cfg.HintForms),
 		carriers: make(map[Channel]Carrier),
-		inbox:    make(chan arrived, inboxSize),
+		inbox:    make(chan inbound, inboxSize),
 		stop:     make(chan struct{}),
 		flights:  make(map[flightKey]*flight),
 		counts:   make(map[Channel]int),
@@ -137,7 +137,7 @@ func (s *Service) Ready() error {
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for range receivers {
-		wg.Go(func() { s.receive(ctx, s.inbox) })
+		wg.Go(func() { s.receive(ctx) })
 	}
 	wg.Go(func() { s.keepDeadlines(ctx) })
 	wg.Go(func() { s.sweep(ctx) })
