@@ -156,9 +156,9 @@ func (a *attempt) pace(begin context.Context) error {
 	switch {
 	case a.promised > 0:
 		a.promised--
-		return pacer.follow(begin)
+		return pacer.follow(begin, true)
 	case a.started:
-		return pacer.again(begin)
+		return pacer.follow(begin, false)
 	}
 	err := pacer.begin(begin, len(a.parts))
 	if a.started = err == nil; a.started {

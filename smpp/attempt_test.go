@@ -361,7 +361,7 @@ func TestNothingIsBegunInTheLastMoment(t *testing.T) {
 			defer cancel()
 			results <- g.Send(ctx, Message{ID: "m1", To: number, Text: "hei"})
 		}()
-		time.Sleep(2*time.Second - answerTime/2)
+		time.Sleep(2*time.Second - responseTime/2)
 		p.Accept(p.Next(wire.SubmitSM), "a") // from here on the writer writes
 		if r := <-results; r.Outcome != handover.NotSent || !errors.Is(r.Err, errHeldUp) {
 			t.Errorf("%+v", r)

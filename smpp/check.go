@@ -2,25 +2,17 @@ package smpp
 
 import (
 	"cmp"
-	"errors"
+	"crypto/tls"
 	"fmt"
 	"maps"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"straks/internal/faults"
+	"straks/internal/pemfile"
 	"straks/smpp/wire"
 )
-
-// KeyError is a fault in the configuration.
-type KeyError struct {
-	Key     string // dotted, like "smsc[0].window"
-	Message string // what is wrong and what would be right
-}
-
-func (e *KeyError) Error() string { return e.Key + ": " + e.Message }
 
 // WithDefaults returns the configuration with every default filled in.
 func (c Config) WithDefaults() Config {
@@ -43,7 +35,7 @@ func (c Config) WithDefaults() Config {
 	return c
 }
 
-// Places is how many messages may be with the SMSC unanswered at once, and how
+// Places returns how many messages may be with the SMSC unanswered at once, and how
 // many may wait for that.
 func (s SMSC) Places() (window, waiting int) {
 	s.fillDefaults()
@@ -83,186 +75,165 @@ func (s *SMSC) fillDefaults() {
 	}
 }
 
-// Check returns every fault of the configuration, joined; each is a *KeyError.
-// Zero values stand for defaults. Files are not opened.
-func (c Config) Check() error {
-	var f faults
+// Check returns every fault of the configuration. Zero values stand for defaults. Files
+// are not opened.
+func (c Config) Check() faults.Faults {
 	c = c.WithDefaults()
-	f.that(len(c.SMSCs) > 0, "smsc", "at least one is required")
-	f.between("drain_time", c.DrainTime, 0, 5*time.Minute)
-	names := map[string]bool{}
+	l := faults.New()
+	l.Unless(len(c.SMSCs) > 0, "smsc", "is missing: at least one is required")
+	l.Duration("drain_time", c.DrainTime, 0, 5*time.Minute)
+	names := make(map[string]string)
 	for i := range c.SMSCs {
-		s := &c.SMSCs[i]
-		f.at = fmt.Sprintf("smsc[%d].", i)
-		f.that(s.Name == "" || !names[s.Name], "name", "is %q, which another smsc has already", s.Name)
-		names[s.Name] = true
-		f.identity(s)
-		f.session(s)
-		f.message(s)
+		s, l := &c.SMSCs[i], l.At("smsc", i)
+		l.Name("name", s.Name)
+		l.Unique("name", s.Name, names)
+		s.checkAccount(l)
+		s.checkSession(l)
+		s.checkMessage(l)
 	}
-	routes := map[string]bool{}
+	routes := make(map[string]string)
 	for i := range c.Routes {
-		r := &c.Routes[i]
-		f.at = fmt.Sprintf("route[%d].", i)
-		f.that(!routes[r.Name], "name", "is %q, which another route has already", r.Name)
-		routes[r.Name] = true
-		f.route(r, names)
+		r, l := &c.Routes[i], l.At("route", i)
+		l.Unique("name", r.Name, routes)
+		r.check(l, names)
 	}
-	return errors.Join(f.errs...)
+	return l.All()
 }
 
-// faults collects what is wrong.
-type faults struct {
-	at   string // prefix of keys
-	errs []error
-}
-
-func (f *faults) that(ok bool, key, format string, args ...any) {
-	if !ok {
-		f.errs = append(f.errs, &KeyError{f.at + key, fmt.Sprintf(format, args...)})
-	}
-}
-
-func (f *faults) between(key string, d, least, most time.Duration) {
-	f.that(d >= least && d <= most, key, "is %v, must be %v to %v", d, least, most)
-}
-
-func (f *faults) length(key, value string, most int) {
-	f.that(len(value) <= most && !strings.Contains(value, "\x00"), key, "must have at most %d octets and no NUL", most)
-}
-
-func (f *faults) oneOf(key, value string, allowed ...string) {
-	f.that(slices.Contains(allowed, value), key, `is %q, must be one of "%s"`, value, strings.Join(allowed, `", "`))
-}
-
-func (f *faults) count(key string, n, least, most int) {
-	f.that(n >= least && n <= most, key, "is %d, must be %d to %d", n, least, most)
-}
-
-// identity checks who we are and where the SMSC is.
-func (f *faults) identity(s *SMSC) {
-	f.that(s.Name != "", "name", "is required")
-	f.that(nameLike(s.Name), "name", "is %q: use at most 40 letters, digits, '-', '_' and '.'", s.Name)
-	f.that(s.Addr != "", "addr", `is required, like "10.0.0.5:2775"`)
-	if s.Addr != "" {
-		f.hostPort("addr", s.Addr)
-	}
+// checkAccount checks who we are and where the SMSC is.
+func (s *SMSC) checkAccount(l *faults.List) {
+	l.HostPort("addr", s.Addr)
 	for i, addr := range s.MoreAddrs {
-		f.hostPort(fmt.Sprintf("more_addrs[%d]", i), addr)
+		l.HostPort(faults.Index("more_addrs", i), addr)
 	}
-	f.that(s.SystemID != "", "system_id", "is required")
-	f.length("system_id", s.SystemID, 15)
-	f.length("password", s.Password, wire.MaxPassword)
-	f.length("system_type", s.SystemType, 12)
-	f.length("service_type", s.ServiceType, 5)
-	f.length("address_range", s.AddressRange, 40)
-	f.oneOf("tls.mode", s.TLS.Mode, "off", "on")
-	f.oneOf("tls.min_version", s.TLS.MinVersion, "1.2", "1.3")
-	f.that((s.TLS.CertFile == "") == (s.TLS.KeyFile == ""), "tls.cert_file", "needs tls.key_file, and the other way round")
-	extras := s.TLS.CAFile + s.TLS.CertFile + s.TLS.KeyFile + s.TLS.ServerName
-	f.that(s.TLS.Mode != "off" || extras == "", "tls.mode", `is "off", but other tls keys are given: set it to "on" or remove them`)
-}
-
-func (f *faults) hostPort(key, addr string) {
-	host, port, err := net.SplitHostPort(addr)
-	n, portErr := strconv.Atoi(port)
-	ok := err == nil && portErr == nil && host != "" && n > 0 && n < 1<<16
-	f.that(ok, key, `is %q, must be host and port, like "10.0.0.5:2775"`, addr)
-}
-
-// nameLike keeps names usable as metric labels and in log lines.
-func nameLike(s string) bool {
-	for _, r := range s {
-		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.", r) {
-			return false
-		}
+	l.Required("system_id", s.SystemID)
+	for _, field := range []struct {
+		key, value string
+		most       int
+	}{
+		{"system_id", s.SystemID, 15}, {"password", s.Password, wire.MaxPassword}, {"system_type", s.SystemType, 12},
+		{"service_type", s.ServiceType, 5}, {"address_range", s.AddressRange, 40},
+	} {
+		l.Unless(len(field.value) <= field.most && !strings.Contains(field.value, "\x00"), field.key,
+			"must have at most %d octets and no NUL", field.most)
 	}
-	return len(s) <= 40
+	s.TLS.check(l.In("tls"))
 }
 
-// session checks binds, windows and times.
-func (f *faults) session(s *SMSC) {
-	f.oneOf("interface_version", string(s.InterfaceVersion), string(Version34), string(Version33))
-	f.oneOf("mode", string(s.Mode), string(ModeTransceiver), string(ModeSeparate))
-	f.count("binds", s.Binds, 1, 64)
-	f.count("window", s.Window, 1, 10000)
-	f.count("max_waiting", s.MaxWaiting, 1, 100_000)
-	f.that(s.Rate == 0 || s.Rate >= leastRate && s.Rate <= 1e6, "rate", "is %v, must be 0 (no ceiling), or %v to 1000000 a second", s.Rate, leastRate)
-	f.between("window_wait", s.WindowWait, time.Millisecond, time.Minute)
-	f.between("stall_after", s.StallAfter, 10*time.Millisecond, time.Hour)
-	f.between("connect_timeout", s.ConnectTimeout, 100*time.Millisecond, time.Minute)
-	f.between("response_timeout", s.ResponseTimeout, 100*time.Millisecond, 10*time.Minute)
-	f.between("enquire_link", s.EnquireLink, 50*time.Millisecond, time.Hour)
-	f.between("dead_link", s.DeadLink, 100*time.Millisecond, 2*time.Hour)
-	f.that(s.DeadLink > s.EnquireLink, "dead_link", "is %v, must be longer than enquire_link (%v)", s.DeadLink, s.EnquireLink)
-	f.between("reconnect_max", s.ReconnectMax, time.Second, time.Hour)
-	f.between("refused_delay", s.RefusedDelay, 100*time.Millisecond, time.Hour)
+// checkSession checks binds, windows and times.
+func (s *SMSC) checkSession(l *faults.List) {
+	l.OneOf("interface_version", string(s.InterfaceVersion), string(Version34), string(Version33))
+	l.OneOf("mode", string(s.Mode), string(ModeTransceiver), string(ModeSeparate))
+	faults.Range(l, "binds", s.Binds, 1, 64)
+	faults.Range(l, "window", s.Window, 1, 10000)
+	faults.Range(l, "max_waiting", s.MaxWaiting, 1, 100_000)
+	l.Unless(s.Rate == 0 || s.Rate >= leastRate && s.Rate <= 1e6, "rate", "is %v, must be 0 (no ceiling), or %v to 1000000 a second", s.Rate, leastRate)
+	l.Duration("window_wait", s.WindowWait, time.Millisecond, time.Minute)
+	l.Duration("stall_after", s.StallAfter, 10*time.Millisecond, time.Hour)
+	l.Duration("connect_timeout", s.ConnectTimeout, 100*time.Millisecond, time.Minute)
+	l.Duration("response_timeout", s.ResponseTimeout, 100*time.Millisecond, 10*time.Minute)
+	l.Duration("enquire_link", s.EnquireLink, 50*time.Millisecond, time.Hour)
+	l.Duration("dead_link", s.DeadLink, 100*time.Millisecond, 2*time.Hour)
+	l.Unless(s.DeadLink > s.EnquireLink, "dead_link", "is %v, must be longer than enquire_link (%v)", s.DeadLink, s.EnquireLink)
+	l.Duration("reconnect_max", s.ReconnectMax, time.Second, time.Hour)
+	l.Duration("refused_delay", s.RefusedDelay, 100*time.Millisecond, time.Hour)
 }
 
-// message checks what decides how a submit_sm looks.
-func (f *faults) message(s *SMSC) {
-	f.oneOf("alphabet", string(s.Alphabet), string(AlphabetGSM), string(AlphabetGSMPacked), string(AlphabetLatin1))
-	f.count("data_coding", *s.DataCoding, 0, 255)
-	f.oneOf("long_messages", string(s.LongMessages), string(LongUDH8), string(LongUDH16), string(LongSAR), string(LongPayload))
-	f.that(s.InterfaceVersion != Version33 || s.LongMessages != LongSAR && s.LongMessages != LongPayload, "long_messages",
+// checkMessage checks the keys that decide how a submit_sm looks.
+func (s *SMSC) checkMessage(l *faults.List) {
+	l.OneOf("alphabet", string(s.Alphabet), string(AlphabetGSM), string(AlphabetGSMPacked), string(AlphabetLatin1))
+	faults.Range(l, "data_coding", *s.DataCoding, 0, 255)
+	l.OneOf("long_messages", string(s.LongMessages), string(LongUDH8), string(LongUDH16), string(LongSAR), string(LongPayload))
+	l.Unless(s.InterfaceVersion != Version33 || s.LongMessages != LongSAR && s.LongMessages != LongPayload, "long_messages",
 		`is %q, which interface_version "3.3" has not: use "udh8" or "udh16"`, s.LongMessages)
-	f.sender("sender", s.Sender)
-	f.numbering("address.alphanumeric", *s.Address.Alphanumeric)
-	f.numbering("address.short_code", *s.Address.ShortCode)
-	f.numbering("address.international", *s.Address.International)
-	f.numbering("address.destination", *s.Address.Destination)
-	f.oneOf("validity", string(s.Validity), string(ValidityRelative), string(ValidityAbsolute), string(ValidityNone))
-	f.between("validity_floor", s.ValidityFloor, 0, maxRelative)
-	f.between("validity_ceiling", s.ValidityCeiling, 0, maxRelative)
-	f.that(s.ValidityCeiling == 0 || s.ValidityCeiling >= max(s.ValidityFloor, time.Second), "validity_ceiling",
+	checkSender(l, s.Sender)
+	address := l.In("address")
+	s.Address.Alphanumeric.check(address.In("alphanumeric"))
+	s.Address.ShortCode.check(address.In("short_code"))
+	s.Address.International.check(address.In("international"))
+	s.Address.Destination.check(address.In("destination"))
+	l.OneOf("validity", string(s.Validity), string(ValidityRelative), string(ValidityAbsolute), string(ValidityNone))
+	l.Duration("validity_floor", s.ValidityFloor, 0, maxRelative)
+	l.Duration("validity_ceiling", s.ValidityCeiling, 0, maxRelative)
+	l.Unless(s.ValidityCeiling == 0 || s.ValidityCeiling >= max(s.ValidityFloor, time.Second), "validity_ceiling",
 		"is %v, must be a second or more and not below validity_floor", s.ValidityCeiling)
-	f.between("min_rest", s.MinRest, 0, time.Minute)
-	f.statuses(s.Status)
+	l.Duration("min_rest", s.MinRest, 0, time.Minute)
+	checkStatuses(l.In("status"), s.Status)
 }
 
-// statuses checks what an answer's command_status means. One that is spelled in two ways
-// would mean now this, now that. One for success would be without effect: the message was taken.
-func (f *faults) statuses(dispositions map[string]string) {
+// checkStatuses checks the dispositions of command_status. A status in two spellings
+// would have one or the other by chance. One for success would be without effect: the message was accepted.
+func checkStatuses(l *faults.List, dispositions map[string]string) {
 	spelled := make(map[wire.Status]string)
 	for _, key := range slices.Sorted(maps.Keys(dispositions)) {
-		status, err := ParseStatus(key)
-		f.that(err == nil, "status."+key, "%v", err)
-		if err == nil {
+		if status, err := ParseStatus(key); err != nil {
+			l.Add(key, "%v", err)
+		} else {
 			twin, twice := spelled[status]
-			f.that(!twice, "status."+key, "is the same status as %q", twin)
-			f.that(status != wire.ESMEOK, "status."+key, "is success, which can't mean anything else: leave it out")
+			l.Unless(!twice, key, "is the same status as %q", twin)
+			l.Unless(status != wire.ESMEOK, key, "is success, which can't mean anything else: leave it out")
 			spelled[status] = key
 		}
-		_, err = ParseDisposition(dispositions[key])
-		f.that(err == nil, "status."+key, "%v", err)
+		if _, err := ParseDisposition(dispositions[key]); err != nil {
+			l.Add(key, "%v", err)
+		}
 	}
 }
 
-func (f *faults) sender(key, value string) {
-	_, _, err := parseSender(value)
-	f.that(err == nil, key, "%v", err)
+func checkSender(l *faults.List, value string) {
+	if err := CheckSender(value); err != nil {
+		l.Add("sender", "%v", err)
+	}
 }
 
-func (f *faults) numbering(key string, n Numbering) {
-	f.count(key+".ton", n.TON, 0, 6)
-	f.that(slices.Contains([]int{0, 1, 3, 4, 6, 8, 9, 10, 14, 18}, n.NPI), key+".npi",
+func (n *Numbering) check(l *faults.List) {
+	faults.Range(l, "ton", n.TON, 0, 6)
+	l.Unless(slices.Contains([]int{0, 1, 3, 4, 6, 8, 9, 10, 14, 18}, n.NPI), "npi",
 		"is %d, must be one of 0, 1, 3, 4, 6, 8, 9, 10, 14, 18", n.NPI)
 }
 
-func (f *faults) route(r *Route, names map[string]bool) {
-	f.that(len(r.SMSCs) > 0 || len(names) == 0, "smscs", "at least one is required")
+func (r *Route) check(l *faults.List, names map[string]string) {
+	l.Unless(len(r.SMSCs) > 0 || len(names) == 0, "smscs", "is missing: at least one is required")
 	for i, name := range r.SMSCs {
-		key := fmt.Sprintf("smscs[%d]", i)
-		f.that(names[name], key, "is %q: no smsc has that name", name)
-		f.that(!slices.Contains(r.SMSCs[:i], name), key, "names %q a second time", name)
+		key := faults.Index("smscs", i)
+		_, known := names[name]
+		l.Unless(known, key, "is %q: no smsc has that name", name)
+		l.Unless(!slices.Contains(r.SMSCs[:i], name), key, "names %q a second time", name)
 	}
 	for i, prefix := range r.Prefixes {
 		ok := strings.HasPrefix(prefix, "+") && len(prefix) > 1 && onlyDigits(prefix[1:])
-		f.that(ok, fmt.Sprintf("prefixes[%d]", i), `is %q, must be '+' and digits, like "+47"`, prefix)
+		l.Unless(ok, faults.Index("prefixes", i), `is %q, must be '+' and digits, like "+47"`, prefix)
 	}
+	weights := l.In("weights")
 	for _, name := range slices.Sorted(maps.Keys(r.Weights)) {
-		f.that(slices.Contains(r.SMSCs, name), "weights."+name, "is not among the route's smscs")
-		f.count("weights."+name, r.Weights[name], 1, 1000)
+		weights.Unless(slices.Contains(r.SMSCs, name), name, "is not among the route's smscs")
+		faults.Range(weights, name, r.Weights[name], 1, 1000)
 	}
-	f.sender("sender", r.Sender)
+	checkSender(l, r.Sender)
+}
+
+func (t *TLS) check(l *faults.List) {
+	l.OneOf("mode", t.Mode, "off", "on")
+	l.OneOf("min_version", t.MinVersion, "1.2", "1.3")
+	l.Unless((t.CertFile == "") == (t.KeyFile == ""), "cert_file", "needs tls.key_file, and the other way round")
+	extras := t.CAFile + t.CertFile + t.KeyFile + t.ServerName
+	l.Unless(t.Mode != "off" || extras == "", "mode", `is "off", but other tls keys are given: set it to "on" or remove them`)
+}
+
+// config reads the files that the settings name, and records those that it can't read. It
+// returns nil where TLS is off.
+func (t *TLS) config(l *faults.List) *tls.Config {
+	if t.Mode != "on" {
+		return nil
+	}
+	c := &tls.Config{ServerName: t.ServerName}
+	c.MinVersion, _ = pemfile.MinVersion(t.MinVersion) // checked
+	var err error
+	if c.RootCAs, err = pemfile.Pool(t.CAFile); err != nil {
+		l.Add("ca_file", "%v", err)
+	}
+	if c.Certificates, err = pemfile.Pair(t.CertFile, t.KeyFile); err != nil {
+		l.Add("cert_file", "%v", err)
+	}
+	return c
 }

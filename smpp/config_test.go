@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"straks/internal/faults"
 )
 
 // minimal is the smallest configuration that works.
@@ -14,7 +16,7 @@ func minimal() Config {
 }
 
 func TestMinimalConfigIsValid(t *testing.T) {
-	if err := minimal().Check(); err != nil {
+	if err := minimal().Check().Err(); err != nil {
 		t.Fatal(err)
 	}
 	c := minimal().WithDefaults()
@@ -52,7 +54,7 @@ func TestEveryFaultIsToldWithItsKey(t *testing.T) {
 		"route[0].smscs", "route[1].smscs[1]", "route[1].smscs[2]", "route[1].prefixes[0]", "route[1].weights.x", "route[1].weights.z",
 		"route[1].name", "route[3].name",
 	}
-	got := keys(c.Check())
+	got := keys(c.Check().Err())
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
@@ -60,17 +62,11 @@ func TestEveryFaultIsToldWithItsKey(t *testing.T) {
 	}
 }
 
-func keys(err error) []string {
-	var found []string
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return nil
-	}
-	for _, err := range joined.Unwrap() {
-		var fault *KeyError
-		if errors.As(err, &fault) {
-			found = append(found, fault.Key)
-		}
+func keys(err error) (found []string) {
+	var all faults.Faults
+	errors.As(err, &all)
+	for _, f := range all {
+		found = append(found, f.Key)
 	}
 	return found
 }

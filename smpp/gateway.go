@@ -1,19 +1,23 @@
 package smpp
 
 import (
+	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/internal/faults"
 	"straks/smpp/session"
+	"straks/smpp/wire"
 )
 
 // Gateway keeps the binds and hands messages over. All methods are safe for
@@ -24,8 +28,8 @@ type Gateway struct {
 	drainTime time.Duration
 	log       *slog.Logger
 	slots     slots
-	refs      atomic.Uint32 // last concatenation reference, starting anywhere
-	userRefs  atomic.Uint32 // last user_message_reference, likewise
+	refs      atomic.Uint32 // last concatenation reference; the first is random
+	userRefs  atomic.Uint32 // last user_message_reference; the first is random
 }
 
 // Delivery is a deliver_sm or data_sm from an SMSC.
@@ -44,7 +48,7 @@ type Handler struct {
 // New returns a Gateway that binds once Run is called. The error lists every
 // fault of the configuration; see Config.Check.
 func New(c Config, log *slog.Logger, reg prometheus.Registerer) (*Gateway, error) {
-	if err := c.Check(); err != nil {
+	if err := c.Check().Err(); err != nil {
 		return nil, err
 	}
 	c = c.WithDefaults()
@@ -77,12 +81,11 @@ func New(c Config, log *slog.Logger, reg prometheus.Registerer) (*Gateway, error
 // tlsConfigs reads the files of every SMSC.
 func (c *Config) tlsConfigs() ([]*tls.Config, error) {
 	var all []*tls.Config
-	var errs []error
+	l := faults.New()
 	for i := range c.SMSCs {
-		one, faults := c.SMSCs[i].TLS.config(fmt.Sprintf("smsc[%d].tls", i))
-		all, errs = append(all, one), append(errs, faults...)
+		all = append(all, c.SMSCs[i].TLS.config(l.At("smsc", i).In("tls")))
 	}
-	return all, errors.Join(errs...)
+	return all, l.All().Err()
 }
 
 // Run keeps all binds up until ctx ends; h receives what the SMSCs send. Then nothing
@@ -95,7 +98,7 @@ func (g *Gateway) Run(ctx context.Context, h Handler) error {
 	}
 	var binds sync.WaitGroup
 	for _, c := range g.smscs {
-		for _, b := range c.all() {
+		for _, b := range slices.Concat(c.binds, c.receivers) {
 			m := newMaintainer(g, b, h)
 			binds.Go(func() { m.run(ctx) })
 		}
@@ -104,6 +107,17 @@ func (g *Gateway) Run(ctx context.Context, h Handler) error {
 	g.slots.close(g.smscs)
 	binds.Wait()
 	return nil
+}
+
+// Lane returns the name of the route that the message would take, and how many submits
+// all binds of that route may have unanswered together, whether they are up or not. A
+// message without a route has the lane "" with a window of 1: Send refuses it at once.
+func (g *Gateway) Lane(m Message) (name string, window int) {
+	r := g.routeOf(&m)
+	if r == nil {
+		return "", 1
+	}
+	return r.Name, r.window
 }
 
 // Admit keeps room for a message until leave is called, right before it is sent or when
@@ -118,17 +132,6 @@ func (g *Gateway) Admit(m Message) (leave func(), err error) {
 	return g.slots.admit(r.smscs)
 }
 
-// Lane returns the name of the route that the message would take, and how many submits
-// all binds of that route may have unanswered together, whether they are up or not. A
-// message without a route has the lane "" with a window of 1: Send refuses it at once.
-func (g *Gateway) Lane(m Message) (name string, window int) {
-	r := g.routeOf(&m)
-	if r == nil {
-		return "", 1
-	}
-	return r.Name, r.window
-}
-
 // Full tells that Admit would turn every message away.
 func (g *Gateway) Full() bool { return g.slots.crowded(g.smscs) }
 
@@ -138,7 +141,7 @@ func (g *Gateway) Full() bool { return g.slots.crowded(g.smscs) }
 func (g *Gateway) Check(m Message) []Fault {
 	r := g.routeOf(&m)
 	if r == nil {
-		return []Fault{{FieldRecipient, "no route leads to this number"}}
+		return noRoute
 	}
 	var first []Fault
 	for _, c := range r.smscs {
@@ -151,4 +154,51 @@ func (g *Gateway) Check(m Message) []Fault {
 		}
 	}
 	return first
+}
+
+var noRoute = []Fault{{FieldRecipient, "no route leads to this number"}}
+
+// smsc is an SMSC with its binds.
+type smsc struct {
+	SMSC
+	tls          *tls.Config                 // nil for none
+	dispositions map[wire.Status]Disposition // overrides
+	binds        []*bind                     // that submit
+	receivers    []*bind                     // that only receive
+	limiter      bindLimiter
+	queue        list.List // of *waiter, under slots.mu
+	admitted     int       // messages that room is kept for, likewise
+	metrics      *smscMetrics
+}
+
+// newSMSC makes an SMSC of a configuration that was checked.
+func newSMSC(c SMSC, secret *tls.Config, m *metrics) *smsc {
+	s := &smsc{SMSC: c, tls: secret, limiter: newBindLimiter(c.RefusedDelay), dispositions: make(map[wire.Status]Disposition), metrics: m.of(c.Name)}
+	for key, value := range c.Status {
+		status, _ := ParseStatus(key)
+		s.dispositions[status], _ = ParseDisposition(value)
+	}
+	for i := range c.Binds {
+		name := fmt.Sprintf("%s/%d", c.Name, i+1)
+		if c.Mode == ModeTransceiver {
+			s.binds = append(s.binds, newBind(s, name, session.Transceiver, i))
+			continue
+		}
+		s.binds = append(s.binds, newBind(s, name+"t", session.Transmitter, i))
+		s.receivers = append(s.receivers, newBind(s, name+"r", session.Receiver, i))
+	}
+	return s
+}
+
+// classify returns what a status from this SMSC means.
+func (s *smsc) classify(status wire.Status) Disposition {
+	if d, ok := s.dispositions[status]; ok && status != wire.ESMEOK {
+		return d
+	}
+	return DefaultDisposition(status)
+}
+
+// others returns the binds of the SMSC except one: those to avoid when it must be that one.
+func (s *smsc) others(except *bind) []*bind {
+	return slices.DeleteFunc(slices.Clone(s.binds), func(b *bind) bool { return b == except })
 }

@@ -19,7 +19,7 @@ func sendParts(p *pacer, within time.Duration, parts int, answer time.Duration) 
 	}
 	for sent = 1; sent < parts; sent++ {
 		time.Sleep(answer)
-		if p.follow(ctx) != nil {
+		if p.follow(ctx, true) != nil {
 			p.forgo(parts - sent - 1)
 			break
 		}
@@ -32,8 +32,8 @@ func (p *pacer) idle(t *testing.T) {
 	t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.promised != 0 || p.begun.Len()+p.fresh.Len() != 0 {
-		t.Errorf("%d are promised, %d wait", p.promised, p.begun.Len()+p.fresh.Len())
+	if p.promised != 0 || p.started.Len()+p.fresh.Len() != 0 {
+		t.Errorf("%d are promised, %d wait", p.promised, p.started.Len()+p.fresh.Len())
 	}
 }
 
@@ -114,8 +114,8 @@ func TestBegunGoesFirst(t *testing.T) {
 		ctx := t.Context()
 		wait("first", func() error { return p.begin(ctx, 2) })
 		wait("short", func() error { return p.begin(ctx, 1) })
-		wait("second", func() error { return p.follow(ctx) })
-		wait("again", func() error { return p.again(ctx) })
+		wait("second", func() error { return p.follow(ctx, true) })
+		wait("again", func() error { return p.follow(ctx, false) })
 		all.Wait()
 		if want := []string{"first", "second", "again", "short"}; !slices.Equal(order, want) {
 			t.Errorf("%v, want %v", order, want)
@@ -168,7 +168,7 @@ func TestWhoHasGoneTakesNoToken(t *testing.T) {
 		time.Sleep(time.Second)
 		gone, leave := context.WithCancel(t.Context())
 		leave()
-		for _, err := range []error{p.follow(gone), p.again(gone), p.begin(gone, 3)} {
+		for _, err := range []error{p.follow(gone, true), p.follow(gone, false), p.begin(gone, 3)} {
 			if !errors.Is(err, errRate) {
 				t.Error(err)
 			}

@@ -1,53 +1,56 @@
 package smpp
 
 import (
+	"container/list"
+	"context"
 	"math"
+	"sync"
 	"time"
 )
 
-// rate holds a bind below what its SMSC takes: a token bucket whose rate goes
+// rate holds a bind below the rate that its SMSC accepts: a token bucket whose limit goes
 // down while the SMSC throttles (multiplicative decrease) and up again while it
 // does not (additive increase), never above the configured ceiling.
 //
 // At the ceiling the submits are spaced evenly: a carrier that counts strictly must find no
-// second with more. Below the ceiling, what was not used for a moment may be made up for, as long as it keeps
-// to the ceiling.
+// second with more. Below the ceiling, rate that was unused for a moment may be made up for,
+// as long as the ceiling is kept.
 //
-// Only a lasting throttle slows the bind down: a moving share of the answers
+// Only lasting throttling slows the bind down: a moving share of the responses
 // must have been throttled. A single one costs its own message a pause and
-// nothing else; many SMSCs throttle one in so many at any rate, and to slow down
+// nothing else. Many SMSCs throttle a fixed share of messages at any rate, and slowing down
 // for each of them would end at a crawl.
 type rate struct {
 	ceiling float64 // submits per second; +Inf for none
 
 	limit     float64   // submits per second now
-	knee      float64   // about what was sent before it went down; what growth is measured by
+	knee      float64   // about the rate before the limit went down; growth is measured by it
 	next      time.Time // when the bucket has its next token, may lie burst in the past
-	spent     time.Time // when a token last was
-	throttled float64   // moving share of throttled answers, 0 to 1
-	last      time.Time // when an answer was throttled
+	spent     time.Time // when a token was last spent
+	throttled float64   // moving share of throttled responses, 0 to 1
+	last      time.Time // when a response was last throttled
 	adjusted  time.Time // when limit was last brought up to date
-	deaf      time.Time // until then answers don't count: they are to what was sent before limit fell
+	deaf      time.Time // until then responses don't count: they are to submits from before limit fell
 	still     time.Time // until then limit doesn't grow: the SMSC said that it is nearly congested
 	sent      meter
-	taken     meter // answered without complaint
+	taken     meter // responses that were not throttled
 }
 
 // leastRate is the lowest ceiling, a submit in a hundred seconds.
 const leastRate = 0.01
 
 const (
-	throttleGain  = 1.0 / 64 // weight of one answer in the moving share
-	throttleShare = 0.125    // from this share on the rate goes down: nine throttled in a row, or half of 17
-	decrease      = 0.5      // what is left of the rate then, at least
-	belowTaken    = 0.9      // where the SMSC takes some, the rate goes down to this share of that at once
-	trusted       = 10       // a second must the SMSC take for that, or it is no measure
-	measured      = 3        // tenths of a second must be known before the rate goes down
+	throttleGain  = 1.0 / 64 // weight of one response in the moving share
+	throttleShare = 0.125    // share from which the limit goes down: nine throttled in a row, or half of 17
+	decrease      = 0.5      // share of the rate that is left then, at least
+	belowTaken    = 0.9      // where the SMSC accepts some, the limit goes to this share of that rate
+	trusted       = 10       // an SMSC that accepts fewer per second gives no measure for that
+	measured      = 3        // tenths of a second that must be known before the limit goes down
 	kneeDecay     = 0.8
-	increase      = 0.05 // of the knee, per second, and as much more for each second of calm
+	increase      = 0.05 // of the knee, per second, and as much again for each second without throttling
 	minRate       = 1.0  // submits per second, however much the SMSC throttles
 	deafTime      = 500 * time.Millisecond
-	burstTime     = 100 * time.Millisecond // how much unused rate may be made up for, at most, and how much lateness
+	burstTime     = 100 * time.Millisecond // of unused rate, or of lateness, that may be made up for, at most
 )
 
 // newRate returns a rate under the ceiling, in submits per second; 0 means none.
@@ -58,15 +61,15 @@ func newRate(ceiling float64) *rate {
 	return &rate{ceiling: ceiling, limit: ceiling}
 }
 
-// wait returns how long it is to the next token.
+// wait returns the time until the next token.
 func (r *rate) wait(now time.Time) time.Duration { return max(r.next.Sub(now), 0) }
 
-// spread returns over how long so many submits are spaced.
+// spread returns the time over which n submits are spaced.
 func (r *rate) spread(n int) time.Duration {
 	return time.Duration(math.Ceil(float64(n) * float64(time.Second) / r.limit))
 }
 
-// spend spends the next token. Who waited for it may be a little late, and none is lost by that.
+// spend spends the next token. A sender that waited for it may be a little late.
 func (r *rate) spend(now time.Time, waited bool) {
 	r.sent.add(now)
 	r.spent = now
@@ -88,8 +91,8 @@ func (r *rate) burst() time.Duration {
 	return time.Duration(min(room, burstTime.Seconds()) * float64(time.Second))
 }
 
-// answered notes one answer. load is what the SMSC said of itself: 1 for
-// "throttled", 0 for no complaint, between them for "nearly".
+// answered records one response. load is what it says of the SMSC: 1 for
+// "throttled", 0 for nothing, between them for "nearly congested".
 func (r *rate) answered(now time.Time, load float64) {
 	r.grow(now)
 	if load < 1 {
@@ -111,11 +114,11 @@ func (r *rate) answered(now time.Time, load float64) {
 	}
 }
 
-// slowDown lowers the limit: to just under what the SMSC takes, or if it takes next
-// to nothing by half.
+// slowDown lowers the limit: to just under the rate that the SMSC accepts, or by half if it
+// accepts next to nothing.
 func (r *rate) slowDown(now time.Time) {
 	if r.sent.span() < measured {
-		return // too little is known of how much that would be
+		return // too little is known of that rate
 	}
 	before := min(r.limit, max(r.sent.perSecond(now), minRate))
 	knee, after := max(before, r.knee*kneeDecay), before*decrease
@@ -129,10 +132,10 @@ func (r *rate) slowDown(now time.Time) {
 	r.next = later(r.next, now)
 }
 
-// grow brings limit up to now. The longer ago the last throttled answer, the larger
+// grow brings limit up to now. The longer ago the last throttled response, the larger
 // the steps: just under the knee they are small, and the way back from an SMSC that
-// throttled everything for a while takes seconds, not minutes. The knee grows with what is
-// sent, for a limit that nobody comes near proves nothing.
+// throttled everything for a while takes seconds, not minutes. The knee grows only with the
+// rate that is really sent, for a limit that is never reached proves nothing.
 func (r *rate) grow(now time.Time) {
 	since := now.Sub(later(r.adjusted, later(r.deaf, r.still))).Seconds()
 	r.adjusted = now
@@ -145,7 +148,7 @@ func (r *rate) grow(now time.Time) {
 	r.knee = max(r.knee, min(r.limit, r.sent.perSecond(now)))
 }
 
-// loadOf reads congestion_state (SMPP 5.0 §4.8.4.18): 90 to 99 is nearly
+// loadOf returns the load for a congestion_state (SMPP 5.0 §4.8.4.18): 90 to 99 is nearly
 // congested, 100 congested.
 func loadOf(congestion byte) float64 {
 	switch {
@@ -173,7 +176,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// meter counts what happened in the last second, in tenths of it.
+// meter counts the events of the last second, in tenths of it.
 type meter struct {
 	tenth  int64 // number of the newest bucket, in tenths of a second since 1970
 	first  int64 // of the oldest that counts: nothing is known of the time before
@@ -189,7 +192,7 @@ func (m *meter) add(now time.Time) {
 
 func (m *meter) advance(now time.Time) {
 	tenth := now.UnixMilli() / 100
-	if tenth-m.tenth >= meterTenths || tenth < m.tenth { // a pause, or a clock put back: what was is over
+	if tenth-m.tenth >= meterTenths || tenth < m.tenth { // after a pause, or a clock put back, all counts are void
 		*m = meter{tenth: tenth, first: tenth}
 		return
 	}
@@ -210,3 +213,186 @@ func (m *meter) perSecond(now time.Time) float64 {
 
 // span returns over how many tenths of a second the meter has counted.
 func (m *meter) span() int64 { return min(m.tenth-m.first+1, meterTenths) }
+
+// pacer hands out the tokens of a bind's rate: first to parts of messages that have started,
+// then first come, first served. A message starts only if the rate, after what is already
+// promised, leaves enough tokens for all its parts before the deadline. Safe for concurrent use.
+type pacer struct {
+	mu       sync.Mutex
+	rate     *rate
+	promised int       // tokens that a sender waits for, or will for its next part
+	started  list.List // of *taker: for messages that have started
+	fresh    list.List // and for the first token of a message
+	armed    bool      // serve will be called
+}
+
+// taker waits for a token.
+type taker struct {
+	woken chan struct{} // closed when the token is granted, or never will be
+	err   error         // in the latter case
+}
+
+func newPacer(ceiling float64) *pacer { return &pacer{rate: newRate(ceiling)} }
+
+// wait returns how long a submit that comes now would wait for its token.
+func (p *pacer) wait(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.backlog(now)
+}
+
+func (p *pacer) backlog(now time.Time) time.Duration {
+	return p.rate.wait(now) + p.rate.spread(p.promised)
+}
+
+// waiting returns how many senders wait for a token, and when the last was spent.
+func (p *pacer) waiting() (n int, spent time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.started.Len() + p.fresh.Len(), p.rate.spent
+}
+
+// answered records one response; see rate.answered.
+func (p *pacer) answered(now time.Time, load float64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rate.answered(now, load)
+}
+
+// current returns the limit in submits per second; 0 means that there is none.
+func (p *pacer) current(now time.Time) float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rate.current(now)
+}
+
+// begin waits for the first token of a message of that many parts, and is promised the others. It
+// fails with errRate, at once if the last token would come after the end of ctx.
+func (p *pacer) begin(ctx context.Context, parts int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	p.rate.grow(now)
+	if deadline, ok := ctx.Deadline(); ok && now.Add(p.last(now, parts)).After(deadline) {
+		return errRate
+	}
+	p.promised += parts
+	err := p.take(ctx, &p.fresh, now)
+	if err != nil {
+		p.promised -= parts - 1
+	}
+	return err
+}
+
+// last returns the time in which the last of the parts should have gone.
+func (p *pacer) last(now time.Time, parts int) time.Duration {
+	d := p.backlog(now) + p.rate.spread(parts-1)
+	if parts > 1 {
+		d += d / 8 // each must find a slot, too
+	}
+	return d
+}
+
+// follow waits for a token of a message that has started: one that was promised, or one more,
+// for a part that was put off.
+func (p *pacer) follow(ctx context.Context, promised bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !promised {
+		p.promised++
+	}
+	return p.take(ctx, &p.started, time.Now())
+}
+
+// forgo gives up tokens that were promised.
+func (p *pacer) forgo(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.promised -= n
+}
+
+// take takes a promised token, for which it waits in the queue if necessary. It is called, and
+// returns, with mu locked. The promise is kept or withdrawn then.
+func (p *pacer) take(ctx context.Context, queue *list.List, now time.Time) error {
+	p.rate.grow(now)
+	switch {
+	case ctx.Err() != nil:
+		p.promised--
+		return errRate
+	case p.started.Len()+p.fresh.Len() == 0 && p.rate.wait(now) == 0: // nearly always
+		p.promised--
+		p.rate.spend(now, false)
+		return nil
+	}
+	w := taker{woken: make(chan struct{})}
+	at := queue.PushBack(&w)
+	p.arm(now)
+	p.mu.Unlock()
+	select {
+	case <-w.woken:
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	select {
+	case <-w.woken:
+	default:
+		queue.Remove(at)
+		p.promised--
+	}
+	if ctx.Err() != nil {
+		return errRate
+	}
+	return w.err
+}
+
+// wake takes the first sender out of a queue.
+func (p *pacer) wake(queue *list.List, err error) {
+	w := queue.Remove(queue.Front()).(*taker)
+	p.promised--
+	w.err = err
+	close(w.woken)
+}
+
+// dismiss wakes all waiting senders with an error, since the bind is lost. Nothing could be
+// written, and the tokens would be missing when the bind is back.
+func (p *pacer) dismiss() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, queue := range []*list.List{&p.started, &p.fresh} {
+		for queue.Len() > 0 {
+			p.wake(queue, errBindLost)
+		}
+	}
+}
+
+// arm schedules serve for the next token.
+func (p *pacer) arm(now time.Time) {
+	if !p.armed {
+		p.armed = true
+		time.AfterFunc(p.rate.wait(now), p.serve)
+	}
+}
+
+// serve grants the available tokens to waiting senders.
+func (p *pacer) serve() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.armed = false
+	now := time.Now()
+	p.rate.grow(now)
+	for {
+		queue := &p.started
+		if queue.Len() == 0 {
+			queue = &p.fresh
+		}
+		if queue.Len() == 0 {
+			return
+		}
+		if p.rate.wait(now) > 0 {
+			p.arm(now)
+			return
+		}
+		p.rate.spend(now, true)
+		p.wake(queue, nil)
+	}
+}

@@ -22,10 +22,10 @@ const (
 	// up to lastPause.
 	firstPause = 50 * time.Millisecond
 	lastPause  = 400 * time.Millisecond
-	// answerTime is how long before the end of ctx a message is still begun, at
+	// responseTime is how long before the end of ctx a message is still begun, at
 	// most a quarter of the time that it had: one that is written in the
 	// last moment would end as unknown, although its answer is on the way.
-	answerTime = 500 * time.Millisecond
+	responseTime = 500 * time.Millisecond
 )
 
 // Send hands a message over and returns how that ended, when ctx ends at the
@@ -51,7 +51,7 @@ func lastBegin(ctx context.Context) (context.Context, context.CancelFunc) {
 	if !ok {
 		return ctx, func() {}
 	}
-	return context.WithDeadline(ctx, deadline.Add(-min(answerTime, time.Until(deadline)/4)))
+	return context.WithDeadline(ctx, deadline.Add(-min(responseTime, time.Until(deadline)/4)))
 }
 
 // job is one message on its way. Only the goroutine of Send touches it.

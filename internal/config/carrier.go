@@ -132,7 +132,12 @@ func (cfg *Config) checkCarriers(c *checker) {
 		c.zeros("smsc", i, cfg.SMSCs[i].SMSC, defaults)
 	}
 	if len(cfg.SMSCs) > 0 || len(cfg.Routes) > 0 {
-		c.takeOver(cfg.asWritten().Check())
+		for _, f := range cfg.asWritten().Check() {
+			if f.Key == "drain_time" { // the file has it in [sms]
+				f.Key = "sms.drain_time"
+			}
+			c.Add(f.Key, "%s", f.Message)
+		}
 	}
 	for i, r := range cfg.SMTP() {
 		cfg.Relays[i].check(c.at("relay", i))
@@ -162,21 +167,6 @@ func (cfg *Config) checkRoutes(c *checker) {
 	for i, r := range cfg.Routes {
 		for j, name := range r.Organisations {
 			c.At("route", i).Unless(cfg.Has(name), faults.Index("organisations", j), "is %q: no organisation has that name", name)
-		}
-	}
-}
-
-// takeOver records the faults that a carrier's package has found in its part of the file.
-func (c *checker) takeOver(err error) {
-	for _, err := range unjoin(err) {
-		var gateway *smpp.KeyError
-		switch {
-		case errors.As(err, &gateway) && gateway.Key == "drain_time":
-			c.In("sms").Add("drain_time", "%s", gateway.Message)
-		case errors.As(err, &gateway):
-			c.Add(gateway.Key, "%s", gateway.Message)
-		default:
-			c.Add("smsc", "%v", err)
 		}
 	}
 }
