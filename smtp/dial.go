@@ -15,7 +15,7 @@ func (r *relay) dial(ctx context.Context) (*conn, error) {
 	by := time.Now().Add(r.DialTimeout)
 	ctx, cancel := context.WithDeadline(ctx, by)
 	defer cancel()
-	raw, err := new(net.Dialer).DialContext(ctx, "tcp", r.Addr)
+	raw, err := r.dialTCP(ctx, "tcp", r.Addr)
 	if err != nil {
 		return nil, &Failure{ReasonDial, err}
 	}

@@ -10,12 +10,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"straks/internal/eventually"
 	"straks/smtp/relaytest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds what should happen soon; no test waits for it to pass.
+// patience bounds each call of a test; no test waits until it passes.
 const patience = 20 * time.Second
 
 func listen(t testing.TB, p relaytest.Profile) *relaytest.Relay {
@@ -37,7 +38,7 @@ func newPool(t testing.TB, relays ...Relay) *Pool {
 	return newLatePool(t, nil, relays...)
 }
 
-// newLatePool returns one that passes late answers on.
+// newLatePool returns a pool that passes late replies on. It is not run.
 func newLatePool(t testing.TB, late LateHandler, relays ...Relay) *Pool {
 	t.Helper()
 	p, err := New(relays, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
@@ -55,8 +56,8 @@ func newLatePool(t testing.TB, late LateHandler, relays ...Relay) *Pool {
 	return p
 }
 
-// runPool returns a pool that runs until the test's end and is ready: its keepers
-// have let go of the connections that they made.
+// runPool returns a pool that runs until the test ends and is ready: the connections that
+// were made at its start are idle.
 func runPool(t testing.TB, relays ...Relay) *Pool {
 	t.Helper()
 	p, err := New(relays, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
@@ -74,19 +75,13 @@ func runPool(t testing.TB, relays ...Relay) *Pool {
 		<-done
 	})
 	inUse := func(s RelayState) bool { return s.InUse > 0 }
-	eventually(t, func() bool { return p.Ready() == nil && !slices.ContainsFunc(p.States(), inUse) })
+	eventually.True(t, "the pool to be ready", func() bool { return p.Ready() == nil && !slices.ContainsFunc(p.States(), inUse) })
 	return p
 }
 
-func eventually(t testing.TB, condition func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !condition() {
-		if time.Now().After(deadline) {
-			t.Fatal("the condition did not come true")
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
+// dialogue is the profile of a relay that is wrong in a few replies.
+func dialogue(replies ...relaytest.Reply) relaytest.Profile {
+	return relaytest.Profile{Script: relaytest.Dialogue(replies...)}
 }
 
 func within(t testing.TB) context.Context {

@@ -46,7 +46,7 @@ func read(t *testing.T, data []byte) (mail.Header, []part) {
 	}
 }
 
-// legalLines reports what RFC 5321 and 5322 forbid of lines.
+// legalLines fails the test for lines that RFC 5321 or 5322 forbids.
 func legalLines(t *testing.T, data []byte) {
 	t.Helper()
 	if !bytes.HasSuffix(data, []byte("\r\n")) {
@@ -99,8 +99,8 @@ func TestPlainMail(t *testing.T) {
 	}
 }
 
-// What a reader would decode or trim reaches him as it was written.
-func TestSubjectIsWhatWasWritten(t *testing.T) {
+// Text that a mail reader would decode or trim arrives as it was written.
+func TestSubjectArrivesAsWritten(t *testing.T) {
 	for _, subject := range []string{
 		"Din kode", "Én gang til – kode ✉", "=?utf-8?q?Kode?=", "kode =?utf-8?b?S29kZQ==?= her", " kode ", "=?",
 		strings.Repeat("🦔=?utf-8?q?Kode?= ", 30) + "é",

@@ -2,19 +2,72 @@ package smtp
 
 import (
 	"context"
-	"errors"
-	"log/slog"
-	"runtime"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"straks/internal/handover"
-	"straks/internal/logtest"
 	"straks/smtp/relaytest"
 )
+
+func TestClassify(t *testing.T) {
+	type enhanced = [3]int
+	tests := []struct {
+		code     int
+		enhanced enhanced
+		text     string
+		at       stage
+		want     disposition
+	}{
+		{250, enhanced{}, "", stageDot, disposition{outcome: handover.Accepted}},
+		{421, enhanced{4, 3, 2}, "", stageMail, disposition{outcome: handover.NotSent, ours: true}},
+		{421, enhanced{}, "", stageDot, disposition{outcome: handover.NotSent, ours: true}},
+		{450, enhanced{4, 2, 0}, "Greylisted", stageRcpt, disposition{outcome: handover.NotSent}},
+		{451, enhanced{4, 3, 0}, "", stageData, disposition{outcome: handover.NotSent, ours: true}},
+		{452, enhanced{4, 3, 1}, "Insufficient system storage", stageMail, disposition{outcome: handover.NotSent, ours: true}},
+		{452, enhanced{4, 2, 2}, "Mailbox full", stageDot, disposition{outcome: handover.NotSent}},
+		{530, enhanced{5, 7, 0}, "Must issue a STARTTLS command first", stageMail, disposition{outcome: handover.NotSent, ours: true}},
+		{503, enhanced{5, 5, 1}, "nested MAIL command", stageMail, disposition{outcome: handover.NotSent, ours: true}},
+		{554, enhanced{5, 7, 1}, "<x>: Relay access denied", stageRcpt, disposition{outcome: handover.NotSent, ours: true}},
+		{554, enhanced{5, 7, 1}, "<mx.example[192.0.2.1]>: Client host rejected: Access denied", stageRcpt, disposition{outcome: handover.NotSent, ours: true}},
+		{554, enhanced{5, 7, 1}, "Service unavailable; Client host [192.0.2.1] blocked using zen.example", stageRcpt, disposition{outcome: handover.NotSent, ours: true}},
+		{550, enhanced{}, "192.0.2.1 is Blocked Using zen.example", stageMail, disposition{outcome: handover.NotSent, ours: true}},
+		{504, enhanced{5, 5, 2}, "<straks>: Helo command rejected: need fully-qualified hostname", stageRcpt, disposition{outcome: handover.NotSent, ours: true}},
+		{550, enhanced{5, 7, 1}, "<straks>: Helo command rejected: Host not found", stageRcpt, disposition{outcome: handover.NotSent, ours: true}},
+		{550, enhanced{5, 7, 1}, "Client was not authenticated", stageMail, disposition{outcome: handover.NotSent, ours: true}},
+		{550, enhanced{5, 7, 1}, "Authentication required", stageRcpt, disposition{outcome: handover.NotSent, ours: true}},
+		{553, enhanced{5, 7, 1}, "<a@b.example>: Sender address rejected: not owned by user straks", stageRcpt, disposition{outcome: handover.NotSent}},
+		{553, enhanced{5, 7, 1}, "<a@b.example>: Sender address rejected: not logged in", stageRcpt, disposition{outcome: handover.NotSent}},
+		{550, enhanced{5, 7, 1}, "", stageMail, disposition{outcome: handover.NotSent}},
+		{550, enhanced{5, 7, 60}, "Client does not have permissions to send as this sender", stageMail, disposition{outcome: handover.NotSent}},
+		{554, enhanced{5, 7, 1}, "Client host rejected, and all that", stageDot, disposition{outcome: handover.Refused, refusal: Filtered}},
+		{550, enhanced{5, 1, 1}, "", stageRcpt, disposition{outcome: handover.Refused, refusal: NoSuchMailbox}},
+		{556, enhanced{5, 1, 10}, "null MX", stageRcpt, disposition{outcome: handover.Refused, refusal: NoSuchMailbox}},
+		{553, enhanced{5, 1, 3}, "", stageRcpt, disposition{outcome: handover.Refused, refusal: BadAddress}},
+		{501, enhanced{5, 1, 7}, "", stageMail, disposition{outcome: handover.Refused, refusal: BadAddress}},
+		{550, enhanced{5, 6, 7}, "", stageRcpt, disposition{outcome: handover.Refused, refusal: BadAddress}},
+		{550, enhanced{5, 7, 1}, "", stageRcpt, disposition{outcome: handover.Refused, refusal: Filtered}},
+		{550, enhanced{5, 7, 26}, "DMARC", stageDot, disposition{outcome: handover.Refused, refusal: Filtered}},
+		{552, enhanced{5, 2, 2}, "", stageRcpt, disposition{outcome: handover.Refused, refusal: OtherRefusal}},
+		{552, enhanced{5, 3, 4}, "too big", stageMail, disposition{outcome: handover.Refused, refusal: OtherRefusal}},
+		{550, enhanced{}, "mailbox unavailable", stageRcpt, disposition{outcome: handover.Refused, refusal: NoSuchMailbox}},
+		{550, enhanced{}, "blocked by Policy", stageRcpt, disposition{outcome: handover.Refused, refusal: Filtered}},
+		{550, enhanced{}, "sender rejected", stageMail, disposition{outcome: handover.Refused, refusal: OtherRefusal}},
+		{553, enhanced{}, "", stageRcpt, disposition{outcome: handover.Refused, refusal: BadAddress}},
+		{554, enhanced{}, "looks like SPAM", stageDot, disposition{outcome: handover.Refused, refusal: Filtered}},
+		{554, enhanced{5, 0, 0}, "no", stageDot, disposition{outcome: handover.Refused, refusal: OtherRefusal}},
+		{354, enhanced{}, "", stageDot, disposition{outcome: handover.Unknown, ours: true}},
+		{354, enhanced{}, "", stageRcpt, disposition{outcome: handover.NotSent, ours: true}},
+		{250, enhanced{}, "", stageData, disposition{outcome: handover.NotSent, ours: true}},
+		{199, enhanced{}, "", stageDot, disposition{outcome: handover.Unknown, ours: true}},
+		{600, enhanced{}, "", stageDot, disposition{outcome: handover.Unknown, ours: true}},
+	}
+	for _, test := range tests {
+		r := &reply{test.code, test.enhanced, test.text}
+		if got := classify(r, test.at); got != test.want {
+			t.Errorf("%d %v %q at stage %d: %+v, want %+v", test.code, test.enhanced, test.text, test.at, got, test.want)
+		}
+	}
+}
 
 func TestAccepted(t *testing.T) {
 	relay := listen(t, relaytest.Profile{})
@@ -106,175 +159,5 @@ func TestOutcomeByBreak(t *testing.T) {
 				t.Errorf("got %s: %v", res.Outcome, res.Err)
 			}
 		})
-	}
-}
-
-func dialogue(replies ...relaytest.Reply) relaytest.Profile {
-	return relaytest.Profile{Script: relaytest.Dialogue(replies...)}
-}
-
-func TestNobodyListens(t *testing.T) {
-	relay := listen(t, relaytest.Profile{})
-	relay.Close()
-	p := newPool(t, plain("mx", relay))
-	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
-	defer cancel()
-	res := p.Send(ctx, to("kari@mottaker.example"))
-	if res.Outcome != handover.NotSent || !hasReason(res.Err, ReasonDial) {
-		t.Fatalf("got %+v", res)
-	}
-	if err := p.Ready(); err == nil {
-		t.Error("ready without a connection")
-	}
-}
-
-// A relay that comes back within the deadline still gets the mail.
-func TestWaitsForRelay(t *testing.T) {
-	relay := listen(t, relaytest.Profile{})
-	addr := relay.Addr()
-	relay.Close()
-	p := newPool(t, Relay{Name: "mx", Addr: addr})
-	done := make(chan Result)
-	go func() { done <- p.Send(within(t), to("kari@mottaker.example")) }()
-	eventually(t, func() bool { return p.States()[0].Failures > 1 })
-	back, err := relaytest.Listen(addr, relaytest.Profile{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer back.Close()
-	if res := <-done; res.Outcome != handover.Accepted {
-		t.Fatalf("got %+v", res)
-	}
-}
-
-func TestFailOver(t *testing.T) {
-	good := listen(t, relaytest.Profile{Rules: []relaytest.Rule{}})
-	first := map[string]relaytest.Profile{
-		"busy":                                  {Rules: relaytest.StandardRules()},
-		"dropped":                               {Drop: relaytest.AtRcpt},
-		"frozen":                                {Freeze: relaytest.AtMail},
-		"mute":                                  {Script: relaytest.Mute},
-		"rejecting us, at RCPT as Postfix does": dialogue(relaytest.Reply{Verb: "RCPT", Text: "554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied\r\n"}),
-		"rejecting the sender":                  dialogue(relaytest.Reply{Verb: "MAIL", Text: "550 5.7.1 Not from here\r\n"}),
-	}
-	for name, profile := range first {
-		t.Run(name, func(t *testing.T) {
-			bad := listen(t, profile)
-			one := plain("bad", bad)
-			one.CommandTimeout, one.DialTimeout = 100*time.Millisecond, 100*time.Millisecond
-			p := newPool(t, one, plain("good", good))
-			res := p.Send(within(t), to("later@mottaker.example"))
-			if res.Outcome != handover.Accepted || res.Relay != "good" || bad.Taken() != 0 {
-				t.Fatalf("got %+v", res)
-			}
-		})
-	}
-}
-
-// After the final dot no other relay gets the mail, whatever happens.
-func TestNoFailOverAfterDot(t *testing.T) {
-	second := listen(t, relaytest.Profile{})
-	for name, profile := range map[string]relaytest.Profile{
-		"dropped": {Drop: relaytest.AtDot},
-		"frozen":  {Freeze: relaytest.AtDot},
-	} {
-		t.Run(name, func(t *testing.T) {
-			first := listen(t, profile)
-			one := plain("first", first)
-			one.DataTimeout = 100 * time.Millisecond
-			p := newPool(t, one, plain("second", second))
-			res := p.Send(within(t), to("kari@mottaker.example"))
-			if res.Outcome != handover.Unknown || res.Relay != "first" || first.Taken() != 1 || second.Taken() != 0 {
-				t.Fatalf("got %+v, relays took %d and %d", res, first.Taken(), second.Taken())
-			}
-		})
-	}
-}
-
-// A cancelled context ends Send at once, at whatever the relay is frozen.
-func TestCancel(t *testing.T) {
-	for name, profile := range map[string]relaytest.Profile{
-		"at MAIL": {Freeze: relaytest.AtMail}, "at dot": {Freeze: relaytest.AtDot}, "mute": {Script: relaytest.Mute},
-	} {
-		t.Run(name, func(t *testing.T) {
-			relay := listen(t, profile)
-			config := plain("mx", relay)
-			config.DialTimeout, config.CommandTimeout, config.DataTimeout = time.Hour, time.Hour, time.Hour
-			p := newPool(t, config)
-			ctx, cancel := context.WithCancel(context.Background())
-			done := make(chan Result)
-			go func() { done <- p.Send(ctx, to("kari@mottaker.example")) }()
-			eventually(t, func() bool { accepted, _ := relay.Connections(); return accepted == 1 })
-			if profile.Freeze == relaytest.AtDot {
-				relay.WaitMessages(within(t), 1)
-			}
-			cancel()
-			select {
-			case res := <-done:
-				if !errors.Is(res.Err, context.Canceled) {
-					t.Errorf("got %+v", res)
-				}
-				if (res.Outcome == handover.Unknown) != (profile.Freeze == relaytest.AtDot) {
-					t.Errorf("outcome %s", res.Outcome)
-				}
-			case <-time.After(patience):
-				t.Fatal("Send did not notice")
-			}
-		})
-	}
-}
-
-// A peer that never stops talking costs no memory.
-func TestEndlessReplies(t *testing.T) {
-	endless := strings.Repeat("250-and so on\r\n", 10_000)
-	for name, profile := range map[string]relaytest.Profile{
-		"banner": {Script: relaytest.EndlessBanner},
-		"line":   {Script: relaytest.EndlessLine},
-		"EHLO":   dialogue(relaytest.Reply{Verb: "EHLO", Text: endless}),
-		"MAIL":   dialogue(relaytest.Reply{Verb: "MAIL", Text: endless}),
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := newPool(t, plain("mx", listen(t, profile)))
-			var before, after runtime.MemStats
-			runtime.GC()
-			runtime.ReadMemStats(&before)
-			ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
-			defer cancel()
-			if res := p.Send(ctx, to("kari@mottaker.example")); res.Outcome != handover.NotSent {
-				t.Errorf("got %+v", res)
-			}
-			runtime.GC()
-			runtime.ReadMemStats(&after)
-			if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 4<<20 {
-				t.Errorf("heap grew by %d", grown)
-			}
-		})
-	}
-}
-
-// Neither text nor subject nor recipient reaches a log or an error, even where
-// the relay quotes them.
-func TestNothingLeaks(t *testing.T) {
-	secrets := []string{"483920", "Din kode", "ola.nordmann"}
-	quote := "550 5.7.1 <ola.nordmann@mottaker.example>: user ola.nordmann got 'Koden er 483920', see (483920)\r\n"
-	for _, verb := range []string{"RCPT", "."} {
-		relay := listen(t, dialogue(relaytest.Reply{Verb: verb, Text: quote}))
-		var log logtest.Log
-		p, err := New([]Relay{plain("mx", relay)}, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), prometheus.NewRegistry())
-		if err != nil {
-			t.Fatal(err)
-		}
-		res := p.Send(within(t), to("ola.nordmann@mottaker.example"))
-		if res.Outcome != handover.Refused || !strings.Contains(log.String(), "***@mottaker.example") {
-			t.Fatalf("got %+v", res)
-		}
-		for _, secret := range secrets {
-			if strings.Contains(log.String(), secret) || strings.Contains(res.Text, secret) || strings.Contains(res.Err.Error(), secret) {
-				t.Errorf("%q leaks: %s, %v", secret, res.Text, res.Err)
-			}
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		p.Run(ctx, nil)
 	}
 }

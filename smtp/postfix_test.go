@@ -17,9 +17,8 @@ import (
 	"straks/smtp/relaytest"
 )
 
-// TestPostfix sends through a real Postfix, an instance of our own on loopback,
-// whose next hop is a relaytest relay: what Postfix makes of a mail is what the
-// world gets.
+// TestPostfix sends through a real Postfix, an instance on loopback whose next hop is a relaytest
+// relay: that relay gets the mail as other relays would.
 func TestPostfix(t *testing.T) {
 	if _, err := exec.LookPath("postfix"); err != nil {
 		t.Skip("postfix is not installed; .ci/mail-deps installs it")
@@ -119,7 +118,7 @@ func startPostfix(t *testing.T, nextHop string) string {
 	return addr
 }
 
-// freeAddr returns a loopback address that nobody listens on just now.
+// freeAddr returns a loopback address that is free now.
 func freeAddr(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 type relay struct {
 	Relay
 	tls     *tls.Config
+	dialTCP func(ctx context.Context, network, addr string) (net.Conn, error)
 	log     *slog.Logger
 	metrics *relayMetrics
 	slots   chan struct{} // one for each connection that is made, used, or checked
@@ -40,6 +42,7 @@ func newRelay(r Relay, log *slog.Logger, m *metrics) (*relay, error) {
 	return &relay{
 		Relay:   r,
 		tls:     config,
+		dialTCP: new(net.Dialer).DialContext,
 		log:     log.With("relay", r.Name),
 		metrics: m.of(r.Name),
 		slots:   make(chan struct{}, r.MaxConns),

@@ -2,8 +2,11 @@ package smtp
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
+	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -11,127 +14,12 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"straks/internal/handover"
+	"straks/internal/logtest"
+	"straks/smtp/relaytest"
 )
-
-func TestClassify(t *testing.T) {
-	type enhanced = [3]int
-	tests := []struct {
-		code     int
-		enhanced enhanced
-		text     string
-		at       stage
-		want     disposition
-	}{
-		{250, enhanced{}, "", stageDot, disposition{outcome: handover.Accepted}},
-		{421, enhanced{4, 3, 2}, "", stageMail, disposition{outcome: handover.NotSent, ours: true}},
-		{421, enhanced{}, "", stageDot, disposition{outcome: handover.NotSent, ours: true}},
-		{450, enhanced{4, 2, 0}, "Greylisted", stageRcpt, disposition{outcome: handover.NotSent}},
-		{451, enhanced{4, 3, 0}, "", stageData, disposition{outcome: handover.NotSent, ours: true}},
-		{452, enhanced{4, 3, 1}, "Insufficient system storage", stageMail, disposition{outcome: handover.NotSent, ours: true}},
-		{452, enhanced{4, 2, 2}, "Mailbox full", stageDot, disposition{outcome: handover.NotSent}},
-		{530, enhanced{5, 7, 0}, "Must issue a STARTTLS command first", stageMail, disposition{outcome: handover.NotSent, ours: true}},
-		{503, enhanced{5, 5, 1}, "nested MAIL command", stageMail, disposition{outcome: handover.NotSent, ours: true}},
-		{554, enhanced{5, 7, 1}, "<x>: Relay access denied", stageRcpt, disposition{outcome: handover.NotSent, ours: true}},
-		{554, enhanced{5, 7, 1}, "<mx.example[192.0.2.1]>: Client host rejected: Access denied", stageRcpt, disposition{outcome: handover.NotSent, ours: true}},
-		{554, enhanced{5, 7, 1}, "Service unavailable; Client host [192.0.2.1] blocked using zen.example", stageRcpt, disposition{outcome: handover.NotSent, ours: true}},
-		{550, enhanced{}, "192.0.2.1 is Blocked Using zen.example", stageMail, disposition{outcome: handover.NotSent, ours: true}},
-		{504, enhanced{5, 5, 2}, "<straks>: Helo command rejected: need fully-qualified hostname", stageRcpt, disposition{outcome: handover.NotSent, ours: true}},
-		{550, enhanced{5, 7, 1}, "<straks>: Helo command rejected: Host not found", stageRcpt, disposition{outcome: handover.NotSent, ours: true}},
-		{550, enhanced{5, 7, 1}, "Client was not authenticated", stageMail, disposition{outcome: handover.NotSent, ours: true}},
-		{550, enhanced{5, 7, 1}, "Authentication required", stageRcpt, disposition{outcome: handover.NotSent, ours: true}},
-		{553, enhanced{5, 7, 1}, "<a@b.example>: Sender address rejected: not owned by user straks", stageRcpt, disposition{outcome: handover.NotSent}},
-		{553, enhanced{5, 7, 1}, "<a@b.example>: Sender address rejected: not logged in", stageRcpt, disposition{outcome: handover.NotSent}},
-		{550, enhanced{5, 7, 1}, "", stageMail, disposition{outcome: handover.NotSent}},
-		{550, enhanced{5, 7, 60}, "Client does not have permissions to send as this sender", stageMail, disposition{outcome: handover.NotSent}},
-		{554, enhanced{5, 7, 1}, "Client host rejected, and all that", stageDot, disposition{outcome: handover.Refused, refusal: Filtered}},
-		{550, enhanced{5, 1, 1}, "", stageRcpt, disposition{outcome: handover.Refused, refusal: NoSuchMailbox}},
-		{556, enhanced{5, 1, 10}, "null MX", stageRcpt, disposition{outcome: handover.Refused, refusal: NoSuchMailbox}},
-		{553, enhanced{5, 1, 3}, "", stageRcpt, disposition{outcome: handover.Refused, refusal: BadAddress}},
-		{501, enhanced{5, 1, 7}, "", stageMail, disposition{outcome: handover.Refused, refusal: BadAddress}},
-		{550, enhanced{5, 6, 7}, "", stageRcpt, disposition{outcome: handover.Refused, refusal: BadAddress}},
-		{550, enhanced{5, 7, 1}, "", stageRcpt, disposition{outcome: handover.Refused, refusal: Filtered}},
-		{550, enhanced{5, 7, 26}, "DMARC", stageDot, disposition{outcome: handover.Refused, refusal: Filtered}},
-		{552, enhanced{5, 2, 2}, "", stageRcpt, disposition{outcome: handover.Refused, refusal: OtherRefusal}},
-		{552, enhanced{5, 3, 4}, "too big", stageMail, disposition{outcome: handover.Refused, refusal: OtherRefusal}},
-		{550, enhanced{}, "mailbox unavailable", stageRcpt, disposition{outcome: handover.Refused, refusal: NoSuchMailbox}},
-		{550, enhanced{}, "blocked by Policy", stageRcpt, disposition{outcome: handover.Refused, refusal: Filtered}},
-		{550, enhanced{}, "sender rejected", stageMail, disposition{outcome: handover.Refused, refusal: OtherRefusal}},
-		{553, enhanced{}, "", stageRcpt, disposition{outcome: handover.Refused, refusal: BadAddress}},
-		{554, enhanced{}, "looks like SPAM", stageDot, disposition{outcome: handover.Refused, refusal: Filtered}},
-		{554, enhanced{5, 0, 0}, "no", stageDot, disposition{outcome: handover.Refused, refusal: OtherRefusal}},
-		{354, enhanced{}, "", stageDot, disposition{outcome: handover.Unknown, ours: true}},
-		{354, enhanced{}, "", stageRcpt, disposition{outcome: handover.NotSent, ours: true}},
-		{250, enhanced{}, "", stageData, disposition{outcome: handover.NotSent, ours: true}},
-		{199, enhanced{}, "", stageDot, disposition{outcome: handover.Unknown, ours: true}},
-		{600, enhanced{}, "", stageDot, disposition{outcome: handover.Unknown, ours: true}},
-	}
-	for _, test := range tests {
-		r := &reply{test.code, test.enhanced, test.text}
-		if got := classify(r, test.at); got != test.want {
-			t.Errorf("%d %v %q at stage %d: %+v, want %+v", test.code, test.enhanced, test.text, test.at, got, test.want)
-		}
-	}
-}
-
-func TestQueueID(t *testing.T) {
-	for text, want := range map[string]string{
-		"2.0.0 Ok: queued as 4XyZ1234":            "4XyZ1234",
-		"OK id=1abCde-000123-4F":                  "1abCde-000123-4F",
-		"2.0.0 OK: queued as <abc@relay.example>": "",
-		"2.0.0 OK": "",
-		"Ok: queued as 1 with a lot of other words": "1",
-	} {
-		if got := queueID(text); got != want {
-			t.Errorf("%q: %q", text, got)
-		}
-	}
-}
-
-func TestMaskReply(t *testing.T) {
-	l, err := newLetter(to("ola.nordmann@mottaker.example"), time.Time{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for text, want := range map[string]string{
-		"2.0.0 Ok: queued as 4XyZ":                         "2.0.0 Ok: queued as 4XyZ",
-		"<ola.nordmann@mottaker.example>: unknown":         "<***@mottaker.example>: unknown",
-		"RCPT TO:<ola.nordmann@mottaker.example> bad":      "RCPT TO:<***@mottaker.example> bad",
-		"Subject:Din-kode-(483920)?":                       "***",
-		"x:ola.nordmann(@y":                                "***",
-		"user Ola.Nordmann unknown":                        "user *** unknown",
-		"found \"483920\" in\r\n\x1b[31mtext":              "found *** in [31mtext",
-		"see https://postmaster.example/?id=7 for 483920.": "see https://postmaster.example/?id=7 for ***",
-		"a:b@c.example,d@e.example":                        "***@e.example",
-	} {
-		if got := maskText(text, l); got != want {
-			t.Errorf("%q: %q, want %q", text, got, want)
-		}
-	}
-	if long := maskText(strings.Repeat("ord ", 1000), l); len(long) > maxText+len(" …") {
-		t.Errorf("%d octets", len(long))
-	}
-}
-
-func FuzzMaskReply(f *testing.F) {
-	l, err := newLetter(to("ola.nordmann@mottaker.example"), time.Time{})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add("<", "@mottaker.example>: unknown")
-	f.Add("'", "'\r\n\x00")
-	f.Fuzz(func(t *testing.T, before, after string) {
-		for _, secret := range []string{"ola.nordmann", "(483920)"} {
-			text := maskText(before+secret+after, l)
-			if strings.Contains(text, secret) {
-				t.Errorf("%q leaks", text)
-			}
-			if len(text) > maxText+len(" …") || strings.ContainsAny(text, "\r\n\x00") || !utf8.ValidString(text) {
-				t.Errorf("%q is not fit for a log", text)
-			}
-		}
-	})
-}
 
 func readerOf(in io.Reader) *replyReader {
 	r := newReplyReader(bufio.NewReaderSize(in, maxReplyLine))
@@ -227,6 +115,61 @@ func FuzzReplies(f *testing.F) {
 	})
 }
 
+// A code alone is a reply, in one piece or octet by octet.
+func TestCodeAlone(t *testing.T) {
+	talk := relaytest.Dialogue(
+		relaytest.Reply{Verb: "EHLO", Text: "250-relay.test\r\n250\r\n"},
+		relaytest.Reply{Verb: "MAIL", Text: "250\r\n"},
+		relaytest.Reply{Verb: "RCPT TO:<NOSUCH", Text: "550\r\n"},
+		relaytest.Reply{Verb: "DATA", Text: "354\r\n"},
+		relaytest.Reply{Verb: "RSET", Text: "250\n"},
+		relaytest.Reply{Verb: ".", Text: "250\r\n"})
+	for name, script := range map[string]func(net.Conn){
+		"whole": talk, "octet by octet": func(c net.Conn) { talk(dribble{c}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			relay := listen(t, relaytest.Profile{Script: script})
+			p := newPool(t, plain("mx", relay))
+			for local, want := range map[string]handover.Outcome{"kari": handover.Accepted, "nosuch": handover.Refused} {
+				for range 2 {
+					if res := p.round(within(t), mustLetter(t, local+"@mottaker.example")); res.Outcome != want {
+						t.Errorf("%s: got %+v", local, res)
+					}
+				}
+			}
+			if accepted, _ := relay.Connections(); accepted != 1 {
+				t.Errorf("%d connections", accepted)
+			}
+		})
+	}
+}
+
+// dribble writes one octet at a time.
+type dribble struct{ net.Conn }
+
+func (d dribble) Write(p []byte) (int, error) {
+	for i := range p {
+		if _, err := d.Conn.Write(p[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(p), nil
+}
+
+func TestQueueID(t *testing.T) {
+	for text, want := range map[string]string{
+		"2.0.0 Ok: queued as 4XyZ1234":            "4XyZ1234",
+		"OK id=1abCde-000123-4F":                  "1abCde-000123-4F",
+		"2.0.0 OK: queued as <abc@relay.example>": "",
+		"2.0.0 OK": "",
+		"Ok: queued as 1 with a lot of other words": "1",
+	} {
+		if got := queueID(text); got != want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
+
 func FuzzQueueID(f *testing.F) {
 	f.Add("Ok: queued as 4XY")
 	f.Add("OK id=1abC-00\nx")
@@ -235,4 +178,76 @@ func FuzzQueueID(f *testing.F) {
 			t.Errorf("%q gives %q", text, id)
 		}
 	})
+}
+
+func TestMaskReply(t *testing.T) {
+	l, err := newLetter(to("ola.nordmann@mottaker.example"), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		"2.0.0 Ok: queued as 4XyZ":                         "2.0.0 Ok: queued as 4XyZ",
+		"<ola.nordmann@mottaker.example>: unknown":         "<***@mottaker.example>: unknown",
+		"RCPT TO:<ola.nordmann@mottaker.example> bad":      "RCPT TO:<***@mottaker.example> bad",
+		"Subject:Din-kode-(483920)?":                       "***",
+		"x:ola.nordmann(@y":                                "***",
+		"user Ola.Nordmann unknown":                        "user *** unknown",
+		"found \"483920\" in\r\n\x1b[31mtext":              "found *** in [31mtext",
+		"see https://postmaster.example/?id=7 for 483920.": "see https://postmaster.example/?id=7 for ***",
+		"a:b@c.example,d@e.example":                        "***@e.example",
+	} {
+		if got := maskText(text, l); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	if long := maskText(strings.Repeat("ord ", 1000), l); len(long) > maxText+len(" …") {
+		t.Errorf("%d octets", len(long))
+	}
+}
+
+func FuzzMaskReply(f *testing.F) {
+	l, err := newLetter(to("ola.nordmann@mottaker.example"), time.Time{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("<", "@mottaker.example>: unknown")
+	f.Add("'", "'\r\n\x00")
+	f.Fuzz(func(t *testing.T, before, after string) {
+		for _, secret := range []string{"ola.nordmann", "(483920)"} {
+			text := maskText(before+secret+after, l)
+			if strings.Contains(text, secret) {
+				t.Errorf("%q leaks", text)
+			}
+			if len(text) > maxText+len(" …") || strings.ContainsAny(text, "\r\n\x00") || !utf8.ValidString(text) {
+				t.Errorf("%q is not fit for a log", text)
+			}
+		}
+	})
+}
+
+// Neither text nor subject nor recipient reaches a log or an error, even where
+// the relay quotes them.
+func TestNothingLeaks(t *testing.T) {
+	secrets := []string{"483920", "Din kode", "ola.nordmann"}
+	quote := "550 5.7.1 <ola.nordmann@mottaker.example>: user ola.nordmann got 'Koden er 483920', see (483920)\r\n"
+	for _, verb := range []string{"RCPT", "."} {
+		relay := listen(t, dialogue(relaytest.Reply{Verb: verb, Text: quote}))
+		var log logtest.Log
+		p, err := New([]Relay{plain("mx", relay)}, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		res := p.Send(within(t), to("ola.nordmann@mottaker.example"))
+		if res.Outcome != handover.Refused || !strings.Contains(log.String(), "***@mottaker.example") {
+			t.Fatalf("got %+v", res)
+		}
+		for _, secret := range secrets {
+			if strings.Contains(log.String(), secret) || strings.Contains(res.Text, secret) || strings.Contains(res.Err.Error(), secret) {
+				t.Errorf("%q leaks: %s, %v", secret, res.Text, res.Err)
+			}
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		p.Run(ctx, nil)
+	}
 }

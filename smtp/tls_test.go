@@ -116,7 +116,7 @@ func TestTLSModes(t *testing.T) {
 	}
 }
 
-// Replies smuggled in before the handshake would count as given under TLS.
+// Replies that an attacker adds in the clear before the handshake would count as given under TLS.
 func TestSTARTTLSInjection(t *testing.T) {
 	relay := listen(t, dialogue(
 		relaytest.Reply{Verb: "EHLO", Text: "250-relay.test\r\n250 STARTTLS\r\n"},
@@ -130,7 +130,7 @@ func TestSTARTTLSInjection(t *testing.T) {
 	}
 }
 
-// In the clear a relay is greeted once, whatever it answers: some do not take a second EHLO.
+// In the clear EHLO is sent once, with any reply: some relays refuse a second EHLO.
 func TestOneGreetingWithoutTLS(t *testing.T) {
 	noMore := relaytest.Reply{Verb: "EHLO", Nth: 2, Text: "503 5.5.1 You greeted already\r\n"}
 	for name, replies := range map[string][]relaytest.Reply{
@@ -143,7 +143,7 @@ func TestOneGreetingWithoutTLS(t *testing.T) {
 			if res := p.round(within(t), mustLetter(t, "kari@mottaker.example")); res.Outcome != handover.Accepted {
 				t.Errorf("got %+v", res)
 			}
-			// What it offered is known.
+			// The extensions that it offered are known.
 			want := handover.Accepted
 			if name == "HELO only" {
 				want = handover.Refused
@@ -155,8 +155,8 @@ func TestOneGreetingWithoutTLS(t *testing.T) {
 	}
 }
 
-// A reply too many is none to what is asked next.
-func TestAReplyTooManyToTheGreeting(t *testing.T) {
+// A surplus reply to EHLO is not taken for the reply to MAIL.
+func TestSurplusAfterEHLO(t *testing.T) {
 	p := newPool(t, plain("mx", listen(t, dialogue(relaytest.Reply{Verb: "EHLO", Text: "250 relay.test\r\n250 relay.test\r\n"}))))
 	if res := p.round(within(t), mustLetter(t, "kari@mottaker.example")); !hasReason(res.Err, ReasonProtocol) {
 		t.Errorf("got %+v", res)
@@ -178,7 +178,7 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-// A wrong password is tried once and then left alone: accounts get locked.
+// A wrong password is tried once and not again for a while: the account could be locked.
 func TestLoginRefused(t *testing.T) {
 	relay := listen(t, relaytest.Profile{Username: "straks", Password: "hemmelig"})
 	p := newPool(t, Relay{Name: "mx", Addr: relay.Addr(), InsecureAuth: true, TLS: TLSOff, Username: "straks", Password: "feil"})
@@ -192,13 +192,13 @@ func TestLoginRefused(t *testing.T) {
 		t.Errorf("%d attempts", accepted)
 	}
 	if wait := p.relays[0].backOff(); wait < 20*time.Second {
-		t.Errorf("the keeper waits %s only", wait)
+		t.Errorf("the back-off is only %s", wait)
 	}
 }
 
-// A relay that can't judge logins just now has refused none: it is tried again in a second, however
+// A relay that can't check logins now has not refused one: it is tried again after a second, however
 // long it was unreachable before.
-func TestLoginPutOff(t *testing.T) {
+func TestLoginPostponed(t *testing.T) {
 	relay := listen(t, dialogue(
 		relaytest.Reply{Verb: "EHLO", Text: "250-relay.test\r\n250 AUTH PLAIN\r\n"},
 		relaytest.Reply{Verb: "AUTH", Text: "454 4.7.0 Temporary authentication failure\r\n"}))
@@ -216,11 +216,11 @@ func TestLoginPutOff(t *testing.T) {
 		t.Errorf("%d attempts at once", accepted)
 	}
 	if wait := time.Until(r.health.noLogin); wait > time.Second {
-		t.Errorf("left alone for %s", wait)
+		t.Errorf("no login for %s", wait)
 	}
 	r.unreachable(&Failure{ReasonAuth, errors.New("relay replied 535")})
 	if wait := time.Until(r.health.noLogin); wait < 20*time.Second || wait > 30*time.Second {
-		t.Errorf("after the first refusal: left alone for %s", wait)
+		t.Errorf("after the first refusal: no login for %s", wait)
 	}
 }
 
