@@ -106,7 +106,7 @@ func BenchmarkFieldReconnect(b *testing.B) {
 
 func fieldSMSC(b *testing.B, how smsctest.Behaviour) *smsctest.SMSC {
 	b.Helper()
-	s, err := smsctest.Listen("127.0.0.1:0", smsctest.Profile{Record: -1, Behaviour: how})
+	s, err := smsctest.Listen("127.0.0.1:0", smsctest.Profile{Record: -1, Fast: true, Behaviour: how})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func BenchmarkSend(b *testing.B) {
 		{"delay=50ms/window=100", 50 * time.Millisecond, 100, 100},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			s, err := smsctest.Listen("127.0.0.1:0", smsctest.Profile{Record: -1, Behaviour: smsctest.Behaviour{Delay: c.delay}})
+			s, err := smsctest.Listen("127.0.0.1:0", smsctest.Profile{Record: -1, Fast: true, Behaviour: smsctest.Behaviour{Delay: c.delay}})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -44,7 +44,7 @@ func (c *conn) admit(p *script, kind wire.CommandID, req *wire.Bind) wire.Status
 
 // finishBind answers the bind. Deliveries that wait for the system_id follow the response.
 func (c *conn) finishBind(f wire.Frame, req *wire.Bind, status wire.Status) {
-	n := &c.smsc.n
+	n := c.smsc.n
 	var a *account
 	if c.bound() != nil {
 		status = wire.ESMEAlyBnd // bound twice within BindDelay
@@ -55,7 +55,7 @@ func (c *conn) finishBind(f wire.Frame, req *wire.Bind, status wire.Status) {
 		}
 	}
 	if status != wire.ESMEOK {
-		n.count(&n.bindsRefused)
+		n.count(&n.BindsRefused)
 		c.reply(f, status, nil)
 		return
 	}
@@ -121,8 +121,8 @@ func (a *account) join(c *conn) {
 		return
 	}
 	a.binds = append(a.binds, c)
-	a.smsc.n.add(&a.smsc.n.bindsNow, 1)
-	a.smsc.n.count(&a.smsc.n.binds)
+	a.smsc.n.add(&a.smsc.n.BindsNow, 1)
+	a.smsc.n.count(&a.smsc.n.Binds)
 	a.dispatch()
 }
 
@@ -136,7 +136,7 @@ func (a *account) leave(c *conn) {
 		return
 	}
 	a.binds = slices.Delete(a.binds, i, i+1)
-	a.smsc.n.add(&a.smsc.n.bindsNow, -1)
+	a.smsc.n.add(&a.smsc.n.BindsNow, -1)
 	a.again(c, slices.Sorted(maps.Keys(c.unacked)))
 }
 
@@ -155,10 +155,10 @@ func (a *account) again(c *conn, sequences []uint32) {
 func (a *account) deliver(d *delivery) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	n := &a.smsc.n
+	n := a.smsc.n
 	if len(a.waiting) >= a.smsc.script().MaxWaiting {
-		n.count(&n.dropped)
-		n.add(&n.waitingNow, -1)
+		n.count(&n.Dropped)
+		n.add(&n.WaitingNow, -1)
 		return
 	}
 	a.waiting = append(a.waiting, d)
@@ -194,21 +194,21 @@ func (a *account) next(window int) *conn {
 
 // write sends d over c. The caller holds mu.
 func (a *account) write(c *conn, d *delivery) {
-	n := &a.smsc.n
+	n := a.smsc.n
 	seq := c.seq.Add(1)
 	b, err := a.smsc.encode(wire.Header{ID: d.command, Sequence: seq}, d.msg)
 	if err != nil {
-		n.count(&n.dropped) // the submit's addresses were longer than SMPP allows
-		n.add(&n.waitingNow, -1)
+		n.count(&n.Dropped) // the submit's addresses were longer than SMPP allows
+		n.add(&n.WaitingNow, -1)
 		return
 	}
 	c.out.put(b)
 	if !d.sent.IsZero() {
-		n.count(&n.redelivered)
+		n.count(&n.Redelivered)
 	}
 	d.sent = time.Now()
 	c.unacked[seq] = d
-	n.count(&n.delivered)
+	n.count(&n.Delivered)
 }
 
 // acknowledged handles the response to a deliver_sm or data_sm. After a temporary error the
@@ -222,21 +222,21 @@ func (c *conn) acknowledged(sequence uint32, status wire.Status) {
 	if d == nil {
 		return
 	}
-	n := &c.smsc.n
+	n := c.smsc.n
 	switch status {
 	case wire.ESMEOK:
-		n.count(&n.acked)
+		n.count(&n.Acked)
 		if observe := c.smsc.script().OnAck; observe != nil {
 			observe(time.Since(d.sent))
 		}
 	case wire.ESMERxTAppn, wire.ESMEThrottled, wire.ESMEMsgQFul, wire.ESMESysErr:
-		n.count(&n.postponed)
+		n.count(&n.Postponed)
 		c.smsc.clock.after(c.smsc.script().Retry, func() { a.deliver(d) })
 		return
 	default:
-		n.count(&n.rejected)
+		n.count(&n.Rejected)
 	}
-	n.add(&n.waitingNow, -1)
+	n.add(&n.WaitingNow, -1)
 }
 
 // take removes the delivery that c sent under that sequence number, and uses the free slot.

@@ -158,6 +158,6 @@ func (z *freezer) pass(done <-chan struct{}) bool {
 
 // freeze stops this connection for d; for ever if d is 0.
 func (c *conn) freeze(d time.Duration) {
-	c.smsc.n.count(&c.smsc.n.frozen)
+	c.smsc.n.count(&c.smsc.n.Frozen)
 	c.cold.freeze(c.smsc.clock, d)
 }

@@ -31,76 +31,30 @@ var (
 	}
 )
 
-// body says where a struct has each field of its PDU: a *byte, *string or *[]byte. It is
-// nil for sm_length, which follows from the text.
-type body func(pdufield.Name) any
+// body has a pointer to each field of a PDU's struct: a *byte, *string or *[]byte.
+// sm_length has none: it follows from the text.
+type body map[pdufield.Name]any
 
 func bindBody(b *wire.Bind) body {
-	return func(name pdufield.Name) any {
-		switch name {
-		case pdufield.SystemID:
-			return &b.SystemID
-		case pdufield.Password:
-			return &b.Password
-		case pdufield.SystemType:
-			return &b.SystemType
-		case pdufield.InterfaceVersion:
-			return &b.InterfaceVersion
-		case pdufield.AddrTON:
-			return &b.AddrTON
-		case pdufield.AddrNPI:
-			return &b.AddrNPI
-		case pdufield.AddressRange:
-			return &b.AddressRange
-		}
-		return nil
+	return body{
+		pdufield.SystemID: &b.SystemID, pdufield.Password: &b.Password, pdufield.SystemType: &b.SystemType,
+		pdufield.InterfaceVersion: &b.InterfaceVersion,
+		pdufield.AddrTON:          &b.AddrTON, pdufield.AddrNPI: &b.AddrNPI, pdufield.AddressRange: &b.AddressRange,
 	}
 }
 
 func messageBody(m *wire.Message) body {
-	return func(name pdufield.Name) any {
-		switch name {
-		case pdufield.ServiceType:
-			return &m.ServiceType
-		case pdufield.SourceAddrTON:
-			return &m.SourceTON
-		case pdufield.SourceAddrNPI:
-			return &m.SourceNPI
-		case pdufield.SourceAddr:
-			return &m.Source
-		case pdufield.DestAddrTON:
-			return &m.DestTON
-		case pdufield.DestAddrNPI:
-			return &m.DestNPI
-		case pdufield.DestinationAddr:
-			return &m.Dest
-		case pdufield.ESMClass:
-			return &m.ESMClass
-		case pdufield.ProtocolID:
-			return &m.ProtocolID
-		case pdufield.PriorityFlag:
-			return &m.Priority
-		case pdufield.ScheduleDeliveryTime:
-			return &m.ScheduleDelivery
-		case pdufield.ValidityPeriod:
-			return &m.Validity
-		case pdufield.RegisteredDelivery:
-			return &m.RegisteredDelivery
-		case pdufield.ReplaceIfPresentFlag:
-			return &m.ReplaceIfPresent
-		case pdufield.DataCoding:
-			return &m.DataCoding
-		case pdufield.SMDefaultMsgID:
-			return &m.DefaultMessageID
-		case pdufield.ShortMessage:
-			return &m.ShortMessage
-		}
-		return nil
+	return body{
+		pdufield.ServiceType:   &m.ServiceType,
+		pdufield.SourceAddrTON: &m.SourceTON, pdufield.SourceAddrNPI: &m.SourceNPI, pdufield.SourceAddr: &m.Source,
+		pdufield.DestAddrTON: &m.DestTON, pdufield.DestAddrNPI: &m.DestNPI, pdufield.DestinationAddr: &m.Dest,
+		pdufield.ESMClass: &m.ESMClass, pdufield.ProtocolID: &m.ProtocolID, pdufield.PriorityFlag: &m.Priority,
+		pdufield.ScheduleDeliveryTime: &m.ScheduleDelivery, pdufield.ValidityPeriod: &m.Validity,
+		pdufield.RegisteredDelivery: &m.RegisteredDelivery, pdufield.ReplaceIfPresentFlag: &m.ReplaceIfPresent,
+		pdufield.DataCoding: &m.DataCoding, pdufield.SMDefaultMsgID: &m.DefaultMessageID,
+		pdufield.ShortMessage: &m.ShortMessage,
 	}
 }
-
-// only is the body of a PDU that has one field, a C-octet string.
-func only(field *string) body { return func(pdufield.Name) any { return field } }
 
 // decodeBind reads a bind request. Octets after its last field are ignored. The status is
 // the error to answer with, or ESME_ROK.
@@ -141,28 +95,22 @@ func decodeMessage(f wire.Frame) (*wire.Message, wire.Status) {
 
 // decodeFields reads mandatory fields into a struct. For a PDU that is cut short go-smpp
 // returns no error and leaves out the rest of the fields.
-//
-// go-smpp makes a map of the fields. A map of eight has room from the start; one that grows
-// to eighteen costs three times as much, so a list is read in pieces. sm_length and
-// short_message must be in one piece.
 func decodeFields(rest *bytes.Buffer, list pdufield.List, to body) wire.Status {
-	for names := range slices.Chunk(list, 8) {
-		fields, err := names.Decode(rest)
-		switch {
-		case err != nil: // of these lists, only sm_length can be wrong
-			return wire.ESMEInvMsgLen
-		case len(fields) < len(names):
-			return wire.ESMEInvCmdLen
-		}
-		for name, field := range fields {
-			switch v := to(name).(type) {
-			case *byte:
-				*v = field.Raw().(byte)
-			case *string:
-				*v = field.String()
-			case *[]byte:
-				*v = field.Bytes()
-			}
+	fields, err := list.Decode(rest)
+	switch {
+	case err != nil: // of these lists, only sm_length can be wrong
+		return wire.ESMEInvMsgLen
+	case len(fields) < len(list):
+		return wire.ESMEInvCmdLen
+	}
+	for name, field := range fields {
+		switch v := to[name].(type) {
+		case *byte:
+			*v = field.Raw().(byte)
+		case *string:
+			*v = field.String()
+		case *[]byte:
+			*v = field.Bytes()
 		}
 	}
 	return wire.ESMEOK
@@ -184,7 +132,7 @@ func sortedTLVs(m pdutlv.Map) []wire.TLV {
 // checked first: go-smpp checks nothing, and writes sm_length modulo 256.
 func (s *SMSC) encode(h wire.Header, v any) ([]byte, error) {
 	if s.fast {
-		return wire.Append(nil, h, v)
+		return wire.Append(make([]byte, 0, 256), h, v)
 	}
 	return encode(h, v)
 }
@@ -194,9 +142,9 @@ func encode(h wire.Header, v any) ([]byte, error) {
 	case nil:
 		return encodeFields(h, nil, nil, nil)
 	case *wire.BindResp:
-		return encodeFields(h, bindRespFields, only(&v.SystemID), v.TLVs)
+		return encodeFields(h, bindRespFields, body{pdufield.SystemID: &v.SystemID}, v.TLVs)
 	case *wire.MessageResp:
-		return encodeFields(h, respFields, only(&v.MessageID), v.TLVs)
+		return encodeFields(h, respFields, body{pdufield.MessageID: &v.MessageID}, v.TLVs)
 	case *wire.Message:
 		list, check := deliverFields, v.Check
 		if h.ID == wire.DataSM {
@@ -215,7 +163,6 @@ func encode(h wire.Header, v any) ([]byte, error) {
 // random order, and a receipt that is sent again must be the same octets.
 func encodeFields(h wire.Header, list pdufield.List, from body, tlvs []wire.TLV) ([]byte, error) {
 	var b bytes.Buffer
-	b.Grow(256)
 	header := pdu.Header{ID: pdu.ID(h.ID), Status: pdu.Status(h.Status), Seq: h.Sequence}
 	err := header.SerializeTo(&b)
 	for _, name := range list {
@@ -233,21 +180,13 @@ func encodeFields(h wire.Header, list pdufield.List, from body, tlvs []wire.TLV)
 
 // field returns go-smpp's form of a field.
 func field(from body, name pdufield.Name) pdufield.Body {
-	switch v := from(name).(type) {
+	switch v := from[name].(type) {
 	case *byte:
-		return &octets[*v]
+		return &pdufield.Fixed{Data: *v}
 	case *string:
-		return &pdufield.Variable{Data: append([]byte(*v), 0)}
+		return &pdufield.Variable{Data: []byte(*v)}
 	case *[]byte:
 		return &pdufield.SM{Data: *v}
 	}
-	return &octets[len(*from(pdufield.ShortMessage).(*[]byte))] // sm_length; checked to fit
+	return &pdufield.Fixed{Data: byte(len(*from[pdufield.ShortMessage].(*[]byte)))} // sm_length; checked to fit
 }
-
-// octets has go-smpp's field for every value of an octet, to save allocating it.
-var octets = func() (all [256]pdufield.Fixed) {
-	for v := range all {
-		all[v].Data = byte(v)
-	}
-	return all
-}()

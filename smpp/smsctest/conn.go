@@ -100,35 +100,35 @@ func (c *conn) read() {
 // is a command_length (SMPP 3.4 §4.3.1).
 func (c *conn) lost(err error) {
 	if frame := (*wire.FrameError)(nil); errors.As(err, &frame) {
-		c.smsc.n.count(&c.smsc.n.malformed)
+		c.smsc.n.count(&c.smsc.n.Malformed)
 		c.nack(frame.Header.Sequence, wire.ESMEInvCmdLen)
 	}
 	c.out.finish()
 }
 
 func (c *conn) handle(f wire.Frame, at time.Time) {
-	n := &c.smsc.n
+	n := c.smsc.n
 	switch f.ID {
 	case wire.SubmitSM, wire.DataSM:
 		c.submit(f, at)
 	case wire.DeliverSMResp, wire.DataSMResp:
 		c.acknowledged(f.Sequence, f.Status)
 	case wire.EnquireLink:
-		n.count(&n.enquiries)
+		n.count(&n.Enquiries)
 		c.reply(f, wire.ESMEOK, nil)
 	case wire.EnquireLinkResp:
-		n.count(&n.enquiryAnswers)
+		n.count(&n.EnquiryAnswers)
 	case wire.BindTransmitter, wire.BindReceiver, wire.BindTransceiver:
 		c.bind(f)
 	case wire.Unbind:
-		n.count(&n.unbinds)
+		n.count(&n.Unbinds)
 		c.reply(f, wire.ESMEOK, nil)
 		c.out.finish()
 	case wire.UnbindResp:
-		n.count(&n.unbindAnswers)
+		n.count(&n.UnbindAnswers)
 		c.out.finish()
 	case wire.GenericNack:
-		n.count(&n.nacks)
+		n.count(&n.Nacks)
 		c.acknowledged(f.Sequence, wire.ESMERxPAppn)
 	default:
 		c.unsupported(f)
@@ -137,7 +137,7 @@ func (c *conn) handle(f wire.Frame, at time.Time) {
 
 // unsupported answers PDUs that are not for an SMSC, or that this one does not know.
 func (c *conn) unsupported(f wire.Frame) {
-	c.smsc.n.count(&c.smsc.n.malformed)
+	c.smsc.n.count(&c.smsc.n.Malformed)
 	if !f.ID.IsResponse() {
 		c.send(wire.Header{ID: f.ID.Response(), Status: wire.ESMEInvCmdID, Sequence: f.Sequence}, nil)
 	}
@@ -156,7 +156,7 @@ func (c *conn) receives() bool {
 
 // malformed answers a request that can't be read, or doesn't belong here.
 func (c *conn) malformed(f wire.Frame, status wire.Status) {
-	c.smsc.n.count(&c.smsc.n.malformed)
+	c.smsc.n.count(&c.smsc.n.Malformed)
 	c.reply(f, status, nil)
 }
 
@@ -191,7 +191,7 @@ func (c *conn) enquire() {
 	}
 	c.smsc.clock.again(pause, func() {
 		if c.alive() {
-			c.smsc.n.count(&c.smsc.n.enquiriesSent)
+			c.smsc.n.count(&c.smsc.n.EnquiriesSent)
 			c.request(wire.EnquireLink)
 			c.enquire()
 		}

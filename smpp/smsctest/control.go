@@ -11,7 +11,7 @@ import (
 
 // Down closes the listener and all connections. The port stays reserved.
 func (s *SMSC) Down() {
-	s.n.count(&s.n.outages)
+	s.n.count(&s.n.Outages)
 	s.shut()
 }
 
@@ -36,7 +36,7 @@ func (s *SMSC) Drop() {
 // Freeze stops reading and writing on every connection, present and future, for d; until
 // Thaw if d is 0. The kernel still accepts connections.
 func (s *SMSC) Freeze(d time.Duration) {
-	s.n.count(&s.n.frozen)
+	s.n.count(&s.n.Frozen)
 	s.cold.freeze(s.clock, d)
 }
 
@@ -53,7 +53,7 @@ func (s *SMSC) Unbind() {
 // Enquire sends enquire_link on every bind.
 func (s *SMSC) Enquire() {
 	for _, c := range s.bound() {
-		s.n.count(&s.n.enquiriesSent)
+		s.n.count(&s.n.EnquiriesSent)
 		c.request(wire.EnquireLink)
 	}
 }
@@ -96,7 +96,7 @@ func (s *SMSC) Deliver(m *wire.Message) error {
 	if a == nil {
 		return errors.New("smsctest: no system_id was ever bound")
 	}
-	s.n.add(&s.n.waitingNow, 1)
+	s.n.add(&s.n.WaitingNow, 1)
 	a.deliver(&delivery{command: wire.DeliverSM, msg: m})
 	return nil
 }

@@ -36,7 +36,7 @@ func (c *conn) misbehave(m Mischief) {
 	if m == NoMischief {
 		return
 	}
-	c.smsc.n.count(&c.smsc.n.mischiefs)
+	c.smsc.n.count(&c.smsc.n.Mischiefs)
 	c.out.put(c.bogus(m))
 }
 

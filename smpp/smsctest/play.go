@@ -88,7 +88,7 @@ func (p *play) perform() {
 	}
 	if dice.oneIn(p.Close) {
 		p.withhold()
-		p.smsc.n.count(&p.smsc.n.closed)
+		p.smsc.n.count(&p.smsc.n.Closed)
 		p.out.finish()
 		return
 	}
@@ -117,7 +117,7 @@ func (p *play) conclude() {
 
 // withhold leaves the response out. An accepted message still gets its receipt.
 func (p *play) withhold() {
-	p.smsc.n.count(&p.smsc.n.unanswered)
+	p.smsc.n.count(&p.smsc.n.Unanswered)
 	if !p.Receipt.Early {
 		p.receipts(p.smsc.dice.spread(p.Receipt.Delay, p.Receipt.Jitter))
 	}
@@ -173,16 +173,15 @@ func (s *SMSC) note(sub *Submit) {
 	if observe := s.script().OnSubmit; observe != nil {
 		observe(*sub)
 	}
-	n := &s.n
+	decision := &s.n.Refused
 	switch sub.Status {
 	case wire.ESMEOK:
-		n.taken.Add(1)
+		decision = &s.n.Taken
 	case wire.ESMEThrottled, wire.ESMEMsgQFul:
-		n.throttled.Add(1)
-	default:
-		n.refused.Add(1)
+		decision = &s.n.Throttled
 	}
-	n.count(&n.submits)
+	s.n.count(decision)
+	s.n.count(&s.n.Submits)
 }
 
 // dice makes every random choice of one SMSC, from the profile's seed.

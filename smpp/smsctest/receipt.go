@@ -46,8 +46,8 @@ func (p *play) wanted(state string) bool {
 }
 
 func (p *play) receipt(wait time.Duration, state string, class byte) {
-	p.smsc.n.count(&p.smsc.n.receipts)
-	p.smsc.n.add(&p.smsc.n.waitingNow, 1)
+	p.smsc.n.count(&p.smsc.n.Receipts)
+	p.smsc.n.add(&p.smsc.n.WaitingNow, 1)
 	if observe := p.smsc.script().OnReceipt; observe != nil {
 		observe(p.submit, state)
 	}

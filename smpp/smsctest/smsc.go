@@ -19,7 +19,7 @@ type SMSC struct {
 	dice    *dice
 	record  *record
 	first   throttleFirst
-	n       counters
+	n       *counters
 	cold    freezer // of all connections
 	current atomic.Pointer[script]
 	ids     atomic.Uint64
@@ -50,7 +50,7 @@ func Listen(addr string, p Profile) (*SMSC, error) {
 	}
 	s := &SMSC{
 		addr: bound, reserve: release,
-		clock: newClock(), dice: newDice(p.Seed), record: &record{size: cmp.Or(p.Record, 10_000)},
+		clock: newClock(), n: &counters{}, dice: newDice(p.Seed), record: &record{size: cmp.Or(p.Record, 10_000)},
 		firstID: cmp.Or(p.FirstID, 170_000_001), fast: p.Fast,
 		done: make(chan struct{}), conns: map[*conn]struct{}{}, accounts: map[string]*account{},
 	}
@@ -169,8 +169,8 @@ func (s *SMSC) serve(l net.Listener, nc net.Conn) {
 	}
 	c := newConn(s, s.connIDs.Add(1), nc)
 	s.conns[c] = struct{}{}
-	s.n.add(&s.n.connectionsNow, 1)
-	s.n.count(&s.n.connections)
+	s.n.add(&s.n.ConnectionsNow, 1)
+	s.n.count(&s.n.Connections)
 	s.wg.Go(func() {
 		var writer sync.WaitGroup
 		writer.Go(c.write)
@@ -202,7 +202,7 @@ func (s *SMSC) gone(c *conn) {
 	if a := c.bound(); a != nil {
 		a.leave(c)
 	}
-	s.n.add(&s.n.connectionsNow, -1)
+	s.n.add(&s.n.ConnectionsNow, -1)
 }
 
 // Close ends all connections and waits for every goroutine.

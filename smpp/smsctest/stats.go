@@ -47,41 +47,26 @@ type Stats struct {
 	Outages        uint64 `json:"outages"`        // outages by Down and Outage
 }
 
-// counters are the live Stats.
+// counters are the live Stats. Their fields are written and read atomically.
 type counters struct {
-	connections, connectionsNow, binds, bindsNow, bindsRefused            counter
-	submits, taken, throttled, refused, unanswered                        counter
-	receipts, delivered, redelivered, acked, postponed, rejected, dropped counter
-	waitingNow                                                            counter
-	enquiries, enquiriesSent, enquiryAnswers, unbinds, unbindAnswers      counter
-	nacks, malformed, mischiefs, closed, frozen, outages                  counter
-	watch                                                                 watch
+	Stats // first: on 32-bit machines only the start of an allocation is aligned for that
+	watch watch
 }
 
-type counter = atomic.Uint64
-
 // count adds one and wakes every Wait.
-func (n *counters) count(c *counter) { n.add(c, 1) }
+func (n *counters) count(c *uint64) { n.add(c, 1) }
 
-func (n *counters) add(c *counter, delta int) {
-	c.Add(uint64(delta))
+func (n *counters) add(c *uint64, delta int) {
+	atomic.AddUint64(c, uint64(delta))
 	n.watch.notify()
 }
 
-func (n *counters) stats() Stats {
-	return Stats{
-		Connections: n.connections.Load(), ConnectionsNow: n.connectionsNow.Load(),
-		Binds: n.binds.Load(), BindsNow: n.bindsNow.Load(), BindsRefused: n.bindsRefused.Load(),
-		Submits: n.submits.Load(), Taken: n.taken.Load(), Throttled: n.throttled.Load(),
-		Refused: n.refused.Load(), Unanswered: n.unanswered.Load(),
-		Receipts: n.receipts.Load(), Delivered: n.delivered.Load(), Redelivered: n.redelivered.Load(),
-		Acked: n.acked.Load(), Postponed: n.postponed.Load(), Rejected: n.rejected.Load(),
-		Dropped: n.dropped.Load(), WaitingNow: n.waitingNow.Load(),
-		Enquiries: n.enquiries.Load(), EnquiriesSent: n.enquiriesSent.Load(), EnquiryAnswers: n.enquiryAnswers.Load(),
-		Unbinds: n.unbinds.Load(), UnbindAnswers: n.unbindAnswers.Load(),
-		Nacks: n.nacks.Load(), Malformed: n.malformed.Load(), Mischiefs: n.mischiefs.Load(),
-		Closed: n.closed.Load(), Frozen: n.frozen.Load(), Outages: n.outages.Load(),
+func (n *counters) stats() (now Stats) {
+	from, to := reflect.ValueOf(&n.Stats).Elem(), reflect.ValueOf(&now).Elem()
+	for i := range from.NumField() {
+		to.Field(i).SetUint(atomic.LoadUint64(from.Field(i).Addr().Interface().(*uint64)))
 	}
+	return now
 }
 
 // watch wakes goroutines that wait for counters to change.

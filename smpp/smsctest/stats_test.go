@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -42,4 +43,15 @@ func get(t *testing.T, srv *httptest.Server, path string) string {
 		t.Fatalf("%s: %v, %v", path, resp.Status, err)
 	}
 	return string(b)
+}
+
+func TestStatsHaveEveryCounter(t *testing.T) {
+	n := &counters{}
+	v := reflect.ValueOf(&n.Stats).Elem()
+	for i := range v.NumField() {
+		n.add(v.Field(i).Addr().Interface().(*uint64), i+1)
+	}
+	if got := n.stats(); got != n.Stats || got.Outages != uint64(v.NumField()) {
+		t.Errorf("%+v, want %+v", got, n.Stats)
+	}
 }
