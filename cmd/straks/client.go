@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,8 +12,8 @@ import (
 	"straks/internal/printable"
 )
 
-// newClient returns a client of the straks that the environment names. The token
-// is no flag: command lines are seen by everybody on the machine.
+// newClient returns a client of the straks that the environment names. The token is
+// not a flag: all users of the machine can see command lines.
 func newClient() (*client.Client, error) {
 	base, token := os.Getenv("STRAKS_URL"), os.Getenv("STRAKS_TOKEN")
 	var missing []string
@@ -28,7 +29,7 @@ func newClient() (*client.Client, error) {
 	return client.New(base, token, nil)
 }
 
-// advise adds to an error of a call what its reader can do about it.
+// advise adds to the error of a call what the user can do about it.
 func advise(err error) error {
 	var p *client.Problem
 	switch {
@@ -37,7 +38,7 @@ func advise(err error) error {
 	case !errors.As(err, &p):
 		return fmt.Errorf("no answer from STRAKS_URL: %w", err)
 	case p.Status == 401:
-		return fmt.Errorf("%w\nIs STRAKS_TOKEN right, and not past its end?", err)
+		return fmt.Errorf("%w\nIs STRAKS_TOKEN right, and has it not expired?", err)
 	case p.Status == 404 && p.Code == "":
 		return fmt.Errorf("%w\nDoes STRAKS_URL end with the service's base path (/notifications/api/v1)?", err)
 	case p.Temporary() && p.RetryAfter > 0:
@@ -46,8 +47,8 @@ func advise(err error) error {
 	return err
 }
 
-// line is one shipment, for a person to read: columns of constant width first. The
-// longest status is Email_Failed_RecipientNotIdentified.
+// line returns one shipment for a person to read, with columns of constant width
+// first. The longest status is Email_Failed_RecipientNotIdentified.
 func line(s client.Shipment) string {
 	var b strings.Builder
 	b.WriteString(s.LastUpdate.UTC().Format("2006-01-02T15:04:05.000Z"))
@@ -61,5 +62,15 @@ func line(s client.Shipment) string {
 	return b.String()
 }
 
-// pollEvery is how often commands ask again while they wait for a change.
+// pollEvery is the interval at which commands poll for a change.
 const pollEvery = 250 * time.Millisecond
+
+// pause waits for d, or returns the error of a context that ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -9,7 +9,7 @@ import (
 	"straks/api/client"
 )
 
-// demoTimeout is how long the demo may take at most.
+// demoTimeout bounds the demo.
 const demoTimeout = 10 * time.Second
 
 // demoCommand shows the main job: an SMS and an e-mail through a sandbox's own
@@ -44,7 +44,7 @@ func demoCommand(ctx context.Context, args []string, e env) error {
 	return err
 }
 
-// demo is what the reader sees.
+// demo sends and prints.
 func demo(ctx context.Context, sb *sandbox, out io.Writer) error {
 	c, err := client.New(sb.BaseURL, sb.Token, nil)
 	if err != nil {
@@ -58,14 +58,14 @@ func demo(ctx context.Context, sb *sandbox, out io.Writer) error {
 		EmailAddress: "kari@example.org",
 		Settings:     client.EmailSettings{Subject: "Your code", Body: "Your code is 482913."}}}
 
-	first, err := say(out, "SMS to +4799999999", func() (client.Placed, error) { return c.SendSMS(ctx, sms) })
+	first, err := report(out, "SMS to +4799999999", func() (client.Placed, error) { return c.SendSMS(ctx, sms) })
 	if err != nil {
 		return err
 	}
-	if _, err := say(out, "the same again    ", func() (client.Placed, error) { return c.SendSMS(ctx, sms) }); err != nil {
+	if _, err := report(out, "the same again    ", func() (client.Placed, error) { return c.SendSMS(ctx, sms) }); err != nil {
 		return err
 	}
-	second, err := say(out, "mail to kari@…    ", func() (client.Placed, error) { return c.SendEmail(ctx, email) })
+	second, err := report(out, "mail to kari@…    ", func() (client.Placed, error) { return c.SendEmail(ctx, email) })
 	if err != nil {
 		return err
 	}
@@ -73,22 +73,22 @@ func demo(ctx context.Context, sb *sandbox, out io.Writer) error {
 	return follow(ctx, c, out, map[string]string{first.ShipmentID: "SMS_Delivered", second.ShipmentID: "Email_Succeeded"})
 }
 
-// say makes a call and prints what came of it.
-func say(out io.Writer, what string, call func() (client.Placed, error)) (client.Placed, error) {
+// report makes a call and prints its result.
+func report(out io.Writer, what string, call func() (client.Placed, error)) (client.Placed, error) {
 	began := time.Now()
 	p, err := call()
 	if err != nil {
 		return p, fmt.Errorf("%s: %w", what, err)
 	}
-	verdict := "201 Created: the carrier has it"
+	result := "201 Created: the carrier has it"
 	if !p.Created {
-		verdict = "200 OK: known already, nothing was sent"
+		result = "200 OK: known already, nothing was sent"
 	}
-	fmt.Fprintf(out, "  %s  %-40s %6.1f ms  shipment %s\n", what, verdict, float64(time.Since(began).Microseconds())/1000, p.ShipmentID)
+	fmt.Fprintf(out, "  %s  %-40s %6.1f ms  shipment %s\n", what, result, float64(time.Since(began).Microseconds())/1000, p.ShipmentID)
 	return p, nil
 }
 
-// follow prints feed entries until every shipment has reached its status.
+// follow prints feed entries until every shipment has the status in waiting.
 func follow(ctx context.Context, c *client.Client, out io.Writer, waiting map[string]string) error {
 	var seq uint64
 	for len(waiting) > 0 {

@@ -33,12 +33,12 @@ func shipmentCommand(ctx context.Context, args []string, e env) error {
 	return err
 }
 
-// feedCommand prints the feed from a sequence number on: one line for each entry, which begins with the
-// number to go on from.
+// feedCommand prints the feed after a sequence number, one line for each entry. The
+// line begins with the number to continue from.
 func feedCommand(ctx context.Context, args []string, e env) error {
 	fs := newFlags("feed [-seq N] [-follow] [-all] [-json]")
 	seq := fs.Uint64("seq", 0, "print what comes after this sequence `number`")
-	follow := fs.Bool("follow", false, "go on as the feed grows, until interrupted")
+	follow := fs.Bool("follow", false, "continue as the feed grows, until interrupted")
 	all := fs.Bool("all", false, "print every change of status, not only final ones")
 	asJSON := fs.Bool("json", false, "print the JSON objects of the API, one a line")
 	if _, err := fs.parse(args, e); err != nil {
@@ -52,8 +52,8 @@ func feedCommand(ctx context.Context, args []string, e env) error {
 		page, err := c.Feed(ctx, client.FeedQuery{Seq: *seq, All: *all})
 		switch {
 		case *follow && ctx.Err() != nil:
-			return nil // interrupting is how one ends it
-		case *follow && passing(err):
+			return nil // interrupted, which is how -follow ends
+		case *follow && temporary(err):
 			fmt.Fprintf(e.stderr, "straks: %v\n", err)
 		case err != nil:
 			return advise(err)
@@ -73,9 +73,9 @@ func feedCommand(ctx context.Context, args []string, e env) error {
 	}
 }
 
-// passing tells whether a call that failed so may succeed a little later: no
-// answer at all, or one that says so.
-func passing(err error) bool {
+// temporary reports whether a failed call may succeed a little later: it got no
+// answer, or one that says so.
+func temporary(err error) bool {
 	var p *client.Problem
 	return err != nil && (!errors.As(err, &p) || p.Temporary())
 }

@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// adminFlag is the flag of every command that asks a running daemon.
+// adminFlag adds the flag of every command that asks a running daemon.
 func adminFlag(fs *flags) *string {
 	return fs.String("admin", "http://127.0.0.1:9090", "`URL`, or host:port, of the daemon's admin listener")
 }
 
-// direct asks the daemon itself: what it answers is no business of the environment's proxy, nor
-// of a host that it might name.
+// direct asks the daemon itself: not through the environment's proxy, and not a host
+// that a redirect names.
 var direct = &http.Client{
 	Transport:     &http.Transport{DisableKeepAlives: true},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// fetch copies what the admin listener answers. An answer that breaks off is an error.
+// fetch copies the answer of the admin listener. A truncated answer is an error.
 func fetch(ctx context.Context, admin, path string, to io.Writer) error {
 	if !strings.Contains(admin, "://") {
 		admin = "http://" + admin
@@ -47,24 +47,26 @@ func fetch(ctx context.Context, admin, path string, to io.Writer) error {
 	return nil
 }
 
-// fetchPatiently is fetch of what may take long. It gives up where nothing comes for so long.
-func fetchPatiently(ctx context.Context, admin, path string, to io.Writer, patience time.Duration) error {
+// fetchLong is fetch without a bound on the whole. It fails when nothing arrives for
+// the timeout.
+func fetchLong(ctx context.Context, admin, path string, to io.Writer, timeout time.Duration) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silence := time.AfterFunc(patience, func() { cancel(fmt.Errorf("nothing came for %v", patience)) })
-	defer silence.Stop()
-	return fetch(ctx, admin, path, progress{to, silence, patience})
+	idle := time.AfterFunc(timeout, func() { cancel(fmt.Errorf("nothing arrived for %v", timeout)) })
+	defer idle.Stop()
+	return fetch(ctx, admin, path, idleWriter{to, idle, timeout})
 }
 
-// progress is a writer that puts a timer off at each write, for as long as that takes too.
-type progress struct {
+// idleWriter restarts a timer after each write. During a write, which may take long,
+// the timer is stopped.
+type idleWriter struct {
 	io.Writer
-	silence  *time.Timer
-	patience time.Duration
+	idle    *time.Timer
+	timeout time.Duration
 }
 
-func (p progress) Write(b []byte) (int, error) {
-	p.silence.Stop()
-	defer p.silence.Reset(p.patience)
-	return p.Writer.Write(b)
+func (w idleWriter) Write(b []byte) (int, error) {
+	w.idle.Stop()
+	defer w.idle.Reset(w.timeout)
+	return w.Writer.Write(b)
 }

@@ -16,7 +16,8 @@ import (
 
 const halfAnAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"
 
-// silentDaemon returns the address of who takes one request, says so much and then nothing.
+// silentDaemon returns the address of a server that reads one request, writes part of
+// an answer and then nothing.
 func silentDaemon(t *testing.T, says string) (addr string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -43,19 +44,19 @@ func silentDaemon(t *testing.T, says string) (addr string) {
 	return ln.Addr().String()
 }
 
-// TestFetchOfSilence: a copy that does not come, or stops coming, is given up.
+// TestFetchOfSilence: a copy that does not arrive, or stops arriving, is given up.
 func TestFetchOfSilence(t *testing.T) {
 	for _, says := range []string{"", halfAnAnswer} {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
-		err := fetchPatiently(ctx, silentDaemon(t, says), "/journal/backup", io.Discard, 50*time.Millisecond)
-		if err == nil || !strings.Contains(err.Error(), "nothing came for 50ms") {
+		err := fetchLong(ctx, silentDaemon(t, says), "/journal/backup", io.Discard, 50*time.Millisecond)
+		if err == nil || !strings.Contains(err.Error(), "nothing arrived for 50ms") {
 			t.Errorf("after %q: %v", says, err)
 		}
 	}
 }
 
-// TestFetchAsksTheDaemonOnly: not one that something at its address names, nor the environment's proxy.
+// TestFetchAsksTheDaemonOnly: neither the target of a redirect nor the environment's proxy.
 func TestFetchAsksTheDaemonOnly(t *testing.T) {
 	asked := false
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
@@ -70,7 +71,7 @@ func TestFetchAsksTheDaemonOnly(t *testing.T) {
 	}
 }
 
-// slow takes long for a write.
+// slow is a writer that takes its time for each write.
 type slow time.Duration
 
 func (s slow) Write(b []byte) (int, error) {
@@ -78,11 +79,11 @@ func (s slow) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// TestProgress: what comes steadily is waited for, for any time, and so is who takes it.
-func TestProgress(t *testing.T) {
+// TestIdleWriter: a steady answer may take any time, and so may the reader of the copy.
+func TestIdleWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fired atomic.Bool
-		p := progress{slow(time.Minute), time.AfterFunc(time.Second, func() { fired.Store(true) }), time.Second}
+		p := idleWriter{slow(time.Minute), time.AfterFunc(time.Second, func() { fired.Store(true) }), time.Second}
 		for range 5 {
 			time.Sleep(999 * time.Millisecond)
 			p.Write([]byte("x"))

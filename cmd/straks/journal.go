@@ -13,14 +13,14 @@ import (
 	"straks/orders/bolt"
 )
 
-// journalCommand looks after the journal's file. Only backup works while the
-// daemon runs: it asks the daemon, which has the file locked.
+// journalCommand runs a command on the journal's file. Only backup works while the
+// daemon runs, which has the file locked: it asks the daemon.
 func journalCommand(ctx context.Context, args []string, e env) error {
 	return choice(ctx, args, e, "journal stats|check|compact|backup [flags]", map[string]action{
 		"stats": journalStats, "check": journalCheck, "compact": journalCompact, "backup": journalBackup})
 }
 
-// journalFlags are the flags that say which journal.
+// journalFlags are the flags that name the journal.
 type journalFlags struct {
 	*flags
 	config, file *string
@@ -31,7 +31,7 @@ func newJournalFlags(synopsis string) journalFlags {
 	return journalFlags{fs, fs.configFlag(), fs.String("file", "", "the journal's `file` (default: the configuration's journal.path)")}
 }
 
-// path is the journal's file.
+// path returns the journal's file.
 func (f journalFlags) path() (string, error) {
 	if *f.file != "" {
 		return *f.file, nil
@@ -43,7 +43,7 @@ func (f journalFlags) path() (string, error) {
 	return cfg.Journal.Path, nil
 }
 
-// open opens the journal, which the daemon must not have open, and changes nothing in it.
+// open opens the journal read-only. The daemon must not have it open.
 func (f journalFlags) open() (*bolt.ReadOnly, error) {
 	path, err := f.path()
 	if err != nil {
@@ -52,10 +52,10 @@ func (f journalFlags) open() (*bolt.ReadOnly, error) {
 	return bolt.OpenReadOnly(path, bolt.Options{})
 }
 
-// lookAtCopy adds to the error of a journal in use how it can be looked at all the same.
-func lookAtCopy(err error) error {
+// adviseCopy adds to the error of a journal in use how it can be examined.
+func adviseCopy(err error) error {
 	if errors.Is(err, bolt.ErrLocked) {
-		return fmt.Errorf("%w Look at a copy then: straks journal backup COPY, and -file COPY here", err)
+		return fmt.Errorf("%w Examine a copy: straks journal backup COPY, then -file COPY here", err)
 	}
 	return err
 }
@@ -69,9 +69,9 @@ func journalStats(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	j, err := bolt.OpenReadOnly(path, bolt.Options{})
+	j, err := fs.open()
 	if err != nil {
-		return lookAtCopy(err)
+		return adviseCopy(err)
 	}
 	defer j.Close()
 	s, err := j.Stats(ctx)
@@ -89,7 +89,7 @@ func journalStats(ctx context.Context, args []string, e env) error {
 	return out.Flush()
 }
 
-// journalCheck walks every invariant of the journal.
+// journalCheck checks every invariant of the journal.
 func journalCheck(ctx context.Context, args []string, e env) error {
 	fs := newJournalFlags("journal check [-config FILE | -file FILE]")
 	if _, err := fs.parse(args, e, "check"); err != nil {
@@ -97,7 +97,7 @@ func journalCheck(ctx context.Context, args []string, e env) error {
 	}
 	j, err := fs.open()
 	if err != nil {
-		return lookAtCopy(err)
+		return adviseCopy(err)
 	}
 	defer j.Close()
 	if err := j.Check(ctx); err != nil {
@@ -129,7 +129,7 @@ func journalBackup(ctx context.Context, args []string, e env) error {
 	return nil
 }
 
-// backup asks the daemon where it runs, and reads the file itself where not.
+// backup asks the daemon if it runs, else it reads the file.
 func (f journalFlags) backup(ctx context.Context, admin string, to io.Writer) error {
 	j, err := f.open()
 	if errors.Is(err, bolt.ErrLocked) {
@@ -137,7 +137,7 @@ func (f journalFlags) backup(ctx context.Context, admin string, to io.Writer) er
 			admin, err = f.adminListen()
 		}
 		if admin != "" {
-			return fetchPatiently(ctx, admin, "/journal/backup", to, daemon.BackupTimeout)
+			return fetchLong(ctx, admin, "/journal/backup", to, daemon.BackupTimeout)
 		}
 	}
 	if err != nil {
@@ -146,15 +146,15 @@ func (f journalFlags) backup(ctx context.Context, admin string, to io.Writer) er
 	return errors.Join(j.Backup(ctx, to), j.Close())
 }
 
-// adminListen is where the configuration says that the daemon can be asked, if it is that of
-// the journal.
+// adminListen returns the admin listener that the configuration names, if the
+// configuration is about this journal.
 func (f journalFlags) adminListen() (string, error) {
 	cfg, _, err := config.LoadSealed(*f.config)
 	if err != nil {
-		return "", fmt.Errorf("the journal is in use; where is its daemon's admin listener? Give -admin, or -config: %w", err)
+		return "", fmt.Errorf("the journal is in use, and its daemon's admin listener is not known. Give -admin, or -config: %w", err)
 	}
 	if *f.file != "" && !sameFile(*f.file, cfg.Journal.Path) {
-		return "", fmt.Errorf("the journal is in use, and %s is about another, %s. Give the -admin of its daemon", *f.config, cfg.Journal.Path)
+		return "", fmt.Errorf("the journal is in use, and %s is about another, %s. Give -admin, the admin listener of its daemon", *f.config, cfg.Journal.Path)
 	}
 	return cfg.Admin.Listen, nil
 }

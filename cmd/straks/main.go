@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"straks/internal/daemon"
 )
 
 func main() {
@@ -12,4 +15,33 @@ func main() {
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
+}
+
+// commands returns the commands of straks, in the order of its help.
+func commands() []command {
+	return []command{
+		{"serve", "run the daemon", serveCommand},
+		{"demo", "show the main job: an SMS and an e-mail through a sandbox", demoCommand},
+		{"sandbox", "run a daemon with simulated carriers, on loopback", sandboxCommand},
+		{"init", "create the journal", initCommand},
+		{"check", "report all faults of a configuration", checkCommand},
+		{"route", "show which way an SMS would go, and how", routeCommand},
+		{"smsc", "run the simulated SMSC as a program of its own", smscCommand},
+		{"token", "make a bearer token and its stanza for the configuration", tokenCommand},
+		{"send", "send one SMS or one e-mail", sendCommand},
+		{"shipment", "print the status of one shipment", shipmentCommand},
+		{"feed", "print what became of your shipments, in order", feedCommand},
+		{"status", "print the state of a running daemon and its carriers", statusCommand},
+		{"journal", "look after the journal: stats, check, compact, backup", journalCommand},
+		{"version", "print the version", versionCommand},
+	}
+}
+
+func versionCommand(_ context.Context, args []string, e env) error {
+	if _, err := newFlags("version").parse(args, e); err != nil {
+		return err
+	}
+	version, revision, goVersion := daemon.Version()
+	_, err := fmt.Fprintf(e.stdout, "straks %s %s %s\n", version, revision, goVersion)
+	return err
 }

@@ -19,8 +19,8 @@ import (
 	"straks/smpp"
 )
 
-// routeCommand tells which way an SMS would go and how it would look there. It
-// connects to nobody: what it can't know is which binds are up.
+// routeCommand prints which way an SMS would go and how it would be encoded. It makes
+// no connection, so it cannot know which binds are up.
 func routeCommand(_ context.Context, args []string, e env) error {
 	fs := newFlags("route NUMBER [flags]")
 	path := fs.configFlag()

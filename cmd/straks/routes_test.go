@@ -158,11 +158,11 @@ func TestRouteByLot(t *testing.T) {
 func TestRouteRefusals(t *testing.T) {
 	w := newRouted(t)
 	var problem *client.Problem
-	long := daemontest.SMS("l", "+4799999999")
-	long.Recipient.Settings.Sender = "Skatteetaten" // one too many
-	if _, err := w.Client.SendSMS(t.Context(), long); !errors.As(err, &problem) || problem.Status != 400 ||
-		!strings.Contains(fmt.Sprint(problem.Errors["recipientSms.smsSettings.sender"]), "at most 11") {
-		t.Errorf("a sender of twelve characters: %v", err)
+	foreign := daemontest.SMS("l", "+4799999999")
+	foreign.Recipient.Settings.Sender = "ŠkodaAuto"
+	if _, err := w.Client.SendSMS(t.Context(), foreign); !errors.As(err, &problem) || problem.Status != 400 ||
+		!strings.Contains(fmt.Sprint(problem.Errors["recipientSms.smsSettings.sender"]), "outside the GSM alphabet") {
+		t.Errorf("a sender that no SMSC can show: %v", err)
 	}
 	if _, err := w.Client.SendSMS(t.Context(), daemontest.SMS("n", "+4512345678")); !errors.As(err, &problem) || problem.Status != 400 {
 		t.Errorf("no route leads there, and it says %v", err)

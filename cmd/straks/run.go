@@ -21,16 +21,16 @@ const (
 	exitEnded  = 3 // of send
 )
 
-// env is what a command has of the world, apart from its arguments.
+// env is the input and output of a command.
 type env struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
-// action is what a command does.
+// action is the function of a command.
 type action func(ctx context.Context, args []string, e env) error
 
-// command is one line of the table in commands.go.
+// command is one entry of the table in main.go.
 type command struct {
 	name string
 	help string // one line, a verb first
@@ -71,35 +71,39 @@ func dispatch(ctx context.Context, table []command, args []string, e env) error 
 		printCommands(e.stderr, table)
 		return misused("which command?")
 	}
-	switch args[0] {
+	name := args[0]
+	switch name {
 	case "help", "-h", "-help", "--help":
 		printCommands(e.stdout, table)
 		return nil
+	case "-version", "--version":
+		name = "version"
 	}
 	names := make([]string, len(table))
 	for i, c := range table {
-		if c.name == args[0] {
+		if c.name == name {
 			return c.run(ctx, args[1:], e)
 		}
 		names[i] = c.name
 	}
-	if near := suggest.For(args[0], names); near != "" {
-		return misused("no command %q; did you mean %q?", args[0], near)
+	if near := suggest.For(name, names); near != "" {
+		return misused("no command %q; did you mean %q?", name, near)
 	}
-	return misused("no command %q; \"straks help\" lists them", args[0])
+	return misused("no command %q; \"straks help\" lists them", name)
 }
 
-// choice runs that of a command's actions which the first argument names.
+// choice runs the action of a command that the first argument names.
 func choice(ctx context.Context, args []string, e env, synopsis string, actions map[string]action) error {
 	fs := newFlags(synopsis)
+	names := slices.Sorted(maps.Keys(actions))
 	if len(args) > 0 && actions[args[0]] != nil {
 		return actions[args[0]](ctx, args, e)
 	}
-	if len(args) > 0 && strings.HasPrefix(args[0], "-") { // -h, or a flag too early
+	if len(args) > 0 && strings.HasPrefix(args[0], "-") { // -h, or a flag before the action
 		_, err := fs.parse(args[:1], e)
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprint(e.stdout, "The flags of each:\n\n")
-			for _, name := range slices.Sorted(maps.Keys(actions)) {
+			for _, name := range names {
 				fmt.Fprintf(e.stdout, "  straks %s %s -h\n", fs.Name(), name)
 			}
 		}
@@ -107,7 +111,7 @@ func choice(ctx context.Context, args []string, e env, synopsis string, actions 
 			return err
 		}
 	}
-	return misused("%s: what? usage: straks %s", fs.Name(), synopsis)
+	return misused("%s what: %s? usage: straks %s", fs.Name(), strings.Join(names, ", "), synopsis)
 }
 
 func printCommands(w io.Writer, table []command) {
@@ -115,26 +119,25 @@ func printCommands(w io.Writer, table []command) {
 	for _, c := range table {
 		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.help)
 	}
-	fmt.Fprint(w, "\n\"straks COMMAND -h\" tells the flags of a command.\n")
+	fmt.Fprint(w, "\n\"straks COMMAND -h\" lists the flags of a command.\n")
 }
 
-// flags is the flag set of one command, whose mistakes are usageErrors.
+// flags is the flag set of one command. Its errors are usageErrors.
 type flags struct {
 	*flag.FlagSet
 	synopsis string // "check -config FILE"
-	notes    string // what the help ends with
+	notes    string // the end of the help
 }
 
 func newFlags(synopsis string) *flags {
 	name, _, _ := strings.Cut(synopsis, " ")
 	fs := flag.NewFlagSet(name, flag.ContinueOnError)
-	fs.SetOutput(io.Discard) // parse says what is wrong, once
+	fs.SetOutput(io.Discard) // parse returns the error, which run prints
 	return &flags{FlagSet: fs, synopsis: synopsis}
 }
 
 // parse reads args, in which flags and operands may be mixed, and returns the
-// operands, of which there must be as many as names has; those in brackets may
-// be missing.
+// operands: one for each of names. Only those in brackets may be missing.
 func (f *flags) parse(args []string, e env, names ...string) ([]string, error) {
 	var operands []string
 	for {

@@ -20,8 +20,8 @@ import (
 
 const sandboxOrg = "ttd"
 
-// sandbox is a whole world on loopback: a daemon, an SMSC and a mail relay that
-// answer like a network, a journal in a temporary folder, and a token.
+// sandbox is a daemon on loopback between a simulated SMSC and a simulated relay,
+// with a journal in a temporary folder and a token. Its JSON is the command's output.
 type sandbox struct {
 	daemon *daemon.Daemon
 	smsc   *smsctest.SMSC
@@ -36,8 +36,8 @@ type sandbox struct {
 	Relay   string `json:"relay"`
 }
 
-// sandboxCommand runs a sandbox until a signal. Its one line on stdout says
-// where everything is, when it is ready.
+// sandboxCommand runs a sandbox until a signal. When everything is ready it prints one
+// line of JSON with all addresses.
 func sandboxCommand(ctx context.Context, args []string, e env) error {
 	fs := newFlags("sandbox [-listen ADDR]")
 	listen := fs.String("listen", "127.0.0.1:8080", "address of the API; port 0 picks one")
@@ -55,8 +55,8 @@ func sandboxCommand(ctx context.Context, args []string, e env) error {
 	})
 }
 
-// awaitCarriers waits until the daemon is bound and connected, which is a matter
-// of milliseconds here: who reads the line may ask for /readyz at once.
+// awaitCarriers waits until the daemon is bound and connected, which takes
+// milliseconds: a reader of the line may ask for /readyz at once.
 func (sb *sandbox) awaitCarriers(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -65,7 +65,7 @@ func (sb *sandbox) awaitCarriers(ctx context.Context) {
 	}
 }
 
-// newSandbox builds the world. Whoever gets one closes it.
+// newSandbox returns a sandbox whose daemon does not run yet. The caller closes it.
 func newSandbox(ctx context.Context, listen string, e env) (_ *sandbox, err error) {
 	sb := &sandbox{Org: sandboxOrg, Token: newToken()}
 	defer func() {
@@ -98,7 +98,8 @@ func newSandbox(ctx context.Context, listen string, e env) (_ *sandbox, err erro
 	return sb, nil
 }
 
-// config goes through the text form, so that a sandbox is set up like any other.
+// config writes and reads a configuration file, so that a sandbox is set up like any
+// other daemon.
 func (sb *sandbox) config(listen string) (*config.Config, error) {
 	file := filepath.Join(sb.dir, "straks.toml")
 	password := filepath.Join(sb.dir, "smsc.password")
@@ -140,7 +141,7 @@ addr = %q
 tls = "off"
 `
 
-// close takes down what there is.
+// close releases everything, at any stage.
 func (sb *sandbox) close() {
 	if sb.daemon != nil {
 		sb.daemon.Close()

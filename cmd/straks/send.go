@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,10 +14,10 @@ import (
 	"straks/api/client"
 )
 
-// maxText bounds what is read from stdin, in octets, like the server does.
+// maxText bounds the text read from stdin, in octets, as the server does.
 const maxText = 1 << 20
 
-// draft is a message as the command line gives it.
+// draft is a message as the command line has it.
 type draft struct {
 	to, sender, subject, key, reference string
 	html, wait                          bool
@@ -69,10 +70,10 @@ func sendEmail(ctx context.Context, args []string, e env) error {
 	})
 }
 
-// parse reads the flags that both kinds have, and the text: an operand, or else stdin.
+// parse reads the flags of both kinds, and the text: an operand, or else stdin.
 func (d *draft) parse(ctx context.Context, fs *flags, args []string, e env) error {
 	fs.StringVar(&d.sender, "sender", "", "sender, if not the default one")
-	fs.StringVar(&d.key, "key", "", "idempotency `id`; the same id is never sent twice (default: a new one)")
+	fs.StringVar(&d.key, "key", "", "idempotency `id`; an id is never sent twice (default: a new one)")
 	fs.StringVar(&d.reference, "reference", "", "your reference, echoed in the feed")
 	fs.BoolVar(&d.wait, "wait", false, "wait for the final status")
 	fs.notes = sendExits
@@ -94,8 +95,7 @@ func (d *draft) parse(ctx context.Context, fs *flags, args []string, e env) erro
 	return err
 }
 
-// readText reads the text from stdin, until it ends or ctx does: who is asked for it may
-// not know.
+// readText reads the text from stdin until it ends or ctx does.
 func readText(ctx context.Context, stdin io.Reader) (string, error) {
 	var text []byte
 	read := make(chan error, 1)
@@ -115,7 +115,7 @@ func readText(ctx context.Context, stdin io.Reader) (string, error) {
 	}
 }
 
-// send places the order and says what became of it.
+// send places the order and prints what became of it.
 func (d *draft) send(ctx context.Context, e env, place func(*client.Client) (client.Placed, error)) error {
 	c, err := newClient()
 	if err != nil {
@@ -125,16 +125,97 @@ func (d *draft) send(ctx context.Context, e env, place func(*client.Client) (cli
 	if err != nil {
 		err = advise(err)
 		if !surelyRefused(err) {
-			err = fmt.Errorf("%w\nRepeating it with -key %s is safe: it never sends twice", err, d.key)
+			err = fmt.Errorf("%w\nRepeating it with -key %s is safe: a key is never sent twice", err, d.key)
 		}
 		return err
 	}
-	return d.tell(ctx, c, placed, e)
+	return d.report(ctx, c, placed, e)
 }
 
-// surelyRefused tells that repeating the very order is of no use. Any other error may be
-// one of a proxy before straks, which has sent the order.
+// surelyRefused reports whether repeating the order is useless. Any other error may
+// come from a proxy in front of a straks that has sent the order.
 func surelyRefused(err error) bool {
 	var p *client.Problem
 	return errors.As(err, &p) && p.Status < http.StatusInternalServerError && p.Status != http.StatusRequestTimeout && !p.Temporary()
+}
+
+// sendExits is the contract with scripts.
+const sendExits = `Exit status:
+  0  the carrier accepted it, or may have: "perhaps sent" means that it has not
+     answered; with -wait: delivered
+  1  not known to be sent; the reason is on stderr. Repeating it with the same -key
+     is safe in any case: a key is never sent twice
+  2  the command line is wrong
+  3  the carrier refused it for good, or it has failed since, and the same key sends
+     nothing any more; with -wait: not delivered
+`
+
+// endedError is the final status of a message that was not delivered: exit code 3.
+type endedError string
+
+func (e endedError) Error() string {
+	return fmt.Sprintf("it ended as %s; the same key sends nothing any more", string(e))
+}
+
+// report prints what became of an order that was accepted. The answer alone does not
+// say: 201 is also the answer where the carrier refused the message for good.
+func (d *draft) report(ctx context.Context, c *client.Client, placed client.Placed, e env) error {
+	s, err := c.Shipment(ctx, placed.ShipmentID)
+	fmt.Fprintf(e.stdout, "%s: shipment %s, order %s, key %s\n", outcome(placed, s), placed.ShipmentID, placed.OrderID, d.key)
+	if err == nil && d.wait {
+		s, err = await(ctx, c, s, e)
+	}
+	if err != nil {
+		return fmt.Errorf("%w\nThe order was accepted; \"straks shipment %s\" shows its status", advise(err), placed.ShipmentID)
+	}
+	if s.Failed() {
+		return endedError(statusOf(s))
+	}
+	return nil
+}
+
+// outcome returns what became of an order so far. s may be empty: not known.
+func outcome(placed client.Placed, s client.Shipment) string {
+	now := statusOf(s)
+	switch {
+	case !placed.Created:
+		return "ordered before with this key; nothing was sent now" + choose(now == "", "", "; "+now)
+	case now == "":
+		return "ordered"
+	case s.Failed():
+		return "failed, " + now
+	case strings.HasSuffix(now, "_New"), strings.HasSuffix(now, "_Sending"):
+		return "perhaps sent, the carrier has not answered"
+	}
+	return "sent"
+}
+
+// statusOf returns the status of the recipient, empty where the shipment is not known.
+func statusOf(s client.Shipment) string {
+	if len(s.Recipients) == 0 {
+		return ""
+	}
+	return s.Recipients[0].Status
+}
+
+// await prints the shipment at each change until its status is final.
+func await(ctx context.Context, c *client.Client, s client.Shipment, e env) (client.Shipment, error) {
+	var last string
+	for {
+		if now := line(s); now != last {
+			fmt.Fprintln(e.stdout, now)
+			last = now
+		}
+		if s.Final() {
+			return s, nil
+		}
+		if err := pause(ctx, pollEvery); err != nil {
+			return s, err
+		}
+		next, err := c.Shipment(ctx, s.ShipmentID)
+		if err != nil {
+			return s, err
+		}
+		s = next
+	}
 }

@@ -16,9 +16,8 @@ import (
 	"straks/smpp/smsctest"
 )
 
-// smscCommand runs the simulated SMSC as a program of its own, so that any
-// gateway can be tried against the habits of real ones. It prints one line of
-// JSON with the addresses when it listens, and runs until ctx ends.
+// smscCommand runs the simulated SMSC until ctx ends, to try any gateway against the
+// habits of real SMSCs. When it listens it prints one line of JSON with its addresses.
 func smscCommand(ctx context.Context, args []string, e env) error {
 	var o smscOptions
 	fs := o.flags()
@@ -67,28 +66,28 @@ type smscOptions struct {
 	profile                smsctest.Profile
 }
 
-// flags makes a flag of every quirk, so that help and rules know the same.
+// flags makes a flag of every quirk, so that help and rules have the same list.
 func (o *smscOptions) flags() *flags {
 	fs := newFlags("smsc [-listen ADDR] [-http ADDR] [-rule SUFFIX:quirk=value,…]… [-QUIRK VALUE]…")
 	p := &o.profile
 	fs.StringVar(&o.listen, "listen", "127.0.0.1:2775", "`address` to take binds on; port 0 picks one")
 	fs.BoolVar(&p.AllowRemote, "allow-remote", false, "let -listen be an address that is not loopback")
 	fs.StringVar(&o.http, "http", "", "`address` of a page of counters, and /stats.json")
-	fs.StringVar(&o.systemID, "system-id", "", "the one system_id that may bind; any where left out")
+	fs.StringVar(&o.systemID, "system-id", "", "the only system_id that may bind (default: any)")
 	fs.StringVar(&o.passwordFile, "password-file", "", "`file` with its password")
-	fs.BoolVar(&o.endings, "endings", true, "numbers with the agreed endings (below) meet their failure")
+	fs.BoolVar(&o.endings, "endings", true, "numbers with the endings below fail in their own way")
 	fs.Func("rule", "quirks towards numbers with an ending, like `01:state=UNDELIV,err=011`; may be repeated",
 		func(v string) error { o.rules = append(o.rules, v); return nil })
-	fs.BoolVar(&o.storm, "storm", false, "play every quirk and incident at random, in place of what the flags of quirks say")
+	fs.BoolVar(&o.storm, "storm", false, "play every quirk and incident at random; the flags of quirks do not count")
 	fs.DurationVar(&o.outageEvery, "outage-every", 0, "close the listener and all connections at this `interval`")
 	fs.DurationVar(&o.outageFor, "outage-for", time.Second, "for this `time`")
-	fs.BoolVar(&p.Version33, "smpp33", false, "know SMPP 3.3 only: no bind_transceiver, and no TLVs")
+	fs.BoolVar(&p.Version33, "smpp33", false, "speak SMPP 3.3 only: no bind_transceiver, no TLVs")
 	fs.DurationVar(&p.Enquire, "enquire", 0, "`interval` of enquire_link towards the gateway; 0 for none")
 	fs.IntVar(&p.Window, "window", 0, "receipts awaiting their answer, for each bind (default 1000)")
 	fs.DurationVar(&p.Retry, "retry", 0, "`pause` after a receipt's temporary error (default 1s)")
 	fs.DurationVar(&p.AckTimeout, "ack-timeout", 0, "`time` after which an unanswered receipt is sent again (default 10s)")
 	fs.Uint64Var(&p.Seed, "seed", 0, "of every random choice")
-	fs.Uint64Var(&p.FirstID, "first-id", 0, "number of the first message id; by the clock where left out, so that ids of two runs differ")
+	fs.Uint64Var(&p.FirstID, "first-id", 0, "number of the first message id (default: from the clock, so that two runs differ)")
 	for _, q := range smsctest.Settings() {
 		set := func(v string) error { return p.Behaviour.Set(q.Name, v) }
 		if q.Switch {
@@ -100,11 +99,11 @@ func (o *smscOptions) flags() *flags {
 	return fs
 }
 
-// build completes the profile. Rules stand on the quirks for all numbers,
-// wherever on the command line those are; a rule beats an agreed ending.
+// build completes the profile. A rule adds to the quirks for all numbers, wherever on
+// the command line these are, and wins over an agreed ending.
 func (o *smscOptions) build() (smsctest.Profile, error) {
 	p := o.profile
-	p.Record = -1 // nobody asks this program for its submits
+	p.Record = -1 // there is no test to read them
 	if p.FirstID == 0 {
 		p.FirstID = uint64(time.Now().Unix()) * 1000
 	}
@@ -123,7 +122,7 @@ func (o *smscOptions) build() (smsctest.Profile, error) {
 	return p, o.account(&p)
 }
 
-// account reads the password. It is never an argument: others can see those.
+// account reads the password from a file: other users can see arguments.
 func (o *smscOptions) account(p *smsctest.Profile) error {
 	if o.systemID == "" {
 		if o.passwordFile != "" {
@@ -145,7 +144,7 @@ func (o *smscOptions) account(p *smsctest.Profile) error {
 	return nil
 }
 
-// outages takes the SMSC down now and then until ctx ends.
+// outages takes the SMSC down at intervals until ctx ends.
 func (o *smscOptions) outages(ctx context.Context, s *smsctest.SMSC) {
 	if o.outageEvery <= 0 {
 		<-ctx.Done()
@@ -163,7 +162,7 @@ func (o *smscOptions) outages(ctx context.Context, s *smsctest.SMSC) {
 	}
 }
 
-// smscPage is the running page of counters; its zero value is none.
+// smscPage is the server of the page of counters. Its zero value is none.
 type smscPage struct {
 	addr string
 	srv  *http.Server
@@ -196,7 +195,7 @@ func (p *smscPage) close() {
 	}
 }
 
-// printEndings is the table that the README shows too.
+// printEndings prints the table of endings, which the README has too.
 func printEndings(w io.Writer) {
 	fmt.Fprint(w, "\nNumbers with these endings fail in their own way (-endings=false turns that off):\n\n")
 	for _, e := range smsctest.Endings() {

@@ -17,16 +17,16 @@ import (
 	"straks/orders/bolt"
 )
 
-// statusCommand prints how a running daemon's binds, relays and journal are.
+// statusCommand prints the state of a running daemon's binds, relays and journal.
 func statusCommand(ctx context.Context, args []string, e env) error {
 	fs := newFlags("status [-json] [-admin URL] [-timeout TIME]")
 	admin := adminFlag(fs)
-	asJSON := fs.Bool("json", false, "print what /status says")
-	timeout := fs.Duration("timeout", client.Timeout, "`time` after which a daemon that does not answer is given up")
+	asJSON := fs.Bool("json", false, "print the JSON of /status")
+	timeout := fs.Duration("timeout", client.Timeout, "`time` to wait for the answer")
 	if _, err := fs.parse(args, e); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, *timeout, fmt.Errorf("no whole answer within %v", *timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, *timeout, fmt.Errorf("no complete answer within %v", *timeout))
 	defer cancel()
 	if *asJSON {
 		return fetch(ctx, *admin, "/status", e.stdout)
@@ -37,7 +37,7 @@ func statusCommand(ctx context.Context, args []string, e env) error {
 	}
 	var s status
 	if err := json.Unmarshal([]byte(text.String()), &s); err != nil {
-		return fmt.Errorf("%s/status: not what a straks sends: %w", *admin, err)
+		return fmt.Errorf("%s/status: not the status of a straks: %w", *admin, err)
 	}
 	return s.print(e.stdout, time.Now())
 }
@@ -75,7 +75,7 @@ func (s *status) print(w io.Writer, now time.Time) error {
 	return out.Flush()
 }
 
-// answers lists how often each command_status came, the good one first.
+// answers lists how often each command_status came, ESME_ROK first.
 func answers(counts map[string]uint64) string {
 	const ok = "ESME_ROK"
 	list := []string{fmt.Sprintf("%d ok", counts[ok])}
@@ -104,7 +104,7 @@ func rate(perSecond float64) string {
 	return fmt.Sprintf("%.0f/s", perSecond)
 }
 
-// ago is how long something has been so.
+// ago returns the time since a state began.
 func ago(now, since time.Time) string {
 	if since.IsZero() {
 		return "-"

@@ -66,7 +66,7 @@ func TestStatus(t *testing.T) {
 func TestStatusOfASilentDaemon(t *testing.T) {
 	for _, says := range []string{"", halfAnAnswer} {
 		code, stdout, stderr := straks(t, "", "status", "-timeout", "50ms", "-admin", silentDaemon(t, says))
-		if code != exitFailed || stdout != "" || !strings.Contains(stderr, "no whole answer within 50ms") {
+		if code != exitFailed || stdout != "" || !strings.Contains(stderr, "no complete answer within 50ms") {
 			t.Errorf("after %q: exit %d, %q, %s", says, code, stdout, stderr)
 		}
 	}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"time"
+
+	"straks/internal/config"
+	"straks/internal/daemon"
+	"straks/internal/faults"
+)
+
+// defaultConfig is where the systemd unit and the packages of distributions put the
+// configuration.
+const defaultConfig = "/etc/straks/straks.toml"
+
+// configFlag adds the flag of every command that reads the configuration.
+func (f *flags) configFlag() *string {
+	return f.String("config", defaultConfig, "configuration `file`")
+}
+
+// checkCommand reports all faults of a configuration. It opens neither the journal
+// nor a connection.
+func checkCommand(_ context.Context, args []string, e env) error {
+	fs := newFlags("check [-config FILE]")
+	path := fs.configFlag()
+	if _, err := fs.parse(args, e); err != nil {
+		return err
+	}
+	cfg, warnings, err := config.Load(*path)
+	for _, w := range warnings {
+		fmt.Fprintf(e.stderr, "%s: warning: %v\n", *path, w)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.stdout, "%s is right: organisations %d, SMSCs %d, relays %d\n",
+		*path, len(cfg.Organisations), len(cfg.SMSCs), len(cfg.Relays))
+	return err
+}
+
+// initCommand creates the journal. "serve" does not: an empty journal has forgotten
+// all idempotency keys.
+func initCommand(_ context.Context, args []string, e env) error {
+	fs := newFlags("init [-config FILE]")
+	path := fs.configFlag()
+	if _, err := fs.parse(args, e); err != nil {
+		return err
+	}
+	cfg, _, err := config.LoadSealed(*path)
+	if err != nil {
+		return err
+	}
+	if err := daemon.CreateJournal(cfg); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.stdout, "created the journal %s\n", cfg.Journal.Path)
+	return err
+}
+
+// tokenPrefix lets secret scanners recognise our tokens.
+const tokenPrefix = "straks_"
+
+// tokenCommand makes a token of 256 random bits. The configuration has its digest
+// only: a lost token is replaced.
+func tokenCommand(_ context.Context, args []string, e env) error {
+	fs := newFlags("token new -org ORG [-name NAME] [-expires DATE]")
+	org := fs.String("org", "", "organisation of the token")
+	name := fs.String("name", "", "name of the token in logs (default \"token-\" and today's date)")
+	expires := fs.String("expires", "", "when it expires: 2027-01-31, or an RFC 3339 time; empty means never")
+	operands, err := fs.parse(args, e, "new")
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	if operands[0] != "new" {
+		return misused("token: what is %q? usage: straks %s", operands[0], fs.synopsis)
+	}
+	if *org == "" {
+		return misused("token: -org is missing; usage: straks %s", fs.synopsis)
+	}
+	if *name == "" {
+		*name = "token-" + now.Format("2006-01-02")
+	}
+	for _, s := range []string{*org, *name} {
+		if !faults.ValidName(s) {
+			return misused("token: %q is not a name: letters, digits, '.', '-' and '_' only, 64 at most", s)
+		}
+	}
+	end, err := parseExpiry(*expires, now)
+	if err != nil {
+		return err
+	}
+	return printToken(e, newToken(), *org, *name, end)
+}
+
+func newToken() string {
+	var secret [32]byte
+	rand.Read(secret[:]) // never fails, by its documentation
+	return tokenPrefix + base64.RawURLEncoding.EncodeToString(secret[:])
+}
+
+// printToken prints the token alone on the first line and its stanza after it, as
+// comments and TOML, so that a script can cut out either.
+func printToken(e env, token, org, name string, end time.Time) error {
+	stanza := fmt.Sprintf("[[organisation.token]] # under the [[organisation]] named %q\nname = %q\nsha256 = \"%x\"\n",
+		org, name, sha256.Sum256([]byte(token)))
+	if !end.IsZero() {
+		stanza += "expires = " + end.UTC().Format(time.RFC3339) + "\n"
+	}
+	_, err := fmt.Fprintf(e.stdout, "%s\n\n# The line above is the token. It is shown only once: give it to the client.\n"+
+		"# For the configuration:\n\n%s", token, stanza)
+	return err
+}
+
+// parseExpiry reads a time, or a date: the first moment of that day in UTC.
+func parseExpiry(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		t, err = time.Parse(time.DateOnly, s)
+	}
+	switch {
+	case err != nil:
+		return time.Time{}, misused("token: -expires %q is neither a date like 2027-01-31 nor an RFC 3339 time", s)
+	case !t.After(now):
+		return time.Time{}, misused("token: -expires %s has passed already", s)
+	}
+	return t, nil
+}
