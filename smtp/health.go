@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -157,10 +158,11 @@ func (r *relay) unreachable(err error) {
 	})
 }
 
-// recordFailure counts a *Failure and logs it, except where it repeats the one before.
+// recordFailure counts a *Failure and logs it, except where it repeats the one before. A
+// cancelled context is not the relay's fault.
 func (r *relay) recordFailure(err error, change func(*health, Reason)) {
 	var f *Failure
-	if !errors.As(err, &f) {
+	if !errors.As(err, &f) || errors.Is(err, context.Canceled) {
 		return
 	}
 	r.metrics.failures.WithLabelValues(string(f.Reason)).Inc()

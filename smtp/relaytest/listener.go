@@ -16,7 +16,7 @@ type listener struct {
 	closed   bool
 }
 
-// countedConn knows its number and tells the listener when it is closed.
+// countedConn has a number, and is counted as open until it is closed.
 type countedConn struct {
 	net.Conn
 	number int

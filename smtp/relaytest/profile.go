@@ -6,37 +6,37 @@ import (
 	"time"
 )
 
-// Profile is what the relay is like. The zero value is a plain relay that takes
-// every mail and offers neither TLS, login, SMTPUTF8 nor DSN.
+// Profile is the behaviour of a relay. The zero value takes every mail and offers neither TLS, login,
+// SMTPUTF8 nor DSN.
 type Profile struct {
 	SMTPUTF8 bool // offer SMTPUTF8 (RFC 6531)
-	DSN      bool // offer DSN (RFC 3461); no report is ever sent
+	DSN      bool // offer DSN (RFC 3461); no report is sent
 
 	TLS      *tls.Config // certificate; STARTTLS is offered when set
 	Implicit bool        // speak TLS from the first octet instead (needs TLS)
 
 	Username, Password string   // when set, MAIL is refused with 530 before a login
-	Mechanisms         []string // what AUTH offers; nil means PLAIN and LOGIN
+	Mechanisms         []string // of AUTH; nil means PLAIN and LOGIN
 
 	MaxConns        int // further connections get 421 and are closed; 0 means no limit
 	MaxMailsPerConn int // then MAIL gets 421 and the connection is closed; 0 means no limit
 
-	Rules    []Rule        // the first that fits the recipient decides; see StandardRules
-	Greylist int           // the first N tries of each recipient get 451 4.7.1
-	Delay    time.Duration // before the answers to MAIL, RCPT and the final dot
+	Rules    []Rule        // the first that matches the recipient decides; see StandardRules
+	Greylist int           // the first N attempts for each recipient get 451 4.7.1
+	Delay    time.Duration // before the replies to MAIL, RCPT and the final dot
 
-	Freeze Stage // say nothing more from there on
-	Drop   Stage // close the connection there, without an answer
-	Faults int   // how many mails Freeze and Drop befall, counted from the first; 0 means all
+	Freeze Stage // send nothing from there on
+	Drop   Stage // close the connection there, without a reply
+	Faults int   // number of mails with which Freeze or Drop happens, from the first; 0 means all
 
-	// Script plays the relay instead: it has the connection to itself and returns
-	// to close it. Close closes the connection under it.
+	// Script replaces all of the above: it owns the connection, and returns to close it.
+	// Close closes the connection while it runs.
 	Script func(net.Conn)
 
-	// OnMessage is called with every mail, before its sender gets the answer.
+	// OnMessage is called with every mail, before its sender gets the reply.
 	OnMessage func(Message)
 
-	Keep        int  // mails remembered, the oldest leave first; 0 means 1000
+	Keep        int  // number of mails remembered, the last ones; 0 means 1000
 	AllowRemote bool // listen on other than loopback addresses too
 }
 
@@ -45,9 +45,9 @@ type Stage uint8
 
 const (
 	Never  Stage = iota
-	AtMail       // at MAIL, before its answer
-	AtRcpt       // at RCPT, before its answer
-	AtBody       // after the answer to DATA, before the mail is read
+	AtMail       // at MAIL, before its reply
+	AtRcpt       // at RCPT, before its reply
+	AtBody       // after the reply to DATA, before the mail is read
 	AtDot        // after the final dot; the mail was taken
 )
 
@@ -57,10 +57,10 @@ type Message struct {
 	UTF8       bool   // MAIL had SMTPUTF8
 	EnvelopeID string // ENVID of MAIL (RFC 3461)
 	Notify     []string
-	Data       []byte // header and body, lines as they came, dots unstuffed
-	Helo       string // the name that the sender greeted with
+	Data       []byte // header and body as sent, dots unstuffed
+	Helo       string // name of the sender in EHLO
 	Encrypted  bool
-	User       string // who logged in
+	User       string // name of the login
 	Connection int    // its number, from 1: mails of one connection share it
 	At         time.Time
 }

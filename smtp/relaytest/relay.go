@@ -18,22 +18,24 @@ type Relay struct {
 	profile  Profile
 	listener *listener
 	server   *gosmtp.Server
-	closing  chan struct{}
+	closing  chan struct{} // closed by Close
+	close    sync.Once
+	closeErr error
 	joined   sync.WaitGroup
 
 	mu       sync.Mutex
 	messages []Message
 	taken    int            // mails taken, forgotten ones too
-	faults   int            // mails that Freeze or Drop befell
-	tries    map[string]int // by recipient, for greylisting
+	faults   int            // mails with which Freeze or Drop happened
+	attempts map[string]int // by recipient, for greylisting
 	changed  chan struct{}  // closed and replaced with every mail
 }
 
-// maxMail is the largest mail that is taken, in octets; larger ones get 552 5.3.4.
+// maxMail bounds a mail, in octets; larger ones get 552 5.3.4.
 const maxMail = 16 << 20
 
-// maxTries bounds the recipients that greylisting remembers.
-const maxTries = 10_000
+// maxAttempts bounds the recipients that greylisting remembers.
+const maxAttempts = 10_000
 
 // Listen starts a relay on addr; "127.0.0.1:0" picks a port.
 func Listen(addr string, p Profile) (*Relay, error) {
@@ -54,7 +56,7 @@ func Listen(addr string, p Profile) (*Relay, error) {
 		profile:  p,
 		listener: &listener{Listener: raw, max: p.MaxConns, open: make(map[*countedConn]struct{})},
 		closing:  make(chan struct{}),
-		tries:    make(map[string]int),
+		attempts: make(map[string]int),
 		changed:  make(chan struct{}),
 	}
 	if p.Script != nil {
@@ -89,25 +91,25 @@ func (r *Relay) newServer() *gosmtp.Server {
 	s.EnableSMTPUTF8 = r.profile.SMTPUTF8
 	s.EnableDSN = r.profile.DSN
 	s.AllowInsecureAuth = true
-	s.ErrorLog = silence{}
+	s.ErrorLog = discard{}
 	if !r.profile.Implicit {
 		s.TLSConfig = r.profile.TLS
 	}
 	return s
 }
 
-// silence is the log of a server whose clients break off all the time, on purpose.
-type silence struct{}
+// discard drops the server's log: clients break off on purpose.
+type discard struct{}
 
-func (silence) Printf(string, ...any) {}
-func (silence) Println(...any)        {}
+func (discard) Printf(string, ...any) {}
+func (discard) Println(...any)        {}
 
 func (r *Relay) serve() {
 	var l net.Listener = r.listener
 	if r.profile.Implicit {
 		l = tls.NewListener(l, r.profile.TLS)
 	}
-	r.server.Serve(l) // its error says no more than that Close was called
+	r.server.Serve(l) // it fails only after Close
 }
 
 func (r *Relay) playScript() {
@@ -126,48 +128,42 @@ func (r *Relay) playScript() {
 // Addr returns the address that the relay listens on, host:port.
 func (r *Relay) Addr() string { return r.listener.Addr().String() }
 
-// Close stops listening, closes every connection and waits for their ends.
+// Close stops listening, closes every connection and waits for their goroutines.
 func (r *Relay) Close() error {
-	r.mu.Lock()
-	select {
-	case <-r.closing:
-		r.mu.Unlock()
-		return nil
-	default:
+	r.close.Do(func() {
 		close(r.closing)
-	}
-	r.mu.Unlock()
-	err := r.listener.shut()
-	if r.server != nil {
-		r.server.Shutdown(context.Background())
-	}
-	r.joined.Wait()
-	return err
+		r.closeErr = r.listener.shut()
+		if r.server != nil {
+			r.server.Shutdown(context.Background())
+		}
+		r.joined.Wait()
+	})
+	return r.closeErr
 }
 
-// Disconnect closes every open connection and goes on listening, like a relay
+// Disconnect closes every open connection and goes on listening, as a relay does
 // that restarts.
 func (r *Relay) Disconnect() { r.listener.closeAll() }
 
-// Connections returns how many connections were accepted since Listen, and how
-// many of them are open.
+// Connections returns the number of connections accepted since Listen, and the number
+// still open.
 func (r *Relay) Connections() (accepted, open int) { return r.listener.count() }
 
-// Messages returns the mails that are remembered, oldest first.
+// Messages returns the remembered mails, oldest first.
 func (r *Relay) Messages() []Message {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.messages)
 }
 
-// Taken returns how many mails were taken since Listen, forgotten ones too.
+// Taken returns the number of mails taken since Listen, forgotten ones too.
 func (r *Relay) Taken() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.taken
 }
 
-// WaitMessages waits until n mails were taken, or ctx ends, and returns those remembered.
+// WaitMessages waits until n mails were taken, or ctx ends. It returns the remembered mails.
 func (r *Relay) WaitMessages(ctx context.Context, n int) ([]Message, error) {
 	for {
 		r.mu.Lock()
@@ -179,12 +175,12 @@ func (r *Relay) WaitMessages(ctx context.Context, n int) ([]Message, error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return r.Messages(), fmt.Errorf("relaytest: %d of %d mails came: %w", taken, n, ctx.Err())
+			return r.Messages(), fmt.Errorf("relaytest: %d of %d mails arrived: %w", taken, n, ctx.Err())
 		}
 	}
 }
 
-// record remembers a mail and tells those who wait.
+// record remembers a mail and wakes WaitMessages.
 func (r *Relay) record(m Message) {
 	m.At = time.Now()
 	if r.profile.OnMessage != nil {
@@ -201,22 +197,22 @@ func (r *Relay) record(m Message) {
 	r.changed = make(chan struct{})
 }
 
-// greylisted tells whether this try of a recipient comes too early.
+// greylisted reports whether this attempt for a recipient is refused.
 func (r *Relay) greylisted(to string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.profile.Greylist == 0 || r.tries[to] >= r.profile.Greylist {
+	if r.profile.Greylist == 0 || r.attempts[to] >= r.profile.Greylist {
 		return false
 	}
-	if len(r.tries) >= maxTries {
-		clear(r.tries)
+	if len(r.attempts) >= maxAttempts {
+		clear(r.attempts)
 	}
-	r.tries[to]++
+	r.attempts[to]++
 	return true
 }
 
-// befalls tells whether the fault planned for a stage happens to this mail.
-func (r *Relay) befalls(planned, at Stage) bool {
+// fails reports whether the fault planned for a stage happens now.
+func (r *Relay) fails(planned, at Stage) bool {
 	if planned != at {
 		return false
 	}

@@ -61,15 +61,15 @@ func TestStandardRules(t *testing.T) {
 }
 
 func TestRemembers(t *testing.T) {
-	told := make(chan Message, 3)
-	r := listen(t, Profile{Keep: 2, OnMessage: func(m Message) { told <- m }})
+	calls := make(chan Message, 3)
+	r := listen(t, Profile{Keep: 2, OnMessage: func(m Message) { calls <- m }})
 	c := dial(t, r)
 	for _, to := range []string{"a@x.example", "b@x.example", "c@x.example"} {
 		if err := send(c, to); err != nil {
 			t.Fatal(err)
 		}
-		if m := <-told; m.To != to {
-			t.Errorf("told of %s", m.To)
+		if m := <-calls; m.To != to {
+			t.Errorf("OnMessage got %s", m.To)
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -120,7 +120,7 @@ func TestFaultsEnd(t *testing.T) {
 	}
 }
 
-// Close joins connections that are frozen, and may be called twice.
+// Close joins frozen connections, and may be called twice.
 func TestCloseEndsFrozen(t *testing.T) {
 	r := listen(t, Profile{Freeze: AtMail})
 	c := dial(t, r)
@@ -129,7 +129,7 @@ func TestCloseEndsFrozen(t *testing.T) {
 	r.Close()
 	r.Close()
 	if err := <-failed; err == nil {
-		t.Error("answered after all")
+		t.Error("a frozen relay replied")
 	}
 }
 

@@ -6,14 +6,14 @@ import (
 	gosmtp "github.com/emersion/go-smtp"
 )
 
-// Rule is what happens to mail for some recipients.
+// Rule is the reply to mail for some recipients.
 type Rule struct {
-	Local    string // local part, up to a "+" or "."; case does not matter
+	Local    string // local part, up to a "+" or ".", in any letter case
 	Code     int    // reply
 	Enhanced [3]int // enhanced code (RFC 3463)
 	Text     string
 	AtDot    bool // reply to the final dot instead of RCPT
-	Drop     bool // take the mail, then close without an answer; Code is not used
+	Drop     bool // take the mail, then close without a reply; Code is not used
 }
 
 // StandardRules is the table of the package comment.
@@ -30,7 +30,7 @@ func StandardRules() []Rule {
 	}
 }
 
-// ruleFor returns the first rule that fits the recipient, or nil.
+// ruleFor returns the first rule that matches the recipient, or nil.
 func (p *Profile) ruleFor(to string) *Rule {
 	local, _, _ := strings.Cut(to, "@")
 	if end := strings.IndexAny(local, "+."); end >= 0 {

@@ -7,22 +7,22 @@ import (
 	"strings"
 )
 
-// Scripts for Profile.Script: peers that no server library will play.
+// Scripts for Profile.Script: behaviour that no server library produces.
 
-// Mute says nothing, not even a greeting.
+// Mute sends nothing, not even a greeting.
 func Mute(c net.Conn) { io.Copy(io.Discard, c) }
 
-// Garbage answers everything with octets that are no reply.
+// Garbage sends octets that are no reply.
 func Garbage(c net.Conn) {
 	if _, err := c.Write([]byte("\x00\xff\x16\x03 what is this\r\n\r\n%%%\r\n")); err == nil {
 		io.Copy(io.Discard, c)
 	}
 }
 
-// EndlessBanner greets with a reply that never ends.
+// EndlessBanner sends a greeting of endless lines.
 func EndlessBanner(c net.Conn) { endless(c, "220-welcome to the relay that does not stop\r\n") }
 
-// EndlessLine greets with a line that never ends.
+// EndlessLine sends a greeting of one endless line.
 func EndlessLine(c net.Conn) { endless(c, "220 welcome") }
 
 func endless(c net.Conn, line string) {
@@ -34,34 +34,33 @@ func endless(c net.Conn, line string) {
 	}
 }
 
-// Reply is one turn of a Dialogue: what the relay says to a command that begins
-// with Verb. A body that ends in a dot is the command ".".
+// Reply is the reply of a Dialogue to a command that begins with Verb, in upper case. The end of a
+// mail is the command ".".
 type Reply struct {
 	Verb  string
-	Nth   int             // on the connection, the first being 1; 0: each time
-	Text  string          // with its line ends, as it goes out
+	Nth   int             // only to the Nth such command on the connection, from 1; 0: to each
+	Text  string          // as it is sent, with line ends
 	Close bool            // then close the connection
-	After <-chan struct{} // hold it back until this is closed; nil: say it at once
+	After <-chan struct{} // wait until this is closed; nil: reply at once
 }
 
-// Dialogue greets, answers EHLO without extensions, and everything else from the
-// replies given; commands that none fits get 250. It is for relays that are wrong in one word.
+// Dialogue sends a greeting, and the given replies. Other commands get 250, without extensions to
+// EHLO. It is for relays that are wrong in a few replies.
 func Dialogue(replies ...Reply) func(net.Conn) {
 	return func(c net.Conn) {
 		in := bufio.NewScanner(c)
-		say := func(text string) { io.WriteString(c, text) }
-		say("220 relay.test ready\r\n")
+		io.WriteString(c, "220 relay.test ready\r\n")
 		seen := make([]int, len(replies))
 		for body := false; in.Scan(); {
 			command := in.Text()
 			if body && command != "." {
 				continue
 			}
-			reply := answerTo(command, replies, seen)
+			reply := replyTo(command, replies, seen)
 			if reply.After != nil {
 				<-reply.After
 			}
-			say(reply.Text)
+			io.WriteString(c, reply.Text)
 			if reply.Close {
 				return
 			}
@@ -70,19 +69,19 @@ func Dialogue(replies ...Reply) func(net.Conn) {
 	}
 }
 
-// answerTo finds the reply; seen is how often the command of each has come.
-func answerTo(command string, replies []Reply, seen []int) Reply {
-	said := -1
+// replyTo returns the reply to a command; seen counts the commands of each reply.
+func replyTo(command string, replies []Reply, seen []int) Reply {
+	found := -1
 	for i, r := range replies {
 		if !strings.HasPrefix(strings.ToUpper(command), r.Verb) {
 			continue
 		}
-		if seen[i]++; said < 0 && (r.Nth == 0 || r.Nth == seen[i]) {
-			said = i
+		if seen[i]++; found < 0 && (r.Nth == 0 || r.Nth == seen[i]) {
+			found = i
 		}
 	}
-	if said >= 0 {
-		return replies[said]
+	if found >= 0 {
+		return replies[found]
 	}
 	switch {
 	case strings.HasPrefix(command, "DATA"):

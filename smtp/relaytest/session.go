@@ -62,23 +62,18 @@ func (s *session) Mail(from string, opts *gosmtp.MailOptions) error {
 	s.mails++
 	s.mail = Message{From: from, UTF8: opts.UTF8, EnvelopeID: opts.EnvelopeID, Helo: s.conn.Hostname(), User: s.user}
 	s.mail.Connection, s.mail.Encrypted = s.origin()
-	return s.pass(AtMail)
+	return s.stage(AtMail)
 }
 
-// closeSoon closes the connection once the reply under way has left.
+// closeSoon closes the connection after the reply was sent.
 func (s *session) closeSoon() {
 	s.relay.joined.Go(func() {
-		timer := time.NewTimer(20 * time.Millisecond)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-s.relay.closing:
-		}
+		s.wait(20 * time.Millisecond)
 		s.conn.Conn().Close()
 	})
 }
 
-// origin returns the connection's number and whether TLS is on it.
+// origin returns the connection's number, and whether it is encrypted.
 func (s *session) origin() (number int, encrypted bool) {
 	c := s.conn.Conn()
 	if t, ok := c.(*tls.Conn); ok {
@@ -95,7 +90,7 @@ func (s *session) Rcpt(to string, opts *gosmtp.RcptOptions) error {
 	for _, n := range opts.Notify {
 		s.mail.Notify = append(s.mail.Notify, string(n))
 	}
-	if err := s.pass(AtRcpt); err != nil {
+	if err := s.stage(AtRcpt); err != nil {
 		return err
 	}
 	if s.rule = s.relay.profile.ruleFor(to); s.rule != nil && !s.rule.AtDot {
@@ -108,13 +103,13 @@ func (s *session) Rcpt(to string, opts *gosmtp.RcptOptions) error {
 }
 
 func (s *session) Data(body io.Reader) error {
-	if err := s.pass(AtBody); err != nil {
+	if err := s.stage(AtBody); err != nil {
 		return err
 	}
 	data, err := io.ReadAll(body)
 	if err != nil {
 		if !errors.Is(err, gosmtp.ErrDataTooLarge) {
-			s.conn.Conn().Close() // or what follows of the body would run as commands
+			s.conn.Conn().Close() // else the rest of the body would run as commands
 		}
 		return err
 	}
@@ -127,19 +122,19 @@ func (s *session) Data(body io.Reader) error {
 		s.conn.Conn().Close()
 		return nil
 	}
-	return s.pass(AtDot)
+	return s.stage(AtDot)
 }
 
-// pass delays, freezes or drops where the profile says so.
-func (s *session) pass(at Stage) error {
+// stage delays, freezes or drops where the profile says so.
+func (s *session) stage(at Stage) error {
 	p := &s.relay.profile
 	if p.Delay > 0 && at != AtBody {
 		s.wait(p.Delay)
 	}
 	switch {
-	case s.relay.befalls(p.Freeze, at):
+	case s.relay.fails(p.Freeze, at):
 		<-s.relay.closing
-	case s.relay.befalls(p.Drop, at):
+	case s.relay.fails(p.Drop, at):
 	default:
 		return nil
 	}
@@ -147,6 +142,7 @@ func (s *session) pass(at Stage) error {
 	return gosmtp.ErrServerClosed
 }
 
+// wait returns after d, or when the relay closes.
 func (s *session) wait(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -159,7 +155,7 @@ func (s *session) wait(d time.Duration) {
 func (s *session) Reset()        { s.mail, s.rule = Message{}, nil }
 func (s *session) Logout() error { return nil }
 
-// loginServer is SASL LOGIN, the old way: it asks for the name first.
+// loginServer is SASL LOGIN: it asks for the name first, then for the password.
 type loginServer struct {
 	check    func(username, password string) error
 	asked    int
