@@ -15,11 +15,11 @@ type Numbering struct {
 	NPI int // 0, 1, 3, 4, 6, 8, 9, 10, 14 or 18
 }
 
-// kind is what a sender is. It decides type of number and numbering plan.
+// kind is a kind of sender. It decides type of number and numbering plan.
 type kind uint8
 
 const (
-	noSender      kind = iota // the SMSC puts in its own
+	noSender      kind = iota // the SMSC uses its own
 	alphanumeric              // "Skatten"
 	shortCode                 // "2440"
 	international             // "+4799999999"
@@ -37,15 +37,15 @@ const (
 	maxNumber       = 15 // digits (ITU-T E.164 §6.2.1)
 )
 
-// parseSender tells the kinds of sender apart:
+// parseSender finds the kind of sender:
 //
 //   - nothing: the SMSC's own;
 //   - "+4799999999", "004799999999", and 9 to 15 bare digits: an international number;
 //   - 1 to 8 bare digits: a short code;
 //   - else alphanumeric, at most 11 GSM characters.
 //
-// The address is as it goes into source_addr, without '+'. Letters beyond ASCII
-// are coded in ISO 8859-1, as SMSCs that take any do.
+// The address is returned as it goes into source_addr, without '+'. Letters beyond ASCII
+// are coded in ISO 8859-1, as the SMSCs that accept any expect.
 func parseSender(s string) (k kind, addr string, err error) {
 	s = gsm.Normalize(s)
 	digits, plus := strings.CutPrefix(s, "+")
@@ -70,7 +70,7 @@ func parseSender(s string) (k kind, addr string, err error) {
 }
 
 // CheckSender returns why s can't be the sender of a message, or nil. Empty is
-// no fault: a default sender then takes its place.
+// no fault: a default sender replaces it.
 func CheckSender(s string) error {
 	_, _, err := parseSender(s)
 	return err
@@ -116,13 +116,13 @@ func alphanumericAddr(s string) (string, error) {
 	}
 	octets, err := gsm.Encode(gsm.Latin1, s)
 	if err != nil {
-		return "", fmt.Errorf("sender has a character that an address can't bear")
+		return "", fmt.Errorf("sender has a character that an address can't hold")
 	}
 	return string(octets), nil
 }
 
-// plainName is true of nearly all senders: a few ASCII letters and digits, which
-// are one septet each and the same in every alphabet.
+// plainName reports whether the sender has only ASCII letters and digits, as nearly all
+// have. Each is one septet, and the same in every alphabet.
 func plainName(s string) bool {
 	for _, c := range []byte(s) {
 		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') {
@@ -132,7 +132,7 @@ func plainName(s string) bool {
 	return len(s) <= maxAlphanumeric
 }
 
-// parseRecipient returns the digits of an international number that is given as
+// parseRecipient returns the digits of an international number like
 // "+4799999999".
 func parseRecipient(s string) (string, error) {
 	digits, plus := strings.CutPrefix(s, "+")
@@ -143,7 +143,7 @@ func parseRecipient(s string) (string, error) {
 	return digits, nil
 }
 
-// onlyDigits is true of "".
+// onlyDigits reports whether s has no other characters. It is true for "".
 func onlyDigits(s string) bool {
 	return strings.Trim(s, "0123456789") == ""
 }

@@ -10,12 +10,12 @@ import (
 	"straks/smpp/wire"
 )
 
-// build is a message as one SMSC wants it: everything but what is known only
+// build is a message as one SMSC wants it, except what is known only
 // when a part is written.
 type build struct {
-	base     wire.Message // what all parts have in common
-	parts    [][]byte     // of each part: user data header, then text
-	payload  bool         // the one part goes into message_payload
+	base     wire.Message // the fields that all parts share
+	parts    [][]byte     // user data header and text of each part
+	payload  bool         // the only part goes into message_payload
 	ref      uint16       // of the concatenation
 	expires  time.Time
 	from     kind
@@ -44,7 +44,7 @@ func (s *smsc) build(m *Message, from string, ref uint16) (*build, []Fault) {
 		Source:             source,
 		Dest:               to,
 		ESMClass:           b.base.ESMClass,
-		RegisteredDelivery: 1, // a receipt, whatever becomes of it (SMPP 3.4 §5.2.17)
+		RegisteredDelivery: 1, // a receipt for success and failure (SMPP 3.4 §5.2.17)
 		DataCoding:         b.base.DataCoding,
 	}
 	b.base.SourceTON, b.base.SourceNPI = s.numbering(senderKind)
@@ -55,7 +55,7 @@ func (s *smsc) build(m *Message, from string, ref uint16) (*build, []Fault) {
 // udhi marks a short_message that starts with a user data header (SMPP 3.4 §5.2.12).
 const udhi = 0x40
 
-// fill chooses the encoding and cuts the text.
+// fill chooses the encoding and splits the text.
 func (b *build) fill(s *smsc, text string) error {
 	if text == "" {
 		return errors.New("message is empty")
@@ -105,7 +105,7 @@ func (s *smsc) header(ref uint16, total, index int) []byte {
 	return nil
 }
 
-// part returns the submit_sm of one part, but for what finish adds.
+// part returns the submit_sm of one part, without what finish adds.
 func (b *build) part(s *smsc, index int, userRef uint16) *wire.Message {
 	m := b.base
 	if !b.payload {
@@ -132,8 +132,8 @@ func (b *build) tlvs(s *smsc, index int, userRef uint16) []wire.TLV {
 	return tlvs
 }
 
-// finish completes a part in the moment in which it is written: what is left of
-// the time to live becomes its validity period. Too little left is an error.
+// finish completes a part at the moment when it is written: the time to live that is
+// left becomes its validity period. Too little is an error.
 func (b *build) finish(s *smsc, m *wire.Message, now time.Time) error {
 	if b.expires.IsZero() {
 		return nil
@@ -159,7 +159,7 @@ func (s *SMSC) numbering(k kind) (ton, npi byte) {
 	return byte(n.TON), byte(n.NPI)
 }
 
-// characters counts what a reader would, near enough: code points of the composed text.
+// characters counts code points of the composed text: about what a reader would count.
 func characters(text string) int { return utf8.RuneCountInString(gsm.Normalize(text)) }
 
 // ValidityMode is how the SMSC is given a message's time to live.

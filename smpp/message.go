@@ -9,7 +9,7 @@ import (
 
 // Message is one short message of any length to one number.
 type Message struct {
-	ID           string    // the caller's name for it; in logs and Late
+	ID           string    // chosen by the caller; in logs and LateResponse
 	Organisation string    // the caller's; chooses the route
 	To           string    // "+4799999999"
 	From         string    // sender; empty means the route's, then the SMSC's
@@ -17,29 +17,29 @@ type Message struct {
 	Expires      time.Time // when it stops being worth delivering; zero for never
 }
 
-// Result is how handing a message over ended.
+// Result is the outcome of handing a message over.
 type Result struct {
 	Outcome handover.Outcome
-	SMSC    string // which has it, may have it or refused it; empty where none was reached
+	SMSC    string // the one that has the message, may have it or refused it; empty if none was reached
 	Bind    string // likewise, like "telco/1"
-	Total   int    // parts that the message has there
-	// Parts are those that were taken or may have been, by index. A part
-	// that surely was not taken is not among them.
+	Total   int    // number of parts there
+	// Parts are those that were accepted or may have been, by index. A part
+	// that surely was not accepted is not among them.
 	Parts   []Part
 	Status  wire.Status // the last that was not ESME_ROK
 	Refusal Refusal     // for Refused
-	Err     error       // for NotSent and Unknown, and RefusedIncomplete: why. No text, no number
+	Err     error       // the reason, for NotSent, Unknown and RefusedIncomplete. Has no text, no number
 }
 
 // Part is one part of a message at the SMSC.
 type Part struct {
 	Index     int    // from 0
-	MessageID string // as the SMSC gave it; empty where it didn't answer
+	MessageID string // as the SMSC gave it; empty without a response
 	Reference uint16 // our user_message_reference (SMPP 3.4 §5.3.2.17)
-	Taken     bool   // false: it may have left, no answer came
+	Taken     bool   // false: it may have left, no response came
 }
 
-// LateResponse is the answer to one part whose Send had ended with Unknown meanwhile.
+// LateResponse is the response to one part whose Send had already ended with Unknown.
 type LateResponse struct {
 	Message   string // its ID
 	SMSC      string
@@ -51,7 +51,7 @@ type LateResponse struct {
 	Refusal   Refusal // for a Status other than ESME_ROK
 }
 
-// Field names what a Fault is about.
+// Field is the part of a message that a Fault is about.
 type Field string
 
 const (

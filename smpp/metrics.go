@@ -10,8 +10,8 @@ import (
 	"straks/smpp/wire"
 )
 
-// metrics are what is counted of all SMSCs. What is a state rather than a count is
-// read when somebody asks; see stateMetrics.
+// metrics are the counters of all SMSCs. States are
+// read at each scrape; see stateMetrics.
 type metrics struct {
 	sends        *prometheus.CounterVec
 	responses    *prometheus.CounterVec
@@ -22,25 +22,25 @@ type metrics struct {
 	oddities     *prometheus.CounterVec
 }
 
-// Causes for which a message was tried again, on the same bind or elsewhere.
+// Causes for which a message was tried again, on the same bind or another.
 const (
 	causeThrottled = "throttled"
 	causeTemporary = "temporary"
 	causeRebind    = "rebind"
 	causeNotSent   = "not_sent" // nothing was written
-	causeRate      = "rate"     // the bind's rate would not let it go in time
+	causeRate      = "rate"     // the bind's rate did not allow it in time
 )
 
-// Things that an SMSC does and should not.
+// PDUs that an SMSC should not have sent, or not then.
 const (
-	oddLate        = "late"        // answered after the response time-out or the send deadline
-	oddUnmatched   = "unmatched"   // a response to nothing of ours
+	oddLate        = "late"        // a response after the response time-out or the send deadline
+	oddUnmatched   = "unmatched"   // a response to none of our requests
 	oddUndecodable = "undecodable" // a PDU that can't be read
-	oddOverflow    = "overflow"    // more deliveries than wait for us to acknowledge
+	oddOverflow    = "overflow"    // a delivery while too many wait for our acknowledgement
 )
 
 // unknownStatus is the label of a status that SMPP 3.4 has no name for: an SMSC could
-// send four thousand million of them.
+// send 2^32 of them.
 const unknownStatus = "other"
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -51,14 +51,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	m := &metrics{
 		sends:        counter("sends_total", "Messages handed over, by outcome.", "smsc", "outcome"),
-		responses:    counter("responses_total", "Answers to submit_sm by command_status.", "smsc", "status"),
+		responses:    counter("responses_total", "Responses to submit_sm by command_status.", "smsc", "status"),
 		binds:        counter("binds_total", "Successful binds.", "smsc"),
 		bindFailures: counter("bind_failures_total", "Failed attempts to bind, by command_status or \"network\".", "smsc", "status"),
 		retries:      counter("retries_total", "Attempts to submit that surely sent nothing and were followed by another.", "smsc", "cause"),
 		oddities:     counter("oddities_total", "PDUs that the SMSC should not have sent, or not then.", "smsc", "kind"),
 		responseTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "straks_smpp_response_seconds",
-			Help:    "From writing a submit_sm to its answer.",
+			Help:    "From writing a submit_sm to its response.",
 			Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10},
 		}, []string{"smsc"}),
 	}
@@ -66,7 +66,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
-// smscMetrics are those of one SMSC, so that nothing is looked up on the way of a message.
+// smscMetrics are the counters of one SMSC, looked up in advance.
 type smscMetrics struct {
 	sends        [handover.Unknown + 1]prometheus.Counter
 	responses    map[string]prometheus.Counter // by label
@@ -77,7 +77,7 @@ type smscMetrics struct {
 	oddities     map[string]prometheus.Counter
 }
 
-// of makes every series of one SMSC, so that they start at 0.
+// of creates every series of one SMSC, so that each starts at 0.
 func (m *metrics) of(smsc string) *smscMetrics {
 	s := &smscMetrics{
 		responses:    map[string]prometheus.Counter{},
@@ -121,7 +121,7 @@ func statusLabel(s wire.Status) string {
 
 func (s *smscMetrics) bindFailed(label string) { s.failures[label].Inc() }
 
-// observer counts what a session notices.
+// observer counts the events of a session.
 func (b *bind) observer() session.Observer {
 	oddities := b.smsc.metrics.oddities
 	return session.Observer{
@@ -132,7 +132,7 @@ func (b *bind) observer() session.Observer {
 	}
 }
 
-// countResponse counts one answer to a submit, late or not.
+// countResponse counts one response to a submit, late or not.
 func (b *bind) countResponse(took time.Duration, status wire.Status) {
 	label := statusLabel(status)
 	b.smsc.metrics.responses[label].Inc()
@@ -148,10 +148,10 @@ func (b *bind) countResponse(took time.Duration, status wire.Status) {
 	b.state.ResponseTime += (took - b.state.ResponseTime) / responseGain
 }
 
-// responseGain is over how many answers States takes the mean of response times.
+// responseGain is over how many responses States takes the mean of response times.
 const responseGain = 16
 
-// countBind counts one success.
+// countBind counts one successful bind.
 func (b *bind) countBind() {
 	b.smsc.metrics.binds.Inc()
 	b.mu.Lock()
@@ -159,7 +159,7 @@ func (b *bind) countBind() {
 	b.state.Binds++
 }
 
-// stateMetrics shows States as metrics.
+// stateMetrics collects States as metrics.
 type stateMetrics struct{ gateway *Gateway }
 
 var (
@@ -167,10 +167,10 @@ var (
 	bindUp       = prometheus.NewDesc("straks_smpp_bind_up", "1 while bound.", bindLabels, nil)
 	bindState    = prometheus.NewDesc("straks_smpp_bind_state", "1 for the state that the bind is in.", append(bindLabels, "state"), nil)
 	bindSince    = prometheus.NewDesc("straks_smpp_bind_state_since_seconds", "Unix time of the last change of state.", bindLabels, nil)
-	bindInFlight = prometheus.NewDesc("straks_smpp_window_in_use", "Places of the window in use.", bindLabels, nil)
-	bindWindow   = prometheus.NewDesc("straks_smpp_window_size", "Places that the window has.", bindLabels, nil)
-	bindRate     = prometheus.NewDesc("straks_smpp_rate_limit", "Submits a second that the bind may send now; 0 for no limit.", bindLabels, nil)
-	waiting      = prometheus.NewDesc("straks_smpp_waiting", "Messages that wait for a place in a window of the SMSC.", []string{"smsc"}, nil)
+	bindInFlight = prometheus.NewDesc("straks_smpp_window_in_use", "Slots of the window in use.", bindLabels, nil)
+	bindWindow   = prometheus.NewDesc("straks_smpp_window_size", "Slots of the window.", bindLabels, nil)
+	bindRate     = prometheus.NewDesc("straks_smpp_rate_limit", "Submits per second that the bind may send now; 0 for no limit.", bindLabels, nil)
+	waiting      = prometheus.NewDesc("straks_smpp_waiting", "Messages that wait for a slot in a window of the SMSC.", []string{"smsc"}, nil)
 )
 
 // Describe implements prometheus.Collector.

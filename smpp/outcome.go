@@ -25,7 +25,7 @@ type partState uint8
 
 const (
 	pending  partState = iota // it surely is not at the SMSC
-	taken                     // the SMSC gave an id
+	taken                     // the SMSC accepted it
 	doubtful                  // it may have left, no response came
 	refused                   // for good
 )

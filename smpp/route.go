@@ -15,7 +15,7 @@ type route struct {
 	window int     // sum over all binds of the SMSCs
 }
 
-// score tells how well a route fits. More is better; see Route.
+// score is how well a route matches. More is better; see Route.
 type score struct{ prefix, sender, organisation int }
 
 func (a score) better(b score) bool {
@@ -28,7 +28,7 @@ func (a score) better(b score) bool {
 	return a.organisation > b.organisation
 }
 
-// match returns how well the route fits the message, and false where it doesn't.
+// match returns how well the route matches the message; ok is false if it does not.
 func (r *Route) match(m *Message) (s score, ok bool) {
 	for _, prefix := range r.Prefixes {
 		if strings.HasPrefix(m.To, prefix) {
@@ -64,26 +64,27 @@ func (r *route) senderFor(m *Message, c *smsc) string {
 	return cmp.Or(m.From, r.Sender, c.Sender)
 }
 
-// order returns the SMSCs in the order in which this message tries them: as the
-// configuration has them, but equals by lot, each as likely first as its weight says.
+// order returns the SMSCs in the order in which this message tries them: the
+// configuration's order, where those with weights take turns at random, in proportion to
+// their weights.
 func (r *route) order() []*smsc {
 	if len(r.Weights) < 2 {
 		return r.smscs
 	}
-	equals := r.draw()
+	weighted := r.draw()
 	order := make([]*smsc, 0, len(r.smscs))
 	for _, s := range r.smscs {
 		switch {
 		case r.Weights[s.Name] == 0:
 			order = append(order, s)
-		case equals != nil:
-			order, equals = append(order, equals...), nil
+		case weighted != nil:
+			order, weighted = append(order, weighted...), nil
 		}
 	}
 	return order
 }
 
-// draw returns the equals, drawn one by one without putting back.
+// draw returns the SMSCs with weights, drawn one by one without replacement.
 func (r *route) draw() []*smsc {
 	left := slices.DeleteFunc(slices.Clone(r.smscs), func(s *smsc) bool { return r.Weights[s.Name] == 0 })
 	sum := 0
@@ -108,17 +109,17 @@ func (r *route) draw() []*smsc {
 type Plan struct {
 	Route  string // name of the route
 	Faults []Fault
-	SMSCs  []PlannedSMSC // in the order in which they are tried; equals by one drawing of the lot
-	Lots   int           // sum of the weights of those that are equals; 0 without any
+	SMSCs  []PlannedSMSC // in the order in which they are tried; those with weights in one random order
+	Lots   int           // sum of the weights; 0 without any
 }
 
 // PlannedSMSC is how a message would go to one SMSC.
 type PlannedSMSC struct {
 	Name   string
-	Weight int     // of the plan's Lots, to be the first of the equals; 0 for one that is none of them
-	Faults []Fault // why it can't; the fields below are empty then
+	Weight int     // of the plan's Lots: the chance to be tried first of those with weights; 0 without one
+	Faults []Fault // why it can't carry the message; the fields below are empty then
 
-	Binds []BindState // that submit; the first that is bound and has room is used
+	Binds []BindState // that submit
 
 	SenderKind      string // "alphanumeric", "short code", "international" or "none"
 	Source          string // source_addr
@@ -134,7 +135,7 @@ type PlannedSMSC struct {
 	Validity   string   // validity_period (SMPP 3.4 §7.1.1); empty leaves it to the SMSC
 }
 
-// Explain tells what Send would do with the message now, and sends nothing.
+// Explain returns what Send would do with the message now. It sends nothing.
 func (g *Gateway) Explain(m Message) Plan {
 	r := g.routeOf(&m)
 	if r == nil {

@@ -11,25 +11,25 @@ import (
 )
 
 var (
-	errTooLate  = errors.New("too little of its time to live is left")
-	errHeldUp   = errors.New("the bind could not write it before there was too little time left for the answer")
-	errRate     = errors.New("the bind's rate does not let it go in time")
-	errBindLost = errors.New("the bind was lost before its rate let it go")
+	errTooLate  = errors.New("too little of the message's time to live is left")
+	errHeldUp   = errors.New("the bind could not write the message before too little time was left for the response")
+	errRate     = errors.New("the bind's rate does not allow the message in time")
+	errBindLost = errors.New("the bind was lost before its rate allowed the message")
 )
 
 const (
-	// firstPause is how long a message waits after all binds put it off, doubling
+	// firstPause is how long a message waits after all binds have put it off. It doubles
 	// up to lastPause.
 	firstPause = 50 * time.Millisecond
 	lastPause  = 400 * time.Millisecond
-	// responseTime is how long before the end of ctx a message is still begun, at
-	// most a quarter of the time that it had: one that is written in the
-	// last moment would end as unknown, although its answer is on the way.
+	// responseTime is the last part of the time of ctx, at most a quarter of it, in which no
+	// message is started: one that is written at the last
+	// moment would end as unknown, although its response is on the way.
 	responseTime = 500 * time.Millisecond
 )
 
-// Send hands a message over and returns how that ended, when ctx ends at the
-// latest. While the message surely did not leave it is tried on other binds,
+// Send hands a message over and returns the result, at the latest when ctx ends.
+// While the message surely has not left, it is tried on other binds,
 // other SMSCs, and again; once it may have left, nowhere else.
 func (g *Gateway) Send(ctx context.Context, m Message) Result {
 	j, faults := g.newJob(&m)
@@ -45,7 +45,7 @@ func (g *Gateway) Send(ctx context.Context, m Message) Result {
 	return r
 }
 
-// lastBegin returns the context for what comes before the writing.
+// lastBegin returns the context for everything before the write.
 func lastBegin(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -54,25 +54,25 @@ func lastBegin(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, deadline.Add(-min(responseTime, time.Until(deadline)/4)))
 }
 
-// job is one message on its way. Only the goroutine of Send touches it.
+// job is one message being sent. Only the goroutine of Send uses it.
 type job struct {
 	g      *Gateway
 	m      *Message
-	order  []*smsc  // those that can carry it, in the order in which they are tried
-	builds []*build // for each of them
+	order  []*smsc  // those that can carry the message, in the order in which they are tried
+	builds []*build // one for each of them
 	last   Result   // of the last attempt
 
 	tried    []*bind // since the last pause
-	heldBack int     // of those, for their rate: when all are, more waiting is of no use
+	heldBack int     // of those, the ones whose rate did not allow it: if all did not, waiting is of no use
 	rounds   int     // pauses so far
 }
 
-// newJob builds the message for every SMSC of its route. Faults mean that none
-// of them can carry it.
+// newJob builds the message for every SMSC of its route. Faults mean that no SMSC
+// can carry it.
 func (g *Gateway) newJob(m *Message) (*job, []Fault) {
 	r := g.routeOf(m)
 	if r == nil {
-		return nil, []Fault{{FieldRecipient, "no route leads to this number"}}
+		return nil, noRoute
 	}
 	j := &job{g: g, m: m}
 	var first []Fault
@@ -91,7 +91,7 @@ func (g *Gateway) newJob(m *Message) (*job, []Fault) {
 	return nil, first
 }
 
-// faulty is the result for a message that Check would have found fault with.
+// faulty is the result for a message that Check would have refused.
 func faulty(faults []Fault) Result {
 	refusals := map[Field]Refusal{
 		FieldRecipient: RefusedInvalidRecipient, FieldSender: RefusedInvalidSender, FieldBody: RefusedRejected,
@@ -102,7 +102,7 @@ func faulty(faults []Fault) Result {
 	}
 }
 
-// run makes attempts until one of them settles the message or begin ends.
+// run makes attempts until one settles the message or begin ends.
 func (j *job) run(ctx, begin context.Context) Result {
 	for {
 		slot, err := j.g.slots.acquire(begin, want{order: j.order, avoid: j.tried, pause: j.pause()})
@@ -126,8 +126,8 @@ func (j *job) run(ctx, begin context.Context) Result {
 	}
 }
 
-// pause returns how long to wait for a bind that was not tried yet, before the
-// tried ones are tried again; 0 where none was.
+// pause returns how long to wait for an untried bind before the
+// tried ones are tried again; 0 if none was tried.
 func (j *job) pause() time.Duration {
 	if len(j.tried) == 0 {
 		return 0
@@ -136,8 +136,8 @@ func (j *job) pause() time.Duration {
 	return pause/2 + rand.N(pause)
 }
 
-// notSent is the result when there is no time for another attempt. An attempt
-// tells more about why than the wait that followed.
+// notSent is the result when there is no time for another attempt. The error of the last
+// attempt says more than the reason for which the wait after it ended.
 func (j *job) notSent(why error) Result {
 	r := j.last
 	r.Outcome = handover.NotSent

@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// State is how a bind is.
+// State is the state of a bind.
 type State string
 
 const (
 	StateConnecting State = "connecting" // being bound, or about to be
 	StateBound      State = "bound"
-	StateStalled    State = "stalled" // bound, but the SMSC owes answers; used when there is nothing else
+	StateStalled    State = "stalled" // bound, but responses are overdue; used when there is nothing else
 	StateDown       State = "down"    // the last attempt to bind failed
-	StateRefused    State = "refused" // it failed because the SMSC does not know us
+	StateRefused    State = "refused" // it failed because the SMSC refused our credentials
 	StateClosing    State = "closing"
 	StateClosed     State = "closed"
 )
 
 var states = []State{StateConnecting, StateBound, StateStalled, StateDown, StateRefused, StateClosing, StateClosed}
 
-// BindState is what there is to know of one bind.
+// BindState is the state of one bind, with its numbers.
 type BindState struct {
 	SMSC     string    `json:"smsc"`
 	Bind     string    `json:"bind"` // like "telco/1"; with separate binds "telco/1t" and "telco/1r"
@@ -32,13 +32,13 @@ type BindState struct {
 	State    State     `json:"state"`
 	Reason   string    `json:"reason,omitempty"` // why it is not bound
 	Since    time.Time `json:"since"`            // of the last change between the states
-	InFlight int       `json:"inFlight"`         // submits without answer
+	InFlight int       `json:"inFlight"`         // slots of the window in use
 	Window   int       `json:"window"`           // 0 for a receiver
-	Rate     float64   `json:"rate"`             // submits a second that are let through now; 0 for no limit
+	Rate     float64   `json:"rate"`             // submits per second that are allowed now; 0 for no limit
 	Ceiling  float64   `json:"ceiling"`          // the configured one; 0 for none
 
-	Binds        uint64            `json:"binds"`        // times that it was bound
-	Answers      map[string]uint64 `json:"answers"`      // to submits, by command_status: "ESME_ROK", "ESME_RTHROTTLED", …
+	Binds        uint64            `json:"binds"`        // how often it was bound
+	Answers      map[string]uint64 `json:"answers"`      // responses by command_status: "ESME_ROK", "ESME_RTHROTTLED", …
 	ResponseTime time.Duration     `json:"responseTime"` // moving mean; nanoseconds in JSON
 }
 
@@ -72,13 +72,13 @@ func (s *slots) fill(b *bind, state BindState, now time.Time) BindState {
 	defer s.mu.Unlock()
 	state.InFlight = b.inFlight
 	if state.State == StateBound && b.stalled(now) {
-		state.State, state.Reason = StateStalled, "answers are overdue"
+		state.State, state.Reason = StateStalled, "responses are overdue"
 		state.Since = b.progress
 	}
 	return state
 }
 
-// queued returns how many wait for a place, by SMSC.
+// queued returns how many messages wait for a slot, by SMSC.
 func (s *slots) queued(all []*smsc) map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,7 +89,7 @@ func (s *slots) queued(all []*smsc) map[string]int {
 	return n
 }
 
-// Ready returns nil when at least one bind can submit, else what keeps each from it.
+// Ready returns nil when at least one bind can submit, else the state of each.
 func (g *Gateway) Ready() error {
 	var why []string
 	for _, b := range g.States() {

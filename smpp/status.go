@@ -10,21 +10,21 @@ import (
 	"straks/smpp/wire"
 )
 
-// Retry says what may be done with a message whose submit_sm was answered with
-// an error. The answer itself proves that the SMSC did not take the message.
+// Retry is what may be done with a message whose submit_sm_resp has an error. The
+// response proves that the SMSC did not accept the message.
 type Retry uint8
 
 const (
-	// RetryNever: refused for good; the Refusal says why.
+	// RetryNever: refused for good, for the reason in Refusal.
 	RetryNever Retry = iota
 	// RetrySlower: too fast for this bind. Its rate goes down; the message
 	// goes to another bind, or to this one after a pause.
 	RetrySlower
-	// RetryElsewhere: the SMSC can't just now. The message goes to another
+	// RetryElsewhere: a temporary error. The message goes to another
 	// bind, or to this one after a pause.
 	RetryElsewhere
-	// RetryRebind: this session is of no use to the SMSC. It is closed and bound
-	// anew; the message goes elsewhere.
+	// RetryRebind: the SMSC does not accept this session any more. It is unbound and bound
+	// again; the message goes to another bind.
 	RetryRebind
 )
 
@@ -35,19 +35,18 @@ var retryNames = [...]string{
 // String returns the class as the configuration spells it.
 func (r Retry) String() string { return retryNames[r] }
 
-// Refusal is why a message was refused for good. The wiring maps it to a
-// shipment's status.
+// Refusal is why a message was refused for good.
 type Refusal uint8
 
 const (
 	RefusedNot              Refusal = iota // it was not refused
-	RefusedFailed                          // for a reason that is none of these
+	RefusedFailed                          // for any other reason
 	RefusedRejected                        // the SMSC does not want it
-	RefusedInvalidRecipient                // no such number can be
+	RefusedInvalidRecipient                // the number is impossible
 	RefusedBarred                          // the recipient is barred
-	RefusedNotIdentified                   // nobody has that number
-	RefusedInvalidSender                   // the SMSC does not let us use that sender
-	RefusedIncomplete                      // some parts were taken, others never will be
+	RefusedNotIdentified                   // the number has no subscriber
+	RefusedInvalidSender                   // the SMSC does not allow us that sender
+	RefusedIncomplete                      // some parts were accepted, others never will be
 )
 
 var refusalNames = [...]string{
@@ -60,14 +59,14 @@ var refusalNames = [...]string{
 // String returns the reason as the configuration spells it.
 func (r Refusal) String() string { return refusalNames[r] }
 
-// Disposition is what a command_status in an answer to submit_sm means for the
-// message: what may be done with it and, where nothing may, why.
+// Disposition is what a command_status in submit_sm_resp means for the
+// message: what may be done with it and, if nothing may, why.
 type Disposition struct {
 	Retry   Retry
 	Refusal Refusal
 }
 
-// String returns the verdict as the configuration spells it.
+// String returns the disposition as the configuration spells it.
 func (v Disposition) String() string {
 	if v.Retry == RetryNever {
 		return v.Refusal.String()
@@ -85,15 +84,15 @@ var (
 	dispRebind    = Disposition{Retry: RetryRebind}
 )
 
-// dispositions holds every command_status of SMPP 3.4 §5.1.3. One that is not here
-// (an SMSC vendor's, from 0x400 on) is RefusedFailed: nothing is known of it, and
+// dispositions has every command_status of SMPP 3.4 §5.1.3. One that is not here
+// (an SMSC vendor's, from 0x400 on) is RefusedFailed: its meaning is unknown, and
 // a message must not be sent again on a guess. SMSC.Status overrides both.
 var dispositions = map[wire.Status]Disposition{
 	wire.ESMEOK:              {},
 	wire.ESMEInvMsgLen:       dispFailed,
 	wire.ESMEInvCmdLen:       dispFailed,
 	wire.ESMEInvCmdID:        dispFailed,
-	wire.ESMEInvBndSts:       dispRebind, // the SMSC thinks that we are not bound to send
+	wire.ESMEInvBndSts:       dispRebind, // the SMSC counts us as not bound to submit
 	wire.ESMEAlyBnd:          dispRebind,
 	wire.ESMEInvPrtFlg:       dispFailed,
 	wire.ESMEInvRegDlvFlg:    dispFailed,
@@ -114,7 +113,7 @@ var dispositions = map[wire.Status]Disposition{
 	wire.ESMEInvSubRep:       dispFailed,
 	wire.ESMEInvEsmClass:     dispFailed,
 	wire.ESMECntSubDL:        dispFailed,
-	wire.ESMESubmitFail:      dispRejected, // says no more than "no"; some SMSCs mean "later", see SMSC.Status
+	wire.ESMESubmitFail:      dispRejected, // without a reason; some SMSCs mean "later", see SMSC.Status
 	wire.ESMEInvSrcTON:       dispSender,
 	wire.ESMEInvSrcNPI:       dispSender,
 	wire.ESMEInvDstTON:       dispRecipient,

@@ -19,7 +19,7 @@ const (
 	euro           = 0x65 // in the extension table
 )
 
-// extension is what septets mean after an escape (3GPP TS 23.038 §6.2.1.1).
+// extension has the characters of septets after an escape (3GPP TS 23.038 §6.2.1.1).
 var extension = [128]rune{
 	0x0A: '\f', 0x14: '^', 0x28: '{', 0x29: '}', 0x2F: '\\',
 	0x3C: '[', 0x3D: '~', 0x3E: ']', 0x40: '|', euro: '€',
@@ -33,7 +33,7 @@ const (
 	extended = 0x100 // the septet follows an escape
 )
 
-// septets is the way back, for all characters but '€' (U+20AC), which would
+// septets has the septet of every character except '€' (U+20AC), which would
 // make the table eight times as long.
 var septets = invert()
 
@@ -63,7 +63,7 @@ func septet(r rune) (code byte, escaped, ok bool) {
 	return byte(entry) &^ known, entry&extended != 0, entry != 0
 }
 
-// appendSeptets appends the text, one septet an octet.
+// appendSeptets appends the text, one septet per octet.
 func appendSeptets(dst []byte, text string) ([]byte, error) {
 	dst = slices.Grow(dst, len(text))
 	for i, r := range text {
@@ -79,9 +79,9 @@ func appendSeptets(dst []byte, text string) ([]byte, error) {
 	return dst, nil
 }
 
-// fromSeptets reads one septet an octet. After an escape, a septet that the
-// extension table lacks means what it means without, and an escape at the
-// end or before another is a blank: 3GPP TS 23.038 §6.2.1.1.
+// fromSeptets reads one septet per octet. After an escape, a septet that the
+// extension table lacks has its basic meaning, and an escape at the
+// end or before another is a blank (3GPP TS 23.038 §6.2.1.1).
 func fromSeptets(data []byte) (string, error) {
 	text := make([]rune, 0, len(data))
 	escaped := false
@@ -104,3 +104,53 @@ func fromSeptets(data []byte) (string, error) {
 	}
 	return string(text), nil
 }
+
+// pack appends the codes of septets packed, eight in seven octets, the first in the low
+// bits (3GPP TS 23.038 §6.1.2.1). dst may hold a user data header: fill bits
+// bring the text to a septet boundary (3GPP TS 23.040 §9.2.3.24).
+//
+// Where seven bits of the last octet stay free, a receiver that counts octets
+// reads one septet more, and zeros would be an '@'. So a carriage return goes there
+// (3GPP TS 23.038 §6.1.2.3.1).
+func pack(dst, codes []byte) []byte {
+	offset := fillBits(len(dst))
+	bits := offset + 7*len(codes)
+	if (8-bits%8)%8 == 7 {
+		codes, bits = append(codes, carriageReturn), bits+7
+	}
+	start := len(dst)
+	dst = append(dst, make([]byte, (bits+7)/8)...)
+	for i, code := range codes {
+		at := offset + 7*i
+		shifted := uint16(code) << (at % 8)
+		dst[start+at/8] |= byte(shifted)
+		if high := byte(shifted >> 8); high != 0 {
+			dst[start+at/8+1] |= high
+		}
+	}
+	return dst
+}
+
+// unpack returns the septets after a header, whose length is in octets. A carriage
+// return that ends with the last octet is taken for the filler of pack.
+func unpack(data []byte, header int) []byte {
+	offset := fillBits(header)
+	body := data[header:]
+	codes := make([]byte, max(8*len(body)-offset, 0)/7)
+	for i := range codes {
+		at := offset + 7*i
+		pair := uint16(body[at/8])
+		if at/8+1 < len(body) {
+			pair |= uint16(body[at/8+1]) << 8
+		}
+		codes[i] = byte(pair>>(at%8)) & 0x7F
+	}
+	n := len(codes)
+	if n > 0 && codes[n-1] == carriageReturn && offset+7*n == 8*len(body) {
+		codes = codes[:n-1]
+	}
+	return codes
+}
+
+// fillBits is how many bits lie between a header and the next septet boundary.
+func fillBits(header int) int { return (7 - header*8%7) % 7 }

@@ -6,7 +6,7 @@ import (
 	"straks/smpp/gsm"
 )
 
-// BenchmarkOneTimeCode is all that this package does for a usual message.
+// BenchmarkOneTimeCode is all the work of this package for a usual message.
 func BenchmarkOneTimeCode(b *testing.B) {
 	const text = "Koden din er 123456. Den er gyldig i fem minutter på Ærøy."
 	b.ReportAllocs()

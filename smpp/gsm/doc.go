@@ -1,6 +1,13 @@
 // Package gsm turns the text of a short message into the octets of a
-// submit_sm and back: which encoding it needs, how many parts it makes, where
+// submit_sm and back: the encoding that it needs, the number of parts, the places where
 // it may be cut.
+//
+//	encoding.go        the encodings; text to octets and back
+//	alphabet.go        GSM 03.38: characters, septets, packing
+//	split.go           parts and their user data headers
+//	transliterate.go   look-alikes of GSM characters
+//
+// In the order of use:
 //
 //	Transliterate   look-alikes become GSM characters (optional)
 //	Choose          the encoding that has every character
@@ -12,7 +19,7 @@
 //
 // A text is sent in the GSM 03.38 default alphabet (today 3GPP TS 23.038
 // §6.2.1) if every character is in it or in its extension table, else in UCS-2.
-// Nothing is ever replaced: a character that an encoding lacks is an error,
+// No character is ever replaced: one that an encoding lacks is an error,
 // never a "?".
 //
 // Every function first brings the text to Unicode's composed form (NFC). So an "å" that a
@@ -24,7 +31,7 @@
 // # Parts
 //
 // A short message has 140 octets (3GPP TS 23.040 §9.2.3.24), whatever the
-// SMPP link takes. One that needs more goes out in parts, each of which loses 6
+// SMPP link allows. One that needs more goes out in parts, each of which loses 6
 // octets to a user data header with an 8-bit reference, or 7 with a 16-bit one. With SAR
 // TLVs the SMSC writes that header, so their parts are as short.
 //
@@ -34,7 +41,7 @@
 //	Latin-1          140    134     133
 //
 // A cut never separates an escape from its septet, a surrogate from its other
-// half, nor a base character from what a reader sees as one with it: combining
-// marks, variation selectors, emoji joined by ZWJ, skin tones, flags, CR LF. The
-// parts can be read one by one, and joining them gives the text back.
+// half, nor characters that a reader sees as one: combining
+// marks, variation selectors, emoji joined by ZWJ, skin tones, flags, CR LF. Each
+// part can be read by itself, and the joined parts are the text again.
 package gsm

@@ -64,7 +64,7 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-func TestEncodeRefusesWhatItLacks(t *testing.T) {
+func TestEncodeRefusesMissingCharacters(t *testing.T) {
 	for _, c := range []struct {
 		e    gsm.Encoding
 		text string
@@ -81,7 +81,7 @@ func TestEncodeRefusesWhatItLacks(t *testing.T) {
 			t.Errorf("Encode(%v, %q) = %x, %v, want %v", c.e, c.text, got, err, c.want)
 		}
 		if err != nil && strings.Contains(err.Error(), "hemmelig") {
-			t.Errorf("the error bears the text: %v", err)
+			t.Errorf("the error contains the text: %v", err)
 		}
 		if _, splitErr := gsm.Split(c.e, c.text, gsm.UDH8Len); !errors.Is(splitErr, c.want) {
 			t.Errorf("Split(%v, %q): %v, want %v", c.e, c.text, splitErr, c.want)
@@ -99,7 +99,7 @@ func TestDecodeForeignOctets(t *testing.T) {
 	}{
 		{gsm.GSM7, "1b65", 0, "€", nil},
 		{gsm.GSM7, "1b61", 0, "a", nil},    // not in the extension table
-		{gsm.GSM7, "611b", 0, "a ", nil},   // cut by somebody else
+		{gsm.GSM7, "611b", 0, "a ", nil},   // cut by another system
 		{gsm.GSM7, "1b1b61", 0, " a", nil}, // reserved for a second table
 		{gsm.GSM7, "6180", 0, "", gsm.ErrMalformed},
 		{gsm.UCS2, "006100", 0, "a", nil},
@@ -130,10 +130,10 @@ func TestEveryEncodingRoundTrips(t *testing.T) {
 				t.Fatal(e, err)
 			}
 			if !bytes.HasPrefix(octets, header) {
-				t.Errorf("%v: the header is gone: %x", e, octets)
+				t.Errorf("%v: the header is missing: %x", e, octets)
 			}
 			if back, err := gsm.Decode(e, octets, len(header)); back != text || err != nil {
-				t.Errorf("%v behind %d octets: %q, %v, want %q", e, len(header), back, err, text)
+				t.Errorf("%v after %d octets: %q, %v, want %q", e, len(header), back, err, text)
 			}
 		}
 	}
@@ -146,7 +146,7 @@ func TestPackedWithHeaderStartsAtSeptet(t *testing.T) {
 	}
 }
 
-// go-smpp's table is known to be right (its error handling is not, so only
+// go-smpp's table is known to be correct (its error handling is not, so only
 // characters that it has are compared).
 func TestAgreesWithGoSMPP(t *testing.T) {
 	for r := rune(0); r < 0x3000; r++ {

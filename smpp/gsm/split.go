@@ -3,19 +3,21 @@ package gsm
 import (
 	"errors"
 	"fmt"
+	"unicode"
 	"unicode/utf8"
 )
 
 // MaxParts is how many parts a message may have.
 const MaxParts = 16
 
-// messageOctets is the user data of one short message, header included (3GPP TS 23.040 §9.2.3.24).
+// messageOctets is the length of the user data of one short message, header included
+// (3GPP TS 23.040 §9.2.3.24).
 const messageOctets = 140
 
-// ErrTooLong is what a *TooLongError is.
+// ErrTooLong matches a *TooLongError.
 var ErrTooLong = errors.New("message too long")
 
-// TooLongError tells how many parts a text would need.
+// TooLongError holds how many parts a text would need.
 type TooLongError struct {
 	Needed int
 }
@@ -27,9 +29,9 @@ func (e *TooLongError) Error() string {
 // Is makes errors.Is(err, ErrTooLong) true.
 func (e *TooLongError) Is(target error) bool { return target == ErrTooLong }
 
-// Split cuts a text into the parts that it needs: one if it fits a short
-// message by itself, else parts that leave room for a user data header of that
-// many octets (UDH8Len, UDH16Len; for SAR TLVs UDH8Len too). An empty text is
+// Split splits a text into parts: one if it fits a short
+// message by itself, else parts that leave room for a user data header of the given
+// octets (UDH8Len, UDH16Len; UDH8Len for SAR TLVs too). An empty text is
 // one empty part. The joined parts are Normalize(text).
 //
 // Errors: *TooLongError, and those of Encode.
@@ -81,7 +83,7 @@ func cuts(e Encoding, text string, header int) (ends []int, normal string, err e
 	return ends, text, nil
 }
 
-// cutAt fills parts of so many units with clusters, each as full as it gets.
+// cutAt fills each part with as many clusters as fit in capacity units.
 func cutAt(e Encoding, text string, capacity int) (ends []int) {
 	used := 0
 	for at := 0; at < len(text); {
@@ -93,4 +95,86 @@ func cutAt(e Encoding, text string, capacity int) (ends []int) {
 		at += length
 	}
 	return append(ends, len(text))
+}
+
+const (
+	zeroWidthJoiner = '\u200D'
+
+	// maxCluster bounds the units that are kept together. The longest emoji in use, a family
+	// with skin tones, has 22. Beyond the bound a cut does less harm than a part that stays half empty.
+	maxCluster = 32
+)
+
+// cluster returns the octets and the encoded units of the first character in the
+// text, as a reader sees it. It follows the rules of extended
+// grapheme clusters (UAX #29 §3.1.1) as far as short messages need them:
+// Hangul syllables, for one, are composed already.
+func cluster(e Encoding, text string) (length, units int) {
+	previous, n := utf8.DecodeRuneInString(text)
+	length, units = n, e.size(previous)
+	flag := regional(previous)
+	for length < len(text) {
+		r, n := utf8.DecodeRuneInString(text[length:])
+		if !joined(previous, r) && !(flag && regional(r)) {
+			break
+		}
+		if units+e.size(r) > maxCluster {
+			break
+		}
+		flag = false // a flag is two regional indicators; a third begins the next
+		length, units, previous = length+n, units+e.size(r), r
+	}
+	return length, units
+}
+
+// joined reports whether r is read as one with the character before it.
+func joined(previous, r rune) bool {
+	switch {
+	case r < 0x300: // no marks so far down: the common case
+		return previous == '\r' && r == '\n'
+	case previous == '\r' || previous == '\n':
+		return false
+	case previous == zeroWidthJoiner, r == zeroWidthJoiner:
+		return true
+	case r >= 0x1F3FB && r <= 0x1F3FF: // skin tones
+		return true
+	case r >= 0xE0020 && r <= 0xE007F: // tags, in the flags of regions
+		return true
+	}
+	return unicode.Is(unicode.M, r) // variation selectors too
+}
+
+// regional reports whether r is one half of a flag.
+func regional(r rune) bool { return r >= 0x1F1E6 && r <= 0x1F1FF }
+
+// Octets of the user data headers that UDH8 and UDH16 return, their length octet included.
+const (
+	UDH8Len  = 6
+	UDH16Len = 7
+)
+
+// UDH8 returns the header of one part of a long message, with an 8-bit
+// reference (3GPP TS 23.040 §9.2.3.24.1). index counts from 0; on the wire,
+// parts count from 1.
+//
+//	05 00 03 ref total index+1
+func UDH8(ref byte, total, index int) []byte {
+	return []byte{5, 0x00, 3, ref, byte(total), byte(index + 1)}
+}
+
+// UDH16 is UDH8 with a 16-bit reference (3GPP TS 23.040 §9.2.3.24.8).
+//
+//	06 08 04 ref-high ref-low total index+1
+func UDH16(ref uint16, total, index int) []byte {
+	return []byte{6, 0x08, 4, byte(ref >> 8), byte(ref), byte(total), byte(index + 1)}
+}
+
+// HeaderLen returns the length of the user data header at the start of a
+// message whose esm_class says that it has one (SMPP 3.4 §5.2.12, bit 6), its
+// length octet included; false if it is longer than the message.
+func HeaderLen(message []byte) (int, bool) {
+	if len(message) == 0 || int(message[0])+1 > len(message) {
+		return 0, false
+	}
+	return int(message[0]) + 1, true
 }

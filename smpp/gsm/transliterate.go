@@ -2,13 +2,13 @@ package gsm
 
 import "strings"
 
-// Transliterate replaces what merely looks unlike a GSM character (curly quotes,
-// dashes, an ellipsis, odd blanks, full-width letters, Greek capitals that
-// have a Latin twin) and drops what has no width, if that makes the whole text
-// fit GSM7. Else the text comes back as it was, normalised: as it must go as
-// UCS-2, it had better go unharmed.
+// Transliterate replaces characters that look like GSM characters (curly quotes,
+// dashes, an ellipsis, special blanks, full-width letters, Greek capitals that
+// have a Latin twin) and drops those without width, if the whole text then
+// fits GSM7. Otherwise it returns the text normalised and unchanged, since it must go as
+// UCS-2 anyway.
 //
-// Letters are never replaced by others that read differently: "ç" stays "ç".
+// Letters are never replaced by letters that read differently: "ç" stays "ç".
 func Transliterate(text string) string {
 	text = Normalize(text)
 	if GSM7.has(text) {
@@ -20,7 +20,7 @@ func Transliterate(text string) string {
 	return text
 }
 
-// groups says what replaces which characters.
+// groups has the characters that look like a GSM text, which replaces them.
 var groups = []struct{ plain, looks string }{
 	{"'", "‘’‚‛′ʼʹˈ`´"},
 	{`"`, "“”„‟″«»ʺ"},
@@ -44,7 +44,7 @@ var groups = []struct{ plain, looks string }{
 	{"", "\u00AD\u034F\u200B\u200C\u200D\u200E\u200F\u202A\u202B\u202C\u202D\u202E\u2060\u2066\u2067\u2068\u2069\uFE0E\uFE0F\uFEFF"},
 }
 
-// greek are the capitals that the default alphabet leaves out because a Latin letter looks the same.
+// greek are the capitals that are missing in the default alphabet, since Latin letters look the same.
 const greek, latin = "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEZHIKMNOPTYX"
 
 var lookAlikes = replacer()
