@@ -63,7 +63,7 @@ var only = []struct {
 	places   []string
 	why      string
 }{
-	{"straks/orders/bolt", []string{"internal/daemon", "cmd/straks", "bench"}, "the daemon, the operator's commands and the benchmark (which fills a journal) choose the engine; all others take orders.Journal"},
+	{"straks/orders/bolt", []string{"internal/daemon", "cmd/straks", "bench", "orders/bolt/bolttest"}, "the daemon, the operator's commands and the benchmark (which fills a journal) choose the engine; all others take orders.Journal"},
 	{"straks/internal/daemon", []string{"cmd/straks", "internal/daemon"}, "what is wired at the top is imported by programs only"},
 	{"go.etcd.io/bbolt", []string{"orders/bolt"}, "a second journal must be able to stand beside the first"},
 	{"github.com/fiorix/go-smpp", []string{"smpp/wire", "smpp/smsctest"}, "its codec needs guarding in one place; the simulator has another codec than the gateway, so that one checks the other"},

@@ -12,14 +12,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
 	"straks/internal/daemon/daemontest"
-	"straks/orders"
 	"straks/orders/bolt"
+	"straks/orders/orderstest"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 )
@@ -33,7 +32,7 @@ func newJournal(t *testing.T, n int) (path string) {
 	}
 	j := openJournal(t, path)
 	for range n {
-		if _, claimed, err := j.Accept(t.Context(), newIntake()); err != nil || !claimed {
+		if _, claimed, err := j.Accept(t.Context(), orderstest.Intake(uuid.NewString())); err != nil || !claimed {
 			t.Fatal(claimed, err)
 		}
 	}
@@ -41,11 +40,6 @@ func newJournal(t *testing.T, n int) (path string) {
 		t.Fatal(err)
 	}
 	return path
-}
-
-func newIntake() orders.Intake {
-	return orders.Intake{Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.New(), Claim: uuid.New(), Key: uuid.NewString(), At: time.Now().UTC(), ClaimFor: time.Second,
-		Organisation: "ttd", Channel: orders.SMS, Recipient: "+4799999999", TTL: time.Hour}
 }
 
 func openJournal(t *testing.T, path string) *bolt.Journal {

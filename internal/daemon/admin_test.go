@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -15,28 +14,13 @@ import (
 
 	"github.com/google/uuid"
 
-	"straks/orders"
-	"straks/orders/bolt"
+	"straks/orders/bolt/bolttest"
+	"straks/orders/orderstest"
 )
-
-// newJournal returns an empty journal.
-func newJournal(t *testing.T) *bolt.Journal {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "journal.db")
-	if err := bolt.Create(path, bolt.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	j, err := bolt.Open(path, bolt.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { j.Close() })
-	return j
-}
 
 // TestBackupHandlerCutsOff: a copy that fails on the way reaches nobody as a whole one.
 func TestBackupHandlerCutsOff(t *testing.T) {
-	j := newJournal(t)
+	j := bolttest.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	defer func() {
@@ -51,12 +35,12 @@ func TestBackupHandlerCutsOff(t *testing.T) {
 // TestBackupIsNotHeldUp: who asks for a copy and does not read it loses the connection,
 // and the journal is free of him.
 func TestBackupIsNotHeldUp(t *testing.T) {
-	j := newJournal(t)
+	j := bolttest.New(t)
 	var wg sync.WaitGroup
 	for range 1000 { // a megabyte, which fits no buffer on the way
 		wg.Go(func() {
-			in := orders.Intake{Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.New(), Claim: uuid.New(), Key: uuid.NewString(), At: time.Now().UTC(), ClaimFor: time.Second,
-				Organisation: "ttd", Channel: orders.SMS, Recipient: "+4799999999", TTL: time.Hour, SendersReference: strings.Repeat("x", 1024)}
+			in := orderstest.Intake(uuid.NewString())
+			in.SendersReference = strings.Repeat("x", 1024)
 			if _, _, err := j.Accept(t.Context(), in); err != nil {
 				t.Error(err)
 			}

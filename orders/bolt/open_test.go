@@ -20,8 +20,8 @@ import (
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
-	"straks/internal/handover"
 	"straks/orders"
+	"straks/orders/orderstest"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -45,21 +45,7 @@ func mustOpen(t testing.TB, path string, opt Options) *Journal {
 	return j
 }
 
-func intake(key string) orders.Intake {
-	return orders.Intake{
-		Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.New(), Claim: uuid.New(), Key: key, At: time.Now(), ClaimFor: 10 * time.Second,
-		Organisation: "ttd", SendersReference: "reference", Channel: orders.SMS, Recipient: "+4799999999", TTL: 5 * time.Minute,
-	}
-}
-
-func accepted(s orders.Shipment, ref string) orders.Answer {
-	return orders.Answer{Shipment: s.ID, Claim: s.Claim, At: time.Now(), Outcome: handover.Accepted, Carrier: "telco", Total: 1,
-		Parts: []orders.PartAnswer{{Refs: []string{ref}, Taken: true}}}
-}
-
-func delivered(ref string) orders.Report {
-	return orders.Report{Carrier: "telco", Refs: []string{ref}, At: time.Now(), Status: orders.SMSDelivered}
-}
+var intake, accepted, delivered = orderstest.Intake, orderstest.Accepted, orderstest.Delivered
 
 // order runs an order through all of its facts.
 func order(t testing.TB, j *Journal, key string) orders.Shipment {

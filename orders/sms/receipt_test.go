@@ -3,7 +3,6 @@ package sms
 import (
 	"context"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +14,8 @@ import (
 	"straks/internal/handover"
 	"straks/internal/logtest"
 	"straks/orders"
-	"straks/orders/bolt"
+	"straks/orders/bolt/bolttest"
+	"straks/orders/orderstest"
 	"straks/smpp/wire"
 )
 
@@ -32,14 +32,7 @@ func (accepting) Send(_ context.Context, m orders.Message) orders.Handover {
 // newReceiver returns the receiver of a service that runs.
 func newReceiver(t *testing.T, d dlr.Dialect, log *slog.Logger) *receiver {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "journal.db")
-	if err := bolt.Create(path, bolt.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	journal, err := bolt.Open(path, bolt.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	journal := bolttest.New(t)
 	service := orders.NewService(orders.Config{Journal: journal, SMS: accepting{}, Log: log})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -50,7 +43,6 @@ func newReceiver(t *testing.T, d dlr.Dialect, log *slog.Logger) *receiver {
 	t.Cleanup(func() {
 		cancel()
 		<-ended
-		journal.Close()
 	})
 	cfg := Config{SMSCs: map[string]SMSC{"telco": {Dialect: d}}}
 	return &receiver{New(cfg, nil, log, prometheus.NewRegistry()), service}
@@ -58,8 +50,7 @@ func newReceiver(t *testing.T, d dlr.Dialect, log *slog.Logger) *receiver {
 
 func (r *receiver) place(t *testing.T) uuid.UUID {
 	t.Helper()
-	s, _, err := r.service.Place(t.Context(), orders.Order{Organisation: "ttd", Key: "k", TTL: time.Minute,
-		Message: orders.Message{Channel: orders.SMS, To: "+4799999999", Body: "123456"}})
+	s, _, err := r.service.Place(t.Context(), orderstest.SMS("k"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,25 @@
+// Package bolttest opens journals for the tests of other packages.
+package bolttest
+
+import (
+	"log/slog"
+	"path/filepath"
+	"testing"
+
+	"straks/orders/bolt"
+)
+
+// New returns a new journal in a folder of the test's own. It is closed when the test ends.
+func New(t testing.TB) *bolt.Journal {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "journal.db")
+	if err := bolt.Create(path, bolt.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	j, err := bolt.Open(path, bolt.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+	return j
+}
