@@ -9,8 +9,9 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
-	"slices"
+	"runtime"
 	"strings"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -24,16 +25,17 @@ const DefaultBasePath = "/notifications/api/v1"
 
 // Config is what the API is made of. Zero values have the defaults named.
 type Config struct {
-	Service      *orders.Service         // required
-	Auth         Authenticator           // required
-	BasePath     string                  // DefaultBasePath; "/" for none
-	MaxBody      int64                   // of a request, in octets; 1 MiB
-	Rooms        map[orders.Channel]Room // for calls that place orders of a channel, at key 0 for all others; beyond them 503
-	Rates        map[string]Rate         // orders, by organisation; one that is absent has no limit
-	Numbers      *numbers.Rules          // which numbers SMS may go to; nil: those that are valid
-	FeedsWithAll map[string]bool         // organisations whose feed shows every change where a request does not say
-	Log          *slog.Logger            // slog.Default()
-	Registerer   prometheus.Registerer   // nil: metrics are kept, but nobody sees them
+	Service      *orders.Service       // required
+	Auth         Authenticator         // required
+	BasePath     string                // DefaultBasePath; "/" for none
+	MaxBody      int64                 // of a request, in octets; 1 MiB
+	MaxRequests  int                   // under way at a time, over all connections; beyond them 503; 4096
+	MaxReads     int                   // answered at a time, so that they don't starve orders; 4 for each of GOMAXPROCS
+	Rates        map[string]Rate       // orders, by organisation; one that is absent has no limit
+	FeedsWithAll map[string]bool       // organisations whose feed shows every change where a request does not say
+	Numbers      *numbers.Rules        // which numbers SMS may go to; nil: those that are valid
+	Log          *slog.Logger          // slog.Default()
+	Registerer   prometheus.Registerer // nil: metrics are kept, but nobody sees them
 }
 
 //go:embed openapi.yaml
@@ -45,38 +47,31 @@ type api struct {
 	base       string // empty or /a/b
 	document   []byte
 	maxBody    int64
-	rooms      [orders.Email + 1]*room // by channel; at 0 for calls that place no order
+	requests   atomic.Int64  // under way
+	most       int64         // of those
+	reads      chan struct{} // holds an element for each read that is being answered
 	limits     limits
 	numbers    *numbers.Rules
 	allChanges map[string]bool // by organisation
 	log        *slog.Logger
-	denials    *ratelog.Log // who was not let in
+	denials    *ratelog.Log // tokens that were refused
 	metrics    *metrics
 }
 
 // New returns the handler of the whole API.
 func New(cfg Config) (http.Handler, error) {
 	a := &api{
-		service: cfg.Service, auth: cfg.Auth, log: cfg.Log, limits: newLimits(cfg.Rates), numbers: cfg.Numbers, allChanges: cfg.FeedsWithAll,
-		base: strings.TrimRight(cfg.BasePath, "/"), maxBody: cfg.MaxBody,
+		service: cfg.Service, auth: cfg.Auth, limits: newLimits(cfg.Rates), numbers: cfg.Numbers, allChanges: cfg.FeedsWithAll,
+		base:    strings.TrimRight(cmp.Or(cfg.BasePath, DefaultBasePath), "/"),
+		maxBody: cmp.Or(cfg.MaxBody, 1<<20),
+		most:    int64(cmp.Or(cfg.MaxRequests, 4096)),
+		log:     cmp.Or(cfg.Log, slog.Default()),
 	}
-	if cfg.BasePath == "" {
-		a.base = DefaultBasePath
-	}
-	if a.maxBody == 0 {
-		a.maxBody = 1 << 20
-	}
-	for i := range a.rooms {
-		c := orders.Channel(i)
-		a.rooms[i] = newRoom(cfg.Rooms[c], func() int64 { return a.service.WithCarrier(c) }, func() bool { return a.service.Full(c) })
-	}
-	if a.log == nil {
-		a.log = slog.Default()
-	}
-	a.denials = ratelog.New(a.log, maxDenials)
-	if err := a.check(cfg.Rooms); err != nil {
+	if err := a.check(cfg); err != nil {
 		return nil, err
 	}
+	a.reads = make(chan struct{}, cmp.Or(cfg.MaxReads, 4*runtime.GOMAXPROCS(0)))
+	a.denials = ratelog.New(a.log, maxDenials)
 	// The one line of the document that depends on the configuration.
 	a.document = bytes.Replace(document, []byte("- url: "+DefaultBasePath+"\n"), []byte("- url: "+cmp.Or(a.base, "/")+"\n"), 1)
 	var err error
@@ -89,7 +84,7 @@ func New(cfg Config) (http.Handler, error) {
 	return a.mux(), nil
 }
 
-func (a *api) check(rooms map[orders.Channel]Room) error {
+func (a *api) check(cfg Config) error {
 	var faults []error
 	if a.service == nil {
 		faults = append(faults, errors.New("api: no Service"))
@@ -100,11 +95,7 @@ func (a *api) check(rooms map[orders.Channel]Room) error {
 	if a.base != "" && (path.Clean(a.base) != a.base || a.base[0] != '/' || strings.ContainsAny(a.base, " {}?#%")) {
 		faults = append(faults, fmt.Errorf("api: base path %q: want the form /notifications/api/v1", a.base))
 	}
-	limits := []int{int(a.maxBody)}
-	for _, r := range rooms {
-		limits = append(limits, r.Most, r.Standing)
-	}
-	if slices.Min(limits) < 0 {
+	if min(int(cfg.MaxBody), cfg.MaxRequests, cfg.MaxReads) < 0 {
 		faults = append(faults, errors.New("api: a limit is negative"))
 	}
 	return errors.Join(faults...)
@@ -113,9 +104,9 @@ func (a *api) check(rooms map[orders.Channel]Room) error {
 // routes are all calls of the API. The document describes these and no others.
 func (a *api) routes() []route {
 	return []route{
-		{method: "POST", path: "/future/orders/instant", channel: orders.SMS, serve: a.place(readWrapped)},
-		{method: "POST", path: "/future/orders/instant/sms", channel: orders.SMS, serve: a.place(readSMS)},
-		{method: "POST", path: "/future/orders/instant/email", channel: orders.Email, serve: a.place(readEmail)},
+		{method: "POST", path: "/future/orders/instant", serve: a.place(readWrapped)},
+		{method: "POST", path: "/future/orders/instant/sms", serve: a.place(readSMS)},
+		{method: "POST", path: "/future/orders/instant/email", serve: a.place(readEmail)},
 		{method: "GET", path: "/future/shipment/feed", serve: a.feed},
 		{method: "GET", path: "/future/shipment/{id}", serve: a.shipment},
 		{method: "GET", path: "/future/shipment", serve: a.shipmentByKey},

@@ -2,28 +2,28 @@
 // shipments into answers. openapi.yaml, which it serves, describes the contract in
 // full. A test holds the two against each other.
 //
-//	handler     one for each path: metrics, panics
-//	  answer      the method, whether there is room, then authorize: token, organisation, scope
-//	    place       rate, content type, body, a place in the room, decode, Service.Check, Service.Place;
-//	                with faults Service.Repeated
-//	    shipment    one look-up
-//	    feed        one look-up
-//	  problemOf   every error becomes an answer here, and nowhere else
+//	net/http      reads the request, and answers by itself what is none       server.go
+//	  handler     one for each path: metrics, panics                          api.go, exchange.go
+//	    answer      the method, then authorize: token, organisation, scope    auth.go
+//	      place       rate, content type, body, order, Service.Place          place.go, limits.go
+//	        decode      every fault of the body at once                       decode.go, read.go, json.go, address.go
+//	      shipment    one look-up                                             shipment.go
+//	      feed        one look-up
+//	    problemOf   every error becomes an answer here, and nowhere else      problem.go, trace.go
 //
-// net/http is the first to read a request. What it refuses itself (400, 431, 501, 505) is plain
-// text. Under TLS it offers HTTP/2; see Listener and Server for the limits.
-//
-// No body is read before its sender is known. All faults of a body are told at once:
+// No body is read before its sender is known. All faults of a body are reported at once:
 // decode notes each and goes on, and those that the carrier finds (sender, length of the
-// text) are added.
+// text) are added. Where the key of a faulty order is known, the answer is that of the first order
+// (Service.Repeated).
 //
-// # Crowds
+// What net/http refuses itself (400, 431, 501, 505) is plain text. Under TLS it offers HTTP/2;
+// see Server and Listener for the limits.
 //
-// The orders of each channel have a Room. Those beyond it get 503 at once, so that
-// those inside are done in time. A burst may fill the room. A crowd that stays is held to
-// fewer: the same processors do far less when they have more at hand. An order takes no
-// place while its body is still coming, and is not counted as part of the crowd while it
-// is with its carrier.
+// # Overload
+//
+// How many orders are under way, package orders decides. Here, requests are bounded only so
+// that memory is: by connections, and by MaxRequests where HTTP/2 has many on one connection. Reads
+// have a bound of their own, so that they can't starve orders.
 //
 // # What an answer promises
 //
@@ -38,9 +38,10 @@
 // The package keeps nothing between requests but rates, metrics and a tally of
 // refused tokens. It owns no goroutine.
 //
-// Each order that gets past room and token has one log line: who sent it, its channel
-// and shipment, the outcome, how long it took, and the carrier's word where there is
-// one. The recipient is masked.
+// Each order whose token is good has one log line: its sender, channel
+// and shipment, the outcome, how long it took, and the carrier's error where there is
+// one. The recipient is masked. Of orders that are refused for load only a sample is logged, by
+// package orders.
 //
 // Of the tokens that are refused, the first few of a minute are logged and the others
 // counted, for each known token by itself. So a flood of guesses fills no log, and

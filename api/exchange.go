@@ -9,8 +9,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"time"
-
-	"straks/orders"
 )
 
 // Log lines that anybody can cause, token or not, have a level of their own, and
@@ -26,7 +24,6 @@ type exchange struct {
 	http.ResponseWriter
 	r      *http.Request
 	who    Principal
-	room   *room
 	status int    // 0 until the answer has begun
 	trace  string // see traceID
 }
@@ -54,16 +51,48 @@ func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 // slow reader holds nothing but the octets.
 func (x *exchange) reply(status int, v any) error {
 	body, err := json.Marshal(v)
-	if err != nil {
-		return err
+	if err == nil {
+		x.send(status, body)
 	}
+	return err
+}
+
+func (x *exchange) send(status int, body []byte) {
 	h := x.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
 	x.WriteHeader(status)
-	x.Write(body) // an error is the client's having gone: there is nobody to tell
-	return nil
+	x.Write(body) // an error means that the client has gone
+}
+
+// longestRead is how long a read waits for others at most.
+const longestRead = 500 * time.Millisecond
+
+// read answers with what look returns. Only MaxReads are looked up and encoded at a time; the
+// others wait.
+func (a *api) read(x *exchange, look func() (any, error)) error {
+	timer := time.NewTimer(longestRead)
+	defer timer.Stop()
+	select {
+	case a.reads <- struct{}{}:
+	case <-timer.C:
+		return unavailable("busy", "Too many look-ups are under way. Repeat this one.", retryBusy)
+	case <-x.r.Context().Done():
+		return context.Canceled
+	}
+	body, err := func() ([]byte, error) {
+		defer func() { <-a.reads }()
+		v, err := look()
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(v)
+	}()
+	if err == nil {
+		x.send(http.StatusOK, body)
+	}
+	return err
 }
 
 // endpoint answers an exchange, or returns the error that problemOf answers.
@@ -71,11 +100,10 @@ type endpoint func(x *exchange) error
 
 // route is one call of the API.
 type route struct {
-	method  string         // HEAD comes with GET; empty: all
-	path    string         // under the base path; the metrics' label
-	public  bool           // needs no token
-	channel orders.Channel // of the orders that it places; 0 where it places none
-	serve   endpoint
+	method string // HEAD comes with GET; empty: all
+	path   string // under the base path; the metrics' label
+	public bool   // needs no token
+	serve  endpoint
 }
 
 func (rt route) allowed(method string) bool {
@@ -132,6 +160,10 @@ func (a *api) refuse(x *exchange, rt route, err error) {
 
 // answer does what comes before every endpoint, and then the endpoint.
 func (a *api) answer(x *exchange, rt route) error {
+	defer a.requests.Add(-1)
+	if a.requests.Add(1) > a.most { // streams of HTTP/2 can be many more than connections
+		return busy()
+	}
 	if !rt.allowed(x.r.Method) {
 		p := newProblem(http.StatusMethodNotAllowed, "Use "+rt.allow()+" here.")
 		p.header = [2]string{"Allow", rt.allow()}
@@ -140,22 +172,10 @@ func (a *api) answer(x *exchange, rt route) error {
 	if rt.public {
 		return rt.serve(x)
 	}
-	if x.room = a.rooms[rt.channel]; x.room.full() {
-		// Before the token is looked at, without a lock or a log line: in a crowd, what
-		// a refusal costs decides how much is left for those admitted.
-		return busy()
-	}
 	var err error
 	if x.who, err = a.authorize(x.r); err != nil {
 		return err
 	}
-	if rt.channel != 0 { // takes its place when its body is here: who sends it slowly is in nobody's way
-		return rt.serve(x)
-	}
-	if !x.room.enter() {
-		return busy()
-	}
-	defer x.room.leave()
 	return rt.serve(x)
 }
 

@@ -164,9 +164,10 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
-// Beyond a channel's calls in flight there is a 503 at once, and none when they end.
-func TestMaxInFlight(t *testing.T) {
-	w := start(t, func(cfg *Config, _ *orders.Config) { cfg.Rooms = map[orders.Channel]Room{orders.SMS: {Most: 1}} })
+// An order that could not be sent in time gets a 503, which speaks of this call only: an earlier one with
+// the same key may be under way. Reads are answered all the while, and orders again when there is room.
+func TestOverload(t *testing.T) {
+	w := start(t, func(_ *Config, cfg *orders.Config) { cfg.MaxInFlight = 1 })
 	entered, gate := make(chan struct{}), make(chan struct{})
 	w.sms.sends(func(context.Context, orders.Message) orders.Handover {
 		close(entered)
@@ -177,7 +178,7 @@ func TestMaxInFlight(t *testing.T) {
 	go func() { first <- w.sendSMS("1") }()
 	<-entered
 	if a := w.do("GET", "/future/shipment/feed", ""); a.status != 200 {
-		t.Errorf("who only reads got %d", a.status)
+		t.Errorf("a read got %d", a.status)
 	}
 	a := w.sendSMS("2")
 	if p := a.problem(t); p.Detail != "Too much is in flight. This call sent nothing: repeat it with the same idempotencyId." {
@@ -186,16 +187,20 @@ func TestMaxInFlight(t *testing.T) {
 	if a.status != 503 || a.problem(t).Code != "NOT-00004" || a.header.Get("Retry-After") != "1" {
 		t.Errorf("%d %s, %v", a.status, a.body, a.header)
 	}
+	if log := w.log.String(); !strings.Contains(log, "order refused") || !strings.Contains(log, `"channel":"SMS"`) {
+		t.Errorf("the log:\n%s", log)
+	}
 	close(gate)
 	if a := <-first; a.status != 201 {
 		t.Errorf("the first: %d", a.status)
 	}
-	eventually(t, func() bool { return w.sendSMS("1").status == 200 }) // its call may end a moment after its answer
+	w.sms.sends(nil)
+	eventually(t, func() bool { return w.sendSMS("2").status == 201 }) // the first may end a moment after its answer
 }
 
-// Who sends a body slowly takes nobody's place.
-func TestSlowBodyTakesNoPlace(t *testing.T) {
-	w := start(t, func(cfg *Config, _ *orders.Config) { cfg.Rooms = map[orders.Channel]Room{orders.SMS: {Most: 1}} })
+// A client that sends its body slowly takes no room from others.
+func TestSlowBodyTakesNoRoom(t *testing.T) {
+	w := start(t, func(_ *Config, cfg *orders.Config) { cfg.MaxInFlight = 1 })
 	conn := dial(t, w.server.Listener.Addr().String())
 	request := post("", smsOf("slow"))
 	io.WriteString(conn, request[:len(request)-1])
@@ -204,9 +209,71 @@ func TestSlowBodyTakesNoPlace(t *testing.T) {
 	if a := w.sendSMS("quick"); a.status != 201 {
 		t.Errorf("%d %s", a.status, a.body)
 	}
+	eventually(t, func() bool { return w.service.InFlight() == 0 })
 	io.WriteString(conn, request[len(request)-1:])
 	if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || resp.StatusCode != 201 {
 		t.Errorf("%v, %v", resp, err)
+	}
+}
+
+// Beyond the bound on requests, which streams of HTTP/2 can reach, there is a 503 at once.
+func TestMaxRequests(t *testing.T) {
+	w := start(t, func(cfg *Config, _ *orders.Config) { cfg.MaxRequests = 1 })
+	entered, gate := make(chan struct{}), make(chan struct{})
+	w.sms.sends(func(context.Context, orders.Message) orders.Handover {
+		close(entered)
+		<-gate
+		return orders.Handover{Outcome: handover.Unknown}
+	})
+	first := make(chan answer)
+	go func() { first <- w.sendSMS("1") }()
+	<-entered
+	for _, a := range []answer{w.sendSMS("1"), w.do("GET", "/future/shipment/feed", "")} {
+		if p := a.problem(t); a.status != 503 || p.Code != "NOT-00004" {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	}
+	close(gate)
+	if a := <-first; a.status != 201 {
+		t.Errorf("the first: %d", a.status)
+	}
+	eventually(t, func() bool { return w.sendSMS("1").status == 200 })
+}
+
+// gated is a journal whose feed can't be read before the gate is open.
+type gated struct {
+	orders.Journal
+	entered, gate chan struct{}
+}
+
+func (g *gated) Feed(ctx context.Context, q orders.FeedQuery) ([]orders.FeedEntry, error) {
+	g.entered <- struct{}{}
+	<-g.gate
+	return g.Journal.Feed(ctx, q)
+}
+
+// Reads wait for each other, and for half a second at most; orders do not wait for them.
+func TestReadsAreBounded(t *testing.T) {
+	g := &gated{entered: make(chan struct{}, 2), gate: make(chan struct{})}
+	w := start(t, func(cfg *Config, oc *orders.Config) {
+		cfg.MaxReads, g.Journal, oc.Journal = 1, oc.Journal, g
+	})
+	first := make(chan answer)
+	go func() { first <- w.do("GET", "/future/shipment/feed", "") }()
+	<-g.entered
+	a := w.do("GET", "/future/shipment/feed", "")
+	if p := a.problem(t); a.status != 503 || strings.Contains(p.Detail, "sent") || a.header.Get("Retry-After") == "" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a := w.sendSMS("k"); a.status != 201 {
+		t.Errorf("an order: %d %s", a.status, a.body)
+	}
+	close(g.gate)
+	if a := <-first; a.status != 200 {
+		t.Errorf("the first: %d %s", a.status, a.body)
+	}
+	if a := w.do("GET", "/future/shipment/feed", ""); a.status != 200 {
+		t.Errorf("then: %d %s", a.status, a.body)
 	}
 }
 

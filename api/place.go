@@ -2,7 +2,6 @@ package api
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -26,8 +25,10 @@ func (a *api) place(read form) endpoint {
 		if err == nil {
 			err = a.placed(x, shipment, created)
 		}
-		level, attrs := orderAttrs(x, p, &shipment, created, err, time.Since(started))
-		a.logAttrs(x.r.Context(), level, "order", attrs)
+		if !errors.Is(err, orders.ErrBusy) { // the service logs a sample of those
+			level, attrs := orderAttrs(x, p, &shipment, created, err, time.Since(started))
+			a.log.LogAttrs(x.r.Context(), level, "order", attrs...)
+		}
 		return err
 	}
 }
@@ -41,10 +42,6 @@ func (a *api) take(x *exchange, read form) (*placing, orders.Shipment, bool, err
 	if err != nil {
 		return nil, orders.Shipment{}, false, err
 	}
-	if !x.room.enter() {
-		return nil, orders.Shipment{}, false, busy()
-	}
-	defer x.room.leave()
 	p := decode(body, read, a.numbers)
 	p.order.Organisation = x.who.Organisation
 	if p.order.Message.Channel != 0 { // else the body could not be read at all
@@ -150,10 +147,8 @@ func checkContentType(h http.Header) error {
 	return nil
 }
 
-// orderAttrs are what the one line tells that every order has: no text, no
-// idempotency key, and the recipient masked. They are made before the line is written, so
-// that a connection's stack need not hold both: it would outgrow 8 KiB, and be copied there and
-// back for nearly every order where there are thousands of connections.
+// orderAttrs are the attributes of an order's log line: no text, no idempotency key, and
+// the recipient masked.
 func orderAttrs(x *exchange, p *placing, s *orders.Shipment, created bool, err error, took time.Duration) (level slog.Level, attrs []slog.Attr) {
 	level = slog.LevelInfo
 	attrs = make([]slog.Attr, 0, 11)
@@ -200,16 +195,4 @@ func detailOf(s *orders.Shipment, err error) string {
 		return err.Error()
 	}
 	return ""
-}
-
-// logAttrs is slog's LogAttrs but for the line of code that it looks up and
-// nobody prints: 1 % of what an order costs.
-func (a *api) logAttrs(ctx context.Context, level slog.Level, message string, attrs []slog.Attr) {
-	h := a.log.Handler()
-	if !h.Enabled(ctx, level) {
-		return
-	}
-	r := slog.NewRecord(time.Now(), level, message, 0)
-	r.AddAttrs(attrs...)
-	_ = h.Handle(ctx, r) // as slog does: there is nobody to tell
 }

@@ -117,6 +117,8 @@ func problemOf(err error) *problem {
 		return unavailable("not_sent", "No carrier could take the message in time. It surely was not sent: try again with the same idempotencyId.", retryNotSent)
 	case errors.Is(err, orders.ErrBusy):
 		return busy()
+	case errors.Is(err, orders.ErrHeld):
+		return unavailable("held", "An order with this idempotencyId is under way, and its outcome is not known yet. This call sent nothing: repeat it with the same idempotencyId.", retryBusy)
 	case errors.Is(err, orders.ErrUnavailable):
 		return unavailable("unavailable", "The store is not available. This call sent nothing: repeat it with the same idempotencyId.", retryStore)
 	case errors.Is(err, orders.ErrAbandoned), errors.Is(err, context.Canceled):

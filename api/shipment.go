@@ -74,11 +74,10 @@ func (a *api) shipment(x *exchange) error {
 	if !ok {
 		return orders.ErrNotFound
 	}
-	s, err := a.service.Shipment(x.r.Context(), x.who.Organisation, id)
-	if err != nil {
-		return err
-	}
-	return x.reply(http.StatusOK, answerOf(s))
+	return a.read(x, func() (any, error) {
+		s, err := a.service.Shipment(x.r.Context(), x.who.Organisation, id)
+		return answerOf(s), err
+	})
 }
 
 // parseID reads a shipment's id as .NET's Guid.Parse does: with hyphens or without, in braces or
@@ -126,16 +125,15 @@ func (a *api) feed(x *exchange) error {
 		return invalid(faults, "")
 	}
 	q.Organisation = x.who.Organisation
-	entries, err := a.service.Feed(x.r.Context(), q)
-	if err != nil {
-		return err
-	}
-	page := make([]shipmentAnswer, len(entries)) // never nil: an empty page is []
-	for i, e := range entries {
-		page[i] = answerOf(e.Shipment)
-		page[i].Sequence, page[i].ShipmentType = e.Seq, page[i].Type
-	}
-	return x.reply(http.StatusOK, page)
+	return a.read(x, func() (any, error) {
+		entries, err := a.service.Feed(x.r.Context(), q)
+		page := make([]shipmentAnswer, len(entries)) // never nil: an empty page is []
+		for i, e := range entries {
+			page[i] = answerOf(e.Shipment)
+			page[i].Sequence, page[i].ShipmentType = e.Seq, page[i].Type
+		}
+		return page, err
+	})
 }
 
 // feedQuery reads the parameters of the feed. Their names ignore case, as

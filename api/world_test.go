@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -18,7 +19,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,11 +35,11 @@ import (
 
 // carrier is the network's end in these tests: it does what a test says.
 type carrier struct {
-	mu    sync.Mutex
-	check func(orders.Message) []orders.Fault
-	send  func(context.Context, orders.Message) orders.Handover
-	sent  []orders.Message
-	full  atomic.Bool
+	mu     sync.Mutex
+	check  func(orders.Message) []orders.Fault
+	send   func(context.Context, orders.Message) orders.Handover
+	sent   []orders.Message
+	window int // messages at a time; 100
 }
 
 func (c *carrier) Check(m orders.Message) []orders.Fault {
@@ -65,9 +65,7 @@ func (c *carrier) Send(ctx context.Context, m orders.Message) orders.Handover {
 
 func (c *carrier) Ready() error { return nil }
 
-func (c *carrier) Admit(orders.Message) (leave func(), err error) { return func() {}, nil }
-
-func (c *carrier) Full() bool { return c.full.Load() }
+func (c *carrier) Lane(orders.Message) orders.Lane { return orders.Lane{Window: cmp.Or(c.window, 100)} }
 
 // does makes the carrier end every hand-over so.
 func (c *carrier) does(h orders.Handover) {

@@ -12,13 +12,9 @@ type Carrier interface {
 	// sender, too many parts), before anything is stored.
 	Check(m Message) []Fault
 
-	// Admit keeps room for the message until leave is called, at the latest right
-	// before Send, or returns why there is none: too many are or wait there already.
-	// That is asked before anything is stored, and not again.
-	Admit(m Message) (leave func(), err error)
-
-	// Full tells that Admit would turn every message away.
-	Full() bool
+	// Lane returns what the message waits for together with others, and how many of
+	// them the carriers take at a time.
+	Lane(m Message) Lane
 
 	// Send hands the message over and returns its outcome when ctx ends at the
 	// latest. It never returns NotSent for a message of which an octet may have left.

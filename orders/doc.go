@@ -4,8 +4,8 @@
 //	POST …/instant/sms
 //	 1 api            authenticate, decode, validate, build an Order; of one with faults, Service.Repeated
 //	                  looks up the key
-//	 2 Service.Place  same key in flight? wait for it
-//	   Carrier.Admit      no room there, and the key unknown? 503; else room is kept until 4
+//	 2 Service.Place  same key in flight? wait for its outcome
+//	     admission        no room now, and the key unknown? wait for half a second at most, or 503
 //	 3   Journal.Accept   known key: its shipment (200). Else key and shipment are on disk
 //	 4   Carrier.Send     until the carrier answers or the send deadline passes
 //	 5   Journal.Apply    Answer: references, status, feed entry, parked reports applied
@@ -69,10 +69,27 @@
 //     first, as do the receipts that an SMSC has kept for hours, while it had nobody to
 //     send them to. Those are far more.
 //
-// # Where things are
+// # Overload
 //
-//	Shipment  the state machine
-//	Journal   the storage, which a database package implements (orders/bolt)
-//	Carrier   the hand-over, which orders/sms and orders/mail give
-//	Service   the rules that tie them together
+// Orders of a channel are admitted before anything of them is stored: as many at a time as the
+// processors and the windows of the carriers can use. The others wait in a short queue, which is shed by
+// waiting time. An order counts from its admission until its outcome is on disk, also when
+// its client has gone.
+//
+// # Files
+//
+//	message.go    Order, Message, Recipient
+//	status.go     every status, and what it means
+//	shipment.go   Shipment: the state machine, pure
+//	match.go      which part a report is about
+//	journal.go    Journal: the storage, which an engine implements (orders/bolt)
+//	carrier.go    Carrier: the hand-over, which orders/sms and orders/mail implement
+//	service.go    Service: its configuration, errors and goroutines
+//	place.go      the way of one order
+//	inflight.go   the orders in flight, by key; Drain
+//	repeat.go     repeats of a key, in flight here or in another process
+//	admission.go  how many orders are under way, which ones wait, and which are refused
+//	receive.go    the way of a report, a late answer and a change of a block list
+//	keep.go       deadlines and retention
+//	metrics.go    metrics
 package orders

@@ -36,7 +36,7 @@ func (s *Service) keepDeadlines(ctx context.Context) {
 
 // expireDue expires what is due now, and returns how long to wait until the next deadline.
 func (s *Service) expireDue(ctx context.Context) time.Duration {
-	now := time.Now().UTC()
+	now := s.cfg.Now().UTC()
 	due, next, err := s.cfg.Journal.Due(ctx, now, dueBatch)
 	if err != nil {
 		s.logUnlessDone(ctx, "deadlines not read, trying again", err)
@@ -52,7 +52,7 @@ func (s *Service) expireDue(ctx context.Context) time.Duration {
 	case next.IsZero():
 		return deadlinePoll
 	}
-	return min(max(time.Until(next), 10*time.Millisecond), deadlinePoll)
+	return min(max(next.Sub(now), 10*time.Millisecond), deadlinePoll)
 }
 
 // expire tells the journal that the deadlines of these shipments have passed: all at
@@ -83,9 +83,9 @@ func (s *Service) expire(ctx context.Context, now time.Time, ids []uuid.UUID) er
 func (s *Service) sweep(ctx context.Context) {
 	pause := sweepAfter
 	for sleep(ctx.Done(), pause) {
-		swept, err := s.cfg.Journal.Sweep(ctx, time.Now().UTC(), s.cfg.Retention, sweepBudget)
+		swept, err := s.cfg.Journal.Sweep(ctx, s.cfg.Now().UTC(), s.cfg.Retention, sweepBudget)
 		if err != nil && ctx.Err() == nil {
-			s.seldom.Write("retention", slog.LevelError, "retention: step failed, trying again", slog.Any("err", err))
+			s.sampled.Write("retention", slog.LevelError, "retention: step failed, trying again", slog.Any("err", err))
 		}
 		s.metrics.swept(swept)
 		switch {

@@ -16,6 +16,12 @@ type Order struct {
 	Message          Message
 }
 
+// octets is what the order holds in memory while it waits.
+func (o *Order) octets() int {
+	m := &o.Message
+	return len(o.Key) + len(o.SendersReference) + len(m.To) + len(m.From) + len(m.Subject) + len(m.Body)
+}
+
 // Message is what leaves for the carrier. It lives in memory for the length of
 // one request: neither its text nor its subject is ever stored or logged.
 type Message struct {

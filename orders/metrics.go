@@ -43,7 +43,29 @@ type metrics struct {
 	inboxFull    prometheus.Counter
 	removed      prometheus.Counter
 	givenUp      prometheus.Counter
+	refused      *prometheus.CounterVec
+	waits        *prometheus.HistogramVec
 	reg          prometheus.Registerer
+}
+
+// refusals are the reasons for which an order is not admitted.
+var refusals = []string{"overload", "timeout", "queue_full"}
+
+// waitTimes are buckets for orders that wait to be admitted, up to longestWait.
+var waitTimes = []float64{.001, .0025, .005, .01, .025, .05, .1, .2, .3, .4, .5}
+
+// admissionMetrics are those of one channel's admission, looked up once.
+type admissionMetrics struct {
+	refused map[string]prometheus.Counter // by reason
+	wait    prometheus.Observer
+}
+
+func (m *metrics) admission(c Channel) *admissionMetrics {
+	am := &admissionMetrics{refused: make(map[string]prometheus.Counter), wait: m.waits.WithLabelValues(c.String())}
+	for _, reason := range refusals {
+		am.refused[reason] = m.refused.WithLabelValues(c.String(), reason)
+	}
+	return am
 }
 
 func newMetrics(reg prometheus.Registerer, organisations []string, forms map[string][]string) *metrics {
@@ -67,7 +89,10 @@ func newMetrics(reg prometheus.Registerer, organisations []string, forms map[str
 		inboxFull:  counter("straks_receipts_turned_away_total", "Receipts that the SMSC was told to send again because too many waited."),
 		removed:    counter("straks_shipments_removed_total", "Shipments removed at the end of their retention."),
 		givenUp:    counter("straks_outcomes_given_up_total", "Outcomes of orders that can't be stored, since the journal can't read what it has of them."),
-		reg:        reg,
+		refused:    vec("straks_orders_refused_total", "Orders that were not admitted, since more came than could be sent in time.", "channel", "reason"),
+		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "straks_orders_queue_wait_seconds",
+			Help: "Time for which orders waited to be admitted. Those that need not wait are not counted.", Buckets: waitTimes}, []string{"channel"}),
+		reg: reg,
 	}
 	stages := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "straks_order_stage_seconds",
 		Help: "Time of an order in each stage of its way.", Buckets: milliseconds}, []string{"channel", "stage"})
@@ -78,7 +103,7 @@ func newMetrics(reg prometheus.Registerer, organisations []string, forms map[str
 			m.mismatched.WithLabelValues(smsc, form)
 		}
 	}
-	reg.MustRegister(m.orders, stages, changes, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.inboxFull, m.removed, m.givenUp)
+	reg.MustRegister(m.orders, stages, changes, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.inboxFull, m.removed, m.givenUp, m.refused, m.waits)
 	return m
 }
 
@@ -108,12 +133,18 @@ func (m *metrics) initLabels(organisations []string, stages *prometheus.Histogra
 
 // watch registers what is read off the service when it is asked for.
 func (m *metrics) watch(s *Service) {
-	m.reg.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "straks_orders_in_flight",
-			Help: "Orders between their request and their outcome on disk."}, func() float64 { return float64(s.InFlight()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "straks_receipts_waiting",
-			Help: "Receipts that wait for the journal."}, func() float64 { return float64(len(s.inbox)) }),
-	)
+	gauge := func(name, help string, labels prometheus.Labels, value func() int) {
+		m.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels},
+			func() float64 { return float64(value()) }))
+	}
+	gauge("straks_orders_in_flight", "Orders between their request and their outcome on disk.", nil, s.InFlight)
+	gauge("straks_receipts_waiting", "Receipts that wait for the journal.", nil, func() int { return len(s.inbox) })
+	for c, a := range s.admissions {
+		channel := prometheus.Labels{"channel": c.String()}
+		gauge("straks_orders_at_work", "Orders that are being stored or answered.", channel, func() int { return a.load().atWork })
+		gauge("straks_orders_at_work_limit", "Most orders that are admitted to be stored or answered at a time.", channel, func() int { return a.working })
+		gauge("straks_orders_queue_length", "Orders that wait to be admitted.", channel, func() int { return a.load().waiting })
+	}
 }
 
 // order counts the outcome of an order. A look-up by key alone has no channel, and is none.
@@ -163,7 +194,7 @@ func (s *Service) applied(event Event, e Effect) {
 	}
 	if e.Hint.Form != "" {
 		s.metrics.mismatched.WithLabelValues(r.Carrier, e.Hint.Form).Inc()
-		s.seldom.Write("hint "+r.Carrier+" "+e.Hint.Form, slog.LevelWarn,
+		s.sampled.Write("hint "+r.Carrier+" "+e.Hint.Form, slog.LevelWarn,
 			"receipt matches nothing, but would with another form of message ids: check the SMSC's settings",
 			slog.String("smsc", r.Carrier), slog.String("message_id_form", e.Hint.Form))
 	}

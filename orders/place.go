@@ -12,103 +12,120 @@ import (
 	"straks/internal/handover"
 )
 
-// acceptWait is how long an order waits to be stored. Who has to wait longer is
-// better told to come again, or to go elsewhere.
+// acceptWait bounds how long an order waits to be stored. A caller that would wait longer
+// should be told to retry.
 const acceptWait = 2 * time.Second
 
 // settleWait is how long an order whose outcome is known waits for it to be on
 // disk before its caller is answered anyway; see settle.
 const settleWait = time.Second
 
-// ownTries is how often a call is made at the most that the journal fails for what it has
-// of its shipment or key. That can hardly be read ever again, but a page of a disk that
-// mends itself: about a minute.
+// ownTries bounds the attempts at a call that fails because the journal cannot read the
+// record it is about. Such a record rarely becomes readable again; 35 attempts take about a minute.
 const ownTries = 35
 
 // Place carries the order to its outcome. created is false where the key was
 // known: then the shipment is the one of the first time, and nothing is sent.
 //
 // Without an error the order is stored and the carrier took it, refused it for
-// good, or may have it (the shipment's status says which). Errors: ErrNotSent,
-// ErrUnavailable and ErrBusy leave the key free; ErrAbandoned when ctx ends
-// first, the order being carried on; ErrNoChannel.
+// good, or may have it (the shipment's status says which). Errors: ErrNotSent, ErrBusy and
+// ErrUnavailable, of an order that this call did not send; ErrAbandoned when ctx ends
+// first: an order that was admitted is carried on; ErrNoChannel.
 func (s *Service) Place(ctx context.Context, o Order) (Shipment, bool, error) {
 	if s.carriers[o.Message.Channel] == nil {
 		return Shipment{}, false, ErrNoChannel
 	}
-	f, first, err := s.board(flightKey{o.Organisation, o.Key}, o.Message.Channel)
-	if err != nil {
-		s.metrics.order(&o, "busy")
-		return Shipment{}, false, err
-	}
+	f, first := s.start(orderKey{o.Organisation, o.Key})
 	if first {
-		go s.fly(context.WithoutCancel(ctx), f, &o)
+		go s.carry(context.WithoutCancel(ctx), f, &o)
 	}
 	shipment, err := f.wait(ctx)
 	return shipment, err == nil && f.created && first, err
 }
 
-// fly is the whole way of one order. It goes on when the caller has left. Of its two
-// halves one is off the stack before the other begins: together they need more than
-// 8 KiB, and Go would copy the stack once more for every order.
-func (s *Service) fly(ctx context.Context, f *flight, o *Order) {
-	defer s.land(f)
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.SendDeadline)
+// carry is the whole way of one order. It goes on when the callers have left.
+func (s *Service) carry(ctx context.Context, f *inFlight, o *Order) {
+	defer s.forget(f)
+	ctx, cancel := context.WithTimeout(ctx, longestWait+s.cfg.SendDeadline)
 	defer cancel()
-	if shipment, ok := s.begin(ctx, f, o); ok {
-		s.handOver(ctx, f, o, &shipment)
+	p := s.admit(ctx, f, o)
+	if p == nil {
+		return
+	}
+	defer p.release()
+	ctx, cancel = context.WithTimeout(ctx, s.cfg.SendDeadline)
+	defer cancel()
+	if shipment, ok := s.claim(ctx, f, p, o); ok {
+		s.handOver(ctx, f, p, o, &shipment)
 	}
 }
 
-// begin stores the order, and tells whether it is to be handed over now. Otherwise
-// whoever waits has been told what became of it.
-func (s *Service) begin(ctx context.Context, f *flight, o *Order) (Shipment, bool) {
-	leave, err := s.admit(ctx, o)
-	if err != nil {
-		s.metrics.order(o, handover.NotSent.String())
-		f.tell(Shipment{}, false, err)
+// admit returns the permit of an order, perhaps after a wait; nil where the callers were told
+// its outcome, or have left. An order that can't be admitted at once is looked up first:
+// a key that is known is not refused, and need not wait.
+func (s *Service) admit(ctx context.Context, f *inFlight, o *Order) *permit {
+	a, lane := s.admissions[o.Message.Channel], s.carriers[o.Message.Channel].Lane(o.message())
+	if p := a.try(lane); p != nil {
+		return p
+	}
+	if shipment, known, err := s.known(ctx, o); s.repeat(f, o, shipment, known, err) {
+		return nil
+	}
+	for {
+		p, err := a.wait(lane, o.octets(), &f.callers)
+		switch {
+		case err != nil:
+			s.refused(f, o, err)
+			return nil
+		case p != nil:
+			return p
+		case s.forgetAbandoned(f):
+			return nil
+		}
+	}
+}
+
+// refused tells the callers that there was no room for the order, and logs some of those.
+func (s *Service) refused(f *inFlight, o *Order, err error) {
+	s.metrics.order(o, "busy")
+	channel := o.Message.Channel.String()
+	attrs := []slog.Attr{slog.String("channel", channel), slog.Any("err", err)}
+	kind := "refused " + channel
+	if r := (*refusal)(nil); errors.As(err, &r) {
+		attrs, kind = append(attrs, r.attrs()...), kind+" "+r.lane
+	}
+	s.sampled.Write(kind, slog.LevelWarn, "order refused: more come than can be sent in time", attrs...)
+	f.finish(Shipment{}, false, err)
+}
+
+// claim stores the order, and reports whether it must be handed over now. Otherwise
+// the callers have been told what became of it.
+func (s *Service) claim(ctx context.Context, f *inFlight, p *permit, o *Order) (Shipment, bool) {
+	for {
+		started := time.Now()
+		in := intake(o, s.cfg.Now(), s.cfg.SendDeadline)
+		o.Message.Expires = started.Add(o.TTL) // which a step of the wall clock does not move
+		shipment, claimed, err := s.accept(ctx, in)
+		s.metrics.stage(o, stageAccept, started)
+		switch {
+		case errors.Is(err, ErrBusy): // nothing of it was stored
+			s.refused(f, o, err)
+		case err != nil:
+			s.metrics.order(o, "unavailable")
+			f.finish(Shipment{}, false, storeError(err))
+			if errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrNotStored) {
+				s.free(p, in)
+			}
+		case claimed && shipment.Status.Final(): // on the block list
+			s.metrics.order(o, "blocked")
+			f.finish(shipment, true, nil)
+		case claimed:
+			return shipment, true
+		case s.elsewhere(ctx, f, p, o, shipment): // and free by now
+			continue
+		}
 		return Shipment{}, false
 	}
-	started := time.Now()
-	in := intake(o, started, s.cfg.SendDeadline)
-	o.Message.Expires = started.Add(o.TTL) // which a step of the wall clock does not move
-	shipment, claimed, err := s.accept(ctx, in)
-	leave()
-	s.metrics.stage(o, stageAccept, started)
-	switch {
-	case errors.Is(err, ErrBusy): // nothing of it was stored
-		s.metrics.order(o, "busy")
-		f.tell(Shipment{}, false, err)
-	case err != nil:
-		s.metrics.order(o, "unavailable")
-		f.tell(Shipment{}, false, storeError(err))
-		if errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrNotStored) {
-			s.release(f, in)
-		}
-	case !claimed:
-		s.metrics.order(o, "repeated")
-		f.tell(shipment, false, nil)
-	case shipment.Status.Final(): // on the block list
-		s.metrics.order(o, "blocked")
-		f.tell(shipment, true, nil)
-	default:
-		return shipment, true
-	}
-	return Shipment{}, false
-}
-
-// admit turns an order away for which its carrier has no room, before two commits are
-// spent on it, and keeps room for any other until leave is called. One whose key is
-// known has its answer in the journal.
-func (s *Service) admit(ctx context.Context, o *Order) (leave func(), err error) {
-	leave, why := s.carriers[o.Message.Channel].Admit(o.message())
-	if why == nil {
-		return leave, nil
-	}
-	if _, known, err := s.cfg.Journal.Known(ctx, o.Organisation, o.Key, time.Now()); known || err != nil {
-		return func() {}, nil // Accept tells
-	}
-	return nil, notSent(why.Error())
 }
 
 // accept stores the order, on a disk that is not too slow for it.
@@ -132,7 +149,7 @@ func intake(o *Order, at time.Time, send time.Duration) Intake {
 	}
 }
 
-// storeError makes ErrUnavailable of whatever the journal returned.
+// storeError makes ErrUnavailable of any error that the journal returned.
 func storeError(err error) error {
 	if errors.Is(err, ErrUnavailable) {
 		return err
@@ -141,65 +158,61 @@ func storeError(err error) error {
 }
 
 // handOver sends the message of a claimed shipment and settles its outcome.
-func (s *Service) handOver(ctx context.Context, f *flight, o *Order, shipment *Shipment) {
+func (s *Service) handOver(ctx context.Context, f *inFlight, p *permit, o *Order, shipment *Shipment) {
 	m := o.message()
 	m.Shipment = shipment.ID
 	started := time.Now()
-	h := s.send(ctx, m)
+	p.handOver()
+	h := s.carriers[m.Channel].Send(ctx, m)
+	p.answered()
 	s.metrics.stage(o, stageHandOver, started)
 	s.metrics.order(o, h.Outcome.String())
 
 	started = time.Now()
-	s.settle(f, shipment, Answer{
-		Shipment: shipment.ID, Claim: shipment.Claim, At: time.Now().UTC(),
+	s.settle(f, p, shipment, Answer{
+		Shipment: shipment.ID, Claim: shipment.Claim, At: s.cfg.Now().UTC(),
 		Outcome: h.Outcome, Status: h.Status, Carrier: h.Carrier,
 		Total: h.Total, Parts: h.Parts, Detail: h.Detail,
 	})
 	s.metrics.stage(o, stageSettle, started)
 }
 
-// send hands over, and counts the order while that lasts.
-func (s *Service) send(ctx context.Context, m Message) Handover {
-	s.away[m.Channel].Add(1)
-	defer s.away[m.Channel].Add(-1)
-	return s.carriers[m.Channel].Send(ctx, m)
-}
-
-// WithCarrier returns how many orders of the channel are with their carrier, or
-// wait for a place there: they are in flight, but burden nothing here.
-func (s *Service) WithCarrier(c Channel) int64 { return s.away[c].Load() }
-
-// Full tells that the channel's carrier has no room for any order.
-func (s *Service) Full(c Channel) bool { return s.carriers[c] != nil && s.carriers[c].Full() }
-
-// settle stores the answer and tells the caller. Should the journal not take it
-// within settleWait the caller is told all the same, since what it is told is
+// settle stores the answer and tells the callers. Should the journal not take it
+// within settleWait they are told all the same, since what they are told is
 // true (the order is stored, and the carrier did what it did), and the answer
-// is stored as soon as the journal lets it. Until then the flight is up, so
+// is stored as soon as the journal lets it. Until then the order is in flight, so
 // that the key cannot be tried again on what the journal does not know yet.
-func (s *Service) settle(f *flight, shipment *Shipment, a Answer) {
-	known := func(now Shipment, free bool) {
-		switch {
-		case a.Outcome != handover.NotSent:
-			f.tell(now, true, nil)
-		case free:
-			f.tell(Shipment{}, false, notSent(a.Detail))
-		default:
-			f.tell(Shipment{}, false, ErrUnavailable)
-		}
-	}
+func (s *Service) settle(f *inFlight, p *permit, shipment *Shipment, a Answer) {
 	s.persist(a, func(e Effect, err error) {
 		if err == nil {
 			s.applied(a, e)
-			s.land(f) // first, so that who is told to try again can
-			known(e.Shipment, e.Shipment.Status.Free() || e.Shipment.Claim != a.Claim)
+			s.forget(f) // first, so that a caller that is told to try again can
+			f.finish(outcome(a, e.Shipment))
 			return
 		}
-		s.seldom.Write("outcomes", slog.LevelError, "outcome not stored, trying again",
+		p.unsettle()
+		s.sampled.Write("outcomes", slog.LevelError, "outcome not stored, trying again",
 			slog.Any("shipment", a.Shipment), slog.String("outcome", a.Outcome.String()), slog.Any("err", err))
+		if a.Outcome == handover.NotSent {
+			f.finish(Shipment{}, false, ErrUnavailable) // the key is not free yet, and may never be
+			return
+		}
 		shipment.Answer(a)
-		known(*shipment, false)
+		f.finish(*shipment, true, nil)
 	})
+}
+
+// outcome is what the callers are told when the stored answer has made this of the shipment. A
+// NotSent that came to nothing did not make the key free: its claim had ended, and a caller may
+// have been told that the message was sent. Then nothing is known.
+func outcome(a Answer, now Shipment) (Shipment, bool, error) {
+	switch {
+	case a.Outcome != handover.NotSent:
+		return now, true, nil
+	case now.Status.Free() || now.Claim != a.Claim: // claimed again since
+		return Shipment{}, false, notSent(a.Detail)
+	}
+	return Shipment{}, false, ErrUnavailable
 }
 
 // notSent is ErrNotSent with the carrier's word.
@@ -210,7 +223,7 @@ func notSent(detail string) error {
 	return fmt.Errorf("%w: %s", ErrNotSent, detail)
 }
 
-// persist stores an event about a shipment, however often it takes, and reports each try.
+// persist stores an answer, however many attempts it takes, and reports each attempt.
 func (s *Service) persist(a Answer, tried func(Effect, error)) {
 	s.insist(a.Shipment, func(ctx context.Context) error {
 		effects, err := s.cfg.Journal.Apply(ctx, []Event{a})
@@ -247,13 +260,14 @@ func (s *Service) insist(shipment uuid.UUID, call func(context.Context) error) {
 	}
 }
 
-// release makes the key of an order free again of which nobody knows whether
+// free makes the key of an order free again of which nobody knows whether
 // it was stored. Nothing of it was sent.
-func (s *Service) release(f *flight, in Intake) {
+func (s *Service) free(p *permit, in Intake) {
+	p.unsettle()
 	s.insist(in.Shipment, func(ctx context.Context) error {
 		shipment, claimed, err := s.cfg.Journal.Accept(ctx, in)
 		if err == nil && claimed && !shipment.Status.Final() {
-			a := Answer{Shipment: shipment.ID, Claim: in.Claim, At: time.Now().UTC(), Outcome: handover.NotSent, Detail: "journal unavailable"}
+			a := Answer{Shipment: shipment.ID, Claim: in.Claim, At: s.cfg.Now().UTC(), Outcome: handover.NotSent, Detail: "journal unavailable"}
 			s.persist(a, func(Effect, error) {})
 		}
 		return err

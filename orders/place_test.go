@@ -69,52 +69,6 @@ func TestNotSentMayBeTriedAgain(t *testing.T) {
 	}
 }
 
-// What the carrier would turn away at once costs no commit. A known key has its answer.
-func TestCarrierCrowded(t *testing.T) {
-	w := newWorld(t, orders.Config{})
-	first, _, err := w.Place(t.Context(), order("known"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.network.full.Store(true)
-	if !w.Full(orders.SMS) || w.Full(orders.Email) {
-		t.Error("the carrier of SMS is full, for mail there is none")
-	}
-	if _, _, err := w.Place(t.Context(), order("new")); !errors.Is(err, orders.ErrNotSent) || !strings.Contains(err.Error(), "too many wait") {
-		t.Error(err)
-	}
-	w.journal.acceptBreaks.Store(true)
-	if _, _, err := w.Place(t.Context(), order("new")); !errors.Is(err, orders.ErrNotSent) {
-		t.Errorf("the journal was asked to store it: %v", err)
-	}
-	w.journal.acceptBreaks.Store(false)
-	if s, created, err := w.Place(t.Context(), order("known")); err != nil || created || s.ID != first.ID {
-		t.Errorf("repeat: %+v, %v, %v", s, created, err)
-	}
-	w.network.full.Store(false)
-	if _, created, err := w.Place(t.Context(), order("new")); err != nil || !created || w.network.count() != 2 {
-		t.Errorf("tried again: %v, %v, %d sent", created, err, w.network.count())
-	}
-}
-
-// Room is kept for an order while it is being stored, and no longer: then it is its carrier's.
-func TestRoomIsKept(t *testing.T) {
-	w := newWorld(t, orders.Config{})
-	var admitted int64
-	w.network.send = func(ctx context.Context, m orders.Message) orders.Handover {
-		admitted = w.network.admitted.Load()
-		return accepts(ctx, m)
-	}
-	w.journal.accepting = func() {
-		if n := w.network.admitted.Load(); n != 1 {
-			t.Errorf("room is kept for %d orders, want 1", n)
-		}
-	}
-	if _, _, err := w.Place(t.Context(), order("k")); err != nil || admitted != 0 {
-		t.Errorf("%v, room is still kept for %d", err, admitted)
-	}
-}
-
 func TestUnknownIsNeverSentAgain(t *testing.T) {
 	w := newWorld(t, orders.Config{})
 	w.network.send = outcome(handover.Unknown)
@@ -159,37 +113,6 @@ func TestAbandonedOrderIsCarriedOn(t *testing.T) {
 	if err != nil || created || s.Status != orders.SMSAccepted || w.network.count() != 1 {
 		t.Errorf("%+v, %v, %v, %d sent", s, created, err, w.network.count())
 	}
-}
-
-func TestTooManyInFlight(t *testing.T) {
-	w := newWorld(t, orders.Config{MaxInFlight: map[orders.Channel]int{orders.SMS: 1}})
-	gate := make(chan struct{})
-	w.network.send = func(ctx context.Context, m orders.Message) orders.Handover { <-gate; return accepts(ctx, m) }
-	done := make(chan error, 1)
-	go func() { _, _, err := w.Place(t.Context(), order("a")); done <- err }()
-	eventually(t, "the first order", func() bool { return w.network.count() == 1 })
-	if _, _, err := w.Place(t.Context(), order("b")); !errors.Is(err, orders.ErrBusy) {
-		t.Errorf("second order: %v", err)
-	}
-	close(gate)
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-}
-
-// An order that is with its carrier is told apart, until it is handed over.
-func TestWithCarrier(t *testing.T) {
-	w := newWorld(t, orders.Config{})
-	gate := make(chan struct{})
-	w.network.send = func(ctx context.Context, m orders.Message) orders.Handover { <-gate; return accepts(ctx, m) }
-	done := make(chan error, 1)
-	go func() { _, _, err := w.Place(t.Context(), order("a")); done <- err }()
-	eventually(t, "the order to be with its carrier", func() bool { return w.WithCarrier(orders.SMS) == 1 && w.WithCarrier(orders.Email) == 0 })
-	close(gate)
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	eventually(t, "it to be back", func() bool { return w.WithCarrier(orders.SMS) == 0 })
 }
 
 func TestSendDeadline(t *testing.T) {

@@ -90,7 +90,7 @@ func (s *Service) store(batch []inbound) {
 	for i, in := range batch {
 		events[i] = in.event
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), settleWait)
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ReceiptWait)
 	defer cancel()
 	effects, err := s.cfg.Journal.Apply(ctx, events)
 	if ofTheCall(err) && len(batch) > 1 {
@@ -100,7 +100,7 @@ func (s *Service) store(batch []inbound) {
 		return
 	}
 	if err != nil {
-		s.seldom.Write("receipts", slog.LevelError, "receipts not stored: the SMSC gets a temporary error and sends them again",
+		s.sampled.Write("receipts", slog.LevelError, "receipts not stored: the SMSC gets a temporary error and sends them again",
 			slog.Int("receipts", len(batch)), slog.Any("err", err))
 	}
 	for i, in := range batch {

@@ -1,11 +1,12 @@
 package orders
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,9 +22,12 @@ type Config struct {
 	Email         Carrier               // nil: the channel is absent
 	Organisations []string              // for the labels of metrics
 	HintForms     map[string][]string   // by SMSC: every Hint.Form of its reports, for the labels of a metric
-	SendDeadline  time.Duration         // from acceptance to the carrier's answer; 5 s
-	MaxInFlight   map[Channel]int       // orders between their request and their outcome; 10,000 where absent
+	SendDeadline  time.Duration         // from an order's admission to the carrier's answer; 5 s
+	AtWork        int                   // orders of a channel that are stored or answered at a time; 32 for each of GOMAXPROCS
+	MaxInFlight   int                   // orders of a channel between their admission and their outcome on disk; 10,000
+	ReceiptWait   time.Duration         // for the commit of receipts, before they are refused for now; 1 s
 	Retention     time.Duration         // of orders, keys and feed; 90 days
+	Now           func() time.Time      // the clock of everything that is stored; time.Now
 	Log           *slog.Logger          // slog.Default()
 	Registerer    prometheus.Registerer // nil: metrics are kept, but nobody sees them
 }
@@ -33,20 +37,19 @@ type Config struct {
 // until its outcome is on disk), and, while Run runs, the receivers of receipts, the deadline keeper, the sweeper, and one for each late answer that the journal
 // did not take at first.
 type Service struct {
-	cfg      Config
-	log      *slog.Logger
-	metrics  *metrics
-	carriers map[Channel]Carrier
-	inbox    chan inbound            // of receipts, late answers and changes of block lists, which may be stored in any order
-	seldom   *ratelog.Log            // what goes wrong with every receipt or order
-	stop     chan struct{}           // closed when retries are to end
-	away     [Email + 1]atomic.Int64 // orders, by channel, see WithCarrier
-	retries  sync.WaitGroup          // of late answers, which the journal did not take at first
+	cfg        Config
+	log        *slog.Logger
+	sampled    *ratelog.Log // errors that every receipt or order may cause
+	metrics    *metrics
+	carriers   map[Channel]Carrier
+	admissions map[Channel]*admission
+	inbox      chan inbound   // of receipts, late answers and changes of block lists, which may be stored in any order
+	stop       chan struct{}  // closed when retries must end
+	retries    sync.WaitGroup // of late answers, which the journal did not take at first
 
 	mu      sync.Mutex
-	flights map[flightKey]*flight
-	counts  map[Channel]int // of flights
-	landed  chan struct{}   // made by Drain; closed when the last flight has landed
+	orders  map[orderKey]*inFlight
+	drained chan struct{} // made by Drain; closed when no order is in flight any more
 }
 
 var (
@@ -54,7 +57,10 @@ var (
 	// and it surely did not leave. The key is free to be tried again. The carrier's
 	// word, where there is one, is in the text.
 	ErrNotSent = errors.New("not sent: no carrier could take it in time")
-	// ErrAbandoned: the caller went away. The order is carried on to its outcome.
+	// ErrHeld: another process has an order with the key in flight, whose outcome is not
+	// known yet. This call sent nothing; repeat it.
+	ErrHeld = errors.New("in flight elsewhere, with no outcome yet")
+	// ErrAbandoned: the caller went away. An order that was admitted is carried on to its outcome.
 	ErrAbandoned = errors.New("abandoned by the caller")
 	// ErrNoChannel: no carrier is configured for the order's channel.
 	ErrNoChannel = errors.New("channel not configured")
@@ -66,31 +72,31 @@ const fewLines = 3
 // NewService returns a service. Place works at once; receipts, deadlines and
 // retention need Run.
 func NewService(cfg Config) *Service {
-	if cfg.SendDeadline == 0 {
-		cfg.SendDeadline = 5 * time.Second
-	}
-	if cfg.Retention == 0 {
-		cfg.Retention = 90 * 24 * time.Hour
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.Default()
+	cfg.SendDeadline = cmp.Or(cfg.SendDeadline, 5*time.Second)
+	cfg.AtWork = cmp.Or(cfg.AtWork, 32*runtime.GOMAXPROCS(0))
+	cfg.MaxInFlight = cmp.Or(cfg.MaxInFlight, 10_000)
+	cfg.ReceiptWait = cmp.Or(cfg.ReceiptWait, time.Second)
+	cfg.Retention = cmp.Or(cfg.Retention, 90*24*time.Hour)
+	cfg.Log = cmp.Or(cfg.Log, slog.Default())
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	s := &Service{
-		cfg:      cfg,
-		log:      cfg.Log,
-		seldom:   ratelog.New(cfg.Log, fewLines),
-		metrics:  newMetrics(cfg.Registerer, cfg.Organisations, cfg.HintForms),
-		carriers: make(map[Channel]Carrier),
-		inbox:    make(chan inbound, inboxSize),
-		stop:     make(chan struct{}),
-		flights:  make(map[flightKey]*flight),
-		counts:   make(map[Channel]int),
+		cfg:        cfg,
+		log:        cfg.Log,
+		sampled:    ratelog.New(cfg.Log, fewLines),
+		metrics:    newMetrics(cfg.Registerer, cfg.Organisations, cfg.HintForms),
+		carriers:   make(map[Channel]Carrier),
+		admissions: make(map[Channel]*admission),
+		inbox:      make(chan inbound, inboxSize),
+		stop:       make(chan struct{}),
+		orders:     make(map[orderKey]*inFlight),
 	}
-	if cfg.SMS != nil {
-		s.carriers[SMS] = cfg.SMS
-	}
-	if cfg.Email != nil {
-		s.carriers[Email] = cfg.Email
+	for channel, carrier := range map[Channel]Carrier{SMS: cfg.SMS, Email: cfg.Email} {
+		if carrier != nil {
+			s.carriers[channel] = carrier
+		}
+		s.admissions[channel] = newAdmission(channel, cfg.AtWork, cfg.MaxInFlight, s.metrics)
 	}
 	s.metrics.watch(s)
 	return s

@@ -20,25 +20,15 @@ import (
 
 // network is a carrier whose answers the test gives.
 type network struct {
-	mu   sync.Mutex
-	sent []orders.Message
-	send func(context.Context, orders.Message) orders.Handover
-	full atomic.Bool // nobody may wait any more
-
-	admitted atomic.Int64 // orders that room is kept for
+	mu     sync.Mutex
+	sent   []orders.Message
+	send   func(context.Context, orders.Message) orders.Handover
+	window int // messages at a time; 100
 }
 
 func (n *network) Check(orders.Message) []orders.Fault { return nil }
 
-func (n *network) Admit(orders.Message) (leave func(), err error) {
-	if n.full.Load() {
-		return nil, errors.New("too many wait")
-	}
-	n.admitted.Add(1)
-	return func() { n.admitted.Add(-1) }, nil
-}
-
-func (n *network) Full() bool { return n.full.Load() }
+func (n *network) Lane(orders.Message) orders.Lane { return orders.Lane{Window: cmp.Or(n.window, 100)} }
 
 func (n *network) Ready() error { return nil }
 func (n *network) Send(ctx context.Context, m orders.Message) orders.Handover {
@@ -69,7 +59,6 @@ func outcome(o handover.Outcome) func(context.Context, orders.Message) orders.Ha
 type sick struct {
 	orders.Journal
 	acceptFails, applyFails atomic.Bool
-	accepting               func() // called first
 	acceptBusy              atomic.Bool
 	acceptRefuses           atomic.Bool  // knows that it can't store
 	acceptBreaks            atomic.Bool  // can't read what it has of the key
@@ -78,9 +67,6 @@ type sick struct {
 }
 
 func (j *sick) Accept(ctx context.Context, in orders.Intake) (orders.Shipment, bool, error) {
-	if j.accepting != nil {
-		j.accepting()
-	}
 	if j.acceptBusy.Load() {
 		return orders.Shipment{}, false, orders.ErrBusy
 	}
@@ -147,9 +133,6 @@ func idleWorld(t *testing.T, cfg orders.Config) (w *world, run func()) {
 		cancel()
 		runs.Wait()
 		eventually(t, "flights to land", func() bool { return w.InFlight() == 0 })
-		if n := w.network.admitted.Load(); n != 0 {
-			t.Errorf("room is kept for %d orders that have ended", n)
-		}
 		if err := journal.Check(context.Background()); err != nil {
 			t.Error(err)
 		}

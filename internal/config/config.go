@@ -63,8 +63,8 @@ type API struct {
 	// After it, the answer is 503 if the message surely did not leave, else 201 with
 	// status …_Sending.
 	SendDeadline time.Duration
-	// MaxInFlight bounds orders of a channel at once; beyond it they get 503 at once: 0,
-	// which has it follow from the carriers (see Rooms).
+	// MaxInFlight bounds the orders of a channel between their admission and their outcome
+	// on disk: 0, which stands for 10,000. See orders.Config.
 	MaxInFlight int
 
 	MaxBody           Size          // of a request: 1MiB

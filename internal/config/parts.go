@@ -3,11 +3,9 @@ package config
 import (
 	"cmp"
 	"log/slog"
-	"runtime"
 	"slices"
 
 	"straks/api"
-	"straks/orders"
 	"straks/orders/sms"
 )
 
@@ -43,43 +41,6 @@ func (a *API) Limits() api.Limits {
 		HeaderBytes: int(a.MaxHeader),
 		Connections: a.MaxConnections,
 	}
-}
-
-const (
-	// atHand is how many orders of a channel for each of GOMAXPROCS are read, stored
-	// and answered at a time while there are always more. More of them at a time
-	// make nothing faster, but everything dearer (docs/performance.md).
-	atHand = 32
-	// waitingOrders is how many orders of a channel may come in one burst, beyond
-	// those that are or wait with a carrier. Where 2,000 leave in a second the last
-	// of them waits for 130 ms.
-	waitingOrders = 256
-)
-
-// Rooms bound the orders of each channel at a time. Where api.max_in_flight is
-// 0 they follow from the carriers.
-func (cfg *Config) Rooms() map[orders.Channel]api.Room {
-	var sms, smsWaiting, mails int
-	for _, s := range cfg.SMSCs {
-		windows, waiting := s.Places()
-		sms += windows
-		smsWaiting += waiting
-	}
-	for _, r := range cfg.Relays {
-		mails += r.WithDefaults().MaxConns
-	}
-	return map[orders.Channel]api.Room{
-		orders.SMS:   cfg.room(sms, smsWaiting),
-		orders.Email: cfg.room(mails, 0),
-	}
-}
-
-// room is that of a channel whose carriers take so many orders at a time, and let so many wait.
-func (cfg *Config) room(taken, waiting int) api.Room {
-	if most := cfg.API.MaxInFlight; most > 0 {
-		return api.Room{Most: most}
-	}
-	return api.Room{Most: waitingOrders + taken + waiting, Standing: atHand * runtime.GOMAXPROCS(0)}
 }
 
 // FeedsWithAll are the organisations whose feed shows every change by default.

@@ -1,14 +1,8 @@
 package config
 
 import (
-	"maps"
-	"runtime"
 	"testing"
 	"time"
-
-	"straks/api"
-	"straks/orders"
-	"straks/smpp"
 )
 
 func TestDuration(t *testing.T) {
@@ -51,21 +45,5 @@ func TestSnake(t *testing.T) {
 		if got := snake(name); got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
-	}
-}
-
-func TestRoomsFollowFromTheCarriers(t *testing.T) {
-	cfg := &Config{SMSCs: []SMSC{{SMSC: smpp.SMSC{Binds: 2, Window: 100}}, {}}, Relays: make([]Relay, 1)}
-	procs := runtime.GOMAXPROCS(0)
-	want := map[orders.Channel]api.Room{
-		orders.SMS:   {Most: 256 + 2*100 + 256 + 1*32 + 256, Standing: 32 * procs},
-		orders.Email: {Most: 256 + 8, Standing: 32 * procs},
-	}
-	if got := cfg.Rooms(); !maps.Equal(got, want) {
-		t.Errorf("rooms %+v, want %+v", got, want)
-	}
-	cfg.API.MaxInFlight = 7
-	if got := cfg.Rooms(); got[orders.SMS] != (api.Room{Most: 7}) || got[orders.Email] != (api.Room{Most: 7}) {
-		t.Errorf("rooms %+v, though the configuration says 7", got)
 	}
 }

@@ -77,11 +77,7 @@ func (d *Daemon) wire() (err error) {
 	service := orders.Config{
 		Journal: d.journal, Organisations: cfg.Names(),
 		SendDeadline: cfg.API.SendDeadline, Retention: cfg.Journal.Retention,
-		MaxInFlight: make(map[orders.Channel]int),
-		Log:         d.log, Registerer: d.registry,
-	}
-	for channel, room := range cfg.Rooms() {
-		service.MaxInFlight[channel] = room.Most
+		MaxInFlight: cfg.API.MaxInFlight, Log: d.log, Registerer: d.registry,
 	}
 	if len(cfg.SMSCs) > 0 {
 		if d.gateway, err = smpp.New(cfg.Gateway(), d.log, d.registry); err != nil {
@@ -103,7 +99,7 @@ func (d *Daemon) wire() (err error) {
 		return err
 	}
 	d.handler, err = api.New(api.Config{Service: d.service, Auth: tokens, BasePath: cfg.API.BasePath,
-		MaxBody: int64(cfg.API.MaxBody), Rooms: cfg.Rooms(), Rates: cfg.Rates(), Numbers: cfg.Numbers.Rules(), FeedsWithAll: cfg.FeedsWithAll(), Log: d.log, Registerer: d.registry})
+		MaxBody: int64(cfg.API.MaxBody), MaxRequests: cfg.API.MaxConnections, Rates: cfg.Rates(), Numbers: cfg.Numbers.Rules(), FeedsWithAll: cfg.FeedsWithAll(), Log: d.log, Registerer: d.registry})
 	return err
 }
 

@@ -15,12 +15,12 @@ import (
 	"straks/smtp/relaytest"
 )
 
-// More orders than max_in_flight: those beyond it are told when to come again,
-// nothing of them lingers, and when the crowd has gone all is as before. How
-// fast all of this is "go run ./bench -overload" measures.
+// More orders than max_in_flight: those that can't be sent in time are told when to retry,
+// nothing of them lingers, and when the overload has passed all is as before. How
+// fast all of this is, "go run ./bench -overload" measures.
 func TestOverload(t *testing.T) {
 	profile := smsctest.Profile{}
-	profile.Delay = 10 * time.Millisecond
+	profile.Delay = 400 * time.Millisecond
 	w := daemontest.NewStopped(t, profile, relaytest.Profile{}, "")
 	w.Configure("[api]", "max_in_flight = 8")
 	w.Start()

@@ -61,11 +61,8 @@ func (c *Channel) Check(m orders.Message) []orders.Fault {
 // Ready implements orders.Carrier.
 func (c *Channel) Ready() error { return c.pool.Ready() }
 
-// Admit implements orders.Carrier. A mail waits for a connection until its deadline.
-func (c *Channel) Admit(orders.Message) (leave func(), err error) { return func() {}, nil }
-
-// Full implements orders.Carrier.
-func (c *Channel) Full() bool { return false }
+// Lane implements orders.Carrier. Any relay may take any mail.
+func (c *Channel) Lane(orders.Message) orders.Lane { return orders.Lane{Window: c.pool.Capacity()} }
 
 // refusals maps a relay's refusal to a status.
 var refusals = map[smtp.Refusal]orders.Status{

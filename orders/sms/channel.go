@@ -131,14 +131,12 @@ func (c *Channel) Explain(m orders.Message) smpp.Plan { return c.gateway.Explain
 // Ready implements orders.Carrier.
 func (c *Channel) Ready() error { return c.gateway.Ready() }
 
-// Admit implements orders.Carrier.
-func (c *Channel) Admit(m orders.Message) (leave func(), err error) {
-	m.Body = "" // admission does not depend on it, and it need not be transliterated
-	return c.gateway.Admit(c.message(m))
+// Lane implements orders.Carrier. Messages of one route wait for the same SMSCs.
+func (c *Channel) Lane(m orders.Message) orders.Lane {
+	m.Body = "" // the route does not depend on it, and it need not be transliterated
+	name, window := c.gateway.Lane(c.message(m))
+	return orders.Lane{Name: name, Window: window}
 }
-
-// Full implements orders.Carrier.
-func (c *Channel) Full() bool { return c.gateway.Full() }
 
 // Send implements orders.Carrier.
 func (c *Channel) Send(ctx context.Context, m orders.Message) orders.Handover {

@@ -22,8 +22,8 @@ import (
 // accepting is a carrier that accepts everything, under the shipment's id.
 type accepting struct{ orders.Carrier }
 
-func (accepting) Admit(orders.Message) (func(), error) { return func() {}, nil }
-func (accepting) Full() bool                           { return false }
+func (accepting) Lane(orders.Message) orders.Lane { return orders.Lane{Window: 100} }
+
 func (accepting) Send(_ context.Context, m orders.Message) orders.Handover {
 	return orders.Handover{Outcome: handover.Accepted, Carrier: "telco", Total: 1,
 		Parts: []orders.PartAnswer{{Refs: []string{dlr.Dialect{}.AnswerRef(m.Shipment.String())}, Taken: true}}}
