@@ -21,6 +21,10 @@ type engine interface {
 	// Ready returns nil when an order could be stored now, else the reason why not.
 	Ready() error
 
+	// Damaged returns the channel that receives an error when the journal can't go on: the
+	// process must end with it.
+	Damaged() <-chan error
+
 	// Levels returns sizes and counts for /status, as JSON has them. It reads nothing
 	// from disk.
 	Levels() any

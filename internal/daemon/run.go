@@ -14,6 +14,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	s, n := newStack(d.log), notifier{d.log}
 	s.start("admin", d.serveAdmin)
 	s.start("notify", func(ctx context.Context) error { return n.run(ctx, d.statusLine) })
+	s.start("journal", d.watchJournal)
 	s.start("service", d.service.Run)
 	if d.sms != nil {
 		s.start("smpp", func(ctx context.Context) error { return d.sms.Run(ctx, d.service) })
@@ -31,6 +32,16 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		d.draining.Store(true)
 		n.stopping()
 	})
+}
+
+// watchJournal ends with the error that ends the journal, if one does.
+func (d *Daemon) watchJournal(ctx context.Context) error {
+	select {
+	case err := <-d.journal.Damaged():
+		return err
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 func (d *Daemon) serveAdmin(ctx context.Context) error {

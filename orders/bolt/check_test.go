@@ -100,9 +100,9 @@ func TestCheckOfFreePages(t *testing.T) {
 	// A page of bbolt's has its kind at octet 8, what it counts at 10, and a list its numbers from 16 on.
 	const listPage = 0x10
 	for want, wrong := range map[string]func(list []byte){
-		"":                           func([]byte) {},
-		"in use, and listed as free": func(list []byte) { binary.NativeEndian.PutUint64(list[16:], used) },
-		"1 pages are neither":        func(list []byte) { binary.NativeEndian.PutUint16(list[10:], binary.NativeEndian.Uint16(list[10:])-1) },
+		"":                    func([]byte) {},
+		"reachable freed":     func(list []byte) { binary.NativeEndian.PutUint64(list[16:], used) },
+		"1 pages are neither": func(list []byte) { binary.NativeEndian.PutUint16(list[10:], binary.NativeEndian.Uint16(list[10:])-1) },
 	} {
 		copied := copyFile(t, path)
 		file, err := os.ReadFile(copied)

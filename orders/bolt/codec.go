@@ -2,17 +2,9 @@ package bolt
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 
 	"github.com/google/uuid"
 )
-
-// ErrCorrupt tells that a record can't be read, or the page that it is on. Calling again
-// does not help.
-var ErrCorrupt = errors.New("journal: corrupt")
-
-func corrupt(what string) error { return fmt.Errorf("%w: %s", ErrCorrupt, what) }
 
 // encoder appends to a buffer. Strings and lists are preceded by their length
 // as a uvarint.

@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -88,96 +87,6 @@ func sent(t *testing.T, j *Journal, n int) (ids []uuid.UUID) {
 	return ids
 }
 
-// TestBadPage: a page of shipments that can't be read costs only those on it. The
-// deadlines of all others are kept, and feeds go on behind it.
-func TestBadPage(t *testing.T) {
-	j, path := newJournal(t, Options{})
-	const n = 200
-	ids := sent(t, j, n)
-	j.Close()
-	spoilPage(t, path, ids[n/2][:], []byte("+4799999999"))
-	j = mustOpen(t, path, Options{Log: quiet})
-
-	due, _, err := j.Due(t.Context(), time.Now().Add(time.Hour), n)
-	lost := n - len(due)
-	if err != nil || lost < 1 || lost > n/2 || !slices.Contains(due, ids[0]) || !slices.Contains(due, ids[n-1]) {
-		t.Errorf("%d of %d are due, %v", len(due), n, err)
-	}
-	page, err := j.Feed(t.Context(), orders.FeedQuery{Organisation: "ttd", Limit: n})
-	if err != nil || len(page) != n-lost || page[len(page)-1].Seq != n {
-		t.Errorf("%d entries in the feed, %d shipments can't be read, %v", len(page), lost, err)
-	}
-	if got := testutil.ToFloat64(j.metrics.unreadable); got < float64(lost) {
-		t.Errorf("%v counted, %d can't be read", got, lost)
-	}
-	if _, err := j.Apply(t.Context(), []orders.Event{orders.Expiry{Shipment: ids[0], At: time.Now().Add(time.Hour)}}); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestBadPageInTheWay: what has to be written to a page that can't be read is refused and
-// counted, and Ready tells it until another call of the kind is stored.
-func TestBadPageInTheWay(t *testing.T) {
-	const n = 200
-	last := []byte(strconv.Itoa(n - 1))
-	for name, c := range map[string]struct {
-		page func(ids []uuid.UUID) [][]byte
-		call func(j *Journal, key string, ids []uuid.UUID) error
-		back bool // another call of the kind needs another page
-	}{
-		"keys": {func([]uuid.UUID) [][]byte { return [][]byte{hash("ttd", string(last))} },
-			func(j *Journal, key string, _ []uuid.UUID) error {
-				_, _, err := j.Accept(context.Background(), intake(key))
-				return err
-			}, true},
-		"feed": {func(ids []uuid.UUID) [][]byte {
-			return [][]byte{encodeEntry(nil, entry{shipment: ids[n-1], status: orders.SMSAccepted})[:18]}
-		},
-			func(j *Journal, key string, ids []uuid.UUID) error {
-				_, err := j.Apply(context.Background(), []orders.Event{delivered(key)})
-				return err
-			}, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			j, path := newJournal(t, Options{})
-			ids := sent(t, j, n)
-			j.Close()
-			spoilPage(t, path, c.page(ids)...)
-			j = mustOpen(t, path, Options{Log: quiet})
-
-			if err := c.call(j, string(last), ids); !errors.Is(err, ErrCorrupt) || errors.Is(err, orders.ErrUnavailable) {
-				t.Errorf("on the page: %v", err)
-			}
-			if err := j.Ready(); err == nil || !strings.Contains(err.Error(), "page") {
-				t.Errorf("ready: %v", err)
-			}
-			if got := testutil.ToFloat64(j.metrics.unreadable); got != 1 {
-				t.Errorf("%v counted", got)
-			}
-			others := 0
-			for i := range n - 1 {
-				if c.call(j, strconv.Itoa(i), ids) == nil {
-					others++
-				}
-			}
-			if c.back != (others > 0) {
-				t.Errorf("%d others came through", others)
-			}
-			if err := c.call(j, "0", ids); (err == nil) != (j.Ready() == nil) {
-				t.Errorf("%v, but ready says %v", err, j.Ready())
-			}
-			for i := range j.damage.calls {
-				if d := j.damage.calls[i].Load(); d != nil {
-					j.damage.calls[i].Store(&damaged{d.err, d.at.Add(-damageLasts)})
-				}
-			}
-			if err := j.Ready(); err != nil {
-				t.Errorf("when all have stayed away: %v", err)
-			}
-		})
-	}
-}
-
 // TestBadRecordInTheWay: a record costs its own calls only. They are counted.
 func TestBadRecordInTheWay(t *testing.T) {
 	j, _ := newJournal(t, Options{Log: quiet})
@@ -191,22 +100,6 @@ func TestBadRecordInTheWay(t *testing.T) {
 	if got, err := testutil.ToFloat64(j.metrics.unreadable), j.Ready(); got != 2 || err != nil {
 		t.Errorf("%v counted, ready: %v", got, err)
 	}
-}
-
-// TestBadPageInRetentionsWay: it is told, and counted, and everything else goes on.
-func TestBadPageInRetentionsWay(t *testing.T) {
-	j, path := newJournal(t, Options{})
-	ids := sent(t, j, 200)
-	j.Close()
-	spoilPage(t, path, ids[0][:], []byte("+4799999999"))
-	j = mustOpen(t, path, Options{Log: quiet})
-	if _, err := j.Sweep(t.Context(), time.Now().Add(100*24*time.Hour), 90*24*time.Hour, 500); !errors.Is(err, ErrCorrupt) {
-		t.Error(err)
-	}
-	if got, err := testutil.ToFloat64(j.metrics.unreadable), j.Ready(); got != 2 || err != nil { // with all tables, and alone
-		t.Errorf("%v counted, ready: %v", got, err)
-	}
-	order(t, j, "k")
 }
 
 // TestBadDeadlines: a corrupt shipment, wherever its record ends, and a corrupt

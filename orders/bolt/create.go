@@ -47,10 +47,11 @@ func makeUnder(prefix string, opt Options) (path string, err error) {
 	if err := fd.Close(); err != nil {
 		return path, err
 	}
-	f, err := openFile(path, opt, toWrite)
+	f, err := openFile(path, opt, false)
 	if err != nil {
 		return path, err
 	}
+	list(f.db, true)
 	return path, errors.Join(f.db.Update(initialise), f.db.Close())
 }
 

@@ -3,72 +3,67 @@ package bolt
 import (
 	"errors"
 	"fmt"
-	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
-	"time"
 
 	"straks/orders"
 )
 
-// errPage comes with ErrCorrupt where it is no record that can't be read, but a page:
-// nobody knows what else it takes along.
-var errPage = errors.New("a page can't be read")
+// ErrCorrupt reports a record that can't be read. Calling again does not help.
+var ErrCorrupt = errors.New("journal: corrupt")
 
-// damageLasts is for how long Ready tells of a page where no later call has come through:
-// there may be none, just because the journal is not ready.
-const damageLasts = 2 * time.Minute
+func corrupt(what string) error { return fmt.Errorf("%w: %s", ErrCorrupt, what) }
 
-// damage is what is known of pages that can't be read. Ready goes by those that writes have
-// met: for orders, answers and reports the last call that could not be stored for one. The
-// next that is stored takes it back: it is the page of few, and those are counted.
-type damage struct {
-	met   atomic.Bool // a page that can't be read, by whatever call, since the journal was opened
-	calls [reporting + 1]atomic.Pointer[damaged]
-}
+// ErrDamaged reports a page of the file that can't be read: a failing disk under the map, or a page
+// that is not what bbolt wrote.
+var ErrDamaged = errors.New("a page can't be read")
 
-type damaged struct {
-	err error
-	at  time.Time
-}
-
-// ran notes how a request has ended.
-func (d *damage) ran(r *request, err error) {
+// about names the journal that an error is about, and what to do about a page that can't be read.
+func about(path string, err error) error {
 	switch {
-	case r.turn > reporting: // nobody waits for it
-	case errors.Is(err, errPage):
-		d.calls[r.turn].Store(&damaged{err, time.Now()})
-	case err == nil && d.calls[r.turn].Load() != nil:
-		d.calls[r.turn].Store(nil)
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrDamaged):
+		return fmt.Errorf("journal %s: %w; stop straks, run \"straks journal check\", and restore a backup", path, err)
+	}
+	return fmt.Errorf("journal %s: %w", path, err)
+}
+
+// caught turns a panic of the deferring function into ErrDamaged, that of a
+// page fault in the map (SIGBUS) too.
+func caught(err *error) func() {
+	before := debug.SetPanicOnFault(true)
+	return func() {
+		debug.SetPanicOnFault(before)
+		if p := recover(); p != nil {
+			*err = fmt.Errorf("%w: %v", ErrDamaged, p)
+		}
 	}
 }
 
-// lasts returns why calls of some kind can't be stored, or nil.
-func (d *damage) lasts() error {
-	for i := range d.calls {
-		if c := d.calls[i].Load(); c != nil && time.Since(c.at) < damageLasts {
-			return fmt.Errorf("%w: damaged, stop straks and restore a backup: %w", orders.ErrUnavailable, c.err)
-		}
+// damage is the end of a journal that has met a page which can't be read, in a read or a write.
+type damage struct {
+	met atomic.Pointer[error]
+	end chan error // takes the first
+}
+
+func (d *damage) report(path string, err error) {
+	err = about(path, err)
+	if d.met.CompareAndSwap(nil, &err) {
+		d.end <- err
+	}
+}
+
+// why returns why nothing is stored any more, or nil.
+func (d *damage) why() error {
+	if err := d.met.Load(); err != nil {
+		return fmt.Errorf("%w: %w", orders.ErrUnavailable, *err)
 	}
 	return nil
 }
 
-// ended notes how requests that were run in one transaction have ended, all alike.
-func (j *Journal) ended(requests []*request, err error) {
-	for _, r := range requests {
-		j.damage.ran(r, err)
-	}
-	j.unread(err)
-	if errors.Is(err, errPage) {
-		j.skipped.Write("page", slog.LevelError, "journal is damaged", slog.Any("err", err))
-	}
-}
-
-// unread counts what can't be read.
-func (j *Journal) unread(err error) {
-	if errors.Is(err, errPage) {
-		j.damage.met.Store(true)
-	}
-	if errors.Is(err, ErrCorrupt) {
-		j.metrics.unreadable.Inc()
-	}
-}
+// Damaged returns the channel that receives an error when a page can't be read: the process must
+// end with it. What else is on the page, and which calls need it, nobody knows, and bbolt does not
+// outlive a panic. From then on nothing is stored: calls that write fail with
+// orders.ErrUnavailable, and Close does not write to the file.
+func (j *Journal) Damaged() <-chan error { return j.health.damage.end }

@@ -46,7 +46,7 @@
 //     is stepped over too, logged and counted: it holds up no other.
 //   - Shipments leave from the front, and one that is unsettled waits there for its
 //     deadline; no longer than for a day beyond the retention after that has passed.
-//   - Each page of the file is in use once, or free. (ReadOnly's Check walks that.)
+//   - Each page of the file is in use once, or free (ReadOnly's Check walks that).
 //
 // # What is written when
 //
@@ -66,10 +66,9 @@
 // could take back. The file is mapped once, far beyond its size: to map it anew
 // is to wait for readers.
 //
-// The list of free pages is stored with each commit while it is short. So the next
-// Open need not look for them, after a crash neither. Where it has to, each page must be sound:
-// else Open fails, and only ReadOnly is left. So once a page is known that is not, the list is stored
-// however long it is.
+// The list of free pages is stored with each commit while it is short, and however long it is when
+// no call has come for a second. Without it, Open after a crash reads every page in use to find the
+// free ones: about a second for each gigabyte in use.
 //
 // # Schema versions
 //
@@ -81,18 +80,11 @@
 //
 // # What can't be read
 //
-// A record, or a page with all records on it. A shipment that can't be read, for either
-// reason, costs only itself: deadlines, feeds and receipts step over it, tell it and
-// count it. Retention lets it go when it is old, but that of its table ends before a page of them: to
-// remove what is on it is to read it.
+// A record that can't be read costs only its own shipment or key: deadlines, feeds, receipts and
+// retention step over it, log and count it. A call that is about it fails, alone.
 //
-// A call that has to write where it can't read fails, alone, and is counted. (So does one that
-// leaves so little on a page that bbolt merges it with one that can't be read. If bbolt took free
-// pages before it met that, it has lost count of them, and the file is opened anew, if it can be.)
-// Where it is for a record, it is about one key or shipment, and all others go on. Where it is
-// for a page, the next order or receipt may need it too. So the journal is not ready from then on,
-// until a call of its kind (an order, an answer, a report) is stored, or for two minutes: calls
-// are tried all the same, and where only few need the page, most come through.
+// A page that can't be read ends the process (Journal.Damaged). Nobody knows what else is on it, and
+// bbolt does not outlive a panic. ReadOnly reports it: "straks journal check" names the tables.
 //
 // # What a failed write allows
 //

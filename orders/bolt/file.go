@@ -32,30 +32,21 @@ type file struct {
 	cut    error       // not nil once the file was seen to be cut short
 }
 
-// access is what a file is opened for.
-type access int
-
-const (
-	toLook  access = iota // what is stored, but not how many pages are free
-	toRead                // that too, where it can be told
-	toWrite               // which takes the free pages
-)
-
-// openFile opens what exists, never creates, and does not wait for a lock.
-func openFile(path string, opt Options, to access) (f file, err error) {
+// openFile opens what exists, never creates, and does not wait for a lock. To write to a file is to
+// know its free pages. If they are not listed, bbolt reads every page in use to find them, in a
+// goroutine of its own: a page that can't be read there ends the process with a panic.
+func openFile(path string, opt Options, readOnly bool) (f file, err error) {
 	defer caught(&err)()
-	count := to != toLook
-	if count && !listed(path) {
-		err := walk(path, opt)
-		if err != nil && to == toWrite {
-			return f, err
-		}
-		count = err == nil
+	flags := 0
+	if !readOnly && !listedAt(path) {
+		opt.Log.Warn("journal: reading all pages, since the list of free ones is not stored. If straks ends here, "+
+			"a page can't be read: run \"straks journal check\", and restore a backup", "journal", path)
+		flags = syscall.MAP_POPULATE // in order, instead of page by page
 	}
 	f.mapped = opt.MapSize
 	f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-		ReadOnly:        to != toWrite,
-		PreLoadFreelist: count,
+		ReadOnly:        readOnly,
+		MmapFlags:       flags,
 		Timeout:         time.Nanosecond,
 		NoFreelistSync:  true,
 		FreelistType:    bbolt.FreelistMapType,
@@ -77,7 +68,7 @@ const leastFile = 2 * 4096
 
 // open opens a journal of a schema that can be read or migrated, or tells in plain
 // words why not. If it is to be written to, all that can be read in it is on disk then.
-func open(path string, opt Options, to access) (file, error) {
+func open(path string, opt Options, readOnly bool) (file, error) {
 	info, err := os.Stat(path)
 	if err == nil && info.Size() < leastFile { // an empty one bbolt would take for one to be made
 		return file{}, fmt.Errorf("journal %s: not a journal, or damaged, as a copy that broke off is: it has only %d octets", path, info.Size())
@@ -85,11 +76,9 @@ func open(path string, opt Options, to access) (file, error) {
 	if err == nil {
 		opt.MapSize = max(opt.MapSize, 2*int(info.Size()))
 	}
-	f, err := openFile(path, opt, to)
+	f, err := openFile(path, opt, readOnly)
 	if err != nil && f.fd != nil {
-		// After a page fault bbolt keeps the file, and what it mapped of it the lock.
-		_ = syscall.Flock(int(f.fd.Fd()), syscall.LOCK_UN)
-		f.fd.Close()
+		_ = f.abandon()
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -97,10 +86,10 @@ func open(path string, opt Options, to access) (file, error) {
 			"for which every message ever sent is unknown; where there was one, restore a backup", path)
 	case errors.Is(err, berrors.ErrTimeout):
 		return file{}, fmt.Errorf("journal %s is %w", path, ErrLocked)
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum), errors.Is(err, ErrCorrupt):
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
 		return file{}, fmt.Errorf("journal %s: not a journal, or damaged, as a copy that broke off is: %w", path, err)
 	case err != nil:
-		return file{}, fmt.Errorf("journal %s: %w", path, err)
+		return file{}, about(path, err)
 	}
 	err = f.view(func(t tables) error {
 		if err := f.whole(t.tx.Size()); err != nil {
@@ -109,7 +98,7 @@ func open(path string, opt Options, to access) (file, error) {
 		_, _, err := t.schema()
 		return err
 	})
-	if err == nil && to == toWrite {
+	if err == nil && !readOnly {
 		err = f.settle()
 	}
 	if err != nil {
@@ -151,14 +140,6 @@ func replaced(path string) error {
 	return fmt.Errorf("%s was moved away or replaced since it was opened: move it back, or restart straks to take what is there", path)
 }
 
-// about names the journal that an error is about.
-func about(path string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("journal %s: %w", path, err)
-}
-
 func (f file) view(read func(tables) error) (err error) {
 	defer caught(&err)()
 	return f.db.View(func(tx *bbolt.Tx) error { return read(tables{tx}) })
@@ -177,6 +158,12 @@ func (f file) settle() error {
 		return err
 	}
 	return syscall.Fdatasync(int(f.fd.Fd()))
+}
+
+// abandon closes the descriptor of a file that bbolt can't close any more. What it has mapped stays
+// mapped, and would keep the lock.
+func (f file) abandon() error {
+	return errors.Join(syscall.Flock(int(f.fd.Fd()), syscall.LOCK_UN), f.fd.Close())
 }
 
 // close closes the file. The list of free pages is stored first, so that the

@@ -22,6 +22,7 @@ const (
 
 // health is what other goroutines may know of the writer.
 type health struct {
+	damage  damage
 	failure atomic.Pointer[error]
 	began   atomic.Pointer[time.Time] // of the transaction, or reopening, under way; else nil. A step of the wall clock does not move it
 	slow    atomic.Int64              // how long the last one took, in ns, where it stalled; else 0
@@ -47,6 +48,9 @@ func (h *health) refuse() error {
 
 // down returns why nothing can be stored now, or nil.
 func (h *health) down() error {
+	if err := h.damage.why(); err != nil {
+		return err
+	}
 	if err := h.failure.Load(); err != nil {
 		return *err
 	}
@@ -70,9 +74,6 @@ func (j *Journal) Ready() error {
 	}
 	if d := time.Duration(j.health.slow.Load()); d != 0 {
 		return fmt.Errorf("%w: slow disk: the last write took %v", orders.ErrUnavailable, d.Round(100*time.Millisecond))
-	}
-	if err := j.damage.lasts(); err != nil {
-		return err
 	}
 	return j.room()
 }
@@ -115,6 +116,9 @@ func (j *Journal) watch() {
 func (j *Journal) recover() {
 	w := &j.writer
 	w.retry = nil
+	if j.health.damage.why() != nil {
+		return
+	}
 	began := time.Now()
 	if err := j.probe(); err != nil {
 		w.interval = max(w.interval, 4*time.Since(began)) // an attempt may walk the whole file
@@ -164,7 +168,7 @@ func (j *Journal) reopen() error {
 	if err := closeQuietly(w.file.db); err != nil {
 		j.opt.Log.Warn("journal closed with an error", "err", err)
 	}
-	f, err := open(j.path, j.opt, toWrite)
+	f, err := open(j.path, j.opt, false)
 	if err != nil {
 		return err
 	}
@@ -172,7 +176,7 @@ func (j *Journal) reopen() error {
 		f.db.Close()
 		return replaced(j.path)
 	}
-	w.file = f
+	w.file, w.listed = f, true
 	err = j.begin(f.db)
 	j.due.back([]byte{}) // the failed commit may have stored a deadline from before the mark
 	return err

@@ -27,7 +27,6 @@ type Journal struct {
 	reader
 	due     dueMark
 	health  health
-	damage  damage
 	metrics *metrics
 	skipped *ratelog.Log // what can't be read, and may be asked for often
 
@@ -36,15 +35,14 @@ type Journal struct {
 
 var _ orders.Journal = (*Journal)(nil)
 
-// maxSkipped is how many log lines tell in a minute of feed entries that can't be read, and
-// as many of pages that writes meet.
+// maxSkipped is how many log lines in a minute name feed entries that can't be read.
 const maxSkipped = 10
 
 // Open opens the journal at path, which Create made. One that is not of the
 // present schema fails with ErrOutdated: it is for Migrate first.
 func Open(path string, opt Options) (*Journal, error) {
 	opt = opt.withDefaults()
-	f, err := open(path, opt, toWrite)
+	f, err := open(path, opt, false)
 	if err != nil {
 		return nil, err
 	}
@@ -56,12 +54,15 @@ func Open(path string, opt Options) (*Journal, error) {
 		closing: make(chan struct{}),
 		closed:  make(chan struct{}),
 		skipped: ratelog.New(opt.Log, maxSkipped),
-		writer:  writer{file: f},
+		writer:  writer{file: f, listed: true},
 	}
+	j.health.damage.end = make(chan error, 1)
+	j.snapshots.damaged = func(err error) { j.health.damage.report(path, err) }
 	if err = f.view(tables.current); err == nil {
 		err = j.begin(f.db)
 	}
 	if err != nil {
+		j.snapshots.withdraw()
 		f.db.Close()
 		return nil, about(path, err)
 	}
@@ -189,6 +190,13 @@ func (j *Journal) Due(ctx context.Context, now time.Time, limit int) (due []uuid
 		j.opt.Log.Error("deadline skipped, its shipment keeps its status; see straks journal check", "err", bad)
 	}
 	return seen.due, seen.next, nil
+}
+
+// unread counts what can't be read.
+func (j *Journal) unread(err error) {
+	if errors.Is(err, ErrCorrupt) {
+		j.metrics.unreadable.Inc()
+	}
 }
 
 // Close implements orders.Journal: what is queued is still stored.

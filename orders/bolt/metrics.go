@@ -22,7 +22,7 @@ func newMetrics(reg prometheus.Registerer, j *Journal) *metrics {
 		func() float64 { return float64(len(j.accepts) + len(j.facts)) })
 	gauge("straks_journal_parked_reports", "Receipts that wait for the answer that they belong to.",
 		func() float64 { return float64(j.waiting.Load()) })
-	gauge("straks_journal_unavailable", "1 while the journal can't store: it can't write, takes longer than a second for it, is damaged, or has reached max_size.", func() float64 {
+	gauge("straks_journal_unavailable", "1 while the journal can't store: it can't write, takes longer than a second for it, or has reached max_size.", func() float64 {
 		if j.Ready() != nil {
 			return 1
 		}
@@ -51,7 +51,7 @@ func newMetrics(reg prometheus.Registerer, j *Journal) *metrics {
 		}),
 		unreadable: f.NewCounter(prometheus.CounterOpts{
 			Name: "straks_journal_unreadable_total",
-			Help: "Deadlines and feed entries that were skipped, and calls that failed, because a record or page could not be read.",
+			Help: "Deadlines and feed entries that were skipped, and calls that failed, because a record could not be read.",
 		}),
 	}
 }

@@ -37,7 +37,7 @@ func migrations() []migration { return []migration{nameSlotsByEnd, addFilters, k
 // one neither. Where nothing is to be done it costs nothing.
 func Migrate(ctx context.Context, path string, opt Options) error {
 	opt = opt.withDefaults()
-	f, err := open(path, opt, toLook)
+	f, err := open(path, opt, true)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func Migrate(ctx context.Context, path string, opt Options) error {
 	if !errors.Is(err, ErrOutdated) {
 		return about(path, err)
 	}
-	if f, err = open(path, opt, toWrite); err != nil {
+	if f, err = open(path, opt, false); err != nil {
 		return err
 	}
 	return about(path, errors.Join(migrate(ctx, f.db, opt), f.close()))

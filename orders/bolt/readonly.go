@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"bytes"
 	"errors"
 	"sync/atomic"
 
@@ -14,33 +13,21 @@ type reader struct {
 	waiting   atomic.Int64 // parked reports
 }
 
-// begin shows the open file to readers and counts what waits in it. A page that can't be read is
-// no reason not to open: whoever needs what is on it will tell.
+// begin shows the open file to readers, and counts the parked reports in it.
 func (r *reader) begin(db *bbolt.DB) error {
 	if err := r.snapshots.publish(db); err != nil {
 		return err
 	}
-	n, last, err := r.countParked((*bbolt.Cursor).First, (*bbolt.Cursor).Next, nil)
-	if errors.Is(err, ErrCorrupt) {
-		behind, _, _ := r.countParked((*bbolt.Cursor).Last, (*bbolt.Cursor).Prev, last)
-		n, err = n+behind, nil
-	}
-	r.waiting.Store(n)
-	return err
-}
-
-// countParked counts parked reports as far as they can be read, and up to one that was counted
-// already. It returns the last.
-func (r *reader) countParked(first, next func(*bbolt.Cursor) (k, v []byte), counted []byte) (n int64, last []byte, err error) {
-	err = r.snapshots.view(func(t tables) error {
+	n := int64(0)
+	err := r.snapshots.view(func(t tables) error {
 		c := t.parked().Cursor()
-		for k, _ := first(c); k != nil && (counted == nil || !bytes.Equal(k, counted)); k, _ = next(c) {
+		for k, _ := c.First(); k != nil; k, _ = c.Next() {
 			n++
-			last = append(last[:0], k...)
 		}
 		return nil
 	})
-	return n, last, err
+	r.waiting.Store(n)
+	return err
 }
 
 // ReadOnly is a journal for those who look after one: nothing in its file is
@@ -54,12 +41,12 @@ type ReadOnly struct {
 // OpenReadOnly opens the journal at path, which no daemon may have open.
 func OpenReadOnly(path string, opt Options) (*ReadOnly, error) {
 	opt = opt.withDefaults()
-	f, err := open(path, opt, toRead)
+	f, err := open(path, opt, true)
 	if err != nil {
 		return nil, err
 	}
 	r := &ReadOnly{file: f}
-	if err := r.begin(f.db); err != nil {
+	if err := r.begin(f.db); err != nil && !errors.Is(err, ErrDamaged) { // which Check tells
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil

@@ -1,8 +1,8 @@
 package bolt
 
 import (
+	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 
 	"go.etcd.io/bbolt"
@@ -18,6 +18,8 @@ type snapshots struct {
 	mu     sync.Mutex
 	latest *snapshot   // nil while the file is closed
 	left   []*bbolt.Tx // by their last readers, for the writer to end
+
+	damaged func(error) // is called when a page can't be read; nil: not
 }
 
 type snapshot struct {
@@ -106,26 +108,18 @@ func (s *snapshots) release(sn *snapshot) {
 	}
 }
 
-// view runs read over the latest snapshot. What a page can't be read for (a
-// failing disk under the map, a corrupt page) comes back as an error.
+// view runs read over the latest snapshot. It fails with ErrDamaged where a page can't be read.
 func (s *snapshots) view(read func(tables) error) (err error) {
 	sn, err := s.acquire()
 	if err != nil {
 		return err
 	}
 	defer s.release(sn)
+	defer func() {
+		if s.damaged != nil && errors.Is(err, ErrDamaged) {
+			s.damaged(err)
+		}
+	}()
 	defer caught(&err)()
 	return read(tables{sn.tx})
-}
-
-// caught turns a panic of the deferring function into an error, that of a
-// page fault in the map (SIGBUS) too.
-func caught(err *error) func() {
-	before := debug.SetPanicOnFault(true)
-	return func() {
-		debug.SetPanicOnFault(before)
-		if p := recover(); p != nil {
-			*err = fmt.Errorf("%w: %w: %v", ErrCorrupt, errPage, p)
-		}
-	}
 }

@@ -23,7 +23,7 @@ type Stats struct {
 	Shipments     int       `json:"shipments,omitempty"` // counted by walking all pages, by Stats only
 }
 
-// Stats counts what is in the journal. It reads every page of shipments.
+// Stats counts what is in the journal. It reads every page in use.
 func (r *reader) Stats(ctx context.Context) (Stats, error) {
 	st := r.Levels()
 	err := r.snapshots.view(func(t tables) error {
@@ -31,6 +31,9 @@ func (r *reader) Stats(ctx context.Context) (Stats, error) {
 			return err
 		}
 		st.Shipments = t.shipments().Stats().KeyN
+		used := t.tx.Cursor().Bucket().Stats()
+		pages := int64(2 + used.BranchPageN + used.BranchOverflowN + used.LeafPageN + used.LeafOverflowN) // and the meta pages
+		st.FreeSize = st.FileSize - pages*int64(t.tx.DB().Info().PageSize)
 		st.Schema = int(binary.BigEndian.Uint32(t.meta().Get(keySchema)))
 		copy(st.ID[:], t.meta().Get(keyID))
 		return nil
@@ -99,7 +102,7 @@ const compactTx = 8 << 20
 func Compact(src, dst string, opt Options) (err error) {
 	defer caught(&err)()
 	opt = opt.withDefaults()
-	from, err := open(src, opt, toRead)
+	from, err := open(src, opt, true)
 	if err != nil {
 		return err
 	}
@@ -110,7 +113,7 @@ func Compact(src, dst string, opt Options) (err error) {
 	}
 	fd.Close()
 	opt.MapSize = from.mapped // what has outgrown the usual map would outgrow it again
-	to, err := openFile(dst, opt, toWrite)
+	to, err := openFile(dst, opt, false)
 	if err != nil {
 		return fmt.Errorf("journal: compact to %s: %w", dst, err)
 	}

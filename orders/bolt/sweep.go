@@ -2,10 +2,8 @@ package bolt
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/binary"
-	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,44 +20,15 @@ type sweep struct {
 	swept    orders.Swept
 }
 
-// sweepTable is the part of a sweep that is one table's. It returns how much of the budget it spent.
-type sweepTable func(*sweep, *writeTx) (spent int, err error)
-
-// sweepTables are all of them, in their order. None needs another to have come through.
-var sweepTables = []sweepTable{
-	(*sweep).parked, (*sweep).shipments, (*sweep).deadlines, (*sweep).feeds,
-	(*sweep).keys, (*sweep).refs, (*sweep).lifted, (*sweep).keyFilters, (*sweep).refFilters,
-}
-
-// Sweep implements orders.Journal. Where a page can't be read that one of the tables needs, nothing
-// of the whole was stored: then each of them goes by itself, and all but that one come through.
+// Sweep implements orders.Journal.
 func (j *Journal) Sweep(ctx context.Context, now time.Time, retention time.Duration, budget int) (orders.Swept, error) {
-	s := sweep{now: now, cut: now.Add(-retention), budget: budget}
-	swept, err := j.sweep(ctx, s, sweepTables...)
-	if !errors.Is(err, errPage) {
-		return swept, err
-	}
-	err = nil
-	for _, table := range sweepTables {
-		some, why := j.sweep(ctx, s, table)
-		swept.Shipments += some.Shipments
-		swept.Parked += some.Parked
-		swept.More = swept.More || some.More
-		err = cmp.Or(err, why)
-	}
-	return swept, err
-}
-
-// sweep runs s over these tables in a transaction.
-func (j *Journal) sweep(ctx context.Context, s sweep, tables ...sweepTable) (orders.Swept, error) {
 	r := newRequest(ctx)
 	r.turn = sweeping
 	var swept orders.Swept // the writer may still set it when ctx has ended
 	r.run = func(w *writeTx) error {
-		attempt := s // the next begins anew
-		attempt.mark = w.mark(&j.due)
-		err := attempt.run(w, tables)
-		swept = attempt.swept
+		s := sweep{now: now, cut: now.Add(-retention), budget: budget, mark: w.mark(&j.due)}
+		err := s.run(w)
+		swept = s.swept
 		return err
 	}
 	if err := j.do(j.facts, r); err != nil {
@@ -68,9 +37,11 @@ func (j *Journal) sweep(ctx context.Context, s sweep, tables ...sweepTable) (ord
 	return swept, nil
 }
 
-func (s *sweep) run(w *writeTx, tables []sweepTable) error {
-	for _, table := range tables {
-		spent, err := table(s, w)
+func (s *sweep) run(w *writeTx) error {
+	for _, table := range []func(*writeTx) (spent int, err error){
+		s.parked, s.shipments, s.deadlines, s.feeds, s.keys, s.refs, s.lifted, s.keyFilters, s.refFilters,
+	} {
+		spent, err := table(w)
 		if err != nil {
 			return err
 		}

@@ -43,10 +43,8 @@ func (t tables) refs() *slots {
 	return &slots{b: t.tx.Bucket(bucketRefs), filters: t.tx.Bucket(bucketRefFilter), span: refSlot}
 }
 
-// shipment returns the shipment, and whether there is one. A page that can't be read is
-// ErrCorrupt like a record: whoever steps over the one is to step over the other.
+// shipment returns the shipment, and whether there is one.
 func (t tables) shipment(id uuid.UUID, brief bool) (s orders.Shipment, ok bool, err error) {
-	defer caught(&err)()
 	v := t.shipments().Get(id[:])
 	if v == nil {
 		return orders.Shipment{}, false, nil

@@ -44,8 +44,9 @@ type writer struct {
 	batch    []*request
 	values   []byte // kept from batch to batch
 	failed   bool
-	unsure   bool // a failed commit may have reached the meta page, or lost free pages
-	listed   bool // the last commit stored the list of free pages
+	unsure   bool             // a failed commit may have reached the meta page
+	listed   bool             // the last commit stored the list of free pages
+	idle     <-chan time.Time // when it is stored however long it is; nil where it is stored
 	interval time.Duration
 	retry    <-chan time.Time
 	closeErr error
@@ -96,6 +97,10 @@ func (j *Journal) write() {
 		case <-w.retry:
 			j.recover()
 			continue
+		case <-w.idle:
+			w.idle = nil
+			_ = j.transact() // if it fails, the next call will say so
+			continue
 		case <-j.closing:
 			if j.gather(nil); len(w.batch) == 0 {
 				j.end()
@@ -104,6 +109,9 @@ func (j *Journal) write() {
 		}
 		j.serve(w.batch)
 		j.watch()
+		if w.idle = nil; !w.listed {
+			w.idle = time.After(idle)
+		}
 	}
 }
 
@@ -181,7 +189,7 @@ func answer(err error) error {
 // transact runs requests in one transaction and shows the result to readers.
 func (j *Journal) transact(requests ...*request) error {
 	w := &j.writer
-	if w.failed {
+	if w.failed || j.health.damage.why() != nil {
 		return j.health.refuse()
 	}
 	wtx := &writeTx{opt: &j.opt, values: w.values[:0], waiting: int(j.waiting.Load())}
@@ -192,24 +200,20 @@ func (j *Journal) transact(requests ...*request) error {
 		err = j.remap(wtx, requests)
 	}
 	var own *requestError
-	if errors.As(err, &own) && w.unsure {
-		if again := j.renew(); again != nil {
-			err = errors.Join(own.err, again)
-		}
-	}
 	switch {
 	case err == nil:
-		j.waiting.Store(int64(max(0, wtx.waiting))) // a page may be read again that was not when they were counted
+		j.waiting.Store(int64(wtx.waiting))
 		j.due.back(wtx.newDeadline)
-		j.ended(requests, nil)
 		return nil
+	case errors.Is(err, ErrDamaged):
+		j.health.damage.report(j.path, err)
+		return j.health.down()
 	case errors.As(err, &own):
 		if len(requests) == 1 { // else each is run alone
-			j.ended(requests, own.err)
+			j.unread(own.err)
 		}
 		return err
 	}
-	j.ended(requests, err)
 	j.fail(err)
 	return j.health.down()
 }
@@ -239,11 +243,13 @@ func (j *Journal) attempt(wtx *writeTx, requests []*request) (err error) {
 		return err
 	}
 	for _, r := range requests {
-		if err := runOne(wtx, r); err != nil {
+		if err := runOne(wtx, r); errors.Is(err, ErrDamaged) {
+			return err
+		} else if err != nil {
 			return errors.Join(&requestError{err}, wtx.tx.Rollback())
 		}
 	}
-	if err := j.commit(wtx.tx); err != nil {
+	if err := j.commit(wtx.tx, len(requests) == 0); err != nil {
 		return err
 	}
 	j.metrics.commit.Observe(time.Since(began).Seconds())
@@ -255,33 +261,24 @@ func runOne(w *writeTx, r *request) (err error) {
 	return r.run(w)
 }
 
-// commit commits, and notes where a failure may have got as far as the meta
-// page, or has left bbolt without its map. A page that bbolt can't read when it merges pages
-// stops it before anything is written: that is for the request which left them all but empty.
-func (j *Journal) commit(tx *bbolt.Tx) (err error) {
-	id, db := tx.ID(), tx.DB()
-	list(db, j.damage.met.Load())
+// commit commits, and notes where a failure may have got as far as the meta page. all has the list of
+// free pages stored, however long it is.
+func (j *Journal) commit(tx *bbolt.Tx, all bool) (err error) {
+	w, id, db := &j.writer, tx.ID(), tx.DB()
+	list(db, all)
 	func() {
 		defer caught(&err)()
 		err = j.opt.commit(tx)
 	}()
-	w := &j.writer
-	if err == nil {
+	switch {
+	case errors.Is(err, ErrDamaged):
+	case err != nil:
+		w.unsure = w.unsure || !intact(db, id)
+		if tx.DB() != nil {
+			err = errors.Join(err, tx.Rollback())
+		}
+	default:
 		w.listed = !db.NoFreelistSync
-		return nil
-	}
-	before := intact(db, id)
-	w.unsure = w.unsure || !before
-	if tx.DB() == nil {
-		return err
-	}
-	// It panicked and is still open. The pages that it took for what it was to write bbolt has lost count
-	// of, if it got so far. To open the file finds them again. Where they are not listed, that would be a
-	// walk over the page that can't be read.
-	took := tx.Stats()
-	w.unsure = w.unsure || w.listed && took.GetPageAlloc() > 0
-	if err = errors.Join(err, tx.Rollback()); before {
-		err = &requestError{err}
 	}
 	return err
 }
@@ -300,6 +297,11 @@ func intact(db *bbolt.DB, id int) bool {
 // what it was, it writes nothing.
 func (j *Journal) end() {
 	w := &j.writer
+	if err := j.health.damage.why(); err != nil {
+		j.snapshots.withdraw()
+		w.closeErr = errors.Join(err, w.file.abandon()) // bbolt may hold its locks for ever
+		return
+	}
 	if err := w.file.inPlace(j.path, j.snapshots.size()); err != nil && !w.failed {
 		j.fail(err)
 	}
