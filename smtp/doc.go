@@ -5,7 +5,7 @@
 //
 //	pool.go         several relays: the order in which a mail tries them
 //	relay.go        one relay: its connections and their slots
-//	maintain.go     keepalive, probes, reconnects, drain
+//	maintain.go     idle connections: keepalive, probes, reconnects; drain
 //	health.go       the state of a relay, its back-off, and its state for operators
 //	dial.go         a new connection: TLS, greeting, EHLO, login
 //	transaction.go  one mail on one connection, up to the reply to its final dot

@@ -173,14 +173,14 @@ func (r *relay) recordFailure(err error, change func(*health, Reason)) {
 	r.mu.Unlock()
 	switch {
 	case f.Reason == ReasonAuth:
-		r.log.Error("relay refuses the login; it is left alone for a while", "addr", r.Addr, "reason", f.Error())
+		r.log.Error("relay refuses the login; the next is delayed", "addr", r.Addr, "reason", f.Error())
 	case news:
-		r.log.Warn("relay fails", "addr", r.Addr, "reason", f.Error())
+		r.log.Warn("relay failed", "addr", r.Addr, "reason", f.Error())
 	}
 }
 
 // errLockedOut: a login was refused, and the next attempt is not due.
-var errLockedOut = errors.New("left alone after a refused login")
+var errLockedOut = errors.New("login delayed after a refused one")
 
 // lockedOut returns an error while no login may be tried.
 func (r *relay) lockedOut() error {

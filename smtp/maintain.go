@@ -31,8 +31,7 @@ func (r *relay) run(ctx context.Context, late LateHandler) {
 
 // maintain does what is due, and returns the time until something may be due again.
 func (r *relay) maintain(ctx context.Context) time.Duration {
-	r.prune()
-	r.keepalive(ctx)
+	r.lookAfter(ctx)
 	if !r.well(time.Now()) && r.probe(ctx) != nil {
 		return r.backOff()
 	}
@@ -61,26 +60,16 @@ func (r *relay) probe(ctx context.Context) error {
 	return nil
 }
 
-// prune closes connections that carried no mail for IdleTimeout, except the last connection.
-func (r *relay) prune() {
-	unused := func(c *conn) bool { return r.health.Open > 1 && time.Since(c.mailed) >= r.IdleTimeout }
-	for c := r.popWhere(unused); c != nil; c = r.popWhere(unused) {
-		c.leave()
-		r.discard(c)
-	}
-}
-
-// keepalive sends NOOP on every connection that was silent for KeepAlive, and renews those
-// that are exhausted.
-func (r *relay) keepalive(ctx context.Context) {
-	due := func(c *conn) bool { return !c.silent() || c.exhausted() || time.Since(c.used) >= r.KeepAlive }
+// lookAfter does what is due on idle connections: it closes those without a mail for IdleTimeout,
+// renews exhausted ones, and pings those silent for KeepAlive.
+func (r *relay) lookAfter(ctx context.Context) {
 	for range r.MaxConns {
 		select {
 		case r.slots <- struct{}{}:
 		default:
 			return // all are in use, and so alive
 		}
-		c := r.popWhere(due)
+		c, unused := r.popDue()
 		if c == nil {
 			<-r.slots
 			return
@@ -88,6 +77,8 @@ func (r *relay) keepalive(ctx context.Context) {
 		switch {
 		case !c.silent():
 			c.dead = true
+		case unused:
+			c.leave()
 		case c.exhausted():
 			c.leave()
 			next, err := r.renew(ctx, c)
@@ -105,18 +96,20 @@ func (r *relay) keepalive(ctx context.Context) {
 	}
 }
 
-// popWhere takes the lowest connection for which is holds off the stack; nil where there is
-// none. A NOOP moves a connection to the top, so that it may be anywhere.
-func (r *relay) popWhere(is func(*conn) bool) *conn {
+// popDue takes the lowest connection on which something is due off the stack; nil where there
+// is none. A ping moves a connection to the top, so that it may be anywhere. The last connection
+// is never unused.
+func (r *relay) popDue() (c *conn, unused bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i := slices.IndexFunc(r.idle, is)
-	if i < 0 {
-		return nil
+	for i, c := range r.idle {
+		unused = r.health.Open > 1 && time.Since(c.mailed) >= r.IdleTimeout
+		if unused || !c.silent() || c.exhausted() || time.Since(c.used) >= r.KeepAlive {
+			r.idle = slices.Delete(r.idle, i, i+1)
+			return c, unused
+		}
 	}
-	c := r.idle[i]
-	r.idle = slices.Delete(r.idle, i, i+1)
-	return c
+	return nil, false
 }
 
 // drain lets no more mails in, sends QUIT on idle connections, and waits until the end of ctx for mails

@@ -56,7 +56,8 @@ func TestKeepaliveResets(t *testing.T) {
 	})
 }
 
-// Connections beyond the first are closed with QUIT after IdleTimeout, although they are kept alive until then.
+// Connections beyond the first are closed with QUIT after IdleTimeout. Until then they are kept
+// alive.
 func TestPrunesIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		play := relaytest.Dialogue()
@@ -88,7 +89,7 @@ func TestReconnects(t *testing.T) {
 }
 
 // A relay that is down is dialled after 100 ms at first and every 10 s at last, and is up as
-// soon as it answers.
+// soon as it accepts a connection.
 func TestBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, relay := memoryPool(t, Relay{}, relaytest.Dialogue())

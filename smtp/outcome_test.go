@@ -113,7 +113,7 @@ func TestOutcomeByReply(t *testing.T) {
 			t.Errorf("%s: error %v", test.local, res.Err)
 		}
 	}
-	if accepted, _ := relay.Connections(); accepted != 3 { // "lost" cost one, so many refusals another
+	if accepted, _ := relay.Connections(); accepted != 3 { // "lost" cost one, the refusals another
 		t.Errorf("took %d connections", accepted)
 	}
 }
@@ -140,7 +140,7 @@ func TestOutcomeByBreak(t *testing.T) {
 		{"relaying denied", dialogue(relaytest.Reply{Verb: "RCPT", Text: "554 5.7.1 Relay access denied\r\n"}), handover.NotSent},
 		{"250 to DATA", dialogue(relaytest.Reply{Verb: "DATA", Text: "250 eh\r\n"}), handover.NotSent},
 		{"one reply too many", dialogue(relaytest.Reply{Verb: "MAIL", Text: "250 ok\r\n250 ok\r\n"}), handover.NotSent},
-		{"an answer ahead of the dot", dialogue(relaytest.Reply{Verb: "DATA", Text: "354 go on\r\n250 ok\r\n"}), handover.NotSent},
+		{"a reply before the dot", dialogue(relaytest.Reply{Verb: "DATA", Text: "354 go on\r\n250 ok\r\n"}), handover.NotSent},
 		{"half a code after the dot", dialogue(relaytest.Reply{Verb: ".", Text: "25", Close: true}), handover.Unknown},
 	}
 	for _, test := range tests {

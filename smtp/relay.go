@@ -21,7 +21,7 @@ type relay struct {
 	log     *slog.Logger
 	metrics *relayMetrics
 	slots   chan struct{} // one for each connection that is made, used, or checked
-	wake    chan struct{} // tells maintain that no connection is left
+	wake    chan struct{} // wakes run when no connection is left
 
 	listeners sync.WaitGroup // goroutines that wait for a late reply
 
@@ -100,9 +100,6 @@ func (r *relay) try(ctx context.Context, l *letter, handoverBy time.Time, fresh 
 // connection and closes all idle ones: the cause that broke one broke them all.
 func (r *relay) acquire(ctx context.Context, fresh bool) (*conn, error) {
 	if !r.slot(ctx) {
-		if len(r.slots) < cap(r.slots) {
-			return nil, ctx.Err()
-		}
 		return nil, ErrBusy
 	}
 	return r.open(ctx, fresh)

@@ -114,15 +114,13 @@ func (t *textWriter) text(s string) {
 		t.preformatted(s)
 		return
 	}
-	for i, field := range strings.FieldsFunc(s, unicode.IsSpace) {
-		if i > 0 || startsWithSpace(s) {
-			t.space = true
-		}
+	trimmed := strings.TrimLeftFunc(s, unicode.IsSpace)
+	t.space = t.space || trimmed != s
+	for i, field := range strings.Fields(s) {
+		t.space = t.space || i > 0
 		t.word(field)
 	}
-	if endsWithSpace(s) {
-		t.space = true
-	}
+	t.space = t.space || strings.TrimRightFunc(trimmed, unicode.IsSpace) != trimmed
 }
 
 func (t *textWriter) preformatted(s string) {
@@ -162,6 +160,3 @@ func attribute(token html.Token, key string) string {
 	}
 	return ""
 }
-
-func startsWithSpace(s string) bool { return s != strings.TrimLeftFunc(s, unicode.IsSpace) }
-func endsWithSpace(s string) bool   { return s != strings.TrimRightFunc(s, unicode.IsSpace) }
