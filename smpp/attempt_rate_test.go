@@ -16,7 +16,7 @@ import (
 	"straks/smpp/wire"
 )
 
-// undialled is a gateway that binds nothing: the test opens its binds itself.
+// undialled is a gateway that does not bind: the test opens its binds itself.
 func undialled(t *testing.T, accounts ...SMSC) *Gateway {
 	t.Helper()
 	return unrun(t, Config{SMSCs: accounts})
@@ -35,8 +35,8 @@ func unrun(t *testing.T, c Config) *Gateway {
 	return g
 }
 
-// takeAll takes every submit and answers it after a while, until the session ends.
-func takeAll(p *peertest.Peer, delay time.Duration) {
+// acceptAll accepts every submit after the delay, until the session ends.
+func acceptAll(p *peertest.Peer, delay time.Duration) {
 	for {
 		f, err := p.Frames.Next()
 		switch {
@@ -52,14 +52,14 @@ func takeAll(p *peertest.Peer, delay time.Duration) {
 	}
 }
 
-// Parts of a message that is begun take free places at once, though so many tokens are promised
-// that other messages would rather look for another bind.
-func TestBegunDoesNotWaitBesideFreePlaces(t *testing.T) {
+// Parts of a message that has started take free slots at once, even if so many tokens are promised
+// that other messages look for another bind.
+func TestAStartedMessageDoesNotWaitBesideFreeSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := undialled(t, SMSC{Name: "telco", Rate: 20})
 		s, p := inBubble(t, 1<<16)
 		defer s.Close()
-		go takeAll(p, 900*time.Millisecond)
+		go acceptAll(p, 900*time.Millisecond)
 		g.slots.open(g.smscs[0].binds[0], s)
 		ctx, cancel := context.WithTimeout(t.Context(), 1400*time.Millisecond)
 		defer cancel()
@@ -71,9 +71,9 @@ func TestBegunDoesNotWaitBesideFreePlaces(t *testing.T) {
 	})
 }
 
-// Where the first part could not be written nothing is lost: the others don't wait for that bind
-// to come back, and the message can go elsewhere.
-func TestNothingWaitsBehindAPartThatCouldNotBeWritten(t *testing.T) {
+// If the first part could not be written, the others don't wait for that bind
+// to come back: the message can go elsewhere.
+func TestNoPartWaitsAfterOneThatCouldNotBeWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := undialled(t, SMSC{Name: "telco"})
 		b := g.smscs[0].binds[0]
@@ -95,9 +95,9 @@ func TestNothingWaitsBehindAPartThatCouldNotBeWritten(t *testing.T) {
 	})
 }
 
-// A part that was refused holds back one that waits for its token too: the outcome is known at
-// once, and the token is another message's.
-func TestNothingWaitsForATokenBehindARefusal(t *testing.T) {
+// A refused part also holds back a part that waits for its token: the outcome is known at
+// once, and the token is free for another message.
+func TestNoPartWaitsForATokenAfterARefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := undialled(t, SMSC{Name: "telco", Rate: 1})
 		s, p := inBubble(t, 1<<16)
@@ -118,14 +118,14 @@ func TestNothingWaitsForATokenBehindARefusal(t *testing.T) {
 	})
 }
 
-// Who waits for a token of a bind that is lost goes elsewhere at once.
-func TestNobodyWaitsForTheRateOfALostBind(t *testing.T) {
+// A message that waits for a token of a bind goes elsewhere at once when the bind is lost.
+func TestNoMessageWaitsForTheRateOfALostBind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := undialled(t, SMSC{Name: "first", Rate: 1}, SMSC{Name: "second"})
 		var sessions []*session.Session
 		for range 2 {
 			s, p := inBubble(t, 1<<16)
-			go takeAll(p, 0)
+			go acceptAll(p, 0)
 			sessions = append(sessions, s)
 		}
 		first, second := g.smscs[0].binds[0], g.smscs[1].binds[0]
@@ -149,7 +149,7 @@ func TestNobodyWaitsForTheRateOfALostBind(t *testing.T) {
 			}
 		}
 		if w := first.pacer.wait(time.Now()); w != 500*time.Millisecond {
-			t.Errorf("a wait of %v for who comes next, want that of one token", w)
+			t.Errorf("a wait of %v for the next message, want that of one token", w)
 		}
 		sessions[1].Close()
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/internal/eventually"
 	"straks/internal/handover"
 	"straks/smpp/peertest"
 	"straks/smpp/session"
@@ -91,10 +92,10 @@ func TestPartsAreWrittenInOrderWithoutWaiting(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := m.(*wire.Message).ShortMessage[5]; got != byte(i+1) {
-			t.Errorf("part %d is written at place %d", got, i+1)
+			t.Errorf("part %d is written in position %d", got, i+1)
 		}
 	}
-	p.Accept(frames[2], "c") // answers may overtake each other
+	p.Accept(frames[2], "c") // responses may overtake each other
 	p.Accept(frames[0], "a")
 	p.Accept(frames[1], "b")
 	r := peertest.Wait(t, results)
@@ -139,8 +140,8 @@ func TestALaterPartIsRefused(t *testing.T) {
 	g.idle(t)
 }
 
-// The last part is throttled until the time is over: the message can't
-// be complete any more, and says so.
+// The last part is throttled until time is up: the message can't
+// be complete any more, and the result says so.
 func TestIncomplete(t *testing.T) {
 	g, p := scripted(t, nil)
 	results := sending(g, threeParts, 800*time.Millisecond)
@@ -167,7 +168,7 @@ func TestIncomplete(t *testing.T) {
 	}
 }
 
-// A part without answer makes the whole unknown, and the others still go.
+// A part without a response makes the message unknown. The others are still sent.
 func TestAPartIsUnknown(t *testing.T) {
 	g, p := scripted(t, nil)
 	results := sending(g, threeParts, peertest.Patience)
@@ -178,14 +179,14 @@ func TestAPartIsUnknown(t *testing.T) {
 	wantOutcome(t, r, handover.Unknown)
 	wantParts(t, r, 0, -2, 2)
 	p.Accept(frames[1], "b")
-	peertest.Eventually(t, "the late answer is lost", func() bool { return len(g.lates()) == 1 })
+	eventually.True(t, "the late response", func() bool { return len(g.lates()) == 1 })
 	if l := g.lates()[0]; l.Index != 1 || l.Total != 3 || l.MessageID != "b" || l.Reference != r.Parts[1].Reference {
 		t.Errorf("%+v", l)
 	}
 	g.idle(t)
 }
 
-// The first part is throttled: nothing was taken, so all go elsewhere, or again.
+// The first part is throttled: the SMSC has no part, so all go elsewhere, or are sent again.
 func TestAllPartsThrottled(t *testing.T) {
 	g, p := scripted(t, nil)
 	results := sending(g, threeParts, peertest.Patience)
@@ -200,7 +201,7 @@ func TestAllPartsThrottled(t *testing.T) {
 	wantParts(t, r, 0, 1, 2)
 }
 
-// With a window of one the refusal of a part is known before the next is written.
+// With a window of one, the refusal of a part is known before the next is written.
 func TestRefusalHoldsTheOtherPartsBack(t *testing.T) {
 	g, p := scripted(t, func(c *SMSC) { c.Window = 1 })
 	results := sending(g, threeParts, peertest.Patience)
@@ -219,7 +220,7 @@ func TestRefusalHoldsTheOtherPartsBack(t *testing.T) {
 	g.idle(t)
 }
 
-// boundTwice lets two binds in, one after the other.
+// boundTwice accepts two binds, one after the other.
 func boundTwice(t *testing.T) (addr string, peers <-chan *peertest.Peer) {
 	t.Helper()
 	addr, accept := peertest.Listen(t)
@@ -234,8 +235,8 @@ func boundTwice(t *testing.T) (addr string, peers <-chan *peertest.Peer) {
 	return addr, bound
 }
 
-// The connection breaks between the parts: what was not written goes to the
-// same bind when it is back, and the rest stays unknown.
+// The connection breaks between the parts: a part that was not written goes to the
+// same bind when it is back, and one without a response stays unknown.
 func TestConnectionBreaksBetweenParts(t *testing.T) {
 	addr, peers := boundTwice(t)
 	g := run(t, Config{SMSCs: []SMSC{{Name: "telco", Addr: addr, SystemID: "straks", Window: 1}}, DrainTime: 100 * time.Millisecond})
@@ -258,14 +259,13 @@ func TestLateRefusal(t *testing.T) {
 	f := p.Next(wire.SubmitSM)
 	wantOutcome(t, peertest.Wait(t, results), handover.Unknown)
 	refuse(p, f, wire.ESMEThrottled)
-	peertest.Eventually(t, "the late answer is lost", func() bool { return len(g.lates()) == 1 })
+	eventually.True(t, "the late response", func() bool { return len(g.lates()) == 1 })
 	if l := g.lates()[0]; l.Status != wire.ESMEThrottled || l.Refusal != RefusedFailed || l.MessageID != "" {
 		t.Errorf("%+v", l)
 	}
 }
 
-// A late nack that may mean anything tells as little as one in time, and one that is
-// clear as much.
+// A late nack that may mean anything proves nothing, and a clear one counts, as for one in time.
 func TestLateNack(t *testing.T) {
 	g, p := scripted(t, nil)
 	for _, status := range []wire.Status{wire.ESMESysErr, wire.ESMEInvCmdLen} {
@@ -274,21 +274,21 @@ func TestLateNack(t *testing.T) {
 		wantOutcome(t, peertest.Wait(t, results), handover.Unknown)
 		p.Send(wire.GenericNack, status, f.Sequence, nil)
 	}
-	peertest.Eventually(t, "the clear nack is lost", func() bool { return len(g.lates()) > 0 })
+	eventually.True(t, "the clear nack", func() bool { return len(g.lates()) > 0 })
 	if all := g.lates(); len(all) != 1 || all[0].Status != wire.ESMEInvCmdLen || all[0].Refusal != RefusedFailed {
 		t.Errorf("%+v", all)
 	}
 	g.idle(t)
 }
 
-// An answer that the caller didn't wait for frees its place in the window.
-func TestAbandonedSubmitKeepsItsPlaceUntilAnswered(t *testing.T) {
+// A submit that the caller didn't wait for keeps its slot until the response comes.
+func TestAbandonedSubmitKeepsItsSlotUntilAnswered(t *testing.T) {
 	g, p := scripted(t, func(c *SMSC) { c.Window, c.ResponseTimeout = 1, peertest.Patience })
 	results := sending(g, "one", 200*time.Millisecond)
 	f := p.Next(wire.SubmitSM)
 	wantOutcome(t, peertest.Wait(t, results), handover.Unknown)
 	results = sending(g, "two", peertest.Patience)
-	peertest.Eventually(t, "nobody waits", func() bool { return g.slots.queued(g.smscs)["telco"] == 1 })
+	eventually.True(t, "a message to wait", func() bool { return g.slots.queued(g.smscs)["telco"] == 1 })
 	p.Accept(f, "a")
 	p.Accept(p.Next(wire.SubmitSM), "b")
 	wantOutcome(t, peertest.Wait(t, results), handover.Accepted)
@@ -309,9 +309,9 @@ func TestPeerUnbinds(t *testing.T) {
 	wantOutcome(t, peertest.Wait(t, results), handover.Accepted)
 }
 
-// An SMSC that has forgotten the session owes answers that never come, one to a message or
-// that to the unbind: it is bound anew without waiting for them.
-func TestBindsAnewWithAnAnswerOwed(t *testing.T) {
+// An SMSC that has forgotten the session never answers some message, or the
+// unbind: it is bound again without waiting for those responses.
+func TestBindsAgainWithAResponseOwed(t *testing.T) {
 	for _, owes := range []bool{true, false} {
 		addr, peers := boundTwice(t)
 		c := SMSC{Name: "telco", Addr: addr, SystemID: "straks", ResponseTimeout: 10 * peertest.Patience, ConnectTimeout: 5 * peertest.Patience}
@@ -336,9 +336,9 @@ func TestBindsAnewWithAnAnswerOwed(t *testing.T) {
 	}
 }
 
-// A message that waits behind a held-up writer until the last part of its time is not begun
-// any more: its answer would come too late.
-func TestNothingIsBegunInTheLastMoment(t *testing.T) {
+// A message that waits for a held-up writer until the last part of its time is not written
+// any more: its response would come too late.
+func TestNothingIsWrittenAtTheLastMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, p := inBubble(t, 256)
 		g, err := New(Config{SMSCs: []SMSC{{Name: "telco", Addr: "127.0.0.1:1", SystemID: "straks"}}},

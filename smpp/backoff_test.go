@@ -30,7 +30,7 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// What lasts is told once a minute, from the news of it on.
+// A lasting failure is logged at once, and then once a minute.
 func TestWorthLogging(t *testing.T) {
 	b, told := backoff{}, 0
 	for s := range 150 {
@@ -39,14 +39,14 @@ func TestWorthLogging(t *testing.T) {
 		}
 	}
 	if told != 3 {
-		t.Errorf("told %d times in two minutes and a half", told)
+		t.Errorf("logged %d times in two minutes and a half", told)
 	}
 	if !b.worthLogging(epoch.Add(151*time.Second), true) {
-		t.Error("news were kept back")
+		t.Error("a new failure was not logged")
 	}
 }
 
-// An SMSC that takes every bind and drops it is not bound to for ever at full speed.
+// An SMSC that accepts every bind and drops it is not bound to for ever at full speed.
 func TestBackoffOfFlapping(t *testing.T) {
 	b := backoff{most: 30 * time.Second}
 	now := epoch

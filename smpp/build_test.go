@@ -9,7 +9,7 @@ import (
 	"straks/smpp/wire"
 )
 
-// build makes a message for an SMSC of that configuration.
+// buildFor builds a message for an SMSC of that configuration.
 func buildFor(c SMSC, text string) (*smsc, *build, []Fault) {
 	c.fillDefaults()
 	s := &smsc{SMSC: c}
@@ -52,7 +52,7 @@ func TestNumberingOverrides(t *testing.T) {
 	}
 }
 
-// Validity is what is left in the moment of writing.
+// The validity period is the time to live that is left when a part is written.
 func TestFinish(t *testing.T) {
 	s, b, _ := buildFor(SMSC{MinRest: 5 * time.Second}, "x")
 	m := b.part(s, 0, 7)
@@ -68,7 +68,7 @@ func TestFinish(t *testing.T) {
 	}
 }
 
-// Whatever text and sender: faults, or parts that the codec takes.
+// For any text and sender there are faults, or parts that the codec accepts.
 func FuzzBuild(f *testing.F) {
 	f.Add("Straks", "Koden er 123456", byte(0))
 	f.Add("+4799999999", strings.Repeat("Ёжик 🦔", 40), byte(5))

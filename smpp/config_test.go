@@ -28,7 +28,7 @@ func TestMinimalConfigIsValid(t *testing.T) {
 	}
 }
 
-func TestEveryFaultIsToldWithItsKey(t *testing.T) {
+func TestEveryFaultIsReportedWithItsKey(t *testing.T) {
 	coding := 256
 	c := Config{
 		SMSCs: []SMSC{

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"testing"
 
+	"straks/internal/eventually"
 	"straks/internal/handover"
-	"straks/smpp/peertest"
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
 )
@@ -17,7 +17,7 @@ func TestAdmission(t *testing.T) {
 	first.Window, first.MaxWaiting, first.Binds = 2, 3, 2
 	second.Window, second.MaxWaiting = 2, 1
 	g := run(t, Config{SMSCs: []SMSC{first, second}})
-	peertest.Eventually(t, "the binds of the first are not up", func() bool {
+	eventually.True(t, "the binds of the first to be up", func() bool {
 		bound := 0
 		for _, b := range g.States() {
 			if b.State == StateBound {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"straks/internal/eventually"
 	"straks/internal/handover"
 	"straks/smpp/peertest"
 	"straks/smpp/smsctest"
@@ -45,20 +46,20 @@ func TestFailsOverWhenItSurelyDidNotLeave(t *testing.T) {
 func TestFailsOverWhenDown(t *testing.T) {
 	g, a, b := pair(t, smsctest.Behaviour{}, smsctest.Behaviour{}, nil)
 	a.Down()
-	peertest.Eventually(t, "the loss isn't noticed", func() bool { return g.States()[0].State != StateBound })
+	eventually.True(t, "the loss to be noticed", func() bool { return g.States()[0].State != StateBound })
 	if r := g.send("hei", peertest.Patience); r.SMSC != "second" || b.Stats().Taken != 1 {
 		t.Errorf("%+v", r)
 	}
 }
 
-// The first SMSC has one place in its window and is slow to give it back.
+// The first SMSC has a window of one and responds slowly.
 func TestFailsOverWhenTheWindowStaysFull(t *testing.T) {
 	g, _, _ := pair(t, smsctest.Behaviour{Delay: 900 * time.Millisecond}, smsctest.Behaviour{}, func(c *Config) {
 		c.SMSCs[0].Window, c.SMSCs[0].WindowWait = 1, 10*time.Millisecond
 	})
 	slow := make(chan Result, 1)
 	go func() { slow <- g.send("hei", peertest.Patience) }()
-	peertest.Eventually(t, "nothing in flight", func() bool { return g.States()[0].InFlight == 1 })
+	eventually.True(t, "a submit in flight", func() bool { return g.States()[0].InFlight == 1 })
 	if r := g.send("hei", peertest.Patience); r.SMSC != "second" {
 		t.Errorf("%+v", r)
 	}
@@ -67,8 +68,8 @@ func TestFailsOverWhenTheWindowStaysFull(t *testing.T) {
 	}
 }
 
-// Once it may have left, nobody else gets it: not when the connection breaks,
-// not when the answer stays away, not when it is a nack that may mean anything.
+// Once a message may have left, no other SMSC gets it: not when the connection breaks,
+// not without a response, not after a nack that may mean anything.
 func TestUnknownStaysUnknown(t *testing.T) {
 	for name, first := range map[string]smsctest.Behaviour{
 		"closed": {Close: 1}, "lost": {Lose: 1}, "frozen": {Freeze: 1}, "nack": {Nack: 1},
@@ -90,7 +91,7 @@ func TestUnknownStaysUnknown(t *testing.T) {
 	}
 }
 
-// Both throttle; the first lets the third attempt through.
+// Both throttle; the first accepts the third attempt.
 func TestThrottledIsTriedAgain(t *testing.T) {
 	g, a, _ := pair(t, smsctest.Behaviour{ThrottleFirst: 2}, smsctest.Behaviour{Status: wire.ESMEThrottled}, nil)
 	r := g.send("hei", peertest.Patience)
@@ -110,8 +111,8 @@ func TestThrottledToTheEnd(t *testing.T) {
 	g.idle(t)
 }
 
-// A bind that the SMSC believes not bound is bound anew.
-func TestBindsAnewWhenTheSMSCSaysSo(t *testing.T) {
+// A bind that the SMSC counts as not bound is bound again.
+func TestBindsAgainWhenTheSMSCSaysThatItIsNotBound(t *testing.T) {
 	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Status: wire.ESMEInvBndSts}})
 	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
 	results := make(chan Result, 1)
@@ -126,7 +127,7 @@ func TestBindsAnewWhenTheSMSCSaysSo(t *testing.T) {
 	}
 }
 
-// A frozen SMSC gets what was with it when it froze, and then costs nothing.
+// A frozen SMSC holds the messages that it has at that time, and then delays no others.
 func TestFrozenSMSCIsPassedBy(t *testing.T) {
 	g, a, b := pair(t, smsctest.Behaviour{}, smsctest.Behaviour{}, func(c *Config) {
 		c.SMSCs[0].StallAfter = 50 * time.Millisecond
@@ -136,7 +137,7 @@ func TestFrozenSMSCIsPassedBy(t *testing.T) {
 	defer a.Thaw()
 	first := make(chan Result, 1)
 	go func() { first <- g.send("hei", time.Second) }()
-	peertest.Eventually(t, "it isn't noticed", func() bool { return g.States()[0].State == StateStalled })
+	eventually.True(t, "the bind to be stalled", func() bool { return g.States()[0].State == StateStalled })
 	for range 100 {
 		if r := g.send("hei", peertest.Patience); r.SMSC != "second" || r.Outcome != handover.Accepted {
 			t.Fatalf("%+v", r)
@@ -148,7 +149,7 @@ func TestFrozenSMSCIsPassedBy(t *testing.T) {
 	}
 }
 
-// One in 25 is throttled, whatever the rate: nothing is lost and nothing takes long.
+// One in 25 is throttled, whatever the rate: no message is lost and none takes long.
 func TestThrottledOneInTwentyFive(t *testing.T) {
 	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Throttle: 25}})
 	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
@@ -173,7 +174,7 @@ func TestThrottledOneInTwentyFive(t *testing.T) {
 	g.idle(t)
 }
 
-// An SMSC that says it is congested is given less, although it takes everything.
+// An SMSC that reports congestion is sent less, although it accepts everything.
 func TestCongestionStateSlowsTheBindDown(t *testing.T) {
 	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Congestion: 95}})
 	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
@@ -193,7 +194,7 @@ func TestCongestionStateSlowsTheBindDown(t *testing.T) {
 	}
 }
 
-// An SMSC that takes 100/s gets little more, and everything gets through.
+// An SMSC that accepts 100/s gets little more, and every message is accepted.
 func TestRateFollowsTheSMSC(t *testing.T) {
 	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Rate: 100}})
 	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
@@ -218,7 +219,7 @@ func TestRateFollowsTheSMSC(t *testing.T) {
 	g.idle(t)
 }
 
-// What the rate can't let through in time is told so, not kept waiting.
+// A message that the rate does not allow in time is not sent at once, instead of waiting.
 func TestTooMuchForTheRate(t *testing.T) {
 	s := centre(t, smsctest.Profile{})
 	c := account("telco", s)
@@ -242,8 +243,8 @@ func TestTooMuchForTheRate(t *testing.T) {
 	g.idle(t)
 }
 
-// A message is not begun where the rate leaves no time for all of its parts: nobody is to
-// get half of it, and another SMSC may have the whole.
+// A message does not start on a bind whose rate leaves no time for all of its parts: no
+// recipient must get half of it, and another SMSC may carry the whole.
 func TestTooManyPartsForTheRate(t *testing.T) {
 	g, a, b := pair(t, smsctest.Behaviour{}, smsctest.Behaviour{}, func(c *Config) {
 		c.SMSCs[0].Rate = 1
@@ -254,7 +255,7 @@ func TestTooManyPartsForTheRate(t *testing.T) {
 		t.Errorf("%+v; first got %d, second took %d", r, a.Stats().Submits, b.Stats().Taken)
 	}
 	b.Down()
-	peertest.Eventually(t, "the loss isn't noticed", func() bool { return g.States()[1].State != StateBound })
+	eventually.True(t, "the loss to be noticed", func() bool { return g.States()[1].State != StateBound })
 	wantOutcome(t, g.send(threeParts, time.Second), handover.NotSent)
 	if r := g.send(threeParts, 4*time.Second); r.SMSC != "first" || a.Stats().Taken != 3 {
 		t.Errorf("with time enough: %+v; first took %d", r, a.Stats().Taken)
@@ -262,8 +263,8 @@ func TestTooManyPartsForTheRate(t *testing.T) {
 	g.idle(t)
 }
 
-// Of long messages that compete for one rate, and for few places, those that are begun come
-// through whole.
+// Of long messages that compete for one rate, and for few slots, those that have started
+// are sent whole.
 func TestLongMessagesShareARate(t *testing.T) {
 	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Delay: 20 * time.Millisecond}})
 	c := account("telco", s)
@@ -278,13 +279,13 @@ func TestLongMessagesShareARate(t *testing.T) {
 		outcomes[peertest.Wait(t, results).Outcome]++
 	}
 	whole := outcomes[handover.Accepted]
-	if torn := int(s.Stats().Taken) - 3*whole; whole < 10 || torn > 15 { // a machine that stands still for a while may tear those under way
+	if torn := int(s.Stats().Taken) - 3*whole; whole < 10 || torn > 15 { // a pause of the machine may tear those in flight
 		t.Errorf("%v, %d parts of others were taken", outcomes, torn)
 	}
 	g.idle(t)
 }
 
-func TestWeightsShareBetweenEquals(t *testing.T) {
+func TestWeights(t *testing.T) {
 	g, a, b := pair(t, smsctest.Behaviour{}, smsctest.Behaviour{}, func(c *Config) {
 		c.Routes = []Route{{SMSCs: []string{"first", "second"}, Weights: map[string]int{"first": 1, "second": 3}}}
 	})

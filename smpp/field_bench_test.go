@@ -16,8 +16,8 @@ import (
 	"straks/smpp/wire"
 )
 
-// The benchmarks of this file are field tests: what a message costs while an SMSC
-// throttles, freezes or is gone. Their figures are quantiles, and ns/op says nothing:
+// The benchmarks of this file measure the time of a message while an SMSC
+// throttles, freezes or is gone. Their figures are quantiles; ns/op means nothing:
 //
 //	go test ./smpp -run '^$' -bench '^BenchmarkField' -benchtime 1x
 
@@ -39,8 +39,8 @@ func BenchmarkFieldThrottled(b *testing.B) {
 	}
 }
 
-// BenchmarkFieldFrozen has two SMSCs, each with its numbers. One freezes; what goes
-// to the other is measured before and while.
+// BenchmarkFieldFrozen has two SMSCs, each with its numbers. One freezes. Messages
+// to the other are measured before and meanwhile.
 func BenchmarkFieldFrozen(b *testing.B) {
 	for b.Loop() {
 		frozen, well := fieldSMSC(b, smsctest.Behaviour{}), fieldSMSC(b, smsctest.Behaviour{})
@@ -51,7 +51,7 @@ func BenchmarkFieldFrozen(b *testing.B) {
 		both := func() []time.Duration {
 			var other sync.WaitGroup
 			stop := make(chan struct{})
-			other.Go(func() { // as many messages to the other one, of which none comes back
+			other.Go(func() { // as many messages to the other one, without a response
 				for tick := time.NewTicker(fieldInterval); ; {
 					select {
 					case <-tick.C:
@@ -80,8 +80,8 @@ func BenchmarkFieldFrozen(b *testing.B) {
 	}
 }
 
-// BenchmarkFieldReconnect measures from an SMSC's return after an outage of 1 s
-// to its being bound again.
+// BenchmarkFieldReconnect measures the time from an SMSC's return, after an outage of 1 s,
+// to the next bind.
 func BenchmarkFieldReconnect(b *testing.B) {
 	for b.Loop() {
 		s := fieldSMSC(b, smsctest.Behaviour{})
@@ -114,7 +114,7 @@ func fieldSMSC(b *testing.B, how smsctest.Behaviour) *smsctest.SMSC {
 	return s
 }
 
-// fieldGateway runs a gateway, all of whose SMSCs are bound.
+// fieldGateway runs a gateway and waits until all SMSCs are bound.
 func fieldGateway(b *testing.B, c Config) *Gateway {
 	b.Helper()
 	handler := Handler{Deliver: func(_ string, d *session.Delivery) { d.Respond(wire.ESMEOK) }, Late: func(LateResponse) {}}
@@ -132,7 +132,7 @@ func fieldGateway(b *testing.B, c Config) *Gateway {
 	return g
 }
 
-// fieldLoad sends 50 a second, whatever becomes of them, and returns how long each
+// fieldLoad sends 50 messages a second, whatever their outcome, and returns how long each
 // took and how many were not accepted.
 func fieldLoad(g *Gateway) (times []time.Duration, lost int) {
 	var sends sync.WaitGroup

@@ -8,13 +8,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/internal/eventually"
 	"straks/internal/logtest"
 	"straks/smpp/peertest"
 	"straks/smpp/wire"
 )
 
-// An SMSC that takes each bind and hangs up is tried several times a second, and
-// is told of a few times a minute.
+// An SMSC that accepts each bind and hangs up is tried several times a second, and
+// logged a few times a minute.
 func TestFlappingFillsNoLog(t *testing.T) {
 	addr, accept := peertest.Listen(t)
 	var log logtest.Log
@@ -25,14 +26,14 @@ func TestFlappingFillsNoLog(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- g.Run(ctx, new(inbox).takers()) }()
+	go func() { ended <- g.Run(ctx, new(inbox).handler()) }()
 	for range maxChanges + 5 {
 		p := peertest.New(t, accept())
 		f := p.Next(wire.BindTransceiver)
 		p.Send(wire.BindTransceiverResp, wire.ESMEOK, f.Sequence, &wire.BindResp{SystemID: "flap"})
 		p.Conn.Close()
 	}
-	peertest.Eventually(t, "the last bind is not lost", func() bool { return g.States()[0].Binds == maxChanges+5 && g.States()[0].State != StateBound })
+	eventually.True(t, "the last bind to be lost", func() bool { return g.States()[0].Binds == maxChanges+5 && g.States()[0].State != StateBound })
 	cancel()
 	if err := peertest.Wait(t, ended); err != nil {
 		t.Error(err)

@@ -14,7 +14,7 @@ import (
 	"straks/smpp/wire"
 )
 
-// BenchmarkSend is the gateway's whole way, over loopback, one receipt each.
+// BenchmarkSend is the whole gateway, over loopback, with one receipt for each message.
 func BenchmarkSend(b *testing.B) {
 	for _, c := range []struct {
 		name    string

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/internal/eventually"
 	"straks/internal/handover"
 	"straks/smpp/peertest"
 	"straks/smpp/session"
@@ -29,19 +30,19 @@ func centre(t *testing.T, p smsctest.Profile) *smsctest.SMSC {
 	return s
 }
 
-// account is the configuration of an SMSC as tests want it.
+// account is the configuration of an SMSC for tests.
 func account(name string, s *smsctest.SMSC) SMSC {
 	return SMSC{Name: name, Addr: s.Addr(), SystemID: "straks", Password: "secret"}
 }
 
-// inbox keeps what the gateway hands up, and acknowledges deliveries.
+// inbox records what the gateway hands to its Handler, and acknowledges deliveries.
 type inbox struct {
 	mu         sync.Mutex
 	deliveries []string // names of SMSCs
 	late       []LateResponse
 }
 
-func (b *inbox) takers() Handler {
+func (b *inbox) handler() Handler {
 	return Handler{
 		Deliver: func(smsc string, d *Delivery) {
 			b.mu.Lock()
@@ -81,7 +82,7 @@ func run(t *testing.T, c Config) *running {
 	r.Gateway = g
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- g.Run(ctx, r.takers()) }()
+	go func() { ended <- g.Run(ctx, r.handler()) }()
 	r.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := peertest.Wait(t, ended); err != nil {
@@ -95,7 +96,7 @@ func run(t *testing.T, c Config) *running {
 // allUp waits until every bind is bound.
 func (r *running) allUp(t *testing.T) *running {
 	t.Helper()
-	peertest.Eventually(t, "not every bind comes up", func() bool {
+	eventually.True(t, "every bind to be up", func() bool {
 		for _, b := range r.States() {
 			if b.State != StateBound {
 				return false
@@ -113,10 +114,10 @@ func (r *running) send(text string, d time.Duration) Result {
 	return r.Send(ctx, Message{ID: "m1", Organisation: "ttd", To: number, From: "Straks", Text: text, Expires: time.Now().Add(5 * time.Minute)})
 }
 
-// idle waits until no place in any window is in use, and no token is promised.
+// idle waits until no slot is in use and no token is promised.
 func (r *running) idle(t *testing.T) {
 	t.Helper()
-	peertest.Eventually(t, "places in a window leaked", func() bool {
+	eventually.True(t, "all slots to be released", func() bool {
 		for _, b := range r.States() {
 			if b.InFlight != 0 {
 				return false
@@ -136,7 +137,7 @@ func (r *running) idle(t *testing.T) {
 	}
 }
 
-// value returns a metric's value; labels are name, value, name, value …
+// value returns the value of a metric. labels are name, value, name, value …
 func (r *running) value(t *testing.T, name string, labels ...string) float64 {
 	t.Helper()
 	families, err := r.reg.Gather()

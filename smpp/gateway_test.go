@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"straks/internal/eventually"
 	"straks/internal/handover"
 	"straks/smpp/peertest"
 	"straks/smpp/smsctest"
@@ -42,7 +43,7 @@ func TestSendOneMessage(t *testing.T) {
 	g.idle(t)
 }
 
-func TestShutdownWaitsForAnswers(t *testing.T) {
+func TestShutdownWaitsForResponses(t *testing.T) {
 	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Delay: 200 * time.Millisecond}})
 	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
 	results := make(chan Result, 1)
@@ -58,8 +59,7 @@ func TestShutdownWaitsForAnswers(t *testing.T) {
 	wantOutcome(t, g.send("hei", time.Second), handover.NotSent) // at once
 }
 
-// A message that comes while nothing is bound leaves in the moment in which
-// something is.
+// A message that is sent while no bind is up leaves when the first one is.
 func TestSendWaitsForABind(t *testing.T) {
 	s := centre(t, smsctest.Profile{BindDelay: 300 * time.Millisecond})
 	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}})
@@ -89,7 +89,7 @@ func TestTransmitterAndReceiver(t *testing.T) {
 	for range 6 {
 		wantOutcome(t, g.send("hei", peertest.Patience), handover.Accepted)
 	}
-	peertest.Eventually(t, "receipts don't arrive", func() bool {
+	eventually.True(t, "the receipts", func() bool {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		return len(g.deliveries) == 6
@@ -181,7 +181,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-func TestLateAnswer(t *testing.T) {
+func TestLateResponse(t *testing.T) {
 	var p smsctest.Profile
 	p.Delay = 600 * time.Millisecond
 	s := centre(t, p)
@@ -191,7 +191,7 @@ func TestLateAnswer(t *testing.T) {
 	if len(r.Parts) != 1 || r.Parts[0].Taken || r.Err == nil {
 		t.Errorf("%+v", r)
 	}
-	peertest.Eventually(t, "the late answer is lost", func() bool { return len(g.lates()) == 1 })
+	eventually.True(t, "the late response", func() bool { return len(g.lates()) == 1 })
 	got := g.lates()[0]
 	want := LateResponse{Message: "m1", SMSC: "telco", Total: 1, MessageID: s.Submits()[0].MessageID, Reference: r.Parts[0].Reference}
 	if got != want {
@@ -200,7 +200,7 @@ func TestLateAnswer(t *testing.T) {
 	g.idle(t)
 }
 
-// Some carriers give out passwords beyond the standard's eight octets.
+// Some carriers give out passwords longer than the standard's eight octets.
 func TestLongPassword(t *testing.T) {
 	password := strings.Repeat("lang", 16)
 	s := centre(t, smsctest.Profile{Accounts: map[string]string{"straks": password}})
@@ -222,8 +222,8 @@ func TestWrongPasswordSlowsDown(t *testing.T) {
 		}
 		return n
 	}
-	peertest.Eventually(t, "the refusal doesn't show", func() bool { return refused() == 1 })
-	peertest.Eventually(t, "the others don't tell why they aren't bound", func() bool {
+	eventually.True(t, "the refusal to show", func() bool { return refused() == 1 })
+	eventually.True(t, "the other binds to show why they aren't bound", func() bool {
 		return !slices.ContainsFunc(g.States(), func(b BindState) bool { return b.Reason == "" })
 	})
 	if n := g.value(t, "straks_smpp_bind_failures_total", "status", "ESME_RINVPASWD"); n != 1 {
@@ -240,7 +240,7 @@ func TestReconnectsAfterOutage(t *testing.T) {
 	s := centre(t, smsctest.Profile{})
 	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
 	s.Down()
-	peertest.Eventually(t, "the loss isn't noticed", func() bool { return g.Ready() != nil })
+	eventually.True(t, "the loss to be noticed", func() bool { return g.Ready() != nil })
 	results := make(chan Result, 1)
 	go func() { results <- g.send("hei", peertest.Patience) }()
 	if err := s.Up(); err != nil {

@@ -10,13 +10,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"straks/internal/eventually"
 	"straks/smpp/peertest"
 	"straks/smpp/session"
 	"straks/smpp/wire"
 )
 
-// entering has a bind enter the gate, and returns where its bindPermit will be.
-func entering(t *testing.T, g *bindLimiter, b *bind) <-chan bindPermit {
+// acquiring acquires a permit for a bind, and returns a channel for it.
+func acquiring(t *testing.T, g *bindLimiter, b *bind) <-chan bindPermit {
 	c := make(chan bindPermit, 1)
 	go func() {
 		if p, err := g.acquire(t.Context(), b); err == nil {
@@ -27,11 +28,11 @@ func entering(t *testing.T, g *bindLimiter, b *bind) <-chan bindPermit {
 	return c
 }
 
-// entered wants it to be let through without a wait.
-func entered(t *testing.T, g *bindLimiter, b *bind) bindPermit {
+// acquired acquires a permit, which must need no wait.
+func acquired(t *testing.T, g *bindLimiter, b *bind) bindPermit {
 	t.Helper()
 	select {
-	case p := <-entering(t, g, b):
+	case p := <-acquiring(t, g, b):
 		return p
 	default:
 		t.Fatal("has to wait")
@@ -39,12 +40,12 @@ func entered(t *testing.T, g *bindLimiter, b *bind) bindPermit {
 	}
 }
 
-// opened returns a gate with a bind that is up.
+// opened returns an open limiter, with a bind that is up.
 func opened(t *testing.T) (g *bindLimiter, up *bind) {
 	t.Helper()
 	first := newBindLimiter(time.Minute)
 	g, up = &first, new(bind)
-	p := entered(t, g, up)
+	p := acquired(t, g, up)
 	g.accepted(up)
 	g.release(p)
 	return g, up
@@ -60,17 +61,17 @@ func TestBindLimiterAfterRefusals(t *testing.T) {
 	g.accepted(b)
 	g.lost()
 	if d, _ := g.refused(bindPermit{bind: b, open: true}, epoch); d > 2*time.Minute {
-		t.Errorf("%v after a bind that was let in", d)
+		t.Errorf("%v after an accepted bind", d)
 	}
 }
 
 func TestBindLimiterOpensForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newBindLimiter(time.Minute)
-		first := entered(t, &g, new(bind))
+		first := acquired(t, &g, new(bind))
 		var others []<-chan bindPermit
 		for range 5 {
-			others = append(others, entering(t, &g, new(bind)))
+			others = append(others, acquiring(t, &g, new(bind)))
 		}
 		g.accepted(first.bind)
 		for _, c := range others { // none waits for another
@@ -86,43 +87,43 @@ func TestARefusedBindKeepsNoOtherOut(t *testing.T) {
 		g, up := opened(t)
 		odd := new(bind)
 		for range 10 {
-			p := <-entering(t, g, odd)
+			p := <-acquiring(t, g, odd)
 			g.refused(p, time.Now())
 			g.release(p)
 		}
-		entering(t, g, odd) // waits for a quarter of an hour
+		acquiring(t, g, odd) // waits for a quarter of an hour
 		g.lost()
-		g.release(entered(t, g, up))
-		g.release(entered(t, g, new(bind)))
+		g.release(acquired(t, g, up))
+		g.release(acquired(t, g, new(bind)))
 	})
 }
 
-// The others are lost while a bind is being refused: that it was refused beside them counts.
+// The other binds are lost while one is being refused: it counts as refused beside them.
 func TestRefusedBesideABindThatIsLostNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, up := opened(t)
-		p := entered(t, g, new(bind))
+		p := acquired(t, g, new(bind))
 		g.lost()
 		if _, alone := g.refused(p, time.Now()); !alone {
-			t.Error("it shut the gate")
+			t.Error("the limiter is closed")
 		}
 		g.release(p)
-		g.release(entered(t, g, up))
+		g.release(acquired(t, g, up))
 	})
 }
 
-// A bind that was begun before another was refused is let in: who waits behind that
-// refusal waits no longer.
-func TestALateWelcomeOpensTheGate(t *testing.T) {
+// A bind that was tried before another was refused is accepted: the binds that wait because
+// of that refusal wait no longer.
+func TestALateAcceptanceOpensTheLimiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, up := opened(t)
 		g.lost()
-		refused, welcome := entered(t, g, up), entered(t, g, new(bind))
+		refused, late := acquired(t, g, up), acquired(t, g, new(bind))
 		g.refused(refused, time.Now())
 		g.release(refused)
 		start := time.Now()
-		one, two := entering(t, g, up), entering(t, g, new(bind))
-		g.accepted(welcome.bind)
+		one, two := acquiring(t, g, up), acquiring(t, g, new(bind))
+		g.accepted(late.bind)
 		<-one
 		<-two
 		if d := time.Since(start); d != 0 {
@@ -131,28 +132,28 @@ func TestALateWelcomeOpensTheGate(t *testing.T) {
 	})
 }
 
-// Binds that are refused at the same moment are refused once.
+// Binds that are refused at the same moment count as one refusal.
 func TestRefusedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, _ := opened(t)
 		g.lost()
 		passes := make([]bindPermit, 6)
 		for i := range passes {
-			passes[i] = entered(t, g, new(bind))
+			passes[i] = acquired(t, g, new(bind))
 		}
 		for _, p := range passes {
 			g.refused(p, time.Now())
 			g.release(p)
 		}
 		start := time.Now()
-		<-entering(t, g, new(bind))
+		<-acquiring(t, g, new(bind))
 		if d := time.Since(start); d < 40*time.Second || d > 80*time.Second {
-			t.Errorf("nobody tries for %v, want about a minute", d)
+			t.Errorf("no bind tries for %v, want about a minute", d)
 		}
 	})
 }
 
-// attempts counts how often a wrong password is tried by so many binds.
+// attempts counts how often the given number of binds try a wrong password in d.
 func attempts(t *testing.T, g *bindLimiter, binds int, d time.Duration) (n int32) {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
@@ -176,9 +177,9 @@ func attempts(t *testing.T, g *bindLimiter, binds int, d time.Duration) (n int32
 	return tried.Load()
 }
 
-// Many binds with a wrong password are one attempt at a time, not many. Where the account was
-// bound before, each finds out for itself; beside a bind that is up they try one a minute.
-func TestAWrongPasswordIsTriedSeldom(t *testing.T) {
+// Many binds with a wrong password make one attempt at a time. Where the account was
+// bound before, each makes one of its own. Beside a bind that is up they make one a minute.
+func TestAWrongPasswordIsTriedRarely(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newBindLimiter(time.Minute)
 		if n := attempts(t, &g, 10, 30*time.Second); n != 1 {
@@ -200,7 +201,7 @@ func TestAWrongPasswordIsTriedSeldom(t *testing.T) {
 }
 
 // ESME_RBINDFAIL may mean a wrong password, until the account was bound.
-func TestBindFailIsNoWordOnCredentialsOnceBound(t *testing.T) {
+func TestBindFailIsNotAboutCredentialsOnceBound(t *testing.T) {
 	fresh := newBindLimiter(time.Minute)
 	proven := newBindLimiter(time.Minute)
 	proven.accepted(new(bind))
@@ -219,7 +220,7 @@ func TestBindFailIsNoWordOnCredentialsOnceBound(t *testing.T) {
 	}
 }
 
-// narrow is an SMSC that takes one bind at a time and refuses what is more.
+// narrow is an SMSC that accepts one bind at a time and refuses any other.
 type narrow struct {
 	mu      sync.Mutex
 	status  wire.Status // of a refusal
@@ -264,8 +265,8 @@ func (n *narrow) left(c net.Conn) {
 	}
 }
 
-// The carrier allows one bind, two are configured. When the good one is lost, it is
-// bound again at once, however long the other is to wait.
+// The carrier allows one bind, two are configured. When the accepted one is lost, it is
+// bound again at once, however long the refused one must wait.
 func TestOneBindTooMany(t *testing.T) {
 	for _, status := range []wire.Status{wire.ESMEBindFail, wire.ESMEInvSysID} {
 		t.Run(status.String(), func(t *testing.T) {
@@ -281,11 +282,11 @@ func TestOneBindTooMany(t *testing.T) {
 				}
 			}()
 			g := run(t, Config{SMSCs: []SMSC{{Name: "telco", Addr: l.Addr().String(), SystemID: "s", Binds: 2, RefusedDelay: time.Hour}}})
-			peertest.Eventually(t, "none is refused", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.refused > 0 })
+			eventually.True(t, "a bind to be refused", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.refused > 0 })
 			n.mu.Lock()
 			n.bound.Close()
 			n.mu.Unlock()
-			peertest.Eventually(t, "it is not bound again", func() bool {
+			eventually.True(t, "the bind to be bound again", func() bool {
 				var binds uint64
 				for _, b := range g.States() {
 					binds += b.Binds

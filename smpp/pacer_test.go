@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// sendParts plays a message of so many parts, each answered after a while, and returns how many went.
+// sendParts sends a message of that many parts, each answered after a while, and returns how many were sent.
 func sendParts(p *pacer, within time.Duration, parts int, answer time.Duration) (sent int) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
@@ -27,7 +27,7 @@ func sendParts(p *pacer, within time.Duration, parts int, answer time.Duration) 
 	return sent
 }
 
-// idle tells tokens that leaked, and who waits for one.
+// idle checks that no token is promised and no sender waits for one.
 func (p *pacer) idle(t *testing.T) {
 	t.Helper()
 	p.mu.Lock()
@@ -37,9 +37,9 @@ func (p *pacer) idle(t *testing.T) {
 	}
 }
 
-// Long messages that compete for one rate come through whole, or are not begun; and what is told to
-// be too much is not begun by others who come meanwhile.
-func TestLongMessagesComeThroughWhole(t *testing.T) {
+// Long messages that compete for one rate are sent whole, or do not start; and messages that
+// come later do not start in place of those that were turned down.
+func TestLongMessagesAreSentWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPacer(20)
 		var mu sync.Mutex
@@ -66,7 +66,7 @@ func TestLongMessagesComeThroughWhole(t *testing.T) {
 	})
 }
 
-// Under a ceiling, no second has more, and those who wait get all of it.
+// Under a ceiling, no second has more, and waiting senders get all of it.
 func TestPacedEvenly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, start := newPacer(50), time.Now()
@@ -93,8 +93,8 @@ func TestPacedEvenly(t *testing.T) {
 	})
 }
 
-// Parts of what is begun go before who came first, and a part that was put off among them.
-func TestBegunGoesFirst(t *testing.T) {
+// Parts of a message that has started go before messages that came first. So does a part that was put off.
+func TestStartedMessagesGoFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPacer(1)
 		var mu sync.Mutex
@@ -123,8 +123,8 @@ func TestBegunGoesFirst(t *testing.T) {
 	})
 }
 
-// Who can't have his token in time is told at once; who gives up leaves his to the next.
-func TestTokensAreNotTakenInVain(t *testing.T) {
+// A sender whose token would come too late fails at once. One that gives up leaves its token to the next.
+func TestTokensAreNotWasted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, start := newPacer(1), time.Now()
 		if err := p.begin(t.Context(), 1); err != nil {
@@ -158,8 +158,8 @@ func TestTokensAreNotTakenInVain(t *testing.T) {
 	})
 }
 
-// Who has gone already takes no token, though there is one.
-func TestWhoHasGoneTakesNoToken(t *testing.T) {
+// A sender whose context has ended takes no token, even if there is one.
+func TestAnEndedContextTakesNoToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPacer(1)
 		if err := p.begin(t.Context(), 2); err != nil {
@@ -174,7 +174,7 @@ func TestWhoHasGoneTakesNoToken(t *testing.T) {
 			}
 		}
 		if w := p.wait(time.Now()); w != 0 {
-			t.Errorf("a wait of %v for who comes next", w)
+			t.Errorf("a wait of %v for the next sender", w)
 		}
 	})
 }

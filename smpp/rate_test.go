@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// take spends a token that comes within most, at its time, and tells when that is.
+// take spends the next token if it comes within most, and returns the wait for it.
 func take(r *rate, now time.Time, most time.Duration) (wait time.Duration, ok bool) {
 	r.grow(now)
 	if wait = r.wait(now); wait > most {
@@ -16,9 +16,9 @@ func take(r *rate, now time.Time, most time.Duration) (wait time.Duration, ok bo
 	return wait, true
 }
 
-// carrier plays an SMSC that takes so many a second and throttles the rest, and
-// a gateway that always has something to send, in made-up time: each
-// millisecond what the rate allows until the next is sent and answered.
+// carrier simulates an SMSC that accepts takes submits per second and throttles the rest, and
+// a gateway that always has something to send: in each simulated
+// millisecond, everything that the rate allows until the next is sent and answered.
 func carrier(r *rate, from time.Time, d time.Duration, takes float64) (taken, throttled int) {
 	credit := 0.0
 	for now := from; now.Before(from.Add(d)); now = now.Add(time.Millisecond) {
@@ -50,7 +50,7 @@ func TestCeiling(t *testing.T) {
 	}
 }
 
-// Not even the second after a pause has more than the ceiling, and who always has something
+// Not even the second after a pause has more than the ceiling, and a sender that always has something
 // to send gets all of it.
 func TestCeilingHoldsInEverySecond(t *testing.T) {
 	for _, ceiling := range []float64{1, 3, 100, 1000} {
@@ -81,8 +81,8 @@ func TestNoCeiling(t *testing.T) {
 	}
 }
 
-// Whatever an SMSC takes, it soon gets nearly that, and little more.
-func TestSettlesWhereTheSMSCDoes(t *testing.T) {
+// Whatever rate an SMSC accepts, it soon gets nearly that, and little more.
+func TestSettlesAtTheRateThatTheSMSCAccepts(t *testing.T) {
 	for _, takes := range []float64{20, 100, 1000, 10_000} {
 		for _, ceiling := range []float64{0, takes * 5} {
 			r := newRate(ceiling)
@@ -98,7 +98,7 @@ func TestSettlesWhereTheSMSCDoes(t *testing.T) {
 	}
 }
 
-// After a time in which everything was throttled, the old rate is back soon.
+// After a time in which everything was throttled, the rate is soon what it was before.
 func TestRecovers(t *testing.T) {
 	for _, down := range []time.Duration{time.Second, 5 * time.Second, 20 * time.Second} {
 		r := newRate(0)
@@ -115,9 +115,9 @@ func TestRecovers(t *testing.T) {
 	}
 }
 
-// An hour in which little is sent and nothing throttled is no proof that the SMSC takes more than
-// ever was sent: when it throttles everything again, the bind slows down as the first time.
-func TestSlowsDownAgainAfterACalm(t *testing.T) {
+// An hour in which little is sent and nothing throttled does not prove that the SMSC accepts more than
+// was ever sent: when it throttles everything again, the bind slows down as the first time.
+func TestSlowsDownAgainAfterAQuietHour(t *testing.T) {
 	r, now := newRate(0), epoch
 	storm := func() {
 		for range 20 * 50 { // 50/s are offered, for 20 s
@@ -139,7 +139,7 @@ func TestSlowsDownAgainAfterACalm(t *testing.T) {
 	storm()
 }
 
-// What follows is spaced as it would be now, not as when the SMSC last throttled.
+// Submits to come are spaced by the current limit, not by that of the last throttling.
 func TestSpread(t *testing.T) {
 	r := newRate(0)
 	if spread := r.spread(15); spread != 0 {
@@ -207,8 +207,8 @@ func TestMeter(t *testing.T) {
 	}
 }
 
-// A clock that is put back is the end of what was counted: it is no measure until the
-// old time has come again.
+// When the clock is put back, all counts are void: they are no measure until the
+// old time is reached again.
 func TestMeterWhenTheClockGoesBack(t *testing.T) {
 	var m meter
 	for _, from := range []time.Time{epoch, epoch.Add(-time.Hour)} {

@@ -55,7 +55,7 @@ func TestLane(t *testing.T) {
 	}
 }
 
-func TestOrderOfEquals(t *testing.T) {
+func TestOrderByWeights(t *testing.T) {
 	var all []*smsc
 	for _, name := range []string{"a", "b", "c", "d"} {
 		all = append(all, &smsc{SMSC: SMSC{Name: name}})

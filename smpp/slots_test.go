@@ -10,12 +10,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"straks/internal/eventually"
 	"straks/smpp/peertest"
 	"straks/smpp/session"
 )
 
-// desk is slots with binds that no session is behind.
-func desk(windows ...int) (*slots, []*smsc) {
+// counter is slots with two binds for each window, without sessions.
+func counter(windows ...int) (*slots, []*smsc) {
 	var all []*smsc
 	for i, n := range windows {
 		c := &smsc{SMSC: SMSC{Name: string(rune('a' + i)), Window: n, WindowWait: 250 * time.Millisecond, StallAfter: time.Hour, MaxWaiting: 100}}
@@ -25,9 +26,9 @@ func desk(windows ...int) (*slots, []*smsc) {
 	return &slots{}, all
 }
 
-func TestPlacesGoToThoseWhoWaitInOrder(t *testing.T) {
+func TestSlotsGoToWaitersInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, all := desk(1)
+		s, all := counter(1)
 		var served []int
 		var mu sync.Mutex
 		var waiters sync.WaitGroup
@@ -61,7 +62,7 @@ func TestPlacesGoToThoseWhoWaitInOrder(t *testing.T) {
 
 func TestTheNextSMSCIsConsideredWhenTheWindowStaysFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, all := desk(1, 1)
+		s, all := counter(1, 1)
 		s.open(all[0].binds[0], &session.Session{})
 		s.open(all[1].binds[0], &session.Session{})
 		if l, err := s.acquire(t.Context(), want{order: all}); err != nil || l.bind.smsc != all[0] {
@@ -82,7 +83,7 @@ func TestTheNextSMSCIsConsideredWhenTheWindowStaysFull(t *testing.T) {
 
 func TestStalledBindIsTheLastResort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, all := desk(10, 10)
+		s, all := counter(10, 10)
 		all[0].StallAfter = time.Second
 		s.open(all[0].binds[0], &session.Session{})
 		s.open(all[1].binds[0], &session.Session{})
@@ -93,19 +94,19 @@ func TestStalledBindIsTheLastResort(t *testing.T) {
 		}
 		s.shut(all[1].binds[0])
 		if l, _ := s.acquire(t.Context(), want{order: all}); l.bind.smsc != all[0] {
-			t.Error("nothing else is there, and still it isn't used")
+			t.Error("a stalled bind isn't used, though no other is up")
 		}
 		s.open(all[1].binds[0], &session.Session{})
 		s.release(owed, answered)
 		if l, _ := s.acquire(t.Context(), want{order: all}); l.bind.smsc != all[0] {
-			t.Error("it answers, and isn't used")
+			t.Error("the bind isn't used, though it responds again")
 		}
 	})
 }
 
 func TestTriedBindsAreAvoided(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, all := desk(10)
+		s, all := counter(10)
 		one, two := all[0].binds[0], all[0].binds[1]
 		s.open(one, &session.Session{})
 		began := time.Now()
@@ -125,8 +126,8 @@ func TestTriedBindsAreAvoided(t *testing.T) {
 	})
 }
 
-func TestCloseSendsEverybodyAway(t *testing.T) {
-	s, all := desk(1, 1)
+func TestCloseWakesEveryWaiter(t *testing.T) {
+	s, all := counter(1, 1)
 	errs := make(chan error, 10)
 	for range 10 {
 		go func() {
@@ -134,7 +135,7 @@ func TestCloseSendsEverybodyAway(t *testing.T) {
 			errs <- err
 		}()
 	}
-	peertest.Eventually(t, "not all wait", func() bool { return s.queued(all)["b"] == 10 })
+	eventually.True(t, "all to wait", func() bool { return s.queued(all)["b"] == 10 })
 	s.close(all)
 	for range 10 {
 		if err := peertest.Wait(t, errs); !errors.Is(err, errClosing) {
@@ -146,10 +147,10 @@ func TestCloseSendsEverybodyAway(t *testing.T) {
 	}
 }
 
-// Many come and go while binds go up and down: no window is ever overfull, and
-// in the end every place is free and nobody waits.
-func TestPlacesNeverLeak(t *testing.T) {
-	s, all := desk(3, 2, 4)
+// Many senders come and go while binds go up and down: no window ever overflows, and
+// in the end every slot is free and no queue has a waiter.
+func TestSlotsNeverLeak(t *testing.T) {
+	s, all := counter(3, 2, 4)
 	held := map[*session.Session]*atomic.Int32{}
 	var heldMu sync.Mutex
 	count := func(of *session.Session) *atomic.Int32 {
@@ -200,7 +201,7 @@ func TestPlacesNeverLeak(t *testing.T) {
 		}
 		for _, b := range c.binds {
 			if b.inFlight != 0 {
-				t.Errorf("%d places of %s are taken", b.inFlight, b.name)
+				t.Errorf("%d slots of %s are taken", b.inFlight, b.name)
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"straks/internal/eventually"
 	"straks/internal/handover"
 	"straks/smpp/peertest"
 	"straks/smpp/session"
@@ -25,7 +26,7 @@ func TestStatesAndMetrics(t *testing.T) {
 	wantOutcome(t, g.Send(t.Context(), Message{To: "+4799999991", Text: "hei"}), handover.Refused)
 	wantOutcome(t, g.Send(t.Context(), Message{To: "+4799999992", Text: "hei"}), handover.Refused)
 	g.idle(t)
-	peertest.Eventually(t, "answers are not counted", func() bool { return len(g.States()[0].Answers) == 3 })
+	eventually.True(t, "the responses to be counted", func() bool { return len(g.States()[0].Answers) == 3 })
 	b := g.States()[0]
 	if b.Window != 7 || b.Ceiling != 100 || b.Rate != 100 || b.Binds != 1 || b.Addr != s.Addr() || b.ResponseTime == 0 {
 		t.Errorf("%+v", b)
@@ -64,7 +65,7 @@ func TestStatesAndMetrics(t *testing.T) {
 	}
 }
 
-// One address is dead: the bind is made at the other.
+// One address does not answer: the bind is made at the other.
 func TestSeveralAddresses(t *testing.T) {
 	dead, alive := centre(t, smsctest.Profile{}), centre(t, smsctest.Profile{})
 	dead.Down()
@@ -76,7 +77,7 @@ func TestSeveralAddresses(t *testing.T) {
 	}
 }
 
-// The least busy bind is taken, so that several share the load.
+// The least loaded bind is used, so that several share the load.
 func TestBindsShareTheLoad(t *testing.T) {
 	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Delay: 100 * time.Millisecond}})
 	c := account("telco", s)
@@ -95,20 +96,20 @@ func TestBindsShareTheLoad(t *testing.T) {
 	}
 }
 
-// answering is a gateway with one bind, of a rate, on which each submit is answered after a while.
+// answering is a gateway with one bind, of the given rate. Each submit is answered after the delay.
 func answering(t *testing.T, rate float64, delay time.Duration) (*Gateway, *session.Session) {
 	g := undialled(t, SMSC{Name: "telco", Rate: rate, StallAfter: 300 * time.Millisecond})
 	b := g.smscs[0].binds[0]
 	s, p := inBubble(t, 1<<16)
-	go takeAll(p, delay)
+	go acceptAll(p, delay)
 	g.slots.open(b, s)
 	b.setState(StateBound, "", "")
 	return g, s
 }
 
-// An SMSC owes nothing to those who wait for their turn at a low rate, and is stalled only when it
-// does not answer what was sent.
-func TestWhoWaitsForTheRateIsNotOwedAnAnswer(t *testing.T) {
+// A message that waits for a token of a low rate is not yet owed a response: a bind is stalled
+// only if the SMSC does not answer what was sent.
+func TestAMessageThatWaitsForTheRateIsNotOwedAResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, s := answering(t, 2, 100*time.Millisecond)
 		defer s.Close()
@@ -130,7 +131,7 @@ func TestWhoWaitsForTheRateIsNotOwedAnAnswer(t *testing.T) {
 	})
 }
 
-// Others that wait for the rate do not hide that an answer is overdue.
+// Messages that wait for the rate do not hide an overdue response.
 func TestStalledWhileOthersWaitForTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, s := answering(t, 0.5, time.Second)

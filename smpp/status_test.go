@@ -6,7 +6,7 @@ import (
 	"straks/smpp/wire"
 )
 
-func TestEveryStatusHasAVerdict(t *testing.T) {
+func TestEveryStatusHasADisposition(t *testing.T) {
 	for s, name := range wire.Statuses() {
 		v, ok := dispositions[s]
 		if !ok {
@@ -30,7 +30,7 @@ func TestUnknownStatusIsRefused(t *testing.T) {
 	}
 }
 
-func TestVerdictsReadWhatTheyPrint(t *testing.T) {
+func TestDispositionsAreReadAsPrinted(t *testing.T) {
 	for s, v := range dispositions {
 		if s == wire.ESMEOK {
 			continue

@@ -20,7 +20,7 @@ import (
 	"straks/smpp/wire"
 )
 
-// stormTime is how long TestStorm blows; STRAKS_STORM=1m makes it a minute.
+// stormTime is how long TestStorm runs; STRAKS_STORM=1m makes it a minute.
 func stormTime(t *testing.T) time.Duration {
 	d, err := time.ParseDuration(os.Getenv("STRAKS_STORM"))
 	if err != nil && os.Getenv("STRAKS_STORM") != "" {
@@ -33,10 +33,10 @@ func stormTime(t *testing.T) time.Duration {
 }
 
 // TestStorm sends through two SMSCs that have every quirk at once, and then
-// holds what Send told against what the SMSCs took.
+// compares the results of Send with the messages that the SMSCs accepted.
 func TestStorm(t *testing.T) {
 	seed := rand.Uint64()
-	t.Logf("seed %d", seed) // the SMSCs' choices; what they meet is up to the scheduler
+	t.Logf("seed %d", seed) // of the SMSCs' choices; the order of events is up to the scheduler
 	book := &ledger{taken: map[string][]fate{}, told: map[string]smpp.Result{}}
 	a, b := book.smsc(t, "smsc0", seed), book.smsc(t, "smsc1", seed+1)
 	g, stop := book.gateway(t, a, b)
@@ -56,17 +56,17 @@ func TestStorm(t *testing.T) {
 	defer cancel()
 	for _, s := range []*smsctest.SMSC{a, b} {
 		if err := s.Wait(settled, func(st smsctest.Stats) bool { return st.WaitingNow == 0 }); err != nil {
-			t.Errorf("receipts are left: %v", err)
+			t.Errorf("receipts are outstanding: %v", err)
 		}
 	}
 	inFlight(t, settled, g)
 	stop()
-	a.Close() // joins what reports to the ledger
+	a.Close() // joins the goroutines that report to the ledger
 	b.Close()
 	book.balance(t, a.Stats(), b.Stats())
 }
 
-// inFlight waits until every place in every window is free again.
+// inFlight waits until every slot is free again.
 func inFlight(t *testing.T, ctx context.Context, g *smpp.Gateway) {
 	t.Helper()
 	for {
@@ -80,7 +80,7 @@ func inFlight(t *testing.T, ctx context.Context, g *smpp.Gateway) {
 		select {
 		case <-time.After(10 * time.Millisecond):
 		case <-ctx.Done():
-			t.Errorf("%d places in windows are leaked", taken)
+			t.Errorf("%d slots are leaked", taken)
 			return
 		}
 	}
@@ -96,7 +96,7 @@ type ledger struct {
 	postponed  int
 }
 
-// fate is where and as what an SMSC took a part.
+// fate is the SMSC that accepted a part, and the id that it gave.
 type fate struct{ smsc, id string }
 
 func (l *ledger) smsc(t *testing.T, name string, seed uint64) *smsctest.SMSC {
@@ -111,7 +111,7 @@ func (l *ledger) smsc(t *testing.T, name string, seed uint64) *smsctest.SMSC {
 	return s
 }
 
-// submitted notes what an SMSC took. Every part's text begins with the message's name
+// submitted records a part that an SMSC accepted. Its text begins with the message's name
 // and the part's number, as send wrote it.
 func (l *ledger) submitted(smsc string, s smsctest.Submit) {
 	if s.Taken() {
@@ -152,7 +152,7 @@ func (l *ledger) gateway(t *testing.T, smscs ...*smsctest.SMSC) (g *smpp.Gateway
 	return g, stop
 }
 
-// deliver puts every tenth delivery off, as a journal with a full disk does.
+// deliver answers every tenth delivery with a temporary error, as with a full disk.
 func (l *ledger) deliver(_ string, d *smpp.Delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -182,14 +182,14 @@ func (l *ledger) send(ctx context.Context, g *smpp.Gateway, worker int) {
 	}
 }
 
-// balance checks that every outcome is true and that nothing was taken twice.
+// balance checks that every outcome is true and that no part was accepted twice.
 func (l *ledger) balance(t *testing.T, stats ...smsctest.Stats) {
 	t.Helper()
 	outcomes := map[handover.Outcome]int{}
 	for name, r := range l.told {
 		outcomes[r.Outcome]++
 		if fault := l.fault(r, l.taken[name]); fault != "" {
-			t.Errorf("%s: %s: told %+v, taken as %v", name, fault, r, l.taken[name])
+			t.Errorf("%s: %s: result %+v, accepted as %v", name, fault, r, l.taken[name])
 		}
 	}
 	for _, st := range stats {
@@ -199,7 +199,7 @@ func (l *ledger) balance(t *testing.T, stats ...smsctest.Stats) {
 	}
 	t.Logf("%v, %d late answers, %d deliveries of which %d put off; %+v", outcomes, l.late, l.deliveries, l.postponed, stats)
 	if outcomes[handover.Accepted] == 0 || outcomes[handover.Unknown] == 0 {
-		t.Error("the storm is too strong, or too weak, to tell anything")
+		t.Error("the storm is too strong, or too weak, to prove anything")
 	}
 }
 
@@ -223,7 +223,7 @@ func (l *ledger) fault(r smpp.Result, taken []fate) string {
 		return "accepted, but not taken whole"
 	case r.Outcome == handover.NotSent && len(taken) > 0:
 		return "not sent, but taken"
-	case r.Outcome == handover.Refused && (len(taken) < known || len(taken) > len(r.Parts)): // some it names may have left
+	case r.Outcome == handover.Refused && (len(taken) < known || len(taken) > len(r.Parts)): // some of its parts may have left
 		return "refused, but parts were taken that it does not name"
 	case r.Outcome == handover.Unknown && len(r.Parts) < len(taken):
 		return "unknown, but more was taken than it names"

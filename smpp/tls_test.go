@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/internal/eventually"
 	"straks/internal/handover"
 	"straks/smpp/peertest"
 	"straks/smpp/smsctest"
@@ -53,13 +54,13 @@ func TestForeignCertificateIsRefused(t *testing.T) {
 	c := account("telco", s)
 	c.TLS = TLS{Mode: "on", ServerName: "smsc.example"}
 	g := run(t, Config{SMSCs: []SMSC{c}})
-	peertest.Eventually(t, "the failure doesn't show", func() bool { return g.States()[0].State == StateDown })
+	eventually.True(t, "the failure to show", func() bool { return g.States()[0].State == StateDown })
 	if n := s.Stats().Binds; n != 0 {
-		t.Error("bound to a stranger")
+		t.Error("bound to an SMSC with an unknown certificate")
 	}
 }
 
-func TestUnreadableFilesAreToldWithTheirKeys(t *testing.T) {
+func TestUnreadableFilesAreReportedWithTheirKeys(t *testing.T) {
 	c := minimal()
 	c.SMSCs[0].TLS = TLS{Mode: "on", CAFile: "/nowhere/ca.pem", CertFile: "/nowhere/cert.pem", KeyFile: "/nowhere/key.pem"}
 	_, err := New(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())

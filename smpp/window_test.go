@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"straks/internal/eventually"
 	"straks/internal/handover"
 	"straks/smpp/peertest"
 	"straks/smpp/session"
@@ -74,7 +75,7 @@ func bubbled(t *testing.T, account SMSC) (bubble, *peertest.Peer, func()) {
 	ours, theirs := peertest.Pipe(1 << 16)
 	p := peertest.New(t, theirs)
 	go p.AcceptBind()
-	s, err := session.Bind(t.Context(), ours, newMaintainer(g, b, new(inbox).takers()).sessionConfig())
+	s, err := session.Bind(t.Context(), ours, newMaintainer(g, b, new(inbox).handler()).sessionConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +119,7 @@ func TestWaitQueueIsBounded(t *testing.T) {
 	for range 5 {
 		go func() { ended <- g.Send(ctx, m) }()
 	}
-	peertest.Eventually(t, "the window and the queue are not full", func() bool {
+	eventually.True(t, "the window and the queue to be full", func() bool {
 		return s.Stats().Submits == 2 && g.slots.queued(g.smscs)["telco"] == 3
 	})
 	if r := g.Send(ctx, m); r.Outcome != handover.NotSent || !errors.Is(r.Err, errQueueFull) {
@@ -137,7 +138,7 @@ func TestWaitQueueIsBounded(t *testing.T) {
 // that has started, and a message that comes back from an attempt, joins the full queue.
 func TestFullQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, all := desk(1, 1)
+		s, all := counter(1, 1)
 		first, second := all[0], all[1]
 		first.MaxWaiting = 1
 		s.open(first.binds[0], new(session.Session))

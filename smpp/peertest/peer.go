@@ -145,13 +145,3 @@ func Wait[T any](t *testing.T, c <-chan T) T {
 		panic("not reached")
 	}
 }
-
-// Eventually polls until ok.
-func Eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(Patience); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal(what)
-		}
-	}
-}

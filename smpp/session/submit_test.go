@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"straks/internal/eventually"
 	"straks/smpp/peertest"
 	"straks/smpp/wire"
 )
@@ -49,7 +50,7 @@ func TestEverySubmitIsSettled(t *testing.T) {
 		t.Errorf("late: %+v", l)
 	}
 	p.Accept(f, "late") // again: it matches no request
-	peertest.Eventually(t, "two responses matched nothing", func() bool { return unmatched.Load() == 2 })
+	eventually.True(t, "two unmatched responses", func() bool { return unmatched.Load() == 2 })
 
 	got = submit(t.Context(), s, Request{Message: peertest.Message()})
 	p.Next(wire.SubmitSM)
