@@ -20,15 +20,17 @@ import (
 	"straks/orders"
 )
 
-// DefaultBasePath is that of the contract.
-const DefaultBasePath = "/notifications/api/v1"
+const (
+	DefaultBasePath = "/notifications/api/v1" // that of the contract
+	DefaultMaxBody  = 1 << 20                 // octets of a request
+)
 
 // Config is what the API is made of. Zero values have the defaults named.
 type Config struct {
 	Service      *orders.Service       // required
 	Auth         Authenticator         // required
 	BasePath     string                // DefaultBasePath; "/" for none
-	MaxBody      int64                 // of a request, in octets; 1 MiB
+	MaxBody      int64                 // of a request, in octets; DefaultMaxBody
 	MaxRequests  int                   // under way at a time, over all connections; beyond them 503; 4096
 	MaxReads     int                   // answered at a time, so that they don't starve orders; 4 for each of GOMAXPROCS
 	Rates        map[string]Rate       // orders, by organisation; one that is absent has no limit
@@ -63,7 +65,7 @@ func New(cfg Config) (http.Handler, error) {
 	a := &api{
 		service: cfg.Service, auth: cfg.Auth, limits: newLimits(cfg.Rates), numbers: cfg.Numbers, allChanges: cfg.FeedsWithAll,
 		base:    strings.TrimRight(cmp.Or(cfg.BasePath, DefaultBasePath), "/"),
-		maxBody: cmp.Or(cfg.MaxBody, 1<<20),
+		maxBody: cmp.Or(cfg.MaxBody, DefaultMaxBody),
 		most:    int64(cmp.Or(cfg.MaxRequests, 4096)),
 		log:     cmp.Or(cfg.Log, slog.Default()),
 	}

@@ -28,7 +28,8 @@ type Limits struct {
 	Streams     int           // requests at a time on one HTTP/2 connection; 250
 }
 
-func (l Limits) withDefaults() Limits {
+// WithDefaults returns the limits with every default filled in.
+func (l Limits) WithDefaults() Limits {
 	l.ReadHeader = cmp.Or(l.ReadHeader, 5*time.Second)
 	l.Read = cmp.Or(l.Read, 10*time.Second)
 	l.Write = cmp.Or(l.Write, 30*time.Second)
@@ -45,7 +46,7 @@ const headerSlop = 4 << 10
 // Server returns a server in which no client can hold a connection or a stream for
 // longer than the limits say.
 func Server(h http.Handler, l Limits, log *slog.Logger) *http.Server {
-	l = l.withDefaults()
+	l = l.WithDefaults()
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: l.ReadHeader,
@@ -67,7 +68,7 @@ func Server(h http.Handler, l Limits, log *slog.Logger) *http.Server {
 // and HTTP/2 where the client offers it (RFC 7301). The limit is below TLS, because
 // net/http finds the TLS state of a request only in a *tls.Conn.
 func Listener(ln net.Listener, l Limits, t *tls.Config) net.Listener {
-	ln = netutil.LimitListener(ln, l.withDefaults().Connections)
+	ln = netutil.LimitListener(ln, l.WithDefaults().Connections)
 	if t == nil {
 		return ln
 	}

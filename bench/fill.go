@@ -20,8 +20,7 @@ const (
 	fillers  = 1000 // workers, which share commits
 	fillStep = 64   // answers and receipts of one worker that share a call
 	fillDays = 80 * 24 * time.Hour
-	fillAge  = 12 * time.Hour      // of orders, after which retention runs
-	retained = 90 * 24 * time.Hour // the daemon's default
+	fillAge  = 12 * time.Hour // of orders, after which retention runs
 )
 
 // fill creates a journal at path with n delivered shipments, accepted evenly over the last
@@ -158,7 +157,7 @@ func (f *filling) age(ctx context.Context, now time.Time) error {
 		}
 	}
 	for more := true; more; {
-		swept, err := f.journal.Sweep(ctx, now, retained, 10_000)
+		swept, err := f.journal.Sweep(ctx, now, orders.DefaultRetention, 10_000)
 		if err != nil {
 			return fmt.Errorf("filling the journal: %w", err)
 		}

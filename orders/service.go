@@ -15,6 +15,12 @@ import (
 	"straks/internal/ratelog"
 )
 
+const (
+	DefaultSendDeadline = 5 * time.Second
+	DefaultRetention    = 90 * 24 * time.Hour
+	DefaultQueue        = 1024 // orders that wait for a journal's writer; and four times as many facts
+)
+
 // Config is what a Service is made of. Zero values have the defaults named.
 type Config struct {
 	Journal       Journal
@@ -22,11 +28,11 @@ type Config struct {
 	Email         Carrier               // nil: the channel is absent
 	Organisations []string              // for the labels of metrics
 	HintForms     map[string][]string   // by SMSC: every Hint.Form of its reports, for the labels of a metric
-	SendDeadline  time.Duration         // from an order's admission to the carrier's answer; 5 s
+	SendDeadline  time.Duration         // from an order's admission to the carrier's answer; DefaultSendDeadline
 	AtWork        int                   // orders of a channel that are stored or answered at a time; 32 for each of GOMAXPROCS
 	MaxInFlight   int                   // orders of a channel between their admission and their outcome on disk; 10,000
 	ReceiptWait   time.Duration         // for the commit of receipts, before they are refused for now; 1 s
-	Retention     time.Duration         // of orders, keys and feed; 90 days
+	Retention     time.Duration         // of orders, keys and feed; DefaultRetention
 	Now           func() time.Time      // the clock of everything that is stored; time.Now
 	Log           *slog.Logger          // slog.Default()
 	Registerer    prometheus.Registerer // nil: metrics are kept, but nobody sees them
@@ -72,11 +78,11 @@ const fewLines = 3
 // NewService returns a service. Place works at once; receipts, deadlines and
 // retention need Run.
 func NewService(cfg Config) *Service {
-	cfg.SendDeadline = cmp.Or(cfg.SendDeadline, 5*time.Second)
+	cfg.SendDeadline = cmp.Or(cfg.SendDeadline, DefaultSendDeadline)
 	cfg.AtWork = cmp.Or(cfg.AtWork, 32*runtime.GOMAXPROCS(0))
 	cfg.MaxInFlight = cmp.Or(cfg.MaxInFlight, 10_000)
 	cfg.ReceiptWait = cmp.Or(cfg.ReceiptWait, time.Second)
-	cfg.Retention = cmp.Or(cfg.Retention, 90*24*time.Hour)
+	cfg.Retention = cmp.Or(cfg.Retention, DefaultRetention)
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	if cfg.Now == nil {
 		cfg.Now = time.Now

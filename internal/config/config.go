@@ -33,7 +33,9 @@ package config
 import (
 	"time"
 
+	"straks/api"
 	"straks/internal/faults"
+	"straks/orders"
 	"straks/smpp"
 )
 
@@ -78,16 +80,17 @@ type API struct {
 }
 
 func (a *API) setDefaults() {
+	limits := api.Limits{}.WithDefaults()
 	*a = API{
-		BasePath:          "/notifications/api/v1",
-		SendDeadline:      5 * time.Second,
-		MaxBody:           1 << 20,
-		MaxHeader:         16 << 10,
-		MaxConnections:    4096,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
+		BasePath:          api.DefaultBasePath,
+		SendDeadline:      orders.DefaultSendDeadline,
+		MaxBody:           api.DefaultMaxBody,
+		MaxHeader:         Size(limits.HeaderBytes),
+		MaxConnections:    limits.Connections,
+		ReadHeaderTimeout: limits.ReadHeader,
+		ReadTimeout:       limits.Read,
+		WriteTimeout:      limits.Write,
+		IdleTimeout:       limits.Idle,
 		DrainTimeout:      10 * time.Second,
 	}
 }
@@ -129,7 +132,7 @@ type Journal struct {
 }
 
 func (j *Journal) setDefaults() {
-	*j = Journal{Retention: 90 * day, MaxQueue: 1024}
+	*j = Journal{Retention: orders.DefaultRetention, MaxQueue: orders.DefaultQueue}
 }
 
 // reserved returns the key that each organisation has had of its own since feeds show final statuses by default.

@@ -10,6 +10,7 @@ import (
 
 	"straks/internal/faults"
 	"straks/orders/sms"
+	"straks/smpp"
 )
 
 // SMS is the part of every organisation's SMS.
@@ -34,7 +35,7 @@ type SMS struct {
 func (s *SMS) setDefaults() {
 	*s = SMS{
 		DefaultSender: "straks",
-		DrainTime:     5 * time.Second,
+		DrainTime:     smpp.Config{}.WithDefaults().DrainTime,
 		StopWords:     []string{"STOP", "STOPP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "AVSLUTT"},
 		StartWords:    []string{"START", "UNSTOP"},
 	}

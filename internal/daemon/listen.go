@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/internal/config"
+	"straks/internal/pemfile"
 )
 
 // apiTLS returns the TLS configuration of the API's listener, nil where there is
@@ -22,12 +23,12 @@ func apiTLS(c config.API, reg prometheus.Registerer) (*tls.Config, error) {
 	if c.TLSCertFile == "" {
 		return nil, nil
 	}
-	cert, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
+	pair, err := pemfile.Pair(c.TLSCertFile, c.TLSKeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("api.tls_cert_file: %w", err)
 	}
-	reg.MustRegister(certificateEnd(cert.Leaf))
-	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
+	reg.MustRegister(certificateEnd(pair[0].Leaf))
+	return &tls.Config{Certificates: pair, MinVersion: tls.VersionTLS12}, nil
 }
 
 // certificateEnd is the metric of when a certificate expires.

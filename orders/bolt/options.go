@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/bbolt"
+
+	"straks/orders"
 )
 
 // Options of a journal. Zero values have the defaults named.
@@ -14,7 +16,7 @@ type Options struct {
 	MaxSize   int64 // octets in use from which on orders are refused; 0: no limit. Facts about stored orders are still taken
 	MapSize   int   // octets of address space for the file, no memory; 64 GiB. Growing beyond it costs a pause
 	MaxParked int   // receipts that wait for their answer; 100,000. Beyond it the oldest is dropped
-	Queue     int   // orders that wait for the writer, 1024; and four times as many facts. Beyond it: orders.ErrBusy
+	Queue     int   // orders that wait for the writer, orders.DefaultQueue; and four times as many facts. Beyond it: orders.ErrBusy
 	MaxBatch  int   // calls in one transaction; 512
 
 	Log        *slog.Logger          // slog.Default()
@@ -30,7 +32,6 @@ type Options struct {
 const (
 	defaultMapSize   = 64 << 30
 	defaultMaxParked = 100_000
-	defaultQueue     = 1024
 	defaultMaxBatch  = 512
 	defaultProbe     = 250 * time.Millisecond
 )
@@ -43,7 +44,7 @@ func (o Options) withDefaults() Options {
 		o.MaxParked = defaultMaxParked
 	}
 	if o.Queue == 0 {
-		o.Queue = defaultQueue
+		o.Queue = orders.DefaultQueue
 	}
 	if o.MaxBatch == 0 {
 		o.MaxBatch = defaultMaxBatch
