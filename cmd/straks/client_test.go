@@ -15,8 +15,7 @@ import (
 	"straks/smpp/smsctest"
 )
 
-// peer answers like a straks that the test scripts, one answer for each call,
-// and keeps what it was asked.
+// peer is a scripted straks: it has one answer for each call, and keeps the requests.
 type peer struct {
 	answers []answer
 	asked   []string // "METHOD /path?query body"
@@ -49,7 +48,7 @@ func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, a.body)
 }
 
-// serve points the commands' environment at a peer.
+// serve starts a peer, and sets the commands' environment to it.
 func serve(t *testing.T, answers ...answer) *peer {
 	t.Helper()
 	p := &peer{answers: answers}
@@ -98,8 +97,8 @@ func TestSendEmailAgain(t *testing.T) {
 	}
 }
 
-// TestSendTellsWhatBecameOfIt: 201 is told of what the carrier took, of what it
-// refused, and of what it did not answer.
+// TestSendTellsWhatBecameOfIt: 201 is the answer for an accepted message, for a refused
+// one, and for one whose outcome is unknown.
 func TestSendTellsWhatBecameOfIt(t *testing.T) {
 	accepted, refused := shipmentJSON("Order_Processed", "SMS_Accepted"), shipmentJSON("Order_Completed", "SMS_Failed_InvalidRecipient")
 	for name, tt := range map[string]struct {
@@ -126,7 +125,7 @@ func TestSendTellsWhatBecameOfIt(t *testing.T) {
 	}
 }
 
-// TestSendThroughADaemon: as above, by the real thing.
+// TestSendThroughADaemon: as above, with a real daemon.
 func TestSendThroughADaemon(t *testing.T) {
 	w := daemontest.New(t, smsctest.Sandbox(), "")
 	t.Setenv("STRAKS_URL", "http://"+w.Daemon.APIAddr()+api.DefaultBasePath)
@@ -151,7 +150,7 @@ func TestSendThroughADaemon(t *testing.T) {
 func TestSendFails(t *testing.T) {
 	for _, tt := range []struct {
 		answer answer
-		again  bool // with the same key: it may have been sent, or may be yet
+		again  bool // advises to repeat it with the same key
 		told   []string
 	}{
 		{answer{503, `{"title":"Not sent","code":"NOT-00004"}`}, true, []string{"NOT-00004", "Try again in 3s"}},
@@ -174,13 +173,13 @@ func TestSendFails(t *testing.T) {
 		}
 		for _, want := range tt.told {
 			if !strings.Contains(stderr, want) {
-				t.Errorf("%d: %q is not told: %s", tt.answer.status, want, stderr)
+				t.Errorf("%d: %q is missing: %s", tt.answer.status, want, stderr)
 			}
 		}
 	}
 }
 
-// TestSendReadsTheText: all of it or nothing, and not for ever.
+// TestSendReadsTheText: the text is read whole or not at all, and reading ends with the context.
 func TestSendReadsTheText(t *testing.T) {
 	if code, _, stderr := straks(t, strings.Repeat("x", maxText+1), "send", "sms", "-to", "+4799999999"); code != exitUsage || !strings.Contains(stderr, "longer than 1048576") {
 		t.Errorf("exit %d, %s", code, stderr)
@@ -229,8 +228,7 @@ func TestFeed(t *testing.T) {
 	}
 }
 
-// TestFeedFollow goes on past an answer that says "later", and ends at one that
-// will not change.
+// TestFeedFollow: -follow continues after a temporary error, and ends at a permanent one.
 func TestFeedFollow(t *testing.T) {
 	serve(t, answer{200, "[" + entry(1, "SMS_Accepted") + "]"}, answer{200, "[]"}, answer{503, `{"title":"Busy"}`},
 		answer{200, "[" + entry(2, "SMS_Delivered") + "]"}, answer{401, `{"title":"Unauthorized"}`})

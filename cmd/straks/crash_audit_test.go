@@ -16,7 +16,7 @@ import (
 	"straks/smpp/smsctest"
 )
 
-// readFeed takes the whole feed, and holds what was read of it in time against it.
+// readFeed records the whole feed, and compares it with the entries that were read before.
 func (b *crashBook) readFeed(t *testing.T, feed []client.FeedEntry) {
 	t.Helper()
 	if len(b.followed) > len(feed) {
@@ -37,8 +37,7 @@ func (b *crashBook) readFeed(t *testing.T, feed []client.FeedEntry) {
 	}
 }
 
-// balance holds the records against each other, and returns how many requests
-// got no answer.
+// balance compares the records, and returns how many requests got no answer.
 func (b *crashBook) balance(t *testing.T, st smsctest.Stats) (unanswered int) {
 	t.Helper()
 	ends := map[string]int{}
@@ -62,7 +61,7 @@ func (b *crashBook) balance(t *testing.T, st smsctest.Stats) (unanswered int) {
 	return unanswered
 }
 
-// fault tells what is wrong with an order; empty where nothing is.
+// fault returns what is wrong with an order, empty where nothing is.
 func (o *crashOrder) fault() string {
 	want := o.end()
 	unknown := strings.HasSuffix(o.status, "_Sending")
@@ -98,16 +97,16 @@ func (o *crashOrder) timesTaken() (times []int) {
 	return times
 }
 
-// lossy tells whether the carrier keeps some answers to itself.
+// lossy reports whether the carrier may not answer the order.
 func (o *crashOrder) lossy() bool {
 	return strings.HasSuffix(o.number, crashLossy) || strings.HasPrefix(o.address, "lost")
 }
 
-// allFinal tells whether the SMSC has made a final receipt for each part.
+// allFinal reports whether the SMSC has made a final receipt for each part.
 func (o *crashOrder) allFinal() bool { return o.number != "" && len(o.final) == o.parts }
 
-// end is the status that an order has whose outcome is known, by what the
-// carrier did with it.
+// end returns the status that an order with a known outcome must have, by what its
+// carrier did.
 func (o *crashOrder) end() string {
 	states := map[string]int{}
 	for _, state := range o.final {
@@ -130,9 +129,9 @@ func (o *crashOrder) end() string {
 	return "SMS_Accepted"
 }
 
-// way is what the feed says of an order up to its end.
+// way returns the statuses that the feed must have of an order up to its end.
 func (o *crashOrder) way(end string) []string {
-	// A receipt of which the SMSC's answer is lost is all that tells that it was taken.
+	// Where the SMSC's answer is lost, the receipt alone shows that it was accepted.
 	straight := o.lossy() && len(o.fed) == 1
 	if o.address != "" || end == "SMS_Accepted" || end == "SMS_Failed_InvalidRecipient" || straight {
 		return []string{end}
@@ -140,9 +139,8 @@ func (o *crashOrder) way(end string) []string {
 	return []string{"SMS_Accepted", end}
 }
 
-// auditJournal opens the journal that the daemon has left, walks its
-// invariants, and holds each shipment and the receipts that wait in it against
-// the other records.
+// auditJournal opens the journal of the dead daemon, checks its invariants, and compares
+// its shipments and parked receipts with the other records.
 func (b *crashBook) auditJournal(t *testing.T, path string) {
 	t.Helper()
 	daemontest.CheckJournal(t, path)
@@ -162,7 +160,7 @@ func (b *crashBook) auditJournal(t *testing.T, path string) {
 		}
 		fed += len(o.fed)
 		if s.Status == orders.SMSSending && s.Parts == nil {
-			waiting += len(o.final) // killed ahead of its answer: they may belong to anybody
+			waiting += len(o.final) // killed before its answer: its receipts match nothing
 		}
 	}
 	st, err := j.Stats(t.Context())

@@ -12,20 +12,20 @@ import (
 	"straks/smtp/relaytest"
 )
 
-// crashOrder is everything that is known of one order, from all sides.
+// crashOrder is what all sides know about one order.
 type crashOrder struct {
 	key             string // in each part's text, or the mail's subject
 	number, address string // one of them
 	parts           int
 
-	shipment   string // as clients were told, with the first answer
+	shipment   string // of the first answer
 	orderID    string
 	created    int    // answers 201
 	repeated   int    // answers 200
 	unanswered int    // requests without an answer
-	contradict string // an answer that says otherwise than the first
+	contradict string // an answer that differs from the first
 
-	taken map[int]int       // by part: how often the SMSC or the relay took it
+	taken map[int]int       // by part: how often the SMSC or the relay accepted it
 	final map[string]string // final receipts, by message id
 
 	fed    []string // statuses in the feed
@@ -36,10 +36,10 @@ type crashOrder struct {
 type crashBook struct {
 	mu       sync.Mutex
 	orders   map[string]*crashOrder
-	followed []client.FeedEntry // of follow until it has ended
-	strays   []string           // what SMSC and relay took that nobody ordered like this
+	followed []client.FeedEntry // owned by follow until it ends
+	strays   []string           // accepted by SMSC or relay, but not ordered
 
-	submits, receipts, mails chan struct{} // ticks, lost where nobody counts them
+	submits, receipts, mails chan struct{} // ticks; dropped where no receiver waits
 }
 
 func newCrashBook() *crashBook {
@@ -69,12 +69,12 @@ func (b *crashBook) told(o *crashOrder, p client.Placed) {
 	}
 }
 
-// is tells whether an answer is about the order, as the first answer was.
+// is reports whether an answer has the ids of the first answer.
 func (o *crashOrder) is(p client.Placed) bool {
 	return p.ShipmentID == o.shipment && p.OrderID == o.orderID && p.SendersReference == "ref-"+o.key
 }
 
-// took notes that SMSC or relay took a part of the order with the key, and for whom.
+// took records that the SMSC or the relay accepted a part of the order with the key, and its recipient.
 func (b *crashBook) took(key, recipient string, part int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -86,7 +86,7 @@ func (b *crashBook) took(key, recipient string, part int) {
 	o.taken[part]++
 }
 
-// turnedAway notes a 503, which promises that nothing left.
+// turnedAway records a 503, which promises that nothing was sent.
 func (b *crashBook) turnedAway(o *crashOrder) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -15,11 +15,11 @@ import (
 	"straks/internal/daemon/daemontest"
 )
 
-// clientCell is where the daemon is now; nil while it is not.
+// clientCell is a client of the running daemon; nil while none runs.
 type clientCell = atomic.Pointer[client.Client]
 
-// work places one order after the other until ctx ends, each until it is
-// answered, whatever becomes of the daemon meanwhile.
+// work places one order after the other until ctx ends, and repeats each until it is
+// answered.
 func (c *crash) work(ctx context.Context) {
 	for ctx.Err() == nil {
 		o := c.book.newOrder()
@@ -30,8 +30,8 @@ func (c *crash) work(ctx context.Context) {
 	}
 }
 
-// place makes one request, and notes what came of it. It returns an error
-// where the client has to come again.
+// place makes one request, and records its result. It returns an error where the client
+// must repeat it.
 func (c *crash) place(o *crashOrder) error {
 	api := c.api.Load()
 	if api == nil {
@@ -70,7 +70,7 @@ func (o *crashOrder) send(api *client.Client) (client.Placed, error) {
 	return api.SendSMS(context.Background(), m)
 }
 
-// repeatAll makes each order once more: nothing may come of it.
+// repeatAll places each order once more: nothing may be sent.
 func (c *crash) repeatAll() {
 	work := make(chan *crashOrder)
 	var wg sync.WaitGroup
@@ -88,7 +88,7 @@ func (c *crash) repeatAll() {
 	wg.Wait()
 }
 
-// repeat repeats an order until the daemon's disk is fast enough to tell what became of it.
+// repeat repeats an order until the daemon's disk is fast enough for its answer.
 func (c *crash) repeat(o *crashOrder) {
 	again, err := o.send(c.Client)
 	for range 1000 {
@@ -104,8 +104,8 @@ func (c *crash) repeat(o *crashOrder) {
 	}
 }
 
-// follow reads the feed as a client does that never looks back: what it was
-// shown must not change, nor may anything come before it.
+// follow reads the feed as a client does that never goes back: entries that it has read
+// must not change, and none may appear before them.
 func (c *crash) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		if api := c.api.Load(); api != nil {
@@ -118,7 +118,7 @@ func (c *crash) follow(ctx context.Context) {
 	}
 }
 
-// newOrder is the next order; its number decides what sort it is.
+// newOrder returns the next order. Its number decides its kind.
 func (b *crashBook) newOrder() *crashOrder {
 	b.mu.Lock()
 	defer b.mu.Unlock()

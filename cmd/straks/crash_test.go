@@ -16,8 +16,7 @@ import (
 	"straks/smtp/relaytest"
 )
 
-// crashKills is how often TestCrash kills the daemon; STRAKS_CRASH_KILLS says
-// another number.
+// crashKills is how often TestCrash kills the daemon: STRAKS_CRASH_KILLS, or 15.
 func crashKills(t *testing.T) int {
 	text := os.Getenv("STRAKS_CRASH_KILLS")
 	if text == "" {
@@ -30,13 +29,13 @@ func crashKills(t *testing.T) int {
 	return n
 }
 
-// TestCrash kills the daemon at random moments of its life, under load, and has
-// clients repeat what was not answered. Then it holds four records against each
-// other: what clients were told, what SMSC and relay took, what the feed says,
-// and what the journal holds.
+// TestCrash kills the daemon at random moments, under load, while clients repeat what was
+// not answered. Then it compares four records: the answers to clients, what SMSC and relay
+// accepted, the feed, and the journal.
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	seed := rand.Uint64() >> 1
-	t.Logf("seed %d", seed) // of the moments; what they hit is up to the scheduler
+	t.Logf("seed %d", seed) // of the moments; the scheduler's choices are not repeatable
 	book := newCrashBook()
 	w := daemontest.NewStopped(t, book.smsc(seed), book.relay(), `binds = 2
 response_timeout = "300ms"`)
@@ -53,7 +52,7 @@ response_timeout = "300ms"`)
 		c.live()
 	}
 	w.Start()
-	defer func() { w.Stop() }() // unless it was stopped before
+	defer func() { w.Stop() }() // if the test ends early
 	c.api.Store(w.Client)
 	calm()
 	clients.Wait()
@@ -62,7 +61,7 @@ response_timeout = "300ms"`)
 	}
 }
 
-// crash is the daemon's life, from its start to its being killed, again and again.
+// crash starts and kills the daemon again and again.
 type crash struct {
 	*daemontest.World
 	book *crashBook
@@ -71,7 +70,7 @@ type crash struct {
 	api  clientCell
 }
 
-// live starts the daemon, lets it work until some moment, and kills it.
+// live starts the daemon, lets it work until a random moment, and kills it.
 func (c *crash) live() {
 	c.T.Helper()
 	p := launch(c.World)
@@ -89,7 +88,7 @@ func (c *crash) live() {
 	case <-p.serving:
 		c.boot = time.Since(p.began)
 	case <-p.ended:
-		return // kill tells why
+		return // kill reports why
 	}
 	c.api.Store(c.ClientAt(p.api))
 	switch c.rng.IntN(6) {
@@ -108,10 +107,10 @@ func (c *crash) live() {
 	}
 }
 
-// sleep sleeps for some time up to d.
+// sleep sleeps for a random time up to d.
 func (c *crash) sleep(d time.Duration) { time.Sleep(time.Duration(c.rng.Int64N(int64(d)))) }
 
-// after waits for some number of ticks, up to n, but not for long.
+// after waits for a random number of ticks up to n, for a second at most.
 func (c *crash) after(ticks <-chan struct{}, n int) {
 	enough := time.After(time.Second)
 	for range 1 + c.rng.IntN(n) {
@@ -123,7 +122,7 @@ func (c *crash) after(ticks <-chan struct{}, n int) {
 	}
 }
 
-// smsc is an SMSC whose behaviour is in the last digit of a number.
+// smsc returns an SMSC whose behaviour depends on the last digit of a number.
 func (b *crashBook) smsc(seed uint64) smsctest.Profile {
 	p := smsctest.Profile{Seed: seed, Record: -1, OnSubmit: b.submitted, OnReceipt: b.receipt,
 		Retry: 20 * time.Millisecond, AckTimeout: 500 * time.Millisecond}
@@ -142,18 +141,17 @@ func (b *crashBook) smsc(seed uint64) smsctest.Profile {
 	return p
 }
 
-// Last digits of numbers that the harness knows of: answers get lost, the SMSC
-// refuses.
+// Last digits of numbers whose answers get lost, and of those that the SMSC refuses.
 const crashLossy, crashRefused = "6", "9"
 
-// relay is a relay that wants to be asked twice by some, knows others not, and
-// breaks off after the mails of yet others.
+// relay returns a relay that greylists, does not know some recipients, and closes the
+// connection after the mails of others.
 func (b *crashBook) relay() relaytest.Profile {
 	return relaytest.Profile{Greylist: 1, Rules: relaytest.StandardRules(), OnMessage: b.mailed, Delay: time.Millisecond}
 }
 
-// settle waits until nothing is under way, and compares the records. It returns
-// how many requests got no answer.
+// settle waits until nothing is in flight, and compares the records. It returns how many
+// requests got no answer.
 func (c *crash) settle() (unanswered int) {
 	t, b := c.T, c.book
 	c.repeatAll()
@@ -167,7 +165,7 @@ func (c *crash) settle() (unanswered int) {
 		o.status = c.Status(o.shipment)
 	}
 	c.Stop()
-	c.SMSC.Close() // joins what reports to the book
+	c.SMSC.Close() // waits for the goroutines that write to the book
 	unanswered = b.balance(t, c.SMSC.Stats())
 	b.auditJournal(t, c.Config().Journal.Path)
 	return unanswered

@@ -18,16 +18,16 @@ import (
 	"straks/smpp/smsctest"
 )
 
-// TestFaultyDisk has the disk fail under the daemon, in every way, while clients
-// place orders and receipts come in. Meanwhile orders get 503, receipts a temporary
-// error, and everything that tells how the daemon is says why; the links to
-// the carriers live on. Afterwards all goes on by itself, and the four records
-// agree as after a crash, without a request that got no answer.
+// TestFaultyDisk makes the disk fail under the daemon, in every way, while clients place
+// orders and receipts arrive. During the fault orders get 503, receipts a temporary error,
+// every status of the daemon has the reason, and the connections to the carriers stay up.
+// After it the daemon recovers by itself, the four records of TestCrash agree, and every
+// request was answered.
 func TestFaultyDisk(t *testing.T) {
 	for name, fault := range diskFaults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // it mostly waits for timers and the disk
-			s := newSickbed(t, fault)
+			s := newFaulty(t, fault)
 			load, calm := context.WithCancel(t.Context())
 			defer calm()
 			var clients sync.WaitGroup
@@ -57,9 +57,9 @@ func TestFaultyDisk(t *testing.T) {
 	}
 }
 
-// sickbed is a daemon in a process of its own that is about to fall ill, with a
-// second SMSC to which only one message goes.
-type sickbed struct {
+// faulty is a daemon in its own process whose disk will fail, with a second SMSC that gets
+// one message only.
+type faulty struct {
 	*crash
 	process *process
 	manager *daemontest.Manager
@@ -67,7 +67,7 @@ type sickbed struct {
 	disk    string
 }
 
-func newSickbed(t *testing.T, fault diskFault) *sickbed {
+func newFaulty(t *testing.T, fault diskFault) *faulty {
 	t.Helper()
 	book := newCrashBook()
 	quiet, err := smsctest.Listen("127.0.0.1:0", smsctest.Profile{Retry: 300 * time.Millisecond, OnSubmit: book.submitted, OnReceipt: book.receipt})
@@ -93,7 +93,7 @@ response_timeout = "60s"
 dead_link = "60s"
 `, quiet.Addr()))
 	w.EditConfig(`send_deadline = "2s"`, "send_deadline = \"20s\"\ndrain_timeout = \"30s\"")
-	s := &sickbed{crash: &crash{World: w, book: book}, quiet: quiet, manager: daemontest.NewManager(t)}
+	s := &faulty{crash: &crash{World: w, book: book}, quiet: quiet, manager: daemontest.NewManager(t)}
 	if fault.mount != nil {
 		s.disk = fault.mount(w)
 	}
@@ -109,14 +109,14 @@ dead_link = "60s"
 	return s
 }
 
-// progress waits until some more orders have been taken.
-func (s *sickbed) progress() {
+// progress waits until 40 more orders have been accepted.
+func (s *faulty) progress() {
 	s.T.Helper()
 	before := s.created()
 	eventually.True(s.T, "orders to be taken", func() bool { return s.created() > before+40 })
 }
 
-func (s *sickbed) created() (n int) {
+func (s *faulty) created() (n int) {
 	s.book.mu.Lock()
 	defer s.book.mu.Unlock()
 	for _, o := range s.book.orders {
@@ -125,8 +125,8 @@ func (s *sickbed) created() (n int) {
 	return n
 }
 
-// suffer is the illness, from its outbreak to the recovery.
-func (s *sickbed) suffer(fault diskFault) {
+// suffer runs the fault, from its beginning to the recovery.
+func (s *faulty) suffer(fault diskFault) {
 	t := s.T
 	t.Helper()
 	answered := s.hold()
@@ -150,8 +150,8 @@ func (s *sickbed) suffer(fault diskFault) {
 	}
 }
 
-// hold has an order on its way of which the SMSC's answer comes after Thaw.
-func (s *sickbed) hold() <-chan error {
+// hold places an order that the SMSC answers after Thaw.
+func (s *faulty) hold() <-chan error {
 	s.T.Helper()
 	s.quiet.Freeze(time.Hour)
 	o := s.book.newOrder()
@@ -166,8 +166,8 @@ func (s *sickbed) hold() <-chan error {
 	return answered
 }
 
-// tells waits until whoever can be asked for it says that the daemon is so.
-func (s *sickbed) tells(readiness, reason, unavailable string) {
+// tells waits until every status of the daemon agrees: /readyz, straks status, metric, systemd.
+func (s *faulty) tells(readiness, reason, unavailable string) {
 	t, p := s.T, s.process
 	t.Helper()
 	eventually.True(t, "/readyz to tell", func() bool { return (p.ready() == "") == (reason == "") && strings.Contains(p.ready(), reason) })
@@ -182,7 +182,7 @@ func (s *sickbed) tells(readiness, reason, unavailable string) {
 	s.manager.Await("orders in flight; "+readiness, reason, "WATCHDOG=1")
 }
 
-func (s *sickbed) page(path string) string {
+func (s *faulty) page(path string) string {
 	resp, err := http.Get("http://" + s.process.admin + path)
 	if err != nil {
 		s.T.Fatal(err)
@@ -195,9 +195,9 @@ func (s *sickbed) page(path string) string {
 	return string(text)
 }
 
-// turnsAway places some orders of every kind while the fault lasts, and returns
-// those that are to come again. It logs how soon they were told so.
-func (s *sickbed) turnsAway(fault diskFault) (again []*crashOrder) {
+// turnsAway places orders of every kind during the fault, and returns those that got 503.
+// It logs how soon.
+func (s *faulty) turnsAway(fault diskFault) (again []*crashOrder) {
 	s.T.Helper()
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -227,8 +227,8 @@ func (s *sickbed) turnsAway(fault diskFault) (again []*crashOrder) {
 	return again
 }
 
-// reads asks for what is stored.
-func (s *sickbed) reads(fault diskFault) {
+// reads reads a shipment and the feed.
+func (s *faulty) reads(fault diskFault) {
 	s.T.Helper()
 	s.book.mu.Lock()
 	id := s.book.orders["n0"].shipment
@@ -241,8 +241,8 @@ func (s *sickbed) reads(fault diskFault) {
 	}
 }
 
-// linksLive waits for signs of life in both directions, and a receipt put off.
-func (s *sickbed) linksLive(links, quiet smsctest.Stats) {
+// linksLive waits for enquire_link in both directions, and for a postponed receipt.
+func (s *faulty) linksLive(links, quiet smsctest.Stats) {
 	s.T.Helper()
 	ctx, cancel := context.WithTimeout(s.T.Context(), 30*time.Second)
 	defer cancel()

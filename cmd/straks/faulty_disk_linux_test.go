@@ -16,19 +16,19 @@ import (
 	"straks/internal/disktest"
 )
 
-// diskFault is something that a disk does under a running daemon.
+// diskFault is a fault of the disk under a running daemon.
 type diskFault struct {
 	reason string // on /readyz
-	flaky  bool   // some writes get through
-	most   bool   // of the writes fail: free pages of the file need no new space
-	closed bool   // what is stored can't be read either, perhaps
+	flaky  bool   // some writes succeed
+	most   bool   // most writes fail: free pages of the file need no new space
+	closed bool   // reads may fail too
 
-	mount func(*daemontest.World) string                           // a file system for the journal; nil: that of the test
+	mount func(*daemontest.World) string                           // mounts a file system for the journal; nil: the test's folder
 	begin func(t *testing.T, p *process, disk string) (end func()) // disk is what mount returned
 }
 
-// diskFaults are those that TestFaultyDisk runs through. Where no file system can
-// be brought to do it, strace gives the kernel's answers (--inject, strace(1)).
+// diskFaults are the faults of TestFaultyDisk. Where no file system can be made to have
+// one, strace injects it into system calls (--inject, strace(1)).
 var diskFaults = map[string]diskFault{
 	"full": {reason: "no space left on device", most: true, mount: smallDisk,
 		begin: func(t *testing.T, _ *process, disk string) func() {
@@ -51,12 +51,12 @@ var diskFaults = map[string]diskFault{
 					tool(t, "fsfreeze", "-u", disk)
 				}
 			}
-			t.Cleanup(thaw) // nobody could unmount it
+			t.Cleanup(thaw) // a frozen file system can't be unmounted
 			return thaw
 		}},
 }
 
-// injected has calls of the process do as told until end.
+// injected makes system calls of the process behave as told until end.
 func injected(calls, what string) func(*testing.T, *process, string) func() {
 	return func(t *testing.T, p *process, _ string) func() {
 		t.Helper()
@@ -84,20 +84,20 @@ func injected(calls, what string) func(*testing.T, *process, string) func() {
 			}
 		}()
 		return func() {
-			tracer.Process.Signal(syscall.SIGTERM) // it lets go of the process, and of what it holds up
+			tracer.Process.Signal(syscall.SIGTERM) // it detaches, and its delays end
 			<-drained
 			tracer.Wait()
 		}
 	}
 }
 
-// smallDisk puts a new journal on a file system that is soon full.
+// smallDisk puts a new journal on a file system of 16 MiB.
 func smallDisk(w *daemontest.World) string {
 	return ownDisk(w, func(dir string) error { return syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=16m") })
 }
 
-// blockDisk puts a new journal on a file system of a block device, one that can
-// be frozen: writes then hang in the kernel, as they do on a disk that is gone.
+// blockDisk puts a new journal on a file system of a block device that can be frozen:
+// writes then hang in the kernel, as on a disk that is gone.
 func blockDisk(w *daemontest.World) string {
 	return ownDisk(w, disktest.BlockDevice(w.T, filepath.Join(w.Dir, "image"), 64<<20))
 }
@@ -117,7 +117,7 @@ func ownDisk(w *daemontest.World, mount func(dir string) error) string {
 	return disk
 }
 
-// fillDisk leaves no space, and returns the file that takes it.
+// fillDisk fills the file system, and returns the file that does.
 func fillDisk(t *testing.T, disk string) string {
 	t.Helper()
 	f, err := os.Create(filepath.Join(disk, "ballast"))

@@ -35,7 +35,7 @@ func silentDaemon(t *testing.T, says string) (addr string) {
 		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
 			io.WriteString(c, says)
 		}
-		io.Copy(io.Discard, c) // until the other side gives up
+		io.Copy(io.Discard, c) // until the client gives up
 	}()
 	t.Cleanup(func() {
 		ln.Close()

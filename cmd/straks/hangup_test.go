@@ -11,9 +11,9 @@ import (
 	"straks/smtp/relaytest"
 )
 
-// A daemon that is sent SIGHUP, by habit or by a terminal that closes, says what
-// to do instead and goes on; SIGTERM ends it as ever.
+// A daemon that gets SIGHUP logs what to do instead and continues; SIGTERM still ends it.
 func TestHangup(t *testing.T) {
+	t.Parallel()
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
 	p := startProcess(w)
 	for range 3 {

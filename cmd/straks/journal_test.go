@@ -93,7 +93,7 @@ func TestJournal(t *testing.T) {
 	}
 }
 
-// TestCompactOfADamagedJournal: it fails, and leaves everything as it was.
+// TestCompactOfADamagedJournal: compact fails, and changes nothing.
 func TestCompactOfADamagedJournal(t *testing.T) {
 	path := newJournal(t, 30)
 	sound, err := os.ReadFile(path)
@@ -121,8 +121,7 @@ func TestCompactOfADamagedJournal(t *testing.T) {
 	t.Error("no page was missed")
 }
 
-// TestCompactBehindALink: the journal may be on a disk of its own, with a link to it where the
-// configuration has it.
+// TestCompactBehindALink: the configured path may be a symbolic link to the journal.
 func TestCompactBehindALink(t *testing.T) {
 	path, link := newJournal(t, 7), filepath.Join(t.TempDir(), "journal.db")
 	if err := os.Symlink(path, link); err != nil {
@@ -138,7 +137,7 @@ func TestCompactBehindALink(t *testing.T) {
 	}
 }
 
-// TestCompactIsCalledOff: who interrupts it has the journal as it was.
+// TestCompactIsCalledOff: an interrupted compact leaves the journal as it was.
 func TestCompactIsCalledOff(t *testing.T) {
 	path := newJournal(t, 7)
 	before, _ := os.Stat(path)
@@ -171,8 +170,8 @@ func TestJournalBackup(t *testing.T) {
 	}
 }
 
-// TestJournalOfAnOlderProgram: those who look after it say what to do and change
-// nothing, a backup can be made, and the daemon brings it up to date.
+// TestJournalOfAnOlderProgram: stats and check say what to do and change nothing, backup
+// works, and the daemon migrates it.
 func TestJournalOfAnOlderProgram(t *testing.T) {
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
 	path := w.Config().Journal.Path
@@ -202,8 +201,7 @@ func TestJournalOfAnOlderProgram(t *testing.T) {
 	succeed(t, "journal", "check", "-file", path)
 }
 
-// TestJournalInUse: a journal that the daemon has open can't be touched, but
-// for a backup, which the daemon makes.
+// TestJournalInUse: while the daemon has the journal open only backup works, through the daemon.
 func TestJournalInUse(t *testing.T) {
 	path := newJournal(t, 7)
 	j := openJournal(t, path)
@@ -254,7 +252,7 @@ func TestJournalInUse(t *testing.T) {
 	}
 }
 
-// TestBackupBreaksOff: half a copy is no copy.
+// TestBackupBreaksOff: a truncated copy is deleted.
 func TestBackupBreaksOff(t *testing.T) {
 	path := newJournal(t, 1)
 	j := openJournal(t, path)

@@ -17,14 +17,15 @@ import (
 	"straks/smtp/relaytest"
 )
 
-// Whoever reads the log goes away, or stops reading: orders go on, and SIGTERM
-// ends the daemon as ever.
+// The log's reader goes away, or stops reading: orders continue, and SIGTERM still ends
+// the daemon.
 func TestLogReader(t *testing.T) {
 	for name, afflict := range map[string]func(*os.File){
 		"gone":  func(log *os.File) { log.Close() },
 		"stuck": func(*os.File) {},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
 			log, stderr, err := os.Pipe()
 			if err != nil {
@@ -50,7 +51,7 @@ func TestLogReader(t *testing.T) {
 			afflict(log)
 			c := w.ClientAt(api)
 			eventually.True(t, "an order", func() bool { _, err := c.SendSMS(t.Context(), daemontest.SMS("k", "+4799999999")); return err == nil })
-			for n := range 60 { // more lines than the pipe takes
+			for n := range 60 { // more lines than the pipe holds
 				if _, err := c.SendSMS(t.Context(), daemontest.SMS(fmt.Sprint(n), "+4799999999")); err != nil {
 					t.Fatal(err)
 				}

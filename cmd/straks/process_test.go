@@ -17,8 +17,8 @@ import (
 	"straks/internal/daemon/daemontest"
 )
 
-// asProgram makes this test binary be the program itself, so that a test can
-// kill it.
+// asProgram is the variable that makes this test binary run as straks, so that a test
+// can kill it.
 const asProgram = "STRAKS_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// process is a daemon in a process of its own.
+// process is a daemon in its own process.
 type process struct {
 	cmd     *exec.Cmd
 	began   time.Time
@@ -72,7 +72,7 @@ func startProcess(w *daemontest.World, env ...string) *process {
 	return p
 }
 
-// read follows the log, which says where the daemon serves.
+// read follows the log, which has the addresses.
 func (p *process) read(stderr io.Reader) {
 	defer close(p.ended)
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
@@ -91,7 +91,7 @@ func quoted(line, after string) string {
 	return value
 }
 
-// ready returns what /readyz has against the daemon; empty where it is ready.
+// ready returns the reasons of /readyz, empty where the daemon is ready.
 func (p *process) ready() string {
 	resp, err := http.Get("http://" + p.admin + "/readyz")
 	if err != nil {
@@ -105,7 +105,7 @@ func (p *process) ready() string {
 	return string(why)
 }
 
-// stop ends the process as an operator does.
+// stop ends the process with SIGTERM.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
 	p.cmd.Process.Signal(syscall.SIGTERM)
@@ -115,8 +115,8 @@ func (p *process) stop(t *testing.T) {
 	}
 }
 
-// kill ends the process without a chance to tidy up, and returns an error
-// where it had ended by itself: by a panic, say.
+// kill ends the process with SIGKILL, and returns an error where it had ended by itself,
+// by a panic for example.
 func (p *process) kill() error {
 	p.cmd.Process.Kill()
 	<-p.ended

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestRoute asks the example configuration, whose passwords are not there.
+// TestRoute uses the example configuration, whose password files do not exist.
 func TestRoute(t *testing.T) {
 	const example = "../../configs/straks.toml"
 	for _, tt := range []struct {
@@ -36,7 +36,7 @@ func TestRoute(t *testing.T) {
 		}
 		for _, want := range tt.told {
 			if !strings.Contains(stdout+stderr, want) {
-				t.Errorf("%q: %q is not told:\n%s%s", tt.args, want, stdout, stderr)
+				t.Errorf("%q: %q is missing:\n%s%s", tt.args, want, stdout, stderr)
 			}
 		}
 	}

@@ -13,16 +13,15 @@ import (
 	"straks/smpp/smsctest"
 )
 
-// routed is a world of two SMSCs and two organisations, with every kind of route
-// that a configuration can have.
+// routed is a world of two SMSCs and two organisations, with every kind of route.
 type routed struct {
 	*daemontest.World
 	clients map[string]*client.Client // by organisation
 	smscs   map[string]*smsctest.SMSC
 }
 
-// routes are the format of their configuration: the second SMSC's address and
-// the digest of the second organisation's token are missing.
+// routes is a format of their configuration, for the second SMSC's address and the digest
+// of the second organisation's token.
 const routes = `
 sender = "Telco"
 [[smsc]]
@@ -81,25 +80,25 @@ func newRouted(t *testing.T) *routed {
 		map[string]*smsctest.SMSC{"telco": w.SMSC, "reserve": reserve}}
 }
 
-// way is a message, and the way that it should go.
+// way is a message, and its expected route and encoding.
 type way struct {
 	org, number, sender, text string
 
 	route, smsc, source, encoding, parts string
 }
 
-// TestRoutes sends along every route, and holds what two SMSCs got against what
-// "straks route" had told.
+// TestRoutes sends along every route, and compares what the SMSCs got with what "straks
+// route" printed.
 func TestRoutes(t *testing.T) {
 	w := newRouted(t)
 	russian := strings.Repeat("Ё", 100)
 	for i, c := range []way{
 		{"ttd", "+4799999999", "", "Hei", "norway", "telco", "Telco", "gsm", "1"},
 		{"ttd", "+4798765432", "", "Hei", "north", "reserve", "North", "gsm", "1"},
-		{"ttd", "+4798765432", "DNB", "Hei", "north", "reserve", "DNB", "gsm", "1"}, // the longest prefix comes first
+		{"ttd", "+4798765432", "DNB", "Hei", "north", "reserve", "DNB", "gsm", "1"}, // the longest prefix wins
 		{"ttd", "+4799999999", "DNB", "Hei", "bank", "reserve", "DNB", "gsm", "1"},
 		{"nav", "+4799999999", "", "“Hei”", "nav", "reserve", "NAV", "gsm", "1"},
-		{"nav", "+4799999999", "DNB", "Hei", "bank", "reserve", "DNB", "gsm", "1"}, // the sender before the organisation
+		{"nav", "+4799999999", "DNB", "Hei", "bank", "reserve", "DNB", "gsm", "1"}, // the sender wins over the organisation
 		{"ttd", "+4799999999", "", "“Hei”", "norway", "telco", "Telco", "ucs2", "1"},
 		{"ttd", "+4799999999", "DNB", russian, "bank", "reserve", "DNB", "ucs2", "2"},
 		{"ttd", "+4799999999", "", strings.Repeat("€", 81), "norway", "telco", "Telco", "gsm", "2"},
@@ -109,7 +108,7 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// checkTold compares what "straks route" says.
+// checkTold checks the output of "straks route".
 func (w *routed) checkTold(c way) {
 	w.T.Helper()
 	args := []string{"route", c.number, "-config", w.ConfigFile(), "-org", c.org, "-text", c.text, "-ttl", "2m"}
@@ -125,7 +124,7 @@ func (w *routed) checkTold(c way) {
 	}
 }
 
-// checkSent sends the message and looks at what its SMSC got.
+// checkSent sends the message and checks what its SMSC got.
 func (w *routed) checkSent(c way, key string) {
 	w.T.Helper()
 	order := daemontest.SMS(key, c.number)
@@ -140,7 +139,7 @@ func (w *routed) checkSent(c way, key string) {
 	}
 }
 
-// Equals share the messages, and "straks route" says in which proportion.
+// SMSCs with weights share the messages, and "straks route" prints the proportion.
 func TestRouteByLot(t *testing.T) {
 	w := newRouted(t)
 	if _, told, _ := straks(t, "", "route", "+46701234567", "-config", w.ConfigFile()); strings.Count(told, "in 1 of 2 messages the first") != 2 {
@@ -154,7 +153,7 @@ func TestRouteByLot(t *testing.T) {
 	}
 }
 
-// What no SMSC of the route could ever take is refused before it is stored.
+// A message that no SMSC of its route could ever accept is refused before it is stored.
 func TestRouteRefusals(t *testing.T) {
 	w := newRouted(t)
 	var problem *client.Problem

@@ -53,7 +53,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestHelp: each command's help goes to stdout, is no failure, and names the command.
+// TestHelp: each command's help goes to stdout, exits with 0, and names the command.
 func TestHelp(t *testing.T) {
 	code, list, _ := straks(t, "", "help")
 	if code != exitDone {
@@ -85,7 +85,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// TestToken: the stanza fits the token, and the configuration takes it.
+// TestToken: the stanza has the token's digest, and the configuration accepts it.
 func TestToken(t *testing.T) {
 	code, stdout, stderr := straks(t, "", "token", "new", "-org", "ttd", "-name", "backend", "-expires", "2099-01-31")
 	if code != exitDone {
@@ -140,12 +140,12 @@ func TestCheckTellsEverything(t *testing.T) {
 	for _, want := range []string{"organisation[0].token[0].name ", "organisation[0].token[0].sha256 ", `did you mean "journal"?`,
 		"smsc[1].window ", "smsc[1].addr ", "smsc[1].system_id "} {
 		if !strings.Contains(stderr, want) {
-			t.Errorf("%q is not told:\n%s", want, stderr)
+			t.Errorf("%q is missing:\n%s", want, stderr)
 		}
 	}
 }
 
-// TestReadmeTellsTheCommands: all of them, in the words of the help.
+// TestReadmeTellsTheCommands: the README has all commands, in the words of the help.
 func TestReadmeTellsTheCommands(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {

@@ -37,7 +37,7 @@ func TestSandboxSaysWhereItIs(t *testing.T) {
 	if sb.Org != "ttd" || sb.SMSC == "" || sb.Relay == "" || !strings.HasSuffix(sb.BaseURL, "/notifications/api/v1") {
 		t.Errorf("%s", line)
 	}
-	for _, path := range []string{"/readyz", "/healthz"} { // at once: the line comes when it is ready
+	for _, path := range []string{"/readyz", "/healthz"} { // at once: the line is printed when the daemon is ready
 		resp, err := http.Get(sb.Admin + path)
 		if err != nil || resp.StatusCode != http.StatusOK {
 			t.Fatalf("%s: %v, %v", path, resp, err)
@@ -69,7 +69,7 @@ func TestSandboxSaysWhereItIs(t *testing.T) {
 	}
 }
 
-// TestSandboxWithoutItsPort: another daemon's port is the first thing that goes wrong.
+// TestSandboxWithoutItsPort: the port may be another daemon's.
 func TestSandboxWithoutItsPort(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

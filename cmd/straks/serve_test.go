@@ -10,8 +10,7 @@ import (
 	"testing"
 )
 
-// TestServeRefuses: what keeps the daemon from starting is told in words, and
-// nothing stays taken.
+// TestServeRefuses: a daemon that cannot start says why, and releases everything.
 func TestServeRefuses(t *testing.T) {
 	path := writeConfig(t, "")
 	serve := []string{"serve", "-config", path}
@@ -49,7 +48,7 @@ func TestServeRefuses(t *testing.T) {
 	}
 }
 
-// The environment decides over the daemon's own settings of the Go runtime.
+// The environment wins over the daemon's settings of the Go runtime.
 func TestTune(t *testing.T) {
 	percent, limit, procs := debug.SetGCPercent(100), debug.SetMemoryLimit(-1), runtime.GOMAXPROCS(0)
 	defer func() {

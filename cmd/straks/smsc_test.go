@@ -46,7 +46,7 @@ func startSMSC(t *testing.T, args ...string) (smsc, page string) {
 	return said.SMSC, said.HTTP
 }
 
-// exchange writes requests to the SMSC and returns as many PDUs of its own.
+// exchange writes requests to the SMSC, and returns as many PDUs from it.
 func exchange(t *testing.T, addr string, pdus int, requests ...any) []wire.Frame {
 	t.Helper()
 	nc, err := net.Dial("tcp", addr)
@@ -108,7 +108,7 @@ func TestSMSCCommand(t *testing.T) {
 	}
 }
 
-// Switches need no value, and don't take the next flag for it.
+// Switches need no value, and do not take the next argument as one.
 func TestSMSCSwitches(t *testing.T) {
 	var o smscOptions
 	if err := o.flags().Parse(strings.Fields("-data-sm -intermediate ENROUTE -early=true -echo-text")); err != nil {

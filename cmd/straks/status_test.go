@@ -41,7 +41,7 @@ func TestStatus(t *testing.T) {
 	out := succeed(t, "status", "-admin", admin.URL)
 	for _, want := range []string{"not ready: no bind to telco", "telco/1", "refused", "ESME_RINVPASWD", "1m", "3/32", "50/s", " 0.5/s", "12.35ms", "96 ok, 4 ESME_RTHROTTLED", "mx", "up", "2/8", "12345678901"} {
 		if !strings.Contains(out, want) {
-			t.Errorf("%q is not told:\n%s", want, out)
+			t.Errorf("%q is missing:\n%s", want, out)
 		}
 	}
 	if strings.Contains(out, "\x1b") {
@@ -62,7 +62,7 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// TestStatusOfASilentDaemon: who accepts and does not answer, or not to the end, is given up.
+// TestStatusOfASilentDaemon: status gives up on an answer that does not arrive, or not to its end.
 func TestStatusOfASilentDaemon(t *testing.T) {
 	for _, says := range []string{"", halfAnAnswer} {
 		code, stdout, stderr := straks(t, "", "status", "-timeout", "50ms", "-admin", silentDaemon(t, says))
@@ -72,14 +72,14 @@ func TestStatusOfASilentDaemon(t *testing.T) {
 	}
 }
 
-// TestStatusOfADaemon asks a real one, and has it back its journal up.
+// TestStatusOfADaemon: status and backup of a real daemon.
 func TestStatusOfADaemon(t *testing.T) {
 	w := daemontest.New(t, smsctest.Profile{}, "")
 	admin := "http://" + w.Daemon.AdminAddr()
 	out := succeed(t, "status", "-admin", admin)
 	for _, want := range []string{"ready", "telco/1", "bound", "mx", "JOURNAL"} {
 		if !strings.Contains(out, want) {
-			t.Errorf("%q is not told:\n%s", want, out)
+			t.Errorf("%q is missing:\n%s", want, out)
 		}
 	}
 	copied := filepath.Join(t.TempDir(), "copy.db")

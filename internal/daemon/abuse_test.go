@@ -15,15 +15,16 @@ import (
 	"straks/smpp/smsctest"
 )
 
-// Whatever an SMSC or a relay writes costs itself, not the daemon.
+// Garbage from an SMSC costs its own bind, not the daemon.
 func TestGarbageFromCarriers(t *testing.T) {
+	t.Parallel()
 	w := daemontest.New(t, smsctest.Profile{}, "")
 	garbage := make([]byte, 64<<10)
 	rand.Read(garbage)
 	for _, octets := range [][]byte{garbage, {0, 0, 0, 16}, {0xff, 0xff, 0xff, 0xff, 0, 0, 0, 5}, []byte("HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", 100))} {
 		binds := w.SMSC.Stats().Binds
 		w.SMSC.Write(octets)
-		w.SMSC.Drop() // the four octets alone are only the beginning of something
+		w.SMSC.Drop() // four octets alone are an incomplete header
 		eventually.True(t, "a new bind", func() bool { return w.SMSC.Stats().Binds > binds && w.Daemon.Ready() == nil })
 	}
 	p := w.Send("k", "+4799999999")
@@ -40,7 +41,7 @@ func TestGarbageFromClients(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.Write(garbage) // the answer, or a reset, may come before the end
+		conn.Write(garbage) // fails where the answer, or a reset, comes first
 		conn.Close()
 	}
 	eventually.True(t, "goroutines to go", func() bool { return runtime.NumGoroutine() <= before+4 })
@@ -48,11 +49,11 @@ func TestGarbageFromClients(t *testing.T) {
 	w.Await(p.ShipmentID, "SMS_Delivered")
 }
 
-// A code and a number are nowhere but in the request and on the wire; the
-// number is in the journal too, since the feed tells it.
+// The text is only in the request and on the wire, the number only there and in the
+// journal, which the feed reads.
 func TestTextIsNowhere(t *testing.T) {
 	w := daemontest.New(t, smsctest.Profile{}, "")
-	p := w.Send("k", "+4791827364") // whose digits no sum of seconds happens to have
+	p := w.Send("k", "+4791827364") // a metric in seconds is unlikely to have these digits
 	w.Await(p.ShipmentID, "SMS_Delivered")
 	if _, err := w.Client.SendEmail(t.Context(), daemontest.Mail("m", "kari@example.org")); err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 	"straks/orders/orderstest"
 )
 
-// TestBackupHandlerCutsOff: a copy that fails on the way reaches nobody as a whole one.
+// TestBackupHandlerCutsOff: a copy that fails halfway cannot be taken for a whole one.
 func TestBackupHandlerCutsOff(t *testing.T) {
 	j := bolttest.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -32,12 +32,12 @@ func TestBackupHandlerCutsOff(t *testing.T) {
 	backupHandler(j, slog.New(slog.DiscardHandler), BackupTimeout)(httptest.NewRecorder(), r)
 }
 
-// TestBackupIsNotHeldUp: who asks for a copy and does not read it loses the connection,
-// and the journal is free of him.
+// TestBackupIsNotHeldUp: a client that asks for a copy and does not read it loses its
+// connection, and the journal's snapshot is released.
 func TestBackupIsNotHeldUp(t *testing.T) {
 	j := bolttest.New(t)
 	var wg sync.WaitGroup
-	for range 1000 { // a megabyte, which fits no buffer on the way
+	for range 1000 { // a megabyte: more than the buffers in between hold
 		wg.Go(func() {
 			in := orderstest.Intake(uuid.NewString())
 			in.SendersReference = strings.Repeat("x", 1024)

@@ -14,8 +14,8 @@ import (
 	"straks/smtp/relaytest"
 )
 
-// Receipts that spell message ids in their own way are matched with the right
-// setting. With a wrong one the log and a metric name it.
+// Receipts whose ids have another form than the answers' are matched with the right
+// setting. With a wrong one the log and a metric name the right one.
 func TestMessageIDForms(t *testing.T) {
 	for _, c := range []struct {
 		answer, receipt smsctest.IDForm
@@ -30,6 +30,7 @@ func TestMessageIDForms(t *testing.T) {
 		{smsctest.IDUUIDUpper, smsctest.IDUUID, "", ""},
 	} {
 		t.Run(fmt.Sprint(c.answer, "-", c.receipt), func(t *testing.T) {
+			t.Parallel()
 			profile := smsctest.Profile{FirstID: 0xA1B2C3D4} // its hex has letters
 			profile.AnswerID, profile.Receipt.ID, profile.Receipt.Delay = c.answer, c.receipt, 20*time.Millisecond
 			w := daemontest.New(t, profile, c.setting)
@@ -46,7 +47,7 @@ func untold(t *testing.T, profile smsctest.Profile, hint string) {
 	log := w.KeepLog()
 	w.Start()
 	n := 0
-	eventually.True(t, "the hint "+hint, func() bool { // a receipt that overtakes its answer brings none
+	eventually.True(t, "the hint "+hint, func() bool { // a receipt that overtakes its answer has no hint
 		n++
 		w.Send(fmt.Sprint("k", n), "+4799999999")
 		return strings.Contains(log.String(), fmt.Sprintf(`"smsc":"telco","message_id_form":%q`, hint))
@@ -57,8 +58,8 @@ func untold(t *testing.T, profile smsctest.Profile, hint string) {
 	}
 }
 
-// What an SMSC's error codes mean is a matter of its table, whether they come in
-// the text or in a TLV, by deliver_sm or data_sm.
+// The SMSC's table decides what an error code means, in the text or in a TLV, of a
+// deliver_sm or a data_sm.
 func TestErrorCodes(t *testing.T) {
 	codes := map[string]string{"013": "SMS_Failed_BarredReceiver", "1": "SMS_Failed_RecipientNotIdentified", "027": "SMS_Failed_Undelivered"}
 	profile, want := smsctest.Profile{}, map[string]string{}
@@ -79,8 +80,8 @@ func TestErrorCodes(t *testing.T) {
 	}
 }
 
-// With one_receipt a receipt for any part of a long message is about all of it, whether
-// there is but one, all parts have one id, or the answers come too late.
+// With one_receipt a receipt for any part of a long message is about the whole message:
+// if there is only one, if all parts have the same id, if the answers come too late.
 func TestOneReceipt(t *testing.T) {
 	for name, c := range map[string]struct {
 		quirk   func(*smsctest.Behaviour)
@@ -97,6 +98,7 @@ func TestOneReceipt(t *testing.T) {
 		"not set, for one of all": {func(b *smsctest.Behaviour) { b.Receipt.LastPart = true }, "", "SMS_Accepted"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			profile := smsctest.Profile{}
 			profile.Receipt.Delay = 20 * time.Millisecond
 			c.quirk(&profile.Behaviour)
@@ -115,8 +117,9 @@ func TestOneReceipt(t *testing.T) {
 	}
 }
 
-// An intermediate receipt changes nothing that the answer had not told.
+// An intermediate receipt changes no status.
 func TestIntermediateReceipts(t *testing.T) {
+	t.Parallel()
 	for _, state := range []string{"ENROUTE", "ACCEPTD", "UNDELIV"} {
 		profile := smsctest.Profile{}
 		profile.Receipt = smsctest.Receipt{Intermediate: state, Delay: 50 * time.Millisecond, DataSM: state == "ENROUTE"}
@@ -144,9 +147,10 @@ func TestStatusOverrides(t *testing.T) {
 	}
 }
 
-// An SMSC that has three message ids, and whose receipts come ahead of the answers,
-// over any of the binds and twice each: every message ends as it did.
+// An SMSC has three message ids, and sends each receipt twice, before the answer, over
+// any of the binds: every message gets its own status.
 func TestMessageIDsComeRound(t *testing.T) {
+	t.Parallel()
 	profile := smsctest.Profile{AckTimeout: 50 * time.Millisecond}
 	profile.IDReuse, profile.Delay, profile.Jitter = 3, 30*time.Millisecond, 30*time.Millisecond
 	profile.Receipt = smsctest.Receipt{Early: true, Duplicate: 2}

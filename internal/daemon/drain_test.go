@@ -13,21 +13,21 @@ import (
 	"straks/smpp/smsctest"
 )
 
-// drained is what clients know of their orders while the daemon stops.
+// drained is what clients learn about their orders while the daemon stops.
 type drained struct {
 	mu     sync.Mutex
 	placed map[string]client.Placed // answered 201
 	broken map[string]error         // no answer
 }
 
-// work places orders one after the other, until there is nobody any more.
+// work places orders one after the other until there is no answer.
 func (d *drained) work(t *testing.T, w *daemontest.World, number int) {
 	for i := 0; ; i++ {
 		key := fmt.Sprintf("%d-%d", number, i)
 		p, err := w.Client.SendSMS(context.Background(), daemontest.SMS(key, fmt.Sprintf("+4790%06d", number*10_000+i)))
 		var problem *client.Problem
 		if errors.As(err, &problem) {
-			t.Errorf("%s: %v", key, err) // everything that it takes on can be carried to its end
+			t.Errorf("%s: %v", key, err) // every order that is accepted can be carried to its outcome
 		}
 		d.mu.Lock()
 		if err == nil {
@@ -42,9 +42,9 @@ func (d *drained) work(t *testing.T, w *daemontest.World, number int) {
 	}
 }
 
-// TestDrain stops the daemon under load: every order that it took on is carried
-// to its outcome and answered, what it did not take on has not been sent, and
-// every receipt arrives, be it after the restart.
+// TestDrain stops the daemon under load. Every order that it accepted is carried to its
+// outcome and answered, none of the others was sent, and every receipt is stored, some
+// after the restart.
 func TestDrain(t *testing.T) {
 	var p smsctest.Profile
 	p.Delay, p.Jitter = 10*time.Millisecond, 20*time.Millisecond

@@ -78,6 +78,7 @@ func TestTwentyFourAtOnce(t *testing.T) {
 }
 
 func TestSMSCDown(t *testing.T) {
+	t.Parallel()
 	w := daemontest.New(t, smsctest.Profile{}, "")
 	w.SMSC.Down()
 	eventually.True(t, "the loss of the bind", func() bool { return w.Daemon.Ready() != nil })
@@ -102,9 +103,9 @@ func TestSMSCDown(t *testing.T) {
 	}
 }
 
-// The retry of what was not sent keeps the shipment's id, which only the
-// journal of a later success can show.
+// A retry of an order that was not sent succeeds under the same key.
 func TestRetryKeepsTheShipment(t *testing.T) {
+	t.Parallel()
 	profile := smsctest.Profile{}
 	profile.Throttle = 1
 	w := daemontest.New(t, profile, "")
@@ -123,9 +124,10 @@ func TestRetryKeepsTheShipment(t *testing.T) {
 	}
 }
 
-// The SMSC takes the message and dies before it answers: nobody knows, so
-// nobody sends it again. Its receipt settles it, by the reference it echoes.
+// The SMSC accepts the message and dies before it answers. The outcome is unknown, so it
+// is never sent again. Its receipt settles it, by the user reference that it echoes.
 func TestSMSCDiesBeforeItsAnswer(t *testing.T) {
+	t.Parallel()
 	profile := smsctest.Profile{}
 	profile.Close = 1
 	profile.Receipt = smsctest.Receipt{EchoReference: true, Delay: 300 * time.Millisecond}
@@ -147,10 +149,11 @@ func TestSMSCDiesBeforeItsAnswer(t *testing.T) {
 }
 
 func TestUnknownSurvivesARestart(t *testing.T) {
+	t.Parallel()
 	profile := smsctest.Profile{}
 	profile.Lose = 1
 	profile.Receipt.Missing = 1
-	w := daemontest.New(t, profile, "")
+	w := daemontest.New(t, profile, "[sms]\ndrain_time = \"300ms\"")
 	p := w.Send("k", "+4799999999")
 	w.Stop()
 	w.Start()
@@ -235,8 +238,8 @@ func TestStopWordBlocks(t *testing.T) {
 	w.Await(p.ShipmentID, "SMS_Delivered")
 }
 
-// A relay without SMTPUTF8 can be told the domain as an A-label, but not a
-// local part with Norwegian letters: that mail can never be sent.
+// A relay without SMTPUTF8 gets the domain as an A-label. A local part with Norwegian
+// letters has no such form: that mail can never be sent.
 func TestNorwegianAddresses(t *testing.T) {
 	w := daemontest.New(t, smsctest.Profile{}, "")
 	for address, want := range map[string]string{"kari@blåbær.no": "Email_Succeeded", "gørild@blåbær.no": "Email_Failed_InvalidFormat"} {
@@ -255,7 +258,7 @@ func TestNorwegianAddresses(t *testing.T) {
 	}
 }
 
-// A relay that answers after the send deadline: until then the outcome is unknown.
+// A relay replies after the send deadline: until then the outcome is unknown.
 func TestLateAnswerOfARelay(t *testing.T) {
 	for reply, want := range map[string]string{
 		"250 2.0.0 Ok: queued as 4XY\r\n":         "Email_Succeeded",

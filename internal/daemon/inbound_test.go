@@ -17,7 +17,7 @@ func mobileOriginated(text string) *wire.Message {
 	return &wire.Message{SourceTON: 1, SourceNPI: 1, Source: "4799999999", DestTON: 3, Dest: "2077", ShortMessage: []byte(text)}
 }
 
-// A stop word counts in whatever way a phone or an SMSC puts it.
+// A stop word counts in every encoding of a phone or an SMSC.
 func TestStopWordInEveryGuise(t *testing.T) {
 	var units []byte
 	for _, u := range utf16.Encode([]rune("Avslutt")) {
@@ -50,7 +50,7 @@ func TestStopWordInEveryGuise(t *testing.T) {
 	}
 }
 
-// An SMSC whose default alphabet is packed delivers in it too, or doesn't.
+// An SMSC whose default alphabet is packed may deliver packed texts, or not.
 func TestStopWordPacked(t *testing.T) {
 	for name, octets := range map[string]string{
 		"four septets":            "\x73\xfa\x1b\x0e", // 3GPP TS 23.038 §6.1.2.1: "stop" and "Avslutt"
@@ -69,8 +69,8 @@ func TestStopWordPacked(t *testing.T) {
 	}
 }
 
-// A number in national form is nobody's, or another's: nothing is blocked, and the log
-// tells so without the number.
+// A number in national form may be another country's: nothing is blocked, and the log
+// says so without the number.
 func TestStopWordFromANationalNumber(t *testing.T) {
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
 	log := w.KeepLog()
@@ -86,7 +86,7 @@ func TestStopWordFromANationalNumber(t *testing.T) {
 		t.Errorf("told %d times: %s", n, log.String())
 	}
 	m := mobileOriginated("stop")
-	m.SourceTON, m.Source = 2, "+4799999999" // it is international, whatever its type says
+	m.SourceTON, m.Source = 2, "+4799999999" // the '+' makes it international, whatever its TON
 	deliver(w, m)
 	p = w.Send("l", "+4799999999")
 	if got := w.Status(p.ShipmentID); got != "SMS_Failed_RecipientReserved" {
@@ -94,10 +94,10 @@ func TestStopWordFromANationalNumber(t *testing.T) {
 	}
 }
 
-// Other messages are acknowledged, counted, and do nothing, however they are made.
+// Other messages are acknowledged and counted, and change nothing.
 func TestOtherMessagesFromPhones(t *testing.T) {
 	w := daemontest.New(t, smsctest.Profile{}, "")
-	broken := mobileOriginated("\xff\x00\x03STOP") // a header that claims to be longer than the message
+	broken := mobileOriginated("\xff\x00\x03STOP") // a header that is longer than the message
 	broken.ESMClass = 0x40
 	elsewhere := mobileOriginated("STOP")
 	elsewhere.Dest = "2440"
@@ -113,7 +113,7 @@ func TestOtherMessagesFromPhones(t *testing.T) {
 	w.Await(p.ShipmentID, "SMS_Delivered")
 }
 
-// A message that imitates a receipt says nothing about messages to other phones.
+// A phone that imitates a receipt changes nothing about messages to other phones.
 func TestReceiptByHand(t *testing.T) {
 	profile := smsctest.Profile{}
 	profile.Receipt.Missing = 1
@@ -129,11 +129,11 @@ func TestReceiptByHand(t *testing.T) {
 	if got := w.Status(p.ShipmentID); got != "SMS_Accepted" {
 		t.Errorf("a stranger made it %s", got)
 	}
-	deliver(w, imitation("4799999999", "DELIVRD")) // as SMSCs do that forget esm_class
+	deliver(w, imitation("4799999999", "DELIVRD")) // as SMSCs do that don't set esm_class
 	w.Await(p.ShipmentID, "SMS_Delivered")
 }
 
-// deliver has the SMSC deliver m, and returns when that is acknowledged.
+// deliver makes the SMSC deliver m, and returns when it is acknowledged.
 func deliver(w *daemontest.World, m *wire.Message) {
 	w.T.Helper()
 	acked := w.SMSC.Stats().Acked

@@ -15,9 +15,8 @@ import (
 	"straks/smtp/relaytest"
 )
 
-// TestMonitoringMatchesTheDaemon: what alert rules and dashboard ask for, and documents tell
-// of, is there from the start, with the labels and the values that they name, where the API
-// speaks TLS.
+// TestMonitoringMatchesTheDaemon: every metric that alert rules, dashboard and documents
+// name exists from the start, with the labels and values that they name, if the API has TLS.
 func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
 	_, _, file := certificate(t)

@@ -25,7 +25,7 @@ func TestSystemdIsTold(t *testing.T) {
 	m.Await("WATCHDOG=1")
 
 	w.SMSC.Down()
-	m.Await("STATUS=0 orders in flight; not ready: ", "WATCHDOG=1") // a carrier's outage is no reason to be restarted
+	m.Await("STATUS=0 orders in flight; not ready: ", "WATCHDOG=1") // a carrier's outage is no reason for a restart
 	if err := w.SMSC.Up(); err != nil {
 		t.Fatal(err)
 	}

@@ -15,9 +15,9 @@ import (
 	"straks/smtp/relaytest"
 )
 
-// More orders than max_in_flight: those that can't be sent in time are told when to retry,
-// nothing of them lingers, and when the overload has passed all is as before. How
-// fast all of this is, "go run ./bench -overload" measures.
+// With more orders than max_in_flight, those that can't be sent in time get 503 and a
+// Retry-After, nothing of them remains, and after the overload everything is as before.
+// "go run ./bench -overload" measures how fast this is.
 func TestOverload(t *testing.T) {
 	profile := smsctest.Profile{}
 	profile.Delay = 400 * time.Millisecond
@@ -50,11 +50,11 @@ func TestOverload(t *testing.T) {
 	if n := w.SMSC.Stats().Submits; n != crowd*each {
 		t.Errorf("%d submits of %d orders", n, crowd*each)
 	}
-	// Each connection that is kept open has goroutines at both ends.
+	// Each kept connection has goroutines at both ends.
 	eventually.True(t, "the crowd's goroutines to end", func() bool { return runtime.NumGoroutine() < calm+crowd })
 }
 
-// attempt places an order, and notes its key where it was refused as it should be.
+// attempt places an order, and reports its key if it is refused with the right problem.
 func attempt(w *daemontest.World, key string, refused chan<- string) {
 	_, err := w.Client.SendSMS(w.T.Context(), daemontest.SMS(key, "+4799999999"))
 	var problem *client.Problem

@@ -17,8 +17,7 @@ import (
 	"straks/smtp/relaytest"
 )
 
-// quoting is a relay that says in its replies whom and what a mail is about, as
-// many do.
+// quoting is a relay whose replies quote the recipient and the mail, as many do.
 func quoting() relaytest.Profile {
 	rules := relaytest.StandardRules()
 	for i := range rules {
@@ -27,9 +26,10 @@ func quoting() relaytest.Profile {
 	return relaytest.Profile{Rules: rules}
 }
 
-// A number, an address, a text, a key and a token are in no log line, at any
-// level, whatever goes wrong.
+// No log line of any level has a number, an address, a text, a key or a token, whatever
+// fails.
 func TestLogTellsNoSecret(t *testing.T) {
+	t.Parallel()
 	p := smsctest.Profile{Rules: smsctest.Sandbox().Rules}
 	p.Receipt.EchoText = true
 	w := daemontest.NewStopped(t, p, quoting(), "[smsc.errors]\n\"013\" = \"barred\"\n")
@@ -39,7 +39,7 @@ func TestLogTellsNoSecret(t *testing.T) {
 	for _, ending := range []string{"9801", "9901", "9903", "9904", "9908", "9911", "9914", "12"} {
 		order := daemontest.SMS("hemmelig-nokkel-"+ending, "+479483"+ending)
 		order.Recipient.Settings.Body = "Din kode er 483920, vennlig hilsen Vigdis."
-		w.Client.SendSMS(t.Context(), order) // the last is no number
+		w.Client.SendSMS(t.Context(), order) // the last is not a number
 	}
 	for _, local := range []string{"ok", "nosuch", "badsyntax", "spam", "later", "toolate", "filtered", "lost", "ugyldig vigdis"} {
 		order := daemontest.Mail("hemmelig-nokkel-"+local, local+".vigdis@example.org")
@@ -61,7 +61,7 @@ func TestLogTellsNoSecret(t *testing.T) {
 	searchSecrets(t, w, log.String())
 }
 
-// requestBadly makes requests that no order comes of.
+// requestBadly makes requests that are refused.
 func requestBadly(w *daemontest.World) {
 	w.T.Helper()
 	base := "http://" + w.Daemon.APIAddr() + "/notifications/api/v1/future/"
@@ -94,15 +94,15 @@ func requestBadly(w *daemontest.World) {
 	io.ReadAll(conn)
 }
 
-// wirePrefix makes a PDU of text that no PDU is.
+// wirePrefix returns text with the header of an unknown PDU.
 func wirePrefix(text string) []byte {
 	return append([]byte{0, 0, 1, 0, 0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0}, text+strings.Repeat(" ", 1000)...)
 }
 
-// uuids have any digits: ids of shipments and orders, which logs may tell.
+// uuids are ids of shipments and orders, which logs may have: they contain any digits.
 var uuids = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
-// searchSecrets looks at every value of every line.
+// searchSecrets checks every value of every line.
 func searchSecrets(t *testing.T, w *daemontest.World, log string) {
 	t.Helper()
 	secret := regexp.MustCompile(`(?i)vigdis|483920|9483\d|hemmelig|koden|` + regexp.QuoteMeta(w.Token))

@@ -23,7 +23,7 @@ import (
 	"straks/smpp/smsctest"
 )
 
-// stormTime is how long TestStorm blows; STRAKS_STORM=1m makes it a minute.
+// stormTime is the length of TestStorm; STRAKS_STORM=1m makes it a minute.
 func stormTime(t *testing.T) time.Duration {
 	text := os.Getenv("STRAKS_STORM")
 	if text == "" {
@@ -36,14 +36,14 @@ func stormTime(t *testing.T) time.Duration {
 	return d
 }
 
-// TestStorm sends orders through an SMSC that has every quirk at once, and then
-// holds four records against each other: what clients were told, what the SMSC
-// took and what receipts it made, what the feed says, and what the journal holds.
+// TestStorm sends orders through an SMSC that has every quirk at once, and then compares
+// four records: the answers to clients, the SMSC's submits and receipts, the feed, and the
+// journal.
 func TestStorm(t *testing.T) {
 	seed := rand.Uint64() >> 1
-	t.Logf("seed %d", seed) // the SMSC's choices; what they meet is up to the scheduler
+	t.Logf("seed %d", seed) // of the SMSC's choices; the scheduler's are not repeatable
 	others, files := goleak.IgnoreCurrent(), openFiles(t)
-	t.Cleanup(func() { // after all other cleaning up
+	t.Cleanup(func() { // after all other cleanups
 		goleak.VerifyNone(t, others)
 		eventually.True(t, fmt.Sprintf("open files to be the %d of before", files), func() bool { return openFiles(t) <= files })
 	})
@@ -75,12 +75,12 @@ refused_delay = "100ms"`)
 	book.read(w.Feed())
 	book.checkParked(t, w.Daemon.Status().Journal.(bolt.Stats).Parked)
 	w.Stop()
-	w.SMSC.Close() // joins what reports to the book
+	w.SMSC.Close() // waits for the goroutines that write to the book
 	book.balance(t, w.SMSC.Stats())
 	daemontest.CheckJournal(t, filepath.Join(w.Dir, "journal.db"))
 }
 
-// inFlight counts the places of windows that are taken.
+// inFlight counts the window slots in use.
 func inFlight(w *daemontest.World) (n int) {
 	for _, b := range w.Daemon.Status().SMSC {
 		n += b.InFlight
@@ -88,7 +88,7 @@ func inFlight(w *daemontest.World) (n int) {
 	return n
 }
 
-// openFiles counts this process's file descriptors, of which the runtime has made its own.
+// openFiles counts this process's file descriptors, after the runtime has opened its own.
 func openFiles(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -103,18 +103,18 @@ func openFiles(t *testing.T) int {
 	return len(files)
 }
 
-// stormOrder is everything that is known of one order, from all sides.
+// stormOrder is what all sides know about one order.
 type stormOrder struct {
 	parts    int
-	shipment string            // as told; empty while nobody was told that it was taken
-	taken    []string          // message ids under which the SMSC took its parts
-	final    map[string]string // the first final receipt of each, by message id
+	shipment string            // of the first answer; empty before that
+	taken    []string          // message ids that the SMSC gave to its parts
+	final    map[string]string // the first final receipt, by message id
 	statuses []string          // in the feed, in order
 }
 
 type stormBook struct {
 	mu     sync.Mutex
-	orders map[string]*stormOrder // by key, which is also how each part's text begins
+	orders map[string]*stormOrder // by key, with which each part's text begins
 }
 
 func (b *stormBook) of(key string) *stormOrder {
@@ -136,7 +136,7 @@ func (b *stormBook) submitted(s smsctest.Submit) {
 }
 
 func (b *stormBook) receipt(s smsctest.Submit, state string) {
-	if stormStatuses[state] == "" { // an intermediate one
+	if stormStatuses[state] == "" { // an intermediate receipt
 		return
 	}
 	b.mu.Lock()
@@ -146,14 +146,14 @@ func (b *stormBook) receipt(s smsctest.Submit, state string) {
 	}
 }
 
-// stormStatuses is what each final receipt makes of a message in one part.
+// stormStatuses maps a final receipt to the status of a message in one part.
 var stormStatuses = map[string]string{
 	"DELIVRD": "SMS_Delivered", "UNDELIV": "SMS_Failed_Undelivered",
 	"EXPIRED": "SMS_Failed_Expired", "REJECTD": "SMS_Failed_Rejected",
 }
 
-// work places one order after the other, every fifth in two parts and every
-// third twice at once.
+// work places one order after the other, every fifth in two parts and every third twice
+// at the same time.
 func (b *stormBook) work(ctx context.Context, t *testing.T, w *daemontest.World, worker int) {
 	for i := 0; ctx.Err() == nil; i++ {
 		key := fmt.Sprintf("w%dm%d", worker, i)
@@ -175,8 +175,8 @@ func (b *stormBook) work(ctx context.Context, t *testing.T, w *daemontest.World,
 	}
 }
 
-// place sends until the order is taken or the storm is over, as a client does
-// that is told to come again.
+// place sends until the order is accepted or the storm is over, as a client does that
+// gets 503.
 func (b *stormBook) place(ctx context.Context, t *testing.T, w *daemontest.World, order client.SMS) {
 	for {
 		placed, err := w.Client.SendSMS(context.WithoutCancel(ctx), order)
@@ -231,8 +231,7 @@ func (b *stormBook) balance(t *testing.T, st smsctest.Stats) {
 	}
 }
 
-// checkParked tells whether more receipts wait than can: those of parts whose answer
-// was lost. What has an answer has its receipts.
+// checkParked checks that only receipts of parts whose answer was lost are parked.
 func (b *stormBook) checkParked(t *testing.T, parked int) {
 	t.Helper()
 	b.mu.Lock()
@@ -249,7 +248,7 @@ func (b *stormBook) checkParked(t *testing.T, parked int) {
 	}
 }
 
-// end is the last status in the feed.
+// end returns the last status in the feed.
 func (o *stormOrder) end() string {
 	if len(o.statuses) == 0 {
 		return "none"
@@ -277,7 +276,7 @@ func (o *stormOrder) fault() string {
 	case o.end() == "SMS_Delivered" && o.delivered() < o.parts:
 		return "delivered, says nobody but the feed"
 	case o.parts > 1 || !accepted:
-		return "" // which part spoke first is not known here; nor may the id be
+		return "" // the order of the parts' receipts is not recorded, and some ids are not known
 	case len(o.final) == 1 && o.end() != stormStatuses[o.final[o.taken[0]]]:
 		return "its receipt was not applied"
 	case len(o.final) == 0 && finals > 0:
@@ -286,7 +285,7 @@ func (o *stormOrder) fault() string {
 	return ""
 }
 
-// delivered counts the parts whose receipt said so.
+// delivered counts the parts with a receipt of DELIVRD.
 func (o *stormOrder) delivered() (n int) {
 	for _, state := range o.final {
 		if state == "DELIVRD" {

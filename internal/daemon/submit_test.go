@@ -16,7 +16,7 @@ const (
 	longText  = "Blåbærsyltetøy og 10 € til deg. Blåbærsyltetøy og 10 € til deg. Blåbærsyltetøy og 10 € til deg. Blåbærsyltetøy og 10 € til deg. Blåbærsyltetøy og 10 € til deg. "
 )
 
-// What the configuration says of an SMSC is in the submit_sm that it gets.
+// An SMSC's settings decide the fields of its submit_sm.
 func TestSettingsReachTheSMSC(t *testing.T) {
 	validity := func(want ...string) func(smsctest.Submit) bool {
 		return func(s smsctest.Submit) bool {
@@ -77,8 +77,8 @@ func TestSettingsReachTheSMSC(t *testing.T) {
 	}
 }
 
-// An SMSC that knows SMPP 3.3 only: with interface_version it gets what it knows,
-// and its receipts count; without, nothing goes through.
+// An SMSC that speaks SMPP 3.3 only: with interface_version = "3.3" messages and receipts
+// go through, without it nothing does.
 func TestSMPP33(t *testing.T) {
 	w := daemontest.New(t, smsctest.Profile{Version33: true}, `interface_version = "3.3"`)
 	order := daemontest.SMS("k", "+4799999999")
@@ -104,8 +104,8 @@ func TestSMPP33(t *testing.T) {
 	}
 }
 
-// segment wants parts with a user data header element of n octets, or none and
-// SAR TLVs.
+// segment returns a check for parts with a user data header element of n octets, or,
+// for 0, with SAR TLVs and no header.
 func segment(n int) func(smsctest.Submit) bool {
 	return func(s smsctest.Submit) bool {
 		seg, ok := s.Segment()
@@ -117,7 +117,7 @@ func segment(n int) func(smsctest.Submit) bool {
 func TestTooLittleTimeLeft(t *testing.T) {
 	w := daemontest.New(t, smsctest.Profile{}, `min_rest = "1m"`)
 	order := daemontest.SMS("k", "+4799999999")
-	order.Recipient.TTLSeconds = 60 // some of which is over when it would be written
+	order.Recipient.TTLSeconds = 60 // less is left when it would be written
 	var problem *client.Problem
 	if p, err := w.Client.SendSMS(t.Context(), order); !errors.As(err, &problem) || problem.Status != 503 || len(w.SMSC.Submits()) != 0 {
 		t.Errorf("%+v, %v, %d submits", p, err, len(w.SMSC.Submits()))

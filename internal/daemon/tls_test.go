@@ -22,7 +22,7 @@ import (
 	"straks/smtp/relaytest"
 )
 
-// The API speaks TLS 1.2 and up where a certificate is configured, and nothing else.
+// With a certificate the API speaks TLS 1.2 and later, and nothing else.
 func TestTLS(t *testing.T) {
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
 	cert, trusted, file := certificate(t)
@@ -71,7 +71,7 @@ func metric(w *daemontest.World, name string) float64 {
 	return 0
 }
 
-// The SMSC asks for a certificate, and has one that only our CA file vouches for.
+// The SMSC requires a certificate, and has one that only our CA file trusts.
 func TestTLSByConfiguration(t *testing.T) {
 	cert, pool, file := certificate(t)
 	server := &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MinVersion: tls.VersionTLS13}
@@ -86,8 +86,8 @@ min_version = "1.3"`, file))
 	w.Await(w.Send("k", "+4799999999").ShipmentID, "SMS_Delivered")
 }
 
-// certificate returns a certificate of both ends that signs itself, who trusts it, and the
-// file where it stands with its key.
+// certificate returns a self-signed certificate for both ends, a pool that trusts it, and
+// a file with it and its key.
 func certificate(t *testing.T) (cert tls.Certificate, pool *x509.CertPool, file string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

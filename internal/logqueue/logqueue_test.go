@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 )
 
-// stuck is a writer that takes what it is given, but each time not before it is let.
+// stuck is a writer whose every Write waits for let.
 type stuck struct {
 	let chan struct{}
 	all bytes.Buffer
@@ -19,19 +19,19 @@ func (s *stuck) Write(p []byte) (int, error) {
 	return s.all.Write(p)
 }
 
-// A log that nobody reads keeps nobody waiting and does not grow; what it lacks is told.
+// A log that is not read blocks no writer and does not grow. A line counts those left out.
 func TestLogQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stuck{let: make(chan struct{})}
 		q := New(s)
 		line := func(i int) string { return fmt.Sprintf("%09d\n", i) }
 		q.Write([]byte(line(0)))
-		synctest.Wait() // its writing has begun
+		synctest.Wait() // the first line is being written
 		const fit, more = maxWaiting / 10, 7
 		for i := range fit + more {
 			q.Write([]byte(line(1 + i)))
 		}
-		q.Close() // in a bounded time, or synctest reports a deadlock
+		q.Close() // returns in a bounded time, or synctest reports a deadlock
 		q.Write([]byte("after the end\n"))
 		close(s.let)
 		<-q.ended
@@ -47,7 +47,7 @@ func TestLogQueue(t *testing.T) {
 	})
 }
 
-// What was written ahead of close is there behind it.
+// Close writes the lines that were written before it.
 func TestLogQueueFlushes(t *testing.T) {
 	for range 100 {
 		var out bytes.Buffer
