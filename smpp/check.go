@@ -35,13 +35,6 @@ func (c Config) WithDefaults() Config {
 	return c
 }
 
-// Places returns how many messages may be with the SMSC unanswered at once, and how
-// many may wait for that.
-func (s SMSC) Places() (window, waiting int) {
-	s.fillDefaults()
-	return s.Binds * s.Window, s.MaxWaiting
-}
-
 func (s *SMSC) fillDefaults() {
 	s.InterfaceVersion = cmp.Or(s.InterfaceVersion, Version34)
 	if s.Mode == "" && s.InterfaceVersion == Version33 {

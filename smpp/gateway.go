@@ -120,21 +120,6 @@ func (g *Gateway) Lane(m Message) (name string, window int) {
 	return r.Name, r.window
 }
 
-// Admit keeps room for a message until leave is called, right before it is sent or when
-// it will not be; leave must be called once. The error tells that at every SMSC of the message's
-// route as many are on their way or wait for a place as may. For one that has no route
-// Send knows the answer.
-func (g *Gateway) Admit(m Message) (leave func(), err error) {
-	r := g.routeOf(&m)
-	if r == nil {
-		return func() {}, nil
-	}
-	return g.slots.admit(r.smscs)
-}
-
-// Full tells that Admit would turn every message away.
-func (g *Gateway) Full() bool { return g.slots.crowded(g.smscs) }
-
 // Check returns everything that keeps the message from ever being sent, so that
 // it can be refused before it is stored. Nil means that some SMSC of its
 // route can carry it.
@@ -167,7 +152,6 @@ type smsc struct {
 	receivers    []*bind                     // that only receive
 	limiter      bindLimiter
 	queue        list.List // of *waiter, under slots.mu
-	admitted     int       // messages that room is kept for, likewise
 	metrics      *smscMetrics
 }
 

@@ -307,39 +307,3 @@ func (b *bind) overdue(now time.Time) bool {
 	owed := b.inFlight - waiting
 	return owed > 1 || owed == 1 && now.Sub(spent) > b.smsc.StallAfter
 }
-
-// admit keeps room for a message of that order at the first SMSC that has some.
-func (s *slots) admit(order []*smsc) (leave func(), err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i := slices.IndexFunc(order, (*smsc).roomy)
-	if i < 0 {
-		return nil, errQueueFull
-	}
-	c := order[i]
-	c.admitted++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		c.admitted--
-	}, nil
-}
-
-// crowded tells that none of the SMSCs has room.
-func (s *slots) crowded(all []*smsc) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return !slices.ContainsFunc(all, (*smsc).roomy)
-}
-
-// roomy tells whether one more message would find a free place, or could wait for one,
-// should all come that were admitted.
-func (c *smsc) roomy() bool {
-	room := c.MaxWaiting - c.queue.Len() - c.admitted
-	for _, b := range c.binds {
-		if b.up() {
-			room += c.Window - b.inFlight
-		}
-	}
-	return room > 0
-}
