@@ -263,3 +263,24 @@ func TestEndlessReplies(t *testing.T) {
 		})
 	}
 }
+
+// Each parameter is sent only where the relay offers its extension.
+func TestCommands(t *testing.T) {
+	const id = "0d4f1b3a-8f5c-7c1e-9a54-5a8f3c3ad9f1"
+	for _, test := range []struct{ ehlo, to, mail, rcpt string }{
+		{"lab", "kari@b.example", "", ""},
+		{"lab\nSIZE 1000\n8BITMIME", "kari@b.example", " BODY=8BITMIME SIZE=7", ""},
+		{"lab\nDSN", "kari+x=y@b.example", " RET=HDRS ENVID=" + id, " NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;kari+2Bx+3Dy@b.example"},
+		{"lab\nSMTPUTF8\nDSN", "pål+1@b.example", " SMTPUTF8 RET=HDRS ENVID=" + id, ` NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=utf-8;pål\x{2B}1@b.example`},
+	} {
+		l := mustLetter(t, test.to)
+		l.data = []byte("octets\n")
+		c := &conn{client: &client{ext: parseExtensions(test.ehlo)}, relay: Relay{DSN: true}}
+		if got, want := c.mail(l), "MAIL FROM:<varsel@avsender.example>"+test.mail; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if got, want := c.rcpt(l), "RCPT TO:<"+test.to+">"+test.rcpt; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}

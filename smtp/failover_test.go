@@ -3,7 +3,10 @@ package smtp
 import (
 	"context"
 	"errors"
+	"net"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"straks/internal/eventually"
@@ -120,4 +123,37 @@ func TestCancel(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A context that is cancelled between the reply to DATA and the dot leaves the dot unwritten: not
+// sent is better than unknown.
+func TestCancelBeforeTheDot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(within(t))
+		talk := relaytest.Dialogue()
+		p, relay := memoryPool(t, Relay{}, func(c net.Conn) { talk(cancelling{c, cancel}) })
+		res := p.Send(ctx, to("kari@mottaker.example"))
+		if res.Outcome != handover.NotSent || !errors.Is(res.Err, context.Canceled) || hasReason(res.Err, ReasonLost) {
+			t.Errorf("got %+v", res)
+		}
+		if relay.count("DATA\r\n") != 1 || relay.count("\r\n.\r\n") > 0 {
+			t.Error("the dot was written")
+		}
+		if s := p.States()[0]; s.Troubled || s.Failures > 0 || s.Open > 0 {
+			t.Errorf("state %+v", s)
+		}
+	})
+}
+
+// cancelling cancels before it sends a 354.
+type cancelling struct {
+	net.Conn
+	cancel context.CancelFunc
+}
+
+func (c cancelling) Write(p []byte) (int, error) {
+	if strings.HasPrefix(string(p), "354") {
+		c.cancel()
+	}
+	return c.Conn.Write(p)
 }

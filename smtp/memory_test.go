@@ -16,7 +16,8 @@ import (
 // memoryRelay plays a script to each connection, over a pipe: for tests within a
 // synctest bubble, whose time is not real.
 type memoryRelay struct {
-	play func(net.Conn)
+	play    func(net.Conn)
+	scripts sync.WaitGroup
 
 	mu             sync.Mutex
 	accepted, open int
@@ -34,13 +35,13 @@ func (m *memoryRelay) dial(context.Context, string, string) (net.Conn, error) {
 	}
 	m.open++
 	ours, theirs := net.Pipe()
-	go func() {
+	m.scripts.Go(func() {
 		m.play(recordedConn{theirs, &m.mu, &m.sent})
 		theirs.Close()
 		m.mu.Lock()
 		m.open--
 		m.mu.Unlock()
-	}()
+	})
 	return ours, nil
 }
 
@@ -85,7 +86,8 @@ func (s slow) Write(p []byte) (int, error) {
 	return s.Conn.Write(p)
 }
 
-// memoryPool returns a pool of one relay in memory, in a bubble. It is not run.
+// memoryPool returns a pool of one relay in memory, in a bubble. It is not run. The test ends when
+// the scripts have ended.
 func memoryPool(t *testing.T, config Relay, play func(net.Conn)) (*Pool, *memoryRelay) {
 	t.Helper()
 	config.Name, config.Addr = "mx", "relay.test:25"
@@ -95,6 +97,12 @@ func memoryPool(t *testing.T, config Relay, play func(net.Conn)) (*Pool, *memory
 	}
 	m := &memoryRelay{play: play}
 	p.relays[0].dialTCP = m.dial
+	t.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		p.Run(ctx, nil)
+		m.scripts.Wait()
+	})
 	return p, m
 }
 
