@@ -15,7 +15,7 @@ import (
 // the socket, the journal and the carrier.
 func BenchmarkPlace(b *testing.B) {
 	w := start(b)
-	w.sms.does(orders.Handover{Outcome: handover.Refused, Status: orders.SMSFailedRejected, Total: 1})
+	w.sms.Does(orders.Handover{Outcome: handover.Refused, Status: orders.SMSFailedRejected, Total: 1})
 	parts := strings.Split(smsBody, `"k"`)
 	path := DefaultBasePath + "/future/orders/instant/sms"
 	n := 0

@@ -48,7 +48,7 @@ func TestClient(t *testing.T) {
 
 func TestClientProblems(t *testing.T) {
 	w := start(t)
-	w.sms.does(orders.Handover{Outcome: handover.NotSent})
+	w.sms.Does(orders.Handover{Outcome: handover.NotSent})
 	c, err := client.New(w.server.URL+DefaultBasePath, ttdToken, w.http)
 	if err != nil {
 		t.Fatal(err)

@@ -15,19 +15,21 @@ import (
 
 	"straks/internal/handover"
 	"straks/orders"
+	"straks/orders/bolt/bolttest"
+	"straks/orders/orderstest"
 )
 
 // piped is the API with the real journal behind it, reached by HTTP over pipes. In a synctest
 // bubble its time does not depend on the machine: only the simulated carrier takes any.
 type piped struct {
 	t       *testing.T
-	carrier *carrier
+	carrier *orderstest.Carrier
 	ln      *pipeListener
 }
 
 func startPiped(t *testing.T, window int, takes time.Duration) *piped {
-	p := &piped{t: t, carrier: &carrier{window: window}, ln: &pipeListener{conns: make(chan net.Conn)}}
-	p.carrier.sends(func(context.Context, orders.Message) orders.Handover {
+	p := &piped{t: t, carrier: &orderstest.Carrier{Window: window}, ln: &pipeListener{conns: make(chan net.Conn)}}
+	p.carrier.Sends(func(context.Context, orders.Message) orders.Handover {
 		time.Sleep(takes)
 		return orders.Handover{Outcome: handover.Unknown}
 	})
@@ -36,7 +38,7 @@ func startPiped(t *testing.T, window int, takes time.Duration) *piped {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	service := orders.NewService(orders.Config{Journal: newJournal(t), SMS: p.carrier, Log: log})
+	service := orders.NewService(orders.Config{Journal: bolttest.New(t), SMS: p.carrier, Log: log})
 	h, err := New(Config{Service: service, Auth: auth, Log: log})
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +128,7 @@ func TestBurstOfRepeats(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n := len(p.carrier.messages()); statuses[201] != keys || statuses[200] != keys*(copies-1) || n != keys {
+		if n := len(p.carrier.Sent()); statuses[201] != keys || statuses[200] != keys*(copies-1) || n != keys {
 			t.Errorf("statuses %v, %d messages left", statuses, n)
 		}
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"straks/internal/eventually"
 	"straks/internal/handover"
 	"straks/orders"
 )
@@ -159,7 +160,7 @@ func TestRateLimit(t *testing.T) {
 	if a := w.sendSMS("k", as(otherToken)); a.status != 201 {
 		t.Errorf("another organisation: %d", a.status)
 	}
-	if n := len(w.sms.messages()); n != 3 {
+	if n := len(w.sms.Sent()); n != 3 {
 		t.Errorf("%d messages left; want 3", n)
 	}
 }
@@ -169,7 +170,7 @@ func TestRateLimit(t *testing.T) {
 func TestOverload(t *testing.T) {
 	w := start(t, func(_ *Config, cfg *orders.Config) { cfg.MaxInFlight = 1 })
 	entered, gate := make(chan struct{}), make(chan struct{})
-	w.sms.sends(func(context.Context, orders.Message) orders.Handover {
+	w.sms.Sends(func(context.Context, orders.Message) orders.Handover {
 		close(entered)
 		<-gate
 		return orders.Handover{Outcome: handover.Unknown}
@@ -194,8 +195,8 @@ func TestOverload(t *testing.T) {
 	if a := <-first; a.status != 201 {
 		t.Errorf("the first: %d", a.status)
 	}
-	w.sms.sends(nil)
-	eventually(t, func() bool { return w.sendSMS("2").status == 201 }) // the first may end a moment after its answer
+	w.sms.Sends(nil)
+	eventually.True(t, "the second order", func() bool { return w.sendSMS("2").status == 201 }) // the first may end a moment after its answer
 }
 
 // A client that sends its body slowly takes no room from others.
@@ -205,11 +206,11 @@ func TestSlowBodyTakesNoRoom(t *testing.T) {
 	request := post("", smsOf("slow"))
 	io.WriteString(conn, request[:len(request)-1])
 	inFlight := func() float64 { return series(t, w, "straks_http_requests_in_flight")[0].GetGauge().GetValue() }
-	eventually(t, func() bool { return inFlight() == 1 })
+	eventually.True(t, "an order in flight", func() bool { return inFlight() == 1 })
 	if a := w.sendSMS("quick"); a.status != 201 {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	eventually(t, func() bool { return w.service.InFlight() == 0 })
+	eventually.True(t, "no order in flight", func() bool { return w.service.InFlight() == 0 })
 	io.WriteString(conn, request[len(request)-1:])
 	if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || resp.StatusCode != 201 {
 		t.Errorf("%v, %v", resp, err)
@@ -220,7 +221,7 @@ func TestSlowBodyTakesNoRoom(t *testing.T) {
 func TestMaxRequests(t *testing.T) {
 	w := start(t, func(cfg *Config, _ *orders.Config) { cfg.MaxRequests = 1 })
 	entered, gate := make(chan struct{}), make(chan struct{})
-	w.sms.sends(func(context.Context, orders.Message) orders.Handover {
+	w.sms.Sends(func(context.Context, orders.Message) orders.Handover {
 		close(entered)
 		<-gate
 		return orders.Handover{Outcome: handover.Unknown}
@@ -237,7 +238,7 @@ func TestMaxRequests(t *testing.T) {
 	if a := <-first; a.status != 201 {
 		t.Errorf("the first: %d", a.status)
 	}
-	eventually(t, func() bool { return w.sendSMS("1").status == 200 })
+	eventually.True(t, "a repeat", func() bool { return w.sendSMS("1").status == 200 })
 }
 
 // gated is a journal whose feed can't be read before the gate is open.
@@ -280,7 +281,7 @@ func TestReadsAreBounded(t *testing.T) {
 // A panic costs its own request, and tells the log where but not what.
 func TestPanic(t *testing.T) {
 	w := start(t)
-	w.sms.check = func(m orders.Message) []orders.Fault { panic("the text " + m.Body) }
+	w.sms.Checks(func(m orders.Message) []orders.Fault { panic("the text " + m.Body) })
 	if a := w.sendSMS("k"); a.status != 500 || strings.Contains(a.body, "Koden") {
 		t.Errorf("%d %s", a.status, a.body)
 	} else {
@@ -289,7 +290,7 @@ func TestPanic(t *testing.T) {
 	if log := w.log.String(); !strings.Contains(log, "exchange.go") || strings.Contains(log, "Koden") {
 		t.Errorf("the log:\n%s", log)
 	}
-	w.sms.check = nil
+	w.sms.Checks(nil)
 	if a := w.sendSMS("k"); a.status != 201 {
 		t.Errorf("afterwards: %d", a.status)
 	}
@@ -302,7 +303,7 @@ func TestPanic(t *testing.T) {
 func TestAbandoned(t *testing.T) {
 	w := start(t)
 	entered, gate := make(chan struct{}), make(chan struct{})
-	w.sms.sends(func(context.Context, orders.Message) orders.Handover {
+	w.sms.Sends(func(context.Context, orders.Message) orders.Handover {
 		close(entered)
 		<-gate
 		return orders.Handover{Outcome: handover.Accepted, Total: 1, Parts: []orders.PartAnswer{{Refs: []string{"1"}, Taken: true}}}
@@ -321,9 +322,9 @@ func TestAbandoned(t *testing.T) {
 	if err := <-gone; err == nil {
 		t.Fatal("an answer")
 	}
-	eventually(t, func() bool { return strings.Contains(w.log.String(), `"status":499`) })
+	eventually.True(t, "status 499 in the log", func() bool { return strings.Contains(w.log.String(), `"status":499`) })
 	close(gate)
-	if a := w.sendSMS("k"); a.status != 200 || len(w.sms.messages()) != 1 {
+	if a := w.sendSMS("k"); a.status != 200 || len(w.sms.Sent()) != 1 {
 		t.Errorf("the repeat: %d %s", a.status, a.body)
 	}
 	if !strings.Contains(w.log.String(), `"outcome":"abandoned"`) {
@@ -345,7 +346,7 @@ func TestAbandonedHalf(t *testing.T) {
 		t.Errorf("answered %q, %v", got, err)
 	}
 	labels := []string{"/future/orders/instant/sms", "POST", "499"}
-	eventually(t, func() bool { return counter(t, w, labels) == 1 })
+	eventually.True(t, "the counter", func() bool { return counter(t, w, labels) == 1 })
 	if !strings.Contains(w.log.String(), `"outcome":"abandoned","status":499`) {
 		t.Errorf("the log:\n%s", w.log)
 	}
@@ -360,9 +361,9 @@ func TestOrderLog(t *testing.T) {
 	w.do("POST", "/future/orders/instant/sms", strings.Replace(smsBody, "300", "3", 1))
 	w.do("POST", "/future/orders/instant/sms", smsBody, header("Content-Type", "text/plain"), lenient)
 	w.do("POST", "/future/orders/instant/email", strings.Replace(emailBody, "@", "@example.org, ola@example.org Ola ", 1))
-	w.sms.does(orders.Handover{Outcome: handover.NotSent, Detail: "no bind is up"})
+	w.sms.Does(orders.Handover{Outcome: handover.NotSent, Detail: "no bind is up"})
 	w.sendSMS("not sent")
-	w.sms.does(orders.Handover{Outcome: handover.Refused, Status: orders.SMSFailedInvalidRecipient, Total: 1, Detail: "ESME_RINVDSTADR"})
+	w.sms.Does(orders.Handover{Outcome: handover.Refused, Status: orders.SMSFailedInvalidRecipient, Total: 1, Detail: "ESME_RINVDSTADR"})
 	w.sendSMS("refused")
 	log := w.log.String()
 	for _, want := range []string{

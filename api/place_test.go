@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"straks/internal/eventually"
 	"straks/internal/handover"
 	"straks/orders"
 )
@@ -53,7 +54,7 @@ func TestOrderAnswer(t *testing.T) {
 	if again.status != http.StatusOK || again.body != want || again.header.Get("Location") != a.header.Get("Location") {
 		t.Errorf("the repeat: %d %s, Location %q", again.status, again.body, again.header.Get("Location"))
 	}
-	if n := len(w.sms.messages()); n != 1 {
+	if n := len(w.sms.Sent()); n != 1 {
 		t.Errorf("%d messages left; want 1", n)
 	}
 
@@ -72,7 +73,7 @@ func TestOrderReachesCarrier(t *testing.T) {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	w.sendEmail("e")
-	sms, email := w.sms.messages(), w.email.messages()
+	sms, email := w.sms.Sent(), w.email.Sent()
 	if len(sms) != 1 || sms[0].To != "+4799999999" || sms[0].From != "Altinn" || sms[0].Body != "Koden din er 1" || sms[0].Organisation != "ttd" {
 		t.Errorf("SMS: %#v", sms)
 	}
@@ -98,12 +99,12 @@ func TestRepeat(t *testing.T) {
 // Not even that the rest of it is an order matters. A key that is new or free gets all its faults.
 func TestRepeatThatIsNoOrder(t *testing.T) {
 	w := start(t)
-	w.sms.check = func(m orders.Message) []orders.Fault {
+	w.sms.Checks(func(m orders.Message) []orders.Fault {
 		if m.Body == "" || len(m.Body) > 100 {
 			return []orders.Fault{{Field: orders.FieldBody, Message: "must have 1 to 100 octets"}}
 		}
 		return nil
-	}
+	})
 	first := w.sendSMS("k")
 	sms := strings.NewReplacer("Koden", strings.Repeat("Koden", 100))
 	for name, body := range map[string]string{
@@ -126,7 +127,7 @@ func TestRepeatThatIsNoOrder(t *testing.T) {
 	if a := w.do("POST", "/future/orders/instant/sms", `{"idempotencyId":"new"}`); a.status != 400 || len(a.problem(t).Errors) != 1 {
 		t.Errorf("a new key: %d %s", a.status, a.body)
 	}
-	if n := len(w.sms.messages()) + len(w.email.messages()); n != 1 {
+	if n := len(w.sms.Sent()) + len(w.email.Sent()); n != 1 {
 		t.Errorf("%d messages left; want 1", n)
 	}
 	w.journal.Close()
@@ -138,7 +139,7 @@ func TestRepeatThatIsNoOrder(t *testing.T) {
 func TestSimultaneousRepeats(t *testing.T) {
 	w := start(t)
 	gate := make(chan struct{})
-	w.sms.sends(func(context.Context, orders.Message) orders.Handover {
+	w.sms.Sends(func(context.Context, orders.Message) orders.Handover {
 		<-gate
 		return orders.Handover{Outcome: handover.Accepted, Carrier: "test", Total: 1, Parts: []orders.PartAnswer{{Refs: []string{"1"}, Taken: true}}}
 	})
@@ -155,8 +156,8 @@ func TestSimultaneousRepeats(t *testing.T) {
 		byStatus[a.status]++
 		bodies[a.body] = true
 	}
-	if byStatus[201] != 1 || byStatus[200] != 23 || len(bodies) != 1 || len(w.sms.messages()) != 1 {
-		t.Errorf("statuses %v, bodies %v, %d messages", byStatus, bodies, len(w.sms.messages()))
+	if byStatus[201] != 1 || byStatus[200] != 23 || len(bodies) != 1 || len(w.sms.Sent()) != 1 {
+		t.Errorf("statuses %v, bodies %v, %d messages", byStatus, bodies, len(w.sms.Sent()))
 	}
 }
 
@@ -175,14 +176,14 @@ func TestHandoverOutcomes(t *testing.T) {
 		{"unknown", orders.Handover{Outcome: handover.Unknown, Total: 1}, 201, "SMS_Sending"},
 	} {
 		w := start(t)
-		w.sms.does(c.does)
+		w.sms.Does(c.does)
 		a := w.sendSMS("k")
 		_, shipment := ids(t, a)
 		if got := recipientStatus(t, w, shipment); a.status != c.status || got != c.state {
 			t.Errorf("%s: %d and %s; want %d and %s", c.name, a.status, got, c.status, c.state)
 		}
-		if again := w.sendSMS("k"); again.status != 200 || len(w.sms.messages()) != 1 {
-			t.Errorf("%s: the repeat: %d, %d messages", c.name, again.status, len(w.sms.messages()))
+		if again := w.sendSMS("k"); again.status != 200 || len(w.sms.Sent()) != 1 {
+			t.Errorf("%s: the repeat: %d, %d messages", c.name, again.status, len(w.sms.Sent()))
 		}
 	}
 }
@@ -191,7 +192,7 @@ func TestHandoverOutcomes(t *testing.T) {
 func TestNotSent(t *testing.T) {
 	w := start(t)
 	var tried []string
-	w.sms.sends(func(_ context.Context, m orders.Message) orders.Handover {
+	w.sms.Sends(func(_ context.Context, m orders.Message) orders.Handover {
 		tried = append(tried, m.Shipment.String())
 		return orders.Handover{Outcome: handover.NotSent}
 	})
@@ -199,8 +200,8 @@ func TestNotSent(t *testing.T) {
 	if p := a.problem(t); a.status != 503 || p.Code != "NOT-00004" || a.header.Get("Retry-After") != "2" || a.header.Get("Content-Type") != "application/problem+json" {
 		t.Fatalf("%d %s, %v", a.status, a.body, a.header)
 	}
-	eventually(t, func() bool { return w.service.InFlight() == 0 }) // until then a repeat shares the outcome
-	w.sms.sends(nil)
+	eventually.True(t, "no order in flight", func() bool { return w.service.InFlight() == 0 }) // until then a repeat shares the outcome
+	w.sms.Sends(nil)
 	again := w.sendSMS("k")
 	if _, shipment := ids(t, again); again.status != 201 || len(tried) != 1 || shipment != tried[0] {
 		t.Errorf("%d %s; want 201 with the shipment %v", again.status, again.body, tried)
@@ -210,9 +211,9 @@ func TestNotSent(t *testing.T) {
 // All faults at once: the API's own and the carrier's.
 func TestAllFaultsAtOnce(t *testing.T) {
 	w := start(t)
-	w.sms.check = func(m orders.Message) []orders.Fault {
+	w.sms.Checks(func(m orders.Message) []orders.Fault {
 		return []orders.Fault{{Field: orders.FieldSender, Message: "must be at most 11 characters long"}, {Field: orders.FieldBody, Message: "needs 17 segments; at most 16 are allowed"}}
-	}
+	})
 	a := w.do("POST", "/future/orders/instant/sms", strings.NewReplacer("300", "5", "+47", "47").Replace(smsBody))
 	want := `{"type":"about:blank","title":"The request is not valid","status":400,"detail":"This call sent nothing. Correct what errors says and try again.","traceId":"` + a.problem(t).TraceID + `","errors":{` +
 		`"recipientSms.phoneNumber":["must be a valid phone number in international form: \"+\" or \"00\", then country code and number, like +4799999999"],` +
@@ -226,7 +227,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	if a := w.sendSMS("k"); a.status != 400 || !strings.Contains(a.body, "17 segments") {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	if len(w.sms.messages()) != 0 {
+	if len(w.sms.Sent()) != 0 {
 		t.Error("an invalid order was sent")
 	}
 }
@@ -261,7 +262,7 @@ func TestJournalUnavailable(t *testing.T) {
 			t.Errorf("%d %s, %v", a.status, a.body, a.header)
 		}
 	}
-	if n := len(w.sms.messages()); n != 1 {
+	if n := len(w.sms.Sent()); n != 1 {
 		t.Errorf("%d messages left; want 1", n)
 	}
 }
@@ -272,11 +273,11 @@ func TestAnswerTellsStatus(t *testing.T) {
 	if got := w.sendSMS("taken").header.Get("Straks-Status"); got != "SMS_Accepted" {
 		t.Errorf("taken: %q", got)
 	}
-	w.sms.does(orders.Handover{Outcome: handover.Refused, Status: orders.SMSFailedBarredReceiver, Total: 1})
+	w.sms.Does(orders.Handover{Outcome: handover.Refused, Status: orders.SMSFailedBarredReceiver, Total: 1})
 	if got := w.sendSMS("refused").header.Get("Straks-Status"); got != "SMS_Failed_BarredReceiver" {
 		t.Errorf("refused: %q", got)
 	}
-	w.sms.does(orders.Handover{Outcome: handover.Unknown, Total: 1})
+	w.sms.Does(orders.Handover{Outcome: handover.Unknown, Total: 1})
 	if got := w.sendSMS("unknown").header.Get("Straks-Status"); got != "SMS_Sending" {
 		t.Errorf("unknown: %q", got)
 	}

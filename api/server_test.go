@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"straks/internal/eventually"
 )
 
 // serve serves h with these limits until the test ends, over TLS where t is given, and
@@ -142,7 +144,7 @@ func TestPanicOnAConnection(t *testing.T) {
 	if n, err := io.Copy(io.Discard, here); n > 0 || err != nil {
 		t.Errorf("answered with %d octets, %v", n, err)
 	}
-	eventually(t, func() bool { return strings.Contains(w.log.String(), `"level":"ERROR","msg":"panic","stack":`) })
+	eventually.True(t, "the panic in the log", func() bool { return strings.Contains(w.log.String(), `"level":"ERROR","msg":"panic","stack":`) })
 	if log := w.log.String(); !strings.Contains(log, "panickyConn") || strings.Contains(log, "Koden") {
 		t.Errorf("the log:\n%s", log)
 	}

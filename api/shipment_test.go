@@ -88,7 +88,7 @@ func TestShipmentByKey(t *testing.T) {
 	if a := w.do("GET", query, "", as(otherToken)); a.status != 404 || a.problem(t).Code != "NOT-00003" {
 		t.Errorf("another organisation: %d %s", a.status, a.body)
 	}
-	w.sms.does(orders.Handover{Outcome: handover.NotSent, Total: 1})
+	w.sms.Does(orders.Handover{Outcome: handover.NotSent, Total: 1})
 	if a := w.sendSMS("free"); a.status != 503 {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
@@ -108,7 +108,7 @@ func TestShipmentByKey(t *testing.T) {
 func TestShipmentByKeyInFlight(t *testing.T) {
 	w := start(t)
 	sending, outcome := make(chan struct{}), make(chan orders.Handover)
-	w.sms.sends(func(context.Context, orders.Message) orders.Handover {
+	w.sms.Sends(func(context.Context, orders.Message) orders.Handover {
 		close(sending)
 		return <-outcome
 	})
@@ -247,9 +247,9 @@ func TestFeedChanges(t *testing.T) {
 	} {
 		w := start(t, func(cfg *Config, _ *orders.Config) { cfg.FeedsWithAll = map[string]bool{"ttd": c.all} })
 		w.sendSMS("accepted")
-		w.sms.does(orders.Handover{Outcome: handover.Refused, Status: orders.SMSFailedRejected, Total: 1})
+		w.sms.Does(orders.Handover{Outcome: handover.Refused, Status: orders.SMSFailedRejected, Total: 1})
 		w.sendSMS("refused")
-		w.sms.sends(nil)
+		w.sms.Sends(nil)
 		w.sendSMS("accepted too")
 		for query, want := range c.want {
 			if got, a := feed(t, w, query, lenient); got != want {
@@ -287,7 +287,7 @@ func TestFeedPageLimit(t *testing.T) {
 		t.Skip("stores 501 orders")
 	}
 	w := start(t)
-	w.sms.does(orders.Handover{Outcome: handover.Refused, Status: orders.SMSFailedRejected, Total: 1})
+	w.sms.Does(orders.Handover{Outcome: handover.Refused, Status: orders.SMSFailedRejected, Total: 1})
 	for i := range maxPage + 1 {
 		w.sendSMS(fmt.Sprint(i))
 	}

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"straks/internal/eventually"
 	"straks/internal/handover"
 	"straks/orders"
 )
@@ -101,7 +102,7 @@ func TestStreamLimit(t *testing.T) {
 	const limit = 3
 	w, addr, trusted := secured(t, Limits{Streams: limit})
 	gate := make(chan struct{})
-	w.sms.sends(func(context.Context, orders.Message) orders.Handover {
+	w.sms.Sends(func(context.Context, orders.Message) orders.Handover {
 		<-gate
 		return orders.Handover{Outcome: handover.Unknown}
 	})
@@ -189,7 +190,7 @@ func TestHTTP2Limits(t *testing.T) {
 func TestAbandonedStream(t *testing.T) {
 	w, addr, trusted := secured(t, Limits{})
 	entered, gate := make(chan struct{}), make(chan struct{})
-	w.sms.sends(func(context.Context, orders.Message) orders.Handover {
+	w.sms.Sends(func(context.Context, orders.Message) orders.Handover {
 		close(entered)
 		<-gate
 		return orders.Handover{Outcome: handover.Unknown}
@@ -202,9 +203,9 @@ func TestAbandonedStream(t *testing.T) {
 	if _, err := clientOf(t, trusted, true).Do(orderOf(ctx, addr, "k")); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
-	eventually(t, func() bool { return strings.Contains(w.log.String(), `"status":499`) })
+	eventually.True(t, "status 499 in the log", func() bool { return strings.Contains(w.log.String(), `"status":499`) })
 	close(gate)
-	if a := w.sendSMS("k"); a.status != 200 || len(w.sms.messages()) != 1 {
+	if a := w.sendSMS("k"); a.status != 200 || len(w.sms.Sent()) != 1 {
 		t.Errorf("the repeat: %d %s", a.status, a.body)
 	}
 }
@@ -218,7 +219,7 @@ func TestHandshakesThatFail(t *testing.T) {
 		io.WriteString(conn, "not TLS at all\r\n\r\n")
 		io.Copy(io.Discard, conn) // until the server has hung up
 	}
-	eventually(t, func() bool { return strings.Count(w.log.String(), "TLS handshake failed") == maxDenials })
+	eventually.True(t, "the denials in the log", func() bool { return strings.Count(w.log.String(), "TLS handshake failed") == maxDenials })
 	logged := w.log.Take()
 	if n := strings.Count(logged, `"level":"INFO","msg":"TLS handshake failed","remote":"127.0.0.1:`); n != maxDenials {
 		t.Errorf("%d lines, want %d: %s", n, maxDenials, logged)
@@ -231,7 +232,7 @@ func TestHandshakesThatFail(t *testing.T) {
 	if err := tls.Client(conn, &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "example.com"}).Handshake(); err == nil {
 		t.Fatal("a certificate that nobody signed is trusted")
 	}
-	eventually(t, func() bool { return strings.Contains(w.log.String(), "remote error: tls: ") })
+	eventually.True(t, "the TLS error in the log", func() bool { return strings.Contains(w.log.String(), "remote error: tls: ") })
 	if logged := w.log.Take(); strings.Count(logged, "\n") != 1 || !strings.Contains(logged, conn.LocalAddr().String()) {
 		t.Errorf("logged: %s", logged)
 	}
@@ -268,7 +269,7 @@ func TestPlainHTTPWhereTLSIsWanted(t *testing.T) {
 	if got, _ := io.ReadAll(conn); !strings.Contains(string(got), "400 Bad Request") || !strings.Contains(string(got), "HTTPS") {
 		t.Errorf("answered %q", got)
 	}
-	if n := len(w.sms.messages()); n > 0 {
+	if n := len(w.sms.Sent()); n > 0 {
 		t.Errorf("%d were sent", n)
 	}
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,7 +14,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -27,68 +25,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
-	"straks/internal/handover"
 	"straks/internal/logtest"
 	"straks/orders"
-	"straks/orders/bolt"
+	"straks/orders/bolt/bolttest"
+	"straks/orders/orderstest"
 )
-
-// carrier is the network's end in these tests: it does what a test says.
-type carrier struct {
-	mu     sync.Mutex
-	check  func(orders.Message) []orders.Fault
-	send   func(context.Context, orders.Message) orders.Handover
-	sent   []orders.Message
-	window int // messages at a time; 100
-}
-
-func (c *carrier) Check(m orders.Message) []orders.Fault {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.check == nil {
-		return nil
-	}
-	return c.check(m)
-}
-
-func (c *carrier) Send(ctx context.Context, m orders.Message) orders.Handover {
-	c.mu.Lock()
-	c.sent = append(c.sent, m)
-	send, n := c.send, len(c.sent)
-	c.mu.Unlock()
-	if send != nil {
-		return send(ctx, m)
-	}
-	return orders.Handover{Outcome: handover.Accepted, Carrier: "test", Total: 1,
-		Parts: []orders.PartAnswer{{Refs: []string{fmt.Sprint(n)}, Taken: true}}}
-}
-
-func (c *carrier) Ready() error { return nil }
-
-func (c *carrier) Lane(orders.Message) orders.Lane { return orders.Lane{Window: cmp.Or(c.window, 100)} }
-
-// does makes the carrier end every hand-over so.
-func (c *carrier) does(h orders.Handover) {
-	c.sends(func(context.Context, orders.Message) orders.Handover { return h })
-}
-
-// sends makes the carrier hand over so; nil means that it takes everything.
-func (c *carrier) sends(send func(context.Context, orders.Message) orders.Handover) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.send = send
-}
-
-func (c *carrier) messages() []orders.Message {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return append([]orders.Message(nil), c.sent...)
-}
 
 // world is an API on a loopback socket with all that is behind it.
 type world struct {
 	t          testing.TB
-	sms, email *carrier
+	sms, email *orderstest.Carrier
 	journal    orders.Journal
 	service    *orders.Service
 	api        http.Handler
@@ -111,7 +57,7 @@ func sum(token string) string {
 // start makes a world; with may change its configuration first.
 func start(t testing.TB, with ...func(*Config, *orders.Config)) *world {
 	t.Helper()
-	w := &world{t: t, sms: &carrier{}, email: &carrier{}, registry: prometheus.NewRegistry(), log: &logtest.Log{}}
+	w := &world{t: t, sms: &orderstest.Carrier{}, email: &orderstest.Carrier{}, registry: prometheus.NewRegistry(), log: &logtest.Log{}}
 	log := slog.New(slog.NewJSONHandler(w.log, nil))
 	auth, err := NewTokens([]Token{
 		{Organisation: "ttd", Name: "backend", SHA256: sum(ttdToken)},
@@ -122,7 +68,7 @@ func start(t testing.TB, with ...func(*Config, *orders.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	oc := orders.Config{Journal: newJournal(t), SMS: w.sms, Email: w.email, Log: log, SendDeadline: 20 * time.Second}
+	oc := orders.Config{Journal: bolttest.New(t), SMS: w.sms, Email: w.email, Log: log, SendDeadline: 20 * time.Second}
 	cfg := Config{Auth: auth, Log: log, Registerer: w.registry}
 	for _, f := range with {
 		f(&cfg, &oc)
@@ -148,21 +94,6 @@ func start(t testing.TB, with ...func(*Config, *orders.Config)) *world {
 	w.http = &http.Client{Transport: &checked{t: t, next: w.server.Client().Transport}, Timeout: time.Minute}
 	w.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return w
-}
-
-// newJournal returns the real journal, in a folder of the test's own.
-func newJournal(t testing.TB) orders.Journal {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "journal.db")
-	if err := bolt.Create(path, bolt.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	j, err := bolt.Open(path, bolt.Options{Log: slogDiscard()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { j.Close() })
-	return j
 }
 
 // answer is what came back.
@@ -340,16 +271,6 @@ func readCloser(s string) io.ReadCloser { return io.NopCloser(strings.NewReader(
 func paths(f faults) []string { return slices.Sorted(maps.Keys(f)) }
 
 func slogDiscard() *slog.Logger { return slog.New(slog.DiscardHandler) }
-
-// eventually polls a condition that other goroutines bring about.
-func eventually(t testing.TB, done func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !done(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("it never happened")
-		}
-	}
-}
 
 // series returns the metrics of the given name.
 func series(t testing.TB, w *world, name string) []*dto.Metric {

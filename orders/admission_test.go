@@ -17,6 +17,7 @@ import (
 
 	"straks/internal/handover"
 	"straks/orders"
+	"straks/orders/orderstest"
 )
 
 // memory is a journal that takes no time. Its methods do what orders.Journal says, for one
@@ -87,7 +88,7 @@ func (m *memory) setSick(err error) {
 // carriers has a lane for each recipient, with a window, and takes a time for each message. A
 // recipient without a time hangs until the send deadline.
 type carriers struct {
-	network
+	orderstest.Carrier
 	takes map[orders.Recipient]time.Duration
 }
 
@@ -95,19 +96,20 @@ const fast, hung = orders.Recipient("+4790000001"), orders.Recipient("+479000000
 
 func newCarriers(window int, takes time.Duration) *carriers {
 	c := &carriers{takes: map[orders.Recipient]time.Duration{fast: takes}}
-	c.window, c.send = window, func(ctx context.Context, m orders.Message) orders.Handover {
+	c.Window = window
+	c.Sends(func(ctx context.Context, m orders.Message) orders.Handover {
 		if takes, ok := c.takes[m.To]; ok {
 			time.Sleep(takes)
 			return orders.Handover{Outcome: handover.Unknown}
 		}
 		<-ctx.Done()
 		return orders.Handover{Outcome: handover.NotSent}
-	}
+	})
 	return c
 }
 
 func (c *carriers) Lane(m orders.Message) orders.Lane {
-	return orders.Lane{Name: string(m.To), Window: c.window}
+	return orders.Lane{Name: string(m.To), Window: c.Window}
 }
 
 // crowd is a service between a journal that takes no time and simulated carriers, in a synctest bubble.
@@ -134,7 +136,7 @@ func newCrowd(t *testing.T, c orders.Carrier, cfg orders.Config) *crowd {
 // place places an order on a goroutine of its own.
 func (w *crowd) place(ctx context.Context, key string, to orders.Recipient) {
 	w.wg.Go(func() {
-		o := order(key)
+		o := orderstest.SMS(key)
 		o.Message.To = to
 		began := time.Now()
 		_, created, err := w.Place(ctx, o)
@@ -273,11 +275,11 @@ func TestRepeatsInACrowd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCarriers(1, time.Millisecond)
 		w := newCrowd(t, c, orders.Config{AtWork: 4, SendDeadline: 10 * time.Second})
-		known, _, err := w.Place(t.Context(), order("known"))
+		known, _, err := w.Place(t.Context(), orderstest.SMS("known"))
 		if err == nil { // whose lane is a third one, that hangs
 			t.Fatal("sent")
 		}
-		first := order("known")
+		first := orderstest.SMS("known")
 		first.Message.To = fast
 		if known, _, err = w.Place(t.Context(), first); err != nil {
 			t.Fatal(err)
@@ -297,7 +299,7 @@ func TestRepeatsInACrowd(t *testing.T) {
 		}
 		joined := make(chan error, 1)
 		go func() {
-			o := order("0")
+			o := orderstest.SMS("0")
 			o.Message.To = hung
 			_, _, err := w.Place(t.Context(), o)
 			joined <- err
@@ -331,7 +333,7 @@ func TestClientsThatHangUp(t *testing.T) {
 			}
 			leave()
 			synctest.Wait()
-			last := order(fmt.Sprint("last ", time.Now()))
+			last := orderstest.SMS(fmt.Sprint("last ", time.Now()))
 			last.Message.To = fast
 			began := time.Now()
 			if _, created, err := w.Place(t.Context(), last); !created || err != nil || time.Since(began) != 400*time.Millisecond {
@@ -354,7 +356,7 @@ func TestClientThatJoinsAWaitingOrder(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())
 		w.place(ctx, "k", fast)
 		synctest.Wait()
-		o := order("k")
+		o := orderstest.SMS("k")
 		o.Message.To = fast
 		joined := make(chan error)
 		go func() {
@@ -381,7 +383,7 @@ func TestQueueIsBounded(t *testing.T) {
 		refused := make(chan time.Duration, 40)
 		for i := range cap(refused) {
 			go func() {
-				o := order(fmt.Sprint(i))
+				o := orderstest.SMS(fmt.Sprint(i))
 				o.Message.To, o.Message.Body = fast, large
 				if _, _, err := w.Place(t.Context(), o); errors.Is(err, orders.ErrBusy) {
 					refused <- time.Since(began)

@@ -5,8 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"straks/internal/eventually"
 	"straks/internal/handover"
 	"straks/orders"
+	"straks/orders/orderstest"
 )
 
 // An order whose caller was told that its key is free is not expired while that is
@@ -17,32 +19,32 @@ func TestDeadlineWaitsForTheOutcome(t *testing.T) {
 	for name, free := range map[string]bool{"new key": false, "free key": true} {
 		t.Run(name, func(t *testing.T) {
 			w, run := idleWorld(t, orders.Config{})
-			late := order("late")
+			late := orderstest.SMS("late")
 			late.TTL = time.Millisecond
-			w.network.send = outcome(handover.Unknown)
+			w.network.Sends(outcome(handover.Unknown))
 			other, _, err := w.Place(t.Context(), late)
 			if err != nil {
 				t.Fatal(err)
 			}
 			late.Key = "k"
 			if free {
-				w.network.send = outcome(handover.NotSent)
+				w.network.Sends(outcome(handover.NotSent))
 				if _, _, err := w.Place(t.Context(), late); !errors.Is(err, orders.ErrNotSent) {
 					t.Fatal(err)
 				}
 			}
-			w.network.send = accepts
+			w.network.Sends(orderstest.Accepts)
 			w.journal.acceptKeeps.Store(true)
 			if _, _, err := w.Place(t.Context(), late); !errors.Is(err, orders.ErrUnavailable) {
 				t.Fatal(err)
 			}
 			passed := time.Now().Add(late.TTL)
-			eventually(t, "the deadlines to pass", func() bool { return time.Now().After(passed) })
+			eventually.True(t, "the deadlines to pass", func() bool { return time.Now().After(passed) })
 			run()
-			eventually(t, "the other to expire", func() bool { return w.status(t, other.ID) == orders.SMSFailedTTL })
+			eventually.True(t, "the other to expire", func() bool { return w.status(t, other.ID) == orders.SMSFailedTTL })
 			w.journal.acceptKeeps.Store(false)
-			eventually(t, "the key to be free", func() bool { return w.InFlight() == 0 })
-			s, created, err := w.Place(t.Context(), order("k"))
+			eventually.True(t, "the key to be free", func() bool { return w.InFlight() == 0 })
+			s, created, err := w.Place(t.Context(), orderstest.SMS("k"))
 			if err != nil || !created || s.Status != orders.SMSAccepted {
 				t.Errorf("retry: %v, %v, %v", s.Status, created, err)
 			}
@@ -53,10 +55,10 @@ func TestDeadlineWaitsForTheOutcome(t *testing.T) {
 // A deadline that can't be stored keeps no other from being kept.
 func TestBadDeadline(t *testing.T) {
 	w, run := idleWorld(t, orders.Config{})
-	w.network.send = outcome(handover.Unknown)
+	w.network.Sends(outcome(handover.Unknown))
 	var placed []orders.Shipment
 	for _, key := range []string{"a", "bad", "b"} {
-		o := order(key)
+		o := orderstest.SMS(key)
 		o.TTL = time.Millisecond
 		s, _, err := w.Place(t.Context(), o)
 		if err != nil {
@@ -65,10 +67,10 @@ func TestBadDeadline(t *testing.T) {
 		placed = append(placed, s)
 	}
 	w.journal.poison.Store(placed[1].ID)
-	eventually(t, "the deadlines to pass", func() bool { return time.Now().After(placed[2].Deadline) })
+	eventually.True(t, "the deadlines to pass", func() bool { return time.Now().After(placed[2].Deadline) })
 	run()
 	for _, s := range []orders.Shipment{placed[0], placed[2]} {
-		eventually(t, "the others to expire", func() bool { return w.status(t, s.ID) == orders.SMSFailedTTL })
+		eventually.True(t, "the others to expire", func() bool { return w.status(t, s.ID) == orders.SMSFailedTTL })
 	}
 	if got := w.status(t, placed[1].ID); got != orders.SMSSending {
 		t.Errorf("the bad one: %v", got)

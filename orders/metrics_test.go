@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/orders"
+	"straks/orders/orderstest"
 )
 
 // counted returns what a counter's series are where they are not 0, by the values of
@@ -39,7 +40,7 @@ func counted(t *testing.T, reg *prometheus.Registry, name, label, second string)
 func TestReceiptsAreCounted(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	w := newWorld(t, orders.Config{Registerer: reg})
-	s, _, err := w.Place(t.Context(), order("k"))
+	s, _, err := w.Place(t.Context(), orderstest.SMS("k"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,7 @@ func TestBusyJournalIsNotUnavailable(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	w := newWorld(t, orders.Config{Registerer: reg})
 	w.journal.acceptBusy.Store(true)
-	if _, _, err := w.Place(t.Context(), order("k")); !errors.Is(err, orders.ErrBusy) {
+	if _, _, err := w.Place(t.Context(), orderstest.SMS("k")); !errors.Is(err, orders.ErrBusy) {
 		t.Errorf("%v", err)
 	}
 	got := counted(t, reg, "straks_orders_total", "channel", "outcome")

@@ -13,14 +13,16 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/internal/eventually"
 	"straks/internal/handover"
 	"straks/orders"
+	"straks/orders/orderstest"
 )
 
 func TestSameKeySameMoment(t *testing.T) {
 	w := newWorld(t, orders.Config{})
 	gate := make(chan struct{})
-	w.network.send = func(ctx context.Context, m orders.Message) orders.Handover { <-gate; return accepts(ctx, m) }
+	w.network.Sends(func(ctx context.Context, m orders.Message) orders.Handover { <-gate; return orderstest.Accepts(ctx, m) })
 	type result struct {
 		s       orders.Shipment
 		created bool
@@ -29,11 +31,11 @@ func TestSameKeySameMoment(t *testing.T) {
 	results := make(chan result)
 	for range 24 {
 		go func() {
-			s, created, err := w.Place(t.Context(), order("k"))
+			s, created, err := w.Place(t.Context(), orderstest.SMS("k"))
 			results <- result{s, created, err}
 		}()
 	}
-	eventually(t, "the message to leave", func() bool { return w.network.count() > 0 })
+	eventually.True(t, "the message to leave", func() bool { return len(w.network.Sent()) > 0 })
 	close(gate)
 	created, ids := 0, map[uuid.UUID]bool{}
 	for range 24 {
@@ -46,51 +48,51 @@ func TestSameKeySameMoment(t *testing.T) {
 		}
 		ids[r.s.ID] = true
 	}
-	if created != 1 || len(ids) != 1 || w.network.count() != 1 {
-		t.Errorf("%d created, %d shipments, %d sent", created, len(ids), w.network.count())
+	if created != 1 || len(ids) != 1 || len(w.network.Sent()) != 1 {
+		t.Errorf("%d created, %d shipments, %d sent", created, len(ids), len(w.network.Sent()))
 	}
 }
 
 func TestNotSentMayBeTriedAgain(t *testing.T) {
 	w := newWorld(t, orders.Config{})
-	w.network.send = outcome(handover.NotSent)
-	if _, _, err := w.Place(t.Context(), order("k")); !errors.Is(err, orders.ErrNotSent) {
+	w.network.Sends(outcome(handover.NotSent))
+	if _, _, err := w.Place(t.Context(), orderstest.SMS("k")); !errors.Is(err, orders.ErrNotSent) {
 		t.Fatal(err)
 	}
-	first := w.network.sent[0].Shipment
-	w.network.send = accepts
-	s, created, err := w.Place(t.Context(), order("k"))
+	first := w.network.Sent()[0].Shipment
+	w.network.Sends(orderstest.Accepts)
+	s, created, err := w.Place(t.Context(), orderstest.SMS("k"))
 	if err != nil || !created || s.ID != first || s.Status != orders.SMSAccepted {
 		t.Errorf("retry: %+v, %v, %v; want shipment %v", s, created, err, first)
 	}
-	again, created, err := w.Place(t.Context(), order("k"))
-	if err != nil || created || again.ID != first || w.network.count() != 2 {
-		t.Errorf("repeat: %+v, %v, %v, %d sent", again, created, err, w.network.count())
+	again, created, err := w.Place(t.Context(), orderstest.SMS("k"))
+	if err != nil || created || again.ID != first || len(w.network.Sent()) != 2 {
+		t.Errorf("repeat: %+v, %v, %v, %d sent", again, created, err, len(w.network.Sent()))
 	}
 }
 
 func TestUnknownIsNeverSentAgain(t *testing.T) {
 	w := newWorld(t, orders.Config{})
-	w.network.send = outcome(handover.Unknown)
-	s, created, err := w.Place(t.Context(), order("k"))
+	w.network.Sends(outcome(handover.Unknown))
+	s, created, err := w.Place(t.Context(), orderstest.SMS("k"))
 	if err != nil || !created || s.Status != orders.SMSSending {
 		t.Fatalf("%+v, %v, %v", s, created, err)
 	}
-	if _, created, _ := w.Place(t.Context(), order("k")); created || w.network.count() != 1 {
-		t.Errorf("sent %d times", w.network.count())
+	if _, created, _ := w.Place(t.Context(), orderstest.SMS("k")); created || len(w.network.Sent()) != 1 {
+		t.Errorf("sent %d times", len(w.network.Sent()))
 	}
 	late := orders.Answer{Shipment: s.ID, At: time.Now(), Outcome: handover.Accepted, Carrier: "telco", Total: 1,
 		Parts: []orders.PartAnswer{{Refs: []string{"id:1"}, Taken: true}}}
 	if err := w.Late(late); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the late answer", func() bool { return w.status(t, s.ID) == orders.SMSAccepted })
+	eventually.True(t, "the late answer", func() bool { return w.status(t, s.ID) == orders.SMSAccepted })
 }
 
 func TestRefusedIsFinalAtOnce(t *testing.T) {
 	w := newWorld(t, orders.Config{})
-	w.network.send = outcome(handover.Refused)
-	s, created, err := w.Place(t.Context(), order("k"))
+	w.network.Sends(outcome(handover.Refused))
+	s, created, err := w.Place(t.Context(), orderstest.SMS("k"))
 	if err != nil || !created || s.Status != orders.SMSFailedRejected {
 		t.Errorf("%+v, %v, %v", s, created, err)
 	}
@@ -99,29 +101,29 @@ func TestRefusedIsFinalAtOnce(t *testing.T) {
 func TestAbandonedOrderIsCarriedOn(t *testing.T) {
 	w := newWorld(t, orders.Config{})
 	gate := make(chan struct{})
-	w.network.send = func(ctx context.Context, m orders.Message) orders.Handover { <-gate; return accepts(ctx, m) }
+	w.network.Sends(func(ctx context.Context, m orders.Message) orders.Handover { <-gate; return orderstest.Accepts(ctx, m) })
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		eventually(t, "the message to leave", func() bool { return w.network.count() > 0 })
+		eventually.True(t, "the message to leave", func() bool { return len(w.network.Sent()) > 0 })
 		cancel()
 	}()
-	if _, _, err := w.Place(ctx, order("k")); !errors.Is(err, orders.ErrAbandoned) {
+	if _, _, err := w.Place(ctx, orderstest.SMS("k")); !errors.Is(err, orders.ErrAbandoned) {
 		t.Fatal(err)
 	}
 	close(gate)
-	s, created, err := w.Place(t.Context(), order("k"))
-	if err != nil || created || s.Status != orders.SMSAccepted || w.network.count() != 1 {
-		t.Errorf("%+v, %v, %v, %d sent", s, created, err, w.network.count())
+	s, created, err := w.Place(t.Context(), orderstest.SMS("k"))
+	if err != nil || created || s.Status != orders.SMSAccepted || len(w.network.Sent()) != 1 {
+		t.Errorf("%+v, %v, %v, %d sent", s, created, err, len(w.network.Sent()))
 	}
 }
 
 func TestSendDeadline(t *testing.T) {
 	w := newWorld(t, orders.Config{SendDeadline: time.Second}) // the journal has its share of it
-	w.network.send = func(ctx context.Context, _ orders.Message) orders.Handover {
+	w.network.Sends(func(ctx context.Context, _ orders.Message) orders.Handover {
 		<-ctx.Done()
 		return orders.Handover{Outcome: handover.NotSent, Detail: "no bind is up"}
-	}
-	if _, _, err := w.Place(t.Context(), order("k")); !errors.Is(err, orders.ErrNotSent) || !strings.HasSuffix(err.Error(), ": no bind is up") {
+	})
+	if _, _, err := w.Place(t.Context(), orderstest.SMS("k")); !errors.Is(err, orders.ErrNotSent) || !strings.HasSuffix(err.Error(), ": no bind is up") {
 		t.Error(err)
 	}
 }
@@ -130,11 +132,11 @@ func TestSendDeadline(t *testing.T) {
 // like the deadline, but a clock that is put back lengthens it for no carrier.
 func TestMessageExpires(t *testing.T) {
 	w := newWorld(t, orders.Config{})
-	s, _, err := w.Place(t.Context(), order("k"))
+	s, _, err := w.Place(t.Context(), orderstest.SMS("k"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	expires := w.network.sent[0].Expires
+	expires := w.network.Sent()[0].Expires
 	if off := expires.Sub(s.Deadline).Abs(); off > time.Microsecond {
 		t.Errorf("%v off the deadline", off)
 	}
@@ -152,14 +154,14 @@ func TestJournalFailsAtAccept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := placedOn(t, fault)
-			if _, _, err := w.Place(t.Context(), order("k")); !errors.Is(err, orders.ErrUnavailable) {
+			if _, _, err := w.Place(t.Context(), orderstest.SMS("k")); !errors.Is(err, orders.ErrUnavailable) {
 				t.Fatalf("while the journal is failing: %v", err)
 			}
 			fault(w.journal).Store(false)
-			eventually(t, "the key to be free", func() bool { return w.InFlight() == 0 })
-			s, created, err := w.Place(t.Context(), order("k"))
-			if err != nil || !created || s.Status != orders.SMSAccepted || w.network.count() != 1 {
-				t.Errorf("%+v, %v, %v, %d sent", s, created, err, w.network.count())
+			eventually.True(t, "the key to be free", func() bool { return w.InFlight() == 0 })
+			s, created, err := w.Place(t.Context(), orderstest.SMS("k"))
+			if err != nil || !created || s.Status != orders.SMSAccepted || len(w.network.Sent()) != 1 {
+				t.Errorf("%+v, %v, %v, %d sent", s, created, err, len(w.network.Sent()))
 			}
 		})
 	}
@@ -170,7 +172,7 @@ func placedOn(t *testing.T, fault func(*sick) *atomic.Bool) *world {
 	t.Helper()
 	w := newWorld(t, orders.Config{})
 	fault(w.journal).Store(true)
-	if _, _, err := w.Place(t.Context(), order("k")); !errors.Is(err, orders.ErrUnavailable) {
+	if _, _, err := w.Place(t.Context(), orderstest.SMS("k")); !errors.Is(err, orders.ErrUnavailable) {
 		t.Fatal(err)
 	}
 	return w
@@ -185,9 +187,9 @@ func TestJournalRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := placedOn(t, fault)
-			eventually(t, "the order to land", func() bool { return w.InFlight() == 0 })
+			eventually.True(t, "the order to land", func() bool { return w.InFlight() == 0 })
 			fault(w.journal).Store(false)
-			if _, created, err := w.Place(t.Context(), order("k")); err != nil || !created {
+			if _, created, err := w.Place(t.Context(), orderstest.SMS("k")); err != nil || !created {
 				t.Errorf("%v, %v", created, err)
 			}
 		})
@@ -221,9 +223,9 @@ func (j *slow) Apply(ctx context.Context, events []orders.Event) ([]orders.Effec
 // stored about their orders is given the time that it takes.
 func TestSlowJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := orders.NewService(orders.Config{Journal: &slow{takes: 5 * time.Second}, SMS: &network{send: accepts}, Log: slog.New(slog.DiscardHandler)})
+		s := orders.NewService(orders.Config{Journal: &slow{takes: 5 * time.Second}, SMS: &orderstest.Carrier{}, Log: slog.New(slog.DiscardHandler)})
 		began := time.Now()
-		_, _, err := s.Place(t.Context(), order("k"))
+		_, _, err := s.Place(t.Context(), orderstest.SMS("k"))
 		if took := time.Since(began); !errors.Is(err, orders.ErrUnavailable) || took != 2*time.Second {
 			t.Errorf("after %v: %v", took, err)
 		}
@@ -260,7 +262,7 @@ func (j *corrupt) Apply(context.Context, []orders.Event) ([]orders.Effect, error
 // to hold no place among the orders in flight for ever.
 func TestOutcomeThatCannotBeStored(t *testing.T) {
 	place := func(s *orders.Service) error {
-		_, _, err := s.Place(context.Background(), order("k"))
+		_, _, err := s.Place(context.Background(), orderstest.SMS("k"))
 		return err
 	}
 	for name, c := range map[string]struct {
@@ -275,7 +277,7 @@ func TestOutcomeThatCannotBeStored(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				reg := prometheus.NewRegistry()
 				j := &corrupt{key: name == "key"}
-				s := orders.NewService(orders.Config{Journal: j, SMS: &network{send: accepts}, Registerer: reg, Log: slog.New(slog.DiscardHandler)})
+				s := orders.NewService(orders.Config{Journal: j, SMS: &orderstest.Carrier{}, Registerer: reg, Log: slog.New(slog.DiscardHandler)})
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				if err := c.do(s); !errors.Is(err, c.want) {
@@ -296,33 +298,33 @@ func TestOutcomeThatCannotBeStored(t *testing.T) {
 // is told the truth, nothing is sent again, and the answer is stored later.
 func TestJournalFailsAtAnswer(t *testing.T) {
 	w := newWorld(t, orders.Config{})
-	w.network.send = func(ctx context.Context, m orders.Message) orders.Handover {
+	w.network.Sends(func(ctx context.Context, m orders.Message) orders.Handover {
 		w.journal.applyFails.Store(true)
-		return accepts(ctx, m)
-	}
-	s, created, err := w.Place(t.Context(), order("k"))
+		return orderstest.Accepts(ctx, m)
+	})
+	s, created, err := w.Place(t.Context(), orderstest.SMS("k"))
 	if err != nil || !created || s.Status != orders.SMSAccepted {
 		t.Fatalf("%+v, %v, %v", s, created, err)
 	}
-	if again, created, err := w.Place(t.Context(), order("k")); err != nil || created || again.ID != s.ID {
+	if again, created, err := w.Place(t.Context(), orderstest.SMS("k")); err != nil || created || again.ID != s.ID {
 		t.Errorf("repeat: %+v, %v, %v", again, created, err)
 	}
 	if got := w.status(t, s.ID); got != orders.SMSSending {
 		t.Errorf("stored as %v while the journal failed", got)
 	}
 	w.journal.applyFails.Store(false)
-	eventually(t, "the answer to be stored", func() bool { return w.status(t, s.ID) == orders.SMSAccepted })
-	if w.network.count() != 1 {
-		t.Errorf("sent %d times", w.network.count())
+	eventually.True(t, "the answer to be stored", func() bool { return w.status(t, s.ID) == orders.SMSAccepted })
+	if len(w.network.Sent()) != 1 {
+		t.Errorf("sent %d times", len(w.network.Sent()))
 	}
 }
 
 func TestDrainWaitsForFlights(t *testing.T) {
 	w := newWorld(t, orders.Config{})
 	gate := make(chan struct{})
-	w.network.send = func(ctx context.Context, m orders.Message) orders.Handover { <-gate; return accepts(ctx, m) }
-	go w.Place(t.Context(), order("k"))
-	eventually(t, "the order", func() bool { return w.network.count() == 1 })
+	w.network.Sends(func(ctx context.Context, m orders.Message) orders.Handover { <-gate; return orderstest.Accepts(ctx, m) })
+	go w.Place(t.Context(), orderstest.SMS("k"))
+	eventually.True(t, "the order", func() bool { return len(w.network.Sent()) == 1 })
 	short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	if err := w.Drain(short); !errors.Is(err, context.DeadlineExceeded) {

@@ -13,7 +13,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/internal/eventually"
 	"straks/orders"
+	"straks/orders/orderstest"
 )
 
 func reports(id string, status orders.Status) orders.Report {
@@ -33,7 +35,7 @@ func (w *world) receive(t *testing.T, r orders.Report) error {
 
 func TestReceiptIsDoneWhenStored(t *testing.T) {
 	w := newWorld(t, orders.Config{})
-	s, _, err := w.Place(t.Context(), order("k"))
+	s, _, err := w.Place(t.Context(), orderstest.SMS("k"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,13 +114,13 @@ func TestReceiptThatCannotBeStoredSpoilsNoOther(t *testing.T) {
 
 func TestReceiptBeforeItsAnswer(t *testing.T) {
 	w := newWorld(t, orders.Config{})
-	w.network.send = func(ctx context.Context, m orders.Message) orders.Handover {
+	w.network.Sends(func(ctx context.Context, m orders.Message) orders.Handover {
 		if err := w.receive(t, delivered(m.Shipment.String())); err != nil {
 			t.Error(err)
 		}
-		return accepts(ctx, m)
-	}
-	s, _, err := w.Place(t.Context(), order("k"))
+		return orderstest.Accepts(ctx, m)
+	})
+	s, _, err := w.Place(t.Context(), orderstest.SMS("k"))
 	if err != nil || s.Status != orders.SMSDelivered {
 		t.Errorf("%v, %v", s.Status, err)
 	}
@@ -210,7 +212,7 @@ func TestLaterBlockCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !off {
-			eventually(t, "the first to be on its way", w.journal.Journal.(*slowFirst).first.Load)
+			eventually.True(t, "the first to be on its way", w.journal.Journal.(*slowFirst).first.Load)
 		}
 	}
 	for range 2 {
@@ -218,7 +220,7 @@ func TestLaterBlockCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if s, _, err := w.Place(t.Context(), order("k")); err != nil || s.Status != orders.SMSAccepted {
+	if s, _, err := w.Place(t.Context(), orderstest.SMS("k")); err != nil || s.Status != orders.SMSAccepted {
 		t.Errorf("%v, %v", s.Status, err)
 	}
 }

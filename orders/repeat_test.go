@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"straks/internal/eventually"
 	"straks/internal/handover"
 	"straks/orders"
+	"straks/orders/orderstest"
 )
 
 // repeated asks for an order that is not fit to be placed.
@@ -24,11 +26,11 @@ func TestRepeated(t *testing.T) {
 		}
 	}
 	unknown("ttd", "k")
-	w.network.send = outcome(handover.NotSent)
-	w.Place(t.Context(), order("k"))
+	w.network.Sends(outcome(handover.NotSent))
+	w.Place(t.Context(), orderstest.SMS("k"))
 	unknown("ttd", "k")
-	w.network.send = outcome(handover.Unknown)
-	first, _, err := w.Place(t.Context(), order("k"))
+	w.network.Sends(outcome(handover.Unknown))
+	first, _, err := w.Place(t.Context(), orderstest.SMS("k"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,8 +38,8 @@ func TestRepeated(t *testing.T) {
 		t.Errorf("%+v, %v, %v; want %+v", s, known, err, first)
 	}
 	unknown("other", "k")
-	if w.network.count() != 2 || w.InFlight() != 0 {
-		t.Errorf("%d sent, %d in flight", w.network.count(), w.InFlight())
+	if len(w.network.Sent()) != 2 || w.InFlight() != 0 {
+		t.Errorf("%d sent, %d in flight", len(w.network.Sent()), w.InFlight())
 	}
 }
 
@@ -54,9 +56,9 @@ func TestRepeatedInFlight(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, orders.Config{})
 			gate := make(chan struct{})
-			w.network.send = func(ctx context.Context, m orders.Message) orders.Handover { <-gate; return outcome(c.outcome)(ctx, m) }
-			go w.Place(t.Context(), order("k"))
-			eventually(t, "the message to leave", func() bool { return w.network.count() > 0 })
+			w.network.Sends(func(ctx context.Context, m orders.Message) orders.Handover { <-gate; return outcome(c.outcome)(ctx, m) })
+			go w.Place(t.Context(), orderstest.SMS("k"))
+			eventually.True(t, "the message to leave", func() bool { return len(w.network.Sent()) > 0 })
 			gone, leave := context.WithCancel(t.Context())
 			leave()
 			if _, known, err := w.repeated(gone, "ttd", "k"); known || !errors.Is(err, orders.ErrAbandoned) {
@@ -96,16 +98,16 @@ func (a *around) Known(ctx context.Context, organisation, key string, at time.Ti
 func TestRepeatedWhileAnOrderComesAndGoes(t *testing.T) {
 	w, _ := idleWorld(t, orders.Config{})
 	gate, landed := make(chan struct{}), make(chan struct{})
-	w.network.send = func(ctx context.Context, m orders.Message) orders.Handover {
+	w.network.Sends(func(ctx context.Context, m orders.Message) orders.Handover {
 		<-gate
 		return outcome(handover.NotSent)(ctx, m)
-	}
+	})
 	w.journal.Journal = &around{w.journal.Journal, func() {
 		go func() {
 			defer close(landed)
-			w.Place(context.Background(), order("k"))
+			w.Place(context.Background(), orderstest.SMS("k"))
 		}()
-		eventually(t, "the message to leave", func() bool { return w.network.count() > 0 })
+		eventually.True(t, "the message to leave", func() bool { return len(w.network.Sent()) > 0 })
 	}, func() {
 		close(gate)
 		<-landed

@@ -5,54 +5,22 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
+	"straks/internal/eventually"
 	"straks/internal/handover"
 	"straks/orders"
-	"straks/orders/bolt"
+	"straks/orders/bolt/bolttest"
+	"straks/orders/orderstest"
 )
 
-// network is a carrier whose answers the test gives.
-type network struct {
-	mu     sync.Mutex
-	sent   []orders.Message
-	send   func(context.Context, orders.Message) orders.Handover
-	window int // messages at a time; 100
-}
-
-func (n *network) Check(orders.Message) []orders.Fault { return nil }
-
-func (n *network) Lane(orders.Message) orders.Lane { return orders.Lane{Window: cmp.Or(n.window, 100)} }
-
-func (n *network) Ready() error { return nil }
-func (n *network) Send(ctx context.Context, m orders.Message) orders.Handover {
-	n.mu.Lock()
-	n.sent = append(n.sent, m)
-	n.mu.Unlock()
-	return n.send(ctx, m)
-}
-
-func (n *network) count() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return len(n.sent)
-}
-
-func accepts(_ context.Context, m orders.Message) orders.Handover {
-	return orders.Handover{Outcome: handover.Accepted, Carrier: "telco", Total: 1,
-		Parts: []orders.PartAnswer{{Refs: []string{m.Shipment.String()}, Taken: true}}}
-}
-
-func outcome(o handover.Outcome) func(context.Context, orders.Message) orders.Handover {
-	return func(context.Context, orders.Message) orders.Handover {
-		return orders.Handover{Outcome: o, Status: orders.SMSFailedRejected}
-	}
+// outcome returns how a carrier ends every hand-over so.
+func outcome(o handover.Outcome) orderstest.SendFunc {
+	return orderstest.Ends(orders.Handover{Outcome: o, Status: orders.SMSFailedRejected})
 }
 
 // sick is the real journal, some of whose calls do not come through.
@@ -101,7 +69,7 @@ func (j *sick) Apply(ctx context.Context, events []orders.Event) ([]orders.Effec
 
 type world struct {
 	*orders.Service
-	network *network
+	network *orderstest.Carrier
 	journal *sick
 }
 
@@ -116,15 +84,8 @@ func newWorld(t *testing.T, cfg orders.Config) *world {
 // idleWorld returns a service that takes orders, and what makes it run: call it once.
 func idleWorld(t *testing.T, cfg orders.Config) (w *world, run func()) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "journal.db")
-	if err := bolt.Create(path, bolt.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	journal, err := bolt.Open(path, bolt.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w = &world{network: &network{send: accepts}, journal: &sick{Journal: journal}}
+	journal := bolttest.New(t)
+	w = &world{network: &orderstest.Carrier{}, journal: &sick{Journal: journal}}
 	cfg.Journal, cfg.SMS, cfg.Log = w.journal, w.network, cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	w.Service = orders.NewService(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -132,27 +93,12 @@ func idleWorld(t *testing.T, cfg orders.Config) (w *world, run func()) {
 	t.Cleanup(func() {
 		cancel()
 		runs.Wait()
-		eventually(t, "flights to land", func() bool { return w.InFlight() == 0 })
+		eventually.True(t, "flights to land", func() bool { return w.InFlight() == 0 })
 		if err := journal.Check(context.Background()); err != nil {
 			t.Error(err)
 		}
-		journal.Close()
 	})
 	return w, func() { runs.Go(func() { w.Run(ctx) }) }
-}
-
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
-
-func order(key string) orders.Order {
-	return orders.Order{Organisation: "ttd", Key: key, TTL: time.Minute,
-		Message: orders.Message{Channel: orders.SMS, To: "+4799999999", Body: "123456"}}
 }
 
 func (w *world) status(t *testing.T, id uuid.UUID) orders.Status {

@@ -19,21 +19,16 @@ import (
 	"straks/smpp/wire"
 )
 
-// accepting is a carrier that accepts everything, under the shipment's id.
-type accepting struct{ orders.Carrier }
-
-func (accepting) Lane(orders.Message) orders.Lane { return orders.Lane{Window: 100} }
-
-func (accepting) Send(_ context.Context, m orders.Message) orders.Handover {
-	return orders.Handover{Outcome: handover.Accepted, Carrier: "telco", Total: 1,
-		Parts: []orders.PartAnswer{{Refs: []string{dlr.Dialect{}.AnswerRef(m.Shipment.String())}, Taken: true}}}
-}
-
 // newReceiver returns the receiver of a service that runs.
 func newReceiver(t *testing.T, d dlr.Dialect, log *slog.Logger) *receiver {
 	t.Helper()
 	journal := bolttest.New(t)
-	service := orders.NewService(orders.Config{Journal: journal, SMS: accepting{}, Log: log})
+	carrier := &orderstest.Carrier{}
+	carrier.Sends(func(_ context.Context, m orders.Message) orders.Handover { // as this channel refers to it
+		return orders.Handover{Outcome: handover.Accepted, Carrier: "telco", Total: 1,
+			Parts: []orders.PartAnswer{{Refs: []string{dlr.Dialect{}.AnswerRef(m.Shipment.String())}, Taken: true}}}
+	})
+	service := orders.NewService(orders.Config{Journal: journal, SMS: carrier, Log: log})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
