@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"straks/orders"
+	"straks/orders/ledger"
 )
 
 // maxFaults is how many faults Check tells before it gives up.
@@ -187,7 +188,7 @@ func (c *checker) boundRefs(s *orders.Shipment) {
 				c.fault("shipment %s: reference of part %d is not bound", s.ID, i)
 				continue
 			}
-			if r, err := decodeRef(v); err == nil && r.bound.none() && !s.Status.Final() {
+			if r, err := decodeRef(v); err == nil && r.Bound.None() && !s.Status.Final() {
 				c.fault("shipment %s: reference of part %d is bound, yet a report waits for it", s.ID, i)
 			}
 		}
@@ -206,27 +207,27 @@ func (c *checker) referenced() {
 			c.fault("reference: %w", err)
 			return
 		}
-		if r.parked != nil {
+		if r.Parked != "" {
 			c.parkedRef(k, r)
 		}
-		c.boundRef(k, r.bound)
-		c.boundRef(k, r.before)
+		c.boundRef(k, r.Bound)
+		c.boundRef(k, r.Before)
 	})
 }
 
-func (c *checker) boundRef(k []byte, b binding) {
-	s, ok, err := c.shipment(b.shipment, false)
+func (c *checker) boundRef(k []byte, b ledger.Binding) {
+	s, ok, err := c.shipment(b.Shipment, false)
 	if err != nil || !ok {
 		return // none, told by shipped, or swept
 	}
 	bears := func(name string) bool { return bytes.Equal(refKey(s.Carrier, name), k) }
-	if b.part >= len(s.Parts) || !slices.ContainsFunc(s.Parts[b.part].Refs, bears) {
-		c.fault("shipment %s: bound to a reference that part %d does not bear", s.ID, b.part)
+	if b.Part >= len(s.Parts) || !slices.ContainsFunc(s.Parts[b.Part].Refs, bears) {
+		c.fault("shipment %s: bound to a reference that part %d does not bear", s.ID, b.Part)
 	}
 }
 
-func (c *checker) parkedRef(k []byte, r ref) {
-	v := c.parked().Get(r.parked)
+func (c *checker) parkedRef(k []byte, r ledger.Ref) {
+	v := c.parked().Get([]byte(r.Parked))
 	if v == nil {
 		c.fault("a reference waits for a report that is gone")
 		return
@@ -250,7 +251,7 @@ func (c *checker) parkedReports() {
 		found := slices.ContainsFunc(report.Refs, func(name string) bool {
 			v := c.refs().get(refKey(report.Carrier, name))
 			r, err := decodeRef(v)
-			return v != nil && err == nil && bytes.Equal(r.parked, k)
+			return v != nil && err == nil && string(r.Parked) == string(k)
 		})
 		if !found {
 			c.fault("a parked report has no reference that leads to it")
@@ -320,7 +321,7 @@ func (c *checker) listed() {
 		switch {
 		case len(k) != hashSize || err != nil:
 			c.fault("%w", corrupt(fmt.Sprintf("block of %x", k)))
-		case b.off && c.lifted().Get(liftedKey(b.at, k)) == nil:
+		case b.Off && c.lifted().Get(liftedKey(b.At, k)) == nil:
 			c.fault("block of %x: it is lifted, and kept for ever", k)
 		}
 	}

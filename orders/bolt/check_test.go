@@ -14,6 +14,7 @@ import (
 
 	"straks/internal/handover"
 	"straks/orders"
+	"straks/orders/ledger"
 )
 
 // TestCheckGoesOn: a page that can't be read ends the check of its own table only.
@@ -69,7 +70,7 @@ func TestCheckOfSlots(t *testing.T) {
 		value func(id uuid.UUID) []byte
 	}{
 		{bucketKeys, hash("ttd", "0"), func(id uuid.UUID) []byte { return id[:] }},
-		{bucketRefs, refKey("telco", "0"), func(id uuid.UUID) []byte { return encodeRef(nil, ref{bound: binding{shipment: id}}) }},
+		{bucketRefs, refKey("telco", "0"), func(id uuid.UUID) []byte { return encodeRef(nil, ledger.Ref{Bound: ledger.Binding{Shipment: id}}) }},
 	} {
 		j, path := newJournal(t, Options{})
 		ids := sent(t, j, 2)
@@ -162,7 +163,7 @@ func TestCheckOfBlocks(t *testing.T) {
 	}
 	check(t, j)
 	spoil(t, j, func(w *writeTx) error {
-		return w.blocked().Put(blockedKey("ttd", orders.SMS, "+4799999999"), encodeBlock(nil, listing{at: time.Now(), off: true}))
+		return w.blocked().Put(blockedKey("ttd", orders.SMS, "+4799999999"), encodeBlock(nil, ledger.Block{At: time.Now(), Off: true}))
 	})
 	if err := j.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "kept for ever") {
 		t.Error(err)

@@ -10,7 +10,11 @@ import (
 	"github.com/google/uuid"
 
 	"straks/orders"
+	"straks/orders/ledger"
 )
+
+// micro cuts a time to what the journal keeps.
+func micro(t time.Time) time.Time { return microTime(t.UnixMicro()) }
 
 func sampleShipment() orders.Shipment {
 	in := intake("k")
@@ -95,8 +99,9 @@ func FuzzRecords(f *testing.F) {
 	f.Add(encodeShipment(nil, &s))
 	f.Add(encodeReport(nil, &report))
 	f.Add(encodeEntry(nil, entry{s.ID, s.Status, s.Updated}))
-	bound := binding{s.ID, 3}
-	for _, r := range []ref{{bound: bound}, {bound: bound, before: bound}, {parked: make([]byte, parkedKeySize)}, {bound: bound, before: bound, parked: make([]byte, parkedKeySize)}} {
+	parked := ledger.ParkedID(make([]byte, parkedKeySize))
+	bound := ledger.Binding{Shipment: s.ID, Part: 3}
+	for _, r := range []ledger.Ref{{Bound: bound}, {Bound: bound, Before: bound}, {Parked: parked}, {Bound: bound, Before: bound, Parked: parked}} {
 		f.Add(encodeRef(nil, r))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -7,10 +7,11 @@ import (
 	"sync/atomic"
 
 	"straks/orders"
+	"straks/orders/ledger"
 )
 
 // ErrCorrupt reports a record that can't be read. Calling again does not help.
-var ErrCorrupt = errors.New("journal: corrupt")
+var ErrCorrupt = ledger.ErrCorrupt
 
 func corrupt(what string) error { return fmt.Errorf("%w: %s", ErrCorrupt, what) }
 

@@ -11,6 +11,7 @@ import (
 
 	"straks/internal/ratelog"
 	"straks/orders"
+	"straks/orders/ledger"
 )
 
 // Journal is an orders.Journal. It owns one goroutine, the writer, from Open to
@@ -73,7 +74,7 @@ func Open(path string, opt Options) (*Journal, error) {
 
 // Accept implements orders.Journal.
 func (j *Journal) Accept(ctx context.Context, in orders.Intake) (orders.Shipment, bool, error) {
-	if err := checkIntake(&in); err != nil {
+	if err := ledger.Check(&in); err != nil {
 		return orders.Shipment{}, false, err
 	}
 	r := newRequest(ctx)
@@ -82,7 +83,7 @@ func (j *Journal) Accept(ctx context.Context, in orders.Intake) (orders.Shipment
 	var refused error
 	r.run = func(w *writeTx) (err error) {
 		refused = nil // what an earlier run found is gone with its transaction
-		if s, claimed, err = w.accept(in); errors.Is(err, errFull) {
+		if s, claimed, err = w.ledger().Accept(&in); errors.Is(err, errFull) {
 			refused, err = err, nil // it has changed nothing, and is to spoil nobody's transaction
 		}
 		return err
@@ -101,9 +102,7 @@ func (j *Journal) Accept(ctx context.Context, in orders.Intake) (orders.Shipment
 func (j *Journal) Known(ctx context.Context, organisation, key string, at time.Time) (s orders.Shipment, known bool, err error) {
 	err = j.snapshots.view(func(t tables) error {
 		found, ok, err := t.keyed(t.keys().get(hash(organisation, key)))
-		if known = ok && !found.Status.Free(); known {
-			s, s.Held = found, found.InFlight(at)
-		}
+		s, known = ledger.Known(found, ok, at)
 		return err
 	})
 	return s, known, err
@@ -118,8 +117,9 @@ func (j *Journal) Apply(ctx context.Context, events []orders.Event) ([]orders.Ef
 	r.turn = turnOf(events[0])
 	effects := make([]orders.Effect, len(events))
 	r.run = func(w *writeTx) (err error) {
+		l := w.ledger()
 		for i, e := range events {
-			if effects[i], err = w.apply(e); err != nil {
+			if effects[i], err = l.Apply(e); err != nil {
 				return err
 			}
 		}

@@ -137,10 +137,10 @@ func nameSlotsByEnd(t tables, budget int, log *slog.Logger) (moved int, err erro
 			log.Error("reference can't be read, dropped: receipts for what had it wait in vain", "err", err)
 			return 0, false
 		}
-		if r.parked != nil {
-			return int64(binary.BigEndian.Uint64(r.parked)), true
+		if r.Parked != "" {
+			return int64(binary.BigEndian.Uint64([]byte(r.Parked))), true
 		}
-		return idMicro(r.bound.shipment), true
+		return idMicro(r.Bound.Shipment), true
 	})
 }
 

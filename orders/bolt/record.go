@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"straks/orders"
+	"straks/orders/ledger"
 )
 
 // recordVersion is the first octet of every record that may change its form.
@@ -192,73 +193,51 @@ func decodeReport(b []byte) (orders.Report, error) {
 	return r, nil
 }
 
-// ref is what is known of a reference: the part that it is bound to, the one that
-// had it before, and the parked report that waits for the next.
-type ref struct {
-	bound  binding
-	before binding
-	parked []byte // key in parked; nil where none waits
-}
-
-// binding is a part of a shipment; none where the id is zero.
-type binding struct {
-	shipment uuid.UUID
-	part     int
-}
-
-func (b binding) none() bool { return b.shipment == uuid.Nil }
-
 const (
 	kindBound  = 'b'
 	kindParked = 'p'
 )
 
-func encodeRef(b []byte, r ref) []byte {
+func encodeRef(b []byte, r ledger.Ref) []byte {
 	e := encoder{b}
-	if r.parked != nil {
+	if r.Parked != "" {
 		e.byte(kindParked)
-		e.b = append(e.b, r.parked...)
+		e.b = append(e.b, r.Parked...)
 	} else {
 		e.byte(kindBound)
 	}
-	for _, to := range []binding{r.bound, r.before} {
-		if !to.none() {
-			e.uuid(to.shipment)
-			e.uint(uint64(to.part))
+	for _, to := range []ledger.Binding{r.Bound, r.Before} {
+		if !to.None() {
+			e.uuid(to.Shipment)
+			e.uint(uint64(to.Part))
 		}
 	}
 	return e.b
 }
 
-func decodeRef(b []byte) (ref, error) {
+func decodeRef(b []byte) (ledger.Ref, error) {
 	d := decoder{b: b}
-	var r ref
+	var r ledger.Ref
 	kind := d.byte()
 	if kind == kindParked {
-		r.parked = append(make([]byte, 0, parkedKeySize), d.take(parkedKeySize)...)
+		r.Parked = ledger.ParkedID(d.take(parkedKeySize))
 	}
-	r.bound = d.binding()
-	r.before = d.binding()
-	if !d.end() || kind != kindParked && kind != kindBound || kind == kindBound && r.bound.none() {
-		return ref{}, corrupt("reference")
+	r.Bound = d.binding()
+	r.Before = d.binding()
+	if !d.end() || kind != kindParked && kind != kindBound || kind == kindBound && r.Bound.None() {
+		return ledger.Ref{}, corrupt("reference")
 	}
 	return r, nil
 }
 
 // binding reads one, if anything is left.
-func (d *decoder) binding() binding {
+func (d *decoder) binding() ledger.Binding {
 	if len(d.b) == 0 {
-		return binding{}
+		return ledger.Binding{}
 	}
 	id, part := d.uuid(), d.uint()
 	d.bad = d.bad || part > 1<<16 || id == uuid.Nil
-	return binding{id, int(part)}
-}
-
-// listing is a recipient's entry in a block list: blocked, or not any more, since a time.
-type listing struct {
-	at  time.Time
-	off bool
+	return ledger.Binding{Shipment: id, Part: int(part)}
 }
 
 // The version of a block's record says whether it is lifted.
@@ -267,23 +246,23 @@ const (
 	blockLifted = 2
 )
 
-func encodeBlock(b []byte, bl listing) []byte {
+func encodeBlock(b []byte, bl ledger.Block) []byte {
 	e := encoder{b}
-	if bl.off {
+	if bl.Off {
 		e.byte(blockLifted)
 	} else {
 		e.byte(blockOn)
 	}
-	e.int(bl.at.UnixMicro())
+	e.int(bl.At.UnixMicro())
 	return e.b
 }
 
-func decodeBlock(b []byte) (listing, error) {
+func decodeBlock(b []byte) (ledger.Block, error) {
 	d := decoder{b: b}
 	version := d.byte()
-	bl := listing{microTime(d.int()), version == blockLifted}
+	bl := ledger.Block{At: microTime(d.int()), Off: version == blockLifted}
 	if !d.end() || version != blockOn && version != blockLifted {
-		return listing{}, corrupt("block")
+		return ledger.Block{}, corrupt("block")
 	}
 	return bl, nil
 }
@@ -294,7 +273,3 @@ func idMicro(id uuid.UUID) int64 {
 }
 
 func microTime(us int64) time.Time { return time.UnixMicro(us).UTC() }
-
-// micro cuts a time to what the journal keeps, so that a call returns what a
-// later look-up will.
-func micro(t time.Time) time.Time { return microTime(t.UnixMicro()) }

@@ -17,6 +17,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"straks/orders"
+	"straks/orders/ledger"
 )
 
 func TestNewestSchemaHasItsMigrations(t *testing.T) {
@@ -86,7 +87,7 @@ func oldJournal(t *testing.T, length time.Duration, n int) (path string, made []
 	numberSlot(t, db, bucketRefs, length)
 	elsewhere := uuid.Must(uuid.NewV7())
 	putBefore(t, db, bucketKeys, hash("ttd", "0"), elsewhere[:])
-	putBefore(t, db, bucketRefs, refKey("telco", "0"), encodeRef(nil, ref{bound: binding{shipment: elsewhere}}))
+	putBefore(t, db, bucketRefs, refKey("telco", "0"), encodeRef(nil, ledger.Ref{Bound: ledger.Binding{Shipment: elsewhere}}))
 	setVersion(t, db, 1)
 	db.Close()
 	return path, made
@@ -250,7 +251,7 @@ func TestMigrationOfClaims(t *testing.T) {
 	spoil(t, j, func(w *writeTx) error { // as version 3 had it
 		old := sending
 		old.ClaimUntil = time.Time{}
-		return errors.Join(w.putShipment(&old), w.tx.DeleteBucket(bucketLifted))
+		return errors.Join(w.PutShipment(&old, false), w.tx.DeleteBucket(bucketLifted))
 	})
 	j.Close()
 	db := rawDB(t, path)

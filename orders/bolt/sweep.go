@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"straks/orders"
+	"straks/orders/ledger"
 )
 
 // sweep is one step of Journal.Sweep: what is too old leaves from the front of each
@@ -52,7 +53,7 @@ func (s *sweep) run(w *writeTx) error {
 }
 
 func (s *sweep) parked(w *writeTx) (n int, err error) {
-	n, err = w.unparkOldest(s.budget, olderThan(s.now.Add(-parkedRetention)))
+	n, err = w.ledger().DropParked(s.budget, s.now.Add(-ledger.ParkedRetention))
 	s.swept.Parked = n
 	return n, err
 }

@@ -1,180 +1,167 @@
 package journaltest
 
 import (
-	"maps"
+	"fmt"
+	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
 	"straks/orders"
+	"straks/orders/ledger"
 )
 
-// model is a journal of one organisation in memory, as plain as can be: no
-// persistence, no retention.
+// model is a journal of one organisation in memory: the ledger over a store of maps. It has no
+// persistence and no retention. It works as an engine with a server behind it does: before each
+// batch of events it loads what they name, and a get of anything else is a fault.
 type model struct {
-	keys      map[string]*orders.Shipment
-	shipments map[uuid.UUID]*orders.Shipment
-	bound     map[string][]orders.Binding // the newest first, and the one before
-	parked    map[string]*orders.Report   // under each of its references
-	feed      []orders.Shipment           // as they were
+	keys      map[string]uuid.UUID
+	shipments map[uuid.UUID]orders.Shipment
+	refs      map[ledger.Name]ledger.Ref
+	parked    map[ledger.ParkedID]orders.Report
+	blocked   map[string]ledger.Block
+	feed      []orders.Shipment // as they were
+	number    int               // of the last parked report
+	loaded    map[any]bool      // ids of shipments and parked reports, names of references
 }
 
 func newModel() *model {
 	return &model{
-		keys:      make(map[string]*orders.Shipment),
-		shipments: make(map[uuid.UUID]*orders.Shipment),
-		bound:     make(map[string][]orders.Binding),
-		parked:    make(map[string]*orders.Report),
+		keys:      make(map[string]uuid.UUID),
+		shipments: make(map[uuid.UUID]orders.Shipment),
+		refs:      make(map[ledger.Name]ledger.Ref),
+		parked:    make(map[ledger.ParkedID]orders.Report),
+		blocked:   make(map[string]ledger.Block),
 	}
+}
+
+func (m *model) ledger() *ledger.Ledger {
+	return &ledger.Ledger{Store: m, MaxParked: 1 << 20, Log: slog.Default()}
 }
 
 func (m *model) accept(in orders.Intake) (orders.Shipment, bool) {
-	s, ok := m.keys[in.Key]
-	switch {
-	case !ok:
-		claimed := orders.Claim(in)
-		m.keys[in.Key], m.shipments[in.Shipment] = &claimed, &claimed
-		return copied(&claimed), true
-	case s.Status.Free():
-		s.Reclaim(in)
-		return copied(s), true
+	s, claimed, err := m.ledger().Accept(&in)
+	if err != nil {
+		panic(err)
 	}
-	known := copied(s)
-	known.Held = s.Claim != in.Claim && s.InFlight(in.At)
-	return known, s.Claim == in.Claim
+	return s, claimed
 }
 
-// copied returns the shipment as it is, whatever becomes of it.
-func copied(s *orders.Shipment) orders.Shipment {
-	c := *s
-	c.Parts = slices.Clone(s.Parts)
-	for i := range c.Parts {
-		c.Parts[i].Refs = slices.Clone(s.Parts[i].Refs)
-	}
-	return c
-}
-
-func (m *model) step(eff *orders.Effect, s *orders.Shipment, do func() bool) {
-	from := s.Status
-	if !do() {
-		return
-	}
-	eff.Changes = append(eff.Changes, orders.Change{From: from, To: s.Status, At: s.Updated})
-	if s.Status.InFeed() {
-		m.feed = append(m.feed, copied(s))
-	}
-}
-
-func (m *model) apply(e orders.Event) (eff orders.Effect) {
-	switch e := e.(type) {
-	case orders.Answer:
-		s := m.shipments[e.Shipment]
-		m.step(&eff, s, func() bool { return s.Answer(e) })
-		m.bind(&eff, s, e)
-		eff.Shipment, eff.Found = copied(s), true
-	case orders.Report:
-		to, ok := m.about(&e)
-		if !ok {
-			m.park(e)
-			return orders.Effect{Parked: true}
-		}
-		m.step(&eff, to.Shipment, func() bool { return to.Shipment.Report(to.Part, e) })
-		eff.Shipment, eff.Found = copied(to.Shipment), true
-	case orders.Expiry:
-		s := m.shipments[e.Shipment]
-		m.step(&eff, s, func() bool { return s.Expire(e.At) })
-		eff.Shipment, eff.Found = copied(s), true
+func (m *model) apply(e orders.Event) orders.Effect {
+	m.load(e)
+	eff, err := m.ledger().Apply(e)
+	if err != nil {
+		panic(err)
 	}
 	return eff
 }
 
-// about returns the part that a report is about.
-func (m *model) about(r *orders.Report) (orders.Binding, bool) {
-	var parts []orders.Binding
-	for i, ref := range r.Refs {
-		parts = append(parts, meant(r, i, m.bound[ref])...)
+// load notes what the events need: what they name, the shipments and parked reports that their
+// references lead to, and the references of those reports.
+func (m *model) load(events ...orders.Event) {
+	m.loaded = make(map[any]bool)
+	shipments, refs := ledger.Names(events)
+	for _, id := range shipments {
+		m.loaded[id] = true
 	}
-	if n := r.Choose(parts); n >= 0 {
-		return parts[n], true
-	}
-	return orders.Binding{}, false
-}
-
-func meant(r *orders.Report, i int, bound []orders.Binding) (parts []orders.Binding) {
-	for _, b := range bound {
-		if r.Means(i, &b.Shipment.Parts[b.Part]) {
-			parts = append(parts, b)
+	for _, name := range refs {
+		m.loaded[name] = true
+		r := m.refs[name]
+		m.loaded[r.Bound.Shipment], m.loaded[r.Before.Shipment], m.loaded[r.Parked] = true, true, true
+		for _, other := range m.parked[r.Parked].Refs {
+			m.loaded[ledger.Name{Carrier: name.Carrier, Ref: other}] = true
 		}
 	}
-	return parts
 }
 
-func (m *model) park(r orders.Report) {
-	var free []string
-	for _, ref := range r.Refs {
-		have := m.parked[ref]
-		if have != nil && !r.Better(have) {
-			continue
-		}
-		m.unpark(have)
-		free = append(free, ref)
-	}
-	for _, ref := range free {
-		m.parked[ref] = &r
+func (m *model) need(what any) {
+	if !m.loaded[what] {
+		panic(fmt.Sprintf("journaltest: the rules read %v, which no event names", what))
 	}
 }
 
-func (m *model) unpark(r *orders.Report) {
-	maps.DeleteFunc(m.parked, func(_ string, have *orders.Report) bool { return have == r })
+// copied returns the shipment as it is, whatever becomes of it.
+func copied(s orders.Shipment) orders.Shipment {
+	s.Parts = slices.Clone(s.Parts)
+	for i := range s.Parts {
+		s.Parts[i].Refs = slices.Clone(s.Parts[i].Refs)
+	}
+	return s
 }
 
-// waiting is a report that an answer has claimed.
-type waiting struct {
-	part   int
-	report orders.Report
+// The following implement ledger.Store.
+
+func (m *model) Key(_, key string) (s orders.Shipment, ok, stored bool, err error) {
+	id, ok := m.keys[key]
+	return copied(m.shipments[id]), ok, ok, nil
 }
 
-// bind binds what the shipment took of the answer; the reports that waited are
-// applied oldest first, as they happened.
-func (m *model) bind(eff *orders.Effect, s *orders.Shipment, a orders.Answer) {
-	var all []waiting
-	for _, pa := range a.Parts {
-		for _, ref := range pa.Refs {
-			if pa.Index >= len(s.Parts) || !slices.Contains(s.Parts[pa.Index].Refs, ref) {
-				continue
-			}
-			if r := m.bindOne(ref, orders.Binding{Shipment: s, Part: pa.Index}); r != nil {
-				all = append(all, waiting{pa.Index, *r})
-			}
-		}
-	}
-	slices.SortStableFunc(all, func(a, b waiting) int { return a.report.At.Compare(b.report.At) })
-	for _, w := range all {
-		m.step(eff, s, func() bool { return s.Report(w.part, w.report) })
-	}
+func (m *model) PutKey(_, key string, id uuid.UUID, _ bool) error {
+	m.keys[key] = id
+	return nil
 }
 
-// bindOne returns the report that waited for the reference.
-func (m *model) bindOne(ref string, to orders.Binding) *orders.Report {
-	if slices.Contains(m.bound[ref], to) {
-		return nil
+func (m *model) Room() error { return nil }
+
+func (m *model) Shipment(id uuid.UUID) (orders.Shipment, bool, error) {
+	m.need(id)
+	s, ok := m.shipments[id]
+	return copied(s), ok, nil
+}
+
+func (m *model) PutShipment(s *orders.Shipment, _ bool) error {
+	m.shipments[s.ID] = copied(*s)
+	return nil
+}
+
+func (m *model) AppendFeed(s *orders.Shipment) error {
+	m.feed = append(m.feed, copied(*s))
+	return nil
+}
+
+func (m *model) Ref(carrier, ref string) (ledger.Ref, error) {
+	name := ledger.Name{Carrier: carrier, Ref: ref}
+	m.need(name)
+	return m.refs[name], nil
+}
+
+func (m *model) PutRef(carrier, ref string, r ledger.Ref, _ time.Time) error {
+	r.Stored = true
+	m.refs[ledger.Name{Carrier: carrier, Ref: ref}] = r
+	return nil
+}
+
+func (m *model) Parked(id ledger.ParkedID) (orders.Report, error) {
+	m.need(id)
+	r, ok := m.parked[id]
+	if !ok {
+		return r, ledger.ErrCorrupt
 	}
-	all := append([]orders.Binding{to}, m.bound[ref]...)
-	m.bound[ref] = all[:min(len(all), 2)]
-	r := m.parked[ref]
-	if r == nil {
-		return nil
-	}
-	parts := meant(r, slices.Index(r.Refs, ref), m.bound[ref])
-	if len(parts) == 0 || parts[0] != to {
-		return nil
-	}
-	awaited, gone := r.Awaited(parts)
-	if awaited || gone {
-		m.unpark(r)
-	}
-	if !awaited {
-		return nil
-	}
-	return r
+	return r, nil
+}
+
+func (m *model) Park(r *orders.Report) (ledger.ParkedID, error) {
+	m.number++
+	id := ledger.ParkedID(fmt.Sprint(m.number))
+	m.parked[id] = *r
+	return id, nil
+}
+
+func (m *model) Unpark(id ledger.ParkedID) error {
+	delete(m.parked, id)
+	return nil
+}
+
+func (m *model) OldestParked() (ledger.ParkedID, time.Time, error) { return "", time.Time{}, nil }
+
+func (m *model) ParkedReports() int { return len(m.parked) }
+
+func (m *model) Blocked(organisation string, c orders.Channel, to orders.Recipient) (ledger.Block, error) {
+	return m.blocked[organisation+c.String()+string(to)], nil
+}
+
+func (m *model) PutBlocked(b orders.Block) error {
+	m.blocked[b.Organisation+b.Channel.String()+string(b.Recipient)] = ledger.Block{At: b.At, Off: b.Off}
+	return nil
 }

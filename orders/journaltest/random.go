@@ -202,7 +202,7 @@ func (r *run) compare() {
 		if err != nil {
 			r.Fatal(err)
 		}
-		r.same("shipment", got, *want)
+		r.same("shipment", got, want)
 		if r.now.Add(-time.Hour).After(want.Deadline) && !want.Status.Final() && !want.Status.Free() {
 			r.Fatalf("%v past its deadline: Due forgot it", want.Status)
 		}

@@ -4,9 +4,9 @@
 //	func TestJournal(t *testing.T) { journaltest.Run(t, engine) }
 //
 // Each test opens a store of its own, and asks the engine's Check, where it
-// has one, after what it did. Random runs hold the engine against a model in
-// memory that shares nothing with it but the state machine of orders.Shipment. One
-// that fails logs its seed, and STRAKS_SEED repeats it.
+// has one, after what it did. Random runs compare the engine with the ledger over a store in memory
+// (model.go): both have the same rules, and the engine must store what they change. A run that fails
+// logs its seed, and STRAKS_SEED repeats it.
 package journaltest
 
 import (

@@ -1,0 +1,260 @@
+package bolt
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/orders"
+	"straks/orders/ledger"
+)
+
+// writeTx is the ledger's store in one transaction of the writing goroutine. Values must live until
+// the commit, so they are cut from one buffer.
+type writeTx struct {
+	tables
+	opt     *Options
+	values  []byte
+	waiting int // parked reports
+
+	newDeadline []byte // the lowest key put into deadlines
+
+	keySlots, refSlots *slots // once looked up
+}
+
+var _ ledger.Store = (*writeTx)(nil)
+
+// ledger returns the rules over this transaction.
+func (w *writeTx) ledger() *ledger.Ledger {
+	return &ledger.Ledger{Store: w, MaxParked: w.opt.MaxParked, Log: w.opt.Log}
+}
+
+func (w *writeTx) keys() *slots {
+	if w.keySlots == nil {
+		w.keySlots = w.tables.keys()
+	}
+	return w.keySlots
+}
+
+func (w *writeTx) refs() *slots {
+	if w.refSlots == nil {
+		w.refSlots = w.tables.refs()
+	}
+	return w.refSlots
+}
+
+// value keeps what encode appends, until the transaction ends.
+func (w *writeTx) value(encode func([]byte) []byte) []byte {
+	start := len(w.values)
+	w.values = encode(w.values)
+	return w.values[start:len(w.values):len(w.values)]
+}
+
+// hashSize is how much of a SHA-256 makes a key: enough that no two keys meet.
+const hashSize = 16
+
+// hash makes one key of several strings, none of which can pass for another.
+func hash(parts ...string) []byte {
+	var b []byte
+	for _, p := range parts {
+		b = binary.AppendUvarint(b, uint64(len(p)))
+		b = append(b, p...)
+	}
+	sum := sha256.Sum256(b)
+	return sum[:hashSize]
+}
+
+// Key implements ledger.Store.
+func (w *writeTx) Key(organisation, key string) (s orders.Shipment, ok, stored bool, err error) {
+	v := w.keys().get(hash(organisation, key))
+	s, ok, err = w.keyed(v)
+	return s, ok, v != nil, err
+}
+
+// keyed returns the shipment of a key that has this value, and whether there is one.
+func (t tables) keyed(v []byte) (orders.Shipment, bool, error) {
+	if v == nil {
+		return orders.Shipment{}, false, nil
+	}
+	id, err := uuid.FromBytes(v)
+	if err != nil {
+		return orders.Shipment{}, false, corrupt("key")
+	}
+	return t.shipment(id, false)
+}
+
+// PutKey implements ledger.Store. A record that the key had before leaves: slots of another length
+// may be asked before the one that the new record goes to.
+func (w *writeTx) PutKey(organisation, name string, id uuid.UUID, replace bool) error {
+	if w.shipments().Get(id[:]) != nil {
+		return fmt.Errorf("journal: shipment %s exists under another key", id)
+	}
+	key := hash(organisation, name)
+	if replace {
+		if err := w.keys().delete(key); err != nil {
+			return err
+		}
+	}
+	return w.keys().put(idMicro(id), key, w.value(func(b []byte) []byte { return append(b, id[:]...) }))
+}
+
+// errSize reports that there is no room for orders.
+var errSize = fmt.Errorf("%w: the file has reached its largest size (max_size)", orders.ErrUnavailable)
+
+// errFull refuses an order before anything of it was stored.
+var errFull = fmt.Errorf("%w: %w", orders.ErrNotStored, errSize)
+
+// Room implements ledger.Store.
+func (w *writeTx) Room() error {
+	if w.full(w.opt.MaxSize) {
+		return errFull
+	}
+	return nil
+}
+
+// full reports whether the pages in use, free ones apart, have reached the largest size
+// (0: there is none).
+func (t tables) full(most int64) bool {
+	if most == 0 {
+		return false
+	}
+	db := t.tx.DB()
+	free := int64(db.Stats().FreePageN) * int64(db.Info().PageSize)
+	return t.tx.Size()-free >= most
+}
+
+// Shipment implements ledger.Store.
+func (w *writeTx) Shipment(id uuid.UUID) (orders.Shipment, bool, error) { return w.shipment(id, false) }
+
+// PutShipment implements ledger.Store.
+func (w *writeTx) PutShipment(s *orders.Shipment, claimed bool) error {
+	if claimed {
+		if err := w.putDeadline(s); err != nil {
+			return err
+		}
+	}
+	b := w.shipments()
+	b.FillPercent = growing
+	return b.Put(s.ID[:], w.value(func(b []byte) []byte { return encodeShipment(b, s) }))
+}
+
+// AppendFeed implements ledger.Store.
+func (w *writeTx) AppendFeed(s *orders.Shipment) error {
+	feed, err := w.feed().CreateBucketIfNotExists([]byte(s.Organisation))
+	if err != nil {
+		return fmt.Errorf("feed of %q: %w", s.Organisation, err)
+	}
+	feed.FillPercent = appended
+	seq, err := feed.NextSequence()
+	if err != nil {
+		return err
+	}
+	v := w.value(func(b []byte) []byte { return encodeEntry(b, entry{s.ID, s.Status, s.Updated}) })
+	return feed.Put(seqKey(seq), v)
+}
+
+// maxRef bounds a reference in a key, in octets; a hash stands for a longer one.
+const maxRef = 128
+
+func refKey(carrier, ref string) []byte {
+	if len(ref) > maxRef {
+		ref = "\x00" + string(hash(ref))
+	}
+	return append(append(append(make([]byte, 0, len(carrier)+1+len(ref)), carrier...), 0), ref...)
+}
+
+// Ref implements ledger.Store.
+func (w *writeTx) Ref(carrier, ref string) (ledger.Ref, error) {
+	v := w.refs().get(refKey(carrier, ref))
+	if v == nil {
+		return ledger.Ref{}, nil
+	}
+	r, err := decodeRef(v)
+	if err != nil {
+		w.opt.Log.Error("reference can't be read: receipts for its messages wait in vain", "err", err)
+	}
+	r.Stored = true
+	return r, nil
+}
+
+// PutRef implements ledger.Store. The record before may be in another slot.
+func (w *writeTx) PutRef(carrier, ref string, r ledger.Ref, at time.Time) error {
+	key := refKey(carrier, ref)
+	if r.Stored {
+		if err := w.refs().delete(key); err != nil {
+			return err
+		}
+	}
+	if r.Bound.None() && r.Parked == "" {
+		return nil
+	}
+	return w.refs().put(at.UnixMicro(), key, w.value(func(b []byte) []byte { return encodeRef(b, r) }))
+}
+
+const parkedKeySize = 16
+
+// Park implements ledger.Store.
+func (w *writeTx) Park(r *orders.Report) (ledger.ParkedID, error) {
+	number, err := w.parked().NextSequence()
+	if err != nil {
+		return "", err
+	}
+	key := binary.BigEndian.AppendUint64(make([]byte, 0, parkedKeySize), uint64(max(r.At.UnixMicro(), 0)))
+	key = binary.BigEndian.AppendUint64(key, number)
+	w.waiting++
+	return ledger.ParkedID(key), w.parked().Put(key, w.value(func(b []byte) []byte { return encodeReport(b, r) }))
+}
+
+// Parked implements ledger.Store.
+func (w *writeTx) Parked(id ledger.ParkedID) (orders.Report, error) {
+	v := w.parked().Get([]byte(id))
+	if v == nil {
+		return orders.Report{}, corrupt("reference to a parked report that is gone")
+	}
+	return decodeReport(v)
+}
+
+// Unpark implements ledger.Store.
+func (w *writeTx) Unpark(id ledger.ParkedID) error {
+	w.waiting--
+	return w.parked().Delete([]byte(id))
+}
+
+// OldestParked implements ledger.Store.
+func (w *writeTx) OldestParked() (ledger.ParkedID, time.Time, error) {
+	k, _ := w.parked().Cursor().First()
+	if k == nil {
+		return "", time.Time{}, nil
+	}
+	return ledger.ParkedID(k), microTime(int64(binary.BigEndian.Uint64(k))), nil
+}
+
+// ParkedReports implements ledger.Store.
+func (w *writeTx) ParkedReports() int { return w.waiting }
+
+func blockedKey(organisation string, c orders.Channel, to orders.Recipient) []byte {
+	return hash(organisation, c.String(), string(to))
+}
+
+// Blocked implements ledger.Store.
+func (w *writeTx) Blocked(organisation string, c orders.Channel, to orders.Recipient) (ledger.Block, error) {
+	v := w.blocked().Get(blockedKey(organisation, c, to))
+	if v == nil {
+		return ledger.Block{}, nil
+	}
+	return decodeBlock(v)
+}
+
+// PutBlocked implements ledger.Store. A block that is lifted gets an entry by which retention finds it.
+func (w *writeTx) PutBlocked(b orders.Block) error {
+	key := blockedKey(b.Organisation, b.Channel, b.Recipient)
+	if b.Off {
+		if err := w.lifted().Put(liftedKey(b.At, key), []byte{}); err != nil {
+			return err
+		}
+	}
+	return w.blocked().Put(key, w.value(func(v []byte) []byte { return encodeBlock(v, ledger.Block{At: b.At, Off: b.Off}) }))
+}

@@ -1,0 +1,107 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+
+	"straks/orders"
+)
+
+// Apply is orders.Journal.Apply for one event.
+func (l *Ledger) Apply(e orders.Event) (orders.Effect, error) {
+	switch e := e.(type) {
+	case orders.Answer:
+		e.At = micro(e.At)
+		return l.answer(&e)
+	case orders.Report:
+		e.At = micro(e.At)
+		return l.report(&e)
+	case orders.Expiry:
+		e.At = micro(e.At)
+		return l.expire(&e)
+	case orders.Block:
+		e.At = micro(e.At)
+		return orders.Effect{}, l.block(&e)
+	}
+	return orders.Effect{}, fmt.Errorf("journal: unknown event %T", e)
+}
+
+// step runs one step of the state machine. If it changed the status, the feed gets an entry and the
+// effect a change.
+func (l *Ledger) step(eff *orders.Effect, do func(*orders.Shipment) bool) error {
+	s := &eff.Shipment
+	from := s.Status
+	if !do(s) {
+		return nil
+	}
+	eff.Changes = append(eff.Changes, orders.Change{From: from, To: s.Status, At: s.Updated})
+	if !s.Status.InFeed() {
+		return nil
+	}
+	return l.Store.AppendFeed(s)
+}
+
+// answer binds the references of an answer, and applies the reports that waited for them.
+func (l *Ledger) answer(a *orders.Answer) (eff orders.Effect, err error) {
+	if eff.Shipment, eff.Found, err = l.Store.Shipment(a.Shipment); err != nil || !eff.Found {
+		return eff, err
+	}
+	if err := l.step(&eff, func(s *orders.Shipment) bool { return s.Answer(*a) }); err != nil {
+		return eff, err
+	}
+	claimed, err := l.bind(&eff.Shipment, a)
+	if err != nil {
+		return eff, err
+	}
+	for _, c := range claimed {
+		if err := l.step(&eff, func(s *orders.Shipment) bool { return s.Report(c.part, c.report) }); err != nil {
+			return eff, err
+		}
+	}
+	return eff, l.Store.PutShipment(&eff.Shipment, false)
+}
+
+// report applies a report to the part that it is about, or parks it.
+func (l *Ledger) report(r *orders.Report) (eff orders.Effect, err error) {
+	s, part, err := l.about(r)
+	if err != nil {
+		return eff, err
+	}
+	if s == nil {
+		if eff.Hint, err = l.hint(r); err == nil {
+			eff.Parked, err = l.park(r)
+		}
+		return eff, err
+	}
+	eff.Shipment, eff.Found = *s, true
+	before := s.Parts[part].State
+	if err := l.step(&eff, func(s *orders.Shipment) bool { return s.Report(part, *r) }); err != nil {
+		return eff, err
+	}
+	if len(eff.Changes) == 0 && s.Parts[part].State == before {
+		return eff, nil // a repeat: nothing to store
+	}
+	return eff, l.Store.PutShipment(&eff.Shipment, false)
+}
+
+func (l *Ledger) expire(e *orders.Expiry) (eff orders.Effect, err error) {
+	if eff.Shipment, eff.Found, err = l.Store.Shipment(e.Shipment); err != nil || !eff.Found {
+		return eff, err
+	}
+	if err := l.step(&eff, func(s *orders.Shipment) bool { return s.Expire(e.At) }); err != nil || len(eff.Changes) == 0 {
+		return eff, err
+	}
+	return eff, l.Store.PutShipment(&eff.Shipment, false)
+}
+
+// block stores a change of a block list, unless a later one is stored already.
+func (l *Ledger) block(b *orders.Block) error {
+	have, err := l.Store.Blocked(b.Organisation, b.Channel, b.Recipient)
+	if err != nil && !errors.Is(err, ErrCorrupt) {
+		return err
+	}
+	if err == nil && b.At.Before(have.At) {
+		return nil
+	}
+	return l.Store.PutBlocked(*b)
+}

@@ -1,0 +1,26 @@
+// Package ledger holds the rules of the journal: what an order, an answer, a report, an expiry and a
+// block change. An engine (orders/bolt) stores what they change; it has no rules of its own.
+//
+//	store.go   Store: what one transaction of an engine can do, and the records that it keeps
+//	accept.go  Accept: a key is new, known, free or in flight; a recipient is blocked
+//	apply.go   Apply: one event and its effect
+//	refs.go    which part a report is about, and what an answer binds
+//	park.go    reports that wait for their answer
+//	names.go   what a batch of events names, for an engine that loads it in one trip
+//
+// # One transaction
+//
+// A Ledger is good for one transaction of its Store. The rules are orders.Shipment's methods and
+// orders.Report's matching, which are pure; the ledger reads what they need, calls them, and puts
+// what they changed. What it put it can get again. If a call fails with anything but ErrCorrupt,
+// the transaction must not be committed.
+//
+// # Batches
+//
+// An engine may read from disk at each call of the Store, as one with a B+tree in memory does. One
+// with a server behind it locks and loads first all that the events need: what they name (Names), the
+// shipments and parked reports that these references lead to, and the references of those reports.
+// Then it runs the rules in memory, and writes what was put in one trip. The model of
+// orders/journaltest is such an engine, and fails on a get of anything else. Only a report that is
+// parked where too many wait needs more: the oldest one.
+package ledger

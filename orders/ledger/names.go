@@ -1,0 +1,36 @@
+package ledger
+
+import (
+	"github.com/google/uuid"
+
+	"straks/orders"
+)
+
+// Name is a carrier's reference.
+type Name struct{ Carrier, Ref string }
+
+// Names returns the shipments and references that events name. Applying the events needs these,
+// and the shipments and parked reports that the references lead to.
+func Names(events []orders.Event) (shipments []uuid.UUID, refs []Name) {
+	for _, e := range events {
+		switch e := e.(type) {
+		case orders.Answer:
+			shipments = append(shipments, e.Shipment)
+			for _, p := range e.Parts {
+				for _, ref := range p.Refs {
+					refs = append(refs, Name{e.Carrier, ref})
+				}
+			}
+		case orders.Report:
+			for _, ref := range e.Refs {
+				refs = append(refs, Name{e.Carrier, ref})
+			}
+			for _, h := range e.Hints {
+				refs = append(refs, Name{e.Carrier, h.Ref})
+			}
+		case orders.Expiry:
+			shipments = append(shipments, e.Shipment)
+		}
+	}
+	return shipments, refs
+}

@@ -1,0 +1,89 @@
+package ledger
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/orders"
+)
+
+// ErrCorrupt reports a record that can't be read. Calling again does not help.
+var ErrCorrupt = errors.New("journal: corrupt")
+
+// Store is what one transaction of an engine can do. A record that can't be read is ErrCorrupt.
+// Times are in µs. No slice or pointer is kept by either side, but what Shipment returns is the
+// caller's to change.
+type Store interface {
+	// Key returns the shipment of an organisation's key. ok is false where the key is unknown or
+	// its shipment is gone; stored reports whether the key has a record all the same.
+	Key(organisation, key string) (s orders.Shipment, ok, stored bool, err error)
+	// PutKey gives a key to a shipment that is not stored yet. replace: the key has a record.
+	PutKey(organisation, key string, id uuid.UUID, replace bool) error
+	// Room returns why no new order is taken, or nil. The error is the caller's answer.
+	Room() error
+
+	Shipment(id uuid.UUID) (s orders.Shipment, ok bool, err error)
+	// PutShipment stores a shipment under its id, and its deadline if it is claimed in this
+	// transaction.
+	PutShipment(s *orders.Shipment, claimed bool) error
+	// AppendFeed appends an entry of the shipment's present status to the feed of its organisation.
+	AppendFeed(s *orders.Shipment) error
+
+	// Ref returns what is known of a carrier's reference. A record that can't be read says nothing.
+	Ref(carrier, ref string) (Ref, error)
+	// PutRef stores what is known of a reference, as of a time for its retention. One that says
+	// nothing is removed.
+	PutRef(carrier, ref string, r Ref, at time.Time) error
+
+	// Parked returns a report that waits. One that is gone is ErrCorrupt.
+	Parked(id ParkedID) (orders.Report, error)
+	Park(r *orders.Report) (ParkedID, error)
+	Unpark(id ParkedID) error
+	// OldestParked returns the report that waits longest; "" where none waits.
+	OldestParked() (id ParkedID, at time.Time, err error)
+	// ParkedReports returns how many wait.
+	ParkedReports() int
+
+	// Blocked returns the entry of a recipient in a block list; the zero Block where there is none.
+	Blocked(organisation string, c orders.Channel, to orders.Recipient) (Block, error)
+	PutBlocked(b orders.Block) error
+}
+
+// Ref is what is known of a reference: the part that it is bound to, the part that had it before,
+// and the report that waits under it for the next.
+type Ref struct {
+	Bound, Before Binding
+	Parked        ParkedID
+	Stored        bool // there is a record of it
+}
+
+// Binding is a part of a shipment. A zero id is none.
+type Binding struct {
+	Shipment uuid.UUID
+	Part     int
+}
+
+// None reports whether b is no part.
+func (b Binding) None() bool { return b.Shipment == uuid.Nil }
+
+// ParkedID is what an engine calls a parked report. "" is none.
+type ParkedID string
+
+// Block is an entry of a block list: blocked, or no longer, since At.
+type Block struct {
+	At  time.Time
+	Off bool
+}
+
+// Ledger applies the rules to one transaction.
+type Ledger struct {
+	Store     Store
+	MaxParked int // reports that wait; beyond it the oldest is dropped
+	Log       *slog.Logger
+}
+
+// micro cuts a time to what an engine keeps, so that a call returns what a later look-up will.
+func micro(t time.Time) time.Time { return time.UnixMicro(t.UnixMicro()).UTC() }
