@@ -62,8 +62,8 @@ var forbidden = []struct {
 	{"internal/ratelog", nil, "straks", "what two packages share knows neither"},
 }
 
-// foundations are packages that the one in the folder above is built of. They don't
-// know it.
+// foundations are packages that the package in the folder above is built on. They must
+// not import it.
 var foundations = []string{"smpp/session", "smpp/wire", "smpp/gsm"}
 
 // only names packages that few places may import, and why.
@@ -85,7 +85,7 @@ var only = []struct {
 	{"math/rand", nil, "math/rand/v2 is there, and crypto/rand for secrets"},
 }
 
-// vague names tell a reader nothing of what is inside.
+// vague names do not say what is inside.
 var vague = []string{"util", "utils", "helper", "helpers", "common", "misc", "shared", "lib"}
 
 const maxLines = 400
@@ -136,7 +136,7 @@ func (s *source) imports() []string {
 	for _, spec := range s.file.Imports {
 		path, err := strconv.Unquote(spec.Path.Value)
 		if err != nil {
-			panic(err) // the parser has read it
+			panic(err) // the parser has accepted it
 		}
 		paths = append(paths, path)
 	}
@@ -162,7 +162,7 @@ func TestImports(t *testing.T) {
 				}
 			}
 			if above := filepath.ToSlash(filepath.Dir(s.dir)); slices.Contains(foundations, s.dir) && path == "straks/"+above && !s.test() {
-				t.Errorf("%s imports %s, which is built of it", s.path, path)
+				t.Errorf("%s imports %s, which is built on it", s.path, path)
 			}
 			for _, rule := range only {
 				allowed := withinAny(s.dir, rule.places)
@@ -177,32 +177,45 @@ func TestImports(t *testing.T) {
 
 var fileName = regexp.MustCompile(`[\w/]+\.go\b`)
 
-// TestPackageComments: a package says what it is for once, for it is there that
-// its design is written. The files that it names are there.
+// TestPackageComments: each package has one comment, which is its design. The files that
+// it names exist, and where it maps the package's files it maps all of them.
 func TestPackageComments(t *testing.T) {
-	comments := make(map[string][]string)
+	comments, files := make(map[string][]*source), make(map[string][]string)
 	for _, s := range sources(t) {
 		if s.test() {
 			continue
 		}
-		if _, ok := comments[s.dir]; !ok {
-			comments[s.dir] = nil
-		}
+		files[s.dir] = append(files[s.dir], filepath.Base(s.path))
 		if s.file.Doc != nil {
-			comments[s.dir] = append(comments[s.dir], s.path)
+			comments[s.dir] = append(comments[s.dir], s)
 			if s.file.Name.Name != "main" && !strings.HasPrefix(s.file.Doc.Text(), "Package "+s.file.Name.Name) {
 				t.Errorf("%s: the comment does not begin with \"Package %s\"", s.path, s.file.Name.Name)
 			}
-			for _, name := range fileName.FindAllString(s.file.Doc.Text(), -1) {
-				if _, err := os.Stat(filepath.Join(s.dir, name)); err != nil {
-					t.Errorf("%s: the comment sends its reader to %s: %v", s.path, name, err)
-				}
-			}
 		}
 	}
-	for dir, files := range comments {
-		if len(files) != 1 {
-			t.Errorf("%s has %d package comments, in %q; want one", dir, len(files), files)
+	for dir, names := range files {
+		if len(comments[dir]) != 1 {
+			t.Errorf("%s has %d package comments, want one", dir, len(comments[dir]))
+			continue
+		}
+		checkMap(t, comments[dir][0], names)
+	}
+}
+
+// checkMap checks the file names in a package comment. Files of one system
+// (…_linux.go) need not be in the map.
+func checkMap(t *testing.T, s *source, files []string) {
+	t.Helper()
+	named := fileName.FindAllString(s.file.Doc.Text(), -1)
+	for _, name := range named {
+		if _, err := os.Stat(filepath.Join(s.dir, name)); err != nil {
+			t.Errorf("%s: the comment names %s: %v", s.path, name, err)
+		}
+	}
+	for _, name := range files {
+		system := strings.HasSuffix(name, "_linux.go") || strings.HasSuffix(name, "_other.go")
+		if len(named) >= 3 && !slices.Contains(named, name) && name != filepath.Base(s.path) && !system {
+			t.Errorf("%s: the comment maps the package's files, and lacks %s", s.path, name)
 		}
 	}
 }
@@ -211,7 +224,7 @@ func TestFiles(t *testing.T) {
 	for _, s := range sources(t) {
 		name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(s.path), ".go"), "_test")
 		if slices.Contains(vague, name) || slices.Contains(vague, filepath.Base(s.dir)) {
-			t.Errorf("%s: the name says nothing of what is inside", s.path)
+			t.Errorf("%s: the name does not say what is inside", s.path)
 		}
 		if s.lines > maxLines && !s.test() {
 			t.Errorf("%s has %d lines; a file has one subject and at most %d", s.path, s.lines, maxLines)
@@ -219,8 +232,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestNoState: no package but main's flags may hold what changes. Package-level
-// variables are tables, errors, and compiled expressions.
+// TestNoState: no package has state. Package-level variables are tables, errors, and
+// compiled expressions.
 func TestNoState(t *testing.T) {
 	for _, s := range sources(t) {
 		if s.test() {
@@ -228,7 +241,7 @@ func TestNoState(t *testing.T) {
 		}
 		for _, d := range s.file.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok && f.Name.Name == "init" && f.Recv == nil {
-				t.Errorf("%s has an init function: what happens at start is main's to say", s.path)
+				t.Errorf("%s has an init function: only main decides what happens at the start", s.path)
 			}
 			vars, ok := d.(*ast.GenDecl)
 			if !ok || vars.Tok != token.VAR {
@@ -236,22 +249,22 @@ func TestNoState(t *testing.T) {
 			}
 			for _, spec := range vars.Specs {
 				if v := spec.(*ast.ValueSpec); len(v.Values) == 0 && !embedded(vars) {
-					t.Errorf("%s: %s is a variable of the package that begins empty: somebody means to change it", s.path, v.Names[0])
+					t.Errorf("%s: %s is a package-level variable without a value: it is state", s.path, v.Names[0])
 				}
 			}
 		}
 	}
 }
 
-// embedded tells of a go:embed directive.
+// embedded reports whether a declaration has a go:embed directive.
 func embedded(d *ast.GenDecl) bool {
 	return d.Doc != nil && slices.ContainsFunc(d.Doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed") })
 }
 
-// private are the fields that hold what a message says, in all our types.
+// private are the fields that hold the text of a message, in all our types.
 var private = []string{"Body", "Subject", "Text", "ShortMessage"}
 
-// TestTextIsPrivate: no log line and no error is made of a message's text.
+// TestTextIsPrivate: no log line and no error is given the text of a message.
 func TestTextIsPrivate(t *testing.T) {
 	for _, s := range sources(t) {
 		if s.test() {
@@ -259,7 +272,7 @@ func TestTextIsPrivate(t *testing.T) {
 		}
 		ast.Inspect(s.file, func(n ast.Node) bool {
 			call, ok := n.(*ast.CallExpr)
-			if !ok || !speaks(call) {
+			if !ok || !logs(call) {
 				return true
 			}
 			for _, arg := range call.Args {
@@ -272,8 +285,8 @@ func TestTextIsPrivate(t *testing.T) {
 	}
 }
 
-// speaks tells whether the call makes a log line or an error.
-func speaks(call *ast.CallExpr) bool {
+// logs reports whether the call makes a log line or an error.
+func logs(call *ast.CallExpr) bool {
 	f, ok := call.Fun.(*ast.SelectorExpr)
 	if !ok {
 		return false

@@ -21,7 +21,7 @@ func TestAlertRules(t *testing.T) {
 	}
 }
 
-// TestDashboard: every panel has a place of its own and something to show.
+// TestDashboard: no panel covers another, and every panel has queries.
 func TestDashboard(t *testing.T) {
 	text, err := os.ReadFile("configs/dashboard.json")
 	if err != nil {
@@ -46,14 +46,14 @@ func TestDashboard(t *testing.T) {
 		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
 			for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
 				if other, ok := taken[[2]int{x, y}]; ok {
-					t.Fatalf("%q lies upon %q", p.Title, other)
+					t.Fatalf("%q covers %q", p.Title, other)
 				}
 				taken[[2]int{x, y}] = p.Title
 			}
 		}
 		for _, target := range p.Targets {
 			if target.Expr == "" {
-				t.Errorf("%q asks nothing", p.Title)
+				t.Errorf("%q has an empty query", p.Title)
 			}
 		}
 	}

@@ -20,7 +20,7 @@ func readDoc(t *testing.T, path string) string {
 	return string(text)
 }
 
-// TestReadmeTellsTheEndings: users try failure by them.
+// TestReadmeTellsTheEndings: the README has all numbers of the sandbox that fail.
 func TestReadmeTellsTheEndings(t *testing.T) {
 	readme := readDoc(t, "README.md")
 	for _, e := range smsctest.Endings() {
@@ -30,7 +30,7 @@ func TestReadmeTellsTheEndings(t *testing.T) {
 	}
 }
 
-// TestLinks: what the documents point to is there.
+// TestLinks: the targets of links in documents exist.
 func TestLinks(t *testing.T) {
 	docs, err := filepath.Glob("docs/*.md")
 	if err != nil {
@@ -46,7 +46,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestEveryAlertHasAnAnswer: whoever is woken by one finds what to do.
+// TestEveryAlertHasAnAnswer: the runbook has all alerts.
 func TestEveryAlertHasAnAnswer(t *testing.T) {
 	operations := readDoc(t, "docs/operations.md")
 	alerts := regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(readDoc(t, "configs/alerts.yml"), -1)
@@ -55,7 +55,7 @@ func TestEveryAlertHasAnAnswer(t *testing.T) {
 	}
 	for _, a := range alerts {
 		if !strings.Contains(operations, "`"+a[1]+"`") {
-			t.Errorf("docs/operations.md does not tell of %s", a[1])
+			t.Errorf("docs/operations.md lacks %s", a[1])
 		}
 	}
 }

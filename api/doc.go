@@ -3,7 +3,7 @@
 // full. A test holds the two against each other.
 //
 //	net/http      reads the request, and answers by itself what is none       server.go
-//	  handler     one for each path: metrics, panics                          api.go, exchange.go
+//	  handler     one for each path: metrics, panics                          api.go, exchange.go, metrics.go
 //	    answer      the method, then authorize: token, organisation, scope    auth.go
 //	      place       rate, content type, body, order, Service.Place          place.go, limits.go
 //	        decode      every fault of the body at once                       decode.go, read.go, json.go, address.go
