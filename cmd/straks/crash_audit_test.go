@@ -30,7 +30,7 @@ func (b *crashBook) readFeed(t *testing.T, feed []client.FeedEntry) {
 	for _, e := range feed {
 		o := b.orders[strings.TrimPrefix(e.SendersReference, "ref-")]
 		if o == nil || o.shipment != e.ShipmentID || e.Recipients[0].Destination != o.number+o.address {
-			t.Errorf("the feed tells of a shipment that nobody has: %+v", e)
+			t.Errorf("the feed has an unknown shipment: %+v", e)
 			continue
 		}
 		o.fed = append(o.fed, e.Recipients[0].Status)
@@ -50,7 +50,7 @@ func (b *crashBook) balance(t *testing.T, st smsctest.Stats) (unanswered int) {
 	}
 	t.Logf("%d orders, %d requests unanswered, %v", len(b.orders), unanswered, ends)
 	if len(b.strays) > 0 {
-		t.Errorf("taken by SMSC or relay, but ordered by nobody: %v", b.strays)
+		t.Errorf("accepted by SMSC or relay, but never ordered: %v", b.strays)
 	}
 	if st.Receipts > st.Acked || st.Rejected+st.Dropped > 0 {
 		t.Errorf("receipts lost: %+v", st)
@@ -79,7 +79,7 @@ func (o *crashOrder) fault() string {
 	case unknown && o.created > 0 && o.allFinal():
 		return "a receipt not applied"
 	case unknown && len(o.fed) > 0:
-		return "in the feed, though nobody knows"
+		return "in the feed, though its outcome is unknown"
 	case unknown:
 		return ""
 	case o.status != want:
@@ -165,6 +165,6 @@ func (b *crashBook) auditJournal(t *testing.T, path string) {
 	}
 	st, err := j.Stats(t.Context())
 	if err != nil || st.Shipments != len(b.orders) || st.Parked != waiting || st.FeedEntries != uint64(fed) {
-		t.Errorf("%d orders with %d entries in the feed and %d receipts that nobody waits for; in the journal %+v, %v", len(b.orders), fed, waiting, st, err)
+		t.Errorf("%d orders with %d entries in the feed and %d parked receipts; in the journal %+v, %v", len(b.orders), fed, waiting, st, err)
 	}
 }

@@ -35,7 +35,7 @@ func (c *crash) work(ctx context.Context) {
 func (c *crash) place(o *crashOrder) error {
 	api := c.api.Load()
 	if api == nil {
-		return errors.New("nobody there")
+		return errors.New("no daemon")
 	}
 	placed, err := o.send(api)
 	var problem *client.Problem

@@ -255,6 +255,6 @@ func (s *faulty) linksLive(links, quiet smsctest.Stats) {
 		s.T.Error(err)
 	}
 	if a, b := s.SMSC.Stats(), s.quiet.Stats(); a.Connections != links.Connections || b.Connections != quiet.Connections {
-		s.T.Errorf("bound anew: %+v, %+v", a, b)
+		s.T.Errorf("reconnected: %+v, %+v", a, b)
 	}
 }

@@ -244,7 +244,7 @@ func TestJournalInUse(t *testing.T) {
 	}
 	code, _, stderr := straks(t, "", "journal", "backup", "-file", path, "-config", "/nonexistent/straks.toml", "-")
 	if code != exitFailed || !strings.Contains(stderr, "Give -admin, or -config") {
-		t.Errorf("nobody knows the daemon: exit %d, %s", code, stderr)
+		t.Errorf("the admin listener is not known: exit %d, %s", code, stderr)
 	}
 	code, _, stderr = straks(t, "", "journal", "backup", "-file", path, "-config", another, "-")
 	if code != exitFailed || !strings.Contains(stderr, "is about another") {

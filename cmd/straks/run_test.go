@@ -61,7 +61,7 @@ func TestHelp(t *testing.T) {
 	}
 	for _, c := range commands() {
 		if !strings.Contains(list, c.name) || c.help == "" {
-			t.Errorf("help does not tell of %s", c.name)
+			t.Errorf("the help lacks %s", c.name)
 		}
 		checkHelp(t, c.name)
 	}

@@ -65,7 +65,7 @@ func TestSandboxSaysWhereItIs(t *testing.T) {
 		t.Errorf("exit code %d", got)
 	}
 	if left, _ := os.ReadDir(os.Getenv("TMPDIR")); len(left) != 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("left over: %v", left)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestSandboxWithoutItsPort(t *testing.T) {
 		}
 	}
 	if left, _ := os.ReadDir(os.Getenv("TMPDIR")); len(left) != 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("left over: %v", left)
 	}
 }
 

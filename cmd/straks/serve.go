@@ -78,7 +78,7 @@ const (
 	// default of 100 would collect many times a second.
 	gcPercent = 400
 	// memoryLimit is the soft limit of the Go runtime, in octets. Near it the collector
-	// runs more often. A large journal's list of free pages is what may need so much.
+	// runs more often. Only a large journal's list of free pages needs that much.
 	memoryLimit = 256 << 20
 )
 

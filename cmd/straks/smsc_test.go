@@ -148,7 +148,7 @@ func TestSMSCHelpTellsTheEndings(t *testing.T) {
 	}
 	for _, e := range smsctest.Endings() {
 		if !strings.Contains(stdout.String(), e.What) {
-			t.Errorf("the help does not tell of %s", e.Suffix)
+			t.Errorf("the help lacks %s", e.Suffix)
 		}
 	}
 }

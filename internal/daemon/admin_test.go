@@ -68,7 +68,7 @@ func TestBackupIsNotHeldUp(t *testing.T) {
 	select {
 	case cut := <-ended:
 		if cut != http.ErrAbortHandler {
-			t.Errorf("the copy was completed, though nobody read it (%v)", cut)
+			t.Errorf("the copy was completed, though it was not read (%v)", cut)
 		}
 	case <-time.After(20 * time.Second):
 		t.Error("the copy waits for its reader")

@@ -90,7 +90,7 @@ func TestSMSCDown(t *testing.T) {
 		t.Errorf("%+v", problem)
 	}
 	if feed := w.Feed(); len(feed) != 0 {
-		t.Errorf("the feed tells of what was not sent: %+v", feed)
+		t.Errorf("the feed has an order that was not sent: %+v", feed)
 	}
 	if err := w.SMSC.Up(); err != nil {
 		t.Fatal(err)

@@ -274,7 +274,7 @@ func (o *stormOrder) fault() string {
 	case accepted && len(o.taken) < o.parts:
 		return "accepted, but not taken whole"
 	case o.end() == "SMS_Delivered" && o.delivered() < o.parts:
-		return "delivered, says nobody but the feed"
+		return "delivered in the feed, but without a receipt"
 	case o.parts > 1 || !accepted:
 		return "" // the order of the parts' receipts is not recorded, and some ids are not known
 	case len(o.final) == 1 && o.end() != stormStatuses[o.final[o.taken[0]]]:
