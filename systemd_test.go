@@ -14,7 +14,7 @@ import (
 	"straks/internal/config"
 )
 
-// exposure is the most that systemd-analyze may find: from 0, sealed, to 10, open.
+// exposure is the highest level that systemd-analyze may report: 0 is sealed, 10 is open.
 const exposure = 2.0
 
 func systemdAnalyze(t *testing.T, args ...string) (string, error) {
@@ -51,10 +51,10 @@ func TestUnitsAreSealed(t *testing.T) {
 	}
 }
 
-// TestUnitsAreRight: systemd finds nothing wrong, but that the binary is not installed.
+// TestUnitsAreRight: systemd finds no fault, except that the binary is not installed.
 func TestUnitsAreRight(t *testing.T) {
 	for _, unit := range units(t) {
-		out, _ := systemdAnalyze(t, "verify", "--no-pager", unit) // fails for want of the binary
+		out, _ := systemdAnalyze(t, "verify", "--no-pager", unit) // fails since the binary is missing
 		for line := range strings.Lines(out) {
 			if strings.Contains(line, ".service:") && strings.Contains(line, "straks") && !strings.Contains(line, "/usr/local/bin/straks is not executable") {
 				t.Error(strings.TrimSpace(line))
@@ -63,24 +63,24 @@ func TestUnitsAreRight(t *testing.T) {
 	}
 }
 
-// TestUnitRestarts: no end of the daemon that nobody asked for leaves it dead. Some signals and
-// exit codes look like a wanted end to systemd (systemd.service(5)), and Go's runtime exits
-// with 2, which is also that of a wrong command line.
+// TestUnitRestarts: systemd starts the daemon again after every end that nobody asked for.
+// Some signals and exit codes look like a wanted end to systemd (systemd.service(5)), and
+// Go's runtime exits with 2, as a wrong command line does.
 func TestUnitRestarts(t *testing.T) {
 	unit, err := os.ReadFile("systemd/straks.service")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !regexp.MustCompile(`(?m)^Restart=always$`).Match(unit) || !regexp.MustCompile(`(?m)^StartLimitIntervalSec=0$`).Match(unit) {
-		t.Error("it gives up restarting")
+		t.Error("systemd stops restarting it")
 	}
 	if m := regexp.MustCompile(`(?m)^(RestartPreventExitStatus|SuccessExitStatus)=.*$`).Find(unit); m != nil {
-		t.Errorf("some ends are final: %s", m)
+		t.Errorf("after some ends it is not restarted: %s", m)
 	}
 }
 
-// TestUnitWaitsForDrain: systemd must not kill what the configuration's defaults
-// let end by itself.
+// TestUnitWaitsForDrain: systemd waits for as long as draining may take by the
+// configuration's defaults.
 func TestUnitWaitsForDrain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "straks.toml")
 	text := `

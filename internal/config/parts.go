@@ -9,7 +9,7 @@ import (
 	"straks/orders/sms"
 )
 
-// Tokens are the bearer tokens of all organisations.
+// Tokens returns the bearer tokens of all organisations.
 func (cfg *Config) Tokens() []api.Token {
 	var tokens []api.Token
 	for _, o := range cfg.Organisations {
@@ -20,7 +20,7 @@ func (cfg *Config) Tokens() []api.Token {
 	return tokens
 }
 
-// Rates are the limits of the organisations that have one.
+// Rates returns the limits of the organisations that have one.
 func (cfg *Config) Rates() map[string]api.Rate {
 	rates := make(map[string]api.Rate)
 	for _, o := range cfg.Organisations {
@@ -31,7 +31,7 @@ func (cfg *Config) Rates() map[string]api.Rate {
 	return rates
 }
 
-// Limits are those of the API's listener.
+// Limits returns the limits of the API's listener.
 func (a *API) Limits() api.Limits {
 	return api.Limits{
 		ReadHeader:  a.ReadHeaderTimeout,
@@ -43,7 +43,7 @@ func (a *API) Limits() api.Limits {
 	}
 }
 
-// FeedsWithAll are the organisations whose feed shows every change by default.
+// FeedsWithAll returns the organisations whose feed shows every change by default.
 func (cfg *Config) FeedsWithAll() map[string]bool {
 	all := make(map[string]bool)
 	for _, o := range cfg.Organisations {
@@ -52,7 +52,7 @@ func (cfg *Config) FeedsWithAll() map[string]bool {
 	return all
 }
 
-// Names are the organisations', for the labels of metrics.
+// Names returns the organisations' names, for the labels of metrics.
 func (cfg *Config) Names() []string {
 	names := make([]string, len(cfg.Organisations))
 	for i, o := range cfg.Organisations {
@@ -61,7 +61,7 @@ func (cfg *Config) Names() []string {
 	return names
 }
 
-// SMSChannel is the configuration of the SMS channel.
+// SMSChannel returns the configuration of the SMS channel.
 func (cfg *Config) SMSChannel() sms.Config {
 	c := sms.Config{Organisations: make(map[string]sms.Organisation), SMSCs: make(map[string]sms.SMSC),
 		StopWords: cfg.SMS.StopWords, StartWords: cfg.SMS.StartWords}
@@ -74,7 +74,7 @@ func (cfg *Config) SMSChannel() sms.Config {
 	return c
 }
 
-// EmailSenders is the From, by organisation, of mails that name none.
+// EmailSenders returns the From of mails that name none, by organisation.
 func (cfg *Config) EmailSenders() map[string]string {
 	senders := make(map[string]string)
 	for _, o := range cfg.Organisations {
@@ -83,11 +83,11 @@ func (cfg *Config) EmailSenders() map[string]string {
 	return senders
 }
 
-// SlogLevel is the level for slog.
+// SlogLevel returns the level for slog.
 func (l *Log) SlogLevel() slog.Level {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
-		return slog.LevelInfo // check has refused it already
+		return slog.LevelInfo // check has refused it
 	}
 	return level
 }
