@@ -154,6 +154,7 @@ func (a *admission) wait(l Lane, octets int, callers *atomic.Int32) (*permit, er
 	default:
 	}
 	a.remove(w)
+	w.lane.overloaded = true // the first in the queue has waited for so long
 	return nil, a.refuse(w.lane, "timeout")
 }
 

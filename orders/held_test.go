@@ -1,0 +1,171 @@
+package orders_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/internal/handover"
+	"straks/orders"
+	"straks/orders/orderstest"
+)
+
+// elsewhere is another process over the same store: it claims keys, and answers them when the
+// test says so.
+type elsewhere struct {
+	t       *testing.T
+	journal orders.Journal
+}
+
+// claim claims the key of order for a time.
+func (e *elsewhere) claim(o orders.Order, lasts time.Duration) orders.Shipment {
+	e.t.Helper()
+	s, claimed, err := e.journal.Accept(e.t.Context(), orders.Intake{Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.Must(uuid.NewV7()), Claim: uuid.New(),
+		Key: o.Key, At: time.Now().UTC(), ClaimFor: lasts, Organisation: o.Organisation, Channel: o.Message.Channel, Recipient: o.Message.To, TTL: o.TTL})
+	if err != nil || !claimed {
+		e.t.Fatalf("claimed: %v, %v", claimed, err)
+	}
+	return s
+}
+
+func (e *elsewhere) answer(s orders.Shipment, outcome handover.Outcome) {
+	e.t.Helper()
+	a := orders.Answer{Shipment: s.ID, Claim: s.Claim, At: time.Now().UTC(), Outcome: outcome, Status: orders.SMSFailedRejected, Carrier: "telco", Total: 1}
+	if outcome == handover.Accepted {
+		a.Parts = []orders.PartAnswer{{Refs: []string{"id"}, Taken: true}}
+	}
+	if _, err := e.journal.Apply(e.t.Context(), []orders.Event{a}); err != nil {
+		e.t.Error(err)
+	}
+}
+
+// A key that another process has in flight is answered with the outcome there: 200 for what can't
+// become free any more, a claim of our own where it has become free.
+func TestKeyInFlightElsewhere(t *testing.T) {
+	for name, c := range map[string]struct {
+		outcome handover.Outcome
+		lasts   time.Duration // of the claim; where it is over before the answer, there is none
+		created bool
+		status  orders.Status
+	}{
+		"accepted":    {handover.Accepted, time.Hour, false, orders.SMSAccepted},
+		"refused":     {handover.Refused, time.Hour, false, orders.SMSFailedRejected},
+		"unknown":     {handover.Unknown, time.Hour, false, orders.SMSSending},
+		"not sent":    {handover.NotSent, time.Hour, true, orders.SMSAccepted},
+		"claim ended": {0, 300 * time.Millisecond, false, orders.SMSSending},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, orders.Config{SendDeadline: time.Minute})
+			other := &elsewhere{t, w.journal.Journal}
+			first := other.claim(orderstest.SMS("k"), c.lasts)
+			type result struct {
+				s       orders.Shipment
+				created bool
+				err     error
+			}
+			placed := make(chan result, 1)
+			go func() {
+				s, created, err := w.Place(t.Context(), orderstest.SMS("k"))
+				placed <- result{s, created, err}
+			}()
+			if c.lasts == time.Hour {
+				select {
+				case r := <-placed:
+					t.Fatalf("answered while the first is in flight: %+v", r)
+				case <-time.After(50 * time.Millisecond):
+				}
+				other.answer(first, c.outcome)
+			}
+			r := <-placed
+			if r.err != nil || r.created != c.created || r.s.ID != first.ID || r.s.Status != c.status {
+				t.Errorf("%+v", r)
+			}
+			if s, known, err := w.repeated(t.Context(), "ttd", "k"); err != nil || !known || s.ID != first.ID {
+				t.Errorf("the repeat: %+v, %v, %v", s, known, err)
+			}
+		})
+	}
+}
+
+// Where the outcome elsewhere is not known at the send deadline nothing is known: it is never 200, nor said
+// to be free.
+func TestKeyHeldForLong(t *testing.T) {
+	w := newWorld(t, orders.Config{SendDeadline: 100 * time.Millisecond})
+	other := &elsewhere{t, w.journal.Journal}
+	first := other.claim(orderstest.SMS("k"), time.Hour)
+	if s, created, err := w.Place(t.Context(), orderstest.SMS("k")); !errors.Is(err, orders.ErrHeld) || created {
+		t.Errorf("%+v, %v, %v", s, created, err)
+	}
+	if s, known, err := w.repeated(t.Context(), "ttd", "k"); !errors.Is(err, orders.ErrHeld) || known {
+		t.Errorf("repeated: %+v, %v, %v", s, known, err)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	if _, _, err := w.repeated(ctx, "ttd", "k"); !errors.Is(err, orders.ErrAbandoned) {
+		t.Errorf("the caller left: %v", err)
+	}
+	other.answer(first, handover.NotSent)
+	if _, created, err := w.Place(t.Context(), orderstest.SMS("k")); !created || err != nil {
+		t.Errorf("then: %v, %v", created, err)
+	}
+}
+
+// A NotSent whose claim had ended when it came frees nothing: a caller elsewhere may have been told 200.
+func TestNotSentAfterTheClaim(t *testing.T) {
+	var frozen atomic.Int64
+	w, _ := idleWorld(t, orders.Config{Now: func() time.Time { return time.Now().Add(time.Duration(frozen.Load())) }})
+	w.network.Sends(func(ctx context.Context, m orders.Message) orders.Handover {
+		frozen.Store(int64(time.Hour))
+		return outcome(handover.NotSent)(ctx, m)
+	})
+	if _, created, err := w.Place(t.Context(), orderstest.SMS("k")); !errors.Is(err, orders.ErrUnavailable) || created {
+		t.Errorf("%v, %v", created, err)
+	}
+	if s, created, err := w.Place(t.Context(), orderstest.SMS("k")); err != nil || created || s.Status != orders.SMSSending {
+		t.Errorf("the repeat: %+v, %v, %v", s, created, err)
+	}
+}
+
+// Whatever is stored has the time of Config.Now.
+func TestClock(t *testing.T) {
+	at := time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC)
+	w, _ := idleWorld(t, orders.Config{Now: func() time.Time { return at }})
+	s, _, err := w.Place(t.Context(), orderstest.SMS("k"))
+	if err != nil || !s.Accepted.Equal(at) || !s.Updated.Equal(at) || !s.Deadline.Equal(at.Add(time.Minute)) {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// The wait for a receipt's commit is a setting.
+func TestReceiptWait(t *testing.T) {
+	j := &deadlines{idle: idle{began: time.Now()}, left: make(chan time.Duration, 1)}
+	s := orders.NewService(orders.Config{Journal: j, ReceiptWait: time.Hour, Log: slog.New(slog.DiscardHandler)})
+	if err := s.Late(orders.Answer{}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error)
+	go func() { ran <- s.Run(ctx) }()
+	if left := <-j.left; left < 59*time.Minute {
+		t.Errorf("the journal has %v", left)
+	}
+	cancel()
+	<-ran
+}
+
+// deadlines is a journal that reports how long Apply may take.
+type deadlines struct {
+	idle
+	left chan time.Duration
+}
+
+func (j *deadlines) Apply(ctx context.Context, events []orders.Event) ([]orders.Effect, error) {
+	end, _ := ctx.Deadline()
+	j.left <- time.Until(end)
+	return make([]orders.Effect, len(events)), nil
+}
