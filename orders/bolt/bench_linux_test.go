@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
 
 	"straks/orders"
 )
@@ -128,6 +129,41 @@ func benchOrders(b *testing.B, j *Journal, callers int) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "orders/s")
 	b.ReportMetric(float64(all[len(all)/2])/1e6, "accept-p50-ms")
 	b.ReportMetric(float64(all[len(all)*99/100])/1e6, "accept-p99-ms")
+}
+
+// BenchmarkImmediateReceipt is one order at a time whose receipt is on its heels: it comes while the
+// answer is on its way to the journal. The caller waits for the answer.
+func BenchmarkImmediateReceipt(b *testing.B) {
+	var commits int
+	j, _ := newJournal(b, Options{commit: func(tx *bbolt.Tx) error {
+		commits++
+		return tx.Commit()
+	}})
+	var waited time.Duration
+	for b.Loop() {
+		began := time.Now()
+		s, _, err := j.Accept(context.Background(), intake(uuid.NewString()))
+		if err != nil {
+			b.Fatal(err)
+		}
+		ref := uuid.NewString()
+		var receipt sync.WaitGroup
+		answered := make(chan struct{})
+		receipt.Go(func() {
+			close(answered) // the reader of the connection has woken the sender, and goes on to the receipt
+			if _, err := j.Apply(context.Background(), []orders.Event{delivered(ref)}); err != nil {
+				b.Error(err)
+			}
+		})
+		<-answered
+		if _, err := j.Apply(context.Background(), []orders.Event{accepted(s, ref)}); err != nil {
+			b.Fatal(err)
+		}
+		waited += time.Since(began)
+		receipt.Wait()
+	}
+	b.ReportMetric(float64(commits)/float64(b.N), "commits/order")
+	b.ReportMetric(waited.Seconds()*1e3/float64(b.N), "answered-ms")
 }
 
 // cpu returns the processor time that the process has used: what a machine

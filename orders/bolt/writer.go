@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -93,6 +94,9 @@ func (j *Journal) write() {
 		case r := <-j.accepts:
 			j.gather(r)
 		case r := <-j.facts:
+			if r.turn == reporting && len(j.accepts) == 0 {
+				runtime.Gosched() // the answer that the receipt follows is about to come: one commit for both
+			}
 			j.gather(r)
 		case <-w.retry:
 			j.recover()
