@@ -3,9 +3,11 @@ package bolt
 import (
 	"context"
 	"errors"
+	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -14,9 +16,19 @@ import (
 	"straks/orders/journaltest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain runs more tests at a time than there are processors, unless the command line says how
+// many: commits wait for the disk.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("6")
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestJournal(t *testing.T) {
+	t.Parallel()
+	var open sync.Map // by folder
 	journaltest.Run(t, journaltest.Engine{
 		Open: func(t *testing.T, dir string) orders.Journal {
 			path := filepath.Join(dir, "journal.db")
@@ -29,8 +41,23 @@ func TestJournal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			open.Store(dir, j)
 			return j
 		},
-		Check: func(j orders.Journal) error { return j.(*Journal).Check(context.Background()) },
+		Second: func(t *testing.T, dir string) orders.Journal {
+			j, _ := open.Load(dir)
+			return &handle{j.(*Journal)}
+		},
+		Check: func(j orders.Journal) error {
+			if h, ok := j.(*handle); ok {
+				j = h.Journal
+			}
+			return j.(*Journal).Check(context.Background())
+		},
 	})
 }
+
+// handle is a journal's second handle: the file can be open once only.
+type handle struct{ *Journal }
+
+func (*handle) Close() error { return nil }

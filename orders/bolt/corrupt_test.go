@@ -300,6 +300,7 @@ func TestBadFeed(t *testing.T) {
 // A page that can't be read ends the migration with an error that says so, and
 // holds up nobody.
 func TestMigrationOverAPageThatCantBeRead(t *testing.T) {
+	t.Parallel()
 	path, _ := oldJournal(t, 24*time.Hour, 300)
 	spoilPage(t, path, hash("ttd", "150"))
 	ended := make(chan error, 1)

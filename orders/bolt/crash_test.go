@@ -26,6 +26,7 @@ const crashEnv = "STRAKS_TEST_CRASH_JOURNAL"
 // TestKill has a child process place orders, kills it with SIGKILL at a random
 // moment, and holds the journal that it leaves against what it was told.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	j, path := newJournal(t, Options{})
 	j.Close()
 	told := make(map[uuid.UUID]orders.Status)

@@ -148,6 +148,7 @@ func inTx(t testing.TB, j *Journal, run func(*bbolt.Tx) error) {
 // A file whose process was killed is opened without reading all of it, unless the free pages were
 // many and the journal was busy.
 func TestFreePagesAreListedUnlessMany(t *testing.T) {
+	t.Parallel()
 	j, path := newJournal(t, Options{})
 	for i := range 50 {
 		order(t, j, fmt.Sprint(i))

@@ -95,6 +95,7 @@ func freePages(t *testing.T, j *Journal) {
 }
 
 func TestFailingDisk(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		under string // what is written to instead
 		flag  int
@@ -176,6 +177,7 @@ func TestFailureAfterTheMetaPage(t *testing.T) {
 // TestReopeningStalls: to open the file anew is to wait for those who read. Whoever has nothing
 // written by then is told, as of a write that stalls, and the journal is not ready.
 func TestReopeningStalls(t *testing.T) {
+	t.Parallel()
 	var broken atomic.Bool
 	j, _ := newJournal(t, Options{Log: quiet, probe: time.Millisecond, commit: func(tx *bbolt.Tx) error {
 		if broken.Swap(false) {
@@ -208,6 +210,7 @@ func TestReopeningStalls(t *testing.T) {
 }
 
 func TestStalledDisk(t *testing.T) {
+	t.Parallel()
 	g := newGate()
 	j, _ := newJournal(t, Options{Queue: 4, commit: g.commit})
 	before := order(t, j, "before")
@@ -299,6 +302,7 @@ func TestCorruptRecordSpoilsNobodyElse(t *testing.T) {
 }
 
 func TestCloseUnderLoad(t *testing.T) {
+	t.Parallel()
 	j, path := newJournal(t, Options{})
 	var wg sync.WaitGroup
 	var stored sync.Map

@@ -28,6 +28,7 @@ func ranges(t *testing.T, j *Journal) (n int) {
 // TestFilterHidesNothing: over a slot with several ranges, every key is found, one
 // that comes late too, and hardly any other is looked up.
 func TestFilterHidesNothing(t *testing.T) {
+	t.Parallel()
 	const n = 3*filterKeys + 100
 	j, _ := newJournal(t, Options{})
 	old := time.Now().Add(-ended)

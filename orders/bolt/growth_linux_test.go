@@ -34,6 +34,7 @@ func growthOrders(t *testing.T) int {
 // TestFileStopsGrowing lives through several retentions, with time moved by
 // hand: once the oldest leave, nothing grows any more.
 func TestFileStopsGrowing(t *testing.T) {
+	t.Parallel()
 	const (
 		retention = 20 * 24 * time.Hour
 		days      = 90

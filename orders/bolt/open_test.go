@@ -193,6 +193,7 @@ func TestJournalThatIsReplacedWhileUnsure(t *testing.T) {
 // A journal that somebody cuts short takes nothing more, not even when it is as
 // long again: nobody knows what came back. No write hides it, not that of Close either.
 func TestJournalThatIsCutShort(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		left int64 // octets; less than 0: but for so many
 		busy bool  // somebody writes after the cut
@@ -251,6 +252,7 @@ func refusesTheCut(t *testing.T, j *Journal) {
 // A copy that broke off is told from a journal, wherever it broke off, also by
 // those who only read it.
 func TestOpenOfACopyThatBrokeOff(t *testing.T) {
+	t.Parallel()
 	j, path := newJournal(t, Options{})
 	for i := range 100 {
 		order(t, j, fmt.Sprint("k", i))
@@ -323,6 +325,7 @@ func TestCreateAtOnce(t *testing.T) {
 }
 
 func TestMapGrows(t *testing.T) {
+	t.Parallel()
 	j, path := newJournal(t, Options{MapSize: 1 << 16, Log: quiet})
 	before := j.writer.file.mapped
 	ref := strings.Repeat("r", 100)
@@ -339,6 +342,7 @@ func TestMapGrows(t *testing.T) {
 }
 
 func TestParkedIsBounded(t *testing.T) {
+	t.Parallel()
 	j, path := newJournal(t, Options{MaxParked: 3})
 	park := func(refs ...string) {
 		t.Helper()
@@ -369,6 +373,7 @@ func TestParkedIsBounded(t *testing.T) {
 }
 
 func TestBackupAndCompact(t *testing.T) {
+	t.Parallel()
 	j, path := newJournal(t, Options{})
 	s := order(t, j, "k")
 	var copied bytes.Buffer
@@ -414,6 +419,7 @@ func TestBackupAndCompact(t *testing.T) {
 // TestCompactOfWhatOutgrewItsMap: a journal that was opened anew with a larger map can be
 // compacted as well.
 func TestCompactOfWhatOutgrewItsMap(t *testing.T) {
+	t.Parallel()
 	opt := Options{MapSize: 256 << 10, Log: quiet}
 	j, path := newJournal(t, opt)
 	for i := range 100 {

@@ -28,6 +28,7 @@ import (
 // opened, compacted, and migrated. Then it cuts it again while what is left of
 // some of these cuts is opened. What was told must be there each time.
 func TestPowerLoss(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	before, made := oldJournal(t, 24*time.Hour, 3)
 	old, err := os.ReadFile(before)
@@ -55,6 +56,7 @@ func TestPowerLoss(t *testing.T) {
 // before, also right after a meta page was written: what programs then see is not
 // what is on disk, and the journal is opened anew on it.
 func TestPowerLossAfterFailure(t *testing.T) {
+	t.Parallel()
 	j, path := newJournal(t, Options{})
 	first := order(t, j, "before")
 	j.Close()

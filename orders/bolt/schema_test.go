@@ -122,6 +122,7 @@ func putBefore(t *testing.T, db *bbolt.DB, table, key, value []byte) {
 // TestNumberedSlots: a journal of version 1, whatever the length of its slots,
 // knows its keys and references as before, and retention takes them in time.
 func TestNumberedSlots(t *testing.T) {
+	t.Parallel()
 	for _, length := range []time.Duration{24 * time.Hour, 10 * 24 * time.Hour, 30 * 24 * time.Hour} {
 		path, made := oldJournal(t, length, 3)
 		if err := Migrate(t.Context(), path, Options{Log: quiet}); err != nil {
@@ -192,6 +193,7 @@ func TestMigrationOfBadRecords(t *testing.T) {
 // there. No program opens it, a backup can be made, and the next migration ends the work. No
 // step has moved more than its budget.
 func TestMigrationIsKilled(t *testing.T) {
+	t.Parallel()
 	const n, budget = 23, 5
 	path, made := oldJournal(t, 24*time.Hour, n)
 	untouched, err := os.ReadFile(path)

@@ -42,6 +42,7 @@ func TestAnswersHaveTheirTurnBeforeReports(t *testing.T) {
 // TestMaxSize: a full journal refuses orders and says so, and takes facts about those that
 // it has; until retention has made room.
 func TestMaxSize(t *testing.T) {
+	t.Parallel()
 	j, _ := newJournal(t, Options{MaxSize: 1 << 18})
 	var last orders.Shipment
 	for i := 0; j.Ready() == nil; i++ {

@@ -112,30 +112,40 @@ func feedOrganisations(f *fixture) {
 
 // feedNeverFilledLater has readers follow the feed while writers add to it: a
 // follower that never looks back must have seen everything.
-func feedNeverFilledLater(f *fixture) {
+func feedNeverFilledLater(f *fixture) { follow(f, f.j, f.j) }
+
+// twoFollowers is the same with writers and readers on both handles.
+func twoFollowers(f *fixture) {
+	nodes := f.handles()
+	follow(f, nodes[0], nodes[1])
+}
+
+func follow(f *fixture, nodes ...orders.Journal) {
 	const writers, each, readers = 8, 20, 4
 	var writing, reading sync.WaitGroup
 	for w := range writers {
+		j := nodes[w%len(nodes)]
 		writing.Go(func() {
 			for i := range each {
 				ref := fmt.Sprintf("w%d-%d", w, i)
-				s, _, err := f.j.Accept(ctx(), f.intake(ref))
+				s, _, err := j.Accept(ctx(), f.intake(ref))
 				if err != nil {
 					f.Error(err)
 					return
 				}
-				if _, err := f.j.Apply(ctx(), []orders.Event{f.answer(s, handover.Accepted, ref), f.report(orders.SMSDelivered, ref)}); err != nil {
+				if _, err := j.Apply(ctx(), []orders.Event{f.answer(s, handover.Accepted, ref), f.report(orders.SMSDelivered, ref)}); err != nil {
 					f.Error(err)
 					return
 				}
 			}
 		})
 	}
-	for range readers {
+	for r := range readers {
+		j := nodes[r%len(nodes)]
 		reading.Go(func() {
 			seen, last := 0, uint64(0)
 			for seen < 2*writers*each && !f.Failed() {
-				page, err := f.j.Feed(ctx(), orders.FeedQuery{Organisation: org, Seq: last, Limit: 7})
+				page, err := j.Feed(ctx(), orders.FeedQuery{Organisation: org, Seq: last, Limit: 7})
 				if err != nil {
 					f.Error(err)
 					return

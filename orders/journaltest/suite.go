@@ -25,6 +25,10 @@ type Engine struct {
 	// Open opens the store that dir stands for; the first time it makes one.
 	// The suite closes what it opened before it opens dir again.
 	Open func(t *testing.T, dir string) orders.Journal
+	// Second returns a second handle on the store of dir, which is open. The suite closes it
+	// before the first. An engine whose store has one handle only may return that again, with a
+	// Close that does nothing.
+	Second func(t *testing.T, dir string) orders.Journal
 	// Check walks the invariants of an open journal. May be nil.
 	Check func(orders.Journal) error
 }
@@ -81,6 +85,11 @@ func Run(t *testing.T, e Engine) {
 		"feed/final only":           feedFinalOnly,
 		"feed/organisations":        feedOrganisations,
 		"feed/never filled later":   feedNeverFilledLater,
+		"two/accept":                twoAccept,
+		"two/answer meets report":   twoMeet,
+		"two/claims":                twoClaims,
+		"two/blocks":                twoBlocks,
+		"two/followers":             twoFollowers,
 		"sweep/retention":           sweepRetention,
 		"sweep/parked":              sweepParked,
 		"sweep/unsettled":           sweepUnsettled,
@@ -88,9 +97,15 @@ func Run(t *testing.T, e Engine) {
 		"random":                    random,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			f := &fixture{T: t, engine: e, dir: t.TempDir(), now: time.Date(2026, 2, 4, 11, 33, 9, 649920000, time.UTC)}
 			f.j = e.Open(t, f.dir)
-			defer func() { f.j.Close() }()
+			defer func() {
+				for _, end := range f.atEnd {
+					end()
+				}
+				f.j.Close()
+			}()
 			test(f)
 			f.check()
 		})
@@ -104,6 +119,7 @@ type fixture struct {
 	dir    string
 	j      orders.Journal
 	now    time.Time
+	atEnd  []func() // before the journal is closed
 }
 
 const (
