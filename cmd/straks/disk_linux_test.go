@@ -77,7 +77,7 @@ func newFaulty(t *testing.T, fault diskFault) *faulty {
 	t.Cleanup(func() { quiet.Close() })
 	smsc := book.smsc(1)
 	smsc.Enquire = 50 * time.Millisecond
-	w := daemontest.NewStopped(t, smsc, book.relay(), fmt.Sprintf(`response_timeout = "300ms"
+	w := daemontest.NewStopped(t, smsc, book.relay(), fmt.Sprintf(`response_timeout = "1s"
 [[route]]
 prefixes = ["+47"]
 smscs = ["telco"]
