@@ -11,6 +11,7 @@ import (
 	"path"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -49,9 +50,11 @@ type api struct {
 	base       string // empty or /a/b
 	document   []byte
 	maxBody    int64
-	requests   atomic.Int64  // under way
-	most       int64         // of those
-	reads      chan struct{} // holds an element for each read that is being answered
+	requests   atomic.Int64 // under way
+	most       int64        // of those
+	reads      *reads
+	tails      *tails
+	closing    chan struct{} // closed by Handler.Close
 	limits     limits
 	numbers    *numbers.Rules
 	allChanges map[string]bool // by organisation
@@ -60,8 +63,19 @@ type api struct {
 	metrics    *metrics
 }
 
+// Handler is the whole API.
+type Handler struct {
+	http.Handler
+	api  *api
+	once sync.Once
+}
+
+// Close ends the requests that wait for the feed to grow, now and from then on: at a shutdown they
+// would hold it up. Server calls it.
+func (h *Handler) Close() { h.once.Do(func() { close(h.api.closing) }) }
+
 // New returns the handler of the whole API.
-func New(cfg Config) (http.Handler, error) {
+func New(cfg Config) (*Handler, error) {
 	a := &api{
 		service: cfg.Service, auth: cfg.Auth, limits: newLimits(cfg.Rates), numbers: cfg.Numbers, allChanges: cfg.FeedsWithAll,
 		base:    strings.TrimRight(cmp.Or(cfg.BasePath, DefaultBasePath), "/"),
@@ -72,18 +86,20 @@ func New(cfg Config) (http.Handler, error) {
 	if err := a.check(cfg); err != nil {
 		return nil, err
 	}
-	a.reads = make(chan struct{}, cmp.Or(cfg.MaxReads, 4*runtime.GOMAXPROCS(0)))
+	a.reads = newReads(cmp.Or(cfg.MaxReads, 4*runtime.GOMAXPROCS(0)))
+	a.tails = &tails{service: a.service, of: make(map[string]*tail), sampled: ratelog.New(a.log, 1)}
+	a.closing = make(chan struct{})
 	a.denials = ratelog.New(a.log, maxDenials)
 	// The one line of the document that depends on the configuration.
 	a.document = bytes.Replace(document, []byte("- url: "+DefaultBasePath+"\n"), []byte("- url: "+cmp.Or(a.base, "/")+"\n"), 1)
 	var err error
-	if a.metrics, err = newMetrics(cfg.Registerer); err != nil {
+	if a.metrics, err = newMetrics(cfg.Registerer, a.tails); err != nil {
 		return nil, err
 	}
 	if _, err := new(numbers.Rules).Parse("+4799999999"); err != nil { // also loads the metadata, before the first caller waits for it
 		return nil, fmt.Errorf("phone number metadata: %w", err)
 	}
-	return a.mux(), nil
+	return &Handler{Handler: a.mux(), api: a}, nil
 }
 
 func (a *api) check(cfg Config) error {

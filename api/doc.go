@@ -8,7 +8,9 @@
 //	      place       rate, content type, body, order, Service.Place          place.go, limits.go
 //	        decode      every fault of the body at once                       decode.go, read.go, json.go, address.go
 //	      shipment    one look-up                                             shipment.go
-//	      feed        one look-up
+//	      feed        a page, or what comes next for those who wait           feed.go, tail.go
+//	      stream      the same as Server-Sent Events                          stream.go
+//	        read        look-ups take turns between organisations             reads.go
 //	    problemOf   every error becomes an answer here, and nowhere else      problem.go, trace.go
 //
 // No body is read before its sender is known. All faults of a body are reported at once:

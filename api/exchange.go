@@ -24,8 +24,9 @@ type exchange struct {
 	http.ResponseWriter
 	r      *http.Request
 	who    Principal
-	status int    // 0 until the answer has begun
-	trace  string // see traceID
+	status int           // 0 until the answer has begun
+	trace  string        // see traceID
+	waited time.Duration // for the feed to grow, which is no part of the time that the request took
 }
 
 // traceID returns the trace-id of the request's traceparent, else one of our own, the same at each call.
@@ -66,33 +67,13 @@ func (x *exchange) send(status int, body []byte) {
 	x.Write(body) // an error means that the client has gone
 }
 
-// longestRead is how long a read waits for others at most.
-const longestRead = 500 * time.Millisecond
-
-// read answers with what look returns. Only MaxReads are looked up and encoded at a time; the
-// others wait.
-func (a *api) read(x *exchange, look func() (any, error)) error {
-	timer := time.NewTimer(longestRead)
-	defer timer.Stop()
-	select {
-	case a.reads <- struct{}{}:
-	case <-timer.C:
-		return unavailable("busy", "Too many look-ups are under way. Repeat this one.", retryBusy)
-	case <-x.r.Context().Done():
-		return context.Canceled
+// read has look look something up when it is the organisation's turn.
+func (a *api) read(x *exchange, look func() error) error {
+	if err := a.reads.enter(x.r.Context(), x.who.Organisation); err != nil {
+		return err
 	}
-	body, err := func() ([]byte, error) {
-		defer func() { <-a.reads }()
-		v, err := look()
-		if err != nil {
-			return nil, err
-		}
-		return json.Marshal(v)
-	}()
-	if err == nil {
-		x.send(http.StatusOK, body)
-	}
-	return err
+	defer a.reads.leave()
+	return look()
 }
 
 // endpoint answers an exchange, or returns the error that problemOf answers.
@@ -130,7 +111,7 @@ func (a *api) handler(rt route) http.HandlerFunc {
 				a.recovered(x, rt)
 			}
 			a.metrics.inFlight.Dec()
-			m.observe(r.Method, x.status, time.Since(started))
+			m.observe(r.Method, x.status, time.Since(started)-x.waited)
 			if v == http.ErrAbortHandler {
 				panic(v)
 			}

@@ -21,19 +21,21 @@ type metrics struct {
 	inFlight prometheus.Gauge
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, ts *tails) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_http_requests_total",
 			Help: "Requests answered, by route, method and status."}, []string{"route", "method", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "straks_http_request_seconds",
-			Help: "Time from a request's head to the end of its answer.", Buckets: milliseconds}, []string{"route"}),
+			Help: "Time from a request's head to the end of its answer, without the time that it waited for a feed to grow.", Buckets: milliseconds}, []string{"route"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "straks_http_requests_in_flight",
 			Help: "Requests being answered."}),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight} {
+	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "straks_http_feed_waiting",
+		Help: "Requests that wait for a feed to grow."}, func() float64 { return float64(ts.count()) })
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, waiting} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

@@ -45,9 +45,9 @@ const headerSlop = 4 << 10
 
 // Server returns a server in which no client can hold a connection or a stream for
 // longer than the limits say.
-func Server(h http.Handler, l Limits, log *slog.Logger) *http.Server {
+func Server(h *Handler, l Limits, log *slog.Logger) *http.Server {
 	l = l.WithDefaults()
-	return &http.Server{
+	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: l.ReadHeader,
 		ReadTimeout:       l.Read,
@@ -61,6 +61,8 @@ func Server(h http.Handler, l Limits, log *slog.Logger) *http.Server {
 		},
 		ErrorLog: errorLog(log),
 	}
+	srv.RegisterOnShutdown(h.Close)
+	return srv
 }
 
 // Listener returns ln with the limit on connections: beyond it, new ones wait in the

@@ -25,7 +25,11 @@ func serve(t testing.TB, h http.Handler, l Limits, conf *tls.Config, log *slog.L
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := Server(h, l, log)
+	whole, ok := h.(*Handler)
+	if !ok {
+		whole = &Handler{Handler: h, api: &api{closing: make(chan struct{})}}
+	}
+	server := Server(whole, l, log)
 	go server.Serve(Listener(ln, l, conf))
 	t.Cleanup(func() { server.Close() })
 	return ln.Addr().String()

@@ -2,10 +2,8 @@ package api
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,9 +11,6 @@ import (
 
 	"straks/orders"
 )
-
-// maxPage is the most entries of the feed in one answer, and the default.
-const maxPage = 500
 
 // orderAnswer is the answer to an order.
 type orderAnswer struct {
@@ -74,10 +69,15 @@ func (a *api) shipment(x *exchange) error {
 	if !ok {
 		return orders.ErrNotFound
 	}
-	return a.read(x, func() (any, error) {
-		s, err := a.service.Shipment(x.r.Context(), x.who.Organisation, id)
-		return answerOf(s), err
+	var s orders.Shipment
+	err := a.read(x, func() (err error) {
+		s, err = a.service.Shipment(x.r.Context(), x.who.Organisation, id)
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	return x.reply(http.StatusOK, answerOf(s))
 }
 
 // parseID reads a shipment's id as .NET's Guid.Parse does: with hyphens or without, in braces or
@@ -116,87 +116,4 @@ func (a *api) shipmentByKey(x *exchange) error {
 		return orders.ErrNotFound
 	}
 	return x.reply(http.StatusOK, answerOf(s))
-}
-
-// feed answers one page of the organisation's changes of status.
-func (a *api) feed(x *exchange) error {
-	q, faults := feedQuery(x.r.URL.RawQuery, a.allChanges[x.who.Organisation])
-	if faults != nil {
-		return invalid(faults, "")
-	}
-	q.Organisation = x.who.Organisation
-	return a.read(x, func() (any, error) {
-		entries, err := a.service.Feed(x.r.Context(), q)
-		page := make([]shipmentAnswer, len(entries)) // never nil: an empty page is []
-		for i, e := range entries {
-			page[i] = answerOf(e.Shipment)
-			page[i].Sequence, page[i].ShipmentType = e.Seq, page[i].Type
-		}
-		return page, err
-	})
-}
-
-// feedQuery reads the parameters of the feed. Their names ignore case, as
-// clients are used to; unknown ones are ignored. all: every change is shown where they do not say.
-func feedQuery(raw string, all bool) (q orders.FeedQuery, f faults) {
-	q.Limit, q.FinalOnly = maxPage, !all
-	values, err := url.ParseQuery(raw)
-	if err != nil {
-		f.add("$", "the query is malformed: "+err.Error())
-		return q, f
-	}
-	given := make(map[string]bool, 4)
-	for name, texts := range values {
-		known := knownParameter(name)
-		if known == "" {
-			continue
-		}
-		if given[known] || len(texts) > 1 {
-			f.add(name, "must be given once only")
-			continue
-		}
-		given[known] = true
-		if message := readParameter(&q, known, texts[0]); message != "" {
-			f.add(name, message)
-		}
-	}
-	return q, f
-}
-
-func knownParameter(name string) string {
-	for _, known := range [...]string{"seq", "pageSize", "orderBy", "changes"} {
-		if strings.EqualFold(name, known) {
-			return known
-		}
-	}
-	return ""
-}
-
-// readParameter puts one parameter into q, or returns what is wrong with it.
-func readParameter(q *orders.FeedQuery, name, value string) (wrong string) {
-	switch name {
-	case "seq":
-		n, err := strconv.ParseUint(value, 10, 63) // 63: many a client has signed numbers only
-		if err != nil {
-			return "must be a whole number, 0 or more: the last sequenceNumber that you have"
-		}
-		q.Seq = n
-	case "pageSize":
-		n, err := strconv.ParseInt(value, 10, 64)
-		if err != nil && !errors.Is(err, strconv.ErrRange) { // out of range is clamped like the rest
-			return fmt.Sprintf("must be a whole number from 1 to %d", maxPage)
-		}
-		q.Limit = int(min(max(n, 1), maxPage))
-	case "orderBy":
-		q.Descending = strings.EqualFold(value, "desc")
-		if !q.Descending && !strings.EqualFold(value, "asc") {
-			return `must be "asc" or "desc"`
-		}
-	case "changes":
-		q.FinalOnly = strings.EqualFold(value, "final")
-		if !q.FinalOnly && !strings.EqualFold(value, "all") {
-			return `must be "final" or "all"`
-		}
-	}
-	return ""
 }

@@ -37,7 +37,7 @@ type world struct {
 	sms, email *orderstest.Carrier
 	journal    orders.Journal
 	service    *orders.Service
-	api        http.Handler
+	api        *Handler
 	server     *httptest.Server
 	http       *http.Client
 	registry   *prometheus.Registry

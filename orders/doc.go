@@ -91,5 +91,6 @@
 //	admission.go  how many orders are under way, which ones wait, and which are refused
 //	receive.go    the way of a report, a late answer and a change of a block list
 //	keep.go       deadlines and retention
+//	changes.go    wakes those who wait for a feed to grow
 //	metrics.go    metrics
 package orders

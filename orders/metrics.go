@@ -184,6 +184,9 @@ func (s *Service) applied(event Event, e Effect) {
 	for _, c := range e.Changes {
 		s.metrics.changes[c.To].Inc()
 	}
+	if len(e.Changes) > 0 {
+		s.changes.happened(e.Shipment.Organisation)
+	}
 	r, ok := event.(Report)
 	if !ok {
 		return

@@ -118,6 +118,7 @@ func (s *Service) claim(ctx context.Context, f *inFlight, p *permit, o *Order) (
 			}
 		case claimed && shipment.Status.Final(): // on the block list
 			s.metrics.order(o, "blocked")
+			s.changes.happened(o.Organisation)
 			f.finish(shipment, true, nil)
 		case claimed:
 			return shipment, true

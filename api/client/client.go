@@ -104,6 +104,9 @@ func (c *Client) Feed(ctx context.Context, q FeedQuery) ([]FeedEntry, error) {
 	if q.Descending {
 		v.Set("orderBy", "desc")
 	}
+	if q.Wait > 0 {
+		v.Set("wait", strconv.Itoa(int(q.Wait/time.Second)))
+	}
 	if q.All {
 		v.Set("changes", "all")
 	}

@@ -94,5 +94,6 @@ type FeedQuery struct {
 	Seq        uint64 // exclusive cursor; Descending from 0 starts at the newest
 	PageSize   int    // 1–500; 0 means 500
 	Descending bool
-	All        bool // every change, not only final statuses
+	All        bool          // every change, not only final statuses
+	Wait       time.Duration // how long the answer is held back until there is an entry: whole seconds, 1m at most
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"straks/api/client"
 )
@@ -33,6 +34,9 @@ func shipmentCommand(ctx context.Context, args []string, e env) error {
 	return err
 }
 
+// feedWait is how long the server holds an answer back; less than client.Timeout.
+const feedWait = 20 * time.Second
+
 // feedCommand prints the feed after a sequence number, one line for each entry. The
 // line begins with the number to continue from.
 func feedCommand(ctx context.Context, args []string, e env) error {
@@ -48,8 +52,13 @@ func feedCommand(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
+	q := client.FeedQuery{Seq: *seq, All: *all}
+	if *follow {
+		q.Wait = feedWait
+	}
 	for {
-		page, err := c.Feed(ctx, client.FeedQuery{Seq: *seq, All: *all})
+		asked := time.Now()
+		page, err := c.Feed(ctx, q)
 		switch {
 		case *follow && ctx.Err() != nil:
 			return nil // interrupted, which is how -follow ends
@@ -62,12 +71,13 @@ func feedCommand(ctx context.Context, args []string, e env) error {
 			if err := printEntry(e.stdout, entry, *asJSON); err != nil {
 				return err
 			}
-			*seq = entry.SequenceNumber
+			q.Seq = entry.SequenceNumber
 		}
 		if len(page) > 0 {
 			continue
 		}
-		if !*follow || pause(ctx, pollEvery) != nil {
+		// A failure, or a server that does not wait, must not be asked without a pause.
+		if !*follow || time.Since(asked) < pollEvery && pause(ctx, pollEvery) != nil {
 			return nil
 		}
 	}

@@ -92,10 +92,10 @@ public sealed class Straks(HttpClient http, string url)
         while (true)
         {
             Entry[] page = [];
-            var pause = TimeSpan.FromSeconds(1);
+            var pause = TimeSpan.Zero; // after an answer: the service has waited
             try
             {
-                page = await Call<Entry[]>(HttpMethod.Get, $"/future/shipment/feed?seq={cursor}", null);
+                page = await Call<Entry[]>(HttpMethod.Get, $"/future/shipment/feed?seq={cursor}&wait=30", null);
             }
             catch (AgainException e)
             {
@@ -108,7 +108,7 @@ public sealed class Straks(HttpClient http, string url)
                 await File.WriteAllTextAsync(file, cursor.ToString()); // only when the entry is dealt with
                 if (!more) return;
             }
-            if (page.Length == 0) await Task.Delay(pause);
+            await Task.Delay(pause);
         }
     }
 }

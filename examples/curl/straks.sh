@@ -48,7 +48,7 @@ follow() {
 	local file=$1 left=${2:-0} cursor status
 	cursor=$(cat "$file" 2>/dev/null || echo 0)
 	while :; do
-		status=$(call "$STRAKS_URL/future/shipment/feed?seq=$cursor")
+		status=$(call "$STRAKS_URL/future/shipment/feed?seq=$cursor&wait=30")
 		case $status in
 		200) ;;
 		000 | 408 | 429 | 5??) pause; continue ;;
@@ -61,7 +61,6 @@ follow() {
 			cursor=$seq
 			((--left != 0)) || return 0
 		done <"$scratch/entries"
-		[[ -s $scratch/entries ]] || sleep 1
 	done
 }
 

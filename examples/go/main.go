@@ -125,8 +125,8 @@ func (c *client) follow(ctx context.Context, file string, handle func(entry) boo
 	cursor, _ := strconv.ParseInt(strings.TrimSpace(string(kept)), 10, 64)
 	for {
 		var page []entry
-		pause := time.Second
-		err := c.call(ctx, http.MethodGet, fmt.Sprint("/future/shipment/feed?seq=", cursor), nil, &page)
+		var pause time.Duration // none after an answer: the service has waited
+		err := c.call(ctx, http.MethodGet, fmt.Sprintf("/future/shipment/feed?seq=%d&wait=30", cursor), nil, &page)
 		var a again
 		switch {
 		case errors.As(err, &a):
@@ -141,7 +141,7 @@ func (c *client) follow(ctx context.Context, file string, handle func(entry) boo
 				return err
 			}
 		}
-		if len(page) == 0 && !sleep(ctx, pause) {
+		if !sleep(ctx, pause) {
 			return ctx.Err()
 		}
 	}

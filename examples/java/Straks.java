@@ -87,9 +87,9 @@ public final class Straks {
         long cursor = Files.exists(file) ? Long.parseLong(Files.readString(file).trim()) : 0;
         while (true) {
             JsonNode page = json.createArrayNode();
-            long pause = 1;
+            long pause = 0; // after an answer: the service has waited
             try {
-                page = call("/future/shipment/feed?seq=" + cursor, null);
+                page = call("/future/shipment/feed?seq=" + cursor + "&wait=30", null);
             } catch (Again e) {
                 pause = e.seconds;
             }
@@ -101,9 +101,7 @@ public final class Straks {
                     return;
                 }
             }
-            if (page.isEmpty()) {
-                Thread.sleep(pause * 1000);
-            }
+            Thread.sleep(pause * 1000);
         }
     }
 

@@ -62,7 +62,7 @@ def follow(file, handle, count=0):
     """Calls handle with each entry, in order. After a crash the last entry may come again."""
     cursor = int(file.read_text()) if file.exists() else 0
     while True:
-        page, pause = call(f"/future/shipment/feed?seq={cursor}")
+        page, pause = call(f"/future/shipment/feed?seq={cursor}&wait=30")
         for entry in page or []:
             handle(entry)
             cursor = entry["sequenceNumber"]
@@ -70,8 +70,7 @@ def follow(file, handle, count=0):
             count -= 1
             if count == 0:
                 return
-        if not page:
-            time.sleep(pause or 1)
+        time.sleep(pause)  # 0 after an answer: the service has waited
 
 
 def show(entry):

@@ -60,9 +60,9 @@ export async function follow(file: string, handle: (e: Entry) => boolean): Promi
   let cursor = existsSync(file) ? Number(readFileSync(file, "utf8")) : 0;
   for (;;) {
     let page: Entry[] = [];
-    let pause = 1;
+    let pause = 0; // after an answer: the service has waited
     try {
-      page = await call<Entry[]>(`/future/shipment/feed?seq=${cursor}`);
+      page = await call<Entry[]>(`/future/shipment/feed?seq=${cursor}&wait=30`);
     } catch (e) {
       if (!(e instanceof Again)) throw e;
       pause = e.seconds;
@@ -73,7 +73,7 @@ export async function follow(file: string, handle: (e: Entry) => boolean): Promi
       writeFileSync(file, String(cursor)); // only when the entry is dealt with
       if (!more) return;
     }
-    if (page.length === 0) await sleep(pause * 1000);
+    await sleep(pause * 1000);
   }
 }
 

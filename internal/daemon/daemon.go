@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,7 +31,7 @@ type Daemon struct {
 	sms      *sms.Channel  // nil: no SMS
 	mail     *mail.Channel // nil: no e-mail
 	service  *orders.Service
-	handler  http.Handler // of the API
+	handler  *api.Handler // of the API
 	api      net.Listener
 	tls      *tls.Config // of the API's connections; nil: they are plain
 	admin    net.Listener

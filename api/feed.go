@@ -1,0 +1,270 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"straks/orders"
+)
+
+const (
+	// maxPage is the most entries of the feed in one answer, and the default.
+	maxPage = 500
+	// maxPageOctets is the size from which on a page takes no further entries.
+	maxPageOctets = 256 << 10
+	// feedBatch is how many entries are read and encoded at a time. A client that does not read its page
+	// holds no more than these, and what the kernel buffers.
+	feedBatch = 25
+	// maxWait is the longest time for which a request may wait for the feed to grow.
+	maxWait = time.Minute
+	// pageWrite is how long one batch may take to be written, on the way to a client that waited.
+	pageWrite = 30 * time.Second
+)
+
+// feedRequest is a request for the feed.
+type feedRequest struct {
+	orders.FeedQuery
+	wait time.Duration
+}
+
+// feed answers one page of what became of the organisation's shipments, or streams it.
+func (a *api) feed(x *exchange) error {
+	q, faults := feedQuery(x.r.URL.RawQuery, a.allChanges[x.who.Organisation])
+	streams := acceptsStream(x.r.Header)
+	if streams && q.Descending {
+		faults.add("orderBy", "must be asc for a stream of events")
+	}
+	if streams {
+		q.resume(x.r.Header, &faults)
+	}
+	if faults != nil {
+		return invalid(faults, "")
+	}
+	q.Organisation = x.who.Organisation
+	if streams {
+		return a.stream(x, q)
+	}
+	batch, err := a.batch(x, q.FeedQuery)
+	if err != nil {
+		return err
+	}
+	if len(batch) == 0 && q.wait > 0 {
+		batch, err = a.await(x, q)
+		if err != nil {
+			return err
+		}
+	}
+	return a.page(x, q.FeedQuery, batch)
+}
+
+// batch reads and encodes at most feedBatch entries.
+func (a *api) batch(x *exchange, q orders.FeedQuery) (batch []tailEntry, err error) {
+	q.Limit = min(q.Limit, feedBatch)
+	err = a.read(x, func() error {
+		entries, err := a.service.Feed(x.r.Context(), q)
+		for _, e := range entries {
+			batch = append(batch, tailEntry{e.Seq, e.Shipment.Status.Final(), encodeEntry(e)})
+		}
+		return err
+	})
+	return batch, err
+}
+
+// encodeEntry returns an entry as JSON.
+func encodeEntry(e orders.FeedEntry) []byte {
+	v := answerOf(e.Shipment)
+	v.Sequence, v.ShipmentType = e.Seq, v.Type
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // strings, numbers and times can't fail
+	}
+	return body
+}
+
+// page answers with the batch and, a batch at a time, with what follows it.
+func (a *api) page(x *exchange, q orders.FeedQuery, batch []tailEntry) error {
+	var body bytes.Buffer
+	body.WriteByte('[')
+	entries, octets := 0, 0
+	for {
+		for i, e := range batch {
+			if entries > 0 && octets+len(e.json) > maxPageOctets {
+				batch = batch[:i] // and no further ones
+				break
+			}
+			if entries > 0 {
+				body.WriteByte(',')
+			}
+			body.Write(e.json)
+			entries, octets, q.Seq = entries+1, octets+len(e.json), e.seq
+		}
+		if entries == q.Limit || len(batch) < feedBatch {
+			body.WriteByte(']')
+			if x.status == 0 {
+				x.send(http.StatusOK, body.Bytes())
+				return nil
+			}
+			x.Write(body.Bytes()) // an error means that the client has gone
+			return nil
+		}
+		if x.status == 0 {
+			x.Header().Set("Content-Type", "application/json")
+			x.Header().Set("Cache-Control", "no-store")
+			x.WriteHeader(http.StatusOK)
+		}
+		if _, err := x.Write(body.Bytes()); err != nil {
+			return nil // likewise
+		}
+		body.Reset()
+		next := q
+		next.Limit = q.Limit - entries
+		var err error
+		if batch, err = a.batch(x, next); err != nil {
+			panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+		}
+	}
+}
+
+// await waits until there is an entry, and returns the first ones; none when the time is over.
+func (a *api) await(x *exchange, q feedRequest) (batch []tailEntry, err error) {
+	t, leave, err := a.tails.join(x.r.Context(), q.Organisation)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	x.patient(q.wait + pageWrite)
+	began := time.Now()
+	defer func() { x.waited = time.Since(began) }()
+	timer := time.NewTimer(q.wait)
+	defer timer.Stop()
+	batch, _, err = a.next(x, t, q.FeedQuery, q.Seq, func(moved <-chan struct{}) bool {
+		select {
+		case <-moved:
+			return true
+		case <-timer.C:
+		case <-a.closing:
+		case <-x.r.Context().Done():
+		}
+		return false
+	})
+	if err == nil && len(batch) == 0 && x.r.Context().Err() != nil {
+		err = context.Canceled
+	}
+	return batch, err
+}
+
+// next returns entries above seq that the query asks for, and where to go on from. Where there are none it
+// waits, for as long as wait says when it is given what is closed at the next one.
+func (a *api) next(x *exchange, t *tail, q orders.FeedQuery, seq uint64, wait func(moved <-chan struct{}) bool) ([]tailEntry, uint64, error) {
+	for {
+		entries, to, whole, moved := t.after(seq, q.FinalOnly, feedBatch)
+		if !whole { // the tail has forgotten some, or never had them
+			q.Seq = seq
+			batch, err := a.batch(x, q)
+			if err != nil || len(batch) > 0 {
+				return batch, lastOf(batch, seq), err
+			}
+			seq = max(seq, to) // what the tail had before we looked was on disk by then
+			continue
+		}
+		if len(entries) > 0 {
+			return entries, to, nil
+		}
+		if seq = to; !wait(moved) {
+			return nil, seq, nil
+		}
+	}
+}
+
+func lastOf(batch []tailEntry, otherwise uint64) uint64 {
+	if len(batch) == 0 {
+		return otherwise
+	}
+	return batch[len(batch)-1].seq
+}
+
+// feedQuery reads the parameters of the feed. Their names ignore case, as
+// clients are used to; unknown ones are ignored. all: every change is shown where they do not say.
+func feedQuery(raw string, all bool) (q feedRequest, f faults) {
+	q.Limit, q.FinalOnly = maxPage, !all
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		f.add("$", "the query is malformed: "+err.Error())
+		return q, f
+	}
+	given := make(map[string]string, len(feedParameters)) // spellings, by name
+	for name, texts := range values {
+		known := feedParameter(name)
+		if known == "" {
+			continue
+		}
+		if given[known] != "" || len(texts) > 1 {
+			f.add(name, "must be given once only")
+			continue
+		}
+		given[known] = name
+		if message := q.read(known, texts[0]); message != "" {
+			f.add(name, message)
+		}
+	}
+	if q.Descending && q.wait > 0 {
+		f.add(given["wait"], "must be left out where orderBy is desc: what comes is newer")
+	}
+	return q, f
+}
+
+var feedParameters = [...]string{"seq", "pageSize", "orderBy", "changes", "wait"}
+
+func feedParameter(name string) string {
+	for _, known := range feedParameters {
+		if strings.EqualFold(name, known) {
+			return known
+		}
+	}
+	return ""
+}
+
+// read puts one parameter into q, or returns what is wrong with it.
+func (q *feedRequest) read(name, value string) (wrong string) {
+	switch name {
+	case "seq":
+		n, err := parseSeq(value)
+		if err != nil {
+			return "must be a whole number, 0 or more: the last sequenceNumber that you have"
+		}
+		q.Seq = n
+	case "pageSize":
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil && !errors.Is(err, strconv.ErrRange) { // out of range is clamped like the rest
+			return fmt.Sprintf("must be a whole number from 1 to %d", maxPage)
+		}
+		q.Limit = int(min(max(n, 1), maxPage))
+	case "orderBy":
+		q.Descending = strings.EqualFold(value, "desc")
+		if !q.Descending && !strings.EqualFold(value, "asc") {
+			return `must be "asc" or "desc"`
+		}
+	case "changes":
+		q.FinalOnly = strings.EqualFold(value, "final")
+		if !q.FinalOnly && !strings.EqualFold(value, "all") {
+			return `must be "final" or "all"`
+		}
+	case "wait":
+		n, err := strconv.ParseUint(value, 10, 8)
+		if q.wait = time.Duration(n) * time.Second; err != nil || q.wait > maxWait {
+			return fmt.Sprintf("must be a whole number of seconds from 0 to %.0f", maxWait.Seconds())
+		}
+	}
+	return ""
+}
+
+// parseSeq reads a sequence number: one that clients with signed numbers only can hold.
+func parseSeq(s string) (uint64, error) { return strconv.ParseUint(s, 10, 63) }

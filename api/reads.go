@@ -1,0 +1,88 @@
+package api
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// longestRead is how long a look-up waits for its turn at most.
+const longestRead = 500 * time.Millisecond
+
+// reads bounds the look-ups that are answered at a time, so that they don't starve orders. Those that wait
+// are admitted in turn, one of each organisation that has some: an organisation that asks without end slows down
+// itself, and no other by more than one look-up.
+type reads struct {
+	mu   sync.Mutex
+	free int                    // look-ups that may begin now
+	next []string               // organisations that have some waiting, in turn
+	wait map[string][]*readTurn // by organisation, first come first
+}
+
+// readTurn is a look-up that waits.
+type readTurn struct {
+	admitted chan struct{} // closed when it may begin
+	gone     bool          // it waits no more; guarded by reads.mu
+}
+
+func newReads(most int) *reads { return &reads{free: most, wait: make(map[string][]*readTurn)} }
+
+// enter waits until the organisation may look up something, and leave must be called afterwards.
+func (r *reads) enter(ctx context.Context, organisation string) error {
+	r.mu.Lock()
+	if r.free > 0 {
+		r.free--
+		r.mu.Unlock()
+		return nil
+	}
+	t := &readTurn{admitted: make(chan struct{})}
+	if len(r.wait[organisation]) == 0 {
+		r.next = append(r.next, organisation)
+	}
+	r.wait[organisation] = append(r.wait[organisation], t)
+	r.mu.Unlock()
+
+	timer := time.NewTimer(longestRead)
+	defer timer.Stop()
+	var err error
+	select {
+	case <-t.admitted:
+		return nil
+	case <-timer.C:
+		err = unavailable("busy", "Too many look-ups are under way. Repeat this one.", retryBusy)
+	case <-ctx.Done():
+		err = context.Canceled
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	select {
+	case <-t.admitted: // meanwhile
+		return nil
+	default:
+	}
+	t.gone = true
+	return err
+}
+
+// leave ends a look-up, and admits the next.
+func (r *reads) leave() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.next) > 0 {
+		organisation := r.next[0]
+		queue := r.wait[organisation]
+		t := queue[0]
+		r.next = r.next[1:]
+		if len(queue) > 1 {
+			r.wait[organisation] = queue[1:]
+			r.next = append(r.next, organisation)
+		} else {
+			delete(r.wait, organisation)
+		}
+		if !t.gone {
+			close(t.admitted)
+			return
+		}
+	}
+	r.free++
+}

@@ -1,0 +1,200 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"straks/internal/ratelog"
+	"straks/orders"
+)
+
+const (
+	// maxWaiting bounds the requests that wait for the feed to grow, and maxWaitingOf those of one
+	// organisation, so that it leaves room for others.
+	maxWaiting, maxWaitingOf = 2048, 1024
+	// tailOctets bounds the newest entries that are kept for those who wait, for each organisation.
+	tailOctets = 256 << 10
+	// wakePause is the time between two wake-ups for each request that waits. A change after a quiet time is
+	// told at once; where changes come without end, 1,000 who wait are woken twenty times a second.
+	wakePause = 50 * time.Microsecond
+)
+
+// tails are the newest entries of the feeds that somebody waits for. However many requests wait for an
+// organisation's feed, one goroutine reads what is new, once, and encodes it once; it ends when nobody
+// waits any more.
+type tails struct {
+	service *orders.Service
+	sampled *ratelog.Log
+
+	mu      sync.Mutex
+	of      map[string]*tail
+	waiting int
+}
+
+// tail holds the entries of one feed from a number on.
+type tail struct {
+	organisation string
+	stop         chan struct{} // closed when nobody waits any more
+
+	mu      sync.Mutex
+	waiting int // guarded by tails.mu
+	from    uint64
+	to      uint64      // entries holds all with numbers above from, up to here
+	entries []tailEntry // the oldest first
+	octets  int
+	moved   [2]chan struct{} // closed when there is a new entry: any, a final one
+}
+
+// tailEntry is an entry as it is sent.
+type tailEntry struct {
+	seq   uint64
+	final bool
+	json  []byte
+}
+
+// join counts one request that waits for the feed, until leave is called.
+func (ts *tails) join(ctx context.Context, organisation string) (t *tail, leave func(), err error) {
+	newest, err := ts.newest(ctx, organisation)
+	if err != nil {
+		return nil, nil, err
+	}
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	t = ts.of[organisation]
+	if ts.waiting >= maxWaiting || t != nil && t.waiting >= maxWaitingOf {
+		return nil, nil, unavailable("busy", "Too many requests wait for the feed already. Ask for it without wait.", retryBusy)
+	}
+	if t == nil {
+		t = &tail{organisation: organisation, stop: make(chan struct{}), from: newest, to: newest,
+			moved: [2]chan struct{}{make(chan struct{}), make(chan struct{})}}
+		ts.of[organisation] = t
+		go ts.follow(t)
+	}
+	ts.waiting++
+	t.waiting++
+	return t, func() { ts.leave(t) }, nil
+}
+
+// newest returns the number of the feed's newest entry, from which a tail begins: what is older is read
+// from the journal by the request that asks for it.
+func (ts *tails) newest(ctx context.Context, organisation string) (uint64, error) {
+	ts.mu.Lock()
+	t := ts.of[organisation]
+	ts.mu.Unlock()
+	if t != nil {
+		return 0, nil // does not matter
+	}
+	last, err := ts.service.Feed(ctx, orders.FeedQuery{Organisation: organisation, Descending: true, Limit: 1})
+	if err != nil || len(last) == 0 {
+		return 0, err
+	}
+	return last[0].Seq, nil
+}
+
+func (ts *tails) leave(t *tail) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	ts.waiting--
+	if t.waiting--; t.waiting == 0 {
+		delete(ts.of, t.organisation)
+		close(t.stop)
+	}
+}
+
+// count returns the number of requests that wait.
+func (ts *tails) count() int {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	return ts.waiting
+}
+
+// follow reads what is new until nobody waits any more.
+func (ts *tails) follow(t *tail) {
+	for {
+		changed := ts.service.Changed(t.organisation)
+		entries, err := ts.service.Feed(context.Background(), orders.FeedQuery{Organisation: t.organisation, Seq: t.to, Limit: feedBatch})
+		pause := time.Duration(0)
+		switch {
+		case err != nil:
+			ts.sampled.Write("tail", slog.LevelError, "feed not read for those who wait, trying again", slog.Any("err", err))
+			pause = time.Second
+		case len(entries) > 0:
+			t.add(entries)
+			pause = time.Duration(ts.waitingFor(t)) * wakePause
+		default:
+			select {
+			case <-changed:
+				continue
+			case <-t.stop:
+				return
+			}
+		}
+		select {
+		case <-time.After(pause):
+		case <-t.stop:
+			return
+		}
+	}
+}
+
+func (ts *tails) waitingFor(t *tail) int {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	return t.waiting
+}
+
+// add appends what is new, forgets what is too much, and wakes those whom it concerns.
+func (t *tail) add(entries []orders.FeedEntry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	final := false
+	for _, e := range entries {
+		body := encodeEntry(e)
+		t.entries = append(t.entries, tailEntry{e.Seq, e.Shipment.Status.Final(), body})
+		t.octets += len(body)
+		final = final || e.Shipment.Status.Final()
+		t.to = e.Seq
+	}
+	keep := 0
+	for t.octets > tailOctets {
+		t.octets -= len(t.entries[keep].json)
+		t.from = t.entries[keep].seq
+		keep++
+	}
+	t.entries = slices.Delete(t.entries, 0, keep)
+	for i, concerned := range [...]bool{true, final} {
+		if concerned {
+			close(t.moved[i])
+			t.moved[i] = make(chan struct{})
+		}
+	}
+}
+
+// after returns the entries above a number, at most limit of them, and the number up to which that is
+// all; whole is false where older ones were forgotten. moved is closed when there are more.
+func (t *tail) after(seq uint64, final bool, limit int) (entries []tailEntry, to uint64, whole bool, moved <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	moved = t.moved[0]
+	if final {
+		moved = t.moved[1]
+	}
+	if seq < t.from {
+		return nil, t.to, false, moved
+	}
+	first, _ := slices.BinarySearchFunc(t.entries, seq+1, func(e tailEntry, seq uint64) int {
+		return int(int64(e.seq) - int64(seq))
+	})
+	for _, e := range t.entries[first:] {
+		if e.final || !final {
+			if len(entries) == limit {
+				return entries, entries[limit-1].seq, true, moved
+			}
+			entries = append(entries, e)
+		}
+	}
+	return entries, max(seq, t.to), true, moved
+}
