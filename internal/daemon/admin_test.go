@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"straks/orders"
 	"straks/orders/bolt/bolttest"
 	"straks/orders/orderstest"
 )
@@ -41,7 +43,11 @@ func TestBackupIsNotHeldUp(t *testing.T) {
 		wg.Go(func() {
 			in := orderstest.Intake(uuid.NewString())
 			in.SendersReference = strings.Repeat("x", 1024)
-			if _, _, err := j.Accept(t.Context(), in); err != nil {
+			_, _, err := j.Accept(t.Context(), in)
+			for errors.Is(err, orders.ErrUnavailable) && t.Context().Err() == nil { // a slow disk
+				_, _, err = j.Accept(t.Context(), in)
+			}
+			if err != nil {
 				t.Error(err)
 			}
 		})
