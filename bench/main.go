@@ -36,6 +36,7 @@ type options struct {
 	other     string
 	external  external
 	json      bool
+	markdown  bool
 }
 
 // run is the program. It returns the exit code: 0 done, 1 failed, 2 a wrong command line.
@@ -89,6 +90,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		return err
 	})
 	fs.BoolVar(&o.json, "json", false, "print JSON")
+	fs.BoolVar(&o.markdown, "markdown", false, "print one table in Markdown, as in docs/performance.md")
 	if err := fs.Parse(args); err != nil {
 		return nil, err
 	}
@@ -150,7 +152,11 @@ func (o *options) measure(ctx context.Context, stdout, stderr io.Writer) error {
 	if o.json {
 		return errors.Join(err, json.NewEncoder(stdout).Encode(results))
 	}
-	printResults(stdout, results)
+	if o.markdown {
+		printMarkdown(stdout, results)
+	} else {
+		printResults(stdout, results)
+	}
 	return err
 }
 

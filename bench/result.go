@@ -135,11 +135,8 @@ func ratios(before, after []float64) string {
 	return cmp.Or(strings.Join(texts, " / "), "-")
 }
 
-// printResults writes the medians of the rounds: one table of all scenarios for one
-// program; for more programs a table for each scenario, with the ratios of the last
-// program's figures to the first's.
-func printResults(w io.Writer, results []result) {
-	var names, programs []string
+// namesIn returns the scenarios and the programs of the results, in their order.
+func namesIn(results []result) (names, programs []string) {
 	for _, r := range results {
 		if !slices.Contains(names, r.Name) {
 			names = append(names, r.Name)
@@ -148,9 +145,47 @@ func printResults(w io.Writer, results []result) {
 			programs = append(programs, r.Program)
 		}
 	}
-	rounds := func(name, program string) []result {
-		return slices.DeleteFunc(slices.Clone(results), func(r result) bool { return r.Name != name || r.Program != program })
+	return names, programs
+}
+
+// roundsOf returns the results of one program in one scenario.
+func roundsOf(results []result, name, program string) []result {
+	return slices.DeleteFunc(slices.Clone(results), func(r result) bool { return r.Name != name || r.Program != program })
+}
+
+// printMarkdown writes one table of the medians for docs/performance.md. A cell has the
+// figures of each program, and in parentheses the ratios of the last to the first.
+func printMarkdown(w io.Writer, results []result) {
+	names, programs := namesIn(results)
+	fmt.Fprintf(w, "| %s | %s |\n|---|%s\n", strings.Join(programs, " → "), strings.Join(names, " | "), strings.Repeat("---|", len(names)))
+	for _, f := range figures {
+		row, measured := "", false
+		for _, name := range names {
+			var texts []string
+			var all [][]float64
+			for _, program := range programs {
+				medians := f.medians(roundsOf(results, name, program))
+				all, texts = append(all, medians), append(texts, cell(f.verb, medians))
+				measured = measured || len(medians) > 0
+			}
+			row += strings.Join(texts, " → ")
+			if len(programs) > 1 {
+				row += " (" + ratios(all[0], all[len(all)-1]) + ")"
+			}
+			row += " | "
+		}
+		if measured {
+			fmt.Fprintf(w, "| %s | %s\n", f.title, strings.TrimSpace(row))
+		}
 	}
+}
+
+// printResults writes the medians of the rounds: one table of all scenarios for one
+// program; for more programs a table for each scenario, with the ratios of the last
+// program's figures to the first's.
+func printResults(w io.Writer, results []result) {
+	names, programs := namesIn(results)
+	rounds := func(name, program string) []result { return roundsOf(results, name, program) }
 	if len(programs) == 1 {
 		var columns [][]result
 		for _, name := range names {

@@ -40,6 +40,17 @@ func TestPrintResults(t *testing.T) {
 	}
 }
 
+// In Markdown a cell has both programs and the ratio.
+func TestPrintMarkdown(t *testing.T) {
+	var text strings.Builder
+	printMarkdown(&text, []result{{Name: "50/s", Program: "before", Rate: 40, Commit: time.Millisecond, Batch: 2}, {Name: "50/s", Program: "after", Rate: 50}})
+	for _, want := range []string{"| before → after | 50/s |\n|---|---|\n", "| orders/s answered | 40 → 50 (1.25) |\n", "| calls in a commit / its mean ms | 2.00 / 1.00 → - (-) |\n"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("%q is not in\n%s", want, text.String())
+		}
+	}
+}
+
 // rows returns the cells of each row of the printed table, by the row's title.
 func rows(results []result) map[string]string {
 	var text strings.Builder
