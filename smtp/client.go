@@ -54,24 +54,26 @@ func (c *client) do(ctx context.Context, by time.Time, io func() error) error {
 		return err
 	}
 	c.raw.SetDeadline(earliest(ctx, by))
-	stop := context.AfterFunc(ctx, func() {
-		if errors.Is(ctx.Err(), context.Canceled) { // the socket's deadline does the rest
+	cancelled := func() {
+		if errors.Is(ctx.Err(), context.Canceled) { // for its deadline, the socket has one
 			c.close()
 		}
-	})
-	defer stop()
-	return endOf(ctx, io())
+	}
+	stop := context.AfterFunc(ctx, cancelled)
+	err := io()
+	if !stop() {
+		cancelled() // the other call may still be to come, when the connection has its next user
+	}
+	return endOf(ctx, err)
 }
 
 // endOf returns the error of ctx in place of the error that the end of ctx brought about.
 func endOf(ctx context.Context, err error) error {
-	if !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed) {
-		return err
+	deadline, ok := ctx.Deadline()
+	if ok && errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(deadline) {
+		<-ctx.Done() // its timer may be a moment later than the socket's
 	}
-	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
-		<-ctx.Done() // the timer of ctx may be a moment later than the socket's
-	}
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return err

@@ -189,6 +189,19 @@ func TestCallsEnd(t *testing.T) {
 	}
 }
 
+// A call that succeeds while its context is cancelled leaves a closed connection: the cancellation
+// must not reach the next user of the connection.
+func TestCancelledAtTheReply(t *testing.T) {
+	c := dialled(t, listen(t, relaytest.Profile{Script: relaytest.Mute}))
+	ctx, cancel := context.WithCancel(within(t))
+	if err := c.do(ctx, time.Now().Add(patience), func() error { cancel(); return nil }); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.raw.Write([]byte("NOOP\r\n")); !errors.Is(err, net.ErrClosed) || c.silent() {
+		t.Errorf("the connection is open: %v", err)
+	}
+}
+
 func dialled(t *testing.T, relay *relaytest.Relay) *client {
 	t.Helper()
 	raw, err := net.Dial("tcp", relay.Addr())

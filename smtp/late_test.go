@@ -28,12 +28,16 @@ func handler() (LateHandler, chan lateReply) {
 	return func(message string, r Result) { all <- lateReply{message, r} }, all
 }
 
-// sendBriefly sends with a deadline that passes before the reply to the dot.
-func sendBriefly(t *testing.T, p *Pool) Result {
+// sendBriefly sends with a deadline that passes before the reply to the dot. Where it passed before
+// the dot, as on a busy machine, it sends again with twice the time.
+func sendBriefly(t *testing.T, p *Pool) (res Result) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(within(t), 200*time.Millisecond)
-	defer cancel()
-	return p.Send(ctx, to("kari@mottaker.example"))
+	for d := 200 * time.Millisecond; d < patience && res.Outcome == handover.NotSent; d *= 2 {
+		ctx, cancel := context.WithTimeout(context.Background(), d)
+		res = p.Send(ctx, to("kari@mottaker.example"))
+		cancel()
+	}
+	return res
 }
 
 // halves waits for the gate where a reply has a "|", and leaves the "|" out.
@@ -93,6 +97,7 @@ func TestLateReply(t *testing.T) {
 				if s := p.States()[0]; s.InUse != 1 || len(all) > 0 {
 					t.Fatalf("while the reply is awaited: %+v, %d calls", s, len(all))
 				}
+				before, _ := relay.Connections()
 				arrive()
 				got := <-all
 				if got.message != to("").ID || got.Outcome != c.outcome || got.Refusal != c.refusal || got.QueueID != c.queueID || got.Relay != "mx" {
@@ -105,8 +110,8 @@ func TestLateReply(t *testing.T) {
 				if p.Send(within(t), to("kari@mottaker.example")); p.States()[0].InUse != 0 {
 					t.Errorf("still in use: %+v", p.States()[0])
 				}
-				if accepted, _ := relay.Connections(); accepted != 1 || len(all) > 0 {
-					t.Errorf("%d connections, %d more calls", accepted, len(all))
+				if accepted, _ := relay.Connections(); accepted != before || len(all) > 0 {
+					t.Errorf("%d connections, %d before; %d more calls", accepted, before, len(all))
 				}
 			})
 		}
