@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"slices"
 	"strconv"
@@ -207,6 +208,48 @@ func TestMemoryAtRest(t *testing.T) {
 	runtime.GC()
 	t.Logf("%d shipments in %d MiB: RssAnon after filling %d MiB, opened in %v, then %d MiB",
 		*prefill, info.Size()>>20, rss, opened.Round(time.Millisecond), anonymous(t))
+}
+
+// TestOpenAfterKill logs how long a journal with -prefill shipments and a gigabyte of free pages takes
+// to open when its process was killed: busy, so that bbolt has to find the free pages, and idle.
+func TestOpenAfterKill(t *testing.T) {
+	if *prefill == 0 {
+		t.Skip("needs -prefill, like 1000000")
+	}
+	j, path := newJournal(t, Options{})
+	fill(t, j, *prefill, 80)
+	const ballast = "ballast"
+	const chunk = 1 << 14 // records of a page each
+	for i := range (1 << 30) / (chunk * os.Getpagesize()) {
+		inTx(t, j, func(tx *bbolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists([]byte(ballast))
+			for n := 0; err == nil && n < chunk; n++ {
+				err = b.Put(fmt.Appendf(nil, "%d-%d", i, n), make([]byte, 3000))
+			}
+			return err
+		})
+	}
+	inTx(t, j, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte(ballast)) })
+	order(t, j, "busy")
+	open := func(state string, want bool) {
+		if listedAt(path) != want {
+			t.Fatalf("%s: the free pages are listed: %v", state, !want)
+		}
+		dir := t.TempDir()
+		killed := dir + "/journal.db" // as a kill leaves it
+		if out, err := exec.Command("cp", path, killed).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		began, spent := time.Now(), cpu()
+		mustOpen(t, killed, Options{Log: quiet})
+		took, spent := time.Since(began), cpu()-spent
+		st, _ := j.Stats(t.Context())
+		t.Logf("killed while %s: opened in %v, %v of a processor; %d MiB in use, %d MiB free", state,
+			took.Round(time.Millisecond), spent.Round(time.Millisecond), (st.FileSize-st.FreeSize)>>20, st.FreeSize>>20)
+	}
+	open("busy", false)
+	eventually(t, "the list to be stored", func() bool { return listedAt(path) })
+	open("idle", true)
 }
 
 // anonymous returns the process's resident memory without mapped files, in MiB.
