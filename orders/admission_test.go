@@ -44,7 +44,7 @@ func (m *memory) Accept(_ context.Context, in orders.Intake) (orders.Shipment, b
 	case !known:
 		s = orders.Claim(in)
 	case s.Status.Free():
-		s.Reclaim(in)
+		s.Retry(in)
 	default:
 		s.Held = s.InFlight(in.At)
 		return s, false, nil

@@ -8,37 +8,37 @@ import (
 	"github.com/google/uuid"
 )
 
-// Journal keeps what must survive: idempotency keys, shipments, receipts that
-// wait for their answer, deadlines, and the feed. The suite in
-// orders/journaltest is its definition in code.
+// Journal keeps idempotency keys, shipments, receipts that wait for their answer, deadlines, block
+// lists and the feed. Its rules are those of orders/ledger; the suite in orders/journaltest is its
+// definition in code.
 //
 // Every call may be repeated with the same result, so that ErrUnavailable
-// ("nothing is known") is answered by calling again. After any other error nothing of
-// the call was stored; one that is not declared here (a record that can't be read) is
-// the call's own, and will hardly go away. All methods are safe for concurrent use.
+// ("nothing is known") is answered by calling again. After any other error nothing of the call
+// was stored; an error that is not declared here (a record that can't be read) is the
+// call's own, and calling again rarely helps. All methods are safe for concurrent use.
 // What a method returned without error is on stable storage. Reads never wait for
 // writes.
 //
 // # References
 //
 // An answer binds references (the SMSC's message id, the user reference that it
-// may echo) to a part; a report bears one or more of them. Both meet in one
+// may echo) to a part; a report has one or more of them. Both meet in one
 // record for each (carrier, reference): whichever comes second finds the other
 // half there and applies it, so a receipt may overtake its answer by any
 // time, over any bind and across a restart. References are opaque strings,
 // normalised by the caller.
 //
 // Carriers use references again, so the record holds the last two parts that were
-// bound to it and, beside them, one report that is about neither (Report.Choose) and
-// waits for the next (Report.Awaited). Of two such the better stays (Report.Better).
-// Where the reference is not the report's first, Report.Means tells whether a part may
+// bound to it and one report that is about neither (Report.Choose) and waits for the next
+// part (Report.Awaited). Of two such reports the better one stays (Report.Better).
+// Where the reference is not the report's first, Report.Means reports whether a part may
 // be meant at all. The parts of all its references are chosen from, those of the
 // first coming first: a repeat may be about a part that is known by a lesser one only.
 type Journal interface {
 	// Accept stores the order, unless its key is known.
 	//
-	// claimed tells that the caller, as in.Claim, owns the hand-over: the key
-	// was new, or was free again (its ids are kept for a day, see Shipment.Reclaim),
+	// claimed reports that the caller, as in.Claim, owns the hand-over: the key
+	// was new, or was free again (its ids are kept for a day, see Shipment.Retry),
 	// or this very claim was stored before. Where claimed is false the shipment is
 	// the one that the key got the first time; if it is Held at in.At, its key may yet become free. A recipient on the
 	// organisation's block list comes back claimed with a final status: it is
@@ -61,20 +61,20 @@ type Journal interface {
 	// Feed returns at most q.Limit entries. Sequence numbers are strictly
 	// increasing for an organisation; after an entry was readable, none
 	// with a lower number appears. Every change of status from the carrier's acceptance on
-	// (Status.InFeed) has an entry; the query says which of them are returned. One that can't be read is told to the log and
-	// skipped: it keeps nobody from what comes after it.
+	// (Status.InFeed) has an entry; the query says which of them are returned. One that can't be read is logged and
+	// skipped.
 	Feed(ctx context.Context, q FeedQuery) ([]FeedEntry, error)
 
 	// Due returns shipments, at most limit of them, that Expiry at now would
 	// change (so none in flight), and when to ask again: zero where no deadline is known. A later
 	// Accept may bring a nearer one, but none nearer than its TTL. A shipment
-	// that can't be read is told to the log and skipped: it costs nobody else's.
+	// that can't be read is logged and skipped: it delays no other.
 	Due(ctx context.Context, now time.Time, limit int) (due []uuid.UUID, next time.Time, err error)
 
 	// Sweep removes what is older than the retention (keys, shipments, feed
 	// entries), and parked reports older than a day. An unsettled shipment stays for
 	// a while, for its deadline to be kept first. It takes one small step of
-	// about budget records and tells whether more is waiting. With an error that is
+	// about budget records and reports whether more is waiting. With an error that is
 	// about some of the records only, others were removed all the same.
 	Sweep(ctx context.Context, now time.Time, retention time.Duration, budget int) (Swept, error)
 
@@ -85,7 +85,7 @@ type Journal interface {
 // Event is a fact: an Answer, a Report, an Expiry or a Block.
 type Event interface{ event() }
 
-// Expiry tells that a shipment's deadline may have passed.
+// Expiry reports that a shipment's deadline may have passed.
 type Expiry struct {
 	Shipment uuid.UUID
 	At       time.Time
@@ -141,7 +141,7 @@ type FeedEntry struct {
 	Shipment Shipment
 }
 
-// Swept tells what a step of Sweep removed.
+// Swept counts what a step of Sweep removed.
 type Swept struct {
 	Shipments int
 	Parked    int // reports that no answer ever claimed
@@ -149,7 +149,7 @@ type Swept struct {
 }
 
 var (
-	// ErrUnavailable: the journal could not tell whether the call took effect
+	// ErrUnavailable: the journal does not know whether the call took effect
 	// (disk full, failing or stalled). Nothing is known; call again.
 	ErrUnavailable = errors.New("journal unavailable")
 	// ErrNotStored comes with ErrUnavailable where the journal knew before it tried:
@@ -161,8 +161,8 @@ var (
 	ErrNotFound = errors.New("no such shipment")
 )
 
-// ofTheCall tells whether an error of the journal is about what the call was given
-// only: part of it may come through.
+// ofTheCall reports whether an error of the journal is about the call's own records: another call,
+// or a part of this one, may succeed.
 func ofTheCall(err error) bool {
 	return err != nil && !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrBusy)
 }

@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	// deadlinePoll is how often deadlines are asked for at least. The shortest
-	// TTL is 60 s, so that no order accepted since can be due before.
+	// deadlinePoll is the longest time between two calls of Due. The shortest TTL is 60 s, so that no
+	// order accepted since can be due earlier.
 	deadlinePoll = 30 * time.Second
 	dueBatch     = 500
 
-	// sweepAfter spares what is stored on a machine that boots with its clock ahead
-	// until time is synchronised: what retention removes does not come back.
+	// sweepAfter gives a machine that boots with its clock ahead time to set it: what retention
+	// removes does not come back.
 	sweepAfter  = time.Minute
 	sweepEvery  = 10 * time.Minute
 	sweepBudget = 500
 	sweepPause  = 20 * time.Millisecond // between steps, so that orders come first
-	sweepAgain  = time.Second           // and where each meets what can't be read
+	sweepAgain  = time.Second           // after a step that failed
 )
 
 // keepDeadlines turns shipments whose TTL ran out into …_Failed_TTL.
@@ -55,8 +55,8 @@ func (s *Service) expireDue(ctx context.Context) time.Duration {
 	return min(max(next.Sub(now), 10*time.Millisecond), deadlinePoll)
 }
 
-// expire tells the journal that the deadlines of these shipments have passed: all at
-// once, or where one of them can't be stored each by itself.
+// expire stores that the deadlines of these shipments have passed: in one call, or if one of them can't
+// be stored in a call for each.
 func (s *Service) expire(ctx context.Context, now time.Time, ids []uuid.UUID) error {
 	if len(ids) == 0 {
 		return nil

@@ -9,13 +9,13 @@ import (
 // Report is what one receipt says of one part.
 type Report struct {
 	Carrier string
-	Refs    []string // references that it bears, the surest first
+	Refs    []string // references that it has, the surest first
 	Hints   []Hint   // other forms of the first reference, to look up where none of Refs is bound; never matched by
 	At      time.Time
 	Status  Status // taken (the intermediate ones) or final
 	Detail  string
 
-	// What tells messages apart that were given the same reference; see Choose.
+	// The following tell messages with the same reference apart; see Choose.
 
 	Recipient Recipient // the number that it names as the message's; empty where it names none
 	Submitted time.Time // when the carrier took the message, in s by the carrier's clock; zero where it does not say
@@ -25,27 +25,26 @@ type Report struct {
 // Hint is a reference as it would be under another form of message ids.
 type Hint struct{ Form, Ref string }
 
-// Binding is a part that a reference was given to.
+// Binding is a part that a reference is bound to.
 type Binding struct {
 	Shipment *Shipment
 	Part     int
 }
 
 const (
-	// clockSkew is by how much a report may seem older than the shipment that it is
-	// about.
+	// clockSkew is by how much a report may seem older than its shipment.
 	clockSkew = 10 * time.Second
-	// repeats is for how long after the deadline a report about a part that has had
-	// its last word is a repeat of it, if no date says more.
+	// repeats is how long after the deadline a report about a settled part is taken for a repeat of
+	// its final report, if no date says more.
 	repeats = time.Hour
-	// sameDate is how far apart messages were accepted whose submit dates, by the
-	// minute as they mostly are, can't be equal.
+	// sameDate is how far apart two messages were accepted if their submit dates can't be equal.
+	// Most carriers give them in minutes.
 	sameDate = 2 * time.Minute
 )
 
-// Choose returns which of the parts that its references were given to the report is
-// about, those of the first reference coming first, and of each the newest; -1 where it is
-// about none, but about a message whose answer it has overtaken. See the package comment.
+// Choose returns which of the parts the report is about. parts are those that its references are
+// bound to: those of the first reference first, and of each reference the newest first. -1: the
+// report is about a message whose answer it has overtaken. See the package comment.
 func (r *Report) Choose(parts []Binding) int {
 	best, found, named := -1, unrelated, false
 	for i, b := range parts {
@@ -64,9 +63,9 @@ func (r *Report) Choose(parts []Binding) int {
 	return best
 }
 
-// Awaited tells whether a report that waits is about the first of the parts, which
-// its reference was given to just now, ahead of the others. gone: it is too old
-// to be about that part or any to come.
+// Awaited reports whether a report that waits is about the first of the parts, to which its
+// reference was bound just now, ahead of the others. gone: the report is too old to be about
+// that part or any later one.
 func (r *Report) Awaited(parts []Binding) (awaited, gone bool) {
 	if r.At.Add(clockSkew).Before(parts[0].Shipment.Accepted) {
 		return false, true
@@ -74,7 +73,7 @@ func (r *Report) Awaited(parts []Binding) (awaited, gone bool) {
 	return r.Choose(parts) == 0, false
 }
 
-// match is how well a report fits a part that bears its reference.
+// match is how well a report fits a part that has its reference.
 type match int
 
 const (
@@ -118,7 +117,7 @@ func (r *Report) fits(s *Shipment) match {
 	return possible
 }
 
-// names tells whether the report names the shipment's recipient.
+// names reports whether the report names the shipment's recipient.
 func (r *Report) names(s *Shipment) bool { return sameNumber(string(r.Recipient), string(s.Recipient)) }
 
 // leastNumber is how many digits a phone number has at least.
@@ -131,16 +130,16 @@ func sameNumber(a, b string) bool {
 	return min(len(a), len(b)) >= leastNumber && (strings.HasSuffix(a, b) || strings.HasSuffix(b, a))
 }
 
-// isNumber tells whether s is a whole phone number, not a masked one or a name.
+// isNumber reports whether s is a whole phone number, not a masked one or a name.
 func isNumber(s string) bool {
 	s = strings.TrimLeft(s, "+0")
 	return len(s) >= leastNumber && strings.Trim(s, "0123456789") == ""
 }
 
-// Better tells which of two reports to keep that wait under the same reference: one
-// that is surely a receipt before one that may be anybody's, then the final before the
-// intermediate. Of two about one message it is the first; else the later one, since
-// the answer that the other waits for may never come.
+// Better reports whether to keep this report instead of another that waits under the same reference:
+// a receipt that surely is one before an unverified one, then a final before an intermediate one. Of
+// two about one message the first is kept; else the later one, since the answer that the other
+// waits for may never come.
 func (r *Report) Better(than *Report) bool {
 	if r.Unmarked != than.Unmarked {
 		return than.Unmarked
@@ -151,7 +150,7 @@ func (r *Report) Better(than *Report) bool {
 	return r.differs(than) && !r.At.Before(than.At)
 }
 
-// differs tells whether the two are about different messages for sure.
+// differs reports whether the two are surely about different messages.
 func (r *Report) differs(from *Report) bool {
 	if !r.Submitted.IsZero() && !from.Submitted.IsZero() && !r.Submitted.Equal(from.Submitted) {
 		return true
@@ -160,7 +159,7 @@ func (r *Report) differs(from *Report) bool {
 	return isNumber(a) && isNumber(b) && !sameNumber(a, b)
 }
 
-// subset tells whether each of the references is one of others.
+// subset reports whether each of the references is one of others.
 func subset(refs, others []string) bool {
 	for _, ref := range refs {
 		if !slices.Contains(others, ref) {
@@ -170,8 +169,7 @@ func subset(refs, others []string) bool {
 	return true
 }
 
-// Means tells whether the report may be meant for a part that it shares its i-th
-// reference with. The first is trusted. A lesser one (a 16-bit user reference comes
-// round within minutes) counts only for a part of which nothing is known that the
-// report does not bear: a part with a message id of its own is not meant.
+// Means reports whether the report may be meant for a part that has its i-th reference. The first
+// reference is trusted. A lesser one (a 16-bit user reference is reused within minutes) counts only
+// if the report has all references of the part: a part with a message id of its own is not meant.
 func (r *Report) Means(i int, p *Part) bool { return i == 0 || subset(p.Refs, r.Refs) }

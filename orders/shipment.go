@@ -20,7 +20,7 @@ import (
 //	                   |  v NotSent
 //	                   New (free)
 //
-// A final status stays, but that Failed_TTL yields to a late Delivered.
+// A final status stays, except that a late Delivered replaces Failed_TTL.
 type Shipment struct {
 	ID               uuid.UUID // UUIDv7, so that shipments lie in the journal by time
 	OrderID          uuid.UUID
@@ -81,8 +81,7 @@ type Intake struct {
 	TTL              time.Duration
 }
 
-// Answer is how a hand-over ended, or what came of it later: an answer that
-// was late, a part at a time if need be.
+// Answer is how a hand-over ended, or a late answer, which may come for each part.
 type Answer struct {
 	Shipment uuid.UUID
 	Claim    uuid.UUID // an answer to another claim than the present one changes nothing; zero in one that came late
@@ -105,13 +104,13 @@ type PartAnswer struct {
 // Claim makes the shipment of a new order, owned by the hand-over in.Claim.
 func Claim(in Intake) Shipment {
 	s := Shipment{ID: in.Shipment, OrderID: in.OrderID}
-	s.Reclaim(in)
+	s.Retry(in)
 	return s
 }
 
-// Reclaim starts the shipment afresh for a retried key: both ids stay, all
-// else is as the retry says. Only a shipment with a Free status may be.
-func (s *Shipment) Reclaim(in Intake) {
+// Retry starts the shipment again for a retried key: both ids stay, everything else is as in says. Only
+// a shipment with a Free status may be retried.
+func (s *Shipment) Retry(in Intake) {
 	*s = Shipment{
 		ID: s.ID, OrderID: s.OrderID, Claim: in.Claim,
 		Organisation: in.Organisation, SendersReference: in.SendersReference,
@@ -121,8 +120,8 @@ func (s *Shipment) Reclaim(in Intake) {
 	}
 }
 
-// Reserve ends a fresh shipment whose recipient is on the organisation's block list.
-func (s *Shipment) Reserve() {
+// Block ends a new shipment whose recipient is on the organisation's block list.
+func (s *Shipment) Block() {
 	s.Status, s.ClaimUntil = specials[s.Channel].reserved, time.Time{}
 }
 
@@ -197,7 +196,7 @@ func (p *Part) addRef(ref string) {
 	p.Refs = append(p.Refs, ref)
 }
 
-// all tells whether every part is known and at least in the given state.
+// all reports whether every part is known and at least in the given state.
 func (s *Shipment) all(least PartState) bool {
 	for _, p := range s.Parts {
 		if p.State < least {
@@ -208,7 +207,7 @@ func (s *Shipment) all(least PartState) bool {
 }
 
 // Report applies what a receipt says of the part with the given index, and
-// tells whether the status changed. Delivered is when every part is, failed on
+// reports whether the status changed. The shipment is delivered when every part is, and failed on
 // the first part that failed.
 func (s *Shipment) Report(part int, r Report) bool {
 	sp := specials[s.Channel]

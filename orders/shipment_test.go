@@ -71,7 +71,7 @@ func TestNotSentFreesTheKey(t *testing.T) {
 		t.Error("a late answer touched a shipment that surely was not sent")
 	}
 	id, order := s.ID, s.OrderID
-	s.Reclaim(Intake{Claim: uuid.New(), Shipment: uuid.New(), OrderID: uuid.New(), At: t0.Add(time.Hour), ClaimFor: 10 * time.Second, Channel: SMS, TTL: time.Minute})
+	s.Retry(Intake{Claim: uuid.New(), Shipment: uuid.New(), OrderID: uuid.New(), At: t0.Add(time.Hour), ClaimFor: 10 * time.Second, Channel: SMS, TTL: time.Minute})
 	if s.ID != id || s.OrderID != order || s.Status != SMSSending || !s.Accepted.Equal(t0.Add(time.Hour)) {
 		t.Errorf("reclaimed: %+v", s)
 	}

@@ -120,7 +120,7 @@ func Statuses() []Status {
 	return all
 }
 
-// Valid tells whether s is one of the statuses above.
+// Valid reports whether s is one of the statuses above.
 func (s Status) Valid() bool { return s > 0 && s < statusEnd }
 
 func (s Status) info() statusInfo {
@@ -136,15 +136,15 @@ func (s Status) String() string { return s.info().name }
 // Channel returns the channel that the status belongs to.
 func (s Status) Channel() Channel { return s.info().channel }
 
-// Final tells whether the status never changes again, but for the correction
-// of …_Failed_TTL to delivered.
+// Final reports whether the status never changes again, except for the correction of …_Failed_TTL to
+// delivered.
 func (s Status) Final() bool { return s.info().stage == stageFinal }
 
-// Free tells whether the message surely is with no carrier, so that its
+// Free reports whether the message surely is with no carrier, so that its
 // idempotency key may be tried again.
 func (s Status) Free() bool { return s.info().stage == stageNew }
 
-// Delivered tells whether the status says that the recipient has the message.
+// Delivered reports whether the status says that the recipient has the message.
 func (s Status) Delivered() bool { return s == SMSDelivered || s == EmailDelivered }
 
 // InFeed reports whether reaching this status makes a feed entry: everything from the carrier's

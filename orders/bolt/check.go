@@ -15,7 +15,7 @@ import (
 	"straks/orders/ledger"
 )
 
-// maxFaults is how many faults Check tells before it gives up.
+// maxFaults is how many faults Check reports before it gives up.
 const maxFaults = 20
 
 // Check walks every invariant of the package comment over one snapshot, and
@@ -97,8 +97,8 @@ func (c *checker) fault(format string, args ...any) {
 func (c *checker) enough() bool { return len(c.faults) >= maxFaults || c.ctx.Err() != nil }
 
 // keyed: a key leads to a shipment, or to one that was swept, and stays at least as
-// long. What hides a shipment's key would have it sent a second time; but of one that is gone or free
-// version 2 left the key where it was when it was given anew.
+// long. If another record hides the key, the message could be sent a second time. Version 2 left the
+// key of a shipment that is gone or free where it was when the key was used again.
 func (c *checker) keyed() {
 	c.eachSlot(c.keys(), func(end int64, k, v []byte, hidden bool) {
 		id, err := uuid.FromBytes(v)
@@ -108,21 +108,20 @@ func (c *checker) keyed() {
 		case idMicro(id) >= end:
 			c.fault("key of shipment %s in a slot that ends before it", id)
 		}
-		if hidden && err == nil && c.stands(id) {
+		if hidden && err == nil && c.holdsKey(id) {
 			c.fault("key of shipment %s: another record of the same key hides it", id)
 		}
 	})
 }
 
-// stands tells whether a shipment holds its key.
-func (c *checker) stands(id uuid.UUID) bool {
+// holdsKey reports whether a shipment's key is not free.
+func (c *checker) holdsKey(id uuid.UUID) bool {
 	s, ok, err := c.shipment(id, true)
 	return err != nil || ok && !s.Status.Free()
 }
 
-// eachSlot calls visit for each record of a table in slots, and tells which ones no look-up
-// finds, since a newer slot has another of the same key: putKey and putRef take the one before out
-// of every slot.
+// eachSlot calls visit for each record of a table in slots. hidden: no look-up finds the record, since
+// a newer slot has another one of the same key. PutKey and PutRef remove the older record from every slot.
 func (c *checker) eachSlot(s *slots, visit func(end int64, k, v []byte, hidden bool)) {
 	s.b.ForEach(func(name, v []byte) error {
 		if v != nil || len(name) != 4 {
@@ -195,8 +194,8 @@ func (c *checker) boundRefs(s *orders.Shipment) {
 	}
 }
 
-// referenced: a reference leads to parts that bear it, and to a parked report
-// that does.
+// referenced: a reference leads to parts that have it, and to a parked report
+// that has it.
 func (c *checker) referenced() {
 	c.eachSlot(c.refs(), func(_ int64, k, v []byte, hidden bool) {
 		if hidden {
@@ -218,11 +217,11 @@ func (c *checker) referenced() {
 func (c *checker) boundRef(k []byte, b ledger.Binding) {
 	s, ok, err := c.shipment(b.Shipment, false)
 	if err != nil || !ok {
-		return // none, told by shipped, or swept
+		return // none, reported by shipped, or swept
 	}
 	bears := func(name string) bool { return bytes.Equal(refKey(s.Carrier, name), k) }
 	if b.Part >= len(s.Parts) || !slices.ContainsFunc(s.Parts[b.Part].Refs, bears) {
-		c.fault("shipment %s: bound to a reference that part %d does not bear", s.ID, b.Part)
+		c.fault("shipment %s: bound to a reference that part %d does not have", s.ID, b.Part)
 	}
 }
 
@@ -235,7 +234,7 @@ func (c *checker) parkedRef(k []byte, r ledger.Ref) {
 	report, err := decodeReport(v)
 	bears := func(name string) bool { return bytes.Equal(refKey(report.Carrier, name), k) }
 	if err == nil && !slices.ContainsFunc(report.Refs, bears) {
-		c.fault("a reference leads to a report that does not bear it")
+		c.fault("a reference leads to a report that does not have it")
 	}
 }
 
@@ -304,7 +303,7 @@ func (c *checker) fedLast(organisation []byte, status map[uuid.UUID]entry) {
 		}
 		s, ok, err := c.shipment(id, true)
 		switch {
-		case err != nil || !ok: // told by shipped, or swept
+		case err != nil || !ok: // reported by shipped, or swept
 		case s.Organisation != string(organisation):
 			c.fault("shipment %s: in the feed of %q, but it is not theirs", id, organisation)
 		case s.Status != en.status:

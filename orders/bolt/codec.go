@@ -100,5 +100,5 @@ func (d *decoder) strings() []string {
 	return v
 }
 
-// end tells whether everything was read, and well.
+// end reports whether everything was read, without a fault.
 func (d *decoder) end() bool { return !d.bad && len(d.b) == 0 }

@@ -21,7 +21,7 @@ const unfinished = ".new-"
 //
 // The file gets its name when it is whole and synced, unless another has the name
 // by then. Cut short by a kill or a power cut, Create leaves the whole journal or none,
-// and perhaps the file under its first name, which is in nobody's way.
+// and perhaps the file under its first name, which does no harm.
 func Create(path string, opt Options) error {
 	temporary, err := makeUnder(path+unfinished, opt.withDefaults())
 	if err == nil {
@@ -29,7 +29,7 @@ func Create(path string, opt Options) error {
 	}
 	os.Remove(temporary)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("journal %s: there is a file already; to begin afresh, move it away", path)
+		return fmt.Errorf("journal %s: there is a file already; to start with an empty journal, move it away", path)
 	}
 	if err != nil {
 		return about(path, err)
@@ -37,7 +37,7 @@ func Create(path string, opt Options) error {
 	return about(path, SyncFolder(path))
 }
 
-// makeUnder makes a journal in a new file whose name begins so. The commit syncs it.
+// makeUnder makes a journal in a new file whose name begins with prefix. The commit syncs it.
 func makeUnder(prefix string, opt Options) (path string, err error) {
 	fd, err := os.CreateTemp(filepath.Dir(prefix), filepath.Base(prefix)+"*")
 	if err != nil {
@@ -69,8 +69,8 @@ func initialise(tx *bbolt.Tx) error {
 		meta.Put(keyID, id[:]))
 }
 
-// SyncFolder has the entry of a file in its folder, be it made, renamed or removed,
-// outlast a power cut.
+// SyncFolder syncs the folder of a file, so that the file's creation, renaming or removal
+// survives a power cut.
 func SyncFolder(path string) error {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {

@@ -64,7 +64,6 @@ func (d *damage) why() error {
 }
 
 // Damaged returns the channel that receives an error when a page can't be read: the process must
-// end with it. What else is on the page, and which calls need it, nobody knows, and bbolt does not
-// outlive a panic. From then on nothing is stored: calls that write fail with
+// end with it. No one knows what else is on the page, and bbolt does not survive a panic. From then on nothing is stored: calls that write fail with
 // orders.ErrUnavailable, and Close does not write to the file.
 func (j *Journal) Damaged() <-chan error { return j.health.damage.end }

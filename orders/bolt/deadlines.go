@@ -13,7 +13,7 @@ import (
 	"straks/orders"
 )
 
-// dueScan bounds how many entries one call of Due steps over.
+// dueScan bounds how many entries one call of Due reads.
 const dueScan = 10_000
 
 func deadlineKey(s *orders.Shipment) []byte {
@@ -71,9 +71,9 @@ func (s *scan) inFlight(until time.Time) {
 	}
 }
 
-// due is Journal.Due from the mark on. An entry that can't be read, or whose
-// shipment can't be, is stepped over as if it were settled: else it would hold
-// up everybody's behind it. It is told once, when the mark passes it.
+// due is Journal.Due from the mark on. An entry that can't be read, or whose shipment can't be, is
+// skipped as if it were settled: it must not delay the entries after it. It is reported once, when the
+// mark passes it.
 func (t tables) due(mark []byte, now time.Time, limit int) (s scan, err error) {
 	s.mark = mark
 	c := t.deadlines().Cursor()
@@ -101,7 +101,7 @@ func (t tables) due(mark []byte, now time.Time, limit int) (s scan, err error) {
 		case unsettled:
 			s.due = append(s.due, id)
 		case len(s.due) == 0 && s.ends.IsZero():
-			s.mark = append(append([]byte(nil), k...), 0) // just behind it
+			s.mark = append(append([]byte(nil), k...), 0) // just after it
 			if err != nil {
 				s.bad = append(s.bad, err)
 			}

@@ -11,12 +11,11 @@ import (
 	"straks/orders"
 )
 
-// feedLook is after how many entries, returned or stepped over, a call looks whether
-// anybody still waits for it.
+// feedLook is how many entries a call reads, returned or skipped, between two looks at its context.
 const feedLook = 1000
 
 // page reads entries of a feed. An entry whose shipment is gone is gone too. One that
-// can't be read is left out, and told in bad: else nobody would ever get behind it.
+// can't be read is left out, and returned in bad: readers must get past it.
 func (t tables) page(ctx context.Context, q orders.FeedQuery) (page []orders.FeedEntry, bad []error, err error) {
 	feed := t.feed().Bucket([]byte(q.Organisation))
 	if feed == nil || q.Limit <= 0 {

@@ -19,7 +19,7 @@ var (
 	keyProbe  = []byte("probe")
 )
 
-// ErrLocked tells that another process, most likely the daemon, has the journal open.
+// ErrLocked reports that another process, most likely the daemon, has the journal open.
 var ErrLocked = errors.New("locked by another process: is straks running?")
 
 // file is the open bbolt database and its descriptor.
@@ -51,7 +51,7 @@ func openFile(path string, opt Options, readOnly bool) (f file, err error) {
 		NoFreelistSync:  true,
 		FreelistType:    bbolt.FreelistMapType,
 		InitialMmapSize: opt.MapSize,
-		MaxSize:         opt.MapSize - 1, // an error is better than mapping anew, which waits for readers
+		MaxSize:         opt.MapSize - 1, // an error is better than mapping the file again, which waits for readers
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			fd, err := opt.openFile(name, flag&^os.O_CREATE, mode)
 			if f.fd = fd; err == nil {
@@ -66,8 +66,8 @@ func openFile(path string, opt Options, readOnly bool) (f file, err error) {
 // leastFile is less than any journal has, in octets: its two meta pages.
 const leastFile = 2 * 4096
 
-// open opens a journal of a schema that can be read or migrated, or tells in plain
-// words why not. If it is to be written to, all that can be read in it is on disk then.
+// open opens a journal of a schema that can be read or migrated. Its errors are for the operator. If
+// the file is opened for writing, all that can be read in it is on disk then.
 func open(path string, opt Options, readOnly bool) (file, error) {
 	info, err := os.Stat(path)
 	if err == nil && info.Size() < leastFile { // an empty one bbolt would take for one to be made

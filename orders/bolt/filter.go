@@ -8,13 +8,12 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// filter tells of nearly every key that a slot does not have that it does not,
-// without a look at the slot: a new key is in none of them, and each would be read at
-// a random page, which is seldom in memory.
+// A filter rules out nearly every key that is absent from a slot, without reading the slot: a new key
+// is in no slot, and each look-up would read a random page, which is rarely in memory.
 //
 // It is a list of Bloom filters, one for each range of the slot's keys, under the
 // last key of its range. So it can be built from the slot's front on, a step
-// at a time; keys behind the last range are looked up in the slot.
+// at a time; keys after the last range are looked up in the slot.
 type filter struct {
 	b *bbolt.Bucket
 	c *bbolt.Cursor
@@ -36,7 +35,7 @@ const (
 	filterCost = 500
 )
 
-// lastKey is the last key of the last range: no key of a table comes behind it.
+// lastKey is the last key of the last range: no key of a table comes after it.
 func lastKey() []byte { return bytes.Repeat([]byte{0xff}, hashSize+1) }
 
 func openFilter(filters *bbolt.Bucket, name []byte) *filter {
@@ -50,8 +49,7 @@ func openFilter(filters *bbolt.Bucket, name []byte) *filter {
 	return &filter{b: b, c: b.Cursor()}
 }
 
-// maybe tells whether the slot may have the key, of which the sum is filterSum.
-// Without a filter it may.
+// maybe reports whether the slot may have the key; sum is its filterSum. Without a filter it may.
 func (f *filter) maybe(key []byte, sum uint64) bool {
 	if f == nil {
 		return true
@@ -127,8 +125,7 @@ func (s *slots) build(now, cut time.Time, budget int) (int, error) {
 	return budget, nil
 }
 
-// buildRange adds a range to the filter of a slot, and tells whether there was one
-// to add.
+// buildRange adds a range to the filter of a slot, and reports whether there was one to add.
 func buildRange(filter, slot *bbolt.Bucket) (bool, error) {
 	done, _ := filter.Cursor().Last()
 	if bytes.Equal(done, lastKey()) {

@@ -36,9 +36,9 @@ func listedAt(path string) bool {
 }
 
 // listed reports whether the newest of the two meta pages has a list of free pages. The layout is
-// that of bbolt's internal/common.Meta behind a page header of 16 octets: magic, version, page size
+// that of bbolt's internal/common.Meta after a page header of 16 octets: magic, version, page size
 // and flags (4 each), root bucket (16), page of the list (8; all ones: none), pages (8), transaction
-// (8). A torn page is not told from a whole one: bbolt finds out.
+// (8). A torn page passes for a whole one here: bbolt finds out.
 func listed(file io.ReaderAt) bool {
 	const pageSize, freelist, txid, size = 16 + 8, 16 + 32, 16 + 48, 16 + 56
 	first, second := make([]byte, size), make([]byte, size)

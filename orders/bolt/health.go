@@ -20,7 +20,7 @@ const (
 	longestProbe = 2 * time.Second
 )
 
-// health is what other goroutines may know of the writer.
+// health is the state of the writer that other goroutines read.
 type health struct {
 	damage  damage
 	failure atomic.Pointer[error]
@@ -104,8 +104,8 @@ func (j *Journal) fail(cause error) {
 	w.interval = min(2*w.interval, longestProbe)
 }
 
-// watch has an attempt follow a transaction that stalled, so that one tells how
-// the disk is when nobody else writes.
+// watch sets the time of an attempt after a transaction that stalled, which shows how the disk is when
+// no call comes.
 func (j *Journal) watch() {
 	if w := &j.writer; w.retry == nil && j.health.slow.Load() != 0 {
 		w.retry = time.After(j.opt.probe)
@@ -133,8 +133,7 @@ func (j *Journal) recover() {
 	j.watch()
 }
 
-// probe stores something of no meaning, in a file that is opened anew where
-// the failure left it unsure.
+// probe stores a record without meaning. The file is reopened first if the failure left it unsure.
 func (j *Journal) probe() error {
 	if err := j.renew(); err != nil {
 		return err
@@ -144,7 +143,7 @@ func (j *Journal) probe() error {
 	}}})
 }
 
-// renew opens the file anew where a failure left it unsure.
+// renew reopens the file if a failure left it unsure.
 func (j *Journal) renew() error {
 	if !j.writer.unsure {
 		return nil

@@ -82,9 +82,9 @@ func (j *Journal) Accept(ctx context.Context, in orders.Intake) (orders.Shipment
 	var claimed bool
 	var refused error
 	r.run = func(w *writeTx) (err error) {
-		refused = nil // what an earlier run found is gone with its transaction
+		refused = nil // the result of an earlier run is gone with its transaction
 		if s, claimed, err = w.ledger().Accept(&in); errors.Is(err, errFull) {
-			refused, err = err, nil // it has changed nothing, and is to spoil nobody's transaction
+			refused, err = err, nil // it has changed nothing, and must not fail the other calls of the transaction
 		}
 		return err
 	}

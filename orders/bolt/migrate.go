@@ -16,15 +16,15 @@ import (
 const (
 	// migrateStep is about how many records one transaction of a migration moves.
 	migrateStep = 5000
-	// migrateTell is how often a migration tells how far it is.
-	migrateTell = 10 * time.Second
+	// migrateLog is how often a migration logs its progress.
+	migrateLog = 10 * time.Second
 )
 
 // migration brings a journal from one version of the schema to the next, in steps of
 // at most budget records. What is left to do follows from what is stored, so
 // that it may be killed after any step. It returns the number of records moved,
-// 0 when nothing is left. A record that can't be read is told to the log, and ends it not: it
-// would each time.
+// 0 when nothing is left. A record that can't be read is logged and does not end the migration: it
+// would end it each time.
 type migration func(t tables, budget int, log *slog.Logger) (moved int, err error)
 
 // migrations returns those from version 1 on, in order: the first makes a version
@@ -32,9 +32,8 @@ type migration func(t tables, budget int, log *slog.Logger) (moved int, err erro
 func migrations() []migration { return []migration{nameSlotsByEnd, addFilters, keepClaims} }
 
 // Migrate brings the journal at path up to date, in as many transactions as it
-// takes: memory is bounded, and a call that ctx or a kill has ended is carried
-// on by the next. Until it is done no program opens the journal, an older
-// one neither. Where nothing is to be done it costs nothing.
+// takes: memory is bounded, and the next call continues where ctx or a kill ended one. Until it is
+// done no program opens the journal, not even an older one. If nothing is left to do it costs nothing.
 func Migrate(ctx context.Context, path string, opt Options) error {
 	opt = opt.withDefaults()
 	f, err := open(path, opt, true)
@@ -54,7 +53,7 @@ func Migrate(ctx context.Context, path string, opt Options) error {
 // migrate runs step after step, each with what is known of the version in one
 // transaction.
 func migrate(ctx context.Context, db *bbolt.DB, opt Options) error {
-	began, told, total := time.Now(), time.Now(), 0
+	began, logged, total := time.Now(), time.Now(), 0
 	for {
 		moved, done, err := migrateOnce(ctx, db, opt)
 		if err != nil {
@@ -65,9 +64,9 @@ func migrate(ctx context.Context, db *bbolt.DB, opt Options) error {
 		case done:
 			opt.Log.Info("journal migrated", "schema", schemaVersion, "records", total, "duration", time.Since(began))
 			return nil
-		case time.Since(told) > migrateTell:
+		case time.Since(logged) > migrateLog:
 			opt.Log.Info("journal is being migrated; it may be stopped and goes on with the next start", "records", total)
-			told = time.Now()
+			logged = time.Now()
 		}
 	}
 }
@@ -81,7 +80,7 @@ func migrateOnce(ctx context.Context, db *bbolt.DB, opt Options) (moved int, don
 	if err != nil {
 		return 0, false, err
 	}
-	defer tx.Rollback() // where a page can't be read too: bbolt panics, and who closes waits for the writer
+	defer tx.Rollback() // also after a panic: Close waits for the writing transaction
 	t := tables{tx}
 	if moved, done, err = t.migrate(opt.migrateStep, opt.Log); err != nil {
 		return 0, false, err
@@ -134,7 +133,7 @@ func nameSlotsByEnd(t tables, budget int, log *slog.Logger) (moved int, err erro
 	return t.refs().renumber(budget, func(v []byte) (us int64, keep bool) {
 		r, err := decodeRef(v)
 		if err != nil {
-			log.Error("reference can't be read, dropped: receipts for what had it wait in vain", "err", err)
+			log.Error("reference can't be read, dropped: receipts for its messages wait in vain", "err", err)
 			return 0, false
 		}
 		if r.Parked != "" {
@@ -166,7 +165,7 @@ const firstEnd = 1_000_000
 
 func numbered(slot slot) bool { return binary.BigEndian.Uint32([]byte(slot.name)) < firstEnd }
 
-// renumber moves records of the newest slot that bears a number to where the time
+// renumber moves records of the newest slot that has a number to where the time
 // that at reads from their values puts them, or drops them. Of a key that is in several slots
 // the newest record comes first; the others are dropped.
 func (s *slots) renumber(budget int, at func(value []byte) (us int64, keep bool)) (moved int, err error) {

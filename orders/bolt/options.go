@@ -13,14 +13,14 @@ import (
 
 // Options of a journal. Zero values have the defaults named.
 type Options struct {
-	MaxSize   int64 // octets in use from which on orders are refused; 0: no limit. Facts about stored orders are still taken
+	MaxSize   int64 // octets in use at which orders are refused; 0: no limit. Facts about stored orders are still taken
 	MapSize   int   // octets of address space for the file, no memory; 64 GiB. Growing beyond it costs a pause
 	MaxParked int   // receipts that wait for their answer; 100,000. Beyond it the oldest is dropped
 	Queue     int   // orders that wait for the writer, orders.DefaultQueue; and four times as many facts. Beyond it: orders.ErrBusy
 	MaxBatch  int   // calls in one transaction; 512
 
 	Log        *slog.Logger          // slog.Default()
-	Registerer prometheus.Registerer // nil: metrics are kept, but nobody sees them
+	Registerer prometheus.Registerer // nil: metrics are kept, but not exported
 
 	// What tests put between the journal and its file.
 	openFile    func(string, int, os.FileMode) (*os.File, error)

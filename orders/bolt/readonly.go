@@ -7,7 +7,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// reader is what reading a journal takes, whoever writes it, if anybody does.
+// reader is the part of a journal that reads it; Journal and ReadOnly share it.
 type reader struct {
 	snapshots snapshots
 	waiting   atomic.Int64 // parked reports
@@ -30,15 +30,16 @@ func (r *reader) begin(db *bbolt.DB) error {
 	return err
 }
 
-// ReadOnly is a journal for those who look after one: nothing in its file is
-// changed, not even brought to the present schema. Backup copies a journal of an
+// ReadOnly is a journal for the operator's commands: nothing in its file is
+// changed, not even its schema. Backup copies a journal of an
 // older schema too; Stats and Check fail with ErrOutdated.
 type ReadOnly struct {
 	reader
 	file file
 }
 
-// OpenReadOnly opens the journal at path, which no daemon may have open.
+// OpenReadOnly opens the journal at path, which no daemon may have open. A page that can't be read is
+// no reason not to open it: Check reports it.
 func OpenReadOnly(path string, opt Options) (*ReadOnly, error) {
 	opt = opt.withDefaults()
 	f, err := open(path, opt, true)
@@ -46,7 +47,7 @@ func OpenReadOnly(path string, opt Options) (*ReadOnly, error) {
 		return nil, err
 	}
 	r := &ReadOnly{file: f}
-	if err := r.begin(f.db); err != nil && !errors.Is(err, ErrDamaged) { // which Check tells
+	if err := r.begin(f.db); err != nil && !errors.Is(err, ErrDamaged) {
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil

@@ -8,16 +8,16 @@ import (
 )
 
 const (
-	// schemaVersion is what this package reads and writes. Whoever raises it adds
-	// the step from the version before to migrations.
+	// schemaVersion is the version that this package reads and writes. A change that raises it
+	// adds the step from the version before to migrations.
 	schemaVersion = 4
 
-	// between is in the place of the version while a migration is under way: newer
-	// than all that any program knows.
+	// between stands in place of the version during a migration: newer than any version that
+	// a program knows.
 	between = math.MaxUint32
 )
 
-// ErrOutdated tells that a journal is of an older program, or on its way from there.
+// ErrOutdated reports a journal of an older version, or one whose migration has not ended.
 var ErrOutdated = errors.New("straks serve brings it up to date when it starts; take a backup first (straks journal backup)")
 
 // schema returns the version of the journal. While it is being migrated, that is

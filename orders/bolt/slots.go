@@ -12,8 +12,8 @@ const (
 	// The lengths of slots. They are no part of the schema: a slot's name is when it
 	// ends, so that slots of any length stand beside each other.
 	//
-	// A look-up asks every slot that there is, nearly always in vain but for one. Where
-	// a slot has ended, its filter says so for less than 1 µs. A new record goes to
+	// A look-up asks every slot, and finds the key in one at most. If a slot has ended, its filter
+	// rules the key out in less than 1 µs. A new record goes to
 	// any page of its slot: the shorter slots are, the more pages are in memory.
 	keySlot = 10 * 24 * time.Hour
 	refSlot = 4 * 24 * time.Hour
@@ -29,7 +29,7 @@ type slots struct {
 	b       *bbolt.Bucket
 	filters *bbolt.Bucket
 	span    time.Duration
-	opened  []slot // newest first; nil where they are to be looked up
+	opened  []slot // newest first; nil: not looked up yet
 }
 
 type slot struct {
@@ -68,8 +68,8 @@ func (s *slots) find(key []byte) (in *bbolt.Bucket, value []byte) {
 	return nil, nil
 }
 
-// all returns every slot. They are looked up once: for each key anew, that would
-// cost as much as the key itself.
+// all returns every slot. They are looked up once for each transaction: for each key, that would cost
+// as much as the key itself.
 func (s *slots) all() []slot {
 	if s.opened != nil {
 		return s.opened

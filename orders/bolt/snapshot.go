@@ -11,9 +11,9 @@ import (
 )
 
 // snapshots hands out the read transaction of the last synced commit, one for
-// all readers: bbolt's read transactions hold no state of the reader's. One that
-// has no readers, and whose place a newer one took, is ended by the writer: to end it
-// takes a lock that bbolt holds while it writes a meta page, and no reader is to wait for that.
+// all readers: bbolt's read transactions hold no state of the reader's. An older one without
+// readers is ended by the writer: that takes a lock which bbolt holds while it writes a meta page, and
+// no reader must wait for that.
 type snapshots struct {
 	mu     sync.Mutex
 	latest *snapshot   // nil while the file is closed
@@ -37,8 +37,8 @@ func (s *snapshots) publish(db *bbolt.DB) error {
 	return nil
 }
 
-// withdraw leaves readers with nothing, so that the file can be closed. Then the last of
-// them ends what he has read: the writer waits for that, and writes nothing.
+// withdraw leaves readers with nothing, so that the file can be closed. The last reader then ends its
+// transaction: the writer waits for that, and writes nothing.
 func (s *snapshots) withdraw() { s.replace(nil) }
 
 func (s *snapshots) replace(with *snapshot) {
@@ -53,7 +53,7 @@ func (s *snapshots) replace(with *snapshot) {
 	s.endLeft()
 }
 
-// endLeft ends what nobody reads any more, so that its pages can be used again. Call it from
+// endLeft ends the transactions without readers, so that their pages can be used again. Call it from
 // the goroutine that writes.
 func (s *snapshots) endLeft() {
 	s.mu.Lock()
@@ -65,7 +65,7 @@ func (s *snapshots) endLeft() {
 	}
 }
 
-// withdrawn tells whether readers have nothing: the file is closed, or waits for the
+// withdrawn reports whether readers have nothing: the file is closed, or waits for the
 // last of them to be.
 func (s *snapshots) withdrawn() bool {
 	s.mu.Lock()

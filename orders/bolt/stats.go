@@ -41,7 +41,7 @@ func (r *reader) Stats(ctx context.Context) (Stats, error) {
 	return st, err
 }
 
-// Levels is the part of Stats that costs nothing, for those who ask often.
+// Levels is the part of Stats that costs nothing, for callers that ask often.
 func (r *reader) Levels() (st Stats) {
 	r.snapshots.view(func(t tables) error {
 		db := t.tx.DB()
@@ -62,9 +62,8 @@ func (r *reader) Levels() (st Stats) {
 }
 
 // Backup writes a consistent copy of the journal as of now, while it is in
-// use. Pages that are freed meanwhile can't be used again until it ends. It breaks
-// off where the file is closed under it: after a failure, to be opened anew, which
-// is not to wait until somebody far away has read it all.
+// use. Pages that are freed meanwhile can't be used again until it ends. It fails if the file is closed
+// meanwhile: reopening after a failed write must not wait for a slow reader.
 func (r *reader) Backup(ctx context.Context, to io.Writer) error {
 	sn, err := r.snapshots.acquire()
 	if err != nil {
@@ -77,7 +76,7 @@ func (r *reader) Backup(ctx context.Context, to io.Writer) error {
 	return nil
 }
 
-// backup writes for as long as there is a reason to.
+// backup writes until its context ends or the file is to be closed.
 type backup struct {
 	ctx       context.Context
 	snapshots *snapshots
@@ -97,7 +96,7 @@ func (b backup) Write(p []byte) (int, error) {
 // compactTx is how much Compact copies in one transaction, in octets.
 const compactTx = 8 << 20
 
-// Compact copies the journal at src, which nobody may have open, to a new file
+// Compact copies the journal at src, which no process may have open, to a new file
 // at dst without its free pages.
 func Compact(src, dst string, opt Options) (err error) {
 	defer caught(&err)()
@@ -117,7 +116,7 @@ func Compact(src, dst string, opt Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("journal: compact to %s: %w", dst, err)
 	}
-	to.db.AllocSize = 0 // no room for growth: the file is to be hardly longer than its pages
+	to.db.AllocSize = 0 // no room for growth: the file must be hardly longer than its pages
 	if err := bbolt.Compact(to.db, from.db, compactTx); err != nil {
 		to.db.Close()
 		return fmt.Errorf("journal: compact to %s: %w", dst, err)

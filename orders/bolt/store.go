@@ -239,6 +239,11 @@ func blockedKey(organisation string, c orders.Channel, to orders.Recipient) []by
 	return hash(organisation, c.String(), string(to))
 }
 
+func liftedKey(at time.Time, blocked []byte) []byte {
+	key := binary.BigEndian.AppendUint64(make([]byte, 0, 8+hashSize), uint64(max(at.UnixMicro(), 0)))
+	return append(key, blocked...)
+}
+
 // Blocked implements ledger.Store.
 func (w *writeTx) Blocked(organisation string, c orders.Channel, to orders.Recipient) (ledger.Block, error) {
 	v := w.blocked().Get(blockedKey(organisation, c, to))

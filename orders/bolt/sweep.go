@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -97,9 +98,9 @@ func olderThan(cut time.Time) func(key []byte) bool {
 // never be kept.
 const overdue = 24 * time.Hour
 
-// oldShipment says which shipments may leave. One that is unsettled stays (and
-// those behind it) until its deadline has made a final status of it. That is awaited in vain
-// where it is corrupt, or where the deadline has passed a whole retention ago, and more.
+// oldShipment reports which shipments may leave. An unsettled one stays, and those after it, until its
+// deadline makes its status final: unless its record is corrupt, or the deadline passed more than a
+// whole retention ago.
 func (w *writeTx) oldShipment(cut time.Time) func(k, v []byte) bool {
 	return func(k, v []byte) bool {
 		id, err := uuid.FromBytes(k)
@@ -139,4 +140,24 @@ func (s *sweep) feeds(w *writeTx) (spent int, err error) {
 		spent += n
 	}
 	return spent, nil
+}
+
+// liftedRetention is how long a lifted block is kept (orders.Block).
+const liftedRetention = 24 * time.Hour
+
+// dropLifted removes blocks that were lifted more than a day before now, at most n, and returns how many.
+func (w *writeTx) dropLifted(now time.Time, n int) (int, error) {
+	old := olderThan(now.Add(-liftedRetention))
+	var failed error
+	dropped, err := drop(w.lifted(), n, func(k, _ []byte) bool {
+		if failed != nil || !old(k) {
+			return false
+		}
+		v := w.blocked().Get(k[8:])
+		if b, err := decodeBlock(v); err == nil && b.Off && bytes.Equal(liftedKey(b.At, k[8:]), k) {
+			failed = w.blocked().Delete(k[8:])
+		}
+		return failed == nil
+	})
+	return dropped, errors.Join(failed, err)
 }

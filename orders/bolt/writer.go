@@ -18,18 +18,18 @@ import (
 // request is a call that waits for the writer.
 type request struct {
 	ctx  context.Context
-	run  func(*writeTx) error // may be run again, where its transaction came to nothing: it sets whatever it tells
+	run  func(*writeTx) error // may be run again if its transaction failed: it sets all of its results
 	turn turn
 	done chan error // takes the one answer, waited for or not
 }
 
-// turn is the order in which the requests of a transaction are run. With answers
-// before reports, a receipt on the heels of its answer finds it: to park it
-// and take it out again would cost twice what both cost otherwise.
+// turn is the order in which the requests of a transaction are run. With answers before reports, a
+// receipt that follows its answer closely finds it: parking the receipt and taking it out again would
+// cost twice as much.
 type turn uint8
 
 const (
-	accepting turn = iota // and what has no turn of its own
+	accepting turn = iota // and everything else
 	answering
 	reporting
 	sweeping
@@ -119,9 +119,8 @@ func (j *Journal) write() {
 	}
 }
 
-// gather takes what waits, up to the bound of a batch: accepts first, but half
-// of the batch is for facts where that many wait. An order that got in is to
-// get through, however many more are at the door.
+// gather takes the calls that wait, up to the bound of a batch: accepts first, but half of the batch is
+// for facts if that many wait. The outcome of an accepted order must be stored, however many more wait.
 func (j *Journal) gather(first *request) {
 	batch := j.writer.batch[:0]
 	if first != nil {
@@ -134,7 +133,7 @@ func (j *Journal) gather(first *request) {
 	j.writer.batch = batch
 }
 
-// take appends what waits in a queue until the batch has so many.
+// take appends calls of a queue until the batch has most calls or none waits.
 func take(batch []*request, queue chan *request, most int) []*request {
 	for len(batch) < most {
 		select {
@@ -147,12 +146,12 @@ func take(batch []*request, queue chan *request, most int) []*request {
 	return batch
 }
 
-// serve runs a batch in one transaction and answers everybody in it. Where a
-// request fails by itself, each is run alone, so that only that one does.
+// serve runs a batch in one transaction and answers all of its requests. If a request fails by itself,
+// each is run alone, so that only that one fails.
 func (j *Journal) serve(batch []*request) {
 	waiting := batch[:0]
 	for _, r := range batch {
-		if r.ctx.Err() == nil { // else nobody waits for it any more
+		if r.ctx.Err() == nil { // else its caller has gone
 			waiting = append(waiting, r)
 		}
 	}
@@ -178,7 +177,7 @@ type requestError struct{ err error }
 
 func (e *requestError) Error() string { return e.err.Error() }
 
-// answer is what the caller is told.
+// answer is the error that the caller gets.
 func answer(err error) error {
 	if err == nil {
 		return nil
@@ -222,10 +221,10 @@ func (j *Journal) transact(requests ...*request) error {
 	return j.health.down()
 }
 
-// remap opens the file anew with twice the address space, and tries again.
+// remap reopens the file with twice the address space, and tries again.
 func (j *Journal) remap(wtx *writeTx, requests []*request) error {
 	j.opt.MapSize = 2 * j.writer.file.mapped
-	j.opt.Log.Warn("journal has outgrown its map, opening it anew", "map_bytes", j.opt.MapSize)
+	j.opt.Log.Warn("journal has outgrown its map, reopening it", "map_bytes", j.opt.MapSize)
 	if err := j.reopen(); err != nil {
 		j.writer.unsure = true
 		return err
@@ -287,7 +286,7 @@ func (j *Journal) commit(tx *bbolt.Tx, all bool) (err error) {
 	return err
 }
 
-// intact tells whether the state before transaction id is still the present one.
+// intact reports whether the state before transaction id is still the present one.
 func intact(db *bbolt.DB, id int) bool {
 	tx, err := db.Begin(false)
 	if err != nil {

@@ -117,7 +117,7 @@ func acceptFreeKey(f *fixture) {
 	retry.Recipient = "+4798888888"
 	got, claimed := f.accept(retry)
 	want := first
-	want.Reclaim(retry)
+	want.Retry(retry)
 	if !claimed || !reflect.DeepEqual(got, want) {
 		f.Fatalf("retry: claimed %v, %+v, want %+v", claimed, got, want)
 	}

@@ -58,7 +58,7 @@ func (l *Ledger) Accept(in *orders.Intake) (orders.Shipment, bool, error) {
 		return orders.Shipment{}, false, err
 	}
 	if ok && in.At.UnixMicro()-idMicro(s.ID) < freeRetention.Microseconds() {
-		s.Reclaim(*in)
+		s.Retry(*in)
 	} else {
 		s = orders.Claim(*in)
 		if err := l.Store.PutKey(in.Organisation, in.Key, in.Shipment, stored); err != nil {
@@ -79,7 +79,7 @@ func (l *Ledger) claim(s *orders.Shipment) error {
 		return err
 	}
 	if blocked {
-		s.Reserve()
+		s.Block()
 		if err := l.Store.AppendFeed(s); err != nil {
 			return err
 		}
