@@ -111,7 +111,7 @@ func TestWaitQueueIsBounded(t *testing.T) {
 	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Lose: 1}})
 	conf := account("telco", s)
 	conf.Window, conf.MaxWaiting = 2, 3
-	g := run(t, Config{SMSCs: []SMSC{conf}}).allUp(t)
+	g := run(t, Config{SMSCs: []SMSC{conf}, DrainTime: 100 * time.Millisecond}).allUp(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
 	m := Message{To: number, From: "straks", Text: "123456"}

@@ -100,10 +100,9 @@ func TestGivingUp(t *testing.T) {
 // response that comes even later still is.
 func TestExpiredAfterGivingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var expired []any
-		var late []Late
-		s, p := inBubble(t, Config{ResponseTimeout: 4 * time.Second, Expired: func(ref any) { expired = append(expired, ref) },
-			Late: func(l Late) { late = append(late, l) }}, 1<<16)
+		expired, late := make(chan any, 2), make(chan Late, 2)
+		s, p := inBubble(t, Config{ResponseTimeout: 4 * time.Second, Expired: func(ref any) { expired <- ref },
+			Late: func(l Late) { late <- l }}, 1<<16)
 		defer s.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -115,17 +114,20 @@ func TestExpiredAfterGivingUp(t *testing.T) {
 		time.Sleep(2500 * time.Millisecond)
 		synctest.Wait()
 		if len(expired) != 0 {
-			t.Errorf("%v expired too early", expired)
+			t.Errorf("%v expired too early", <-expired)
 		}
 		time.Sleep(1100 * time.Millisecond)
 		synctest.Wait()
-		if len(expired) != 1 || expired[0] != "gone" || inFlight(s) != 0 {
-			t.Errorf("%v expired, %d in flight", expired, inFlight(s))
+		if len(expired) != 1 || inFlight(s) != 0 {
+			t.Fatalf("%d expired, %d in flight", len(expired), inFlight(s))
+		}
+		if ref := <-expired; ref != "gone" {
+			t.Errorf("%v expired", ref)
 		}
 		p.Accept(f, "late")
 		synctest.Wait()
-		if len(expired) != 1 || len(late) != 1 || late[0].Ref != "gone" {
-			t.Errorf("%v expired, late: %+v", expired, late)
+		if len(expired) != 0 || len(late) != 1 || (<-late).Ref != "gone" {
+			t.Errorf("%d more expired, %d late", len(expired), len(late))
 		}
 	})
 }
