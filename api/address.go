@@ -24,11 +24,11 @@ var (
 	errLong    = errors.New("must be at most 254 octets long")
 )
 
-// checkAddress returns nil for an address that a relay can be given: a
+// checkAddress returns nil for an address that can be given to a relay: a
 // dot-string and a domain name of at least two labels (RFC 5321 §4.1.2), both
 // in Unicode if need be (RFC 6531 §3.3). Quoted local parts and address
-// literals are valid there, but hardly a mailbox has one and many a relay
-// mistakes them.
+// literals are valid there, but mailboxes hardly use them, and many relays
+// misread them.
 func checkAddress(s string) error {
 	if len(s) > maxAddress {
 		return errLong
@@ -50,9 +50,9 @@ func checkAddress(s string) error {
 	return nil
 }
 
-// dotString tells whether s is atoms separated by single dots (RFC 5321
-// §4.1.2, RFC 6531 §3.3). Of Unicode it takes what is printed, so nothing that
-// makes an address look like another (zero-width, direction marks).
+// dotString reports whether s is atoms separated by single dots (RFC 5321
+// §4.1.2, RFC 6531 §3.3). Of Unicode it accepts printable characters only: no character
+// that makes an address look like another (zero-width, direction marks).
 func dotString(s string) bool {
 	if s == "" || len(s) > maxLocal {
 		return false
@@ -85,7 +85,7 @@ func atext(c byte) bool {
 	return strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
 }
 
-// hostName tells whether an A-label domain has two labels or more, none of them
+// hostName reports whether an A-label domain has two labels or more, none of them
 // empty or too long (RFC 1035 §2.3.4), and ends in one that is no number: an
 // IPv4 address is no domain.
 func hostName(ascii string) bool {

@@ -32,11 +32,11 @@ type Config struct {
 	Auth         Authenticator         // required
 	BasePath     string                // DefaultBasePath; "/" for none
 	MaxBody      int64                 // of a request, in octets; DefaultMaxBody
-	MaxRequests  int                   // under way at a time, over all connections; beyond them 503; 4096
+	MaxRequests  int                   // under way at a time, over all connections (else 503); 4096
 	MaxReads     int                   // answered at a time, so that they don't starve orders; 4 for each of GOMAXPROCS
 	Rates        map[string]Rate       // orders, by organisation; one that is absent has no limit
 	FeedsWithAll map[string]bool       // organisations whose feed shows every change where a request does not say
-	Numbers      *numbers.Rules        // which numbers SMS may go to; nil: those that are valid
+	Numbers      *numbers.Rules        // that SMS may go to; nil: all valid ones
 	Log          *slog.Logger          // slog.Default()
 	Registerer   prometheus.Registerer // nil: metrics are kept, but nobody sees them
 }
@@ -55,7 +55,7 @@ type api struct {
 	reads      *reads
 	tails      *tails
 	closing    chan struct{} // closed by Handler.Close
-	limits     limits
+	rates      rates
 	numbers    *numbers.Rules
 	allChanges map[string]bool // by organisation
 	log        *slog.Logger
@@ -77,7 +77,7 @@ func (h *Handler) Close() { h.once.Do(func() { close(h.api.closing) }) }
 // New returns the handler of the whole API.
 func New(cfg Config) (*Handler, error) {
 	a := &api{
-		service: cfg.Service, auth: cfg.Auth, limits: newLimits(cfg.Rates), numbers: cfg.Numbers, allChanges: cfg.FeedsWithAll,
+		service: cfg.Service, auth: cfg.Auth, rates: newRates(cfg.Rates), numbers: cfg.Numbers, allChanges: cfg.FeedsWithAll,
 		base:    strings.TrimRight(cmp.Or(cfg.BasePath, DefaultBasePath), "/"),
 		maxBody: cmp.Or(cfg.MaxBody, DefaultMaxBody),
 		most:    int64(cmp.Or(cfg.MaxRequests, 4096)),
@@ -155,8 +155,8 @@ func (a *api) mux() http.Handler {
 	})
 }
 
-// canonical returns the request with its path in small letters and without one slash at the end: the
-// routing of existing clients' server ignores both.
+// canonical returns the request with its path in lower case and without a slash at the end: the
+// Altinn service ignores both.
 func canonical(r *http.Request) *http.Request {
 	p := strings.ToLower(r.URL.Path)
 	if len(p) > 1 {

@@ -16,32 +16,33 @@ import (
 // web tokens that clients of Altinn Notifications have.
 const ScopeCreate = "altinn:serviceowner/notifications.create"
 
-// Principal is who calls.
+// Principal is the caller of a request.
 type Principal struct {
-	Organisation string   // whose orders and shipments; empty: may do nothing
+	Organisation string   // that owns the orders and shipments; empty: may do nothing
 	Token        string   // name of the token, for logs
-	Scopes       []string // what the token is good for
+	Scopes       []string // that the token has
 }
 
-// Authenticator tells who calls. Its errors are ErrNoToken, those that wrap
-// ErrInvalidToken, and others where it can't tell now (answered 503). It must
-// be safe for concurrent use, and must never put a token into an error or a log.
+// Authenticator identifies the caller of a request. Its errors are ErrNoToken, errors that
+// wrap ErrInvalidToken, and others where it can't check the token now (answered 503). It must
+// be safe for concurrent use, and must never put a token into an error or a log. The request has its TLS
+// state, for authenticators that check client certificates.
 type Authenticator interface {
 	Authenticate(*http.Request) (Principal, error)
 }
 
 var (
-	// ErrNoToken: the request bears no token.
+	// ErrNoToken: the request has no token.
 	ErrNoToken = errors.New("no bearer token")
 	// ErrInvalidToken: the token is malformed, forged, unknown or expired.
 	ErrInvalidToken = errors.New("invalid token")
 )
 
-// maxToken bounds what is hashed for one who may be nobody, in octets.
+// maxToken bounds the token that is hashed for an unknown caller, in octets.
 const maxToken = 8 << 10
 
 // Bearer returns the token of the request (RFC 6750 §2.1). The other two ways
-// of RFC 6750, in the body and in the URL, are not taken: URLs are logged.
+// of RFC 6750, in the body and in the URL, are not accepted: URLs are logged.
 func Bearer(r *http.Request) (string, error) {
 	values := r.Header.Values("Authorization")
 	if len(values) == 0 {
@@ -76,8 +77,8 @@ type Tokens struct {
 	now    func() time.Time
 }
 
-// NewTokens returns an authenticator over the given tokens. All that is wrong
-// with them is in the one error.
+// NewTokens returns an authenticator over the given tokens. Its error lists all their
+// faults.
 func NewTokens(tokens []Token) (*Tokens, error) {
 	t := &Tokens{now: time.Now}
 	var faults []error
@@ -111,8 +112,8 @@ func parseSum(s string) (sum [sha256.Size]byte, err error) {
 	return [sha256.Size]byte(b), nil
 }
 
-// Authenticate looks the token up. It compares with every token that there is,
-// so its time tells nothing about any of them.
+// Authenticate looks the token up. It compares with every token,
+// so that its time reveals nothing about any of them.
 func (t *Tokens) Authenticate(r *http.Request) (Principal, error) {
 	token, err := Bearer(r)
 	if err != nil {
@@ -135,7 +136,7 @@ func (t *Tokens) Authenticate(r *http.Request) (Principal, error) {
 	return who, nil
 }
 
-// authorize returns who calls, or the answer to one who may not.
+// authorize returns the caller, or the answer to a caller without permission.
 func (a *api) authorize(r *http.Request) (Principal, error) {
 	who, err := a.auth.Authenticate(r)
 	switch {

@@ -18,7 +18,7 @@ const (
 	MinTTL   = time.Minute    // of an SMS
 	MaxTTL   = 48 * time.Hour // likewise
 	emailTTL = MaxTTL
-	// maxID bounds what the journal keeps of a caller's words, in characters.
+	// maxID bounds idempotencyId and sendersReference, which the journal stores, in characters.
 	maxID = 1024
 )
 
@@ -35,8 +35,8 @@ var fields = [5]orders.Field{
 	orders.FieldChannel, orders.FieldRecipient, orders.FieldSender, orders.FieldSubject, orders.FieldBody,
 }
 
-// add notes faults that the service found, each at the property that it is
-// about. A property that is known to be wrong already gets no second verdict.
+// add records faults that the service found, each at its property. A property that has a fault
+// already gets no second one.
 func (p *placing) add(found []orders.Fault) {
 	before := maps.Clone(p.faults)
 	for _, f := range found {
@@ -57,8 +57,7 @@ func (p *placing) path(f orders.Field) string {
 // form reads one of the three bodies of an order into p.
 type form func(body object, p *placing)
 
-// decode reads an order. Everything that is wrong with it is in the faults of
-// what it returns, all at once.
+// decode reads an order. The result lists all faults of the body.
 func decode(body []byte, read form, rules *numbers.Rules) *placing {
 	p := &placing{numbers: rules}
 	// A byte order mark is ignored (RFC 8259 §8.1 lets us): .NET clients send it.
@@ -131,12 +130,12 @@ func readEmail(body object, p *placing) {
 	html := strings.EqualFold(contentType, "Html")
 	to = strings.TrimSpace(to)
 	if to != "" && !p.checkAddress(to, toPath) {
-		to = "" // as with numbers: what is no address can't be masked for the log
+		to = "" // as with numbers: an invalid address can't be masked for the log
 	}
 	if hasSender {
 		p.checkAddress(sender, senderPath)
 	}
-	// A line break in a header would begin another header.
+	// A line break in the subject would begin another header.
 	subject = breaks.Replace(subject)
 	if strings.ContainsFunc(subject, unicode.IsControl) {
 		p.faults.add(subjectPath, "must be free of control characters, except line breaks and tabs, which become blanks")
@@ -151,7 +150,7 @@ func readEmail(body object, p *placing) {
 	p.paths = [5]string{recipient.path, toPath, senderPath, subjectPath, textPath}
 }
 
-// checkAddress tells whether an address is one, and notes what is wrong with it.
+// checkAddress reports whether an address is valid, and records its fault if not.
 func (p *placing) checkAddress(address, path string) bool {
 	if p.faults.covers(path) {
 		return false

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// Log lines that anybody can cause, token or not, have a level of their own, and
-// of each kind at most so many are written in a minute: a kind is a token that is
-// known, all others, and what goes wrong before there is one.
+// Log lines that any client can cause, with a token or without, have this level, and at most
+// maxDenials of a kind are written in a minute. Each known token is a kind; unknown tokens
+// are one; so are failures before there is a token.
 const (
 	levelDenied = slog.LevelInfo
 	maxDenials  = 10
@@ -29,7 +29,7 @@ type exchange struct {
 	waited time.Duration // for the feed to grow, which is no part of the time that the request took
 }
 
-// traceID returns the trace-id of the request's traceparent, else one of our own, the same at each call.
+// traceID returns the trace-id of the request's traceparent, else a new one; the same at each call.
 func (x *exchange) traceID() string {
 	if x.trace == "" {
 		x.trace = cmp.Or(traceOf(x.r.Header), newTrace())
@@ -37,7 +37,7 @@ func (x *exchange) traceID() string {
 	return x.trace
 }
 
-// WriteHeader notes the status on its way.
+// WriteHeader records the status and passes it on.
 func (x *exchange) WriteHeader(status int) {
 	if x.status == 0 {
 		x.status = status
@@ -48,8 +48,8 @@ func (x *exchange) WriteHeader(status int) {
 // Unwrap lets http.ResponseController reach the connection.
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
-// reply sends a JSON answer. It is built before its first octet leaves, so a
-// slow reader holds nothing but the octets.
+// reply sends a JSON answer. The whole answer is built before its first octet is sent, so
+// that a slow client holds nothing else.
 func (x *exchange) reply(status int, v any) error {
 	body, err := json.Marshal(v)
 	if err == nil {
@@ -122,9 +122,9 @@ func (a *api) handler(rt route) http.HandlerFunc {
 	}
 }
 
-// refuse answers an error. One that is nobody's fault but ours is logged here.
-// A client that has gone gets no answer: one that closed its half of the
-// connection only would read a status that HTTP does not know.
+// refuse answers an error, and logs it if it is our fault. A client that has gone gets no
+// answer: a client that closed only its half of the connection would read a status that HTTP does
+// not know.
 func (a *api) refuse(x *exchange, rt route, err error) {
 	p := problemOf(err)
 	if p.Status == http.StatusInternalServerError {
@@ -134,15 +134,15 @@ func (a *api) refuse(x *exchange, rt route, err error) {
 	}
 	if p.Status == statusClientClosedRequest {
 		x.status = p.Status
-		panic(http.ErrAbortHandler) // net/http's way to hang up
+		panic(http.ErrAbortHandler) // net/http closes the connection
 	}
 	p.write(x, x.traceID())
 }
 
-// answer does what comes before every endpoint, and then the endpoint.
+// answer checks the bound on requests, the method and the token, and then calls the endpoint.
 func (a *api) answer(x *exchange, rt route) error {
 	defer a.requests.Add(-1)
-	if a.requests.Add(1) > a.most { // streams of HTTP/2 can be many more than connections
+	if a.requests.Add(1) > a.most { // HTTP/2 allows many requests on each connection
 		return busy()
 	}
 	if !rt.allowed(x.r.Method) {
@@ -161,7 +161,7 @@ func (a *api) answer(x *exchange, rt route) error {
 }
 
 // recovered answers a request whose endpoint panicked. The value of the panic
-// is not logged: it may hold what the client sent. The stack tells where.
+// is not logged: it may hold data of the client. The stack shows the place.
 func (a *api) recovered(x *exchange, rt route) {
 	a.log.LogAttrs(context.Background(), slog.LevelError, "panic",
 		slog.String("route", rt.path), slog.String("organisation", x.who.Organisation),
@@ -171,7 +171,7 @@ func (a *api) recovered(x *exchange, rt route) {
 	}
 }
 
-// callerAttrs are what a log line tells of one who was refused.
+// callerAttrs are the log attributes of a caller that was refused.
 func callerAttrs(r *http.Request, who Principal, err error) []slog.Attr {
 	return []slog.Attr{
 		slog.String("remote", r.RemoteAddr), slog.String("organisation", who.Organisation),
@@ -179,7 +179,7 @@ func callerAttrs(r *http.Request, who Principal, err error) []slog.Attr {
 	}
 }
 
-// notFound answers paths that are no route.
+// notFound answers requests to paths without a route.
 func (a *api) notFound(x *exchange) error {
 	return newProblem(http.StatusNotFound, "There is nothing at this path. The calls are described in "+a.base+"/openapi.yaml.")
 }

@@ -10,11 +10,11 @@ import (
 	"unicode/utf8"
 )
 
-// A body is checked once, as a whole, by encoding/json. What follows walks JSON
-// that is known to be valid, so it can neither fail nor recurse: an object is
-// its octets, and a property is found by passing over them. That keeps what
-// encoding/json throws away, the client's own spelling of the names, and costs
-// no memory, however many properties a hostile body has.
+// A body is checked once, as a whole, by encoding/json. The functions below walk JSON
+// that is known to be valid, so they can neither fail nor recurse. An object is
+// its octets, and a property is found by skipping over them. This keeps the client's
+// spelling of the names, which encoding/json discards, and needs no memory, even for a hostile body
+// with many properties.
 
 // checkJSON returns what keeps body from being one JSON value in UTF-8
 // (RFC 8259 §8.1), in words for the caller.
@@ -68,14 +68,14 @@ func unescaped(literal []byte) []byte {
 		return content
 	}
 	var s string
-	if json.Unmarshal(literal, &s) != nil { // cannot be: the literal is valid
+	if json.Unmarshal(literal, &s) != nil { // impossible: the literal is valid
 		return nil
 	}
 	return []byte(s)
 }
 
-// loneSurrogate tells whether a string literal escapes half of a surrogate
-// pair: no Unicode text has one, and encoding/json quietly replaces it.
+// loneSurrogate reports whether a string literal escapes half of a surrogate
+// pair: no Unicode text contains one, and encoding/json silently replaces it.
 func loneSurrogate(literal []byte) bool {
 	for i := bytes.IndexByte(literal, '\\'); i >= 0 && i < len(literal)-1; i++ {
 		if literal[i] != '\\' {
@@ -116,7 +116,7 @@ func skipSpace(b []byte, i int) int {
 	return i
 }
 
-// endOfString returns the index behind the string literal that starts at i.
+// endOfString returns the index after the string literal that starts at i.
 func endOfString(b []byte, i int) int {
 	for i++; ; i++ {
 		i += bytes.IndexByte(b[i:], '"')
@@ -130,7 +130,7 @@ func endOfString(b []byte, i int) int {
 	}
 }
 
-// endOfValue returns the index behind the value that starts at i.
+// endOfValue returns the index after the value that starts at i.
 func endOfValue(b []byte, i int) int {
 	for depth := 0; i < len(b); {
 		switch b[i] {

@@ -8,11 +8,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// milliseconds are buckets for what takes half a millisecond on a good day and
-// the send deadline on a bad one.
+// milliseconds are buckets for times from half a millisecond to the send deadline.
 var milliseconds = []float64{.00025, .0005, .001, .002, .003, .005, .0075, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
-// statuses are the answers that the API gives; their metrics are there from the start.
+// statuses are those of the API's answers; their metrics exist from the start.
 var statuses = []int{200, 201, 400, 401, 403, 404, 405, 408, 413, 415, 429, statusClientClosedRequest, 500, 503}
 
 type metrics struct {
@@ -56,7 +55,7 @@ func (m *metrics) route(rt route) *routeMetrics {
 		route: rt, requests: m.requests,
 		common: make(map[int]prometheus.Counter, len(statuses)), seconds: m.seconds.WithLabelValues(rt.path),
 	}
-	if rt.method == "" { // it is for nobody knows what, and the label is never the client's word
+	if rt.method == "" { // any method; the label must not be the client's text
 		return rm
 	}
 	for _, status := range statuses {
@@ -65,8 +64,8 @@ func (m *metrics) route(rt route) *routeMetrics {
 	return rm
 }
 
-// observe counts one request. A status of 0 is an answer that had no body and
-// no explicit status, or a panic after which nobody was answered.
+// observe counts one request. A status of 0 means an answer without body and
+// explicit status, or a panic without an answer.
 func (rm *routeMetrics) observe(method string, status int, took time.Duration) {
 	if status == 0 {
 		status = http.StatusOK

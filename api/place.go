@@ -35,7 +35,7 @@ func (a *api) place(read form) endpoint {
 
 // take carries the order from the request to the service.
 func (a *api) take(x *exchange, read form) (*placing, orders.Shipment, bool, error) {
-	if err := a.limits.allow(x.who.Organisation); err != nil {
+	if err := a.rates.allow(x.who.Organisation); err != nil {
 		return nil, orders.Shipment{}, false, err
 	}
 	body, err := a.readBody(x)
@@ -55,8 +55,8 @@ func (a *api) take(x *exchange, read form) (*placing, orders.Shipment, bool, err
 	return p, shipment, created, err
 }
 
-// repeated returns the shipment of a faulty order if its key was taken before: whatever the rest of a
-// repeat says, its caller wants to know what became of the first.
+// repeated returns the shipment of a faulty order if its key is known: whatever else the
+// repeat contains, its caller wants to know what became of the first order.
 func (a *api) repeated(x *exchange, p *placing) (orders.Shipment, error) {
 	if p.order.Key != "" && p.order.Message.Channel != 0 {
 		if shipment, known, err := a.service.Repeated(x.r.Context(), p.order); known || err != nil {
@@ -66,7 +66,7 @@ func (a *api) repeated(x *exchange, p *placing) (orders.Shipment, error) {
 	return orders.Shipment{}, invalid(p.faults, "This call sent nothing.")
 }
 
-// placed answers an order that was taken, now or before.
+// placed answers an order that was accepted, now or before.
 func (a *api) placed(x *exchange, s orders.Shipment, created bool) error {
 	status := http.StatusOK
 	if created {
@@ -88,8 +88,8 @@ func (a *api) readBody(x *exchange) ([]byte, error) {
 	if x.r.ContentLength > a.maxBody {
 		return nil, a.tooLarge()
 	}
-	// What is declared is not believed beyond 64 KiB before it comes. One octet
-	// more leaves room to meet the end of the body.
+	// At most 64 KiB are allocated before they arrive, whatever Content-Length says. One more
+	// octet lets Read return the end of the body.
 	body := make([]byte, 0, min(max(x.r.ContentLength, 512), 64<<10)+1)
 	reader := http.MaxBytesReader(x.ResponseWriter, x.r.Body, a.maxBody)
 	for {
@@ -113,7 +113,7 @@ func (a *api) tooLarge() error {
 	return p
 }
 
-// readError answers a body that broke off.
+// readError answers a body that could not be read to its end.
 func (a *api) readError(r *http.Request, err error) error {
 	var large *http.MaxBytesError
 	switch {
@@ -127,8 +127,8 @@ func (a *api) readError(r *http.Request, err error) error {
 	return newProblem(http.StatusBadRequest, "The body could not be read: its length, or its division into chunks, is wrong. This call sent nothing.")
 }
 
-// checkContentType takes JSON in UTF-8 under the names that the clients of
-// Altinn Notifications give it, and nothing that is compressed.
+// checkContentType accepts JSON in UTF-8, under the media types that clients of Altinn
+// Notifications use, and no compressed body.
 func checkContentType(h http.Header) error {
 	given := h.Get("Content-Type")
 	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
@@ -185,8 +185,8 @@ func orderAttrs(x *exchange, p *placing, s *orders.Shipment, created bool, err e
 	return level, attrs
 }
 
-// detailOf is why an order was not sent, or what the carrier said of it; empty where
-// there is no more to say.
+// detailOf is the reason why an order was not sent, or the carrier's response to it; empty where
+// there is neither.
 func detailOf(s *orders.Shipment, err error) string {
 	switch {
 	case err == nil:

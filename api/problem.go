@@ -23,7 +23,7 @@ const (
 // errorType begins the type of a problem that has a code.
 const errorType = "urn:altinn:error:"
 
-// statusClientClosedRequest has no reader: it shows in logs and metrics only.
+// statusClientClosedRequest is never sent: it appears in logs and metrics only.
 const statusClientClosedRequest = 499
 
 // problem is an error answer (RFC 9457).
@@ -49,7 +49,7 @@ func (p *problem) write(w http.ResponseWriter, trace string) {
 		p.Type = errorType + p.Code
 	}
 	body, err := json.Marshal(p)
-	if err != nil { // cannot be: strings and numbers
+	if err != nil { // impossible: strings and numbers
 		body = nil
 	}
 	h := w.Header()
@@ -66,8 +66,8 @@ func newProblem(status int, detail string) *problem {
 	return &problem{Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
-// invalid is the answer to a request with faults. consequence is a sentence on
-// what that means, or empty.
+// invalid is the answer to a request with faults. consequence is a sentence about what
+// they mean for the caller, or empty.
 func invalid(f faults, consequence string) *problem {
 	return &problem{
 		Title: "The request is not valid", Status: http.StatusBadRequest,
@@ -76,7 +76,7 @@ func invalid(f faults, consequence string) *problem {
 	}
 }
 
-// unavailable is a 503 with the time after which trying again may help.
+// unavailable is a 503 with the time after which a retry may succeed.
 func unavailable(outcome, detail string, after time.Duration) *problem {
 	p := newProblem(http.StatusServiceUnavailable, detail)
 	p.Code, p.outcome = codeUnavailable, outcome
@@ -84,8 +84,9 @@ func unavailable(outcome, detail string, after time.Duration) *problem {
 	return p
 }
 
-// busy is the answer in a crowd. As all answers that are given before the idempotencyId was looked up,
-// it speaks of this call only: an earlier one with the same may be with the carrier.
+// busy is the answer in an overload. It makes a statement about this call only: a request that
+// exceeds MaxRequests is refused before its idempotencyId is looked up, and an earlier call with
+// the same idempotencyId may be with the carrier.
 func busy() *problem {
 	return unavailable("busy", "Too much is in flight. This call sent nothing: repeat it with the same idempotencyId.", retryBusy)
 }
@@ -96,8 +97,8 @@ func retryAfter(d time.Duration) [2]string {
 	return [2]string{"Retry-After", strconv.Itoa(seconds)}
 }
 
-// Times after which a client should come again. A missing carrier needs a
-// moment to reconnect; a full queue is empty again within a second.
+// Times after which a client should retry. A carrier that is down needs time to
+// reconnect; a full queue is empty again within a second.
 const (
 	retryNotSent = 2 * time.Second
 	retryStore   = 2 * time.Second
@@ -106,8 +107,8 @@ const (
 
 var errPanicked = errors.New("panic")
 
-// problemOf turns any error that an endpoint returned into its answer. What is
-// not known here is a 500, of which the caller learns nothing.
+// problemOf returns the answer to an error of an endpoint. An error that is not listed here is a
+// 500, which shows the caller nothing of it.
 func problemOf(err error) *problem {
 	var p *problem
 	switch {

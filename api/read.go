@@ -8,9 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// faults are what is wrong with a request: from a property's path, or a query
-// parameter's name, to messages that say what to do. No message repeats what
-// the client sent: faults may be logged.
+// faults maps the path of a property, or the name of a query parameter, to messages that say what
+// to correct. No message repeats data of the client: faults may be logged.
 type faults map[string][]string
 
 func (f *faults) add(path, message string) {
@@ -20,7 +19,7 @@ func (f *faults) add(path, message string) {
 	(*f)[path] = append((*f)[path], message)
 }
 
-// covers tells whether path, or an object that it lies in, has a fault already.
+// covers reports whether path, or an object that contains it, has a fault already.
 func (f faults) covers(path string) bool {
 	for {
 		if _, ok := f[path]; ok {
@@ -34,12 +33,11 @@ func (f faults) covers(path string) bool {
 	}
 }
 
-// object is a JSON object in the body of a request. Its methods read one
-// property each and note what is wrong with it. The path that they return is
-// as the client wrote it where the property is there, else as the contract
-// spells it.
+// object is a JSON object in the body of a request. Each method reads one
+// property and records its faults. The path that it returns is
+// spelled as in the body if the property is there, else as in the contract.
 type object struct {
-	raw    []byte // nil: it is not there, which has been told; so its properties are not missed
+	raw    []byte // nil: it is absent, which is a fault already; its properties are not reported as missing
 	path   string // of the object itself; empty for the body
 	faults *faults
 }
@@ -87,8 +85,8 @@ func (o object) required(name string) (text, path string) {
 	return text, path
 }
 
-// optional reads a string that may be absent; given tells whether it is there
-// and is one.
+// optional reads a string that may be absent; given reports whether it is there
+// and is a string.
 func (o object) optional(name string) (text, path string, given bool) {
 	path, value := o.find(name)
 	switch {

@@ -63,7 +63,7 @@ func answerOf(s orders.Shipment) shipmentAnswer {
 	}
 }
 
-// shipment answers what is known of one shipment.
+// shipment answers with one shipment.
 func (a *api) shipment(x *exchange) error {
 	id, ok := parseID(x.r.PathValue("id"))
 	if !ok {
@@ -93,8 +93,8 @@ func parseID(s string) (uuid.UUID, bool) {
 	return id, err == nil
 }
 
-// shipmentByKey answers what is known of the shipment of an idempotencyId. One whose order is under way
-// is waited for, as a repeat of the order would.
+// shipmentByKey answers with the shipment of an idempotencyId. If its order is in flight, the
+// answer waits for the outcome, as for a repeat of the order.
 func (a *api) shipmentByKey(x *exchange) error {
 	values, err := url.ParseQuery(x.r.URL.RawQuery)
 	var keys []string

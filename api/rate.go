@@ -14,26 +14,26 @@ type Rate struct {
 	Burst     int
 }
 
-// limits are the buckets of the organisations that have a Rate. The map is
+// rates are the token buckets of the organisations that have a Rate. The map is
 // never written to after it was made.
-type limits map[string]*rate.Limiter
+type rates map[string]*rate.Limiter
 
-func newLimits(rates map[string]Rate) limits {
-	l := make(limits, len(rates))
-	for organisation, r := range rates {
+func newRates(given map[string]Rate) rates {
+	l := make(rates, len(given))
+	for organisation, r := range given {
 		l[organisation] = rate.NewLimiter(rate.Limit(r.PerSecond), r.Burst)
 	}
 	return l
 }
 
 // allow takes one order from the organisation's bucket, or returns the 429
-// that tells when there will be another.
-func (l limits) allow(organisation string) error {
+// that says when there will be another.
+func (l rates) allow(organisation string) error {
 	limiter := l[organisation]
 	if limiter == nil {
 		return nil
 	}
-	// Not by a Reservation: one that is cancelled gives nothing back where another was made since.
+	// A Reservation would not do: a cancelled one gives no token back if another was made since.
 	now := time.Now()
 	if limiter.AllowN(now, 1) {
 		return nil
@@ -43,7 +43,7 @@ func (l limits) allow(organisation string) error {
 	return p
 }
 
-// untilNext is how long it takes until there is one order in the bucket again, a day at most.
+// untilNext is the time until the bucket holds one order again, a day at most.
 func untilNext(limiter *rate.Limiter, now time.Time) time.Duration {
 	perSecond := float64(limiter.Limit())
 	if perSecond <= 0 || limiter.Burst() <= 0 { // lets nothing through
