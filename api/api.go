@@ -34,11 +34,11 @@ type Config struct {
 	MaxBody      int64                 // of a request, in octets; DefaultMaxBody
 	MaxRequests  int                   // under way at a time, over all connections (else 503); 4096
 	MaxReads     int                   // answered at a time, so that they don't starve orders; 4 for each of GOMAXPROCS
-	Rates        map[string]Rate       // orders, by organisation; one that is absent has no limit
+	Rates        map[string]Rate       // of orders, by organisation; an absent one has no limit
 	FeedsWithAll map[string]bool       // organisations whose feed shows every change where a request does not say
 	Numbers      *numbers.Rules        // that SMS may go to; nil: all valid ones
 	Log          *slog.Logger          // slog.Default()
-	Registerer   prometheus.Registerer // nil: metrics are kept, but nobody sees them
+	Registerer   prometheus.Registerer // nil: metrics are not exported
 }
 
 //go:embed openapi.yaml

@@ -144,12 +144,12 @@ func (a *api) authorize(r *http.Request) (Principal, error) {
 		return who, unauthorized("Bearer", "Send a token: Authorization: Bearer TOKEN.")
 	case errors.Is(err, ErrInvalidToken):
 		a.denials.Write(who.Organisation+"/"+who.Token, levelDenied, "token refused", callerAttrs(r, who, err)...)
-		return who, unauthorized(`Bearer error="invalid_token"`, "The token is unknown, malformed, or expired: get a new one from whoever runs this service.")
+		return who, unauthorized(`Bearer error="invalid_token"`, "The token is unknown, malformed, or expired: get a new one from the operator of this service.")
 	case err != nil:
 		a.denials.Write("not checked", levelDenied, "token not checked", callerAttrs(r, who, err)...)
 		return who, unavailable("unavailable", "Tokens can't be checked now.", retryStore)
 	case who.Organisation == "":
-		return who, newProblem(http.StatusForbidden, "The token belongs to no organisation: get one that does from whoever runs this service.")
+		return who, newProblem(http.StatusForbidden, "The token belongs to no organisation: get one that does from the operator of this service.")
 	case !slices.Contains(who.Scopes, ScopeCreate):
 		p := newProblem(http.StatusForbidden, "The token lacks the scope "+ScopeCreate+".")
 		p.header = [2]string{"WWW-Authenticate", `Bearer error="insufficient_scope", scope="` + ScopeCreate + `"`}

@@ -10,7 +10,7 @@ import (
 	"straks/orders"
 )
 
-// A flood of guesses is told by a few log lines, and a token that expired is
+// A flood of guesses makes a few log lines, and a token that expired is
 // named in the middle of it.
 func TestFloodOfBadTokens(t *testing.T) {
 	w := start(t)
@@ -83,7 +83,7 @@ func TestAuthorize(t *testing.T) {
 	}
 }
 
-// says authenticates as it is told: what a later kind of token may answer.
+// says is an authenticator with a fixed result: one that a later kind of token may have.
 type says struct {
 	who Principal
 	err error

@@ -132,14 +132,14 @@ func TestDecodeFaults(t *testing.T) {
 	}
 }
 
-// A fault of the carrier's is told at the client's path, unless that has one.
+// A fault that the carrier found is reported at the client's path, unless that has one.
 func TestAddServiceFaults(t *testing.T) {
 	p := decode([]byte(`{"idempotencyId":"k","RecipientSms":{"phoneNumber":"1","timeToLiveInSeconds":60,"smsSettings":{"Sender":"x","body":"b"}}}`), readSMS, nil)
 	p.add([]orders.Fault{
 		{Field: orders.FieldSender, Message: "too long"},
 		{Field: orders.FieldBody, Message: "too many"},
 		{Field: orders.FieldBody, Message: "too odd"},
-		{Field: orders.FieldRecipient, Message: "not told: it has a fault"},
+		{Field: orders.FieldRecipient, Message: "not reported: it has a fault"},
 	})
 	got := strings.Join(paths(p.faults), " ")
 	want := "RecipientSms.phoneNumber RecipientSms.smsSettings.Sender RecipientSms.smsSettings.body"

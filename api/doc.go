@@ -46,8 +46,8 @@
 // package orders.
 //
 // Of the tokens that are refused, the first few of a minute are logged and the others
-// counted, for each known token by itself. So a flood of guesses fills no log, and
-// hides nobody whose token has expired.
+// counted, for each known token by itself. So a flood of guesses neither fills the log nor
+// hides a client whose token has expired.
 //
 // Never logged are text, subject, idempotency key, token, and the values of faulty
 // properties: problems and log messages are made of fixed words.

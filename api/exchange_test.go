@@ -278,7 +278,7 @@ func TestReadsAreBounded(t *testing.T) {
 	}
 }
 
-// A panic costs its own request, and tells the log where but not what.
+// A panic costs its own request, and the log shows its place but not its value.
 func TestPanic(t *testing.T) {
 	w := start(t)
 	w.sms.Checks(func(m orders.Message) []orders.Fault { panic("the text " + m.Body) })
@@ -413,7 +413,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// Construction tells all that is wrong, and does not panic.
+// New reports all faults, and does not panic.
 func TestNewFaults(t *testing.T) {
 	_, err := New(Config{BasePath: "x/../y", MaxBody: -1})
 	for _, want := range []string{"Service", "Authenticator", "base path", "negative"} {

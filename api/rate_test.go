@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Who is refused takes nothing from the bucket, however many are at once: when the time told
+// Refused orders take nothing from the bucket, however many there are at once: when the time of Retry-After
 // is over, there is one order again.
 func TestRefusalsCostNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -16,9 +16,9 @@ func TestRefusalsCostNothing(t *testing.T) {
 		if err := l.allow("ttd"); err != nil {
 			t.Fatal(err)
 		}
-		var crowd sync.WaitGroup
+		var callers sync.WaitGroup
 		for range 8 {
-			crowd.Go(func() {
+			callers.Go(func() {
 				for range 20_000 {
 					if l.allow("ttd") == nil {
 						t.Error("more than the rate is let through")
@@ -26,7 +26,7 @@ func TestRefusalsCostNothing(t *testing.T) {
 				}
 			})
 		}
-		crowd.Wait()
+		callers.Wait()
 		if got := retryAfterOf(t, l); got != "10" {
 			t.Errorf("Retry-After: %s", got)
 		}
@@ -59,7 +59,7 @@ func TestRetryAfterOfARate(t *testing.T) {
 	}
 }
 
-// retryAfterOf is what an organisation is told whose rate is used up.
+// retryAfterOf returns the Retry-After for an organisation whose rate is used up.
 func retryAfterOf(t *testing.T, l rates) string {
 	t.Helper()
 	var p *problem

@@ -56,7 +56,7 @@ func TestShipmentNotFound(t *testing.T) {
 			first = a.body
 		}
 		if a.body != first {
-			t.Errorf("%.50s can be told from another's: %s", c.id, a.body)
+			t.Errorf("%.50s differs from another's: %s", c.id, a.body)
 		}
 	}
 }

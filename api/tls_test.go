@@ -239,7 +239,7 @@ func TestHandshakesThatFail(t *testing.T) {
 }
 
 // Nothing is logged of a connection on which nothing is sent, which is how load balancers
-// probe the port, nor of one that ends after its handshake.
+// probe the port, nor of a connection that ends after its handshake.
 func TestHandshakesThatDoNotFail(t *testing.T) {
 	w, addr, trusted := secured(t, Limits{})
 	silent := dial(t, addr)
@@ -261,7 +261,7 @@ func TestHandshakesThatDoNotFail(t *testing.T) {
 	}
 }
 
-// A client that speaks HTTP to the port for TLS is told so by net/http, and nothing is sent.
+// A client that speaks HTTP to the port for TLS gets a 400 from net/http, and nothing is sent.
 func TestPlainHTTPWhereTLSIsWanted(t *testing.T) {
 	w, addr, _ := secured(t, Limits{})
 	conn := dial(t, addr)

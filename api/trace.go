@@ -14,7 +14,7 @@ func traceOf(h http.Header) string {
 	if len(given) != 1 { // §3.2.1: several are none
 		return ""
 	}
-	// version "-" trace-id "-" parent-id "-" flags; a later version may go on behind another hyphen.
+	// version "-" trace-id "-" parent-id "-" flags; a later version may continue after another hyphen.
 	s := given[0]
 	if len(s) < 55 || s[2] != '-' || s[35] != '-' || s[52] != '-' || len(s) > 55 && (s[:2] == "00" || s[55] != '-') {
 		return ""

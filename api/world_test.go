@@ -31,7 +31,7 @@ import (
 	"straks/orders/orderstest"
 )
 
-// world is an API on a loopback socket with all that is behind it.
+// world is an API on a loopback socket, over a service with the real journal and simulated carriers.
 type world struct {
 	t          testing.TB
 	sms, email *orderstest.Carrier
@@ -232,7 +232,7 @@ func (c *checked) compare(r *http.Request, sent []byte, resp *http.Response, got
 	}
 }
 
-// described tells whether the path is one that the document speaks of.
+// described reports whether the document describes the path.
 func described(path string) bool {
 	path, ok := strings.CutPrefix(path, DefaultBasePath)
 	if id, isShipment := strings.CutPrefix(path, "/future/shipment/"); isShipment {

@@ -9,40 +9,40 @@ import (
 	"time"
 )
 
-// This file decides how many orders of a channel are under way at a time, and which of the
-// others wait. It is the only such place on the way of an order.
+// Admission bounds the orders of a channel that are under way. It is the only bound on the way of
+// an order.
 //
-// An order is admitted before anything of it is stored, if
+// An order is admitted before anything of it is stored, if both
 //
 //   - fewer orders of its channel are at work than the processors can use. An order is at
-//     work while we read, store or answer it, but not while it is with its carrier. So a
-//     carrier that hangs costs other orders nothing; and
+//     work while we store or answer it, but not while it is with its carrier. So orders at a
+//     carrier that hangs do not delay other orders; and
 //   - fewer orders of its lane are on their way to the carrier, or with it, than the
 //     windows of the carriers can use.
 //
 // Otherwise the order waits, first come, first served within its lane. An order that
 // waits in one lane does not block the orders of another.
 //
-// Overload is measured by waiting time, as in CoDel (RFC 8289), and not by count. A burst
-// makes a long queue too, but one that is gone soon. While the shortest wait of an interval was above
-// targetWait, the queue stands, and new orders are refused at once. An order that was
-// admitted in time ends the overload. No order waits longer than longestWait.
+// Overload is measured by waiting time, as in CoDel (RFC 8289), and not by count: a burst
+// makes a long queue too, but a short one in time. If even the shortest wait of an interval was
+// above targetWait, new orders are refused at once. The first order that is admitted after a
+// shorter wait ends the overload. No order waits longer than longestWait.
 //
 // A refused order costs no commit. Steps that finish work are never refused or delayed.
 
 const (
-	// targetWait is the wait above which a queue that stands is an overload. It is also the interval
-	// over which the shortest wait is taken.
+	// targetWait is the shortest wait that is an overload, and the length of the interval over
+	// which the shortest wait is taken.
 	targetWait = 100 * time.Millisecond
 	// longestWait is the longest time for which an order waits to be admitted.
 	longestWait = 500 * time.Millisecond
-	// queueLength and queueOctets bound what waits in one lane.
+	// queueLength and queueOctets bound the queue of one lane.
 	queueLength = 4096
 	queueOctets = 32 << 20
 )
 
-// Lane is what the orders for the same carriers have in common: what one of them waits for,
-// all of them wait for. There are few lanes, and their names come from the configuration.
+// Lane is a set of carriers that share their orders. All orders of a lane wait for the same windows.
+// There are few lanes, and their names come from the configuration.
 type Lane struct {
 	Name   string
 	Window int // messages that the carriers of the lane take at a time
@@ -70,7 +70,7 @@ type lane struct {
 	queue  *list.List // of *waiter
 	octets int        // of the orders in queue
 
-	// The shortest wait of the present interval, and what follows from the last one.
+	// The shortest wait of the present interval, and the verdict of the last one.
 	began      time.Time // of the interval; zero: none has begun
 	shortest   time.Duration
 	overloaded bool
@@ -82,7 +82,7 @@ type waiter struct {
 	at      *list.Element
 	since   time.Time
 	octets  int
-	callers *atomic.Int32 // who wait for the order; an order that nobody waits for any more is not admitted
+	callers *atomic.Int32 // that wait for the order; without any it is not admitted
 	permit  *permit       // set before woken is closed; nil: every caller has left
 	woken   chan struct{}
 }
@@ -96,8 +96,7 @@ func (a *admission) load() load {
 	return load{a.atWork, a.waiting}
 }
 
-// permit is what an admitted order holds. Its methods are called in the order in which they
-// stand here, by the goroutine of the order; release may come at any time.
+// permit is held by an admitted order. Its methods are called by the goroutine of the order.
 type permit struct {
 	a       *admission
 	lane    *lane
@@ -132,8 +131,8 @@ func (a *admission) try(l Lane) *permit {
 	return a.admit(in)
 }
 
-// wait has an order of so many octets wait until it is admitted. It returns nil, and no
-// error, when no caller waits for the order any more, and ErrBusy when the order is refused.
+// wait waits until the order is admitted. octets is what it holds in memory. wait returns nil
+// and no error when every caller has left, and ErrBusy when the order is refused.
 func (a *admission) wait(l Lane, octets int, callers *atomic.Int32) (*permit, error) {
 	w, err := a.queue(l, octets, callers)
 	if err != nil {
@@ -154,7 +153,7 @@ func (a *admission) wait(l Lane, octets int, callers *atomic.Int32) (*permit, er
 	default:
 	}
 	a.remove(w)
-	w.lane.overloaded = true // the first in the queue has waited for so long
+	w.lane.overloaded = true // the first in the queue waited for longestWait
 	return nil, a.refuse(w.lane, "timeout")
 }
 
@@ -225,8 +224,8 @@ func (a *admission) admit(l *lane) *permit {
 	return &permit{a: a, lane: l}
 }
 
-// grant admits those who wait, as far as there is room: the oldest first, of those whose
-// lane has room.
+// grant admits waiting orders while there is room: the oldest first, of those whose lane
+// has room.
 func (a *admission) grant() {
 	for a.waiting > 0 && a.atWork < a.working && a.admitted < a.most {
 		w := a.next()
@@ -263,7 +262,7 @@ func (a *admission) remove(w *waiter) {
 	a.waiting--
 }
 
-// measure notes the wait of an order that is admitted now.
+// measure records the wait of an order that is admitted now.
 func (l *lane) measure(now time.Time, wait time.Duration) {
 	l.look(now)
 	l.shortest = min(l.shortest, wait)
@@ -272,8 +271,8 @@ func (l *lane) measure(now time.Time, wait time.Duration) {
 	}
 }
 
-// look begins a new interval where the present one is over, and takes from that whether
-// the lane is overloaded. Where no order was admitted in it the wait of the first in the queue counts.
+// look begins a new interval if the present one is over, and then decides whether the lane is
+// overloaded. If no order was admitted in the interval, the wait of the first in the queue counts.
 func (l *lane) look(now time.Time) {
 	if now.Sub(l.began) < targetWait {
 		return
@@ -288,11 +287,11 @@ func (l *lane) look(now time.Time) {
 // handOver counts the order as one that is with its carrier.
 func (p *permit) handOver() { p.move(withCarrier) }
 
-// answered counts the order as one that has left its lane: its outcome is still to be stored.
+// answered counts the order as one that has left its lane, and whose outcome must be stored.
 func (p *permit) answered() { p.move(fromCarrier) }
 
-// unsettle counts the order as one whose outcome can't be stored now: only the channel's
-// bound on all orders counts it.
+// unsettle counts the order as one whose outcome can't be stored now: only MaxInFlight
+// bounds it.
 func (p *permit) unsettle() { p.move(unsettled) }
 
 // release ends the count. It may be called again.

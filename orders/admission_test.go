@@ -112,8 +112,8 @@ func (c *carriers) Lane(m orders.Message) orders.Lane {
 	return orders.Lane{Name: string(m.To), Window: c.Window}
 }
 
-// crowd is a service between a journal that takes no time and simulated carriers, in a synctest bubble.
-type crowd struct {
+// loaded is a service between a journal that takes no time and simulated carriers, in a synctest bubble.
+type loaded struct {
 	*orders.Service
 	t       *testing.T
 	journal *memory
@@ -126,15 +126,15 @@ type crowd struct {
 	waits   []time.Duration // of those created
 }
 
-func newCrowd(t *testing.T, c orders.Carrier, cfg orders.Config) *crowd {
-	w := &crowd{t: t, journal: newMemory(), reg: prometheus.NewRegistry()}
+func newLoad(t *testing.T, c orders.Carrier, cfg orders.Config) *loaded {
+	w := &loaded{t: t, journal: newMemory(), reg: prometheus.NewRegistry()}
 	cfg.Journal, cfg.SMS, cfg.Registerer, cfg.Log = w.journal, c, w.reg, slog.New(slog.DiscardHandler)
 	w.Service = orders.NewService(cfg)
 	return w
 }
 
 // place places an order on a goroutine of its own.
-func (w *crowd) place(ctx context.Context, key string, to orders.Recipient) {
+func (w *loaded) place(ctx context.Context, key string, to orders.Recipient) {
 	w.wg.Go(func() {
 		o := orderstest.SMS(key)
 		o.Message.To = to
@@ -151,13 +151,13 @@ func (w *crowd) place(ctx context.Context, key string, to orders.Recipient) {
 	})
 }
 
-func (w *crowd) count() (created, busy int) {
+func (w *loaded) count() (created, busy int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.created), len(w.busy)
 }
 
-func (w *crowd) gauge(name string) float64 {
+func (w *loaded) gauge(name string) float64 {
 	w.t.Helper()
 	families, err := w.reg.Gather()
 	if err != nil {
@@ -177,7 +177,7 @@ func (w *crowd) gauge(name string) float64 {
 // A burst that can be sent in time waits, first come, first served: nothing of it is refused.
 func TestBurstWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newCrowd(t, newCarriers(100, 40*time.Millisecond), orders.Config{AtWork: 64})
+		w := newLoad(t, newCarriers(100, 40*time.Millisecond), orders.Config{AtWork: 64})
 		var keys []string
 		for i := range 1000 {
 			keys = append(keys, fmt.Sprintf("%04d", i))
@@ -206,7 +206,7 @@ func TestBurstWaits(t *testing.T) {
 func TestOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const window, takes = 80, 100 * time.Millisecond // and a quarter of 80 on the way: 1,000/s
-		w := newCrowd(t, newCarriers(window, takes), orders.Config{AtWork: 80})
+		w := newLoad(t, newCarriers(window, takes), orders.Config{AtWork: 80})
 		const offered = 2 * 20 * 1000
 		for i := range offered {
 			w.place(t.Context(), fmt.Sprint(i), fast)
@@ -243,7 +243,7 @@ func TestOverload(t *testing.T) {
 func TestCarrierThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const window, most = 10, 10 + 8/4
-		w := newCrowd(t, newCarriers(window, time.Millisecond), orders.Config{AtWork: 8, SendDeadline: time.Hour})
+		w := newLoad(t, newCarriers(window, time.Millisecond), orders.Config{AtWork: 8, SendDeadline: time.Hour})
 		for i := range 1000 {
 			w.place(t.Context(), fmt.Sprint("hung ", i), hung)
 			w.place(t.Context(), fmt.Sprint("fast ", i), fast)
@@ -271,10 +271,10 @@ func TestCarrierThatHangs(t *testing.T) {
 }
 
 // Repeats of a key that is known, or in flight, are never refused.
-func TestRepeatsInACrowd(t *testing.T) {
+func TestRepeatsInAnOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCarriers(1, time.Millisecond)
-		w := newCrowd(t, c, orders.Config{AtWork: 4, SendDeadline: 10 * time.Second})
+		w := newLoad(t, c, orders.Config{AtWork: 4, SendDeadline: 10 * time.Second})
 		known, _, err := w.Place(t.Context(), orderstest.SMS("known"))
 		if err == nil { // whose lane is a third one, that hangs
 			t.Fatal("sent")
@@ -321,7 +321,7 @@ func TestRepeatsInACrowd(t *testing.T) {
 // then, unless another client waits for it.
 func TestClientsThatHangUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newCrowd(t, newCarriers(3, 200*time.Millisecond), orders.Config{AtWork: 4}) // four at a time
+		w := newLoad(t, newCarriers(3, 200*time.Millisecond), orders.Config{AtWork: 4}) // four at a time
 		for range 10 {
 			ctx, leave := context.WithCancel(t.Context())
 			for i := range 8 {
@@ -350,7 +350,7 @@ func TestClientsThatHangUp(t *testing.T) {
 // An order that its client leaves while it waits is sent for another client with the same key.
 func TestClientThatJoinsAWaitingOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newCrowd(t, newCarriers(1, 200*time.Millisecond), orders.Config{AtWork: 1})
+		w := newLoad(t, newCarriers(1, 200*time.Millisecond), orders.Config{AtWork: 1})
 		w.place(t.Context(), "before", fast)
 		synctest.Wait()
 		ctx, leave := context.WithCancel(t.Context())
@@ -375,7 +375,7 @@ func TestClientThatJoinsAWaitingOrder(t *testing.T) {
 // No order waits longer than half a second, and a queue holds no more octets than it may.
 func TestQueueIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newCrowd(t, newCarriers(1, time.Minute), orders.Config{AtWork: 1, SendDeadline: time.Hour})
+		w := newLoad(t, newCarriers(1, time.Minute), orders.Config{AtWork: 1, SendDeadline: time.Hour})
 		w.place(t.Context(), "before", fast)
 		synctest.Wait()
 		large := strings.Repeat("x", 1<<20)
@@ -407,7 +407,7 @@ func TestQueueIsBounded(t *testing.T) {
 // until there are MaxInFlight.
 func TestOutcomesThatWaitForTheJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newCrowd(t, newCarriers(10, time.Millisecond), orders.Config{AtWork: 4, MaxInFlight: 9})
+		w := newLoad(t, newCarriers(10, time.Millisecond), orders.Config{AtWork: 4, MaxInFlight: 9})
 		w.journal.setSick(orders.ErrUnavailable)
 		for i := range 12 {
 			w.place(t.Context(), fmt.Sprint(i), fast)
@@ -429,7 +429,7 @@ func TestOutcomesThatWaitForTheJournal(t *testing.T) {
 // Each reason to refuse an order is counted, and so is the time for which orders waited.
 func TestAdmissionMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newCrowd(t, newCarriers(1, 50*time.Millisecond), orders.Config{AtWork: 1})
+		w := newLoad(t, newCarriers(1, 50*time.Millisecond), orders.Config{AtWork: 1})
 		for i := range 1000 {
 			w.place(t.Context(), fmt.Sprint(i), fast)
 			time.Sleep(5 * time.Millisecond)

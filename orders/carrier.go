@@ -8,12 +8,11 @@ import (
 
 // Carrier hands messages of one channel over: orders/sms and orders/mail.
 type Carrier interface {
-	// Check tells everything that keeps the message from ever being sent (bad
+	// Check returns every fault that keeps the message from ever being sent (bad
 	// sender, too many parts), before anything is stored.
 	Check(m Message) []Fault
 
-	// Lane returns what the message waits for together with others, and how many of
-	// them the carriers take at a time.
+	// Lane returns the lane of the message. It is called for every order, so it must be cheap.
 	Lane(m Message) Lane
 
 	// Send hands the message over and returns its outcome when ctx ends at the
@@ -31,7 +30,7 @@ type Handover struct {
 	Carrier string // SMSC or relay; empty where none was reached
 	Total   int    // parts that the message has
 	Parts   []PartAnswer
-	Detail  string // the carrier's word, for operators; no text, no recipient
+	Detail  string // the carrier's error, for operators; no text, no recipient
 }
 
 // Field names what a Fault is about, apart from its name on the wire.

@@ -51,7 +51,7 @@ type Recipient string
 // String returns the masked form, so that a careless %v leaks nothing.
 func (r Recipient) String() string { return r.Masked() }
 
-// LogValue keeps as much as tells an operator the country or the domain.
+// LogValue keeps enough to show an operator the country or the domain.
 func (r Recipient) LogValue() slog.Value { return slog.StringValue(r.Masked()) }
 
 // Masked returns "+4799***" for a number and "***@example.org" for an address.

@@ -14,13 +14,13 @@ const (
 	stageSettle   = "settle"    // until the answer is on disk
 )
 
-// outcomes are those of an order: the four of a hand-over, and those that never
-// came to one.
+// outcomes are those of an order: the four of a hand-over, and those of orders without
+// one.
 var outcomes = []string{"accepted", "refused", "not_sent", "unknown", "repeated", "blocked", "busy", "unavailable"}
 
 var receiptResults = []string{"applied", "noted", "repeated", "parked"}
 
-// milliseconds are buckets for what takes 100 µs on a good day and 10 s on a bad one.
+// milliseconds are buckets for times from 100 µs to 10 s.
 var milliseconds = []float64{.0001, .00025, .0005, .001, .002, .003, .005, .0075, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
 // arrivalTimes are buckets for receipts, from the network's second to the TTL of two days.
@@ -81,12 +81,12 @@ func newMetrics(reg prometheus.Registerer, organisations []string, forms map[str
 	m := &metrics{
 		orders:   vec("straks_orders_total", "Orders by organisation, channel and outcome.", "organisation", "channel", "outcome"),
 		stages:   make(map[stageOf]prometheus.Observer),
-		receipts: vec("straks_receipts_total", "Receipts stored, by the status that they tell and what became of them.", "status", "result"),
+		receipts: vec("straks_receipts_total", "Receipts stored, by the status that they report and by their effect.", "status", "result"),
 		receiptDelay: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "straks_receipt_delay_seconds",
 			Help: "Time from acceptance of an order to its final receipt.", Buckets: arrivalTimes}),
 		mismatched: vec("straks_receipts_mismatched_total", "Receipts that match nothing, but would under another form of their message id.", "smsc", "form"),
 		unknown:    counter("straks_receipts_unknown_total", "Receipts given up after a day in which no answer claimed them."),
-		inboxFull:  counter("straks_receipts_turned_away_total", "Receipts that the SMSC was told to send again because too many waited."),
+		inboxFull:  counter("straks_receipts_turned_away_total", "Receipts that the SMSC must send again because too many waited."),
 		removed:    counter("straks_shipments_removed_total", "Shipments removed at the end of their retention."),
 		givenUp:    counter("straks_outcomes_given_up_total", "Outcomes of orders that can't be stored, since the journal can't read what it has of them."),
 		refused:    vec("straks_orders_refused_total", "Orders that were not admitted, since more came than could be sent in time.", "channel", "reason"),
@@ -107,8 +107,8 @@ func newMetrics(reg prometheus.Registerer, organisations []string, forms map[str
 	return m
 }
 
-// initLabels makes every series exist from the start, so that a rate over it
-// sees its first step.
+// initLabels creates every series at the start, so that a rate over it
+// includes its first step.
 func (m *metrics) initLabels(organisations []string, stages *prometheus.HistogramVec, changes *prometheus.CounterVec) {
 	for _, c := range []Channel{SMS, Email} {
 		for _, org := range organisations {
@@ -123,7 +123,7 @@ func (m *metrics) initLabels(organisations []string, stages *prometheus.Histogra
 	for _, status := range Statuses() {
 		m.changes[status] = changes.WithLabelValues(status.String())
 		if status != SMSAccepted && !status.Final() {
-			continue // no receipt tells it
+			continue // no receipt reports it
 		}
 		for _, result := range receiptResults {
 			m.receipts.WithLabelValues(status.String(), result)
@@ -131,7 +131,7 @@ func (m *metrics) initLabels(organisations []string, stages *prometheus.Histogra
 	}
 }
 
-// watch registers what is read off the service when it is asked for.
+// watch registers the gauges, which are computed when they are read.
 func (m *metrics) watch(s *Service) {
 	gauge := func(name, help string, labels prometheus.Labels, value func() int) {
 		m.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels},
@@ -178,7 +178,7 @@ func receiptResult(e Effect) string {
 	return "repeated"
 }
 
-// applied counts what an event brought, and tells of receipts that would match
+// applied counts the effect of an event, and logs receipts that would match
 // under another form of their message id.
 func (s *Service) applied(event Event, e Effect) {
 	for _, c := range e.Changes {

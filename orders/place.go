@@ -60,8 +60,8 @@ func (s *Service) carry(ctx context.Context, f *inFlight, o *Order) {
 	}
 }
 
-// admit returns the permit of an order, perhaps after a wait; nil where the callers were told
-// its outcome, or have left. An order that can't be admitted at once is looked up first:
+// admit returns the permit of an order, perhaps after a wait. It returns nil if it finished the
+// order, or if all callers have left. An order that can't be admitted at once is looked up first:
 // a key that is known is not refused, and need not wait.
 func (s *Service) admit(ctx context.Context, f *inFlight, o *Order) *permit {
 	a, lane := s.admissions[o.Message.Channel], s.carriers[o.Message.Channel].Lane(o.message())
@@ -85,7 +85,7 @@ func (s *Service) admit(ctx context.Context, f *inFlight, o *Order) *permit {
 	}
 }
 
-// refused tells the callers that there was no room for the order, and logs some of those.
+// refused finishes an order for which there was no room, and logs some of those.
 func (s *Service) refused(f *inFlight, o *Order, err error) {
 	s.metrics.order(o, "busy")
 	channel := o.Message.Channel.String()
@@ -98,8 +98,8 @@ func (s *Service) refused(f *inFlight, o *Order, err error) {
 	f.finish(Shipment{}, false, err)
 }
 
-// claim stores the order, and reports whether it must be handed over now. Otherwise
-// the callers have been told what became of it.
+// claim stores the order, and reports whether it must be handed over now. If not, the order is
+// finished.
 func (s *Service) claim(ctx context.Context, f *inFlight, p *permit, o *Order) (Shipment, bool) {
 	for {
 		started := time.Now()
@@ -178,16 +178,16 @@ func (s *Service) handOver(ctx context.Context, f *inFlight, p *permit, o *Order
 	s.metrics.stage(o, stageSettle, started)
 }
 
-// settle stores the answer and tells the callers. Should the journal not take it
-// within settleWait they are told all the same, since what they are told is
-// true (the order is stored, and the carrier did what it did), and the answer
-// is stored as soon as the journal lets it. Until then the order is in flight, so
-// that the key cannot be tried again on what the journal does not know yet.
+// settle stores the answer and finishes the order. If the journal can't store the answer within
+// settleWait, the order is finished all the same, because its outcome is known: the order is stored,
+// and the carrier has responded. The answer is then stored as soon as the journal
+// can. Until then the order stays in flight, so that no retry of the key overtakes the
+// answer.
 func (s *Service) settle(f *inFlight, p *permit, shipment *Shipment, a Answer) {
 	s.persist(a, func(e Effect, err error) {
 		if err == nil {
 			s.applied(a, e)
-			s.forget(f) // first, so that a caller that is told to try again can
+			s.forget(f) // first, so that a caller can retry at once
 			f.finish(outcome(a, e.Shipment))
 			return
 		}
@@ -203,9 +203,9 @@ func (s *Service) settle(f *inFlight, p *permit, shipment *Shipment, a Answer) {
 	})
 }
 
-// outcome is what the callers are told when the stored answer has made this of the shipment. A
-// NotSent that came to nothing did not make the key free: its claim had ended, and a caller may
-// have been told that the message was sent. Then nothing is known.
+// outcome is what an order is finished with after its answer was stored; now is its shipment. A
+// NotSent does not free the key if the claim had ended: another caller may have got the answer that
+// the message was sent. Then nothing is known.
 func outcome(a Answer, now Shipment) (Shipment, bool, error) {
 	switch {
 	case a.Outcome != handover.NotSent:
@@ -239,7 +239,7 @@ func (s *Service) persist(a Answer, tried func(Effect, error)) {
 
 // insist calls until there is no error, or the service ends. It lets a call take
 // longer each time: on a disk that is slow for long, things get done all the same. It
-// gives up on a call that fails by itself: that would hold its order's place for ever, and
+// gives up on a call that fails by itself: it would keep its order in flight for ever, and
 // keep others from sharing a transaction.
 func (s *Service) insist(shipment uuid.UUID, call func(context.Context) error) {
 	own := 0
@@ -261,8 +261,8 @@ func (s *Service) insist(shipment uuid.UUID, call func(context.Context) error) {
 	}
 }
 
-// free makes the key of an order free again of which nobody knows whether
-// it was stored. Nothing of it was sent.
+// free frees the key of an order that was not sent, after a call of Accept that may have stored
+// it.
 func (s *Service) free(p *permit, in Intake) {
 	p.unsettle()
 	s.insist(in.Shipment, func(ctx context.Context) error {

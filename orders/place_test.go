@@ -128,8 +128,8 @@ func TestSendDeadline(t *testing.T) {
 	}
 }
 
-// A message's time to live is measured by the clock that nobody sets: from acceptance,
-// like the deadline, but a clock that is put back lengthens it for no carrier.
+// A message's time to live is measured by the monotonic clock: from acceptance, like the
+// deadline, but a wall clock that is set back does not lengthen it.
 func TestMessageExpires(t *testing.T) {
 	w := newWorld(t, orders.Config{})
 	s, _, err := w.Place(t.Context(), orderstest.SMS("k"))
@@ -145,8 +145,8 @@ func TestMessageExpires(t *testing.T) {
 	}
 }
 
-// An order that the journal could not confirm is 503, its key free as soon as
-// the journal is well, whether or not it had been stored.
+// An order that the journal could not confirm is 503, and its key is free once the journal
+// has recovered, whether or not it had been stored.
 func TestJournalFailsAtAccept(t *testing.T) {
 	for name, fault := range map[string]func(*sick) *atomic.Bool{
 		"not stored": func(j *sick) *atomic.Bool { return &j.acceptFails },
@@ -167,7 +167,7 @@ func TestJournalFailsAtAccept(t *testing.T) {
 	}
 }
 
-// placedOn returns a world whose journal has a fault, and an order k that met it.
+// placedOn returns a world whose journal has a fault, which failed an order with the key k.
 func placedOn(t *testing.T, fault func(*sick) *atomic.Bool) *world {
 	t.Helper()
 	w := newWorld(t, orders.Config{})
@@ -179,7 +179,7 @@ func placedOn(t *testing.T, fault func(*sick) *atomic.Bool) *world {
 }
 
 // An order that the journal refused at once, or whose key it can't read, leaves
-// nothing behind that would have to wait for the journal to be well.
+// nothing that has to wait for the journal to recover.
 func TestJournalRefuses(t *testing.T) {
 	for name, fault := range map[string]func(*sick) *atomic.Bool{
 		"not stored": func(j *sick) *atomic.Bool { return &j.acceptRefuses },
@@ -219,8 +219,8 @@ func (j *slow) Apply(ctx context.Context, events []orders.Event) ([]orders.Effec
 	return make([]orders.Effect, len(events)), j.wait(ctx)
 }
 
-// With a disk that is too slow, callers are told after two seconds. What must be
-// stored about their orders is given the time that it takes.
+// With a disk that is too slow, callers get an error after two seconds. Facts about their
+// orders that must be stored get the time that they need.
 func TestSlowJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := orders.NewService(orders.Config{Journal: &slow{takes: 5 * time.Second}, SMS: &orderstest.Carrier{}, Log: slog.New(slog.DiscardHandler)})
@@ -258,8 +258,8 @@ func (j *corrupt) Apply(context.Context, []orders.Event) ([]orders.Effect, error
 	return nil, errors.New("corrupt")
 }
 
-// What can't be stored for what the journal has of it is given up in the end, and told: it is
-// to hold no place among the orders in flight for ever.
+// A fact that can't be stored because the journal can't read its record is given up in the end, and counted: its
+// order must not stay in flight for ever.
 func TestOutcomeThatCannotBeStored(t *testing.T) {
 	place := func(s *orders.Service) error {
 		_, _, err := s.Place(context.Background(), orderstest.SMS("k"))
@@ -295,7 +295,7 @@ func TestOutcomeThatCannotBeStored(t *testing.T) {
 }
 
 // The carrier has the message, but the journal can't store that now: the caller
-// is told the truth, nothing is sent again, and the answer is stored later.
+// gets the true status, nothing is sent again, and the answer is stored later.
 func TestJournalFailsAtAnswer(t *testing.T) {
 	w := newWorld(t, orders.Config{})
 	w.network.Sends(func(ctx context.Context, m orders.Message) orders.Handover {

@@ -26,7 +26,7 @@ func (s *Service) Repeated(ctx context.Context, o Order) (Shipment, bool, error)
 	return shipment, known, err
 }
 
-// known returns the shipment of the order's key, if it has one that is no longer Held.
+// known returns the shipment of the order's key, once it is not Held.
 func (s *Service) known(ctx context.Context, o *Order) (Shipment, bool, error) {
 	shipment, known, err := s.cfg.Journal.Known(ctx, o.Organisation, o.Key, s.cfg.Now())
 	if err != nil {
@@ -63,8 +63,8 @@ func (s *Service) awaitHeld(ctx context.Context, o *Order, shipment Shipment) (S
 	return shipment, true, nil
 }
 
-// elsewhere tells the callers about an order whose key has a shipment already, when that is
-// no longer Held. It reports whether the key has become free instead.
+// elsewhere finishes an order whose key has a shipment already, once that is not Held. It reports
+// whether the key has become free instead.
 func (s *Service) elsewhere(ctx context.Context, f *inFlight, p *permit, o *Order, shipment Shipment) (free bool) {
 	p.handOver() // it is not at work while it waits
 	shipment, known, err := s.awaitHeld(ctx, o, shipment)
@@ -73,7 +73,8 @@ func (s *Service) elsewhere(ctx context.Context, f *inFlight, p *permit, o *Orde
 	return !known && err == nil
 }
 
-// repeat tells the callers what known or awaitHeld returned, and reports whether it told anything.
+// repeat finishes the order with the result of known or awaitHeld, and reports whether it did: a free key is
+// no result.
 func (s *Service) repeat(f *inFlight, o *Order, shipment Shipment, known bool, err error) bool {
 	switch {
 	case err != nil:

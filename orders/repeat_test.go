@@ -12,7 +12,7 @@ import (
 	"straks/orders/orderstest"
 )
 
-// repeated asks for an order that is not fit to be placed.
+// repeated looks up the key of an order that has faults.
 func (w *world) repeated(ctx context.Context, organisation, key string) (orders.Shipment, bool, error) {
 	return w.Repeated(ctx, orders.Order{Organisation: organisation, Key: key, Message: orders.Message{Channel: orders.SMS}})
 }
@@ -80,7 +80,7 @@ func TestRepeatedInFlight(t *testing.T) {
 	}
 }
 
-// around is a journal that lets things happen before and after the first time that a key is read.
+// around is a journal that calls functions before and after the first look-up of a key.
 type around struct {
 	orders.Journal
 	before, after func()
@@ -94,7 +94,7 @@ func (a *around) Known(ctx context.Context, organisation, key string, at time.Ti
 	return a.Journal.Known(ctx, organisation, key, at)
 }
 
-// A key that is read while its order is with the carrier is not known yet: it may be free in a moment.
+// A key that is read while its order is with the carrier is not known yet: it may become free.
 func TestRepeatedWhileAnOrderComesAndGoes(t *testing.T) {
 	w, _ := idleWorld(t, orders.Config{})
 	gate, landed := make(chan struct{}), make(chan struct{})

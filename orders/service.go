@@ -35,13 +35,13 @@ type Config struct {
 	Retention     time.Duration         // of orders, keys and feed; DefaultRetention
 	Now           func() time.Time      // the clock of everything that is stored; time.Now
 	Log           *slog.Logger          // slog.Default()
-	Registerer    prometheus.Registerer // nil: metrics are kept, but nobody sees them
+	Registerer    prometheus.Registerer // nil: metrics are not exported
 }
 
 // Service places orders and receives receipts by the rules of the package
 // comment. It owns these goroutines: one for each order in flight (from Place
-// until its outcome is on disk), and, while Run runs, the receivers of receipts, the deadline keeper, the sweeper, and one for each late answer that the journal
-// did not take at first.
+// until its outcome is on disk), and, while Run runs, the receivers of receipts, the deadline
+// keeper, the sweeper, and one for each late answer that the journal could not store at first.
 type Service struct {
 	cfg        Config
 	log        *slog.Logger
@@ -62,7 +62,7 @@ type Service struct {
 var (
 	// ErrNotSent: no carrier could take the message before the send deadline,
 	// and it surely did not leave. The key is free to be tried again. The carrier's
-	// word, where there is one, is in the text.
+	// error, if there is one, is in the text.
 	ErrNotSent = errors.New("not sent: no carrier could take it in time")
 	// ErrHeld: another process has an order with the key in flight, whose outcome is not
 	// known yet. This call sent nothing; repeat it.
@@ -109,7 +109,7 @@ func NewService(cfg Config) *Service {
 	return s
 }
 
-// Check tells everything that keeps the order from ever being sent. Call it
+// Check returns every fault that keeps the order from ever being sent. Call it
 // before Place, which does not look again.
 func (s *Service) Check(o Order) []Fault {
 	carrier, ok := s.carriers[o.Message.Channel]
@@ -160,7 +160,7 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// sleep waits until d has passed or done is closed, and tells whether to go on.
+// sleep waits until d has passed or done is closed, and reports whether d has passed.
 func sleep(done <-chan struct{}, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -22,7 +22,7 @@ type Problem struct {
 	RetryAfter time.Duration       `json:"-"`       // zero where the server gave none
 }
 
-// Error tells all of it, one fault a line.
+// Error returns the whole problem, with one fault on each line.
 func (p *Problem) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d %s", p.Status, p.Title)
@@ -40,7 +40,7 @@ func (p *Problem) Error() string {
 	return b.String()
 }
 
-// Temporary tells whether the same call may succeed a little later.
+// Temporary reports whether the same call may succeed a little later.
 func (p *Problem) Temporary() bool {
 	return p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests
 }

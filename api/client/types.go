@@ -74,10 +74,10 @@ type Recipient struct {
 	LastUpdate  time.Time `json:"lastUpdate"`
 }
 
-// Final tells whether the shipment has reached its end.
+// Final reports whether the shipment has a final status.
 func (s Shipment) Final() bool { return s.Status == "Order_Completed" }
 
-// Failed tells whether the message was refused, or is not known to have arrived, for
+// Failed reports whether the message was refused, or is not known to have arrived, for
 // good: any of the contract's SMS_Failed… and Email_Failed….
 func (s Shipment) Failed() bool {
 	return slices.ContainsFunc(s.Recipients, func(r Recipient) bool { return strings.Contains(r.Status, "_Failed") })
