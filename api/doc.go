@@ -5,7 +5,7 @@
 //	net/http      reads the request, and answers by itself what is none       server.go
 //	  handler     one for each path: metrics, panics                          api.go, exchange.go, metrics.go
 //	    answer      the method, then authorize: token, organisation, scope    auth.go
-//	      place       rate, content type, body, order, Service.Place          place.go, limits.go
+//	      place       rate, content type, body, order, Service.Place          place.go, rate.go
 //	        decode      every fault of the body at once                       decode.go, read.go, json.go, address.go
 //	      shipment    one look-up                                             shipment.go
 //	      feed        a page, or what comes next for those who wait           feed.go, tail.go
