@@ -10,6 +10,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"straks/internal/eventually"
 	"straks/orders"
 )
 
@@ -29,7 +30,7 @@ func TestBackupHoldsUpNoRecovery(t *testing.T) {
 			if _, _, err := j.Accept(t.Context(), intake("k")); !errors.Is(err, orders.ErrUnavailable) {
 				t.Errorf("accept: %v", err)
 			}
-			eventually(t, "the file to be closed", j.snapshots.withdrawn)
+			eventually.True(t, "the file to be closed", j.snapshots.withdrawn)
 		}
 		return len(b), nil
 	}))

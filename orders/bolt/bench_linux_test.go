@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
+	"straks/internal/eventually"
 	"straks/orders"
 )
 
@@ -248,7 +249,7 @@ func TestOpenAfterKill(t *testing.T) {
 			took.Round(time.Millisecond), spent.Round(time.Millisecond), (st.FileSize-st.FreeSize)>>20, st.FreeSize>>20)
 	}
 	open("busy", false)
-	eventually(t, "the list to be stored", func() bool { return listedAt(path) })
+	eventually.True(t, "the list to be stored", func() bool { return listedAt(path) })
 	open("idle", true)
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"straks/internal/eventually"
 	"straks/orders"
 )
 
@@ -120,7 +121,7 @@ func placeAndTell(t *testing.T, j *Journal) {
 		events = []orders.Event{report, answer}
 	}
 	for _, e := range events {
-		eventually(t, "stored", func() bool {
+		eventually.True(t, "stored", func() bool {
 			effects, err := j.Apply(context.Background(), []orders.Event{e})
 			if err == nil && effects[0].Found {
 				tell(effects[0].Shipment)

@@ -14,6 +14,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"straks/internal/eventually"
 	"straks/orders"
 )
 
@@ -161,12 +162,12 @@ func TestFreePagesAreListedUnlessMany(t *testing.T) {
 	if listedAt(path) {
 		t.Error("a commit of a busy journal stored a long list")
 	}
-	eventually(t, "an idle one stores it", func() bool { return listedAt(path) })
+	eventually.True(t, "an idle one stores it", func() bool { return listedAt(path) })
 	order(t, j, "again")
 	if listedAt(path) {
 		t.Error("a commit of a busy journal stored a long list")
 	}
-	eventually(t, "an idle one stores it", func() bool { return listedAt(path) })
+	eventually.True(t, "an idle one stores it", func() bool { return listedAt(path) })
 	j.Close()
 	if db := rawDB(t, path); db.Stats().FreePageN < 2*maxListed {
 		t.Errorf("%d free pages", db.Stats().FreePageN)

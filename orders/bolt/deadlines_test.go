@@ -9,6 +9,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"straks/internal/eventually"
 	"straks/orders"
 )
 
@@ -37,9 +38,9 @@ func TestSweepSparesNewDeadlines(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	eventually(t, "retention to wait its turn", func() bool { return len(j.facts) == 1 })
+	eventually.True(t, "retention to wait its turn", func() bool { return len(j.facts) == 1 })
 	wg.Go(func() { place("with it") })
-	eventually(t, "an order to wait its turn", func() bool { return len(j.accepts) == 1 })
+	eventually.True(t, "an order to wait its turn", func() bool { return len(j.accepts) == 1 })
 	g.open()
 	wg.Wait()
 	check(t, j)
@@ -69,7 +70,7 @@ func TestDeadlineOfAFailedCommit(t *testing.T) {
 	if _, _, err := j.Accept(t.Context(), in); !errors.Is(err, orders.ErrUnavailable) {
 		t.Fatal(err)
 	}
-	eventually(t, "the journal writes again", func() bool { return j.Ready() == nil })
+	eventually.True(t, "the journal writes again", func() bool { return j.Ready() == nil })
 	if _, err := j.Sweep(t.Context(), time.Now(), 24*time.Hour, 100); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
+	"straks/internal/eventually"
 	"straks/orders"
 )
 
@@ -54,20 +55,11 @@ func (d *disk) heal(t *testing.T) {
 	syscall.Close(d.saved)
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 // place repeats Accept until the journal takes it, as the service does.
 func place(t *testing.T, j *Journal, in orders.Intake) orders.Shipment {
 	t.Helper()
 	var s orders.Shipment
-	eventually(t, "accepted", func() bool {
+	eventually.True(t, "accepted", func() bool {
 		got, claimed, err := j.Accept(context.Background(), in)
 		if err != nil && !errors.Is(err, orders.ErrUnavailable) {
 			t.Fatal(err)
@@ -138,7 +130,7 @@ func TestFailingDisk(t *testing.T) {
 			}
 
 			d.heal(t)
-			eventually(t, "ready", func() bool { return j.Ready() == nil })
+			eventually.True(t, "ready", func() bool { return j.Ready() == nil })
 			for _, in := range intakes {
 				place(t, j, in)
 			}
@@ -194,7 +186,7 @@ func TestReopeningStalls(t *testing.T) {
 	if _, _, err := j.Accept(t.Context(), intake("k")); !errors.Is(err, orders.ErrUnavailable) {
 		t.Errorf("accept: %v", err)
 	}
-	eventually(t, "the file to be closed", j.snapshots.withdrawn)
+	eventually.True(t, "the file to be closed", j.snapshots.withdrawn)
 	time.Sleep(stalled + 100*time.Millisecond)
 	if err := j.Ready(); !errors.Is(err, orders.ErrUnavailable) {
 		t.Errorf("ready: %v", err)
@@ -206,7 +198,7 @@ func TestReopeningStalls(t *testing.T) {
 	}
 	j.snapshots.release(reader)
 	place(t, j, intake("after"))
-	eventually(t, "ready", func() bool { return j.Ready() == nil })
+	eventually.True(t, "ready", func() bool { return j.Ready() == nil })
 }
 
 func TestStalledDisk(t *testing.T) {
@@ -246,7 +238,7 @@ func TestStalledDisk(t *testing.T) {
 	}
 	g.open()
 	wg.Wait()
-	eventually(t, "the queue is empty", func() bool { return len(j.accepts) == 0 })
+	eventually.True(t, "the queue is empty", func() bool { return len(j.accepts) == 0 })
 	order(t, j, "after")
 	if _, claimed, err := j.Accept(context.Background(), intake("0")); err != nil || !claimed {
 		t.Fatalf("what nobody waited for was stored: %v, %v", claimed, err)
@@ -284,7 +276,7 @@ func TestCorruptRecordSpoilsNobodyElse(t *testing.T) {
 			t.Errorf("apply: %v", err)
 		}
 	})
-	eventually(t, "all are queued", func() bool { return len(j.accepts)+len(j.facts) == 11 })
+	eventually.True(t, "all are queued", func() bool { return len(j.accepts)+len(j.facts) == 11 })
 	g.open()
 	wg.Wait()
 	if err := j.Ready(); err != nil {
@@ -320,7 +312,7 @@ func TestCloseUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "some are stored", func() bool {
+	eventually.True(t, "some are stored", func() bool {
 		n := 0
 		stored.Range(func(any, any) bool { n++; return n < 50 })
 		return n >= 50
@@ -358,13 +350,13 @@ func TestFactsGetThroughACrowd(t *testing.T) {
 		})
 	}
 	<-g.came
-	eventually(t, "orders are queued", func() bool { return len(j.accepts) >= 40 })
+	eventually.True(t, "orders are queued", func() bool { return len(j.accepts) >= 40 })
 	told := make(chan error, 1)
 	wg.Go(func() {
 		_, err := j.Apply(context.Background(), []orders.Event{accepted(s, "m")})
 		told <- err
 	})
-	eventually(t, "the fact is queued", func() bool { return len(j.facts) == 1 })
+	eventually.True(t, "the fact is queued", func() bool { return len(j.facts) == 1 })
 	g.token <- struct{}{} // the batch under way
 	g.token <- struct{}{} // the next one
 	if err := <-told; err != nil {

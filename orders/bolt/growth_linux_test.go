@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/bbolt"
 
+	"straks/internal/eventually"
 	"straks/orders"
 )
 
@@ -183,7 +184,7 @@ func TestReadyTellsOfAStall(t *testing.T) {
 	if _, _, err := j.Accept(context.Background(), intake("k")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "ready, though nobody writes", func() bool { return j.Ready() == nil })
+	eventually.True(t, "ready, though nobody writes", func() bool { return j.Ready() == nil })
 	order(t, j, "newcomer")
 	j.Close()
 	if j.Ready() == nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
+	"straks/internal/eventually"
 	"straks/orders"
 	"straks/orders/orderstest"
 )
@@ -148,11 +149,7 @@ func TestJournalThatIsMovedAway(t *testing.T) {
 	if err := os.Rename(path+".away", path); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(20 * time.Second); accept("after") != nil; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("does not recover: %v", j.Ready())
-		}
-	}
+	eventually.True(t, "the journal to recover", func() bool { return accept("after") == nil })
 }
 
 // A journal that is replaced by a backup just when a failure has it opened anew is not
@@ -173,7 +170,7 @@ func TestJournalThatIsReplacedWhileUnsure(t *testing.T) {
 	if _, _, err := j.Accept(t.Context(), intake("unsure")); !errors.Is(err, orders.ErrUnavailable) {
 		t.Fatal(err)
 	}
-	eventually(t, "an attempt to open it anew", func() bool {
+	eventually.True(t, "an attempt to open it anew", func() bool {
 		err := j.Ready()
 		return err == nil || strings.Contains(err.Error(), "moved away or replaced")
 	})
@@ -183,7 +180,7 @@ func TestJournalThatIsReplacedWhileUnsure(t *testing.T) {
 	if err := os.Rename(path+".away", path); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is back", func() bool { return j.Ready() == nil })
+	eventually.True(t, "it is back", func() bool { return j.Ready() == nil })
 	if s, claimed, err := j.Accept(t.Context(), intake("k")); err != nil || claimed || s.ID != first.ID {
 		t.Errorf("the key again: %v, claimed %v, %v; it was %v", s.ID, claimed, err, first.ID)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
+	"straks/internal/eventually"
 	"straks/orders"
 )
 
@@ -161,7 +162,7 @@ func TestPowerLossTrouble(t *testing.T) {
 	sayAbout("journal.db")
 	opt := Options{MapSize: 4 << 20, Log: quiet, probe: time.Millisecond}
 	var j *Journal
-	eventually(t, "the journal to open", func() bool {
+	eventually.True(t, "the journal to open", func() bool {
 		var err error
 		j, err = Open(path, opt)
 		return err == nil

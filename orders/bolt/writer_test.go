@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"straks/internal/eventually"
 	"straks/orders"
 )
 
@@ -28,9 +29,9 @@ func TestAnswersHaveTheirTurnBeforeReports(t *testing.T) {
 	<-g.came
 	var effects []orders.Effect
 	wg.Go(func() { effects, err = j.Apply(context.Background(), []orders.Event{delivered("m")}) })
-	eventually(t, "the report is queued", func() bool { return len(j.facts) == 1 })
+	eventually.True(t, "the report is queued", func() bool { return len(j.facts) == 1 })
 	wg.Go(func() { j.Apply(context.Background(), []orders.Event{accepted(s, "m")}) })
-	eventually(t, "the answer is queued", func() bool { return len(j.facts) == 2 })
+	eventually.True(t, "the answer is queued", func() bool { return len(j.facts) == 2 })
 	g.open()
 	wg.Wait()
 	if err != nil || !effects[0].Found || effects[0].Parked {
@@ -113,7 +114,7 @@ func TestFullSpoilsNobody(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "all are queued", func() bool { return len(j.facts) == 5 && len(j.accepts) == 5 })
+	eventually.True(t, "all are queued", func() bool { return len(j.facts) == 5 && len(j.accepts) == 5 })
 	close(g.token)
 	wg.Wait()
 	if n := len(g.came); n != 1 {
@@ -147,7 +148,7 @@ func TestRefusedThenStored(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	eventually(t, "both are queued", func() bool { return len(j.accepts) == 1 && len(j.facts) == 1 })
+	eventually.True(t, "both are queued", func() bool { return len(j.accepts) == 1 && len(j.facts) == 1 })
 	g.open()
 	wg.Wait()
 	if _, err := j.Shipment(context.Background(), "ttd", in.Shipment); err != nil {
