@@ -16,7 +16,7 @@ import (
 //	            Claim                Answer               Report / Expire
 //	(no record) ----> Sending --+--> Accepted/Succeeded --+--> a final status
 //	                   ^  |     |                         |
-//	        Claim again|  |     +------- refused ---------+
+//	              Retry|  |     +------- refused ---------+
 //	                   |  v NotSent
 //	                   New (free)
 //

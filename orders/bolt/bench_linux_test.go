@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -240,6 +241,9 @@ func TestOpenAfterKill(t *testing.T) {
 		killed := dir + "/journal.db" // as a kill leaves it
 		if out, err := exec.Command("cp", path, killed).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
+		}
+		if f, err := os.OpenFile(killed, os.O_RDWR, 0); err != nil || errors.Join(f.Sync(), f.Close()) != nil { // Open syncs the file
+			t.Fatal(err)
 		}
 		began, spent := time.Now(), cpu()
 		mustOpen(t, killed, Options{Log: quiet})

@@ -94,8 +94,8 @@ func deadlineSettled(f *fixture) {
 	}
 }
 
-// deadlineCorrection has the receipts of an SMSC come that had nobody to send them to for
-// hours: they count, though they name nobody.
+// deadlineCorrection has an SMSC deliver its receipts hours late, as after an outage: they count,
+// though they name no recipient.
 func deadlineCorrection(f *fixture) {
 	a, b := f.taken("a", "m1"), f.taken("b", "m2")
 	f.pass(5 * time.Hour)

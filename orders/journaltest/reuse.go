@@ -8,7 +8,7 @@ import (
 	"straks/orders"
 )
 
-// about is a receipt that bears the message id m1.
+// about is a receipt with the message id m1.
 func (f *fixture) about(to orders.Recipient, submitted time.Duration, status orders.Status) orders.Report {
 	r := f.report(status, "m1")
 	r.Recipient = to
@@ -139,7 +139,7 @@ func reuseFirstWord(f *fixture) {
 	f.apply(f.about("4799999999", 0, orders.SMSDelivered))
 	f.status(old.ID, orders.SMSDelivered)
 	f.status(next.ID, orders.SMSAccepted)
-	f.apply(f.about("", 0, orders.SMSFailedUndelivered)) // names nobody: the newest is meant
+	f.apply(f.about("", 0, orders.SMSFailedUndelivered)) // names no recipient: the newest is meant
 	f.status(next.ID, orders.SMSFailedUndelivered)
 }
 
@@ -172,7 +172,7 @@ func reuseSettledOnly(f *fixture) {
 	f.apply(f.about("4799999999", 4*time.Hour, orders.SMSDelivered))
 	f.pass(25 * time.Hour)
 	if st := f.sweep(); st.Parked != 1 {
-		f.Fatalf("%d reports left, want the one that nobody claimed", st.Parked)
+		f.Fatalf("%d reports left, want the one that no answer claimed", st.Parked)
 	}
 	if e := f.apply(f.about("4799999999", 3*time.Hour, orders.SMSDelivered)); !e.Found || e.Shipment.ID != later.ID {
 		f.Fatalf("the reference is lost with the report that waited: %+v", e)
@@ -197,7 +197,7 @@ func reuseOddNumber(f *fixture) {
 	f.status(s.ID, orders.SMSDelivered)
 }
 
-// reuseAfterDeadline has the id of a message come round that nobody ever told of.
+// reuseAfterDeadline reuses the id of a message of which no receipt ever came.
 func reuseAfterDeadline(f *fixture) {
 	old := f.taken("old", "m1")
 	f.pass(time.Hour)
