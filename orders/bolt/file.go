@@ -37,16 +37,13 @@ type file struct {
 // goroutine of its own: a page that can't be read there ends the process with a panic.
 func openFile(path string, opt Options, readOnly bool) (f file, err error) {
 	defer caught(&err)()
-	flags := 0
 	if !readOnly && !listedAt(path) {
 		opt.Log.Warn("journal: reading all pages, since the list of free ones is not stored. If straks ends here, "+
 			"a page can't be read: run \"straks journal check\", and restore a backup", "journal", path)
-		flags = syscall.MAP_POPULATE // in order, instead of page by page
 	}
 	f.mapped = opt.MapSize
 	f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 		ReadOnly:        readOnly,
-		MmapFlags:       flags,
 		Timeout:         time.Nanosecond,
 		NoFreelistSync:  true,
 		FreelistType:    bbolt.FreelistMapType,
