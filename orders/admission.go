@@ -157,6 +157,17 @@ func (a *admission) wait(l Lane, octets int, callers *atomic.Int32) (*permit, er
 	return nil, a.refuse(w.lane, "timeout")
 }
 
+// overload returns why an order would be refused now because its lane is overloaded, else nil.
+func (a *admission) overload(l Lane) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	in := a.lane(l)
+	if in.look(time.Now()); !in.overloaded || a.fits(in) {
+		return nil
+	}
+	return a.refuse(in, "overload")
+}
+
 // queue puts an order into its lane's queue, or refuses it.
 func (a *admission) queue(l Lane, octets int, callers *atomic.Int32) (*waiter, error) {
 	a.mu.Lock()

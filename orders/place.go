@@ -36,11 +36,27 @@ func (s *Service) Place(ctx context.Context, o Order) (Shipment, bool, error) {
 		return Shipment{}, false, ErrNoChannel
 	}
 	f, first := s.start(orderKey{o.Organisation, o.Key})
-	if first {
+	if first && !s.refusedAtOnce(ctx, f, &o) {
 		go s.carry(context.WithoutCancel(ctx), f, &o)
 	}
 	shipment, err := f.wait(ctx)
 	return shipment, err == nil && f.created && first, err
+}
+
+// refusedAtOnce refuses an order whose lane is overloaded and whose key is not known, and reports whether
+// it did. It does what admit would, in the caller's goroutine: in an overload, the cost of a refusal decides
+// how much is left for the orders that are sent.
+func (s *Service) refusedAtOnce(ctx context.Context, f *inFlight, o *Order) bool {
+	err := s.admissions[o.Message.Channel].overload(s.carriers[o.Message.Channel].Lane(o.message()))
+	if err == nil {
+		return false
+	}
+	if _, known, failed := s.cfg.Journal.Known(ctx, o.Organisation, o.Key, s.cfg.Now()); known || failed != nil {
+		return false
+	}
+	s.refused(f, o, err)
+	s.forget(f)
+	return true
 }
 
 // carry is the whole way of one order. It goes on when the callers have left.

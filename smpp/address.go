@@ -80,6 +80,9 @@ func CheckSender(s string) error {
 // that GSM 03.38 lacks, and cut to 11 of its characters ("Skatteetaten" becomes "Skatteetate"). Other
 // senders, and those that can't be made to fit, come back as they are.
 func FitSender(s string) string {
+	if plainName(s) { // as nearly all are
+		return s
+	}
 	if k, _, err := parseSender(s); err == nil || k != alphanumeric {
 		return s
 	}
