@@ -26,7 +26,7 @@ type exchange struct {
 	who    Principal
 	status int           // 0 until the answer has begun
 	trace  string        // see traceID
-	waited time.Duration // for the feed to grow, which is no part of the time that the request took
+	waited time.Duration // for the feed to grow; not counted as time that the request took
 }
 
 // traceID returns the trace-id of the request's traceparent, else a new one; the same at each call.

@@ -18,14 +18,14 @@ import (
 const (
 	// maxPage is the most entries of the feed in one answer, and the default.
 	maxPage = 500
-	// maxPageOctets is the size from which on a page takes no further entries.
+	// maxPageOctets is the size at which a page is cut.
 	maxPageOctets = 256 << 10
-	// feedBatch is how many entries are read and encoded at a time. A client that does not read its page
-	// holds no more than these, and what the kernel buffers.
+	// feedBatch is the number of entries that are read and encoded at a time. A client that does not read its
+	// page holds no more memory than one batch, and the kernel's buffers.
 	feedBatch = 25
 	// maxWait is the longest time for which a request may wait for the feed to grow.
 	maxWait = time.Minute
-	// pageWrite is how long one batch may take to be written, on the way to a client that waited.
+	// pageWrite is how long writing one batch to a client that waited may take.
 	pageWrite = 30 * time.Second
 )
 
@@ -89,7 +89,7 @@ func encodeEntry(e orders.FeedEntry) []byte {
 	return body
 }
 
-// page answers with the batch and, a batch at a time, with what follows it.
+// page answers with the batch and with the entries that follow it, a batch at a time.
 func (a *api) page(x *exchange, q orders.FeedQuery, batch []tailEntry) error {
 	var body bytes.Buffer
 	body.WriteByte('[')
@@ -97,7 +97,7 @@ func (a *api) page(x *exchange, q orders.FeedQuery, batch []tailEntry) error {
 	for {
 		for i, e := range batch {
 			if entries > 0 && octets+len(e.json) > maxPageOctets {
-				batch = batch[:i] // and no further ones
+				batch = batch[:i] // shorter than feedBatch: the last one
 				break
 			}
 			if entries > 0 {
@@ -133,7 +133,7 @@ func (a *api) page(x *exchange, q orders.FeedQuery, batch []tailEntry) error {
 	}
 }
 
-// await waits until there is an entry, and returns the first ones; none when the time is over.
+// await waits until there is an entry, and returns the first ones; none if the time runs out.
 func (a *api) await(x *exchange, q feedRequest) (batch []tailEntry, err error) {
 	t, leave, err := a.tails.join(x.r.Context(), q.Organisation)
 	if err != nil {
@@ -161,18 +161,19 @@ func (a *api) await(x *exchange, q feedRequest) (batch []tailEntry, err error) {
 	return batch, err
 }
 
-// next returns entries above seq that the query asks for, and where to go on from. Where there are none it
-// waits, for as long as wait says when it is given what is closed at the next one.
+// next returns entries above seq that the query asks for, and the number from which to continue. If there
+// are none, it calls wait with a channel that is closed at the next entry, and continues while wait
+// returns true.
 func (a *api) next(x *exchange, t *tail, q orders.FeedQuery, seq uint64, wait func(moved <-chan struct{}) bool) ([]tailEntry, uint64, error) {
 	for {
 		entries, to, whole, moved := t.after(seq, q.FinalOnly, feedBatch)
-		if !whole { // the tail has forgotten some, or never had them
+		if !whole { // the tail lacks some
 			q.Seq = seq
 			batch, err := a.batch(x, q)
 			if err != nil || len(batch) > 0 {
 				return batch, lastOf(batch, seq), err
 			}
-			seq = max(seq, to) // what the tail had before we looked was on disk by then
+			seq = max(seq, to) // the tail's entries were on disk before the journal was read
 			continue
 		}
 		if len(entries) > 0 {
@@ -192,7 +193,7 @@ func lastOf(batch []tailEntry, otherwise uint64) uint64 {
 }
 
 // feedQuery reads the parameters of the feed. Their names ignore case, as
-// clients are used to; unknown ones are ignored. all: every change is shown where they do not say.
+// clients are used to; unknown ones are ignored. all is the default of changes.
 func feedQuery(raw string, all bool) (q feedRequest, f faults) {
 	q.Limit, q.FinalOnly = maxPage, !all
 	values, err := url.ParseQuery(raw)
@@ -216,7 +217,7 @@ func feedQuery(raw string, all bool) (q feedRequest, f faults) {
 		}
 	}
 	if q.Descending && q.wait > 0 {
-		f.add(given["wait"], "must be left out where orderBy is desc: what comes is newer")
+		f.add(given["wait"], "must be left out where orderBy is desc: new entries come at the other end")
 	}
 	return q, f
 }
@@ -266,5 +267,5 @@ func (q *feedRequest) read(name, value string) (wrong string) {
 	return ""
 }
 
-// parseSeq reads a sequence number: one that clients with signed numbers only can hold.
+// parseSeq reads a sequence number of at most 63 bits, which clients with signed integers can hold.
 func parseSeq(s string) (uint64, error) { return strconv.ParseUint(s, 10, 63) }

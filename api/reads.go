@@ -9,25 +9,25 @@ import (
 // longestRead is how long a look-up waits for its turn at most.
 const longestRead = 500 * time.Millisecond
 
-// reads bounds the look-ups that are answered at a time, so that they don't starve orders. Those that wait
-// are admitted in turn, one of each organisation that has some: an organisation that asks without end slows down
-// itself, and no other by more than one look-up.
+// reads bounds the look-ups that are answered at a time, so that look-ups don't starve orders. Waiting
+// look-ups are admitted round-robin over their organisations: one that polls without end delays itself, and
+// every other organisation by one look-up at most.
 type reads struct {
 	mu   sync.Mutex
 	free int                    // look-ups that may begin now
-	next []string               // organisations that have some waiting, in turn
+	next []string               // organisations with waiting look-ups, in turn
 	wait map[string][]*readTurn // by organisation, first come first
 }
 
 // readTurn is a look-up that waits.
 type readTurn struct {
 	admitted chan struct{} // closed when it may begin
-	gone     bool          // it waits no more; guarded by reads.mu
+	gone     bool          // it has given up; guarded by reads.mu
 }
 
 func newReads(most int) *reads { return &reads{free: most, wait: make(map[string][]*readTurn)} }
 
-// enter waits until the organisation may look up something, and leave must be called afterwards.
+// enter waits until the organisation may start a look-up. If it returns nil, leave must be called afterwards.
 func (r *reads) enter(ctx context.Context, organisation string) error {
 	r.mu.Lock()
 	if r.free > 0 {

@@ -13,12 +13,12 @@ import (
 //	GET …/feed?seq=N           id: 124
 //	Accept: text/event-stream  data: {"sequenceNumber":124,…}
 //
-// A client that comes again with Last-Event-ID goes on behind that entry. A stream ends after
-// longestStream, so that a token that has been taken away does not read for ever, and when the
-// service stops; clients come again by themselves.
+// A client that reconnects with Last-Event-ID continues after that entry. A stream ends after
+// longestStream, so that a token that was removed does not read for ever, and when the service stops.
+// Clients reconnect by themselves.
 const (
 	longestStream = time.Hour
-	// keepAlive is the time after which a stream without entries gets a comment: proxies close what is silent.
+	// keepAlive is the time after which a stream without entries gets a comment: proxies close idle connections.
 	keepAlive = 15 * time.Second
 )
 
@@ -35,7 +35,7 @@ func acceptsStream(h http.Header) bool {
 	return false
 }
 
-// resume goes on from Last-Event-ID, if the client has come again.
+// resume continues after Last-Event-ID, if the client has reconnected.
 func (q *feedRequest) resume(h http.Header, f *faults) {
 	last := h.Get("Last-Event-ID")
 	if last == "" {
@@ -71,7 +71,7 @@ func (a *api) stream(x *exchange, q feedRequest) error {
 		if err := x.push(events.Bytes()); err != nil || !goesOn {
 			return nil // the client has gone, or we end the stream
 		}
-		events = new(bytes.Buffer) // a stream that waits holds none
+		events = new(bytes.Buffer) // a waiting stream holds no batch
 		var batch []tailEntry
 		batch, seq, err = a.next(x, t, q.FeedQuery, seq, func(moved <-chan struct{}) bool {
 			alive := time.NewTimer(keepAlive)
@@ -91,7 +91,7 @@ func (a *api) stream(x *exchange, q feedRequest) error {
 			return false
 		})
 		if err != nil {
-			return nil // what has begun can't end as a problem; the client comes again
+			return nil // the answer has begun, so it can't become a problem; the client reconnects
 		}
 		for _, e := range batch {
 			fmt.Fprintf(events, "id: %d\ndata: %s\n\n", e.seq, e.json)
@@ -99,7 +99,7 @@ func (a *api) stream(x *exchange, q feedRequest) error {
 	}
 }
 
-// push writes to a client that waits, and gives it pageWrite to read.
+// push writes to a waiting client, which has pageWrite to read it.
 func (x *exchange) push(b []byte) error {
 	x.patient(pageWrite)
 	if x.status == 0 {
@@ -111,8 +111,9 @@ func (x *exchange) push(b []byte) error {
 	return http.NewResponseController(x.ResponseWriter).Flush()
 }
 
-// patient lifts the bounds on the time of a request, except that writing must be over after d. The
-// read deadline would end a request that waits, since net/http reads on to learn that the client is gone.
+// patient replaces the server's time limits for this request: writing must end within d, and reading
+// has no deadline. The read deadline would cancel a waiting request, since net/http reads on in order to
+// notice that the client has gone.
 func (x *exchange) patient(d time.Duration) {
 	c := http.NewResponseController(x.ResponseWriter)
 	_ = c.SetReadDeadline(time.Time{})

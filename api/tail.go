@@ -12,19 +12,19 @@ import (
 )
 
 const (
-	// maxWaiting bounds the requests that wait for the feed to grow, and maxWaitingOf those of one
-	// organisation, so that it leaves room for others.
+	// maxWaiting bounds the requests that wait for a feed to grow, and maxWaitingOf the requests of one
+	// organisation, which leaves room for others.
 	maxWaiting, maxWaitingOf = 2048, 1024
-	// tailOctets bounds the newest entries that are kept for those who wait, for each organisation.
+	// tailOctets bounds the newest entries that are kept for an organisation's waiting requests.
 	tailOctets = 256 << 10
-	// wakePause is the time between two wake-ups for each request that waits. A change after a quiet time is
-	// told at once; where changes come without end, 1,000 who wait are woken twenty times a second.
+	// wakePause, times the number of waiting requests, is the least time between two wake-ups. A change after
+	// a quiet time is sent at once; under steady traffic, 1,000 requests are woken twenty times a second.
 	wakePause = 50 * time.Microsecond
 )
 
-// tails are the newest entries of the feeds that somebody waits for. However many requests wait for an
-// organisation's feed, one goroutine reads what is new, once, and encodes it once; it ends when nobody
-// waits any more.
+// tails hold the newest entries of the feeds that requests wait for. One goroutine for each such
+// organisation reads and encodes a new entry once, for any number of requests. The goroutine ends with
+// the last request.
 type tails struct {
 	service *orders.Service
 	sampled *ratelog.Log
@@ -37,7 +37,7 @@ type tails struct {
 // tail holds the entries of one feed from a number on.
 type tail struct {
 	organisation string
-	stop         chan struct{} // closed when nobody waits any more
+	stop         chan struct{} // closed when the last request has left
 
 	mu      sync.Mutex
 	waiting int // guarded by tails.mu
@@ -78,14 +78,14 @@ func (ts *tails) join(ctx context.Context, organisation string) (t *tail, leave 
 	return t, func() { ts.leave(t) }, nil
 }
 
-// newest returns the number of the feed's newest entry, from which a tail begins: what is older is read
-// from the journal by the request that asks for it.
+// newest returns the number of the feed's newest entry, from which a new tail begins. Older entries are
+// read from the journal by the request that asks for them.
 func (ts *tails) newest(ctx context.Context, organisation string) (uint64, error) {
 	ts.mu.Lock()
 	t := ts.of[organisation]
 	ts.mu.Unlock()
 	if t != nil {
-		return 0, nil // does not matter
+		return 0, nil // not used: there is a tail
 	}
 	last, err := ts.service.Feed(ctx, orders.FeedQuery{Organisation: organisation, Descending: true, Limit: 1})
 	if err != nil || len(last) == 0 {
@@ -111,7 +111,7 @@ func (ts *tails) count() int {
 	return ts.waiting
 }
 
-// follow reads what is new until nobody waits any more.
+// follow reads new entries until the last request has left.
 func (ts *tails) follow(t *tail) {
 	for {
 		changed := ts.service.Changed(t.organisation)
@@ -119,7 +119,7 @@ func (ts *tails) follow(t *tail) {
 		pause := time.Duration(0)
 		switch {
 		case err != nil:
-			ts.sampled.Write("tail", slog.LevelError, "feed not read for those who wait, trying again", slog.Any("err", err))
+			ts.sampled.Write("tail", slog.LevelError, "feed not read for waiting requests, trying again", slog.Any("err", err))
 			pause = time.Second
 		case len(entries) > 0:
 			t.add(entries)
@@ -146,7 +146,8 @@ func (ts *tails) waitingFor(t *tail) int {
 	return t.waiting
 }
 
-// add appends what is new, forgets what is too much, and wakes those whom it concerns.
+// add appends new entries, drops the oldest ones beyond tailOctets, and wakes the requests that wait for
+// such entries.
 func (t *tail) add(entries []orders.FeedEntry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -165,16 +166,16 @@ func (t *tail) add(entries []orders.FeedEntry) {
 		keep++
 	}
 	t.entries = slices.Delete(t.entries, 0, keep)
-	for i, concerned := range [...]bool{true, final} {
-		if concerned {
+	for i, wake := range [...]bool{true, final} {
+		if wake {
 			close(t.moved[i])
 			t.moved[i] = make(chan struct{})
 		}
 	}
 }
 
-// after returns the entries above a number, at most limit of them, and the number up to which that is
-// all; whole is false where older ones were forgotten. moved is closed when there are more.
+// after returns at most limit entries above a number, and the number up to which these are all. whole is
+// false if some of them were dropped. moved is closed when there are more.
 func (t *tail) after(seq uint64, final bool, limit int) (entries []tailEntry, to uint64, whole bool, moved <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

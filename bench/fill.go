@@ -84,7 +84,7 @@ func (f *filling) run(ctx context.Context, last int64) error {
 func (f *filling) worker(ctx context.Context, last int64) error {
 	var facts []orders.Event
 	for i := f.take(last); i > 0; i = f.take(last) {
-		in := f.intake(i)
+		in := f.acceptRequest(i)
 		s, _, err := f.journal.Accept(ctx, in)
 		if err != nil {
 			return fmt.Errorf("filling the journal: %w", err)
@@ -115,9 +115,9 @@ func (f *filling) take(last int64) int64 {
 	}
 }
 
-func (f *filling) intake(i int64) orders.Intake {
+func (f *filling) acceptRequest(i int64) orders.AcceptRequest {
 	at := f.start.Add(time.Duration(float64(fillDays) * float64(i) / float64(f.n)))
-	return orders.Intake{
+	return orders.AcceptRequest{
 		Shipment: idAt(at), OrderID: idAt(at), Claim: uuid.New(), Key: "fill-" + strconv.FormatInt(i, 10), At: at, ClaimFor: 10 * time.Second,
 		Organisation: organisation, Channel: orders.SMS, TTL: 5 * time.Minute,
 		Recipient: orders.Recipient(fmt.Sprintf("+4790%06d", i%1e6)),

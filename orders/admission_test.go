@@ -35,7 +35,7 @@ func newMemory() *memory {
 	return &memory{keys: make(map[string]orders.Shipment), ids: make(map[uuid.UUID]string)}
 }
 
-func (m *memory) Accept(_ context.Context, in orders.Intake) (orders.Shipment, bool, error) {
+func (m *memory) Accept(_ context.Context, in orders.AcceptRequest) (orders.Shipment, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.accepts++

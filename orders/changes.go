@@ -2,15 +2,15 @@ package orders
 
 import "sync"
 
-// changes wakes those who wait for a change of an organisation's feed. Only organisations that
-// somebody waits for are in the map, so that a change that nobody waits for costs one look.
+// changes wakes the readers that wait for an organisation's feed to grow. The map has only the
+// organisations that a reader waits for, so any other change costs one look-up.
 type changes struct {
 	mu   sync.Mutex
 	next map[string]chan struct{} // by organisation; closed at its next change
 }
 
-// Changed returns a channel that is closed after the organisation's feed has next got an entry, on disk
-// and by this process. To miss none: take the channel, read the feed, then wait.
+// Changed returns a channel that is closed when this process has next stored an entry of the
+// organisation's feed. A reader that takes the channel, then reads the feed, then waits, misses no entry.
 func (s *Service) Changed(organisation string) <-chan struct{} {
 	c := &s.changes
 	c.mu.Lock()
@@ -26,7 +26,7 @@ func (s *Service) Changed(organisation string) <-chan struct{} {
 	return ch
 }
 
-// happened wakes those who wait for the organisation.
+// happened wakes the readers that wait for the organisation.
 func (c *changes) happened(organisation string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -14,66 +14,64 @@
 //	 7 orders/sms         dlr.Receipt and the SMSC's dialect become a Report
 //	 8 Service.Receive
 //	     Journal.Apply    Report: status and feed entry, or parked
-//	 9 only now is it acknowledged
+//	 9 the receipt is acknowledged
 //
 // # What is on disk when
 //
-// After 3 the shipment is Sending. Should the process die now, the message may
-// have left: nobody sends it again, and its receipt or its deadline settles it.
-// Only an Answer of handover.NotSent makes the key free, and only while the claim lasts:
-// its end is stored (Intake.ClaimFor). Until then the shipment does not expire, and any other
-// caller is told that the order is in flight (Shipment.Held). The text of a message is never on disk.
+// After 3 the shipment is Sending. If the process dies now, the message may have left: it is not sent
+// again, and its receipt or its deadline settles it. Only an Answer of handover.NotSent makes the key
+// free, and only while the claim lasts: its end is stored (AcceptRequest.ClaimFor). Until then the
+// shipment does not expire, and any other caller learns that the order is in flight (Shipment.Held).
+// The text of a message is never on disk.
 //
 // # Which message a report is about
 //
-// SMSCs give message ids again: after a day, after some thousand messages, from 1
-// after each restart. A reference therefore stands for the last two parts that were
-// given it. A report is about the one that it fits best (Report.Choose):
+// SMSCs reuse message ids: after a day, after some thousand messages, or from 1 after each restart. A
+// reference therefore stands for the last two parts that it was given to. A report is about the part that
+// it fits best (Report.Choose):
 //
-//	the receipt                              is about
-//	bears the submit date that the last      that part: it is a repeat
-//	word on a part bore
-//	else names the recipient of a part       that part, the newest of two
-//	else names nobody, or whom no part has   the newest
-//	fits no part                             a message whose answer it has
-//	                                         overtaken: it waits for that
+//	the receipt                                  is about
+//	has the submit date of the last receipt      that part: it is a repeat
+//	of a settled part
+//	else names the recipient of a part           that part, the newer of two
+//	else names no recipient, or one that no      the newest part
+//	part has
+//	fits no part                                 a message whose answer it has
+//	                                             overtaken: it waits for that answer
 //
-// A part that has had its last word does not fit a report
+// A settled part does not fit a report
 //
 //   - that names another recipient,
-//   - that bears another submit date,
-//   - or that comes an hour after the deadline, with no date to tell by.
+//   - that has another submit date,
+//   - or that comes an hour after the deadline and has no date.
 //
-// A part that still waits for its last word is strict only about the recipient, and only
-// where another part has that recipient, or when its deadline has passed. Some SMSCs
-// name the sender, or nobody, in every receipt, and theirs must count as well.
+// An unsettled part rejects a report for its recipient only where another part has that recipient, or
+// after the deadline. Some SMSCs name the sender, or nobody, in every receipt, and their receipts must
+// count as well.
 //
-// Why recipient and submit date, and not all that a receipt says? They belong to
-// the message and are the same in each of its receipts. State, error and done date are
-// the receipt's own. They differ where an SMSC contradicts itself, sends EXPIRED after
-// DELIVRD, or makes a receipt anew each time. Submit dates are held against
-// each other only, never against our clock: nobody knows the SMSC's zone.
+// Only recipient and submit date are compared, because they belong to the message and are the same in
+// each of its receipts. State, error and done date belong to the receipt: they differ where an SMSC
+// contradicts itself, sends EXPIRED after DELIVRD, or writes a new receipt for each repeat. Submit dates
+// are compared with each other only, never with our clock, since the SMSC's time zone is unknown.
 //
-// A report that waits is claimed by the next part with its reference that it fits in
-// the same way: once, and within a day. A repeat of it changes nothing, whether it
-// comes before that or after.
+// A report that waits is claimed by the next part that gets its reference and that it fits: once, and
+// within a day. A repeat of it changes nothing, before or after.
 //
-// What is not seen through: an SMSC that gives an id again
+// These cases are not told apart. An SMSC reuses an id
 //
-//   - while its first message is unsettled and within its TTL, if the second one's receipt
-//     then overtakes the answer;
-//   - to the same recipient within the TTL and an hour, if it writes no submit dates; or
-//     within one minute, if it does;
-//   - up to a week after a message that nobody ever told of, if it names nobody in its
-//     receipts and the second one's overtakes the answer. It corrects the Failed_TTL of the
-//     first, as do the receipts that an SMSC has kept for hours, while it had nobody to
-//     send them to. Those are far more.
+//   - while its first message is unsettled and within its TTL, and the second one's receipt
+//     overtakes the answer;
+//   - for the same recipient within the TTL and an hour, without submit dates; or within one
+//     minute, with them;
+//   - up to a week after a message that got no receipt, if its receipts name no recipient and the
+//     second one's overtakes the answer. It corrects the Failed_TTL of the first message. So do receipts
+//     that an SMSC has kept for hours, while it had no bind to send them to, and those are far more frequent.
 //
 // # Overload
 //
 // Orders of a channel are admitted before anything of them is stored: as many at a time as the
-// processors and the windows of the carriers can use. The others wait in a short queue, which is shed by
-// waiting time. An order counts from its admission until its outcome is on disk, also when
+// processors and the windows of the carriers can use. Other orders wait in a short queue, and are
+// refused by waiting time. An order counts from its admission until its outcome is on disk, also when
 // its client has gone.
 //
 // # Files
@@ -91,6 +89,6 @@
 //	admission.go  how many orders are under way, which ones wait, and which are refused
 //	receive.go    the way of a report, a late answer and a change of a block list
 //	keep.go       deadlines and retention
-//	changes.go    wakes those who wait for a feed to grow
+//	changes.go    wakes the readers that wait for a feed to grow
 //	metrics.go    metrics
 package orders

@@ -25,7 +25,7 @@ type elsewhere struct {
 // claim claims the key of order for a time.
 func (e *elsewhere) claim(o orders.Order, lasts time.Duration) orders.Shipment {
 	e.t.Helper()
-	s, claimed, err := e.journal.Accept(e.t.Context(), orders.Intake{Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.Must(uuid.NewV7()), Claim: uuid.New(),
+	s, claimed, err := e.journal.Accept(e.t.Context(), orders.AcceptRequest{Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.Must(uuid.NewV7()), Claim: uuid.New(),
 		Key: o.Key, At: time.Now().UTC(), ClaimFor: lasts, Organisation: o.Organisation, Channel: o.Message.Channel, Recipient: o.Message.To, TTL: o.TTL})
 	if err != nil || !claimed {
 		e.t.Fatalf("claimed: %v, %v", claimed, err)

@@ -43,7 +43,7 @@ type Journal interface {
 	// the one that the key got the first time; if it is Held at in.At, its key may yet become free. A recipient on the
 	// organisation's block list comes back claimed with a final status: it is
 	// not to be sent.
-	Accept(ctx context.Context, in Intake) (s Shipment, claimed bool, err error)
+	Accept(ctx context.Context, in AcceptRequest) (s Shipment, claimed bool, err error)
 
 	// Known returns the shipment of the organisation's key, if Accept at that time would
 	// return it unclaimed. known reports whether the key is known and not free.
@@ -112,11 +112,11 @@ func (Block) event()  {}
 // An Answer of handover.NotSent may have no effect, when its claim has ended: then its key is free
 // only if the shipment's status says so.
 type Effect struct {
-	Shipment Shipment // as it is now; zero where none was found
-	Found    bool     // the event has a shipment
-	Changes  []Change // of status, in order; more than one where an answer met a parked report
-	Parked   bool     // a Report that waits for its answer
-	Hint     Hint     // a Report: the one of its Hints that is bound, where its Refs are not
+	Shipment Shipment     // as it is now; zero where none was found
+	Found    bool         // the event has a shipment
+	Changes  []Change     // of status, in order; more than one where an answer met a parked report
+	Parked   bool         // a Report that waits for its answer
+	Hint     MismatchHint // a Report: the one of its Hints that is bound, where its Refs are not
 }
 
 // Change is one change of status that an event brought.

@@ -9,21 +9,21 @@ import (
 // Report is what one receipt says of one part.
 type Report struct {
 	Carrier string
-	Refs    []string // references that it has, the surest first
-	Hints   []Hint   // other forms of the first reference, to look up where none of Refs is bound; never matched by
+	Refs    []string       // references that it has, the surest first
+	Hints   []MismatchHint // other forms of the first reference, to look up where none of Refs is bound; never matched by
 	At      time.Time
 	Status  Status // taken (the intermediate ones) or final
 	Detail  string
 
 	// The following tell messages with the same reference apart; see Choose.
 
-	Recipient Recipient // the number that it names as the message's; empty where it names none
-	Submitted time.Time // when the carrier took the message, in s by the carrier's clock; zero where it does not say
-	Unmarked  bool      // it could be written by hand on a phone: it counts only for a message to Recipient
+	Recipient  Recipient // the number that it names as the message's; empty where it names none
+	Submitted  time.Time // when the carrier took the message, in s by the carrier's clock; zero where it does not say
+	Unverified bool      // it could be written by hand on a phone: it counts only for a message to Recipient
 }
 
-// Hint is a reference as it would be under another form of message ids.
-type Hint struct{ Form, Ref string }
+// MismatchHint is a reference as it would be under another form of message ids.
+type MismatchHint struct{ Form, Ref string }
 
 // Binding is a part that a reference is bound to.
 type Binding struct {
@@ -87,7 +87,7 @@ func (r *Report) match(b Binding) match {
 	s, p := b.Shipment, &b.Shipment.Parts[b.Part]
 	another := !r.names(s) && isNumber(string(r.Recipient))
 	switch {
-	case r.Unmarked && !r.names(s):
+	case r.Unverified && !r.names(s):
 		return unrelated
 	case p.State < PartDelivered: // an SMSC may write recipients in its own way, but then gets no late correction
 		if another && r.At.After(s.Deadline) {
@@ -141,8 +141,8 @@ func isNumber(s string) bool {
 // two about one message the first is kept; else the later one, since the answer that the other
 // waits for may never come.
 func (r *Report) Better(than *Report) bool {
-	if r.Unmarked != than.Unmarked {
-		return than.Unmarked
+	if r.Unverified != than.Unverified {
+		return than.Unverified
 	}
 	if r.Status.Final() != than.Status.Final() {
 		return r.Status.Final()

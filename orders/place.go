@@ -119,7 +119,7 @@ func (s *Service) refused(f *inFlight, o *Order, err error) {
 func (s *Service) claim(ctx context.Context, f *inFlight, p *permit, o *Order) (Shipment, bool) {
 	for {
 		started := time.Now()
-		in := intake(o, s.cfg.Now(), s.cfg.SendDeadline)
+		in := acceptRequest(o, s.cfg.Now(), s.cfg.SendDeadline)
 		o.Message.Expires = started.Add(o.TTL) // which a step of the wall clock does not move
 		shipment, claimed, err := s.accept(ctx, in)
 		s.metrics.stage(o, stageAccept, started)
@@ -146,7 +146,7 @@ func (s *Service) claim(ctx context.Context, f *inFlight, p *permit, o *Order) (
 }
 
 // accept stores the order, on a disk that is not too slow for it.
-func (s *Service) accept(ctx context.Context, in Intake) (Shipment, bool, error) {
+func (s *Service) accept(ctx context.Context, in AcceptRequest) (Shipment, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, acceptWait)
 	defer cancel()
 	return s.cfg.Journal.Accept(ctx, in)
@@ -156,9 +156,9 @@ func (s *Service) accept(ctx context.Context, in Intake) (Shipment, bool, error)
 // the order was not sent.
 const claimMargin = 2 * time.Second
 
-// intake gives the order its ids. A retried key keeps those of the first time.
-func intake(o *Order, at time.Time, send time.Duration) Intake {
-	return Intake{
+// acceptRequest gives the order its ids. A retried key keeps those of the first time.
+func acceptRequest(o *Order, at time.Time, send time.Duration) AcceptRequest {
+	return AcceptRequest{
 		Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.Must(uuid.NewV7()), Claim: uuid.New(),
 		Key: o.Key, At: at.UTC(), ClaimFor: send + claimMargin,
 		Organisation: o.Organisation, SendersReference: o.SendersReference,
@@ -279,7 +279,7 @@ func (s *Service) insist(shipment uuid.UUID, call func(context.Context) error) {
 
 // free frees the key of an order that was not sent, after a call of Accept that may have stored
 // it.
-func (s *Service) free(p *permit, in Intake) {
+func (s *Service) free(p *permit, in AcceptRequest) {
 	p.unsettle()
 	s.insist(in.Shipment, func(ctx context.Context) error {
 		shipment, claimed, err := s.cfg.Journal.Accept(ctx, in)

@@ -211,7 +211,7 @@ func (j *slow) wait(ctx context.Context) error {
 	}
 }
 
-func (j *slow) Accept(ctx context.Context, in orders.Intake) (orders.Shipment, bool, error) {
+func (j *slow) Accept(ctx context.Context, in orders.AcceptRequest) (orders.Shipment, bool, error) {
 	return orders.Claim(in), true, j.wait(ctx)
 }
 
@@ -243,7 +243,7 @@ type corrupt struct {
 	calls atomic.Int32
 }
 
-func (j *corrupt) Accept(_ context.Context, in orders.Intake) (orders.Shipment, bool, error) {
+func (j *corrupt) Accept(_ context.Context, in orders.AcceptRequest) (orders.Shipment, bool, error) {
 	if !j.key {
 		return orders.Claim(in), true, nil
 	}

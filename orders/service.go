@@ -27,7 +27,7 @@ type Config struct {
 	SMS           Carrier               // nil: the channel is absent
 	Email         Carrier               // nil: the channel is absent
 	Organisations []string              // for the labels of metrics
-	HintForms     map[string][]string   // by SMSC: every Hint.Form of its reports, for the labels of a metric
+	HintForms     map[string][]string   // by SMSC: every MismatchHint.Form of its reports, for the labels of a metric
 	SendDeadline  time.Duration         // from an order's admission to the carrier's answer; DefaultSendDeadline
 	AtWork        int                   // orders of a channel that are stored or answered at a time; 32 for each of GOMAXPROCS
 	MaxInFlight   int                   // orders of a channel between their admission and their outcome on disk; 10,000

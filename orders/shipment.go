@@ -62,8 +62,8 @@ const (
 	PartFailed
 )
 
-// Intake is an order on its way into the journal.
-type Intake struct {
+// AcceptRequest is an order on its way into the journal.
+type AcceptRequest struct {
 	Shipment uuid.UUID // the id to give the shipment, unless the key is known already
 	OrderID  uuid.UUID // likewise
 	Claim    uuid.UUID // new for every hand-over, the same when a call is repeated
@@ -102,7 +102,7 @@ type PartAnswer struct {
 }
 
 // Claim makes the shipment of a new order, owned by the hand-over in.Claim.
-func Claim(in Intake) Shipment {
+func Claim(in AcceptRequest) Shipment {
 	s := Shipment{ID: in.Shipment, OrderID: in.OrderID}
 	s.Retry(in)
 	return s
@@ -110,7 +110,7 @@ func Claim(in Intake) Shipment {
 
 // Retry starts the shipment again for a retried key: both ids stay, everything else is as in says. Only
 // a shipment with a Free status may be retried.
-func (s *Shipment) Retry(in Intake) {
+func (s *Shipment) Retry(in AcceptRequest) {
 	*s = Shipment{
 		ID: s.ID, OrderID: s.OrderID, Claim: in.Claim,
 		Organisation: in.Organisation, SendersReference: in.SendersReference,

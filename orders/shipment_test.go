@@ -13,7 +13,7 @@ import (
 var t0 = time.Date(2026, 2, 4, 11, 33, 9, 0, time.UTC)
 
 func claimed(c Channel) Shipment {
-	return Claim(Intake{Shipment: uuid.New(), OrderID: uuid.New(), Claim: uuid.New(), At: t0, ClaimFor: 10 * time.Second, Channel: c, Organisation: "ttd", TTL: time.Minute})
+	return Claim(AcceptRequest{Shipment: uuid.New(), OrderID: uuid.New(), Claim: uuid.New(), At: t0, ClaimFor: 10 * time.Second, Channel: c, Organisation: "ttd", TTL: time.Minute})
 }
 
 func taken(s Shipment, total int, parts ...int) Answer {
@@ -71,7 +71,7 @@ func TestNotSentFreesTheKey(t *testing.T) {
 		t.Error("a late answer touched a shipment that surely was not sent")
 	}
 	id, order := s.ID, s.OrderID
-	s.Retry(Intake{Claim: uuid.New(), Shipment: uuid.New(), OrderID: uuid.New(), At: t0.Add(time.Hour), ClaimFor: 10 * time.Second, Channel: SMS, TTL: time.Minute})
+	s.Retry(AcceptRequest{Claim: uuid.New(), Shipment: uuid.New(), OrderID: uuid.New(), At: t0.Add(time.Hour), ClaimFor: 10 * time.Second, Channel: SMS, TTL: time.Minute})
 	if s.ID != id || s.OrderID != order || s.Status != SMSSending || !s.Accepted.Equal(t0.Add(time.Hour)) {
 		t.Errorf("reclaimed: %+v", s)
 	}

@@ -34,7 +34,7 @@ type sick struct {
 	poison                  atomic.Value // reference of reports, or shipment of expiries, that can't be stored
 }
 
-func (j *sick) Accept(ctx context.Context, in orders.Intake) (orders.Shipment, bool, error) {
+func (j *sick) Accept(ctx context.Context, in orders.AcceptRequest) (orders.Shipment, bool, error) {
 	if j.acceptBusy.Load() {
 		return orders.Shipment{}, false, orders.ErrBusy
 	}

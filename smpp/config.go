@@ -139,7 +139,7 @@ type SMSC struct {
 
 	// Status overrides the meaning of a command_status in a response. Keys are names
 	// ("ESME_RSUBMITFAIL") or numbers ("0x401"), but not that of success; values say that the message
-	// is to be tried again: "throttled", "temporary", "rebind"; or why it is
+	// must be tried again: "throttled", "temporary", "rebind"; or why it is
 	// refused for good: "failed", "rejected", "invalid_recipient", "barred",
 	// "not_identified", "invalid_sender". Statuses that SMPP 3.4 does not know are
 	// "failed" by default.

@@ -32,7 +32,7 @@ func newJournal(t *testing.T, n int) (path string) {
 	}
 	j := openJournal(t, path)
 	for range n {
-		if _, claimed, err := j.Accept(t.Context(), orderstest.Intake(uuid.NewString())); err != nil || !claimed {
+		if _, claimed, err := j.Accept(t.Context(), orderstest.AcceptRequest(uuid.NewString())); err != nil || !claimed {
 			t.Fatal(claimed, err)
 		}
 	}

@@ -41,7 +41,7 @@ func TestBackupIsNotHeldUp(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 1000 { // a megabyte: more than the buffers in between hold
 		wg.Go(func() {
-			in := orderstest.Intake(uuid.NewString())
+			in := orderstest.AcceptRequest(uuid.NewString())
 			in.SendersReference = strings.Repeat("x", 1024)
 			_, _, err := j.Accept(t.Context(), in)
 			for errors.Is(err, orders.ErrUnavailable) && t.Context().Err() == nil { // a slow disk

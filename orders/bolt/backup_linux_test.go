@@ -27,7 +27,7 @@ func TestBackupHoldsUpNoRecovery(t *testing.T) {
 	err := j.Backup(t.Context(), writerFunc(func(b []byte) (int, error) {
 		if !j.snapshots.withdrawn() {
 			broken.Store(true)
-			if _, _, err := j.Accept(t.Context(), intake("k")); !errors.Is(err, orders.ErrUnavailable) {
+			if _, _, err := j.Accept(t.Context(), acceptRequest("k")); !errors.Is(err, orders.ErrUnavailable) {
 				t.Errorf("accept: %v", err)
 			}
 			eventually.True(t, "the file to be closed", j.snapshots.withdrawn)
@@ -37,7 +37,7 @@ func TestBackupHoldsUpNoRecovery(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), errNotOpen.Error()) { // bbolt wraps no error
 		t.Errorf("backup: %v", err)
 	}
-	place(t, j, intake("after"))
+	place(t, j, acceptRequest("after"))
 	check(t, j)
 }
 

@@ -42,7 +42,7 @@ func fill(tb testing.TB, j *Journal, n, days int) {
 				if i > int64(n) {
 					return
 				}
-				in := intake(uuid.NewString())
+				in := acceptRequest(uuid.NewString())
 				in.At = start.Add(time.Duration(float64(span) * float64(i) / float64(n)))
 				in.Shipment = idAt(in.At)
 				s, _, err := j.Accept(context.Background(), in)
@@ -108,7 +108,7 @@ func benchOrders(b *testing.B, j *Journal, callers int) {
 		wg.Go(func() {
 			for next.Add(1) <= int64(b.N) {
 				began := time.Now()
-				s, _, err := j.Accept(context.Background(), intake(uuid.NewString()))
+				s, _, err := j.Accept(context.Background(), acceptRequest(uuid.NewString()))
 				took[c] = append(took[c], time.Since(began))
 				if err != nil {
 					b.Error(err)
@@ -145,7 +145,7 @@ func BenchmarkImmediateReceipt(b *testing.B) {
 	var waited time.Duration
 	for b.Loop() {
 		began := time.Now()
-		s, _, err := j.Accept(context.Background(), intake(uuid.NewString()))
+		s, _, err := j.Accept(context.Background(), acceptRequest(uuid.NewString()))
 		if err != nil {
 			b.Fatal(err)
 		}

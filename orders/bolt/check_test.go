@@ -129,13 +129,13 @@ func TestCheckOfFreePages(t *testing.T) {
 	}
 }
 
-// TestCheckOfKeysOfOld: a program of version 2 left a key where it was when it was given anew, a day after
+// TestCheckOfKeysOfOld: a program of version 2 left a key where it was when it was used again, a day after
 // it was free again, or when retention had taken its shipment. The newer record is asked first, and
 // nothing is wrong.
 func TestCheckOfKeysOfOld(t *testing.T) {
 	j, path := newJournal(t, Options{})
 	sent(t, j, 2)
-	free, _, err := j.Accept(t.Context(), intake("free"))
+	free, _, err := j.Accept(t.Context(), acceptRequest("free"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 func micro(t time.Time) time.Time { return microTime(t.UnixMicro()) }
 
 func sampleShipment() orders.Shipment {
-	in := intake("k")
+	in := acceptRequest("k")
 	in.At = micro(in.At)
 	s := orders.Claim(in)
 	s.Answer(accepted(s, "message-1"))
@@ -33,7 +33,7 @@ func TestShipmentRecord(t *testing.T) {
 		"before 1970": func(s *orders.Shipment) { s.Updated = microTime(-1) },
 		"far away":    func(s *orders.Shipment) { s.Deadline = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"in flight": func(s *orders.Shipment) {
-			*s = orders.Claim(intake("k"))
+			*s = orders.Claim(acceptRequest("k"))
 			s.Accepted, s.Updated, s.Deadline, s.ClaimUntil = micro(s.Accepted), micro(s.Updated), micro(s.Deadline), micro(s.ClaimUntil)
 		},
 		"no parts": func(s *orders.Shipment) { s.Parts = nil },
@@ -64,13 +64,13 @@ func TestShipmentRecord(t *testing.T) {
 func TestOlderRecords(t *testing.T) {
 	r := delivered("m")
 	record := encodeReport(nil, &r)
-	if got, err := decodeReport(record); err != nil || got.Unmarked || got.Recipient != "" {
+	if got, err := decodeReport(record); err != nil || got.Unverified || got.Recipient != "" {
 		t.Errorf("%+v, %v", got, err)
 	}
 	number := encoder{record}
 	number.string("4799999999")
-	if got, err := decodeReport(number.b); err != nil || !got.Unmarked || got.Recipient != "4799999999" {
-		t.Errorf("an unmarked one: %+v, %v", got, err)
+	if got, err := decodeReport(number.b); err != nil || !got.Unverified || got.Recipient != "4799999999" {
+		t.Errorf("an unverified one: %+v, %v", got, err)
 	}
 	s := sampleShipment()
 	for _, kind := range []string{"b" + string(s.ID[:]) + "\x03", "p" + string(make([]byte, parkedKeySize))} {

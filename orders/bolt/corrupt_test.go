@@ -75,7 +75,7 @@ func sent(t *testing.T, j *Journal, n int) (ids []uuid.UUID) {
 	t.Helper()
 	var answers []orders.Event
 	for i := range n {
-		s, _, err := j.Accept(t.Context(), intake(strconv.Itoa(i)))
+		s, _, err := j.Accept(t.Context(), acceptRequest(strconv.Itoa(i)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,7 +109,7 @@ func TestBadDeadlines(t *testing.T) {
 	j, _ := newJournal(t, Options{Log: slog.New(slog.NewTextHandler(&told, nil))})
 	var ids []uuid.UUID
 	for i := range 5 {
-		in := intake(string(rune('a' + i)))
+		in := acceptRequest(string(rune('a' + i)))
 		in.TTL = time.Minute + time.Duration(i)*time.Second
 		if _, _, err := j.Accept(t.Context(), in); err != nil {
 			t.Fatal(err)
@@ -171,7 +171,7 @@ func TestBadParkedReport(t *testing.T) {
 	if err := j.Check(t.Context()); err == nil {
 		t.Fatal("nothing is wrong")
 	}
-	s, _, err := j.Accept(t.Context(), intake("k"))
+	s, _, err := j.Accept(t.Context(), acceptRequest("k"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestBadParkedReport(t *testing.T) {
 	if st, _ := j.Stats(t.Context()); st.Parked != 0 {
 		t.Errorf("%d parked", st.Parked)
 	}
-	if s, _, err = j.Accept(t.Context(), intake("k2")); err == nil {
+	if s, _, err = j.Accept(t.Context(), acceptRequest("k2")); err == nil {
 		_, err = j.Apply(t.Context(), []orders.Event{accepted(s, "c")}) // whose receipt is gone
 	}
 	if err != nil {
@@ -197,7 +197,7 @@ func TestBadParkedReport(t *testing.T) {
 // is corrupt, leaves when it is old, and holds up nobody who came after it.
 func TestBadShipmentLeaves(t *testing.T) {
 	j, _ := newJournal(t, Options{Log: quiet})
-	bad, _, err := j.Accept(t.Context(), intake("bad"))
+	bad, _, err := j.Accept(t.Context(), acceptRequest("bad"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func TestBadShipmentWithAReference(t *testing.T) {
 	if err != nil || !effects[0].Parked {
 		t.Fatalf("its receipt: %+v, %v", effects, err)
 	}
-	in := intake("k")
+	in := acceptRequest("k")
 	in.Recipient = "+4798888888"
 	s, _, err := j.Accept(t.Context(), in)
 	if err != nil {
@@ -251,7 +251,7 @@ func TestBadReference(t *testing.T) {
 			t.Fatalf("a receipt for the one before: %+v, %v", effects, err)
 		}
 	}
-	s, _, err := j.Accept(t.Context(), intake("k"))
+	s, _, err := j.Accept(t.Context(), acceptRequest("k"))
 	if err != nil {
 		t.Fatal(err)
 	}

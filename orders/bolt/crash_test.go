@@ -42,7 +42,7 @@ func TestKill(t *testing.T) {
 			if err != nil || s.Status < status {
 				t.Fatalf("told that %s is %v, the journal says %v, %v", id, status, s.Status, err)
 			}
-			in := intake(id.String())
+			in := acceptRequest(id.String())
 			if again, claimed, err := j.Accept(context.Background(), in); err != nil || claimed || again.ID != id {
 				t.Fatalf("the key of %s was forgotten: claimed %v, %v", id, claimed, err)
 			}
@@ -111,7 +111,7 @@ func TestCrashChild(t *testing.T) {
 
 func placeAndTell(t *testing.T, j *Journal) {
 	id := uuid.Must(uuid.NewV7())
-	in := intake(id.String())
+	in := acceptRequest(id.String())
 	in.Shipment = id
 	s := place(t, j, in)
 	tell(s)

@@ -52,7 +52,7 @@ func TestBadPageEndsTheJournal(t *testing.T) {
 		}},
 		"order": {func([]orders.Shipment) [][]byte { return [][]byte{hash("ttd", half)} },
 			func(ctx context.Context, j *Journal, _ []orders.Shipment) error {
-				_, _, err := j.Accept(ctx, intake(half))
+				_, _, err := j.Accept(ctx, acceptRequest(half))
 				return err
 			}},
 		"receipt": {shipment, func(ctx context.Context, j *Journal, _ []orders.Shipment) error {
@@ -87,7 +87,7 @@ func TestBadPageEndsTheJournal(t *testing.T) {
 				t.Fatal("nothing ends the process")
 			}
 			wantSentence(t, j.Ready(), path)
-			if _, _, err := j.Accept(ctx, intake("after")); !errors.Is(err, orders.ErrUnavailable) || !errors.Is(err, orders.ErrNotStored) {
+			if _, _, err := j.Accept(ctx, acceptRequest("after")); !errors.Is(err, orders.ErrUnavailable) || !errors.Is(err, orders.ErrNotStored) {
 				t.Errorf("an order after that: %v", err)
 			}
 			_ = c.call(ctx, j, made)
@@ -239,7 +239,7 @@ func TestBadPageAndNoList(t *testing.T) {
 	wantSentence(t, errors.New(string(bytes.ReplaceAll(out, []byte(`\"`), []byte(`"`)))), path)
 
 	if err := Migrate(t.Context(), path, Options{Log: quiet}); err != nil {
-		t.Errorf("migrate, though nothing is to be done: %v", err)
+		t.Errorf("migrate, though there is nothing to do: %v", err)
 	}
 	wantReported(t, path)
 }

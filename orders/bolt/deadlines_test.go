@@ -23,7 +23,7 @@ func TestSweepSparesNewDeadlines(t *testing.T) {
 		t.Fatal(due, err)
 	}
 	place := func(key string) {
-		in := intake(key)
+		in := acceptRequest(key)
 		in.At = in.At.Add(-time.Hour)
 		if _, _, err := j.Accept(t.Context(), in); err != nil {
 			t.Error(err)
@@ -65,7 +65,7 @@ func TestDeadlineOfAFailedCommit(t *testing.T) {
 		t.Fatalf("due %v, %v", due, err)
 	}
 	fails.Store(true)
-	in := intake("k")
+	in := acceptRequest("k")
 	in.TTL = time.Minute
 	if _, _, err := j.Accept(t.Context(), in); !errors.Is(err, orders.ErrUnavailable) {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestDeadlineOfAFailedCommit(t *testing.T) {
 func TestDeadlineOfAnOrderUnderWay(t *testing.T) {
 	j, _ := newJournal(t, Options{})
 	place := func(key string, ago time.Duration) orders.Shipment {
-		in := intake(key)
+		in := acceptRequest(key)
 		in.At = in.At.Add(-ago)
 		s, _, err := j.Accept(t.Context(), in)
 		if err != nil {
@@ -118,7 +118,7 @@ func TestDeadlineOfAnOrderUnderWay(t *testing.T) {
 // those behind it no longer than for a day.
 func TestUnsettledForEver(t *testing.T) {
 	j, _ := newJournal(t, Options{Log: quiet})
-	if _, _, err := j.Accept(t.Context(), intake("forgotten")); err != nil {
+	if _, _, err := j.Accept(t.Context(), acceptRequest("forgotten")); err != nil {
 		t.Fatal(err)
 	}
 	spoil(t, j, func(w *writeTx) error {

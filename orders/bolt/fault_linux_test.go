@@ -56,7 +56,7 @@ func (d *disk) heal(t *testing.T) {
 }
 
 // place repeats Accept until the journal takes it, as the service does.
-func place(t *testing.T, j *Journal, in orders.Intake) orders.Shipment {
+func place(t *testing.T, j *Journal, in orders.AcceptRequest) orders.Shipment {
 	t.Helper()
 	var s orders.Shipment
 	eventually.True(t, "accepted", func() bool {
@@ -109,9 +109,9 @@ func TestFailingDisk(t *testing.T) {
 			d.fail(t, c.under, c.flag)
 
 			var wg sync.WaitGroup
-			intakes := make([]orders.Intake, 20)
+			intakes := make([]orders.AcceptRequest, 20)
 			for i := range intakes {
-				intakes[i] = intake(fmt.Sprint(i))
+				intakes[i] = acceptRequest(fmt.Sprint(i))
 				wg.Go(func() {
 					if _, _, err := j.Accept(context.Background(), intakes[i]); !errors.Is(err, orders.ErrUnavailable) {
 						t.Errorf("accept: %v", err)
@@ -154,7 +154,7 @@ func TestFailureAfterTheMetaPage(t *testing.T) {
 	}})
 	order(t, j, "before")
 	broken.Store(3) // the first attempts to recover fail, too
-	in := intake("k")
+	in := acceptRequest("k")
 	if _, _, err := j.Accept(context.Background(), in); !errors.Is(err, orders.ErrUnavailable) {
 		t.Fatalf("accept: %v", err)
 	}
@@ -166,8 +166,8 @@ func TestFailureAfterTheMetaPage(t *testing.T) {
 	check(t, j)
 }
 
-// TestReopeningStalls: to open the file anew is to wait for those who read. Whoever has nothing
-// written by then is told, as of a write that stalls, and the journal is not ready.
+// TestReopeningStalls: reopening the file waits for the readers. Calls that are not written by then
+// fail as they do when a write stalls, and the journal is not ready.
 func TestReopeningStalls(t *testing.T) {
 	t.Parallel()
 	var broken atomic.Bool
@@ -183,7 +183,7 @@ func TestReopeningStalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken.Store(true)
-	if _, _, err := j.Accept(t.Context(), intake("k")); !errors.Is(err, orders.ErrUnavailable) {
+	if _, _, err := j.Accept(t.Context(), acceptRequest("k")); !errors.Is(err, orders.ErrUnavailable) {
 		t.Errorf("accept: %v", err)
 	}
 	eventually.True(t, "the file to be closed", j.snapshots.withdrawn)
@@ -193,11 +193,11 @@ func TestReopeningStalls(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if _, _, err := j.Accept(ctx, intake("newcomer")); !errors.Is(err, orders.ErrNotStored) {
+	if _, _, err := j.Accept(ctx, acceptRequest("newcomer")); !errors.Is(err, orders.ErrNotStored) {
 		t.Errorf("a newcomer: %v", err)
 	}
 	j.snapshots.release(reader)
-	place(t, j, intake("after"))
+	place(t, j, acceptRequest("after"))
 	eventually.True(t, "ready", func() bool { return j.Ready() == nil })
 }
 
@@ -209,13 +209,13 @@ func TestStalledDisk(t *testing.T) {
 	g.shut.Store(true)
 
 	var wg sync.WaitGroup
-	wg.Go(func() { j.Accept(context.Background(), intake("first")) })
+	wg.Go(func() { j.Accept(context.Background(), acceptRequest("first")) })
 	<-g.came
 	ctx, cancel := context.WithCancel(context.Background())
 	results := make(chan error, 50)
 	for i := range cap(results) {
 		wg.Go(func() {
-			_, _, err := j.Accept(ctx, intake(fmt.Sprint(i)))
+			_, _, err := j.Accept(ctx, acceptRequest(fmt.Sprint(i)))
 			results <- err
 		})
 	}
@@ -240,7 +240,7 @@ func TestStalledDisk(t *testing.T) {
 	wg.Wait()
 	eventually.True(t, "the queue is empty", func() bool { return len(j.accepts) == 0 })
 	order(t, j, "after")
-	if _, claimed, err := j.Accept(context.Background(), intake("0")); err != nil || !claimed {
+	if _, claimed, err := j.Accept(context.Background(), acceptRequest("0")); err != nil || !claimed {
 		t.Fatalf("what nobody waited for was stored: %v, %v", claimed, err)
 	}
 	check(t, j)
@@ -262,11 +262,11 @@ func TestCorruptRecordSpoilsNobodyElse(t *testing.T) {
 	j = mustOpen(t, path, Options{commit: g.commit})
 	g.shut.Store(true)
 	var wg sync.WaitGroup
-	wg.Go(func() { j.Accept(context.Background(), intake("first")) })
+	wg.Go(func() { j.Accept(context.Background(), acceptRequest("first")) })
 	<-g.came
 	for i := range 10 {
 		wg.Go(func() {
-			if _, _, err := j.Accept(context.Background(), intake(fmt.Sprint(i))); err != nil {
+			if _, _, err := j.Accept(context.Background(), acceptRequest(fmt.Sprint(i))); err != nil {
 				t.Errorf("accept: %v", err)
 			}
 		})
@@ -301,7 +301,7 @@ func TestCloseUnderLoad(t *testing.T) {
 	for range 16 {
 		wg.Go(func() {
 			for {
-				in := intake(uuid.NewString())
+				in := acceptRequest(uuid.NewString())
 				if _, _, err := j.Accept(context.Background(), in); err != nil {
 					if !errors.Is(err, orders.ErrUnavailable) {
 						t.Errorf("%v", err)
@@ -336,7 +336,7 @@ func TestCloseUnderLoad(t *testing.T) {
 func TestFactsGetThroughACrowd(t *testing.T) {
 	g := newGate()
 	j, _ := newJournal(t, Options{MaxBatch: 8, commit: g.commit})
-	s, _, err := j.Accept(context.Background(), intake("k"))
+	s, _, err := j.Accept(context.Background(), acceptRequest("k"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,7 +344,7 @@ func TestFactsGetThroughACrowd(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
-			if _, _, err := j.Accept(context.Background(), intake(uuid.NewString())); err != nil {
+			if _, _, err := j.Accept(context.Background(), acceptRequest(uuid.NewString())); err != nil {
 				t.Error(err)
 			}
 		})

@@ -117,7 +117,7 @@ func TestFilterLeavesWithItsSlot(t *testing.T) {
 	wantFault(func(w *writeTx) error { _, err := w.keys().filters.CreateBucket([]byte("none")); return err }, "filter of no slot")
 }
 
-// TestSlotsOfOtherLengths: a key that is given anew, since its shipment was free for too
+// TestSlotsOfOtherLengths: a key that is used again, since its shipment was free for too
 // long or is gone, is known from then on, though a longer slot of before has it and is
 // asked first.
 func TestSlotsOfOtherLengths(t *testing.T) {
@@ -127,11 +127,11 @@ func TestSlotsOfOtherLengths(t *testing.T) {
 		later := time.Now().Add(100 * 24 * time.Hour).UnixMicro()
 		return w.keys().put(later, hash("ttd", "k"), gone[:])
 	})
-	first, claimed, err := j.Accept(t.Context(), intake("k"))
+	first, claimed, err := j.Accept(t.Context(), acceptRequest("k"))
 	if err != nil || !claimed {
 		t.Fatalf("claimed %v, %v", claimed, err)
 	}
-	again, claimed, err := j.Accept(t.Context(), intake("k"))
+	again, claimed, err := j.Accept(t.Context(), acceptRequest("k"))
 	if err != nil || claimed || again.ID != first.ID {
 		t.Errorf("claimed again %v: %v, first %v, %v", claimed, again.ID, first.ID, err)
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 // growthOrders is how many orders TestFileStopsGrowing makes: 4,500, or what
-// STRAKS_GROWTH_ORDERS says, for who has the time to see millions through.
+// STRAKS_GROWTH_ORDERS says, for a run with millions.
 func growthOrders(t *testing.T) int {
 	text := os.Getenv("STRAKS_GROWTH_ORDERS")
 	if text == "" {
@@ -98,7 +98,7 @@ func TestFileStopsGrowing(t *testing.T) {
 // orderAt is an order of the past with its facts. If it is never answered, its
 // receipt stays parked.
 func orderAt(t *testing.T, j *Journal, at time.Time, key string, answered bool) {
-	in := intake(key)
+	in := acceptRequest(key)
 	in.At, in.Shipment = at, idAt(at)
 	var s orders.Shipment
 	persist(t, func() (err error) { s, _, err = j.Accept(context.Background(), in); return err })
@@ -177,11 +177,11 @@ func TestReadyTellsOfAStall(t *testing.T) {
 	commits = []func(){func() {
 		j.health.begin(time.Now().Add(-time.Hour))
 		says("slow disk: writing for 1h0m0s")
-		if _, _, err := j.Accept(context.Background(), intake("newcomer")); !errors.Is(err, orders.ErrUnavailable) || !errors.Is(err, orders.ErrNotStored) {
+		if _, _, err := j.Accept(context.Background(), acceptRequest("newcomer")); !errors.Is(err, orders.ErrUnavailable) || !errors.Is(err, orders.ErrNotStored) {
 			t.Errorf("a newcomer: %v", err)
 		}
 	}, func() { says("slow disk: the last write took 1h0m0s") }} // the writer's attempt
-	if _, _, err := j.Accept(context.Background(), intake("k")); err != nil {
+	if _, _, err := j.Accept(context.Background(), acceptRequest("k")); err != nil {
 		t.Fatal(err)
 	}
 	eventually.True(t, "ready, though nobody writes", func() bool { return j.Ready() == nil })

@@ -73,7 +73,7 @@ func Open(path string, opt Options) (*Journal, error) {
 }
 
 // Accept implements orders.Journal.
-func (j *Journal) Accept(ctx context.Context, in orders.Intake) (orders.Shipment, bool, error) {
+func (j *Journal) Accept(ctx context.Context, in orders.AcceptRequest) (orders.Shipment, bool, error) {
 	if err := ledger.Check(&in); err != nil {
 		return orders.Shipment{}, false, err
 	}

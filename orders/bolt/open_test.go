@@ -46,12 +46,12 @@ func mustOpen(t testing.TB, path string, opt Options) *Journal {
 	return j
 }
 
-var intake, accepted, delivered = orderstest.Intake, orderstest.Accepted, orderstest.Delivered
+var acceptRequest, accepted, delivered = orderstest.AcceptRequest, orderstest.Accepted, orderstest.Delivered
 
 // order runs an order through all of its facts.
 func order(t testing.TB, j *Journal, key string) orders.Shipment {
 	t.Helper()
-	s, _, err := j.Accept(context.Background(), intake(key))
+	s, _, err := j.Accept(context.Background(), acceptRequest(key))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestJournalThatIsMovedAway(t *testing.T) {
 	j, path := newJournal(t, Options{probe: time.Millisecond})
 	order(t, j, "before")
 	accept := func(key string) error {
-		_, _, err := j.Accept(t.Context(), intake(key))
+		_, _, err := j.Accept(t.Context(), acceptRequest(key))
 		return err
 	}
 	refused := func(how string) {
@@ -152,7 +152,7 @@ func TestJournalThatIsMovedAway(t *testing.T) {
 	eventually.True(t, "the journal to recover", func() bool { return accept("after") == nil })
 }
 
-// A journal that is replaced by a backup just when a failure has it opened anew is not
+// A journal that is replaced by a backup just when it is reopened after a failure is not
 // taken for itself: the keys since the backup would be as new, and be sent again.
 func TestJournalThatIsReplacedWhileUnsure(t *testing.T) {
 	var replace func() error // set for the commit that is to fail
@@ -167,21 +167,21 @@ func TestJournalThatIsReplacedWhileUnsure(t *testing.T) {
 	backup := copyFile(t, path)
 	first := order(t, j, "k")
 	replace = func() error { return errors.Join(os.Rename(path, path+".away"), os.Rename(backup, path)) }
-	if _, _, err := j.Accept(t.Context(), intake("unsure")); !errors.Is(err, orders.ErrUnavailable) {
+	if _, _, err := j.Accept(t.Context(), acceptRequest("unsure")); !errors.Is(err, orders.ErrUnavailable) {
 		t.Fatal(err)
 	}
-	eventually.True(t, "an attempt to open it anew", func() bool {
+	eventually.True(t, "an attempt to reopen it", func() bool {
 		err := j.Ready()
 		return err == nil || strings.Contains(err.Error(), "moved away or replaced")
 	})
-	if s, _, err := j.Accept(t.Context(), intake("k")); !errors.Is(err, orders.ErrNotStored) {
+	if s, _, err := j.Accept(t.Context(), acceptRequest("k")); !errors.Is(err, orders.ErrNotStored) {
 		t.Fatalf("the key again: %v, %v; it was %v", s.ID, err, first.ID)
 	}
 	if err := os.Rename(path+".away", path); err != nil {
 		t.Fatal(err)
 	}
 	eventually.True(t, "it is back", func() bool { return j.Ready() == nil })
-	if s, claimed, err := j.Accept(t.Context(), intake("k")); err != nil || claimed || s.ID != first.ID {
+	if s, claimed, err := j.Accept(t.Context(), acceptRequest("k")); err != nil || claimed || s.ID != first.ID {
 		t.Errorf("the key again: %v, claimed %v, %v; it was %v", s.ID, claimed, err, first.ID)
 	}
 	check(t, j)
@@ -192,7 +192,7 @@ func TestJournalThatIsReplacedWhileUnsure(t *testing.T) {
 func TestJournalThatIsCutShort(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		left int64 // octets; less than 0: but for so many
+		left int64 // octets; below 0: all except this number
 		busy bool  // somebody writes after the cut
 	}{
 		"to nothing":             {0, true},
@@ -238,7 +238,7 @@ func TestJournalThatIsCutShort(t *testing.T) {
 
 func refusesTheCut(t *testing.T, j *Journal) {
 	t.Helper()
-	if _, _, err := j.Accept(t.Context(), intake("after the cut")); !errors.Is(err, orders.ErrUnavailable) {
+	if _, _, err := j.Accept(t.Context(), acceptRequest("after the cut")); !errors.Is(err, orders.ErrUnavailable) {
 		t.Errorf("accept: %v", err)
 	}
 	if err := j.Ready(); err == nil || !strings.Contains(err.Error(), "cut short since it was opened") {
@@ -351,14 +351,14 @@ func TestParkedIsBounded(t *testing.T) {
 	}
 	park("a", "b", "c")
 	j.Close()
-	j = mustOpen(t, path, Options{MaxParked: 3}) // the number is counted anew
+	j = mustOpen(t, path, Options{MaxParked: 3}) // the number is counted again
 	park("d")
 	check(t, j)
 	if st, _ := j.Stats(context.Background()); st.Parked != 3 {
 		t.Fatalf("%d parked", st.Parked)
 	}
 	for ref, want := range map[string]orders.Status{"a": orders.SMSAccepted, "b": orders.SMSDelivered, "d": orders.SMSDelivered} {
-		s, _, err := j.Accept(context.Background(), intake(ref))
+		s, _, err := j.Accept(context.Background(), acceptRequest(ref))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -413,14 +413,14 @@ func TestBackupAndCompact(t *testing.T) {
 	}
 }
 
-// TestCompactOfWhatOutgrewItsMap: a journal that was opened anew with a larger map can be
+// TestCompactOfWhatOutgrewItsMap: a journal that was reopened with a larger map can be
 // compacted as well.
 func TestCompactOfWhatOutgrewItsMap(t *testing.T) {
 	t.Parallel()
 	opt := Options{MapSize: 256 << 10, Log: quiet}
 	j, path := newJournal(t, opt)
 	for i := range 100 {
-		in := intake(strconv.Itoa(i))
+		in := acceptRequest(strconv.Itoa(i))
 		in.SendersReference = strings.Repeat("r", 5000)
 		place(t, j, in)
 	}

@@ -25,7 +25,7 @@ import (
 )
 
 // TestPowerLoss cuts the power at every system call of a journal's life: while
-// it is made (and then is there whole or not at all), works, is opened anew after a commit that failed, is closed,
+// it is made (and then is there whole or not at all), works, is reopened after a commit that failed, is closed,
 // opened, compacted, and migrated. Then it cuts it again while what is left of
 // some of these cuts is opened. What was told must be there each time.
 func TestPowerLoss(t *testing.T) {
@@ -55,7 +55,7 @@ func TestPowerLoss(t *testing.T) {
 
 // TestPowerLossAfterFailure cuts the power of a disk that has failed to sync
 // before, also right after a meta page was written: what programs then see is not
-// what is on disk, and the journal is opened anew on it.
+// what is on disk, and the journal is reopened on it.
 func TestPowerLossAfterFailure(t *testing.T) {
 	t.Parallel()
 	j, path := newJournal(t, Options{})
@@ -107,7 +107,7 @@ func TestPowerLossLife(t *testing.T) {
 	j := mustOpen(t, path, opt)
 	live(t, j, 4)
 	broken.Store(2)
-	place(t, j, intake("the file is opened anew"))
+	place(t, j, acceptRequest("the file is reopened"))
 	placeAndTell(t, j)
 	j.Close()
 	j = mustOpen(t, path, opt)

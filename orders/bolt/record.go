@@ -145,13 +145,13 @@ func encodeReport(b []byte, r *orders.Report) []byte {
 	e.string(r.Carrier)
 	e.strings(r.Refs)
 	e.string(r.Detail[:min(len(r.Detail), maxDetail)])
-	// Records have ended here, or with the number of an unmarked one.
-	if r.Recipient == "" && !r.Unmarked && r.Submitted.IsZero() {
+	// Records have ended here, or with the number of an unverified one.
+	if r.Recipient == "" && !r.Unverified && r.Submitted.IsZero() {
 		return e.b
 	}
 	e.string(string(r.Recipient))
 	flags := byte(0)
-	if r.Unmarked {
+	if r.Unverified {
 		flags |= reportUnmarked
 	}
 	if r.Submitted.IsZero() {
@@ -182,7 +182,7 @@ func decodeReport(b []byte) (orders.Report, error) {
 		if len(d.b) > 0 {
 			flags = d.byte()
 		}
-		r.Unmarked = flags&reportUnmarked != 0
+		r.Unverified = flags&reportUnmarked != 0
 		if flags&reportDated != 0 {
 			r.Submitted = time.Unix(d.int(), 0).UTC()
 		}

@@ -147,7 +147,7 @@ func wantMade(t *testing.T, j *Journal, made []orders.Shipment) {
 	t.Helper()
 	check(t, j)
 	for i, s := range made {
-		in := intake(strconv.Itoa(i))
+		in := acceptRequest(strconv.Itoa(i))
 		if got, claimed, err := j.Accept(t.Context(), in); err != nil || claimed || got.ID != s.ID {
 			t.Errorf("key %d leads to %v (claimed %v, %v), want %v", i, got.ID, claimed, err, s.ID)
 		}
@@ -175,10 +175,10 @@ func TestMigrationOfBadRecords(t *testing.T) {
 		}
 	}
 	j := mustOpen(t, path, Options{Log: quiet})
-	if _, claimed, err := j.Accept(t.Context(), intake("bad")); claimed || !errors.Is(err, ErrCorrupt) {
+	if _, claimed, err := j.Accept(t.Context(), acceptRequest("bad")); claimed || !errors.Is(err, ErrCorrupt) {
 		t.Errorf("the bad key: claimed %v, %v", claimed, err)
 	}
-	s, _, err := j.Accept(t.Context(), intake("k"))
+	s, _, err := j.Accept(t.Context(), acceptRequest("k"))
 	if err == nil {
 		_, err = j.Apply(t.Context(), []orders.Event{accepted(s, "bad")})
 	}
@@ -242,7 +242,7 @@ func TestMigrationIsKilled(t *testing.T) {
 // that was lifted is gone. Version 4 reads both, and what it writes version 3 never sees.
 func TestMigrationOfClaims(t *testing.T) {
 	j, path := newJournal(t, Options{})
-	sending, _, err := j.Accept(t.Context(), intake("sending"))
+	sending, _, err := j.Accept(t.Context(), acceptRequest("sending"))
 	block := orders.Block{Organisation: "ttd", Channel: orders.SMS, Recipient: "+4799999999", At: time.Now()}
 	if err == nil {
 		_, err = j.Apply(t.Context(), []orders.Event{block})
@@ -264,11 +264,11 @@ func TestMigrationOfClaims(t *testing.T) {
 		t.Fatal(err)
 	}
 	j = mustOpen(t, path, Options{})
-	again, claimed, err := j.Accept(t.Context(), intake("sending"))
+	again, claimed, err := j.Accept(t.Context(), acceptRequest("sending"))
 	if err != nil || claimed || again.ID != sending.ID || again.Held {
 		t.Errorf("an order that was in flight: %+v, %v, %v", again, claimed, err)
 	}
-	if s, _, err := j.Accept(t.Context(), intake("k")); err != nil || s.Status != orders.SMSFailedRecipientReserved {
+	if s, _, err := j.Accept(t.Context(), acceptRequest("k")); err != nil || s.Status != orders.SMSFailedRecipientReserved {
 		t.Errorf("blocked: %v, %v", s.Status, err)
 	}
 	block.Off, block.At = true, block.At.Add(time.Second)

@@ -52,7 +52,7 @@ func (s *sectors) do(o op) {
 	}
 }
 
-// synced tells whether a cut leaves all as it is.
+// synced reports whether a cut leaves everything as it is.
 func (s *sectors) synced() bool {
 	for _, n := range s.names {
 		if len(n.since) > 0 {

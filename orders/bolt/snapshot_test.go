@@ -32,6 +32,6 @@ func TestReadersEndNothing(t *testing.T) {
 		t.Errorf("%d are open", n)
 	}
 	if sn := read(j.snapshots.withdraw); sn.tx.DB() != nil {
-		t.Error("not ended, and the file is to be closed")
+		t.Error("not ended, and the file must be closed")
 	}
 }

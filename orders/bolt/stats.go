@@ -76,7 +76,7 @@ func (r *reader) Backup(ctx context.Context, to io.Writer) error {
 	return nil
 }
 
-// backup writes until its context ends or the file is to be closed.
+// backup writes until its context ends or the file must be closed.
 type backup struct {
 	ctx       context.Context
 	snapshots *snapshots

@@ -19,13 +19,13 @@ import (
 func TestAnswersHaveTheirTurnBeforeReports(t *testing.T) {
 	g := newGate()
 	j, _ := newJournal(t, Options{commit: g.commit})
-	s, _, err := j.Accept(context.Background(), intake("k"))
+	s, _, err := j.Accept(context.Background(), acceptRequest("k"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	g.shut.Store(true)
 	var wg sync.WaitGroup
-	wg.Go(func() { j.Accept(context.Background(), intake("under way")) })
+	wg.Go(func() { j.Accept(context.Background(), acceptRequest("under way")) })
 	<-g.came
 	var effects []orders.Effect
 	wg.Go(func() { effects, err = j.Apply(context.Background(), []orders.Event{delivered("m")}) })
@@ -47,7 +47,7 @@ func TestMaxSize(t *testing.T) {
 	j, _ := newJournal(t, Options{MaxSize: 1 << 18})
 	var last orders.Shipment
 	for i := 0; j.Ready() == nil; i++ {
-		if s, _, err := j.Accept(context.Background(), intake(uuid.NewString())); err == nil {
+		if s, _, err := j.Accept(context.Background(), acceptRequest(uuid.NewString())); err == nil {
 			last = s // at the border commits free some pages, and use them
 		}
 		if i > 10_000 {
@@ -57,7 +57,7 @@ func TestMaxSize(t *testing.T) {
 	if err := j.Ready(); !strings.Contains(err.Error(), "max_size") {
 		t.Fatal(err)
 	}
-	_, _, err := j.Accept(context.Background(), intake(uuid.NewString()))
+	_, _, err := j.Accept(context.Background(), acceptRequest(uuid.NewString()))
 	if err == nil || !strings.Contains(err.Error(), "largest size") || !errors.Is(err, orders.ErrNotStored) || !errors.Is(err, orders.ErrUnavailable) {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestFullSpoilsNobody(t *testing.T) {
 	for range 5 {
 		wg.Go(fact)
 		wg.Go(func() {
-			if _, _, err := j.Accept(context.Background(), intake(uuid.NewString())); !errors.Is(err, orders.ErrNotStored) {
+			if _, _, err := j.Accept(context.Background(), acceptRequest(uuid.NewString())); !errors.Is(err, orders.ErrNotStored) {
 				t.Errorf("an order: %v", err)
 			}
 		})
@@ -131,7 +131,7 @@ func TestRefusedThenStored(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() { j.Apply(context.Background(), []orders.Event{delivered("under way")}) })
 	<-g.came
-	in := intake("k")
+	in := acceptRequest("k")
 	wg.Go(func() {
 		if s, claimed, err := j.Accept(context.Background(), in); err != nil || !claimed || s.ID != in.Shipment {
 			t.Errorf("%v, claimed %v, %v", s.ID, claimed, err)

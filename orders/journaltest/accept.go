@@ -16,7 +16,7 @@ import (
 )
 
 func acceptStored(f *fixture) {
-	in := f.intake("k")
+	in := f.acceptRequest("k")
 	got, claimed := f.accept(in)
 	want := orders.Claim(in)
 	if !claimed || !reflect.DeepEqual(got, want) {
@@ -35,7 +35,7 @@ func acceptStored(f *fixture) {
 }
 
 func acceptRepeated(f *fixture) {
-	in := f.intake("k")
+	in := f.acceptRequest("k")
 	first, _ := f.accept(in)
 	again, claimed := f.accept(in)
 	if !claimed || !reflect.DeepEqual(first, again) {
@@ -46,7 +46,7 @@ func acceptRepeated(f *fixture) {
 func acceptKnownKey(f *fixture) {
 	first := f.sent("k")
 	f.pass(80 * 24 * time.Hour)
-	other := f.intake("k")
+	other := f.acceptRequest("k")
 	other.Recipient, other.Channel = "a@example.org", orders.Email
 	again, claimed := f.accept(other)
 	if claimed || !reflect.DeepEqual(first, again) {
@@ -84,7 +84,7 @@ func acceptSameMoment(f *fixture) {
 	var claims atomic.Int32
 	var ids sync.Map
 	for range callers {
-		in := f.intake("k")
+		in := f.acceptRequest("k")
 		wg.Go(func() {
 			s, claimed, err := f.j.Accept(ctx(), in)
 			if err != nil {
@@ -113,7 +113,7 @@ func acceptFreeKey(f *fixture) {
 	}
 	f.reopen()
 	f.pass(time.Minute)
-	retry := f.intake("k")
+	retry := f.acceptRequest("k")
 	retry.Recipient = "+4798888888"
 	got, claimed := f.accept(retry)
 	want := first
@@ -121,7 +121,7 @@ func acceptFreeKey(f *fixture) {
 	if !claimed || !reflect.DeepEqual(got, want) {
 		f.Fatalf("retry: claimed %v, %+v, want %+v", claimed, got, want)
 	}
-	if again, claimed := f.accept(f.intake("k")); claimed || again.ID != first.ID {
+	if again, claimed := f.accept(f.acceptRequest("k")); claimed || again.ID != first.ID {
 		f.Fatal("the key was claimed twice")
 	}
 	f.apply(f.answer(got, handover.Accepted, "m1"))
@@ -146,15 +146,15 @@ func acceptFreeKeyOld(f *fixture) {
 			}
 			more = swept.More
 		}
-		if again, claimed := f.accept(f.intake(key)); claimed || again.ID != retry.ID {
+		if again, claimed := f.accept(f.acceptRequest(key)); claimed || again.ID != retry.ID {
 			f.Fatalf("tried again after %v: claimed two days later", age)
 		}
 	}
 }
 
 func acceptScoped(f *fixture) {
-	a := f.intake("k")
-	b := f.intake("k")
+	a := f.acceptRequest("k")
+	b := f.acceptRequest("k")
 	b.Organisation = "other"
 	if _, claimed := f.accept(a); !claimed {
 		f.Fatal("not claimed")
@@ -163,7 +163,7 @@ func acceptScoped(f *fixture) {
 		f.Fatal("a key of one organisation is known in another")
 	}
 	// The boundary between organisation and key must not shift.
-	c := f.intake("dk")
+	c := f.acceptRequest("dk")
 	c.Organisation = "tt"
 	if _, claimed := f.accept(c); !claimed {
 		f.Fatal("tt/dk is taken for ttd/k")
@@ -175,7 +175,7 @@ func acceptBlocked(f *fixture) {
 	f.apply(block)
 	f.apply(block)
 	f.reopen()
-	in := f.intake("k")
+	in := f.acceptRequest("k")
 	for range 2 {
 		s, claimed := f.accept(in)
 		if !claimed || s.Status != orders.SMSFailedRecipientReserved {
@@ -186,7 +186,7 @@ func acceptBlocked(f *fixture) {
 	if due, _, _ := f.j.Due(ctx(), f.now.Add(time.Hour), 10); len(due) != 0 {
 		f.Fatal("a blocked order is due")
 	}
-	other := f.intake("k")
+	other := f.acceptRequest("k")
 	other.Organisation = "other"
 	if s, _ := f.accept(other); s.Status != orders.SMSSending {
 		f.Fatalf("blocked in another organisation: %v", s.Status)
@@ -237,10 +237,10 @@ func acceptBlocksInDisorder(f *fixture) {
 func acceptContext(f *fixture) {
 	done, cancel := context.WithCancel(ctx())
 	cancel()
-	if _, _, err := f.j.Accept(done, f.intake("k")); err != nil && !errors.Is(err, orders.ErrUnavailable) {
+	if _, _, err := f.j.Accept(done, f.acceptRequest("k")); err != nil && !errors.Is(err, orders.ErrUnavailable) {
 		f.Fatalf("with a context that has ended: %v", err)
 	}
-	f.accept(f.intake("k"))
+	f.accept(f.acceptRequest("k"))
 }
 
 // acceptHeld has callers find a claim that is not their own: in flight, with an end that has
@@ -249,7 +249,7 @@ func acceptHeld(f *fixture) {
 	first := f.sent("k")
 	held := func(want bool) {
 		f.Helper()
-		s, claimed := f.accept(f.intake("k"))
+		s, claimed := f.accept(f.acceptRequest("k"))
 		known, ok, err := f.j.Known(ctx(), org, "k", f.now)
 		if claimed || s.ID != first.ID || s.Held != want || !ok || err != nil || !reflect.DeepEqual(known, s) {
 			f.Fatalf("claimed %v, held %v, want %v; known %v, %v, %+v", claimed, s.Held, want, ok, err, known)
@@ -273,11 +273,11 @@ func acceptHeld(f *fixture) {
 
 	first = f.sent("k2")
 	f.apply(f.answer(first, handover.Unknown))
-	if s, claimed := f.accept(f.intake("k2")); claimed || s.Held {
+	if s, claimed := f.accept(f.acceptRequest("k2")); claimed || s.Held {
 		f.Fatalf("answered: claimed %v, held %v", claimed, s.Held)
 	}
 	eff = f.apply(f.answer(f.sent("k3"), handover.NotSent))
-	if s, claimed := f.accept(f.intake("k3")); !claimed || s.Held || s.ID != eff.Shipment.ID {
+	if s, claimed := f.accept(f.acceptRequest("k3")); !claimed || s.Held || s.ID != eff.Shipment.ID {
 		f.Fatalf("free: claimed %v, held %v", claimed, s.Held)
 	}
 }

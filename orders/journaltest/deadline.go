@@ -111,7 +111,7 @@ func deadlineCorrection(f *fixture) {
 // been asked about.
 func deadlineNearer(f *fixture) {
 	for i := range 5 {
-		in := f.intake(fmt.Sprint(i))
+		in := f.acceptRequest(fmt.Sprint(i))
 		in.TTL = time.Duration(10-i) * time.Minute
 		f.accept(in)
 		f.due()
@@ -120,7 +120,7 @@ func deadlineNearer(f *fixture) {
 	if n := f.expire(); n != 1 {
 		f.Fatalf("%d expired, want the last", n)
 	}
-	back := f.intake("clock went back")
+	back := f.acceptRequest("clock went back")
 	back.At = f.now.Add(-2 * time.Minute)
 	back.TTL = time.Minute
 	f.accept(back)
@@ -226,7 +226,7 @@ func restart(f *fixture) {
 	f.status(taken.ID, orders.SMSAccepted)
 	f.status(done.ID, orders.SMSDelivered)
 	f.wantFeed(before...)
-	if _, claimed := f.accept(f.intake("sending")); claimed {
+	if _, claimed := f.accept(f.acceptRequest("sending")); claimed {
 		f.Fatal("a key was forgotten")
 	}
 	f.apply(f.report(orders.SMSDelivered, "m1"))
@@ -234,7 +234,7 @@ func restart(f *fixture) {
 	if err := f.j.Close(); err != nil {
 		f.Fatal(err)
 	}
-	if _, _, err := f.j.Accept(ctx(), f.intake("closed")); !errors.Is(err, orders.ErrUnavailable) {
+	if _, _, err := f.j.Accept(ctx(), f.acceptRequest("closed")); !errors.Is(err, orders.ErrUnavailable) {
 		f.Fatalf("after Close: %v", err)
 	}
 	f.j = f.engine.Open(f.T, f.dir)
@@ -243,13 +243,13 @@ func restart(f *fixture) {
 // deadlineInFlight has a deadline pass while the order is in flight: its answer may still free the
 // key, so the shipment is not due before its claim has ended, and holds up no other.
 func deadlineInFlight(f *fixture) {
-	flying := f.intake("flying")
+	flying := f.acceptRequest("flying")
 	flying.TTL, flying.ClaimFor = time.Minute, 3*time.Minute
 	f.accept(flying)
 	freed := flying
 	freed.Key, freed.Shipment, freed.Claim = "freed", f.id(), uuid.New()
 	free, _ := f.accept(freed)
-	taken := f.intake("taken")
+	taken := f.acceptRequest("taken")
 	taken.TTL = time.Minute + time.Second
 	s, _ := f.accept(taken)
 	f.apply(f.answer(s, handover.Accepted, "m1"))

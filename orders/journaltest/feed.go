@@ -92,7 +92,7 @@ func feedFinalOnly(f *fixture) {
 
 func feedOrganisations(f *fixture) {
 	for i, organisation := range []string{"a", "ab", "a", "ab", "ab"} {
-		in := f.intake(fmt.Sprint(i))
+		in := f.acceptRequest(fmt.Sprint(i))
 		in.Organisation = organisation
 		s, _ := f.accept(in)
 		f.apply(f.answer(s, handover.Accepted, fmt.Sprint("m", i)))
@@ -128,7 +128,7 @@ func follow(f *fixture, nodes ...orders.Journal) {
 		writing.Go(func() {
 			for i := range each {
 				ref := fmt.Sprintf("w%d-%d", w, i)
-				s, _, err := j.Accept(ctx(), f.intake(ref))
+				s, _, err := j.Accept(ctx(), f.acceptRequest(ref))
 				if err != nil {
 					f.Error(err)
 					return

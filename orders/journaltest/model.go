@@ -40,7 +40,7 @@ func (m *model) ledger() *ledger.Ledger {
 	return &ledger.Ledger{Store: m, MaxParked: 1 << 20, Log: slog.Default()}
 }
 
-func (m *model) accept(in orders.Intake) (orders.Shipment, bool) {
+func (m *model) accept(in orders.AcceptRequest) (orders.Shipment, bool) {
 	s, claimed, err := m.ledger().Accept(&in)
 	if err != nil {
 		panic(err)

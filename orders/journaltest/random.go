@@ -80,7 +80,7 @@ type run struct {
 var outcomes = []handover.Outcome{handover.NotSent, handover.Accepted, handover.Accepted, handover.Accepted, handover.Refused, handover.Unknown}
 
 func (r *run) place() {
-	in := r.intake(fmt.Sprint("k", r.IntN(60)))
+	in := r.acceptRequest(fmt.Sprint("k", r.IntN(60)))
 	in.Recipient = numbers[r.IntN(len(numbers))]
 	_, known, err := r.j.Known(ctx(), org, in.Key, in.At)
 	if err != nil {
@@ -162,7 +162,7 @@ func (r *run) reportOne() {
 	s := r.claims[max(len(r.claims)-1-r.IntN(12), 0)]
 	report := r.report(verdicts[r.IntN(len(verdicts))], r.refs(s, r.IntN(1+r.partsOf(s)), r.IntN(6) > 0)...)
 	report.Recipient = sources[r.IntN(len(sources))]
-	report.Unmarked = r.IntN(6) == 0
+	report.Unverified = r.IntN(6) == 0
 	if date := dates[r.IntN(len(dates))]; date > 0 {
 		report.Submitted = s.Accepted.Add(date).Truncate(time.Second)
 	}

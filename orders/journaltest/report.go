@@ -36,7 +36,7 @@ func answerOtherClaim(f *fixture) {
 	s := f.sent("k")
 	stale := f.answer(s, handover.Accepted, "m1")
 	f.apply(f.answer(s, handover.NotSent))
-	f.accept(f.intake("k"))
+	f.accept(f.acceptRequest("k"))
 	if e := f.apply(stale); !e.Found || len(e.Changes) > 0 {
 		f.Fatalf("an answer to an older claim: %+v", e)
 	}
@@ -209,13 +209,13 @@ func reportReusedEarly(f *fixture) {
 func reportHint(f *fixture) {
 	f.taken("k", "26")
 	r := f.report(orders.SMSDelivered, "1A")
-	hints := []orders.Hint{{Form: "upper", Ref: "1a"}, {Form: "hex", Ref: "26"}}
+	hints := []orders.MismatchHint{{Form: "upper", Ref: "1a"}, {Form: "hex", Ref: "26"}}
 	r.Hints = hints
 	if e := f.apply(r); e.Found || e.Hint != hints[1] {
 		f.Fatalf("hint %+v", e)
 	}
 	r.Refs, r.Hints = []string{"7"}, nil
-	if e := f.apply(r); e.Hint != (orders.Hint{}) {
+	if e := f.apply(r); e.Hint != (orders.MismatchHint{}) {
 		f.Fatalf("hint %+v", e)
 	}
 }
@@ -273,10 +273,10 @@ func reportBatch(f *fixture) {
 
 // A report that may be anybody's counts for a message to its own source only, and
 // keeps no sure one from being parked.
-func reportUnmarked(f *fixture) {
+func reportUnverified(f *fixture) {
 	from := func(source orders.Recipient, status orders.Status, ref string) orders.Report {
 		r := f.report(status, ref)
-		r.Recipient, r.Unmarked = source, true
+		r.Recipient, r.Unverified = source, true
 		return r
 	}
 	s := f.taken("k", "m1")

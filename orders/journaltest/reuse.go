@@ -21,7 +21,7 @@ func (f *fixture) about(to orders.Recipient, submitted time.Duration, status ord
 // to claims a shipment to a number.
 func (f *fixture) to(key string, to orders.Recipient) orders.Shipment {
 	f.Helper()
-	in := f.intake(key)
+	in := f.acceptRequest(key)
 	in.Recipient = to
 	s, _ := f.accept(in)
 	return s

@@ -62,7 +62,7 @@ func reuseRandom(f *fixture) {
 // message has a message be sent, answered and reported, its id being its own until
 // the given time.
 func (w *world) message(n int, id string, from, until time.Time) {
-	m := &sending{world: w, id: id, in: w.intake(fmt.Sprint("k", n))}
+	m := &sending{world: w, id: id, in: w.acceptRequest(fmt.Sprint("k", n))}
 	m.in.At, m.in.TTL = from, 10*time.Minute
 	m.in.Recipient = orders.Recipient(fmt.Sprintf("+4790%06d", w.IntN(2)))
 	if w.date == 0 { // else nothing tells it from the one before
@@ -96,7 +96,7 @@ func (w *world) message(n int, id string, from, until time.Time) {
 // sending is one message on its way. What happens to it are its methods.
 type sending struct {
 	*world
-	in   orders.Intake
+	in   orders.AcceptRequest
 	s    orders.Shipment // once it is accepted
 	id   string          // in the SMSC's answer, and in its receipts
 	user string          // its user reference, once it is accepted

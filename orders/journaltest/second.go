@@ -38,7 +38,7 @@ func twoAccept(f *fixture) {
 		claimed bool
 	}
 	for i := range callers {
-		in := f.intake("k")
+		in := f.acceptRequest("k")
 		wg.Go(func() {
 			s, claimed, err := nodes[i%2].Accept(ctx(), in)
 			if err != nil {
@@ -97,21 +97,21 @@ func twoClaims(f *fixture) {
 	nodes := f.handles()
 	first := f.sent("k")
 	f.on(nodes[1], func() {
-		if s, claimed := f.accept(f.intake("k")); claimed || !s.Held || s.ID != first.ID {
+		if s, claimed := f.accept(f.acceptRequest("k")); claimed || !s.Held || s.ID != first.ID {
 			f.Fatalf("the other's claim: claimed %v, held %v", claimed, s.Held)
 		}
 	})
 	f.apply(f.answer(first, handover.NotSent))
 	var second orders.Shipment
 	f.on(nodes[1], func() { second = f.sent("k") })
-	if s, claimed := f.accept(f.intake("k")); claimed || !s.Held || s.Claim != second.Claim {
+	if s, claimed := f.accept(f.acceptRequest("k")); claimed || !s.Held || s.Claim != second.Claim {
 		f.Fatalf("the other's second claim: claimed %v, held %v", claimed, s.Held)
 	}
 	if eff := f.apply(f.answer(first, handover.NotSent)); eff.Shipment.Claim != second.Claim || eff.Shipment.Status != orders.SMSSending {
 		f.Fatalf("an answer of the first claim, again: %+v", eff)
 	}
 	f.pass(claim)
-	if s, claimed := f.accept(f.intake("k")); claimed || s.Held {
+	if s, claimed := f.accept(f.acceptRequest("k")); claimed || s.Held {
 		f.Fatalf("a claim that has ended: claimed %v, held %v", claimed, s.Held)
 	}
 	f.on(nodes[1], func() {

@@ -63,7 +63,7 @@ func Run(t *testing.T, e Engine) {
 		"report/reused ref early":   reportReusedEarly,
 		"report/hint":               reportHint,
 		"report/parts":              reportParts,
-		"report/unmarked":           reportUnmarked,
+		"report/unverified":         reportUnverified,
 		"report/batch":              reportBatch,
 		"reuse/early":               reuseEarly,
 		"reuse/repeat":              reuseRepeat,
@@ -160,15 +160,15 @@ func (f *fixture) id() uuid.UUID {
 	return id
 }
 
-func (f *fixture) intake(key string) orders.Intake {
-	return orders.Intake{
+func (f *fixture) acceptRequest(key string) orders.AcceptRequest {
+	return orders.AcceptRequest{
 		Shipment: f.id(), OrderID: uuid.New(), Claim: uuid.New(), Key: key, At: f.now, ClaimFor: claim,
 		Organisation: org, SendersReference: "ref-" + key, Channel: orders.SMS,
 		Recipient: "+4799999999", TTL: 5 * time.Minute,
 	}
 }
 
-func (f *fixture) accept(in orders.Intake) (orders.Shipment, bool) {
+func (f *fixture) accept(in orders.AcceptRequest) (orders.Shipment, bool) {
 	f.Helper()
 	s, claimed, err := f.j.Accept(ctx(), in)
 	if err != nil {
@@ -180,7 +180,7 @@ func (f *fixture) accept(in orders.Intake) (orders.Shipment, bool) {
 // sent returns a shipment that was just claimed.
 func (f *fixture) sent(key string) orders.Shipment {
 	f.Helper()
-	s, claimed := f.accept(f.intake(key))
+	s, claimed := f.accept(f.acceptRequest(key))
 	if !claimed {
 		f.Fatalf("key %q was known", key)
 	}

@@ -17,7 +17,7 @@ const freeRetention = 24 * time.Hour
 
 // Check refuses an order that no engine can store, and cuts its times to what an engine keeps. It
 // needs no transaction.
-func Check(in *orders.Intake) error {
+func Check(in *orders.AcceptRequest) error {
 	switch {
 	case in.Shipment.Version() != 7:
 		return errors.New("journal: the shipment's id is not a UUIDv7")
@@ -44,7 +44,7 @@ func Known(s orders.Shipment, ok bool, at time.Time) (_ orders.Shipment, known b
 }
 
 // Accept is orders.Journal.Accept for an order that Check let pass.
-func (l *Ledger) Accept(in *orders.Intake) (orders.Shipment, bool, error) {
+func (l *Ledger) Accept(in *orders.AcceptRequest) (orders.Shipment, bool, error) {
 	s, ok, stored, err := l.Store.Key(in.Organisation, in.Key)
 	if err != nil {
 		return orders.Shipment{}, false, err

@@ -48,13 +48,13 @@ func (l *Ledger) addPart(parts []orders.Binding, b Binding, r *orders.Report, i 
 }
 
 // hint returns the first of a report's hints that is bound.
-func (l *Ledger) hint(r *orders.Report) (orders.Hint, error) {
+func (l *Ledger) hint(r *orders.Report) (orders.MismatchHint, error) {
 	for _, h := range r.Hints {
 		if known, err := l.Store.Ref(r.Carrier, h.Ref); err != nil || !known.Bound.None() {
 			return h, err
 		}
 	}
-	return orders.Hint{}, nil
+	return orders.MismatchHint{}, nil
 }
 
 // claimedReport is a parked report that an answer has claimed.

@@ -18,9 +18,9 @@ func SMS(key string) orders.Order {
 		Message: orders.Message{Channel: orders.SMS, To: "+4799999999", Body: "123456"}}
 }
 
-// Intake returns a new shipment and its claim, for Journal.Accept.
-func Intake(key string) orders.Intake {
-	return orders.Intake{
+// AcceptRequest returns a new shipment and its claim, for Journal.Accept.
+func AcceptRequest(key string) orders.AcceptRequest {
+	return orders.AcceptRequest{
 		Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.New(), Claim: uuid.New(), Key: key, At: time.Now().UTC(), ClaimFor: 10 * time.Second,
 		Organisation: "ttd", SendersReference: "reference", Channel: orders.SMS, Recipient: "+4799999999", TTL: 5 * time.Minute,
 	}

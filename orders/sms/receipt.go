@@ -102,7 +102,7 @@ func newReport(smsc string, d dlr.Dialect, receipt dlr.Receipt, at time.Time) (r
 		return orders.Report{}, false
 	}
 	r = orders.Report{Carrier: smsc, Refs: refs, Hints: hints(d, receipt.ID), At: at, Status: status,
-		Recipient: orders.Recipient(receipt.Recipient), Submitted: receipt.Submitted, Unmarked: receipt.Unverified}
+		Recipient: orders.Recipient(receipt.Recipient), Submitted: receipt.Submitted, Unverified: receipt.Unverified}
 	if receipt.Error != "" {
 		r.Detail = "err:" + receipt.Error
 	}
@@ -110,11 +110,11 @@ func newReport(smsc string, d dlr.Dialect, receipt dlr.Receipt, at time.Time) (r
 }
 
 // hints returns the references that a receipt's id would be under other settings.
-func hints(d dlr.Dialect, id string) []orders.Hint {
+func hints(d dlr.Dialect, id string) []orders.MismatchHint {
 	found := d.MismatchHints(id)
-	all := make([]orders.Hint, len(found))
+	all := make([]orders.MismatchHint, len(found))
 	for i, h := range found {
-		all[i] = orders.Hint{Form: h.String(), Ref: h.Ref}
+		all[i] = orders.MismatchHint{Form: h.String(), Ref: h.Ref}
 	}
 	return all
 }

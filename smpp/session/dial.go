@@ -20,7 +20,7 @@ func (e *BindError) Error() string { return "smpp: bind refused: " + e.Status.St
 
 // Credentials reports whether the refusal may be about our credentials: trying again soon
 // is of no use then and may lock the account. ESME_RBINDFAIL may mean anything and counts
-// as well; a caller who has been bound before knows better.
+// as well; a caller that was bound before knows better.
 func (e *BindError) Credentials() bool {
 	switch e.Status {
 	case wire.ESMEInvPaswd, wire.ESMEInvSysID, wire.ESMEInvSysTyp, wire.ESMEBindFail:

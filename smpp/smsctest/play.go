@@ -100,7 +100,7 @@ func (p *play) perform() {
 	p.smsc.clock.after(wait, p.conclude)
 }
 
-// conclude responds, unless the response is to be lost, and sends the receipts.
+// conclude responds, unless the response must get lost, and sends the receipts.
 func (p *play) conclude() {
 	if p.submit.Taken() && p.smsc.dice.oneIn(p.Lose) {
 		p.withhold()

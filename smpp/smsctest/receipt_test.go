@@ -171,7 +171,7 @@ func TestOnReceipt(t *testing.T) {
 	}
 }
 
-// OnAck is called for a receipt that was acknowledged, not for one that is to be sent again.
+// OnAck is called for a receipt that was acknowledged, not for one that must be sent again.
 func TestOnAck(t *testing.T) {
 	calls := make(chan time.Duration, 10)
 	s := listen(t, Profile{Retry: time.Millisecond, OnAck: func(took time.Duration) { calls <- took }})
