@@ -157,6 +157,9 @@ func TestRateLimit(t *testing.T) {
 			t.Errorf("order %d: %d %s, %v", i, a.status, a.body, a.header)
 		}
 	}
+	if a := w.sendSMS("0"); a.status != 200 {
+		t.Errorf("a repeat beyond the rate: %d %s", a.status, a.body)
+	}
 	if a := w.sendSMS("k", as(otherToken)); a.status != 201 {
 		t.Errorf("another organisation: %d", a.status)
 	}

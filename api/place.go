@@ -35,35 +35,36 @@ func (a *api) place(read form) endpoint {
 
 // take carries the order from the request to the service.
 func (a *api) take(x *exchange, read form) (*placing, orders.Shipment, bool, error) {
-	if err := a.rates.allow(x.who.Organisation); err != nil {
-		return nil, orders.Shipment{}, false, err
-	}
 	body, err := a.readBody(x)
 	if err != nil {
 		return nil, orders.Shipment{}, false, err
 	}
 	p := decode(body, read, a.numbers)
 	p.order.Organisation = x.who.Organisation
+	if err := a.rates.allow(x.who.Organisation); err != nil {
+		shipment, err := a.repeated(x, p, err)
+		return p, shipment, false, err
+	}
 	if p.order.Message.Channel != 0 { // else the body could not be read at all
 		p.add(a.service.Check(p.order))
 	}
 	if p.faults != nil {
-		shipment, err := a.repeated(x, p)
+		shipment, err := a.repeated(x, p, invalid(p.faults, "This call sent nothing."))
 		return p, shipment, false, err
 	}
 	shipment, created, err := a.service.Place(x.r.Context(), p.order)
 	return p, shipment, created, err
 }
 
-// repeated returns the shipment of a faulty order if its key is known: whatever else the
-// repeat contains, its caller wants to know what became of the first order.
-func (a *api) repeated(x *exchange, p *placing) (orders.Shipment, error) {
+// repeated returns the shipment of an order that can't be placed, if its key is known: whatever the
+// reason, the caller of a repeat wants to know what became of the first order. Else it returns the reason.
+func (a *api) repeated(x *exchange, p *placing, reason error) (orders.Shipment, error) {
 	if p.order.Key != "" && p.order.Message.Channel != 0 {
 		if shipment, known, err := a.service.Repeated(x.r.Context(), p.order); known || err != nil {
 			return shipment, err
 		}
 	}
-	return orders.Shipment{}, invalid(p.faults, "This call sent nothing.")
+	return orders.Shipment{}, reason
 }
 
 // placed answers an order that was accepted, now or before.
