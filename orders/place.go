@@ -36,8 +36,11 @@ func (s *Service) Place(ctx context.Context, o Order) (Shipment, bool, error) {
 		return Shipment{}, false, ErrNoChannel
 	}
 	f, first := s.start(orderKey{o.Organisation, o.Key})
-	if first && !s.refusedAtOnce(ctx, f, &o) {
-		go s.carry(context.WithoutCancel(ctx), f, &o)
+	if first {
+		lane := s.carriers[o.Message.Channel].Lane(o.message())
+		if !s.refusedAtOnce(ctx, f, &o, lane) {
+			go s.carry(context.WithoutCancel(ctx), f, &o, lane)
+		}
 	}
 	shipment, err := f.wait(ctx)
 	return shipment, err == nil && f.created && first, err
@@ -46,8 +49,8 @@ func (s *Service) Place(ctx context.Context, o Order) (Shipment, bool, error) {
 // refusedAtOnce refuses an order whose lane is overloaded and whose key is not known, and reports whether
 // it did. It does what admit would, in the caller's goroutine: in an overload, the cost of a refusal decides
 // how much is left for the orders that are sent.
-func (s *Service) refusedAtOnce(ctx context.Context, f *inFlight, o *Order) bool {
-	err := s.admissions[o.Message.Channel].overload(s.carriers[o.Message.Channel].Lane(o.message()))
+func (s *Service) refusedAtOnce(ctx context.Context, f *inFlight, o *Order, lane Lane) bool {
+	err := s.admissions[o.Message.Channel].overload(lane)
 	if err == nil {
 		return false
 	}
@@ -60,11 +63,11 @@ func (s *Service) refusedAtOnce(ctx context.Context, f *inFlight, o *Order) bool
 }
 
 // carry is the whole way of one order. It goes on when the callers have left.
-func (s *Service) carry(ctx context.Context, f *inFlight, o *Order) {
+func (s *Service) carry(ctx context.Context, f *inFlight, o *Order, lane Lane) {
 	defer s.forget(f)
 	ctx, cancel := context.WithTimeout(ctx, longestWait+s.cfg.SendDeadline)
 	defer cancel()
-	p := s.admit(ctx, f, o)
+	p := s.admit(ctx, f, o, lane)
 	if p == nil {
 		return
 	}
@@ -79,8 +82,8 @@ func (s *Service) carry(ctx context.Context, f *inFlight, o *Order) {
 // admit returns the permit of an order, perhaps after a wait. It returns nil if it finished the
 // order, or if all callers have left. An order that can't be admitted at once is looked up first:
 // a key that is known is not refused, and need not wait.
-func (s *Service) admit(ctx context.Context, f *inFlight, o *Order) *permit {
-	a, lane := s.admissions[o.Message.Channel], s.carriers[o.Message.Channel].Lane(o.message())
+func (s *Service) admit(ctx context.Context, f *inFlight, o *Order, lane Lane) *permit {
+	a := s.admissions[o.Message.Channel]
 	if p := a.try(lane); p != nil {
 		return p
 	}
