@@ -51,6 +51,7 @@ var forbidden = []struct {
 	{"api/client", nil, "straks/orders", "the client knows the wire and nothing of the server"},
 	{"internal", nil, "straks/cmd", "nobody imports a program"},
 	{"internal/handover", nil, "straks", "a vocabulary that orders and both channels share depends on none of them"},
+	{"internal/connlimit", nil, "straks/api", "what two packages share knows neither"},
 	{"internal/disktest", nil, "straks", "what two packages share knows neither"},
 	{"internal/faults", nil, "straks", "what two packages share knows neither"},
 	{"internal/pemfile", nil, "straks", "what two packages share knows neither"},
