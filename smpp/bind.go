@@ -135,7 +135,7 @@ func (m *maintainer) use(ctx context.Context, s *session.Session) (lived time.Du
 	m.setState(StateBound, "", m.addr)
 	m.countBind()
 	m.changes.Write("bound", slog.LevelInfo, "bound", slog.String("addr", m.addr),
-		slog.String("mode", m.mode.String()), slog.String("peer", s.Peer().SystemID))
+		slog.String("mode", m.mode.String()))
 	if m.mode != session.Receiver {
 		m.g.slots.open(m.bind, s)
 		defer m.g.slots.shut(m.bind)

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"straks/internal/tlsfault"
 )
 
 // client is our end of one SMTP connection. One goroutine at a time uses it, except
@@ -222,7 +224,7 @@ func (c *client) startTLS(ctx context.Context, by time.Time, config *tls.Config)
 func (c *client) handshake(ctx context.Context, by time.Time, config *tls.Config) error {
 	conn := tls.Client(c.raw, config)
 	if err := c.do(ctx, by, conn.Handshake); err != nil {
-		return &Failure{ReasonTLS, err}
+		return &Failure{ReasonTLS, tlsfault.Plain(err)}
 	}
 	c.use(conn)
 	c.ext = nil

@@ -11,7 +11,8 @@
 //	transaction.go  one mail on one connection, up to the reply to its final dot
 //	late.go         replies to the final dot that arrive after Send has ended
 //	client.go       our end of SMTP: eight commands, deadlines, extensions
-//	reply.go        the only reader of replies, and the masking of their text
+//	reply.go        the only reader of replies
+//	queueid.go      the forms in which relays name a mail
 //	outcome.go      what a reply allows: the table from reply codes to reasons
 //	message.go      the mail: its check, its header, its encoding
 //	text.go         the text alternative of an HTML mail
@@ -81,6 +82,8 @@
 // pass for the reply to the next mail.
 //
 // The text and subject of a mail live in memory for the length of Send, and of the
-// wait for a late reply, which may quote them. They never reach a log or an error, and
-// neither does the recipient: relays quote mails, so their replies are masked first.
+// wait for a late reply. They never reach a log or an error, and neither does the recipient. Relays
+// quote mails, addresses and passwords in their replies, so of a reply only its codes, a queue
+// id of a known form and a phrase of our own table (knownPhrase) leave this package, and of a
+// failed handshake nothing that the certificate says.
 package smtp

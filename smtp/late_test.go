@@ -68,8 +68,8 @@ func TestLateReply(t *testing.T) {
 		refusal Refusal
 		queueID string
 	}{
-		"taken":         {"|250 2.0.0 Ok: queued as 4XY\r\n", handover.Accepted, NotRefused, "4XY"},
-		"taken, halves": {"250-2.0.0 Ok\r\n250 2.0.0 queu|ed as 4XY\r\n", handover.Accepted, NotRefused, "4XY"},
+		"taken":         {"|250 2.0.0 Ok: queued as 9A3F2C41B07\r\n", handover.Accepted, NotRefused, "9A3F2C41B07"},
+		"taken, halves": {"250-2.0.0 Ok\r\n250 2.0.0 queu|ed as 9A3F2C41B07\r\n", handover.Accepted, NotRefused, "9A3F2C41B07"},
 		"taken, oddly":  {"|251 fine\r\n", handover.Accepted, NotRefused, ""},
 		"refused":       {"5|54 5.7.1 Content refused for kari@mottaker.example\r\n", handover.Refused, Filtered, ""},
 		"not now":       {"|451 4.3.0 Try again later\r\n", handover.Refused, OtherRefusal, ""},

@@ -31,6 +31,15 @@ func (m Message) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("shipment", m.ID), slog.String("to", maskAddress(m.To)))
 }
 
+// maskAddress returns "***@example.org" for an address, "***" for anything else.
+func maskAddress(s string) string {
+	at := strings.LastIndexByte(s, '@')
+	if at < 0 {
+		return "***"
+	}
+	return "***" + s[at:]
+}
+
 // Field names the part of a Message that a Fault is about.
 type Field string
 

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,8 +16,7 @@ type Result struct {
 	Relay    string  // name of the last relay that was tried; empty when none was
 	Code     int     // its reply code (RFC 5321 §4.2); 0 when it gave none
 	Enhanced [3]int  // its enhanced code (RFC 3463); zeros when it gave none
-	QueueID  string  // the relay's identifier of the mail, where its reply has one
-	Text     string  // its text, for operators: addresses and quotations of the mail are masked
+	QueueID  string  // the relay's identifier of the mail, where its reply has one of a known form
 	Err      error   // nil when Outcome is Accepted; safe to log
 
 	again bool          // NotSent for want of a connection: it may work in a moment
@@ -154,9 +154,7 @@ func sessionFault(r *reply) bool {
 	if r.enhanced == ([3]int{5, 5, 1}) {
 		return true
 	}
-	return containsAny(r.text,
-		"relay access denied", "relaying denied", "not permitted to relay", "unable to relay", "relay not permitted",
-		"client host", "blocked using", "helo command rejected", "not authenticated", "authentication required")
+	return containsAny(r.text, sessionPhrases...)
 }
 
 // senderFault reports whether a 5yz is about the sender, which another relay may accept: a
@@ -164,7 +162,7 @@ func sessionFault(r *reply) bool {
 // not in trouble.
 func senderFault(r *reply, at stage) bool {
 	return at == stageMail && r.enhanced[0] == 5 && r.enhanced[1] == 7 ||
-		containsAny(r.text, "not owned by user", "not logged in")
+		containsAny(r.text, senderPhrases...)
 }
 
 // byEnhancedCode maps the subject and detail of class 5 (RFC 3463 §3 and IANA's additions).
@@ -199,16 +197,38 @@ func refusalOf(r *reply, at stage) Refusal {
 		return OtherRefusal
 	}
 	switch {
-	case containsAny(r.text, "spam", "blocked", "policy", "blacklist", "blocklist", "content rejected", "virus"):
+	case containsAny(r.text, contentPhrases...):
 		return Filtered
 	case at == stageRcpt && (r.code == 550 || r.code == 551):
 		return NoSuchMailbox // RFC 5321 §4.2.3: mailbox unavailable, user not local
 	case at != stageDot && (r.code == 501 || r.code == 553):
 		return BadAddress // syntax in the parameter, mailbox name not allowed
-	case containsAny(r.text, "user unknown", "unknown user", "no such user", "does not exist"):
+	case containsAny(r.text, mailboxPhrases...):
 		return NoSuchMailbox
 	}
 	return OtherRefusal
+}
+
+// The phrases that say what a reply is about where its codes do not, in lower case. A phrase is
+// all that logs show of a reply's text.
+var (
+	sessionPhrases = []string{
+		"relay access denied", "relaying denied", "not permitted to relay", "unable to relay", "relay not permitted",
+		"client host", "blocked using", "helo command rejected", "not authenticated", "authentication required",
+	}
+	senderPhrases  = []string{"not owned by user", "not logged in"}
+	contentPhrases = []string{"spam", "blocked", "policy", "blacklist", "blocklist", "content rejected", "virus"}
+	mailboxPhrases = []string{"user unknown", "unknown user", "no such user", "does not exist"}
+)
+
+// knownPhrase returns the first phrase that the text contains; empty where it contains none.
+func knownPhrase(text string) string {
+	for _, phrase := range slices.Concat(sessionPhrases, senderPhrases, mailboxPhrases, contentPhrases) {
+		if containsAny(text, phrase) {
+			return phrase
+		}
+	}
+	return ""
 }
 
 // containsAny reports whether text contains a phrase, in any letter case. Phrases are lower case.

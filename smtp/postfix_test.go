@@ -60,7 +60,7 @@ func TestPostfix(t *testing.T) {
 	}
 
 	refused := p.Send(within(t), to("kari@refused.example"))
-	if refused.Outcome != handover.Refused || refused.Refusal != NoSuchMailbox || strings.Contains(refused.Text, "kari") {
+	if refused.Outcome != handover.Refused || refused.Refusal != NoSuchMailbox || strings.Contains(refused.Err.Error(), "kari") {
 		t.Errorf("got %+v", refused)
 	}
 	if later := p.Send(within(t), to("kari@later.example")); later.Outcome != handover.NotSent || later.Code/100 != 4 {

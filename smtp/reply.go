@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
 )
 
 // reply is one reply of a relay (RFC 5321 §4.2). As an error it is a reply other than
@@ -17,9 +16,18 @@ type reply struct {
 	text     string // the lines, joined by "\n", without reply code and enhanced code
 }
 
-func (r *reply) Error() string { return replyError(r.code, maskText(r.text, nil)).Error() }
-
-func replyError(code int, text string) error { return fmt.Errorf("relay replied %d %s", code, text) }
+// Error returns the codes, and the phrase of our own table that the text contains. No other word of
+// a relay is shown: it may quote the mail, its recipient or our password.
+func (r *reply) Error() string {
+	said := "relay replied " + strconv.Itoa(r.code)
+	if r.enhanced != ([3]int{}) {
+		said += fmt.Sprintf(" %d.%d.%d", r.enhanced[0], r.enhanced[1], r.enhanced[2])
+	}
+	if phrase := knownPhrase(r.text); phrase != "" {
+		said += " (" + phrase + ")"
+	}
+	return said
+}
 
 // is reports whether the code is want or begins with its digits: 25 stands for 250 to 259.
 func (r *reply) is(want int) bool { return strings.HasPrefix(strconv.Itoa(r.code), strconv.Itoa(want)) }
@@ -140,87 +148,4 @@ func parseEnhanced(s string) (code [3]int, ok bool) {
 		code[i] = int(n)
 	}
 	return code, true
-}
-
-// queueID finds the relay's identifier of the mail in the forms of Postfix ("Ok: queued as
-// 4XY"), Exim ("OK id=1abC-00") and those like them.
-func queueID(text string) string {
-	for _, mark := range []string{"queued as ", "id=", "Queued as ", "queued with id ", "Message-Id: "} {
-		_, after, _ := strings.Cut(text, mark)
-		if words := strings.Fields(after); len(words) > 0 {
-			id := strings.Trim(words[0], "<>.,;()[]")
-			if id != "" && len(id) <= 64 && isASCII(id) && !strings.ContainsFunc(id, unicode.IsControl) && !strings.Contains(id, "@") {
-				return id
-			}
-		}
-	}
-	return ""
-}
-
-// maxText bounds the text that is kept of a reply, in octets.
-const maxText = 240
-
-// maskText makes a relay's text fit for logs: one line, bounded, without the parts of a mail
-// that relays quote: addresses, a local part alone, codes and links. l may be nil.
-func maskText(text string, l *letter) string {
-	words := strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
-	var out strings.Builder
-	for _, word := range words {
-		masked := maskWord(word, l)
-		if out.Len()+1+len(masked) > maxText {
-			out.WriteString(" …")
-			break
-		}
-		if out.Len() > 0 {
-			out.WriteByte(' ')
-		}
-		out.WriteString(masked)
-	}
-	return strings.ToValidUTF8(out.String(), "?")
-}
-
-func maskWord(word string, l *letter) string {
-	if first := strings.IndexByte(word, '@'); first >= 0 {
-		start := strings.LastIndexAny(word[:first], "<(") + 1
-		word = word[:start] + maskAddress(word)
-	}
-	if l != nil && (l.to.namedIn(word) || l.from.namedIn(word) || l.quotedIn(word)) {
-		return "***"
-	}
-	return word
-}
-
-// maskAddress returns "***@example.org" for an address, "***" for anything else.
-func maskAddress(s string) string {
-	at := strings.LastIndexByte(s, '@')
-	if at < 0 {
-		return "***"
-	}
-	return "***" + s[at:]
-}
-
-// namedIn reports whether the word contains the local part of the address. Local parts of
-// one or two letters are not looked for: too many words contain them.
-func (a address) namedIn(word string) bool {
-	local := strings.ToLower(a.local)
-	return len(local) > 2 && strings.Contains(strings.ToLower(word), local)
-}
-
-// quotedIn reports whether the word contains a code or a link of the mail.
-func (l *letter) quotedIn(word string) bool {
-	bare := strings.Trim(word, "<>()[]{}\"'.,:;!?")
-	if strings.Contains(bare, "/") && l.contains(bare) {
-		return true
-	}
-	for run := range strings.FieldsFuncSeq(word, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
-		if len(run) > 2 && strings.ContainsFunc(run, unicode.IsDigit) && l.contains(run) {
-			return true
-		}
-	}
-	return false
-}
-
-// contains reports whether the mail's subject or body contains the word.
-func (l *letter) contains(word string) bool {
-	return strings.Contains(l.message.Subject, word) || strings.Contains(l.message.Body, word)
 }

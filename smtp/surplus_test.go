@@ -19,7 +19,7 @@ func TestSurplus(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			talk := relaytest.Dialogue(relaytest.Reply{Verb: ".", Text: "250 2.0.0 queued as A\r\n" + surplus})
+			talk := relaytest.Dialogue(relaytest.Reply{Verb: ".", Text: "250 2.0.0 queued as 9A3F2C41B07\r\n" + surplus})
 			relays := map[*relaytest.Relay]Relay{}
 			clear := listen(t, relaytest.Profile{Script: talk})
 			relays[clear] = plain("mx", clear)
@@ -29,7 +29,7 @@ func TestSurplus(t *testing.T) {
 				p := newPool(t, config)
 				for n := range 3 {
 					res := p.Send(within(t), to("kari@mottaker.example"))
-					if accepted, _ := relay.Connections(); res.Outcome != handover.Accepted || res.QueueID != "A" || accepted != n+1 {
+					if accepted, _ := relay.Connections(); res.Outcome != handover.Accepted || res.QueueID != "9A3F2C41B07" || accepted != n+1 {
 						t.Errorf("%s: mail %d on connection %d: got %+v", config.TLS, n, accepted, res)
 					}
 				}

@@ -199,17 +199,17 @@ func (c *conn) result(l *letter, at stage, r *reply, err error) Result {
 func (c *conn) replied(l *letter, at stage, r *reply) Result {
 	d := classify(r, at)
 	res := Result{Relay: c.relay.Name, Outcome: d.outcome, Refusal: d.refusal,
-		Code: r.code, Enhanced: r.enhanced, Text: maskText(r.text, l)}
+		Code: r.code, Enhanced: r.enhanced}
 	if r.negative() {
 		c.reuse++
 	}
 	if at == stageDot && (r.negative() || d.outcome == handover.Accepted) {
 		c.dead, c.dirty = false, false // the transaction is over (RFC 5321 §4.1.1.4)
 	}
-	err := replyError(r.code, res.Text)
+	var err error = r
 	switch {
 	case d.outcome == handover.Accepted:
-		res.QueueID = queueID(r.text)
+		res.QueueID = queueID(r.text, l)
 		return res
 	case r.code == 421:
 		c.dead, res.again = true, true

@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"straks/internal/tlsfault"
 	"straks/smpp/wire"
 )
 
@@ -69,7 +70,7 @@ func connect(ctx context.Context, cfg Config) (conn, socket net.Conn, err error)
 	secure := tls.Client(socket, cfg.tlsConfig())
 	if err := secure.HandshakeContext(ctx); err != nil {
 		socket.Close()
-		return nil, nil, fmt.Errorf("smpp: TLS with %s: %w", cfg.Addr, err)
+		return nil, nil, fmt.Errorf("smpp: TLS with %s: %w", cfg.Addr, tlsfault.Plain(err))
 	}
 	return secure, socket, nil
 }
@@ -84,10 +85,6 @@ func (c *Config) tlsConfig() *tls.Config {
 	return t
 }
 
-// maxSystemID bounds the octets of the SMSC's system_id that are kept: the length in SMPP
-// 3.4 §5.2.1, with its NUL. It is logged at every bind.
-const maxSystemID = 16
-
 // bind starts a session on conn and waits for bind_resp.
 func bind(ctx context.Context, conn, socket net.Conn, cfg Config) (*Session, error) {
 	s := newSession(conn, socket, cfg)
@@ -98,10 +95,6 @@ func bind(ctx context.Context, conn, socket net.Conn, cfg Config) (*Session, err
 	if res.err != nil {
 		s.Close()
 		return nil, fmt.Errorf("bind as %v: %w%s", cfg.Mode, res.err, bindAdvice(res.err, cfg.TLS != nil))
-	}
-	if p, ok := res.body.(*wire.BindResp); ok {
-		s.peer = *p
-		s.peer.SystemID = s.peer.SystemID[:min(len(s.peer.SystemID), maxSystemID)]
 	}
 	close(s.bound)
 	return s, nil

@@ -16,7 +16,6 @@ type Session struct {
 	conn   net.Conn // TLS or the socket itself
 	socket net.Conn // closed to end everything; tls.Conn.Close could wait for the peer
 	frames *wire.Reader
-	peer   wire.BindResp
 
 	wake        chan struct{} // 1: something was queued
 	taken       chan struct{} // 1: the writer took the control PDUs
@@ -125,10 +124,6 @@ func (s *Session) Err() error {
 	defer s.mu.Unlock()
 	return s.cause
 }
-
-// Peer returns the body of bind_resp: the SMSC's system_id and TLVs such as
-// sc_interface_version.
-func (s *Session) Peer() wire.BindResp { return s.peer }
 
 // Close ends the session at once, without unbind, and waits for its goroutines.
 func (s *Session) Close() {

@@ -13,9 +13,6 @@ import (
 
 func TestSubmitAndUnbind(t *testing.T) {
 	s, p := bound(t, Config{})
-	if s.Peer().SystemID != "peer" {
-		t.Errorf("peer is %+v", s.Peer())
-	}
 	got := submit(t.Context(), s, Request{Message: peertest.Message()})
 	f := p.Next(wire.SubmitSM)
 	if inFlight(s) != 1 {
