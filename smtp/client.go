@@ -29,6 +29,7 @@ type client struct {
 	replies replyReader
 	out     *textproto.Writer
 	ext     extensions
+	heard   func(*reply) // gets each reply; nil: nothing does
 }
 
 func newClient(raw net.Conn) *client {
@@ -101,7 +102,7 @@ func (c *client) ask(ctx context.Context, by time.Time, want int, command string
 		}
 		return err
 	})
-	return r, unless(want, r, err)
+	return c.judge(want, r, err)
 }
 
 // read reads one reply, which must be want. After a time-out it may be called again.
@@ -110,14 +111,18 @@ func (c *client) read(ctx context.Context, by time.Time, want int) (r *reply, er
 		r, err = c.replies.next()
 		return err
 	})
-	return r, unless(want, r, err)
+	return c.judge(want, r, err)
 }
 
-func unless(want int, r *reply, err error) error {
-	if err == nil && !r.is(want) {
-		return r
+// judge returns a reply that is not want as the error.
+func (c *client) judge(want int, r *reply, err error) (*reply, error) {
+	if r != nil && c.heard != nil {
+		c.heard(r)
 	}
-	return err
+	if err == nil && !r.is(want) {
+		err = r
+	}
+	return r, err
 }
 
 // errSurplus: octets beyond the last reply belong to no command.

@@ -20,12 +20,23 @@ func (r *relay) dial(ctx context.Context) (*conn, error) {
 		return nil, &Failure{ReasonDial, err}
 	}
 	c := newClient(raw)
+	c.heard = r.heard
 	if err := r.establish(ctx, by, c); err != nil {
 		c.close()
 		return nil, err
 	}
 	now := time.Now()
 	return &conn{client: c, relay: r.Relay, used: now, mailed: now}, nil
+}
+
+// heard passes a reply on, word for word.
+func (r *relay) heard(said *reply) {
+	r.mu.Lock()
+	words := r.handler.Words
+	r.mu.Unlock()
+	if words != nil {
+		words(r.Name, said.verbatim)
+	}
 }
 
 // establish makes a TCP connection ready for MAIL. Its error is a *Failure.

@@ -52,7 +52,7 @@
 // A Send whose deadline passes between the dot and its reply ends as Unknown. The reply is
 // awaited all the same, until Relay.DataTimeout after the dot. The connection keeps its slot
 // meanwhile, but is closed when a mail has waited yieldAfter for a slot. A reply that arrives
-// goes to the LateHandler. There a 4yz counts as Refused: nobody sends the mail again.
+// goes to Handler.Late. There a 4yz counts as Refused: nobody sends the mail again.
 //
 // # Several relays
 //

@@ -9,16 +9,23 @@ import (
 	"straks/internal/handover"
 )
 
-// LateHandler takes the reply to the final dot of a mail whose Send had ended as Unknown: Accepted,
-// or Refused. A 4yz is Refused, since nobody sends the mail again. message is Message.ID. It is
-// called at most once for a mail, by the goroutine that waited. It must not block.
-type LateHandler func(message string, r Result)
+// Handler takes what relays say beyond the result of a Send. Its functions must not block.
+type Handler struct {
+	// Late takes the reply to the final dot of a mail whose Send had ended as Unknown: Accepted,
+	// or Refused. A 4yz is Refused, since nobody sends the mail again. message is Message.ID. It is
+	// called at most once for a mail, by the goroutine that waited. nil: late replies are not awaited.
+	Late func(message string, r Result)
+
+	// Words takes each reply of a relay, word for word, for an operator's eyes only: a reply may quote
+	// the mail or the password. nil: nobody wants them.
+	Words func(relay string, verbatim func() string)
+}
 
 // listen waits for the late reply on the connection, which keeps its slot: until
 // Relay.DataTimeout after the dot, or until a mail needs the slot.
 func (r *relay) listen(c *conn, l *letter) {
 	r.mu.Lock()
-	late := r.late
+	late := r.handler.Late
 	wanted := late != nil && !r.ended
 	if wanted {
 		r.waiting = append(r.waiting, c)
@@ -42,7 +49,7 @@ func (r *relay) listen(c *conn, l *letter) {
 }
 
 // handLate passes a late reply on, if there is one.
-func (r *relay) handLate(late LateHandler, l *letter, res Result) {
+func (r *relay) handLate(late func(string, Result), l *letter, res Result) {
 	r.metrics.late.WithLabelValues(class(res.Code)).Inc()
 	if res.Outcome == handover.NotSent && res.Code != 0 {
 		res.Outcome, res.Refusal = handover.Refused, OtherRefusal

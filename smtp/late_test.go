@@ -16,14 +16,14 @@ import (
 	"straks/smtp/relaytest"
 )
 
-// lateReply is one call of a LateHandler.
+// lateReply is one call of Handler.Late.
 type lateReply struct {
 	message string
 	Result
 }
 
-// handler returns a LateHandler and the channel of its calls.
-func handler() (LateHandler, chan lateReply) {
+// handler returns a Handler.Late and the channel of its calls.
+func handler() (func(string, Result), chan lateReply) {
 	all := make(chan lateReply, 100)
 	return func(message string, r Result) { all <- lateReply{message, r} }, all
 }
@@ -173,7 +173,7 @@ func TestLateYields(t *testing.T) {
 			relaytest.Dialogue(reply)(c)
 		})
 		late, all := handler()
-		p.relays[0].late = late
+		p.relays[0].handler.Late = late
 		if res := sendBriefly(t, p); res.Outcome != handover.Unknown {
 			t.Fatalf("got %+v", res)
 		}

@@ -39,19 +39,19 @@ func newPool(t testing.TB, relays ...Relay) *Pool {
 }
 
 // newLatePool returns a pool that passes late replies on. It is not run.
-func newLatePool(t testing.TB, late LateHandler, relays ...Relay) *Pool {
+func newLatePool(t testing.TB, late func(string, Result), relays ...Relay) *Pool {
 	t.Helper()
 	p, err := New(relays, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range p.relays {
-		r.late = late
+		r.handler.Late = late
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		p.Run(ctx, late)
+		p.Run(ctx, Handler{Late: late})
 	})
 	return p
 }
@@ -68,7 +68,7 @@ func runPool(t testing.TB, relays ...Relay) *Pool {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		p.Run(ctx, nil)
+		p.Run(ctx, Handler{})
 	}()
 	t.Cleanup(func() {
 		cancel()

@@ -11,9 +11,9 @@ import (
 const drainTime = 10 * time.Second
 
 // run keeps at least one connection open until ctx ends; then it drains the relay.
-func (r *relay) run(ctx context.Context, late LateHandler) {
+func (r *relay) run(ctx context.Context, h Handler) {
 	r.mu.Lock()
-	r.late = late
+	r.handler = h
 	r.mu.Unlock()
 	for ctx.Err() == nil {
 		pause := time.NewTimer(r.maintain(ctx))

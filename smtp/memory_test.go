@@ -100,19 +100,19 @@ func memoryPool(t *testing.T, config Relay, play func(net.Conn)) (*Pool, *memory
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		p.Run(ctx, nil)
+		p.Run(ctx, Handler{})
 		m.scripts.Wait()
 	})
 	return p, m
 }
 
 // runs runs the pool until the test ends.
-func runs(t *testing.T, p *Pool, late LateHandler) (stop func()) {
+func runs(t *testing.T, p *Pool, late func(string, Result)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		p.Run(ctx, late)
+		p.Run(ctx, Handler{Late: late})
 	}()
 	stop = func() {
 		cancel()

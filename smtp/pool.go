@@ -51,13 +51,12 @@ func New(relays []Relay, log *slog.Logger, registerer prometheus.Registerer) (*P
 }
 
 // Run keeps connections to all relays open until ctx ends. Then it lets no more mails in, waits
-// for those under way and for late replies, sends QUIT and returns nil. late gets the replies
-// that arrive after their Send has ended. Before Run, and where late is nil, they are not
-// awaited.
-func (p *Pool) Run(ctx context.Context, late LateHandler) error {
+// for those under way and for late replies, sends QUIT and returns nil. Before Run the handler
+// gets nothing, and late replies are not awaited.
+func (p *Pool) Run(ctx context.Context, h Handler) error {
 	var wg sync.WaitGroup
 	for _, r := range p.relays {
-		wg.Go(func() { r.run(ctx, late) })
+		wg.Go(func() { r.run(ctx, h) })
 	}
 	wg.Wait()
 	return nil

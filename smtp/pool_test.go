@@ -182,7 +182,7 @@ func TestMetrics(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	p.Run(ctx, nil)
+	p.Run(ctx, Handler{})
 }
 
 func BenchmarkSend(b *testing.B) {

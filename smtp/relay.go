@@ -26,11 +26,11 @@ type relay struct {
 	listeners sync.WaitGroup // goroutines that wait for a late reply
 
 	mu      sync.Mutex
-	idle    []*conn     // a stack: the connection used last is taken first
-	late    LateHandler // nil: late replies are not awaited
-	waiting []*conn     // connections on which a late reply is awaited, the oldest first
-	closed  bool        // no more mails
-	ended   bool        // no more waiting for late replies
+	idle    []*conn // a stack: the connection used last is taken first
+	handler Handler
+	waiting []*conn // connections on which a late reply is awaited, the oldest first
+	closed  bool    // no more mails
+	ended   bool    // no more waiting for late replies
 	health  health
 }
 

@@ -19,14 +19,24 @@ type reply struct {
 // Error returns the codes, and the phrase of our own table that the text contains. No other word of
 // a relay is shown: it may quote the mail, its recipient or our password.
 func (r *reply) Error() string {
-	said := "relay replied " + strconv.Itoa(r.code)
-	if r.enhanced != ([3]int{}) {
-		said += fmt.Sprintf(" %d.%d.%d", r.enhanced[0], r.enhanced[1], r.enhanced[2])
-	}
+	said := "relay replied " + r.codes()
 	if phrase := knownPhrase(r.text); phrase != "" {
 		said += " (" + phrase + ")"
 	}
 	return said
+}
+
+// verbatim returns the whole reply, for an operator's eyes only.
+func (r *reply) verbatim() string {
+	return strings.TrimRight(r.codes()+" "+r.text, " ")
+}
+
+// codes returns the reply code, and the enhanced code where there is one.
+func (r *reply) codes() string {
+	if r.enhanced == ([3]int{}) {
+		return strconv.Itoa(r.code)
+	}
+	return fmt.Sprintf("%d %d.%d.%d", r.code, r.enhanced[0], r.enhanced[1], r.enhanced[2])
 }
 
 // is reports whether the code is want or begins with its digits: 25 stands for 250 to 259.

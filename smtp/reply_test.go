@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/internal/eventually"
 	"straks/internal/handover"
 	"straks/internal/logtest"
 	"straks/smtp/relaytest"
@@ -267,6 +268,33 @@ func TestNothingLeaks(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		p.Run(ctx, nil)
+		p.Run(ctx, Handler{})
+	}
+}
+
+// An operator who asks gets each reply word for word.
+func TestWords(t *testing.T) {
+	relay := listen(t, dialogue(relaytest.Reply{Verb: "RCPT", Text: "554-5.7.1 banned 'HKQTZR'\r\n554 5.7.1 see you\r\n"}))
+	p, err := New([]Relay{plain("mx", relay)}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan string, 100)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- p.Run(ctx, Handler{Words: func(relay string, verbatim func() string) { heard <- relay + ": " + verbatim() }})
+	}()
+	eventually.True(t, "the relay to be connected", func() bool { return p.Ready() == nil })
+	p.Send(within(t), to("kari@mottaker.example"))
+	cancel()
+	<-done
+	close(heard)
+	var all []string
+	for words := range heard {
+		all = append(all, words)
+	}
+	if !slices.Contains(all, "mx: 554 5.7.1 banned 'HKQTZR'\nsee you") || !strings.HasPrefix(all[0], "mx: 220 ") {
+		t.Errorf("heard %q", all)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"straks/api"
 	"straks/internal/config"
+	"straks/internal/rawwords"
 	"straks/orders"
 	"straks/orders/mail"
 	"straks/orders/sms"
@@ -31,6 +32,7 @@ type Daemon struct {
 	sms      *sms.Channel  // nil: no SMS
 	mail     *mail.Channel // nil: no e-mail
 	service  *orders.Service
+	words    rawwords.Hub // what carriers say, for operators who listen
 	handler  *api.Handler // of the API
 	api      net.Listener
 	tls      *tls.Config // of the API's connections; nil: they are plain
@@ -82,14 +84,16 @@ func (d *Daemon) wire() (err error) {
 		if d.gateway, err = smpp.New(cfg.Gateway(), d.log, d.registry); err != nil {
 			return err
 		}
-		d.sms = sms.New(cfg.SMSChannel(), d.gateway, d.log, d.registry)
+		channel := cfg.SMSChannel()
+		channel.Words = &d.words
+		d.sms = sms.New(channel, d.gateway, d.log, d.registry)
 		service.SMS, service.HintForms = d.sms, d.sms.HintForms()
 	}
 	if len(cfg.Relays) > 0 {
 		if d.pool, err = smtp.New(cfg.SMTP(), d.log, d.registry); err != nil {
 			return err
 		}
-		d.mail = mail.New(cfg.EmailSenders(), d.pool, d.log)
+		d.mail = mail.New(cfg.EmailSenders(), d.pool, &d.words, d.log)
 		service.Email = d.mail
 	}
 	d.service = orders.NewService(service)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"straks/internal/handover"
+	"straks/internal/rawwords"
 	"straks/orders"
 	"straks/smtp"
 )
@@ -17,15 +18,16 @@ import (
 type Channel struct {
 	senders map[string]string
 	pool    *smtp.Pool
+	words   *rawwords.Hub // gets the relays' replies; may be nil
 	log     *slog.Logger
 }
 
 var _ orders.Carrier = (*Channel)(nil)
 
 // New returns the channel over a pool of relays. senders has, by organisation, the
-// From of mails that name none.
-func New(senders map[string]string, pool *smtp.Pool, log *slog.Logger) *Channel {
-	return &Channel{senders: senders, pool: pool, log: log}
+// From of mails that name none. words gets the relays' replies, and may be nil.
+func New(senders map[string]string, pool *smtp.Pool, words *rawwords.Hub, log *slog.Logger) *Channel {
+	return &Channel{senders: senders, pool: pool, words: words, log: log}
 }
 
 // message returns m as the pool sends it.
@@ -82,7 +84,10 @@ func (c *Channel) Send(ctx context.Context, m orders.Message) orders.Handover {
 // Run runs the pool until ctx ends, and gives the service the replies that come
 // after their hand-over has ended as unknown.
 func (c *Channel) Run(ctx context.Context, service *orders.Service) error {
-	return c.pool.Run(ctx, func(message string, r smtp.Result) { c.late(service, message, r) })
+	return c.pool.Run(ctx, smtp.Handler{
+		Late:  func(message string, r smtp.Result) { c.late(service, message, r) },
+		Words: func(relay string, verbatim func() string) { c.words.Say(relay, "reply", verbatim) },
+	})
 }
 
 func (c *Channel) late(service *orders.Service, message string, r smtp.Result) {

@@ -1,6 +1,7 @@
 package sms
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -18,6 +19,9 @@ func (c *Channel) handover(to orders.Recipient, r smpp.Result) orders.Handover {
 	d := c.cfg.SMSCs[r.SMSC].Dialect
 	var parts []orders.PartAnswer
 	for _, p := range r.Parts {
+		if p.Taken {
+			c.cfg.Words.Say(r.SMSC, "response", func() string { return fmt.Sprintf("message_id %q", p.MessageID) })
+		}
 		ref := d.AnswerRef(p.MessageID)
 		if ref == "" { // no response, or one without an id: a receipt may echo our user_message_reference
 			ref = d.UserRef(string(to), p.Reference)

@@ -8,6 +8,7 @@ import (
 
 	"straks/dlr"
 	"straks/internal/ratelog"
+	"straks/internal/rawwords"
 	"straks/orders"
 	"straks/smpp"
 	"straks/smpp/gsm"
@@ -19,6 +20,7 @@ type Config struct {
 	SMSCs         map[string]SMSC         // by name
 	StopWords     []string                // in capitals; see inbound
 	StartWords    []string                // likewise
+	Words         *rawwords.Hub           // gets what SMSCs say word for word; may be nil
 }
 
 // Organisation is what the channel knows of one.

@@ -2,6 +2,7 @@ package sms
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -35,6 +36,7 @@ func (r *receiver) deliver(smsc string, m *wire.Message, at time.Time, respond f
 		r.inbound(smsc, m, respond)
 		return
 	}
+	r.cfg.Words.Say(smsc, "receipt", func() string { return verbatim(m) })
 	report, ok := newReport(smsc, r.cfg.SMSCs[smsc].Dialect, receipt, at)
 	if !ok {
 		r.unreadable(smsc, receipt)
@@ -75,6 +77,19 @@ func parsed(m *wire.Message) dlr.Deliver {
 		ESMClass: m.ESMClass, DataCoding: m.DataCoding, Source: m.Source, Destination: m.Dest, Text: text[header:],
 		ReceiptedMessageID: wire.CString(id), MessageState: state, NetworkErrorCode: code, UserReference: reference,
 	}
+}
+
+// verbatim returns what a receipt says word for word, for an operator's eyes only: its text, which may
+// hold the beginning of the message, and its TLVs.
+func verbatim(m *wire.Message) string {
+	text, header := octets(m)
+	all := fmt.Sprintf("esm_class %#02x, data_coding %d, text %q", m.ESMClass, m.DataCoding, text[header:])
+	for _, t := range m.TLVs {
+		if t.Tag != wire.TagMessagePayload {
+			all += fmt.Sprintf(", TLV %#04x %q", t.Tag, t.Value)
+		}
+	}
+	return all
 }
 
 // esmUDHI says that a user data header begins the message (SMPP 3.4 §5.2.12).
