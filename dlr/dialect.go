@@ -8,12 +8,16 @@ import (
 	"strings"
 )
 
-// Dialect is how one SMSC spells message ids, and what its error codes mean. The zero
-// value is the default: see AsIs for the ids that it matches.
+// Dialect is how one SMSC spells message ids, and what its states and error codes mean. The
+// zero value is the default: see AsIs for the ids that it matches.
 type Dialect struct {
 	Answer  Form       // of message_id in submit_sm_resp
 	Receipt Form       // of the id in receipts
 	Errors  ErrorTable // what its error codes mean; may be nil
+	States  StateTable // what its states mean, where that is not the usual; may be nil
+	// AcceptedIsFinal: the SMSC sends no receipt after one with the state ACCEPTD, which
+	// therefore counts as DELIVRD.
+	AcceptedIsFinal bool
 	// OneReceipt: the SMSC sends one receipt for all parts of a long message, with the
 	// id of any part.
 	OneReceipt bool
@@ -84,16 +88,20 @@ func (d Dialect) UserRef(recipient string, ref uint16) string {
 	return "um:" + recipient + ":" + strconv.Itoa(int(ref))
 }
 
-// Refs returns the references of a receipt, the most reliable first.
-func (d Dialect) Refs(r Receipt) []string {
-	var refs []string
-	if ref := d.ReceiptRef(r.ID); ref != "" {
-		refs = append(refs, ref)
+// Refs returns the references of a receipt, the most reliable first, and how many of them are
+// message ids: these come first. The id in the text is a reference of its own where the TLV has
+// another: an SMSC behind another one may give its own there.
+func (d Dialect) Refs(r Receipt) (refs []string, ids int) {
+	for _, id := range []string{r.ID, r.TextID} {
+		if ref := d.ReceiptRef(id); ref != "" && !slices.Contains(refs, ref) {
+			refs = append(refs, ref)
+		}
 	}
+	ids = len(refs)
 	if r.HasReference && r.Recipient != "" {
 		refs = append(refs, d.UserRef(r.Recipient, r.UserReference))
 	}
-	return refs
+	return refs, ids
 }
 
 // Cause returns why the message failed. The receipt's error code decides if the SMSC's
@@ -112,15 +120,23 @@ func (d Dialect) Cause(r Receipt) Cause {
 // Ref, the receipt is about that message, and the SMSC's forms should be Answer and Receipt.
 type MismatchHint struct {
 	Answer, Receipt Form
-	Ref             string
+	// OtherRecipient: Ref is the receipt's own, of the id in its text. It counts only for a
+	// message to the recipient that the receipt names, and the message has another.
+	OtherRecipient bool
+	Ref            string
 }
 
 // String returns the settings that would have matched, like "answers hex, receipts decimal".
 func (h MismatchHint) String() string {
+	if h.OtherRecipient {
+		return otherRecipient
+	}
 	return mismatchForms[int(h.Answer)*len(formNames)+int(h.Receipt)]
 }
 
-// mismatchForms are all values of MismatchHint.String. Each receipt has hints, so they are made once.
+const otherRecipient = "the id in the text, but another recipient"
+
+// mismatchForms are the values of MismatchHint.String that name forms. Each receipt has hints, so they are made once.
 var mismatchForms = func() (all []string) {
 	for _, answer := range formNames {
 		for _, receipt := range formNames {
@@ -131,7 +147,26 @@ var mismatchForms = func() (all []string) {
 }()
 
 // MismatchForms returns all values that MismatchHint.String can have.
-func MismatchForms() []string { return slices.Clone(mismatchForms) }
+func MismatchForms() []string { return append(slices.Clone(mismatchForms), otherRecipient) }
+
+// Hints returns the references by which a receipt's message would be found if something were
+// set otherwise, the likeliest first and without duplicates: MismatchHints of each of its ids,
+// and the id in its text. They are for a log line, not for matching.
+func (d Dialect) Hints(r Receipt) []MismatchHint {
+	hints := d.MismatchHints(r.ID)
+	if r.TextID == "" {
+		return hints
+	}
+	if ref := d.ReceiptRef(r.TextID); ref != d.ReceiptRef(r.ID) {
+		hints = append(hints, MismatchHint{OtherRecipient: true, Ref: ref})
+	}
+	for _, h := range d.MismatchHints(r.TextID) {
+		if !slices.ContainsFunc(hints, func(have MismatchHint) bool { return have.Ref == h.Ref }) {
+			hints = append(hints, h)
+		}
+	}
+	return hints
+}
 
 // MismatchHints returns the references that a receipt with this id would have under other
 // forms, the likeliest first, without duplicates and without ReceiptRef's own. They are for
@@ -195,6 +230,12 @@ func (f Form) canonical(id string) string {
 		id = strings.ToLower(id)
 	}
 	return unpadded(id)
+}
+
+// sameID reports whether two ids are one, in whatever form each is spelled.
+func sameID(a, b string) bool {
+	return Fold.canonical(a) == Fold.canonical(b) ||
+		Hex.canonical(a) == Decimal.canonical(b) || Decimal.canonical(a) == Hex.canonical(b)
 }
 
 // number rewrites a number of up to maxID digits, without a sign, from one base to

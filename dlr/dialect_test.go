@@ -1,6 +1,7 @@
 package dlr
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -95,9 +96,46 @@ func TestUserRefIgnoresThePrefix(t *testing.T) {
 	if d.UserRef("+4799999999", 8) == want || d.UserRef("+4799999998", 7) == want {
 		t.Error("another reference or recipient gives the same reference")
 	}
-	refs := d.Refs(Receipt{ID: "9", Recipient: "4799999999", UserReference: 7, HasReference: true})
-	if !slices.Equal(refs, []string{d.AnswerRef("9"), want}) {
-		t.Errorf("the id does not come first: %q", refs)
+	refs, ids := d.Refs(Receipt{ID: "9", Recipient: "4799999999", UserReference: 7, HasReference: true})
+	if !slices.Equal(refs, []string{d.AnswerRef("9"), want}) || ids != 1 {
+		t.Errorf("the id does not come first: %q, %d ids", refs, ids)
+	}
+}
+
+// The TLV's id comes first, then the text's, unless it is the same in another spelling.
+func TestRefsOfTwoIDs(t *testing.T) {
+	d := Dialect{Receipt: Hex}
+	refs, ids := d.Refs(Receipt{ID: "ff", TextID: "1a", Recipient: "4799999999", UserReference: 7, HasReference: true})
+	if want := []string{"id:255", "id:26", "um:4799999999:7"}; !slices.Equal(refs, want) || ids != 2 {
+		t.Errorf("%q, %d ids, want %q", refs, ids, want)
+	}
+	if refs, ids := d.Refs(Receipt{ID: "ff", TextID: "00FF"}); len(refs) != 1 || ids != 1 {
+		t.Errorf("one id in two spellings: %q, %d ids", refs, ids)
+	}
+	forms := MismatchForms()
+	for _, h := range (Dialect{}).Hints(Receipt{ID: "SMSC-77", TextID: "31"}) {
+		if !slices.Contains(forms, h.String()) {
+			t.Errorf("the form of hint %q is not listed", h)
+		}
+	}
+	if h := (Dialect{}).Hints(Receipt{ID: "SMSC-77", TextID: "1F"}); !slices.ContainsFunc(h, func(h MismatchHint) bool { return h.Ref == "id:31" }) {
+		t.Errorf("no hint reads the text's id as another form: %v", h)
+	}
+}
+
+func TestStateTableFaults(t *testing.T) {
+	_, err := NewStateTable(map[string]string{"OK": "delivered", "o-k": "failed", "0": "delivered", "000": "failed", "": "failed",
+		"DONE": "well", "a b": "expired", "stat:0": "delivered", strings.Repeat("X", 66): "failed", "æ": "failed"})
+	var faulty []string
+	for _, err := range err.(interface{ Unwrap() []error }).Unwrap() {
+		var fault *CodeError
+		if !errors.As(err, &fault) {
+			t.Fatal(err)
+		}
+		faulty = append(faulty, fault.Code)
+	}
+	if want := []string{"", "000", "DONE", strings.Repeat("X", 66), "o-k", "stat:0", "æ"}; !slices.Equal(faulty, want) {
+		t.Errorf("faults %q, want %q", faulty, want)
 	}
 }
 

@@ -1,15 +1,16 @@
 // Package dlr reads delivery receipts: what an SMSC says in a deliver_sm or data_sm
 // about a message that it accepted earlier. It is pure: no clock, no log, no state.
 //
-//	Deliver --Parse--> Receipt           what the receipt says, in any dialect
-//	Receipt + Dialect  --> references    which message it is about
-//	Receipt + Dialect  --> State, Cause  what happened to that message
+//	Deliver + Dialect --Parse--> Receipt     what the receipt says, and its State
+//	Receipt + Dialect         --> references  which message it is about
+//	Receipt + Dialect         --> Cause       why that message failed
 //
 // The files:
 //
 //	receipt.go  Deliver, Receipt and its State; Parse
 //	text.go     the fields of a receipt's text
 //	values.go   the values of those fields: states, words, dates
+//	states.go   an SMSC's table of states; which unknown words may be shown
 //	dialect.go  forms of message ids, references, mismatch hints
 //	cause.go    causes, and an SMSC's table of error codes
 //
@@ -40,12 +41,18 @@
 // UCS-2 although data_coding says otherwise.
 //
 // After "text:" comes the beginning of the message itself, which may look like fields, so
-// it is not read. Only where "text:" is the first field are the fields after it read; the
-// last of each then counts. No octet of the message leaves this package.
+// it is not read, with two exceptions. Where "text:" is the first field, the fields after it
+// are read; the last of each then counts. Where its value is empty and the state comes after it,
+// the fields after it are read if no message can have written them (fields.afterEmptyText). No
+// octet of the message leaves this package.
 //
-// "Delivered" counts only if it is the whole value: a second word can reverse it
-// ("DELIVERED NO"). An unknown state is kept for operators, masked so that it can't be a
-// name or a code. The error code then decides, if the SMSC's table has it.
+// An SMSC's own table of states (StateTable) goes before everything else, TLV message_state
+// included: an operator who writes "0" = "delivered" means it. Else "Delivered" counts only if
+// it is the whole value: a second word can reverse it ("DELIVERED NO"). ACCEPTD is final at SMSCs
+// that send nothing after it (Dialect.AcceptedIsFinal). The word of an unknown state is kept for
+// operators: whole if it is a short number or consists of words of which states are made
+// ("DND_REJECTED"), else masked, since it could be a name or a code. The error code then
+// decides, if the SMSC's table has it.
 //
 // Dates have no time zone; SMSCs write local time. A date is in UTC by name only: it may
 // be shown and compared with another date of the same SMSC, but not with our clock. A
@@ -55,7 +62,8 @@
 // # Which message it is about
 //
 // The id in a receipt should equal message_id in submit_sm_resp, and often is spelled
-// differently. A Dialect says how an SMSC spells each. References are canonical: equal
+// differently. A receipt may have two: the TLV's and, if that is another one, the text's. They are
+// tried in this order. A Dialect says how an SMSC spells each. References are canonical: equal
 // ids have equal references. The comment of AsIs says which differences may be ignored
 // without a setting.
 package dlr

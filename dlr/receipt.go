@@ -70,9 +70,10 @@ func (d Deliver) LogValue() slog.Value {
 		slog.Int("octets", len(d.Text)))
 }
 
-// Receipt is what a delivery receipt says, before any dialect is applied.
+// Receipt is what a delivery receipt says.
 type Receipt struct {
-	ID            string // message id as the receipt spells it; empty if it has none
+	ID            string // message id as the receipt spells it: the TLV's, else the text's; empty if it has none
+	TextID        string // the id in the text, if it is another than ID
 	State         State
 	Cause         Cause     // the reason that the word for the state gives; see Dialect.Cause
 	UnknownState  string    // the word for a state that is not known, masked for logs; else empty
@@ -119,39 +120,41 @@ const (
 const (
 	maxID    = 128 // of a message id; SMPP 3.4 §5.2.23 has 64
 	maxError = 16
-	maxWord  = 20 // of a state
+	maxWord  = 32 // of a state
 )
 
-// Parse reads a receipt. It returns false if d is not a receipt (see "What is a receipt").
-func Parse(d Deliver) (Receipt, bool) {
-	f := scan(readable(d.Text))
+// Parse is Dialect.Parse for an SMSC without settings.
+func Parse(m Deliver) (Receipt, bool) { return Dialect{}.Parse(m) }
+
+// Parse reads a receipt. It returns false if m is not a receipt (see "What is a receipt").
+func (d Dialect) Parse(m Deliver) (Receipt, bool) {
+	f := scan(readable(m.Text))
 	r := Receipt{
-		ID:           token(d.ReceiptedMessageID, maxID),
-		State:        messageState(d.MessageState),
-		Intermediate: d.ESMClass&classIntermediate != 0,
-		NetworkError: networkError(d.NetworkErrorCode),
-		Recipient:    d.Source,
+		ID:           token(m.ReceiptedMessageID, maxID),
+		State:        messageState(m.MessageState),
+		Intermediate: m.ESMClass&classIntermediate != 0,
+		NetworkError: networkError(m.NetworkErrorCode),
+		Recipient:    m.Source,
 	}
-	verified := d.ESMClass&(classReceipt|classIntermediate) != 0 || r.ID != "" || r.State != None
-	if !verified && (d.ESMClass&classType != 0 || !f.unmistakable()) {
+	verified := m.ESMClass&(classReceipt|classIntermediate) != 0 || r.ID != "" || r.State != None
+	if !verified && (m.ESMClass&classType != 0 || !d.unmistakable(f)) {
 		return Receipt{}, false
 	}
 	r.Unverified = !verified
-	r.addText(f)
-	r.UserReference, r.HasReference = reference(d.UserReference)
+	r.addText(f.whole(r.State))
+	d.addState(&r, f.whole(r.State).value[fieldStat], m.MessageState)
+	r.UserReference, r.HasReference = reference(m.UserReference)
 	return r, true
 }
 
-// addText fills in what the TLVs left open.
+// addText fills in what the TLVs left open, except the state.
 func (r *Receipt) addText(f fields) {
-	if r.ID == "" {
-		r.ID = token(f.value[fieldID], maxID)
-	}
-	if r.State == None {
-		r.State, r.Cause = parseState(f.value[fieldStat]), parseCause(f.value[fieldStat])
-	}
-	if r.State == None {
-		r.UnknownState = unknownState(f.value[fieldStat])
+	id := token(f.value[fieldID], maxID)
+	switch {
+	case r.ID == "":
+		r.ID = id
+	case !sameID(r.ID, id):
+		r.TextID = id
 	}
 	r.Error = code(f.value[fieldErr])
 	if r.Error == "" {
@@ -159,6 +162,36 @@ func (r *Receipt) addText(f fields) {
 	}
 	r.Submitted = parseDate(f.value[fieldSubmit])
 	r.Done = parseDate(f.value[fieldDone])
+}
+
+// addState decides what the receipt says of the message: what the SMSC's table says of the
+// stat: value, and of TLV message_state; else that TLV; else the words that all SMSCs share.
+func (d Dialect) addState(r *Receipt, stat string, tlv []byte) {
+	if means, ok := d.States.lookUp(stat); ok {
+		r.State, r.Cause = means.state, means.cause
+	} else if means, ok := d.States[stateNumber(tlv)]; ok {
+		r.State, r.Cause = means.state, means.cause
+	} else if r.State == None {
+		r.State, r.Cause = parseState(stat), parseCause(stat)
+	}
+	if r.State == None {
+		r.UnknownState = unknownState(stat)
+	}
+	if r.State == Accepted && d.AcceptedIsFinal && !r.Intermediate {
+		r.State = Delivered
+	}
+}
+
+// stateNumber returns TLV message_state as a StateTable spells it; empty if it is no number.
+func stateNumber(tlv []byte) string {
+	if len(tlv) == 0 || len(tlv) > 4 {
+		return ""
+	}
+	n := 0
+	for _, octet := range tlv {
+		n = n<<8 | int(octet)
+	}
+	return strconv.Itoa(n)
 }
 
 // messageState reads TLV message_state. It has one octet; a wider number is taken too.

@@ -73,10 +73,10 @@ func TestLongValuesAreLeftOut(t *testing.T) {
 	}
 }
 
-// unmasked returns a word of an unknown state that is neither a state nor masked.
+// unmasked returns a word of an unknown state that is neither a state, harmless nor masked.
 func unmasked(state string) string {
 	for _, word := range strings.Fields(state) {
-		if shown := strings.TrimRight(word, "*"); stateWord(word) == None && (len(shown) > 2 || !all(shown, letter)) {
+		if shown := strings.TrimRight(word, "*"); stateWord(word) == None && !harmless(word) && (len(shown) > 2 || !all(shown, letter)) {
 			return word
 		}
 	}

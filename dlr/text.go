@@ -45,17 +45,20 @@ type fields struct {
 	found  [fieldCount]bool
 	loose  [fieldCount]bool // found in the middle of a word; a name that stands alone is preferred
 	leadID bool             // the text begins with the id
+	rest   *fields          // those after an empty "text:", see afterEmptyText; usually nil
 }
 
 // unmistakable reports whether the text must be a receipt, whatever esm_class says.
-func (f fields) unmistakable() bool {
+func (d Dialect) unmistakable(f fields) bool {
+	f = f.whole(None)
 	more := 0
 	for _, is := range []field{fieldSub, fieldDlvrd, fieldSubmit, fieldDone, fieldErr} {
 		if f.found[is] {
 			more++
 		}
 	}
-	return f.leadID && token(f.value[fieldID], maxID) != "" && parseState(f.value[fieldStat]) != None && more >= 2
+	_, known := d.States.lookUp(f.value[fieldStat])
+	return f.leadID && token(f.value[fieldID], maxID) != "" && (known || parseState(f.value[fieldStat]) != None) && more >= 2
 }
 
 // label is a field's name and colon in a text.
@@ -77,6 +80,60 @@ func scan(text string) fields {
 		f.set(l, text[l.end:end], labels[0].is == fieldText)
 	}
 	f.leadID = len(labels) > 0 && labels[0].is == fieldID && labels[0].start == 0
+	if n := len(labels); n > 0 && labels[n-1].is == fieldText {
+		f.rest = f.afterEmptyText(text[labels[n-1].end:])
+	}
+	return f
+}
+
+// afterEmptyText returns the fields of what follows "text:", if the SMSC must have written them:
+// the message's own text is empty. nil if not. Of a message whose text begins like a field it
+// could be written too, so all of these must hold:
+//
+//   - Between "text:" and the next field is at least one blank, and nothing but blanks, quotes
+//     and punctuation.
+//   - Each field is there once in the whole receipt. An SMSC that writes its fields before the
+//     text leaves none of them to be written a second time.
+//   - The state is after the text, and at least one more field. An SMSC that merely has no state
+//     for this message has its other fields before the text.
+func (f fields) afterEmptyText(text string) *fields {
+	labels := findLabels(text)
+	if len(labels) < 2 {
+		return nil
+	}
+	between := text[:labels[0].start]
+	if !strings.ContainsFunc(between, blank) || strings.Trim(between, " ,;|\"'\r\n\t") != "" {
+		return nil
+	}
+	var rest fields
+	for i, l := range labels {
+		end := len(text)
+		if i+1 < len(labels) {
+			end = labels[i+1].start
+		}
+		if f.found[l.is] || rest.found[l.is] {
+			return nil
+		}
+		rest.set(l, text[l.end:end], false)
+	}
+	if !rest.found[fieldStat] {
+		return nil
+	}
+	return &rest
+}
+
+// whole adds the fields after an empty "text:", unless a TLV gives the state: then nothing is
+// missing.
+func (f fields) whole(state State) fields {
+	if f.rest == nil || state != None {
+		return f
+	}
+	for is, found := range f.rest.found {
+		if found {
+			f.found[is], f.value[is] = true, f.rest.value[is]
+		}
+	}
+	f.rest = nil
 	return f
 }
 

@@ -65,23 +65,25 @@ func parseCause(value string) Cause { return wordCauses[spelling(token(value, ma
 
 func spelling(word string) string { return separators.Replace(strings.ToUpper(word)) }
 
-// unknownState returns a stat: value that is no known state, masked for operators: its
-// first word, and the second if the first alone would be a state.
+// unknownState returns a stat: value that is no known state, masked for operators: its first
+// two words.
 func unknownState(value string) string {
-	word := token(value, maxWord)
-	masked := maskWord(word)
-	if stateWord(word) != None {
-		masked += " " + maskWord(token(qualifier(value), maxWord))
+	masked := maskWord(token(value, maxWord))
+	if second := token(qualifier(value), maxWord); second != "" {
+		masked += " " + maskWord(second)
 	}
 	return masked
 }
 
 // maskWord makes a word fit for logs. The word need not be from a carrier's list of
-// states; a name or a code may stand there. Of an unknown word only the first two letters
-// and the length are shown, which is enough to find it in such a list.
+// states; a name or a code may stand there. Of a word that is not harmless only the first two
+// letters and the length are shown, which is enough to find it in such a list.
 func maskWord(word string) string {
 	if stateWord(word) != None {
 		return spelling(word)
+	}
+	if harmless(word) {
+		return strings.ToUpper(word)
 	}
 	masked := []byte(strings.Repeat("*", len(word)))
 	for i := 0; i < min(2, len(word)) && letter(rune(word[i])); i++ {

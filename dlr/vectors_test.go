@@ -3,6 +3,8 @@ package dlr
 import (
 	"bufio"
 	"bytes"
+	"encoding/hex"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -18,7 +20,8 @@ import (
 // "key: value"; a value in double quotes is a Go string; '#' begins a comment.
 //
 // Input: answered (message_id of submit_sm_resp), answer_form, receipt_form,
-// errors (code=cause …), esm_class, data_coding, source, text or ucs2, "tlv 0xTAG".
+// errors (code=cause …), states (word=meaning, …), accepted_is_final, esm_class, data_coding,
+// source, text or ucs2, "tlv 0xTAG"; or pdu, a whole deliver_sm in hexadecimal.
 //
 // Result: what outcome returns. A key that is left out must be absent there.
 type vector struct {
@@ -49,7 +52,7 @@ func TestVectors(t *testing.T) {
 
 // outcome parses the vector and returns everything that the package says about it.
 func (v vector) outcome() map[string]string {
-	r, ok := Parse(v.deliver)
+	r, ok := v.dialect.Parse(v.deliver)
 	if !ok {
 		return map[string]string{"receipt": "no"}
 	}
@@ -60,6 +63,7 @@ func (v vector) outcome() map[string]string {
 		}
 	}
 	put("id", r.ID)
+	put("text_id", r.TextID)
 	put("unknown_state", r.UnknownState)
 	put("final", yes(r.Final()))
 	put("intermediate", yes(r.Intermediate))
@@ -76,9 +80,10 @@ func (v vector) outcome() map[string]string {
 		put("cause", cause.String())
 	}
 	if ref := v.dialect.AnswerRef(v.answered); ref != "" {
-		put("matches", yes(slices.Contains(v.dialect.Refs(r), ref)))
-		for _, h := range v.dialect.MismatchHints(r.ID) {
-			if h.Ref == ref {
+		refs, _ := v.dialect.Refs(r)
+		put("matches", yes(slices.Contains(refs, ref)))
+		for _, h := range v.dialect.Hints(r) {
+			if h.Ref == ref && !h.OtherRecipient {
 				put("hint", h.String())
 			}
 		}
@@ -140,6 +145,17 @@ func (v *vector) set(t *testing.T, key, value string) {
 			settings[code] = cause
 		}
 		v.dialect.Errors, err = NewErrorTable(settings)
+	case "states":
+		settings := map[string]string{}
+		for _, entry := range strings.Split(value, ",") {
+			word, means, _ := strings.Cut(strings.TrimSpace(entry), "=")
+			settings[word] = means
+		}
+		v.dialect.States, err = NewStateTable(settings)
+	case "accepted_is_final":
+		v.dialect.AcceptedIsFinal = value == "yes"
+	case "pdu":
+		v.deliver, err = fromPDU(value)
 	case "esm_class":
 		d.ESMClass, err = octet(value)
 	case "data_coding":
@@ -166,6 +182,40 @@ func (v *vector) set(t *testing.T, key, value string) {
 	if err != nil {
 		t.Fatalf("%s: %v", key, err)
 	}
+}
+
+// fromPDU reads a deliver_sm without TLVs, as it was on the wire (SMPP 3.4 §4.6.1).
+func fromPDU(text string) (d Deliver, err error) {
+	pdu, err := hex.DecodeString(text)
+	if err != nil || len(pdu) < 16 {
+		return d, fmt.Errorf("not a PDU: %v", err)
+	}
+	rest := pdu[16:]
+	cstring := func() (s string) {
+		if at := bytes.IndexByte(rest, 0); at >= 0 {
+			s, rest = string(rest[:at]), rest[at+1:]
+		}
+		return s
+	}
+	octets := func(n int) (b []byte) {
+		n = min(n, len(rest))
+		b, rest = rest[:n], rest[n:]
+		return b
+	}
+	cstring() // service_type
+	octets(2)
+	d.Source = cstring()
+	octets(2)
+	d.Destination = cstring()
+	d.ESMClass = octets(3)[0]
+	cstring() // schedule_delivery_time
+	cstring() // validity_period
+	d.DataCoding = octets(4)[2]
+	d.Text = octets(int(octets(1)[0]))
+	if len(rest) > 0 {
+		err = fmt.Errorf("%d octets are left", len(rest))
+	}
+	return d, err
 }
 
 func octet(s string) (byte, error) {

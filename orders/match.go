@@ -10,7 +10,8 @@ import (
 type Report struct {
 	Carrier string
 	Refs    []string       // references that it has, the surest first
-	Hints   []MismatchHint // other forms of the first reference, to look up where none of Refs is bound; never matched by
+	IDs     int            // how many of Refs, from the first, are message ids; see Means
+	Hints   []MismatchHint // other references, to look up where no part of Refs is meant; never matched by
 	At      time.Time
 	Status  Status // taken (the intermediate ones) or final
 	Detail  string
@@ -170,6 +171,16 @@ func subset(refs, others []string) bool {
 }
 
 // Means reports whether the report may be meant for a part that has its i-th reference. The first
-// reference is trusted. A lesser one (a 16-bit user reference is reused within minutes) counts only
-// if the report has all references of the part: a part with a message id of its own is not meant.
-func (r *Report) Means(i int, p *Part) bool { return i == 0 || subset(p.Refs, r.Refs) }
+// reference is trusted. A further message id may be of another numbering, in which it is another
+// message's: it counts only if the report names the recipient. A lesser reference (a 16-bit user
+// reference is reused within minutes) counts only if the report has all references of the part: a
+// part with a message id of its own is not meant.
+func (r *Report) Means(i int, b Binding) bool {
+	switch {
+	case i == 0:
+		return true
+	case i < r.IDs:
+		return r.names(b.Shipment)
+	}
+	return subset(b.Shipment.Parts[b.Part].Refs, r.Refs)
+}

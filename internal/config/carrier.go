@@ -35,6 +35,16 @@ type SMSC struct {
 	// "expired", "deleted" or "none". Default none.
 	Errors map[string]string
 
+	// States is the meaning of the states in the SMSC's receipts, where that is not the usual: from
+	// the word or number after "stat:", or the number of TLV message_state, to "delivered", "accepted" (not final), "failed",
+	// "undelivered", "expired", "deleted", "rejected", "barred", "invalid_recipient" or
+	// "not_identified". Letter case, blanks, '_', '-' and '.' don't count. Default none: the states of
+	// SMPP 3.4 and words that many SMSCs use.
+	States map[string]string
+	// AcceptedIsFinal makes a receipt with the state ACCEPTD count as delivered, for SMSCs that send none after it.
+	// Default false: it changes nothing, and a later one does.
+	AcceptedIsFinal bool
+
 	dialect dlr.Dialect
 }
 
@@ -56,7 +66,9 @@ func (s *SMSC) check(c *checker) {
 	tls.keyPair("cert_file", &s.TLS.CertFile, "key_file", &s.TLS.KeyFile)
 	s.dialect.Answer = c.form("answer_ids", s.AnswerIDs)
 	s.dialect.Receipt = c.form("receipt_ids", s.ReceiptIDs)
-	s.dialect.Errors = c.errorTable("errors", s.Errors)
+	s.dialect.Errors = codeTable(c, "errors", s.Errors, dlr.NewErrorTable)
+	s.dialect.States = codeTable(c, "states", s.States, dlr.NewStateTable)
+	s.dialect.AcceptedIsFinal = s.AcceptedIsFinal
 	s.dialect.OneReceipt = s.OneReceipt
 }
 
@@ -66,8 +78,9 @@ func (c *checker) form(key, s string) dlr.Form {
 	return form
 }
 
-func (c *checker) errorTable(key string, codes map[string]string) dlr.ErrorTable {
-	table, err := dlr.NewErrorTable(codes)
+// codeTable reads a table of package dlr, whose faults are about its keys.
+func codeTable[T any](c *checker, key string, settings map[string]string, read func(map[string]string) (T, error)) T {
+	table, err := read(settings)
 	for _, err := range unjoin(err) {
 		var fault *dlr.CodeError
 		if errors.As(err, &fault) {

@@ -72,6 +72,10 @@ func TestOlderRecords(t *testing.T) {
 	if got, err := decodeReport(number.b); err != nil || !got.Unverified || got.Recipient != "4799999999" {
 		t.Errorf("an unverified one: %+v, %v", got, err)
 	}
+	r.IDs = 2 // of two message ids
+	if got, err := decodeReport(encodeReport(nil, &r)); err != nil || got.IDs != 2 || got.Unverified {
+		t.Errorf("%+v, %v", got, err)
+	}
 	s := sampleShipment()
 	for _, kind := range []string{"b" + string(s.ID[:]) + "\x03", "p" + string(make([]byte, parkedKeySize))} {
 		if got, err := decodeRef([]byte(kind)); err != nil || string(encodeRef(nil, got)) != kind {
@@ -97,6 +101,8 @@ func FuzzRecords(f *testing.F) {
 	f.Add(encodeReport(nil, &report))
 	report.Recipient, report.Submitted = "4799999999", time.Unix(1_770_204_789, 0).UTC()
 	f.Add(encodeShipment(nil, &s))
+	f.Add(encodeReport(nil, &report))
+	report.IDs = 2
 	f.Add(encodeReport(nil, &report))
 	f.Add(encodeEntry(nil, entry{s.ID, s.Status, s.Updated}))
 	parked := ledger.ParkedID(make([]byte, parkedKeySize))

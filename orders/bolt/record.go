@@ -19,8 +19,11 @@ const recordClaimed = 2
 // partDated, beside the state of a part, says that its submit date follows.
 const partDated = 0x80
 
-// maxDetail bounds the carrier's word in a record, in octets.
-const maxDetail = 256
+// maxDetail bounds the carrier's word in a record, in octets, and maxIDs the message ids of a report.
+const (
+	maxDetail = 256
+	maxIDs    = 1 << 10
+)
 
 // encodeShipment appends the shipment's record. Its id is the key. Times are in
 // µs: acceptance counted from the id's own, the others from acceptance, since
@@ -146,7 +149,7 @@ func encodeReport(b []byte, r *orders.Report) []byte {
 	e.strings(r.Refs)
 	e.string(r.Detail[:min(len(r.Detail), maxDetail)])
 	// Records have ended here, or with the number of an unverified one.
-	if r.Recipient == "" && !r.Unverified && r.Submitted.IsZero() {
+	if r.Recipient == "" && !r.Unverified && r.Submitted.IsZero() && r.IDs <= 1 {
 		return e.b
 	}
 	e.string(string(r.Recipient))
@@ -154,18 +157,26 @@ func encodeReport(b []byte, r *orders.Report) []byte {
 	if r.Unverified {
 		flags |= reportUnmarked
 	}
-	if r.Submitted.IsZero() {
-		e.byte(flags)
-		return e.b
+	if !r.Submitted.IsZero() {
+		flags |= reportDated
 	}
-	e.byte(flags | reportDated)
-	e.int(r.Submitted.Unix())
+	if r.IDs > 1 {
+		flags |= reportIDs
+	}
+	e.byte(flags)
+	if !r.Submitted.IsZero() {
+		e.int(r.Submitted.Unix())
+	}
+	if r.IDs > 1 {
+		e.uint(uint64(r.IDs))
+	}
 	return e.b
 }
 
 const (
 	reportUnmarked = 1 << iota
 	reportDated    // its submit date follows
+	reportIDs      // how many message ids it has follows
 )
 
 func decodeReport(b []byte) (orders.Report, error) {
@@ -185,6 +196,10 @@ func decodeReport(b []byte) (orders.Report, error) {
 		r.Unverified = flags&reportUnmarked != 0
 		if flags&reportDated != 0 {
 			r.Submitted = time.Unix(d.int(), 0).UTC()
+		}
+		if flags&reportIDs != 0 {
+			r.IDs = int(min(d.uint(), maxIDs+1))
+			d.bad = d.bad || r.IDs <= 1 || r.IDs > maxIDs
 		}
 	}
 	if !d.end() || version != recordVersion || !r.Status.Valid() {

@@ -161,6 +161,9 @@ func (r *run) reportOne() {
 	}
 	s := r.claims[max(len(r.claims)-1-r.IntN(12), 0)]
 	report := r.report(verdicts[r.IntN(len(verdicts))], r.refs(s, r.IntN(1+r.partsOf(s)), r.IntN(6) > 0)...)
+	if r.IntN(8) == 0 { // another system's id before the message's own
+		report.Refs, report.IDs = append([]string{fmt.Sprint("x", r.IntN(r.ids))}, report.Refs...), 2
+	}
 	report.Recipient = sources[r.IntN(len(sources))]
 	report.Unverified = r.IntN(6) == 0
 	if date := dates[r.IntN(len(dates))]; date > 0 {

@@ -172,6 +172,48 @@ func reportLesserRef(f *fixture) {
 	f.status(unknown.ID, orders.SMSDelivered)
 }
 
+// reportSecondID has receipts with two message ids, of which the first is another system's. The
+// second finds the message that it is bound to, before or after the answer, if the recipient is
+// right too.
+func reportSecondID(f *fixture) {
+	two := func(to orders.Recipient, ids ...string) orders.Report {
+		r := f.report(orders.SMSDelivered, ids...)
+		r.IDs, r.Recipient = len(ids), to
+		return r
+	}
+	s := f.taken("k", "m1")
+	for _, to := range []orders.Recipient{"", "4790000000"} {
+		r := two(to, "x1", "m1")
+		r.Hints = []orders.MismatchHint{{Form: "second", Ref: "m1"}}
+		if e := f.apply(r); e.Found || !e.Parked || e.Hint != r.Hints[0] {
+			f.Fatalf("to %q: %+v", to, e)
+		}
+	}
+	f.apply(two("4799999999", "x1", "m1", "u1"))
+	f.status(s.ID, orders.SMSDelivered)
+
+	early := f.sent("early")
+	if e := f.apply(two("4799999999", "x2", "m2")); e.Found || !e.Parked {
+		f.Fatalf("%+v", e)
+	}
+	f.reopen()
+	f.apply(f.answer(early, handover.Accepted, "m2"))
+	f.status(early.ID, orders.SMSDelivered)
+
+	// One part has the ids of all, as at SMSCs that send one receipt for all parts.
+	all := f.taken("all", "m3")
+	late := f.answer(all, handover.Accepted, "m4")
+	f.apply(late)
+	f.apply(two("4799999999", "x3", "m4"))
+	f.status(all.ID, orders.SMSDelivered)
+
+	// The first id that is bound wins.
+	a, b := f.taken("a", "m5"), f.taken("b", "m6")
+	f.apply(two("4799999999", "m5", "m6"))
+	f.status(a.ID, orders.SMSDelivered)
+	f.status(b.ID, orders.SMSAccepted)
+}
+
 func reportOlderThanOrder(f *fixture) {
 	f.apply(f.report(orders.SMSDelivered, "m1"))
 	f.pass(time.Hour)

@@ -57,6 +57,7 @@ func Run(t *testing.T, e Engine) {
 		"report/repeated":           reportRepeated,
 		"report/better one waits":   reportBetterWaits,
 		"report/several refs":       reportSeveralRefs,
+		"report/second id":          reportSecondID,
 		"report/lesser ref":         reportLesserRef,
 		"report/older than order":   reportOlderThanOrder,
 		"report/reused ref":         reportReusedRef,

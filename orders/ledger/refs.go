@@ -41,10 +41,11 @@ func (l *Ledger) addPart(parts []orders.Binding, b Binding, r *orders.Report, i 
 		l.Log.Error("shipment can't be read, a receipt for it waits in vain; see straks journal check", "shipment", b.Shipment, "err", err)
 		return parts, nil
 	}
-	if err != nil || !ok || b.Part >= len(s.Parts) || !r.Means(i, &s.Parts[b.Part]) {
+	bound := orders.Binding{Shipment: &s, Part: b.Part}
+	if err != nil || !ok || b.Part >= len(s.Parts) || !r.Means(i, bound) {
 		return parts, err
 	}
-	return append(parts, orders.Binding{Shipment: &s, Part: b.Part}), nil
+	return append(parts, bound), nil
 }
 
 // hint returns the first of a report's hints that is bound.
@@ -116,7 +117,7 @@ func (l *Ledger) claimParked(have *Ref, name string, part orders.Binding) (*orde
 		return nil, err
 	}
 	i := slices.Index(r.Refs, name)
-	if !r.Means(i, &part.Shipment.Parts[part.Part]) {
+	if !r.Means(i, part) {
 		return nil, nil
 	}
 	parts, err := l.addPart(append(make([]orders.Binding, 0, 2), part), have.Before, &r, i)

@@ -31,13 +31,14 @@ func (c *Channel) Run(ctx context.Context, service *orders.Service) error {
 // disk, not before. One that says nothing is acknowledged at once: nothing would
 // be won if it came again.
 func (r *receiver) deliver(smsc string, m *wire.Message, at time.Time, respond func(wire.Status)) {
-	receipt, ok := dlr.Parse(parsed(m))
+	dialect := r.cfg.SMSCs[smsc].Dialect
+	receipt, ok := dialect.Parse(parsed(m))
 	if !ok {
 		r.inbound(smsc, m, respond)
 		return
 	}
 	r.cfg.Words.Say(smsc, "receipt", func() string { return verbatim(m) })
-	report, ok := newReport(smsc, r.cfg.SMSCs[smsc].Dialect, receipt, at)
+	report, ok := newReport(smsc, dialect, receipt, at)
 	if !ok {
 		r.unreadable(smsc, receipt)
 		respond(wire.ESMEOK)
@@ -111,12 +112,12 @@ func octets(m *wire.Message) (octets []byte, header int) {
 // newReport returns what a receipt says of a part. ok is false where it says
 // nothing: it has neither an id nor a user reference, or neither a state nor a cause.
 func newReport(smsc string, d dlr.Dialect, receipt dlr.Receipt, at time.Time) (r orders.Report, ok bool) {
-	refs := d.Refs(receipt)
+	refs, ids := d.Refs(receipt)
 	status, ok := statusOf(receipt, d.Cause(receipt))
 	if !ok || len(refs) == 0 {
 		return orders.Report{}, false
 	}
-	r = orders.Report{Carrier: smsc, Refs: refs, Hints: hints(d, receipt.ID), At: at, Status: status,
+	r = orders.Report{Carrier: smsc, Refs: refs, IDs: ids, Hints: hints(d, receipt), At: at, Status: status,
 		Recipient: orders.Recipient(receipt.Recipient), Submitted: receipt.Submitted, Unverified: receipt.Unverified}
 	if receipt.Error != "" {
 		r.Detail = "err:" + receipt.Error
@@ -124,9 +125,9 @@ func newReport(smsc string, d dlr.Dialect, receipt dlr.Receipt, at time.Time) (r
 	return r, true
 }
 
-// hints returns the references that a receipt's id would be under other settings.
-func hints(d dlr.Dialect, id string) []orders.MismatchHint {
-	found := d.MismatchHints(id)
+// hints returns the references that a receipt's ids would be under other settings.
+func hints(d dlr.Dialect, receipt dlr.Receipt) []orders.MismatchHint {
+	found := d.Hints(receipt)
 	all := make([]orders.MismatchHint, len(found))
 	for i, h := range found {
 		all[i] = orders.MismatchHint{Form: h.String(), Ref: h.Ref}
