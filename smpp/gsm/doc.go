@@ -44,4 +44,9 @@
 // half, nor characters that a reader sees as one: combining
 // marks, variation selectors, emoji joined by ZWJ, skin tones, flags, CR LF. Each
 // part can be read by itself, and the joined parts are the text again.
+//
+// Packed septets have a count of octets only in SMPP. Where seven bits of the last octet stay free,
+// a receiver reads a character more, so a cut avoids that: a part may be a few septets shorter than
+// the table says. Where the end of the whole message can't avoid it, a carriage return goes there,
+// which no reader sees.
 package gsm

@@ -76,25 +76,83 @@ func cuts(e Encoding, text string, header int) (ends []int, normal string, err e
 	if total <= e.capacity(0) {
 		return []int{len(text)}, text, nil
 	}
-	ends = cutAt(e, text, e.capacity(header))
+	ends = cutAt(e, text, header)
 	if len(ends) > MaxParts {
 		return nil, "", &TooLongError{Needed: len(ends)}
 	}
 	return ends, text, nil
 }
 
-// cutAt fills each part with as many clusters as fit in capacity units.
-func cutAt(e Encoding, text string, capacity int) (ends []int) {
-	used := 0
+// cutAt fills each part with as many clusters as fit beside a header, except where packed septets
+// would be followed by a filler.
+func cutAt(e Encoding, text string, header int) (ends []int) {
+	capacity := e.capacity(header)
+	start, used := 0, 0 // of the part that is being filled
+	end, fits := 0, 0   // the last place where it may end, and its units there
 	for at := 0; at < len(text); {
 		length, units := cluster(e, text[at:])
 		if used+units > capacity {
-			ends, used = append(ends, at), 0
+			if end == start {
+				end, fits = at, used // no place is good
+			}
+			ends = append(ends, end)
+			start, used = end, used-fits
 		}
 		used += units
 		at += length
+		if e != GSM7Packed || !filled(header, used, text[at-1]) {
+			end, fits = at, used
+		}
 	}
-	return append(ends, len(text))
+	return evenLast(e, text, header, append(ends, len(text)))
+}
+
+// filled reports whether a part of packed septets that ends with this octet would have a filler
+// after it, or lose its end to a reader that takes a carriage return there for one (see pack). With
+// room for UDH8 its septets may begin after that header, or in the first bit: then the SMSC writes
+// the header, since it got SAR TLVs.
+func filled(header, septets int, last byte) bool {
+	return fillerAfter(fillBits(header)+7*septets, last) || header == UDH8Len && fillerAfter(7*septets, last)
+}
+
+func fillerAfter(bits int, last byte) bool {
+	left := (8 - bits%8) % 8
+	return left == 7 || left == 0 && last == carriageReturn
+}
+
+// evenLast moves the last cut forward in the text, if the last part would end with a filler and can
+// be made longer by this. A filler at the end of a whole message is a carriage return that no reader
+// sees; but a reader's copy of the text would have one character more.
+func evenLast(e Encoding, text string, header int, ends []int) []int {
+	n := len(ends)
+	if e != GSM7Packed || n < 2 || !filled(header, unitsOf(e, text[ends[n-2]:]), text[len(text)-1]) {
+		return ends
+	}
+	start := 0
+	if n > 2 {
+		start = ends[n-3]
+	}
+	best, used := 0, 0
+	for at := start; at < ends[n-2]; {
+		length, units := cluster(e, text[at:])
+		used += units
+		at += length
+		rest := unitsOf(e, text[at:])
+		if at < ends[n-2] && rest <= e.capacity(header) && !filled(header, used, text[at-1]) && !filled(header, rest, text[len(text)-1]) {
+			best = at
+		}
+	}
+	if best > 0 {
+		ends[n-2] = best
+	}
+	return ends
+}
+
+func unitsOf(e Encoding, text string) (units int) {
+	for _, r := range text {
+		units += e.size(r)
+	}
+	return units
 }
 
 const (

@@ -2,6 +2,7 @@ package gsm_test
 
 import (
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -165,5 +166,89 @@ func checkPart(t *testing.T, e gsm.Encoding, part string, header, i, total int) 
 	}
 	if back, err := gsm.Decode(e, octets, header); back != part && e != gsm.GSM7Packed {
 		t.Fatalf("%v: %q became %q, %v", e, part, back, err)
+	}
+}
+
+// naive reads packed septets as a receiver does that knows the number of octets only: as many
+// septets as they have room for, and no filler. It shares nothing with the package.
+func naive(octets []byte, header int) (septets []byte) {
+	var bits []byte
+	for _, o := range octets {
+		for i := range 8 {
+			bits = append(bits, o>>i&1)
+		}
+	}
+	for at := (8*header + 6) / 7 * 7; at+7 <= len(bits); at += 7 {
+		var code byte
+		for i := range 7 {
+			code |= bits[at+i] << i
+		}
+		septets = append(septets, code)
+	}
+	return septets
+}
+
+// A part of packed septets has no filler that a receiver takes for a character, whether the
+// header is before it or the SMSC writes it. At the end of the whole message there may be one, a
+// carriage return, where the last part can't be made longer.
+func TestPackedPartsHaveNoFiller(t *testing.T) {
+	texts := []string{strings.Repeat("a", 152) + "€" + strings.Repeat("b", 30), strings.Repeat("å", 305), strings.Repeat("€", 200)}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 1000 {
+		text, letters := "", []string{"a", "b", "€", "{", "å", "\r", "\r\n", "\n", "@"}[:2+random.IntN(8)]
+		for range 140 + random.IntN(600) {
+			text += letters[random.IntN(len(letters))]
+		}
+		texts = append(texts, text)
+	}
+	for _, text := range texts {
+		for _, header := range []int{gsm.UDH8Len, gsm.UDH16Len} {
+			parts, err := gsm.Split(gsm.GSM7Packed, text, header)
+			if err != nil || strings.Join(parts, "") != text {
+				t.Fatalf("%q: %q, %v", text, parts, err)
+			}
+			if len(parts) == 1 {
+				continue
+			}
+			for i, p := range parts {
+				checkFiller(t, p, header, i == len(parts)-1)
+				if header == gsm.UDH8Len {
+					checkFiller(t, p, 0, i == len(parts)-1)
+				}
+			}
+		}
+	}
+}
+
+func checkFiller(t *testing.T, part string, header int, last bool) {
+	t.Helper()
+	octets, err := gsm.Append(make([]byte, header), gsm.GSM7Packed, part)
+	if err != nil || len(octets) > 140 {
+		t.Fatalf("%q: %d octets, %v", part, len(octets), err)
+	}
+	want, _ := gsm.Encode(gsm.GSM7, part)
+	got := naive(octets, header)
+	if last && len(got) == len(want)+1 && got[len(want)] == '\r' {
+		got = got[:len(want)]
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("%q beside a header of %d octets is read as % x, want % x", part, header, got, want)
+	}
+	if back, err := gsm.Decode(gsm.GSM7Packed, octets, header); !last && (back != part || err != nil) {
+		t.Fatalf("%q became %q, %v", part, back, err)
+	}
+}
+
+// The last part is made longer where that avoids its filler: 153 and 8 septets would have one.
+func TestPackedLastPartHasNoFiller(t *testing.T) {
+	for n := 161; n < 300; n++ {
+		parts, err := gsm.Split(gsm.GSM7Packed, strings.Repeat("a", n), gsm.UDH8Len)
+		if err != nil || len(parts) != 2 {
+			t.Fatalf("%d: %d parts, %v", n, len(parts), err)
+		}
+		octets, _ := gsm.Append(make([]byte, gsm.UDH8Len), gsm.GSM7Packed, parts[1])
+		if got := naive(octets, gsm.UDH8Len); len(got) != len(parts[1]) {
+			t.Errorf("%d: the last part of %d septets is read as %d", n, len(parts[1]), len(got))
+		}
 	}
 }
