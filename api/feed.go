@@ -32,7 +32,8 @@ const (
 // feedRequest is a request for the feed.
 type feedRequest struct {
 	orders.FeedQuery
-	wait time.Duration
+	wait   time.Duration
+	cursor string // the parameter or header that gave Seq, as the client wrote it
 }
 
 // feed answers one page of what became of the organisation's shipments, or streams it.
@@ -49,12 +50,18 @@ func (a *api) feed(x *exchange) error {
 		return invalid(faults, "")
 	}
 	q.Organisation = x.who.Organisation
-	if streams {
-		return a.stream(x, q)
-	}
 	batch, err := a.batch(x, q.FeedQuery)
+	var beyond *orders.BeyondNewestError
+	if errors.As(err, &beyond) {
+		faults.add(q.cursor, fmt.Sprintf("is beyond the newest entry, %d: it was not read from this feed as it is now. "+
+			"Read from 0 to get every entry that is kept, or from %[1]d to get only new ones", beyond.Newest))
+		return invalid(faults, "")
+	}
 	if err != nil {
 		return err
+	}
+	if streams {
+		return a.stream(x, q, batch)
 	}
 	if len(batch) == 0 && q.wait > 0 {
 		batch, err = a.await(x, q)
@@ -212,6 +219,9 @@ func feedQuery(raw string, all bool) (q feedRequest, f faults) {
 			continue
 		}
 		given[known] = name
+		if known == "seq" {
+			q.cursor = name
+		}
 		if message := q.read(known, texts[0]); message != "" {
 			f.add(name, message)
 		}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"straks/internal/eventually"
 	"straks/internal/handover"
 	"straks/orders"
+	"straks/orders/bolt/bolttest"
 )
 
 // counting counts what is read of the feed.
@@ -119,6 +121,97 @@ func TestFeedWaitFaults(t *testing.T) {
 	if a := w.do("GET", "/future/shipment/feed?orderBy=desc", "", header("Accept", "text/event-stream")); a.status != 400 {
 		t.Errorf("a stream backwards: %d %s", a.status, a.body)
 	}
+}
+
+// TestFeedBeyond: a number that this feed has not given out is a fault of the request, however the feed is read. It
+// would read nothing for ever.
+func TestFeedBeyond(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		start  uint64
+		orders int
+		newest string
+	}{
+		{"an empty feed", 0, 0, "0"},
+		{"an empty feed that starts higher", 1000, 0, "1000"},
+		{"a feed", 0, 2, "2"},
+		{"a feed that starts higher", 1000, 2, "1002"},
+	} {
+		w := start(t, func(_ *Config, o *orders.Config) { o.Journal = bolttest.NewFrom(t, c.start) })
+		for i := range c.orders {
+			w.sendSMS(fmt.Sprint(i)) // which is not final: such entries count too
+		}
+		stream := header("Accept", "text/event-stream")
+		next := c.start + uint64(c.orders) + 1
+		for _, r := range []struct {
+			query, at string
+			options   []option
+		}{
+			{"?seq=%d", "seq", nil},
+			{"?SEQ=%d&changes=all&orderBy=ASC", "SEQ", nil},
+			{"?wait=60&seq=%d", "seq", nil},
+			{"?seq=%d", "seq", []option{stream}},
+			{"", "Last-Event-ID", []option{stream, header("Last-Event-ID", fmt.Sprint(next))}},
+			{"?seq=0", "Last-Event-ID", []option{stream, header("Last-Event-ID", "9223372036854775807")}},
+		} {
+			query := strings.ReplaceAll(r.query, "%d", fmt.Sprint(next))
+			_, a := feed(t, w, query, append(r.options, lenient)...)
+			if a.status != 400 {
+				t.Fatalf("%s, %s: %d %s", c.name, query, a.status, a.body)
+			}
+			told := a.problem(t).Errors[r.at]
+			if len(told) != 1 || !strings.Contains(told[0], "the newest entry, "+c.newest+":") {
+				t.Errorf("%s, %s: %s", c.name, query, a.body)
+			}
+		}
+		if got, a := feed(t, w, "?seq="+c.newest); a.status != 200 || a.body != "[]" {
+			t.Errorf("%s, from the newest: %d %s%s", c.name, a.status, got, a.body)
+		}
+		if _, a := feed(t, w, fmt.Sprintf("?orderBy=desc&seq=%d", next+5)); a.status != 200 {
+			t.Errorf("%s, backwards: %d %s", c.name, a.status, a.body)
+		}
+		w.refuses()
+		event, stop := w.events("?seq=" + c.newest)
+		w.sendSMS("next")
+		if e := event(); !strings.HasPrefix(e, fmt.Sprintf("id: %d|", next)) {
+			t.Errorf("%s, a stream from the newest: %s", c.name, e)
+		}
+		stop()
+	}
+}
+
+// TestFeedNeverBeyondItself: readers that go on from the entry they have just got are never told that
+// it is beyond the newest, while others write.
+func TestFeedNeverBeyondItself(t *testing.T) {
+	w := start(t, everyChange)
+	const n = 60
+	var readers sync.WaitGroup
+	for _, query := range []string{"?seq=%d", "?seq=%d&wait=60"} {
+		readers.Go(func() {
+			for last := 0; last < n; {
+				got, a := feed(t, w, fmt.Sprintf(query, last))
+				if a.status != 200 {
+					t.Errorf("after %d: %d %s", last, a.status, a.body)
+					return
+				}
+				last += len(strings.Fields(got))
+			}
+		})
+	}
+	readers.Go(func() {
+		for last := 0; last < n; last++ { // a stream that is taken up again after each event
+			next, stop := w.events("", header("Last-Event-ID", fmt.Sprint(last)))
+			if e := next(); !strings.HasPrefix(e, fmt.Sprintf("id: %d|", last+1)) {
+				t.Errorf("after %d: %s", last, e)
+				last = n
+			}
+			stop()
+		}
+	})
+	for i := range n {
+		w.sendSMS(fmt.Sprint(i))
+	}
+	readers.Wait()
 }
 
 // events opens a stream and returns a function that reads its next event.

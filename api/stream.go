@@ -45,11 +45,11 @@ func (q *feedRequest) resume(h http.Header, f *faults) {
 	if err != nil {
 		f.add("Last-Event-ID", "must be the id of an event of this stream: a sequenceNumber")
 	}
-	q.Seq = seq
+	q.Seq, q.cursor = seq, "Last-Event-ID"
 }
 
-// stream sends entries as they come.
-func (a *api) stream(x *exchange, q feedRequest) error {
+// stream sends the batch, which was read from q.Seq on, and what follows as it comes.
+func (a *api) stream(x *exchange, q feedRequest, batch []tailEntry) error {
 	t, leave, err := a.tails.join(x.r.Context(), q.Organisation)
 	if err != nil {
 		return err
@@ -61,18 +61,20 @@ func (a *api) stream(x *exchange, q feedRequest) error {
 	defer end.Stop()
 
 	q.Limit = feedBatch
-	seq, goesOn := q.Seq, true
+	seq, goesOn := lastOf(batch, q.Seq), true
 	head := x.Header()
 	head.Set("Content-Type", "text/event-stream")
 	head.Set("Cache-Control", "no-store")
 	head.Set("X-Accel-Buffering", "no") // nginx would keep events back
 	events := bytes.NewBufferString(": straks\n\n")
 	for {
+		for _, e := range batch {
+			fmt.Fprintf(events, "id: %d\ndata: %s\n\n", e.seq, e.json)
+		}
 		if err := x.push(events.Bytes()); err != nil || !goesOn {
 			return nil // the client has gone, or we end the stream
 		}
-		events = new(bytes.Buffer) // a waiting stream holds no batch
-		var batch []tailEntry
+		events, batch = new(bytes.Buffer), nil // a waiting stream holds no batch
 		batch, seq, err = a.next(x, t, q.FeedQuery, seq, func(moved <-chan struct{}) bool {
 			alive := time.NewTimer(keepAlive)
 			defer alive.Stop()
@@ -92,9 +94,6 @@ func (a *api) stream(x *exchange, q feedRequest) error {
 		})
 		if err != nil {
 			return nil // the answer has begun, so it can't become a problem; the client reconnects
-		}
-		for _, e := range batch {
-			fmt.Fprintf(events, "id: %d\ndata: %s\n\n", e.seq, e.json)
 		}
 	}
 }

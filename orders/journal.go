@@ -3,6 +3,7 @@ package orders
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,7 +63,8 @@ type Journal interface {
 	// increasing for an organisation; after an entry was readable, none
 	// with a lower number appears. Every change of status from the carrier's acceptance on
 	// (Status.InFeed) has an entry; the query says which of them are returned. One that can't be read is logged and
-	// skipped.
+	// skipped. Numbers begin above the journal's feed start. An ascending query from beyond the newest number
+	// fails with BeyondNewestError.
 	Feed(ctx context.Context, q FeedQuery) ([]FeedEntry, error)
 
 	// Due returns shipments, at most limit of them, that Expiry at now would
@@ -132,6 +134,18 @@ type FeedQuery struct {
 	Limit        int
 	Descending   bool
 	FinalOnly    bool // leaves out the entries whose status is not final
+}
+
+// BeyondNewestError is the answer to an ascending FeedQuery whose Seq is beyond the newest number that the
+// organisation's feed has given out, of whatever status, and kept or not. So it never meets a reader that
+// goes on from an entry of this journal, also if retention has removed the entry; but it meets one whose number is
+// from another service or from a later state of the journal.
+type BeyondNewestError struct {
+	Newest uint64 // the feed start where the feed has had no entry
+}
+
+func (e *BeyondNewestError) Error() string {
+	return fmt.Sprintf("the feed's newest number is %d", e.Newest)
 }
 
 // FeedEntry is one change of status. Claim, Parts, Carrier and Detail of its

@@ -111,7 +111,7 @@ func ownDisk(w *daemontest.World, mount func(dir string) error) string {
 	}
 	disktest.Mount(w.T, disk, mount)
 	w.EditConfig(filepath.Join(w.Dir, "journal.db"), filepath.Join(disk, "journal.db"))
-	if err := daemon.CreateJournal(w.Config()); err != nil {
+	if err := daemon.CreateJournal(w.Config(), 0); err != nil {
 		w.T.Fatal(err)
 	}
 	return disk

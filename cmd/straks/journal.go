@@ -85,7 +85,7 @@ func journalStats(ctx context.Context, args []string, e env) error {
 	out := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(out, "id\t%s\nschema\t%d\n", s.ID, s.Schema)
 	fmt.Fprintf(out, "file\t%d octets\npages\t%d octets\nfree pages\t%d octets\n", file.Size(), s.FileSize, s.FreeSize)
-	fmt.Fprintf(out, "organisations\t%d\nshipments\t%d\nfeed entries\t%d\nparked receipts\t%d\n", s.Organisations, s.Shipments, s.FeedEntries, s.Parked)
+	fmt.Fprintf(out, "organisations\t%d\nshipments\t%d\nfeed entries\t%d\nfeed start\t%d\nparked receipts\t%d\n", s.Organisations, s.Shipments, s.FeedEntries, s.FeedStart, s.Parked)
 	return out.Flush()
 }
 

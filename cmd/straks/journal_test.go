@@ -93,6 +93,22 @@ func TestJournal(t *testing.T) {
 	}
 }
 
+// TestInitFeedStart: a journal can be made whose numbers begin above those that clients hold.
+func TestInitFeedStart(t *testing.T) {
+	config := writeConfig(t, "")
+	if out := succeed(t, "init", "-config", config, "-feed-start", "123456"); !strings.Contains(out, "above 123456") {
+		t.Errorf("init: %s", out)
+	}
+	path := filepath.Join(filepath.Dir(config), "journal.db")
+	succeed(t, "journal", "compact", "-file", path)
+	if out := succeed(t, "journal", "stats", "-config", config); !strings.Contains(out, "feed start       123456\n") {
+		t.Errorf("stats: %s", out)
+	}
+	if s := stats(t, path); s.FeedStart != 123456 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // TestCompactOfADamagedJournal: compact fails, and changes nothing.
 func TestCompactOfADamagedJournal(t *testing.T) {
 	path := newJournal(t, 30)

@@ -39,6 +39,8 @@ func TestUsage(t *testing.T) {
 		{"token new -org ttd -expires 2020-01-01", exitUsage, "has passed already"},
 		{"token new -org ttd -expires tomorrow", exitUsage, "neither a date"},
 		{"token new -org t/d", exitUsage, "letters, digits"},
+		{"init -feed-start -1", exitUsage, "invalid value"},
+		{"init -feed-start 4503599627370497", exitUsage, "4503599627370496 at most"},
 		{"shipment", exitUsage, "ID is missing"},
 		{"send", exitUsage, "sms|email"},
 		{"send pigeon", exitUsage, "sms|email"},

@@ -87,7 +87,7 @@ func newSandbox(ctx context.Context, listen string, e env) (_ *sandbox, err erro
 	if err != nil {
 		return nil, err
 	}
-	if err := daemon.CreateJournal(cfg); err != nil {
+	if err := daemon.CreateJournal(cfg, 0); err != nil {
 		return nil, err
 	}
 	if sb.daemon, err = daemon.New(ctx, cfg, newLogger(e.stderr, cfg), prometheus.NewRegistry()); err != nil {

@@ -11,6 +11,7 @@ import (
 	"straks/internal/config"
 	"straks/internal/daemon"
 	"straks/internal/faults"
+	"straks/orders/bolt"
 )
 
 // defaultConfig is where the systemd unit and the packages of distributions put the
@@ -45,19 +46,27 @@ func checkCommand(_ context.Context, args []string, e env) error {
 // initCommand creates the journal. "serve" does not: an empty journal has forgotten
 // all idempotency keys.
 func initCommand(_ context.Context, args []string, e env) error {
-	fs := newFlags("init [-config FILE]")
+	fs := newFlags("init [-config FILE] [-feed-start N]")
 	path := fs.configFlag()
+	feedStart := fs.Uint64("feed-start", 0, "the `number` above which each organisation's feed begins: the highest that a client may still hold as its cursor, from another service or journal")
 	if _, err := fs.parse(args, e); err != nil {
 		return err
+	}
+	if *feedStart > bolt.MaxFeedStart {
+		return misused("init: -feed-start must be %d at most: higher numbers are not exact in the JSON of every client", bolt.MaxFeedStart)
 	}
 	cfg, _, err := config.LoadSealed(*path)
 	if err != nil {
 		return err
 	}
-	if err := daemon.CreateJournal(cfg); err != nil {
+	if err := daemon.CreateJournal(cfg, *feedStart); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.stdout, "created the journal %s\n", cfg.Journal.Path)
+	begins := ""
+	if *feedStart > 0 {
+		begins = fmt.Sprintf("; the numbers of each feed begin above %d", *feedStart)
+	}
+	_, err = fmt.Fprintf(e.stdout, "created the journal %s%s\n", cfg.Journal.Path, begins)
 	return err
 }
 

@@ -56,9 +56,12 @@ func openJournal(ctx context.Context, cfg *config.Config, log *slog.Logger, reg 
 	return boltEngine{j}, nil
 }
 
-// CreateJournal creates the configuration's journal. It fails where there is one.
-func CreateJournal(cfg *config.Config) error {
-	return bolt.Create(cfg.Journal.Path, boltOptions(cfg, slog.Default(), nil))
+// CreateJournal creates the configuration's journal, in which the numbers of each feed begin above feedStart.
+// It fails where there is one.
+func CreateJournal(cfg *config.Config, feedStart uint64) error {
+	options := boltOptions(cfg, slog.Default(), nil)
+	options.FeedStart = feedStart
+	return bolt.Create(cfg.Journal.Path, options)
 }
 
 func boltOptions(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) bolt.Options {

@@ -272,11 +272,17 @@ func (c *checker) deadlined() {
 func (c *checker) fed() {
 	c.feed().ForEachBucket(func(name []byte) error {
 		feed := c.feed().Bucket(name)
-		last := uint64(0)
+		last, start := uint64(0), c.feedStart()
+		if feed.Sequence() < start {
+			c.fault("feed of %q has numbered up to %d, but numbers begin above %d", name, feed.Sequence(), start)
+		}
 		status := make(map[uuid.UUID]entry) // of the feed; Check is for an operator, not for the hot path
 		cur := feed.Cursor()
 		for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
 			seq := binary.BigEndian.Uint64(k)
+			if seq <= start {
+				c.fault("feed of %q: %d is not above %d, where numbers begin", name, seq, start)
+			}
 			if last != 0 && seq != last+1 {
 				c.fault("feed of %q: %d follows %d", name, seq, last)
 			}
@@ -289,7 +295,7 @@ func (c *checker) fed() {
 			status[en.shipment] = en
 		}
 		if last != 0 && last != feed.Sequence() && !c.enough() {
-			c.fault("feed of %q ends with %d, but %d were numbered", name, last, feed.Sequence())
+			c.fault("feed of %q ends with %d, but its last number was %d", name, last, feed.Sequence())
 		}
 		c.fedLast(name, status)
 		return nil

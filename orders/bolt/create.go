@@ -23,6 +23,9 @@ const unfinished = ".new-"
 // by then. Cut short by a kill or a power cut, Create leaves the whole journal or none,
 // and perhaps the file under its first name, which does no harm.
 func Create(path string, opt Options) error {
+	if opt.FeedStart > MaxFeedStart {
+		return fmt.Errorf("journal %s: a feed can start at %d at most, not at %d", path, MaxFeedStart, opt.FeedStart)
+	}
 	temporary, err := makeUnder(path+unfinished, opt.withDefaults())
 	if err == nil {
 		err = os.Link(temporary, path) // a rename would replace what is there
@@ -52,10 +55,10 @@ func makeUnder(prefix string, opt Options) (path string, err error) {
 		return path, err
 	}
 	list(f.db, true)
-	return path, errors.Join(f.db.Update(initialise), f.db.Close())
+	return path, errors.Join(f.db.Update(func(tx *bbolt.Tx) error { return initialise(tx, opt.FeedStart) }), f.db.Close())
 }
 
-func initialise(tx *bbolt.Tx) error {
+func initialise(tx *bbolt.Tx, feedStart uint64) error {
 	for _, name := range [][]byte{bucketMeta, bucketKeys, bucketKeyFilter, bucketShipments, bucketRefs, bucketRefFilter,
 		bucketParked, bucketDeadlines, bucketFeed, bucketBlocked, bucketLifted} {
 		if _, err := tx.CreateBucket(name); err != nil {
@@ -64,6 +67,11 @@ func initialise(tx *bbolt.Tx) error {
 	}
 	id := uuid.New()
 	meta := tx.Bucket(bucketMeta)
+	if feedStart > 0 {
+		if err := meta.Put(keyFeedStart, seqKey(feedStart)); err != nil {
+			return err
+		}
+	}
 	return errors.Join(
 		meta.Put(keySchema, binary.BigEndian.AppendUint32(nil, schemaVersion)),
 		meta.Put(keyID, id[:]))

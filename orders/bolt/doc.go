@@ -3,7 +3,8 @@
 //
 // # Key schema
 //
-//	meta       "schema"                 -> version; "id" -> the journal's random id
+//	meta       "schema"                 -> version; "id" -> the journal's random id;
+//	                                       "feed start" -> number, absent: 0
 //	keys       slot end s | hash(org, key)    -> shipment id
 //	shipments  id (UUIDv7)              -> shipment
 //	keys.filter, refs.filter
@@ -36,8 +37,8 @@
 //     what never changes (recipient, reference) is read from the shipment.
 //     An entry leaves the feed with its shipment at the latest. One that can't be read
 //     is skipped, logged and counted.
-//   - A feed's numbers are the bucket's own sequence: dense, from 1, taken in
-//     the transaction that changes the status.
+//   - A feed's numbers are the bucket's own sequence: dense, from the feed start + 1, taken in
+//     the transaction that changes the status. The sequence stays when entries leave.
 //   - Answer and receipt meet in the one record of a reference. A report waits
 //     there only if it is about none of the parts that the reference is bound to. It is
 //     stored once, whatever the number of its references, and leaves them all at once.

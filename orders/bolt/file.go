@@ -16,7 +16,9 @@ var (
 	keySchema = []byte("schema")
 	keyFrom   = []byte("from") // while a migration is under way: the version before
 	keyID     = []byte("id")
-	keyProbe  = []byte("probe")
+
+	keyFeedStart = []byte("feed start")
+	keyProbe     = []byte("probe")
 )
 
 // ErrLocked reports that another process, most likely the daemon, has the journal open.

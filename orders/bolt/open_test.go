@@ -30,7 +30,7 @@ var quiet = slog.New(slog.DiscardHandler)
 func newJournal(t testing.TB, opt Options) (*Journal, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "journal.db")
-	if err := Create(path, Options{MapSize: opt.MapSize}); err != nil {
+	if err := Create(path, Options{MapSize: opt.MapSize, FeedStart: opt.FeedStart}); err != nil {
 		t.Fatal(err)
 	}
 	return mustOpen(t, path, opt), path

@@ -19,6 +19,8 @@ type Options struct {
 	Queue     int   // orders that wait for the writer, orders.DefaultQueue; and four times as many facts. Beyond it: orders.ErrBusy
 	MaxBatch  int   // calls in one transaction; 512
 
+	FeedStart uint64 // of Create only: the number above which the numbers of each feed begin, MaxFeedStart at most; 0
+
 	Log        *slog.Logger          // slog.Default()
 	Registerer prometheus.Registerer // nil: metrics are kept, but not exported
 
@@ -28,6 +30,10 @@ type Options struct {
 	probe       time.Duration // first interval between attempts after a failure
 	migrateStep int           // records that one transaction of a migration moves
 }
+
+// MaxFeedStart bounds a feed start. Above it there is room for as many numbers again that a JSON reader with
+// floating-point numbers holds exactly (RFC 8259 §6: up to 2^53 - 1).
+const MaxFeedStart = 1 << 52
 
 const (
 	defaultMapSize   = 64 << 30

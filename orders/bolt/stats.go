@@ -15,9 +15,10 @@ import (
 type Stats struct {
 	ID            uuid.UUID `json:"id,omitzero"`
 	Schema        int       `json:"schema,omitempty"`
-	FileSize      int64     `json:"fileSize"`      // of all pages, free ones included; the file is up to 16 MiB longer, for growth
-	FreeSize      int64     `json:"freeSize"`      // of pages that will be used again
-	Organisations int       `json:"organisations"` // that have a feed
+	FileSize      int64     `json:"fileSize"`            // of all pages, free ones included; the file is up to 16 MiB longer, for growth
+	FreeSize      int64     `json:"freeSize"`            // of pages that will be used again
+	Organisations int       `json:"organisations"`       // that have a feed
+	FeedStart     uint64    `json:"feedStart,omitempty"` // the numbers of each feed begin above it
 	FeedEntries   uint64    `json:"feedEntries"`
 	Parked        int       `json:"parked"`
 	Shipments     int       `json:"shipments,omitempty"` // counted by walking all pages, by Stats only
@@ -46,6 +47,7 @@ func (r *reader) Levels() (st Stats) {
 	r.snapshots.view(func(t tables) error {
 		db := t.tx.DB()
 		st.FileSize = t.tx.Size()
+		st.FeedStart = t.feedStart()
 		st.FreeSize = int64(db.Stats().FreePageN) * int64(db.Info().PageSize)
 		return t.feed().ForEachBucket(func(name []byte) error {
 			c := t.feed().Bucket(name).Cursor()

@@ -143,9 +143,9 @@ func (w *writeTx) PutShipment(s *orders.Shipment, claimed bool) error {
 
 // AppendFeed implements ledger.Store.
 func (w *writeTx) AppendFeed(s *orders.Shipment) error {
-	feed, err := w.feed().CreateBucketIfNotExists([]byte(s.Organisation))
+	feed, err := w.appendable(s.Organisation)
 	if err != nil {
-		return fmt.Errorf("feed of %q: %w", s.Organisation, err)
+		return err
 	}
 	feed.FillPercent = appended
 	seq, err := feed.NextSequence()

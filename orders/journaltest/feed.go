@@ -1,9 +1,11 @@
 package journaltest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"straks/internal/handover"
 	"straks/orders"
@@ -37,8 +39,6 @@ func feedOrder(f *fixture) {
 		{orders.FeedQuery{Limit: 2}, []uint64{1, 2}},
 		{orders.FeedQuery{Seq: 2, Limit: 2}, []uint64{3, 4}},
 		{orders.FeedQuery{Seq: 5, Limit: 2}, nil},
-		{orders.FeedQuery{Seq: 1 << 62, Limit: 2}, nil},
-		{orders.FeedQuery{Seq: 1<<64 - 1, Limit: 2}, nil},
 		{orders.FeedQuery{Descending: true, Limit: 2}, []uint64{5, 4}},
 		{orders.FeedQuery{Descending: true, Seq: 4, Limit: 10}, []uint64{3, 2, 1}},
 		{orders.FeedQuery{Descending: true, Seq: 1, Limit: 10}, nil},
@@ -88,6 +88,58 @@ func feedFinalOnly(f *fixture) {
 			f.Errorf("%+v: %v, want %v", c.q, got, c.want)
 		}
 	}
+}
+
+// beyond checks that a query from seq fails, and which number it is told to be the newest.
+func (f *fixture) beyond(organisation string, seq, newest uint64) {
+	f.Helper()
+	for _, q := range []orders.FeedQuery{{Limit: 2}, {Limit: 2, FinalOnly: true}, {}} {
+		q.Organisation, q.Seq = organisation, seq
+		page, err := f.j.Feed(ctx(), q)
+		var beyond *orders.BeyondNewestError
+		if len(page) != 0 || !errors.As(err, &beyond) || beyond.Newest != newest {
+			f.Errorf("%+v: %d entries, %v; want the newest, %d", q, len(page), err, newest)
+		}
+	}
+}
+
+// feedBeyond: only a number that the feed has not given out is beyond it, whatever was removed since.
+func feedBeyond(f *fixture) {
+	f.beyond(org, 1, 0)
+	f.taken("a", "m1")
+	f.apply(f.report(orders.SMSDelivered, "m1"))
+	f.taken("b", "m2") // not final
+	for range 2 {
+		for _, seq := range []uint64{4, 1 << 62, 1<<64 - 1} {
+			f.beyond(org, seq, 3)
+		}
+		f.beyond("other", 1, 0)
+		for _, q := range []orders.FeedQuery{{Seq: 3}, {Seq: 3, FinalOnly: true}} {
+			q.Limit = 10
+			if got := f.seqs(q); got != nil {
+				f.Errorf("%+v: %v", q, got)
+			}
+		}
+		f.reopen()
+	}
+	f.apply(f.report(orders.SMSDelivered, "m2"))
+	f.pass(100 * time.Hour)
+	for {
+		swept, err := f.j.Sweep(ctx(), f.now, time.Hour, 100)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if !swept.More {
+			break
+		}
+	}
+	if got := f.seqs(orders.FeedQuery{Limit: 10}); got != nil {
+		f.Fatalf("after retention: %v", got)
+	}
+	if got := f.seqs(orders.FeedQuery{Seq: 4, Limit: 10}); got != nil {
+		f.Errorf("from the last that was given out: %v", got)
+	}
+	f.beyond(org, 5, 4)
 }
 
 func feedOrganisations(f *fixture) {

@@ -212,6 +212,7 @@ func (r *run) compare() {
 	}
 	r.compareFeed(false)
 	r.compareFeed(true)
+	r.beyond(org, uint64(len(r.model.feed))+1+r.Uint64N(1<<62), uint64(len(r.model.feed)))
 }
 
 func (r *run) compareFeed(finalOnly bool) {

@@ -84,6 +84,7 @@ func Run(t *testing.T, e Engine) {
 		"deadline/in flight":        deadlineInFlight,
 		"feed/order":                feedOrder,
 		"feed/final only":           feedFinalOnly,
+		"feed/beyond":               feedBeyond,
 		"feed/organisations":        feedOrganisations,
 		"feed/never filled later":   feedNeverFilledLater,
 		"two/accept":                twoAccept,

@@ -68,7 +68,7 @@ func NewStopped(t *testing.T, profile smsctest.Profile, relay relaytest.Profile,
 	}
 	t.Cleanup(func() { w.Relay.Close() })
 	w.writeConfig(extra)
-	if err := daemon.CreateJournal(w.Config()); err != nil {
+	if err := daemon.CreateJournal(w.Config(), 0); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.Stop() })
