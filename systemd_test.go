@@ -79,13 +79,13 @@ func TestUnitRestarts(t *testing.T) {
 	}
 }
 
-// TestUnitWaitsForDrain: systemd waits for as long as draining may take by the
-// configuration's defaults.
-func TestUnitWaitsForDrain(t *testing.T) {
+// TestUnitFitsTheDefaults: systemd waits for as long as draining may take by the
+// configuration's defaults, and makes the folder of the admin socket.
+func TestUnitFitsTheDefaults(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "straks.toml")
 	text := `
 api.listen = "127.0.0.1:8080"
-admin.listen = "127.0.0.1:9090"
+metrics.listen = "127.0.0.1:9090"
 journal.path = "/var/lib/straks/journal.db"
 organisation = [{name = "ttd"}]
 relay = [{name = "mx", addr = "10.0.0.6:25"}]
@@ -100,6 +100,9 @@ relay = [{name = "mx", addr = "10.0.0.6:25"}]
 	unit, err := os.ReadFile("systemd/straks.service")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if folder := filepath.Dir(cfg.Admin.Listen); folder != "/run/straks" || !regexp.MustCompile(`(?m)^RuntimeDirectory=straks$`).Match(unit) {
+		t.Errorf("the unit does not make the folder of the admin socket, %s", folder)
 	}
 	var seconds int
 	m := regexp.MustCompile(`(?m)^TimeoutStopSec=(\d+)s$`).FindSubmatch(unit)

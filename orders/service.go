@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -143,6 +144,15 @@ func (s *Service) Ready() error {
 		errs = append(errs, c.Ready())
 	}
 	return errors.Join(errs...)
+}
+
+// ReadyFor returns nil when the channel can send, else the reason why not.
+func (s *Service) ReadyFor(channel Channel) error {
+	c, ok := s.carriers[channel]
+	if !ok {
+		return fmt.Errorf("%w: %v", ErrNoChannel, channel)
+	}
+	return c.Ready()
 }
 
 // Run receives receipts, keeps deadlines and sweeps, until ctx ends. By then

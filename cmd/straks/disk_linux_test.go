@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -172,7 +171,7 @@ func (s *faulty) tells(readiness, reason, unavailable string) {
 	t.Helper()
 	eventually.True(t, "/readyz to tell", func() bool { return (p.ready() == "") == (reason == "") && strings.Contains(p.ready(), reason) })
 	eventually.True(t, "straks status to tell", func() bool {
-		code, out, _ := straks(t, "", "status", "-admin", "http://"+p.admin)
+		code, out, _ := straks(t, "", "status", "-admin", p.admin)
 		line, _, _ := strings.Cut(out, "\n")
 		return code == 0 && strings.Contains(line, ", "+readiness) && strings.Contains(line, reason)
 	})
@@ -183,7 +182,11 @@ func (s *faulty) tells(readiness, reason, unavailable string) {
 }
 
 func (s *faulty) page(path string) string {
-	resp, err := http.Get("http://" + s.process.admin + path)
+	addr := s.process.metrics
+	if path == "/status" {
+		addr = s.process.admin
+	}
+	resp, err := daemontest.AdminClient(addr).Get("http://localhost" + path)
 	if err != nil {
 		s.T.Fatal(err)
 	}

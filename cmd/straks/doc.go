@@ -26,7 +26,7 @@
 //	feed.go     shipment, feed
 //	client.go   what send, shipment and feed share
 //	status.go   status: the state of a running daemon
-//	fetch.go    requests to the admin listener
+//	admin.go    requests to the admin listener
 //	journal.go  journal stats, check, backup
 //	compact.go  journal compact
 package main

@@ -109,8 +109,8 @@ func journalCheck(ctx context.Context, args []string, e env) error {
 
 // journalBackup writes a consistent copy.
 func journalBackup(ctx context.Context, args []string, e env) error {
-	fs := newJournalFlags("journal backup [-config FILE | -file FILE] [-admin URL] TO")
-	admin := fs.String("admin", "", "`URL`, or host:port, of the daemon's admin listener (default: the configuration's admin.listen)")
+	fs := newJournalFlags("journal backup [-config FILE | -file FILE] [-admin ADDRESS] TO")
+	admin := fs.String("admin", "", adminUsage)
 	operands, err := fs.parse(args, e, "backup", "TO (a new file, or - for stdout)")
 	if err != nil {
 		return err
@@ -133,12 +133,11 @@ func journalBackup(ctx context.Context, args []string, e env) error {
 func (f journalFlags) backup(ctx context.Context, admin string, to io.Writer) error {
 	j, err := f.open()
 	if errors.Is(err, bolt.ErrLocked) {
-		if admin == "" {
-			admin, err = f.adminListen()
+		c, err := f.adminClient(admin)
+		if err != nil {
+			return err
 		}
-		if admin != "" {
-			return fetchLong(ctx, admin, "/journal/backup", to, daemon.BackupTimeout)
-		}
+		return c.getLong(ctx, "/journal/backup", to, daemon.BackupTimeout)
 	}
 	if err != nil {
 		return err
@@ -146,17 +145,20 @@ func (f journalFlags) backup(ctx context.Context, admin string, to io.Writer) er
 	return errors.Join(j.Backup(ctx, to), j.Close())
 }
 
-// adminListen returns the admin listener that the configuration names, if the
-// configuration is about this journal.
-func (f journalFlags) adminListen() (string, error) {
+// adminClient returns a client of the admin listener at admin, or of the one that the
+// configuration names, if the configuration is about this journal.
+func (f journalFlags) adminClient(admin string) (*adminClient, error) {
+	if admin != "" {
+		return adminAt(admin)
+	}
 	cfg, _, err := config.LoadSealed(*f.config)
 	if err != nil {
-		return "", fmt.Errorf("the journal is in use, and its daemon's admin listener is not known. Give -admin, or -config: %w", err)
+		return nil, fmt.Errorf("the journal is in use, and its daemon's admin listener is not known. Give -admin, or -config: %w", err)
 	}
 	if *f.file != "" && !sameFile(*f.file, cfg.Journal.Path) {
-		return "", fmt.Errorf("the journal is in use, and %s is about another, %s. Give -admin, the admin listener of its daemon", *f.config, cfg.Journal.Path)
+		return nil, fmt.Errorf("the journal is in use, and %s is about another, %s. Give -admin, the admin listener of its daemon", *f.config, cfg.Journal.Path)
 	}
-	return cfg.Admin.Listen, nil
+	return adminOf(cfg)
 }
 
 func sameFile(a, b string) bool {

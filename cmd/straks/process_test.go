@@ -34,10 +34,11 @@ func TestMain(m *testing.M) {
 type process struct {
 	cmd     *exec.Cmd
 	began   time.Time
-	serving chan struct{} // closed when api and admin are set
+	serving chan struct{} // closed when api, metrics and admin are set
 	ended   chan struct{} // closed when its log has ended
 	api     string        // host:port
-	admin   string
+	metrics string
+	admin   string  // path of the socket
 	log     logTail // complete when ended
 }
 
@@ -79,7 +80,7 @@ func (p *process) read(stderr io.Reader) {
 		line := lines.Text()
 		p.log.add(line)
 		if p.api == "" && strings.Contains(line, `"msg":"serving"`) {
-			p.api, p.admin = quoted(line, `"api":"`), quoted(line, `"admin":"`)
+			p.api, p.metrics, p.admin = quoted(line, `"api":"`), quoted(line, `"metrics":"`), quoted(line, `"admin":"`)
 			close(p.serving)
 		}
 	}
@@ -93,7 +94,7 @@ func quoted(line, after string) string {
 
 // ready returns the reasons of /readyz, empty where the daemon is ready.
 func (p *process) ready() string {
-	resp, err := http.Get("http://" + p.admin + "/readyz")
+	resp, err := http.Get("http://" + p.metrics + "/readyz")
 	if err != nil {
 		return err.Error()
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,27 +18,35 @@ import (
 	"straks/orders/bolt"
 )
 
+// maxStatus bounds the answer of /status, in octets: a few hundred binds.
+const maxStatus = 4 << 20
+
 // statusCommand prints the state of a running daemon's binds, relays and journal.
 func statusCommand(ctx context.Context, args []string, e env) error {
-	fs := newFlags("status [-json] [-admin URL] [-timeout TIME]")
-	admin := adminFlag(fs)
+	fs := newFlags("status [-json] [-config FILE | -admin ADDRESS] [-timeout TIME]")
+	admin := fs.adminFlags()
 	asJSON := fs.Bool("json", false, "print the JSON of /status")
 	timeout := fs.Duration("timeout", client.Timeout, "`time` to wait for the answer")
 	if _, err := fs.parse(args, e); err != nil {
 		return err
 	}
+	c, err := admin.client()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, *timeout, fmt.Errorf("no complete answer within %v", *timeout))
 	defer cancel()
-	if *asJSON {
-		return fetch(ctx, *admin, "/status", e.stdout)
-	}
-	var text strings.Builder
-	if err := fetch(ctx, *admin, "/status", &text); err != nil {
+	var text bytes.Buffer
+	if err := c.get(ctx, "/status", &text, maxStatus); err != nil {
 		return err
 	}
 	var s status
-	if err := json.Unmarshal([]byte(text.String()), &s); err != nil {
-		return fmt.Errorf("%s/status: not the status of a straks: %w", *admin, err)
+	if err := json.Unmarshal(text.Bytes(), &s); err != nil {
+		return fmt.Errorf("%s: the answer is not the status of a straks: %w", c.where, err)
+	}
+	if *asJSON {
+		_, err := text.WriteTo(e.stdout)
+		return err
 	}
 	return s.print(e.stdout, time.Now())
 }

@@ -75,14 +75,13 @@ func TestStatusOfASilentDaemon(t *testing.T) {
 // TestStatusOfADaemon: status and backup of a real daemon.
 func TestStatusOfADaemon(t *testing.T) {
 	w := daemontest.New(t, smsctest.Profile{}, "")
-	admin := "http://" + w.Daemon.AdminAddr()
-	out := succeed(t, "status", "-admin", admin)
+	out := succeed(t, "status", "-config", w.ConfigFile())
 	for _, want := range []string{"ready", "telco/1", "bound", "mx", "JOURNAL"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing:\n%s", want, out)
 		}
 	}
 	copied := filepath.Join(t.TempDir(), "copy.db")
-	succeed(t, "journal", "backup", "-config", w.ConfigFile(), "-admin", admin, copied)
+	succeed(t, "journal", "backup", "-config", w.ConfigFile(), copied)
 	succeed(t, "journal", "check", "-file", copied)
 }

@@ -18,7 +18,8 @@
 //
 // # Files
 //
-//	config.go        the whole, the listeners, the journal, the log
+//	config.go        the whole, the API's listener, the journal, the log
+//	listeners.go     the private listeners: metrics and admin
 //	organisation.go  organisations, their tokens, the senders
 //	carrier.go       SMSCs, routes and relays
 //	load.go          reading a file, and what several sections must agree on
@@ -42,6 +43,7 @@ import (
 // Config is the whole configuration.
 type Config struct {
 	API           API
+	Metrics       Metrics
 	Admin         Admin
 	Journal       Journal
 	Log           Log
@@ -109,18 +111,6 @@ func (a *API) check(c *checker) {
 	c.Duration("write_timeout", a.WriteTimeout, a.SendDeadline+time.Second, 10*time.Minute)
 	c.Duration("idle_timeout", a.IdleTimeout, time.Second, time.Hour)
 	c.Duration("drain_timeout", a.DrainTimeout, a.SendDeadline+time.Second, time.Minute)
-}
-
-// Admin is the private listener: /healthz, /readyz, /status, /metrics, pprof and
-// /journal/backup. It has no authentication: only operators and monitoring may reach it.
-type Admin struct {
-	Listen string // host:port. Required
-}
-
-func (a *Admin) check(c *checker) {
-	if c.listen("listen", a.Listen) && !private(a.Listen) {
-		c.warn("listen", "is reachable from outside this network, and has no authentication")
-	}
 }
 
 // Journal is where orders, receipts and the feed are kept.

@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,19 +12,27 @@ import (
 	"straks/internal/pemfile"
 )
 
-// locate returns the path of a secret. A bare name is that of a credential, in the folder
-// where systemd puts them.
+// locate is credential, with its error as a fault.
 func (c *checker) locate(name, path string) string {
+	path, err := credential(path)
+	if err != nil {
+		c.Add(name, "%v", err)
+	}
+	return path
+}
+
+// credential returns the path of a secret. A bare name is that of a credential, in the folder
+// where systemd puts them.
+func credential(path string) (string, error) {
 	if path == "" || strings.ContainsRune(path, filepath.Separator) {
-		return path
+		return path, nil
 	}
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")
 	if dir == "" {
-		c.Add(name, "is the name of a credential, but $CREDENTIALS_DIRECTORY is not set: "+
+		return "", errors.New("is the name of a credential, but $CREDENTIALS_DIRECTORY is not set: " +
 			"use LoadCredential= in the unit, set the variable, or give a path")
-		return ""
 	}
-	return filepath.Join(dir, path)
+	return filepath.Join(dir, path), nil
 }
 
 // warnReadable warns of a secret that everybody can read.
@@ -48,26 +57,45 @@ func (c *checker) secret(name, path string) string {
 	if path == "" {
 		return ""
 	}
+	secret, info, err := readSecret(path)
+	if info != nil {
+		c.warnReadable(name, path, info)
+	}
+	if err != nil {
+		c.Add(name, "%v", err)
+	}
+	return secret
+}
+
+// ReadSecret reads a secret from the file that a key names, for a command that was loaded
+// without secrets. The error continues the sentence that begins with the key.
+func ReadSecret(path string) (string, error) {
+	path, err := credential(path)
+	if err != nil {
+		return "", err
+	}
+	secret, _, err := readSecret(path)
+	return secret, err
+}
+
+// readSecret reads a file with one secret, and returns what the file is, if it is one.
+func readSecret(path string) (string, os.FileInfo, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		c.Add(name, "can't be read: %v", err)
-		return ""
+		return "", nil, fmt.Errorf("can't be read: %w", err)
 	case !info.Mode().IsRegular() || info.Size() > maxSecret:
-		c.Add(name, "names %s, which is no file of at most %d octets", path, maxSecret)
-		return ""
+		return "", nil, fmt.Errorf("names %s, which is no file of at most %d octets", path, maxSecret)
 	}
-	c.warnReadable(name, path, info)
 	text, err := os.ReadFile(path)
 	if err != nil {
-		c.Add(name, "can't be read: %v", err)
-		return ""
+		return "", info, fmt.Errorf("can't be read: %w", err)
 	}
 	password, err := ParsePassword(text)
 	if err != nil {
-		c.Add(name, "names %s, which %v", path, err)
+		return "", info, fmt.Errorf("names %s, which %w", path, err)
 	}
-	return password
+	return password, info, nil
 }
 
 // byteOrderMarks are put before a text by some editors: in UTF-8, and in UTF-16, whose

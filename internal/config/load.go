@@ -72,7 +72,7 @@ func syntaxError(text string, err error) error {
 // check checks every section, and what several sections must agree on.
 func (cfg *Config) check(c *checker) {
 	cfg.API.check(c.in("api"))
-	cfg.Admin.check(c.in("admin"))
+	cfg.checkPrivate(c)
 	cfg.Journal.check(c.in("journal"))
 	cfg.Log.check(c.in("log"))
 	cfg.Numbers.check(c.in("numbers"))
@@ -82,8 +82,19 @@ func (cfg *Config) check(c *checker) {
 	cfg.checkCarriers(c)
 	cfg.warnOfDefaults(c)
 	c.Unless(len(cfg.SMSCs)+len(cfg.Relays) > 0, "smsc", "is missing, and so is relay: there is nothing to send with")
-	if cfg.API.Listen == cfg.Admin.Listen && cfg.API.Listen != "" && !strings.HasSuffix(cfg.API.Listen, ":0") {
-		c.In("admin").Add("listen", "is that of api: the admin listener must be another")
+	cfg.checkAddresses(c)
+}
+
+// checkAddresses checks that no two listeners have the same address.
+func (cfg *Config) checkAddresses(c *checker) {
+	seen := make(map[string]string)
+	for _, l := range []struct{ section, addr string }{{"api", cfg.API.Listen}, {"metrics", cfg.Metrics.Listen}, {"admin", cfg.Admin.Listen}} {
+		if first := seen[l.addr]; first != "" {
+			c.In(l.section).Add("listen", "is that of %s: each listener must have its own", first)
+		}
+		if l.addr != "" && !strings.HasSuffix(l.addr, ":0") {
+			seen[l.addr] = l.section
+		}
 	}
 }
 

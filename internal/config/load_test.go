@@ -16,7 +16,7 @@ import (
 const smallest = `
 [api]
 listen = "127.0.0.1:8080"
-[admin]
+[metrics]
 listen = "127.0.0.1:9090"
 [journal]
 path = "/var/lib/straks/journal.db"
@@ -104,7 +104,7 @@ func TestFaults(t *testing.T) {
 		{`listen = "127.0.0.1:8080"`, `listen = 8080`, "api.listen", "is the integer 8080, must be a string"},
 		{`listen = "127.0.0.1:8080"`, ``, "api.listen", "is missing"},
 		{`listen = "127.0.0.1:8080"`, `listen = "8080"`, "api.listen", "not host:port"},
-		{`listen = "127.0.0.1:9090"`, `listen = "127.0.0.1:8080"`, "admin.listen", "is that of api"},
+		{`listen = "127.0.0.1:9090"`, `listen = "127.0.0.1:8080"`, "metrics.listen", "is that of api"},
 		{`[api]`, "[api]\nsend_deadline = 5", "api.send_deadline", `write a duration with its unit`},
 		{`[api]`, "[api]\nsend_deadline = \"5 s\"", "api.send_deadline", "not a duration"},
 		{`[api]`, "[api]\nsend_deadline = \"1h\"", "api.send_deadline", "between 100ms and 1m0s"},
@@ -188,6 +188,8 @@ func TestAllAtOnce(t *testing.T) {
 [api]
 listen = 1
 colour = "red"
+[admin]
+listen = "nowhere"
 [organisation]
 name = "ttd"
 [[smsc]]
@@ -219,7 +221,7 @@ func TestWarnings(t *testing.T) {
 	}
 	for _, tt := range []struct{ old, replacement, key, message string }{
 		{`[[smsc]]`, "expires = 2026-02-01\n[[smsc]]", "organisation[0].token[0].expires", "has passed"},
-		{`127.0.0.1:9090`, "0.0.0.0:9090", "admin.listen", "no authentication"},
+		{`127.0.0.1:9090`, "0.0.0.0:9090", "metrics.listen", "no authentication"},
 		{`[[organisation.token]]`, "[[organisation]]\nname=\"x\"\n[[organisation.token]]", "organisation[0].token", "there is none"},
 		{`"telco.password"`, `"open"`, "smsc[0].password_file", "everybody on this machine"},
 		{`"telco.password"`, `"long"`, "smsc[0].password_file", "SMPP 3.4 has 8"},

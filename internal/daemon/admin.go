@@ -2,49 +2,58 @@ package daemon
 
 import (
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// adminHandler serves the private listener.
-func (d *Daemon) adminHandler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(w, "ok")
-	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := d.Ready(); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ok")
-	})
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		_ = enc.Encode(d.Status())
-	})
-	if j, ok := d.journal.(backuper); ok {
-		mux.Handle("GET /journal/backup", backupHandler(j, d.log, BackupTimeout))
+// adminRoutes returns what operators can ask for, by pattern of http.ServeMux. Each
+// capability adds its lines here. The guard checks access, and bounds what a request sends
+// to maxPrivateBody; a handler of another method than GET changes something.
+func (d *Daemon) adminRoutes() map[string]http.Handler {
+	routes := map[string]http.Handler{
+		"GET /status":          http.HandlerFunc(d.serveStatus),
+		"/debug/pprof/":        http.HandlerFunc(pprof.Index),
+		"/debug/pprof/cmdline": http.HandlerFunc(pprof.Cmdline),
+		"/debug/pprof/profile": http.HandlerFunc(pprof.Profile),
+		"/debug/pprof/symbol":  http.HandlerFunc(pprof.Symbol),
+		"/debug/pprof/trace":   http.HandlerFunc(pprof.Trace),
 	}
-	mux.Handle("GET /metrics", promhttp.HandlerFor(d.registry, promhttp.HandlerOpts{Registry: d.registry}))
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	if j, ok := d.journal.(backuper); ok {
+		routes["GET /journal/backup"] = backupHandler(j, d.log, BackupTimeout)
+	}
+	return routes
+}
+
+// adminHandler serves the admin listener. Without a metrics listener it serves the routes
+// of that one too, to which the guard does not apply: they are for monitoring.
+func (d *Daemon) adminHandler() http.Handler {
+	var admin http.Handler = newMux(d.adminRoutes())
+	if !d.cfg.Admin.Socket() {
+		admin = guarded(d.cfg.Admin, d.log, admin)
+	}
+	if d.metrics != nil {
+		return admin
+	}
+	both := newMux(d.metricsRoutes())
+	both.Handle("/", admin)
+	return both
+}
+
+func newMux(routes map[string]http.Handler) *http.ServeMux {
+	mux := http.NewServeMux()
+	for pattern, h := range routes {
+		mux.Handle(pattern, h)
+	}
 	return mux
 }
 
-// adminServer has no write time-out: a profile takes as long as its request says.
-func adminServer(h http.Handler) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+func (d *Daemon) serveStatus(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	_ = enc.Encode(d.Status())
 }
 
 // BackupTimeout is how long the reader of a backup may take no octet of it. While a
@@ -62,19 +71,6 @@ func backupHandler(j backuper, log *slog.Logger, timeout time.Duration) http.Han
 			log.Error("backup aborted", "err", err)
 			panic(http.ErrAbortHandler) // net/http cuts the connection
 		}
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // the connection may be used again
 		log.Info("backup taken")
 	}
-}
-
-// deadlineWriter fails a write that its reader does not take within the timeout.
-type deadlineWriter struct {
-	http.ResponseWriter
-	timeout time.Duration
-}
-
-func (w deadlineWriter) Write(b []byte) (int, error) {
-	// A test's ResponseWriter has no connection, and no deadline.
-	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.timeout))
-	return w.ResponseWriter.Write(b)
 }

@@ -35,7 +35,8 @@ type Daemon struct {
 	words    rawwords.Hub // what carriers say, for operators who listen
 	handler  *api.Handler // of the API
 	api      net.Listener
-	tls      *tls.Config // of the API's connections; nil: they are plain
+	tls      *tls.Config  // of the API's connections; nil: they are plain
+	metrics  net.Listener // nil: the admin listener serves its routes
 	admin    net.Listener
 	draining atomic.Bool
 }
@@ -68,7 +69,16 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.api, err = listen("api", d.cfg.API.Listen); err != nil {
 		return err
 	}
-	d.admin, err = listen("admin", d.cfg.Admin.Listen)
+	if addr := d.cfg.Metrics.Listen; addr != "" {
+		if d.metrics, err = listen("metrics", addr); err != nil {
+			return err
+		}
+	}
+	if d.cfg.Admin.Socket() {
+		d.admin, err = listenSocket(d.cfg.Admin)
+	} else {
+		d.admin, err = listen("admin", d.cfg.Admin.Listen)
+	}
 	return err
 }
 
@@ -109,12 +119,20 @@ func (d *Daemon) wire() (err error) {
 // APIAddr returns the address of the API, with the port that was chosen for port 0.
 func (d *Daemon) APIAddr() string { return d.api.Addr().String() }
 
-// AdminAddr returns the address of the admin listener, likewise.
+// AdminAddr returns the address of the admin listener, likewise, or the path of its socket.
 func (d *Daemon) AdminAddr() string { return d.admin.Addr().String() }
+
+// MetricsAddr returns the address of the listener that serves the metrics.
+func (d *Daemon) MetricsAddr() string {
+	if d.metrics == nil {
+		return d.AdminAddr()
+	}
+	return d.metrics.Addr().String()
+}
 
 // Close releases what New took. It may be called once, after Run has returned.
 func (d *Daemon) Close() {
-	for _, l := range []net.Listener{d.api, d.admin} {
+	for _, l := range []net.Listener{d.api, d.metrics, d.admin} {
 		if l != nil {
 			l.Close()
 		}

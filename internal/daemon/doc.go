@@ -16,7 +16,7 @@
 //	smtp     relays get QUIT
 //	smpp     nothing more is submitted; receipts are acknowledged until the unbind
 //	service  stores what has arrived
-//	notify, admin
+//	notify, metrics, admin
 //	journal  closed last
 //
 // # Files
@@ -25,9 +25,12 @@
 //	journal.go  the engine: opened, created and brought up to date, in one place
 //	run.go      Run: the parts and their order
 //	stack.go    parts that end in the reverse order of their start
-//	status.go   readiness, /status, and the status line of systemd
-//	listen.go   the two listeners, TLS, and serving until a context ends
-//	admin.go    the admin listener: health, status, metrics, profiles, backup
+//	status.go   /status, and the status line of systemd
+//	listen.go   listeners on TCP, TLS, and serving until a context ends
+//	socket.go   the admin listener on a unix socket
+//	admin.go    the admin listener's routes: status, profiles, backup
+//	metrics.go  the metrics listener's routes: metrics, health, readiness
+//	guard.go    bounds of both, and access to the admin listener on TCP
 //	notify.go   systemd's sd_notify(3) and watchdog
 //	version.go  which build this is
 package daemon

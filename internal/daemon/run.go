@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"straks/api"
 )
@@ -13,6 +12,9 @@ import (
 func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	s, n := newStack(d.log), notifier{d.log}
 	s.start("admin", d.serveAdmin)
+	if d.metrics != nil {
+		s.start("metrics", d.serveMetrics)
+	}
 	s.start("notify", func(ctx context.Context) error { return n.run(ctx, d.statusLine) })
 	s.start("journal", d.watchJournal)
 	s.start("service", d.service.Run)
@@ -25,7 +27,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	s.start("drain", d.drain)
 	s.start("api", d.serveAPI)
 	version, _, _ := Version()
-	d.log.Info("serving", "api", d.APIAddr(), "admin", d.AdminAddr(), "version", version)
+	d.log.Info("serving", "api", d.APIAddr(), "metrics", d.MetricsAddr(), "admin", d.AdminAddr(), "version", version)
 	n.ready()
 	ready()
 	return s.wait(ctx, func() {
@@ -45,7 +47,11 @@ func (d *Daemon) watchJournal(ctx context.Context) error {
 }
 
 func (d *Daemon) serveAdmin(ctx context.Context) error {
-	return serveHTTP(ctx, adminServer(d.adminHandler()), d.admin, time.Second)
+	return servePrivate(ctx, d.adminHandler(), d.admin)
+}
+
+func (d *Daemon) serveMetrics(ctx context.Context) error {
+	return servePrivate(ctx, newMux(d.metricsRoutes()), d.metrics)
 }
 
 func (d *Daemon) serveAPI(ctx context.Context) error {

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"errors"
 	"fmt"
 
 	"straks/internal/printable"
@@ -18,14 +17,6 @@ type Status struct {
 	SMSC     []smpp.BindState  `json:"smsc"`
 	Relay    []smtp.RelayState `json:"relay"`
 	Journal  any               `json:"journal"` // of the engine: bolt.Stats
-}
-
-// Ready returns nil when orders would be taken and sent now, else the reasons why not.
-func (d *Daemon) Ready() error {
-	if d.draining.Load() {
-		return errors.New("draining")
-	}
-	return errors.Join(d.journal.Ready(), d.service.Ready())
 }
 
 // Status returns what /status serves now.

@@ -12,9 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,6 +44,8 @@ type World struct {
 	Registry *prometheus.Registry
 	Client   *client.Client
 	Stop     func() // stops the daemon; does nothing where none runs
+
+	socket string // of the admin listener
 }
 
 // New returns a world whose daemon runs and is ready. extra is added to the
@@ -67,6 +71,12 @@ func NewStopped(t *testing.T, profile smsctest.Profile, relay relaytest.Profile,
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.Relay.Close() })
+	sockets, err := os.MkdirTemp("", "straks-") // the path of a socket must be short; T.TempDir's may be long
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(sockets) })
+	w.socket = filepath.Join(sockets, "admin.sock")
 	w.writeConfig(extra)
 	if err := daemon.CreateJournal(w.Config(), 0); err != nil {
 		t.Fatal(err)
@@ -95,8 +105,10 @@ func (w *World) writeConfig(extra string) {
 [api]
 listen = "127.0.0.1:0"
 send_deadline = "2s"
-[admin]
+[metrics]
 listen = "127.0.0.1:0"
+[admin]
+listen = %q
 [journal]
 path = %q
 [[organisation]]
@@ -115,7 +127,7 @@ password_file = %q
 name = "mx"
 addr = %q
 tls = "off"
-`, w.JournalFile(), sha256.Sum256([]byte(w.Token)), w.SMSC.Addr(), password, extra, w.Relay.Addr())
+`, w.socket, w.JournalFile(), sha256.Sum256([]byte(w.Token)), w.SMSC.Addr(), password, extra, w.Relay.Addr())
 	for file, text := range map[string]string{password: "secret\n", w.ConfigFile(): text} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			w.T.Fatal(err)
@@ -255,10 +267,15 @@ func (w *World) Statuses(id string) string {
 	return strings.Join(all, " ")
 }
 
-// Admin asks the admin listener; text is the whole answer.
+// Admin asks the admin listener, or the metrics listener for what is there; text is the whole
+// answer.
 func (w *World) Admin(path string) (code int, text string) {
 	w.T.Helper()
-	resp, err := http.Get("http://" + w.Daemon.AdminAddr() + path)
+	addr := w.Daemon.AdminAddr()
+	if slices.ContainsFunc([]string{"/metrics", "/healthz", "/readyz"}, func(p string) bool { return strings.HasPrefix(path, p) }) {
+		addr = w.Daemon.MetricsAddr()
+	}
+	resp, err := AdminClient(addr).Get("http://localhost" + path)
 	if err != nil {
 		w.T.Fatal(err)
 	}
@@ -268,6 +285,18 @@ func (w *World) Admin(path string) (code int, text string) {
 		w.T.Fatal(err)
 	}
 	return resp.StatusCode, answer.String()
+}
+
+// AdminClient returns a client of a listener at an address: host:port, or the path of a socket.
+func AdminClient(addr string) *http.Client {
+	network := "tcp"
+	if strings.Contains(addr, "/") {
+		network = "unix"
+	}
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		}}}
 }
 
 // ClientAt returns a client of the daemon at an address.

@@ -49,7 +49,11 @@ func TestFetchOfSilence(t *testing.T) {
 	for _, says := range []string{"", halfAnAnswer} {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
-		err := fetchLong(ctx, silentDaemon(t, says), "/journal/backup", io.Discard, 50*time.Millisecond)
+		c, err := adminAt(silentDaemon(t, says))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.getLong(ctx, "/journal/backup", io.Discard, 50*time.Millisecond)
 		if err == nil || !strings.Contains(err.Error(), "nothing arrived for 50ms") {
 			t.Errorf("after %q: %v", says, err)
 		}
@@ -63,10 +67,14 @@ func TestFetchAsksTheDaemonOnly(t *testing.T) {
 	defer other.Close()
 	names := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusFound))
 	defer names.Close()
-	if err := fetch(t.Context(), names.URL, "/status", io.Discard); err == nil || asked {
+	c, err := adminAt(names.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.get(t.Context(), "/status", io.Discard, 1<<20); err == nil || asked {
 		t.Errorf("%v; another was asked: %v", err, asked)
 	}
-	if direct.Transport.(*http.Transport).Proxy != nil {
+	if c.http.Transport.(*http.Transport).Proxy != nil {
 		t.Error("a proxy is asked for the way")
 	}
 }

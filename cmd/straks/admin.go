@@ -1,0 +1,194 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"straks/internal/config"
+	"straks/internal/printable"
+)
+
+// adminFlags are the flags of every command that asks a running daemon.
+type adminFlags struct{ config, admin *string }
+
+const adminUsage = "the daemon's admin listener: `ADDRESS` is the path of a socket, a URL, or host:port (default: the configuration's admin.listen)"
+
+// adminFlags adds -config and -admin.
+func (f *flags) adminFlags() adminFlags {
+	return adminFlags{f.configFlag(), f.String("admin", "", adminUsage)}
+}
+
+// client returns a client of the admin listener that the flags name.
+func (f adminFlags) client() (*adminClient, error) {
+	if *f.admin != "" {
+		return adminAt(*f.admin)
+	}
+	cfg, _, err := config.LoadSealed(*f.config)
+	if err != nil {
+		return nil, fmt.Errorf("the daemon's admin listener is not known. Give -admin, or -config: %w", err)
+	}
+	return adminOf(cfg)
+}
+
+// adminToken is the environment's variable with the token of the admin listener.
+const adminToken = "STRAKS_ADMIN_TOKEN"
+
+// adminClient asks the admin listener of one daemon.
+type adminClient struct {
+	where string // the listener, for messages
+	base  string // URL of the listener, without a trailing slash
+	token string // empty: none
+	http  *http.Client
+}
+
+// maxHeader bounds the header of an answer, in octets.
+const maxHeader = 64 << 10
+
+// adminAt returns a client of the listener at an address: the path of a socket, a URL, or
+// host:port. On TCP it sends the environment's token.
+func adminAt(addr string) (*adminClient, error) {
+	c := &adminClient{where: addr, base: addr, token: os.Getenv(adminToken)}
+	// No proxy of the environment, and no host that a redirect names: the daemon itself.
+	// Without compression an answer is as long as it is in the connection.
+	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxHeader}
+	switch {
+	case strings.Contains(addr, "://"):
+	case config.IsSocket(addr):
+		c.base, c.token = "http://localhost", ""
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", addr)
+		}
+	default:
+		c.base = "http://" + addr
+	}
+	u, err := url.Parse(c.base)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return nil, misused("-admin is %q; want the path of a socket, http://HOST:PORT, or host:port", addr)
+	}
+	c.base = strings.TrimRight(c.base, "/")
+	c.http = &http.Client{Transport: transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return c, nil
+}
+
+// adminOf returns a client of the daemon that has the configuration. On TCP it sends the
+// token of the configuration's file.
+func adminOf(cfg *config.Config) (*adminClient, error) {
+	addr := cfg.Admin.Listen
+	if host, port, err := net.SplitHostPort(addr); err == nil && (host == "" || net.ParseIP(host).IsUnspecified()) {
+		addr = net.JoinHostPort("localhost", port)
+	}
+	c, err := adminAt(addr)
+	if err != nil || cfg.Admin.Socket() || cfg.Admin.TokenFile == "" || c.token != "" {
+		return c, err
+	}
+	if c.token, err = config.ReadSecret(cfg.Admin.TokenFile); err != nil {
+		return nil, fmt.Errorf("the token of the admin listener: admin.token_file %w. Its owner can read it; %s in the environment stands for it", err, adminToken)
+	}
+	return c, nil
+}
+
+// get copies an answer of at most max octets. A truncated answer is an error.
+func (c *adminClient) get(ctx context.Context, path string, to io.Writer, max int64) error {
+	return c.do(ctx, http.MethodGet, path, nil, to, max)
+}
+
+// do sends a request with a JSON body, unless that is nil, and copies the answer as get does.
+func (c *adminClient) do(ctx context.Context, method, path string, body []byte, to io.Writer, max int64) error {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("-admin: %w", err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.explain(err)
+	}
+	defer resp.Body.Close()
+	if err := c.refused(resp); err != nil {
+		return fmt.Errorf("%s: %s %s: %w", c.where, method, path, err)
+	}
+	n, err := io.Copy(to, io.LimitReader(resp.Body, max))
+	if err == nil && n == max {
+		if extra, _ := resp.Body.Read(make([]byte, 1)); extra > 0 {
+			err = fmt.Errorf("the answer has more than %d octets", max)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %s %s: %w", c.where, method, path, err)
+	}
+	return nil
+}
+
+// explain adds to the error of a connection what can be done about it.
+func (c *adminClient) explain(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s may be used by the daemon's user and group only (admin.mode, admin.group): run this as root, or as a member of the group: %w", c.where, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no socket %s: is the daemon running, and is this its admin.listen? %w", c.where, err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("nothing listens on %s: is the daemon running, and is this its admin.listen? %w", c.where, err)
+	}
+	return fmt.Errorf("%s: is the daemon running, and is this its admin.listen? %w", c.where, err)
+}
+
+// maxReason bounds the part of an error's body that is printed, in octets.
+const maxReason = 1 << 10
+
+// refused returns the error of an answer other than a success.
+func (c *adminClient) refused(resp *http.Response) error {
+	status := fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+	switch {
+	case resp.StatusCode/100 == 2:
+		return nil
+	case resp.StatusCode/100 == 3:
+		return fmt.Errorf("%s: it redirects to %s, which is not followed", status, printable.Text(resp.Header.Get("Location")))
+	case resp.StatusCode == http.StatusNotFound:
+		return fmt.Errorf("%s: is this the daemon's admin.listen, and not its api.listen or metrics.listen?", status)
+	case resp.StatusCode == http.StatusUnauthorized:
+		return fmt.Errorf("%s: the admin listener wants a token: set %s, or give -config without -admin for that of admin.token_file", status, adminToken)
+	}
+	reason, _ := io.ReadAll(io.LimitReader(resp.Body, maxReason))
+	return fmt.Errorf("%s: %s", status, printable.Line(cmp.Or(strings.TrimSpace(string(reason)), "no reason given")))
+}
+
+// getLong is get without a bound on the whole. It fails when nothing arrives for the timeout.
+func (c *adminClient) getLong(ctx context.Context, path string, to io.Writer, timeout time.Duration) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	idle := time.AfterFunc(timeout, func() { cancel(fmt.Errorf("nothing arrived for %v", timeout)) })
+	defer idle.Stop()
+	return c.get(ctx, path, idleWriter{to, idle, timeout}, 1<<62)
+}
+
+// idleWriter restarts a timer after each write. During a write, which may take long,
+// the timer is stopped.
+type idleWriter struct {
+	io.Writer
+	idle    *time.Timer
+	timeout time.Duration
+}
+
+func (w idleWriter) Write(b []byte) (int, error) {
+	w.idle.Stop()
+	defer w.idle.Reset(w.timeout)
+	return w.Writer.Write(b)
+}
