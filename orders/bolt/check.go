@@ -35,6 +35,7 @@ func (r *reader) Check(ctx context.Context) error {
 		c.walk("deadlines", c.deadlined)
 		c.walk("feed", c.fed)
 		c.walk("blocked", c.listed)
+		c.walk("lifted", c.liftedBlocks)
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
@@ -101,10 +102,10 @@ func (c *checker) enough() bool { return len(c.faults) >= maxFaults || c.ctx.Err
 // key of a shipment that is gone or free where it was when the key was used again.
 func (c *checker) keyed() {
 	c.eachSlot(c.keys(), func(end int64, k, v []byte, hidden bool) {
-		id, err := uuid.FromBytes(v)
+		id, err := decodeKey(k, v)
 		switch {
-		case err != nil || len(k) != hashSize:
-			c.fault("key %x: not a shipment's id", k)
+		case err != nil:
+			c.fault("key %x: %w", k, err)
 		case idMicro(id) >= end:
 			c.fault("key of shipment %s in a slot that ends before it", id)
 		}
@@ -123,18 +124,23 @@ func (c *checker) holdsKey(id uuid.UUID) bool {
 // eachSlot calls visit for each record of a table in slots. hidden: no look-up finds the record, since
 // a newer slot has another one of the same key. PutKey and PutRef remove the older record from every slot.
 func (c *checker) eachSlot(s *slots, visit func(end int64, k, v []byte, hidden bool)) {
-	s.b.ForEach(func(name, v []byte) error {
-		if v != nil || len(name) != 4 {
+	s.b.ForEach(func(name, _ []byte) error {
+		b := s.b.Bucket(name)
+		if b == nil || len(name) != 4 {
 			c.fault("a slot is called %x", name)
 			return nil
 		}
-		filter := openFilter(s.filters, name)
-		cur := s.b.Bucket(name).Cursor()
+		if b.Sequence() != slotMark(name) {
+			c.fault("a slot is called %x, which is not its name: it never leaves", name)
+		}
+		filter := s.openFilter(name)
+		c.ranges(name, filter)
+		cur := b.Cursor()
 		for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
 			if !filter.maybe(k, filterSum(k)) {
 				c.fault("slot %x: its filter hides a key", name)
 			}
-			first := s.get(k)
+			first, _ := s.get(k)
 			visit(slotEnd(name), k, v, first != nil && !bytes.Equal(first, v))
 		}
 		return nil
@@ -145,6 +151,20 @@ func (c *checker) eachSlot(s *slots, visit func(end int64, k, v []byte, hidden b
 		}
 		return nil
 	})
+}
+
+// ranges: a filter rules out what it can.
+func (c *checker) ranges(slot []byte, f *filter) {
+	if f == nil {
+		return
+	}
+	cur := f.b.Cursor()
+	for last, record := cur.First(); last != nil && !c.enough(); last, record = cur.Next() {
+		if r, ok := f.rangeOf(last, record); !ok || !r.whole() {
+			c.fault("slot %x: a filter of it can't be read, which costs time only", slot)
+			return
+		}
+	}
 }
 
 // shipped: a shipment reads well, its times are in order, an unsettled one has
@@ -169,7 +189,7 @@ func (c *checker) shipped() {
 		if s.Status.Free() && s.Parts != nil {
 			c.fault("shipment %s: free, but it may have left", id)
 		}
-		if !s.Status.Final() && !s.Status.Free() && c.deadlines().Get(deadlineKey(&s)) == nil {
+		if !s.Status.Final() && !s.Status.Free() && !deadlineScope.whole(deadlineKey(&s), c.deadlines().Get(deadlineKey(&s))) {
 			c.fault("shipment %s: unsettled without a deadline", id)
 		}
 		c.boundRefs(&s)
@@ -179,7 +199,8 @@ func (c *checker) shipped() {
 func (c *checker) boundRefs(s *orders.Shipment) {
 	for i, p := range s.Parts {
 		for _, name := range p.Refs {
-			v := c.refs().get(refKey(s.Carrier, name))
+			key := refKey(s.Carrier, name)
+			v, _ := c.refs().get(key)
 			if v == nil {
 				if s.Status.Final() || s.Deadline.Sub(s.Accepted) > refRetention {
 					continue // its slot may have been swept
@@ -187,7 +208,7 @@ func (c *checker) boundRefs(s *orders.Shipment) {
 				c.fault("shipment %s: reference of part %d is not bound", s.ID, i)
 				continue
 			}
-			if r, err := decodeRef(v); err == nil && r.Bound.None() && !s.Status.Final() {
+			if r, err := decodeRef(key, v); err == nil && r.Bound.None() && !s.Status.Final() {
 				c.fault("shipment %s: reference of part %d is bound, yet a report waits for it", s.ID, i)
 			}
 		}
@@ -201,7 +222,7 @@ func (c *checker) referenced() {
 		if hidden {
 			c.fault("a reference has another record of the same key, which hides it")
 		}
-		r, err := decodeRef(v)
+		r, err := decodeRef(k, v)
 		if err != nil {
 			c.fault("reference: %w", err)
 			return
@@ -231,7 +252,7 @@ func (c *checker) parkedRef(k []byte, r ledger.Ref) {
 		c.fault("a reference waits for a report that is gone")
 		return
 	}
-	report, err := decodeReport(v)
+	report, err := decodeReport([]byte(r.Parked), v)
 	bears := func(name string) bool { return bytes.Equal(refKey(report.Carrier, name), k) }
 	if err == nil && !slices.ContainsFunc(report.Refs, bears) {
 		c.fault("a reference leads to a report that does not have it")
@@ -242,14 +263,15 @@ func (c *checker) parkedRef(k []byte, r ledger.Ref) {
 func (c *checker) parkedReports() {
 	cur := c.parked().Cursor()
 	for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
-		report, err := decodeReport(v)
+		report, err := decodeReport(k, v)
 		if err != nil {
 			c.fault("%w", err)
 			continue
 		}
 		found := slices.ContainsFunc(report.Refs, func(name string) bool {
-			v := c.refs().get(refKey(report.Carrier, name))
-			r, err := decodeRef(v)
+			key := refKey(report.Carrier, name)
+			v, _ := c.refs().get(key)
+			r, err := decodeRef(key, v)
 			return v != nil && err == nil && string(r.Parked) == string(k)
 		})
 		if !found {
@@ -260,8 +282,8 @@ func (c *checker) parkedReports() {
 
 func (c *checker) deadlined() {
 	cur := c.deadlines().Cursor()
-	for k, _ := cur.First(); k != nil && !c.enough(); k, _ = cur.Next() {
-		if _, _, err := splitDeadline(k); err != nil {
+	for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
+		if _, _, err := splitDeadline(k, v); err != nil {
 			c.fault("%w", err)
 		}
 	}
@@ -271,8 +293,12 @@ func (c *checker) deadlined() {
 // entry says the status that it has.
 func (c *checker) fed() {
 	c.feed().ForEachBucket(func(name []byte) error {
-		feed := c.feed().Bucket(name)
-		last, start := uint64(0), c.feedStart()
+		feed, scope := c.feed().Bucket(name), feedScope(name)
+		last := uint64(0)
+		start, err := c.feedStart()
+		if err != nil {
+			c.fault("%w", err)
+		}
 		if feed.Sequence() < start {
 			c.fault("feed of %q has numbered up to %d, but numbers begin above %d", name, feed.Sequence(), start)
 		}
@@ -287,7 +313,7 @@ func (c *checker) fed() {
 				c.fault("feed of %q: %d follows %d", name, seq, last)
 			}
 			last = seq
-			en, err := decodeEntry(v)
+			en, err := decodeEntry(scope, k, v)
 			if err != nil {
 				c.fault("feed of %q: %d: %w", name, seq, err)
 				continue
@@ -322,12 +348,21 @@ func (c *checker) fedLast(organisation []byte, status map[uuid.UUID]entry) {
 func (c *checker) listed() {
 	cur := c.blocked().Cursor()
 	for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
-		b, err := decodeBlock(v)
+		b, err := decodeBlock(k, v)
 		switch {
-		case len(k) != hashSize || err != nil:
-			c.fault("%w", corrupt(fmt.Sprintf("block of %x", k)))
-		case b.Off && c.lifted().Get(liftedKey(b.At, k)) == nil:
+		case err != nil:
+			c.fault("block of %x: %w", k, err)
+		case b.Off && !liftedScope.whole(liftedKey(b.At, k), c.lifted().Get(liftedKey(b.At, k))):
 			c.fault("block of %x: it is lifted, and kept for ever", k)
+		}
+	}
+}
+
+func (c *checker) liftedBlocks() {
+	cur := c.lifted().Cursor()
+	for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
+		if !liftedScope.whole(k, v) {
+			c.fault("%w", corrupt(fmt.Sprintf("lifted block %x", k)))
 		}
 	}
 }

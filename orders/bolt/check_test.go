@@ -67,17 +67,19 @@ func TestCheckOfSlots(t *testing.T) {
 	for _, c := range []struct {
 		table []byte
 		key   []byte
-		value func(id uuid.UUID) []byte
+		value func(key []byte, id uuid.UUID) []byte
 	}{
-		{bucketKeys, hash("ttd", "0"), func(id uuid.UUID) []byte { return id[:] }},
-		{bucketRefs, refKey("telco", "0"), func(id uuid.UUID) []byte { return encodeRef(nil, ledger.Ref{Bound: ledger.Binding{Shipment: id}}) }},
+		{bucketKeys, hash("ttd", "0"), func(key []byte, id uuid.UUID) []byte { return encodeKey(nil, key, id) }},
+		{bucketRefs, refKey("telco", "0"), func(key []byte, id uuid.UUID) []byte {
+			return encodeRef(nil, key, ledger.Ref{Bound: ledger.Binding{Shipment: id}})
+		}},
 	} {
 		j, path := newJournal(t, Options{})
 		ids := sent(t, j, 2)
 		check(t, j)
 		j.Close()
 		db := rawDB(t, path)
-		putBefore(t, db, c.table, c.key, c.value(ids[1]))
+		putBefore(t, db, c.table, c.key, c.value(c.key, ids[1]))
 		db.Close()
 		if err := mustOpen(t, path, Options{}).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "same key") {
 			t.Errorf("%s: %v", c.table, err)
@@ -146,8 +148,8 @@ func TestCheckOfKeysOfOld(t *testing.T) {
 	j.Close()
 	db := rawDB(t, path)
 	gone := uuid.UUID{6: 0x70, 8: 0x80}
-	putBefore(t, db, bucketKeys, hash("ttd", "0"), gone[:])
-	putBefore(t, db, bucketKeys, hash("ttd", "1"), free.ID[:])
+	putBefore(t, db, bucketKeys, hash("ttd", "0"), encodeKey(nil, hash("ttd", "0"), gone))
+	putBefore(t, db, bucketKeys, hash("ttd", "1"), encodeKey(nil, hash("ttd", "1"), free.ID))
 	db.Close()
 	if err := mustOpen(t, path, Options{}).Check(t.Context()); err != nil && strings.Contains(err.Error(), "same key") {
 		t.Error(err)
@@ -163,7 +165,8 @@ func TestCheckOfBlocks(t *testing.T) {
 	}
 	check(t, j)
 	spoil(t, j, func(w *writeTx) error {
-		return w.blocked().Put(blockedKey("ttd", orders.SMS, "+4799999999"), encodeBlock(nil, ledger.Block{At: time.Now(), Off: true}))
+		key := blockedKey("ttd", orders.SMS, "+4799999999")
+		return w.blocked().Put(key, encodeBlock(nil, key, ledger.Block{At: time.Now(), Off: true}))
 	})
 	if err := j.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "kept for ever") {
 		t.Error(err)

@@ -27,6 +27,15 @@ func (e *encoder) strings(v []string) {
 	}
 }
 
+// field appends a field of a record: its number, and what write appends, preceded by its length.
+func (e *encoder) field(number byte, write func(*encoder)) {
+	e.byte(number)
+	var value encoder
+	write(&value)
+	e.uint(uint64(len(value.b)))
+	e.b = append(e.b, value.b...)
+}
+
 // decoder reads what encoder wrote. After the first fault everything reads as
 // zero and bad is set, so that callers look once.
 type decoder struct {
@@ -98,6 +107,16 @@ func (d *decoder) strings() []string {
 		v[i] = d.string()
 	}
 	return v
+}
+
+// fields calls read for each field that is left. What read leaves of a field is skipped.
+func (d *decoder) fields(read func(number byte, f *decoder)) {
+	for len(d.b) > 0 && !d.bad {
+		number := d.byte()
+		f := decoder{b: d.take(d.uint())}
+		read(number, &f)
+		d.bad = d.bad || f.bad
+	}
 }
 
 // end reports whether everything was read, without a fault.

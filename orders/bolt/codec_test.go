@@ -63,22 +63,24 @@ func TestShipmentRecord(t *testing.T) {
 // Records without what came to them later read as they did.
 func TestOlderRecords(t *testing.T) {
 	r := delivered("m")
-	record := encodeReport(nil, &r)
-	if got, err := decodeReport(record); err != nil || got.Unverified || got.Recipient != "" {
+	record := encodeReport(nil, nil, &r)
+	record = record[:len(record)-sumSize]
+	record[0] = recordVersion
+	if got, err := decodeReport(nil, parkedScope.seal(bytes.Clone(record), 0, nil)); err != nil || got.Unverified || got.Recipient != "" {
 		t.Errorf("%+v, %v", got, err)
 	}
 	number := encoder{record}
 	number.string("4799999999")
-	if got, err := decodeReport(number.b); err != nil || !got.Unverified || got.Recipient != "4799999999" {
+	if got, err := decodeReport(nil, parkedScope.seal(number.b, 0, nil)); err != nil || !got.Unverified || got.Recipient != "4799999999" {
 		t.Errorf("an unverified one: %+v, %v", got, err)
 	}
 	r.IDs = 2 // of two message ids
-	if got, err := decodeReport(encodeReport(nil, &r)); err != nil || got.IDs != 2 || got.Unverified {
+	if got, err := decodeReport(nil, encodeReport(nil, nil, &r)); err != nil || got.IDs != 2 || got.Unverified {
 		t.Errorf("%+v, %v", got, err)
 	}
 	s := sampleShipment()
 	for _, kind := range []string{"b" + string(s.ID[:]) + "\x03", "p" + string(make([]byte, parkedKeySize))} {
-		if got, err := decodeRef([]byte(kind)); err != nil || string(encodeRef(nil, got)) != kind {
+		if got, err := refWithoutSum([]byte(kind)); err != nil || string(encodeRef(nil, nil, got)) != string(refScope.seal([]byte(kind), 0, nil)) {
 			t.Errorf("%q is %+v, %v", kind, got, err)
 		}
 	}
@@ -98,35 +100,37 @@ func FuzzRecords(f *testing.F) {
 	s := sampleShipment()
 	report := delivered("m")
 	report.Detail = "err:000"
-	f.Add(encodeReport(nil, &report))
+	f.Add(encodeReport(nil, nil, &report))
 	report.Recipient, report.Submitted = "4799999999", time.Unix(1_770_204_789, 0).UTC()
 	f.Add(encodeShipment(nil, &s))
-	f.Add(encodeReport(nil, &report))
+	f.Add(encodeReport(nil, nil, &report))
 	report.IDs = 2
-	f.Add(encodeReport(nil, &report))
-	f.Add(encodeEntry(nil, entry{s.ID, s.Status, s.Updated}))
+	f.Add(encodeReport(nil, nil, &report))
+	f.Add(encodeEntry(nil, 0, nil, entry{s.ID, s.Status, s.Updated}))
 	parked := ledger.ParkedID(make([]byte, parkedKeySize))
 	bound := ledger.Binding{Shipment: s.ID, Part: 3}
 	for _, r := range []ledger.Ref{{Bound: bound}, {Bound: bound, Before: bound}, {Parked: parked}, {Bound: bound, Before: bound, Parked: parked}} {
-		f.Add(encodeRef(nil, r))
+		f.Add(encodeRef(nil, nil, r))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		id := s.ID
-		if got, err := decodeShipment(id, b, false); err == nil && len(got.Detail) <= maxDetail {
+		payload := b[:max(0, len(b)-sumSize)] // with a sum that is right, so that it is read at all
+		sealed := func(sc scope, key []byte) []byte { return sc.seal(bytes.Clone(payload), 0, key) }
+		if got, err := decodeShipment(id, sealed(shipmentScope, id[:]), false); err == nil && len(got.Detail) <= maxDetail {
 			again, err := decodeShipment(id, encodeShipment(nil, &got), false)
 			same(t, got, again, err)
 		}
-		decodeShipment(uuid.Nil, b, true)
-		if got, err := decodeReport(b); err == nil && len(got.Detail) <= maxDetail {
-			again, err := decodeReport(encodeReport(nil, &got))
+		decodeShipment(uuid.Nil, sealed(shipmentScope, make([]byte, 16)), true)
+		if got, err := decodeReport(nil, sealed(parkedScope, nil)); err == nil && len(got.Detail) <= maxDetail {
+			again, err := decodeReport(nil, encodeReport(nil, nil, &got))
 			same(t, got, again, err)
 		}
-		if got, err := decodeEntry(b); err == nil {
-			again, err := decodeEntry(encodeEntry(nil, got))
+		if got, err := decodeEntry(0, nil, sealed(0, nil)); err == nil {
+			again, err := decodeEntry(0, nil, encodeEntry(nil, 0, nil, got))
 			same(t, got, again, err)
 		}
-		if got, err := decodeRef(b); err == nil {
-			again, err := decodeRef(encodeRef(nil, got))
+		if got, err := decodeRef(nil, sealed(refScope, nil)); err == nil {
+			again, err := decodeRef(nil, encodeRef(nil, nil, got))
 			same(t, got, again, err)
 		}
 	})

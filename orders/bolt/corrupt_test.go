@@ -243,7 +243,7 @@ func TestBadReference(t *testing.T) {
 	j, _ := newJournal(t, Options{Log: quiet})
 	order(t, j, "m")
 	spoil(t, j, func(w *writeTx) error {
-		return w.refs().put(time.Now().UnixMicro(), refKey("telco", "m"), []byte{kindBound, 1})
+		return w.refs().put(time.Now().UnixMicro(), refKey("telco", "m"), []byte{kindBound, 1, 0, 0, 0, 0})
 	})
 	for range 2 {
 		effects, err := j.Apply(t.Context(), []orders.Event{delivered("m")})

@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -66,15 +65,13 @@ func initialise(tx *bbolt.Tx, feedStart uint64) error {
 		}
 	}
 	id := uuid.New()
-	meta := tx.Bucket(bucketMeta)
+	t := tables{tx}
 	if feedStart > 0 {
-		if err := meta.Put(keyFeedStart, seqKey(feedStart)); err != nil {
+		if err := t.putMeta(keyFeedStart, seqKey(feedStart)); err != nil {
 			return err
 		}
 	}
-	return errors.Join(
-		meta.Put(keySchema, binary.BigEndian.AppendUint32(nil, schemaVersion)),
-		meta.Put(keyID, id[:]))
+	return errors.Join(t.putSchema(schemaVersion), t.putMeta(keyID, id[:]))
 }
 
 // SyncFolder syncs the folder of a file, so that the file's creation, renaming or removal

@@ -22,8 +22,8 @@ func deadlineKey(s *orders.Shipment) []byte {
 }
 
 // splitDeadline returns what a key of deadlines is made of.
-func splitDeadline(key []byte) (us int64, id uuid.UUID, err error) {
-	if len(key) != 24 {
+func splitDeadline(key, record []byte) (us int64, id uuid.UUID, err error) {
+	if len(key) != 24 || !deadlineScope.whole(key, record) {
 		return 0, id, corrupt(fmt.Sprintf("deadline %x", key))
 	}
 	return int64(binary.BigEndian.Uint64(key)), uuid.UUID(key[8:]), nil
@@ -36,7 +36,7 @@ func (w *writeTx) putDeadline(s *orders.Shipment) error {
 	}
 	b := w.deadlines()
 	b.FillPercent = appended
-	return b.Put(key, []byte{})
+	return b.Put(key, w.value(func(v []byte) []byte { return deadlineScope.seal(v, len(v), key) }))
 }
 
 // unsettled returns the shipment of an entry of deadlines; ok is false where nothing is left to expire.
@@ -77,8 +77,8 @@ func (s *scan) inFlight(until time.Time) {
 func (t tables) due(mark []byte, now time.Time, limit int) (s scan, err error) {
 	s.mark = mark
 	c := t.deadlines().Cursor()
-	for k, _ := c.Seek(mark); k != nil; k, _ = c.Next() {
-		us, id, err := splitDeadline(k)
+	for k, v := c.Seek(mark); k != nil; k, v = c.Next() {
+		us, id, err := splitDeadline(k, v)
 		if err == nil && us > now.UnixMicro() {
 			s.next = microTime(us)
 			break

@@ -3,8 +3,8 @@
 //
 // # Key schema
 //
-//	meta       "schema"                 -> version; "id" -> the journal's random id;
-//	                                       "feed start" -> number, absent: 0
+//	meta       "schema"                 -> version; "schema.sum" -> its sum; "id" -> the journal's
+//	                                       random id; "feed start" -> number, absent: 0
 //	keys       slot end s | hash(org, key)    -> shipment id
 //	shipments  id (UUIDv7)              -> shipment
 //	keys.filter, refs.filter
@@ -16,6 +16,9 @@
 //	feed       organisation | seq       -> shipment id, status, at
 //	blocked    hash(org, channel, to)   -> since when it is blocked, or not any more
 //	lifted     at µs | hash             -> nothing: a block that is lifted, to be kept for a day
+//
+// Every record ends with its sum, a CRC-32C over its table, its key and the rest of it (sum.go). Where
+// nothing is the value, the sum is all there is.
 //
 // Numbers are big endian, so that byte order is time order. Tables with random
 // keys (keys, refs) are cut into one bucket for each slot of time: inserts stay
@@ -69,6 +72,8 @@
 //	filter.go     Bloom filters of slots that have ended
 //	record.go     the form of each record
 //	codec.go      what records are made of
+//	sum.go        the sum of each record, and look-ups that trust no record without it
+//	seal.go       the migration that gives sums to a journal of before
 //	feed.go       reading a feed
 //	deadlines.go  which shipments are due
 //	sweep.go      retention
@@ -107,8 +112,18 @@
 //
 // # What can't be read
 //
-// A record that can't be read costs only its own shipment or key: deadlines, feeds, receipts and
-// retention skip it, log and count it. A call that is about it fails, alone.
+// A record that can't be read, since its sum is wrong or its form is, costs only its own shipment or
+// key: deadlines, feeds, receipts and retention skip it, log and count it. A call that is about it
+// fails, alone.
+//
+// A record whose key has changed is missing under its own. So an order's key, its shipment and its
+// recipient's block count as absent only if the records on both sides of their place are whole and in
+// order. Else the call fails: about two calls in as many as the slot has keys. A slot whose name has
+// changed is still asked, and never leaves. A filter whose bits have changed rules out nothing.
+//
+// bbolt's own structure has no sums, except for its meta pages. A changed page number, count or
+// position mostly leads to a page or a record that can't be read; but a count that has become smaller,
+// or a page number that leads to another page of the same table, can hide records.
 //
 // A page that can't be read ends the process (Journal.Damaged): no one knows what else is on it, and
 // bbolt does not survive a panic. ReadOnly reports it: "straks journal check" names the tables.

@@ -14,12 +14,37 @@ import (
 // feedLook is how many entries a call reads, returned or skipped, between two looks at its context.
 const feedLook = 1000
 
+// feedOf returns the feed of an organisation, nil where it has none, and the scope of its entries. If
+// the name of another feed has changed, it may have been this one: ErrCorrupt.
+func (t tables) feedOf(organisation string) (*bbolt.Bucket, scope, error) {
+	name := []byte(organisation)
+	if b := t.feed().Bucket(name); b != nil {
+		return b, feedScope(name), nil
+	}
+	err := t.feed().ForEachBucket(func(name []byte) error {
+		if k, v := t.feed().Bucket(name).Cursor().First(); k != nil && !feedScope(name).whole(k, v) {
+			return corrupt(fmt.Sprintf("feed of %q, or the name of that", name))
+		}
+		return nil
+	})
+	return nil, feedScope(name), err
+}
+
+func feedScope(organisation []byte) scope { return scopeOf(bucketFeed, organisation...) }
+
 // page reads entries of a feed. An entry whose shipment is gone is gone too. One that
 // can't be read is left out, and returned in bad: readers must get past it.
 func (t tables) page(ctx context.Context, q orders.FeedQuery) (page []orders.FeedEntry, bad []error, err error) {
-	feed := t.feed().Bucket([]byte(q.Organisation))
-	if newest := t.newest(feed); !q.Descending && q.Seq > newest {
-		return nil, nil, &orders.BeyondNewestError{Newest: newest}
+	feed, scope, err := t.feedOf(q.Organisation)
+	if err != nil {
+		return nil, nil, err
+	}
+	newest, err := t.newest(feed)
+	if err == nil && !q.Descending && q.Seq > newest {
+		err = &orders.BeyondNewestError{Newest: newest}
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	if feed == nil || q.Limit <= 0 {
 		return nil, nil, nil
@@ -35,7 +60,7 @@ func (t tables) page(ctx context.Context, q orders.FeedQuery) (page []orders.Fee
 			return nil, nil, fmt.Errorf("%w: %w", orders.ErrUnavailable, context.Cause(ctx))
 		}
 		seq := binary.BigEndian.Uint64(k)
-		s, ok, err := t.entry(v, q.FinalOnly)
+		s, ok, err := t.entry(scope, k, v, q.FinalOnly)
 		switch {
 		case errors.Is(err, ErrCorrupt):
 			bad = append(bad, fmt.Errorf("%q, %d: %w", q.Organisation, seq, err))
@@ -50,41 +75,42 @@ func (t tables) page(ctx context.Context, q orders.FeedQuery) (page []orders.Fee
 
 // newest returns the last number that a feed gave out: the bucket's sequence, which stays when entries
 // leave. nil is the feed of an organisation that has had no entry.
-func (t tables) newest(feed *bbolt.Bucket) uint64 {
+func (t tables) newest(feed *bbolt.Bucket) (uint64, error) {
 	if feed == nil {
 		return t.feedStart()
 	}
-	return feed.Sequence()
+	return feed.Sequence(), nil
 }
 
 // feedStart returns the number above which the numbers of each feed begin.
-func (t tables) feedStart() uint64 {
-	if b := t.meta().Get(keyFeedStart); len(b) == 8 {
-		return binary.BigEndian.Uint64(b)
+func (t tables) feedStart() (uint64, error) {
+	v, err := t.metaValue(keyFeedStart)
+	if err == nil && v != nil && len(v) != 8 {
+		err = corrupt("the feed start")
 	}
-	return 0
+	if v == nil || err != nil {
+		return 0, err
+	}
+	return binary.BigEndian.Uint64(v), nil
 }
 
-// appendable returns the organisation's feed. A new one begins at the feed start.
-func (t tables) appendable(organisation string) (*bbolt.Bucket, error) {
-	name := []byte(organisation)
-	if feed := t.feed().Bucket(name); feed != nil {
-		return feed, nil
-	}
-	feed, err := t.feed().CreateBucket(name)
+// createFeed makes the feed of an organisation. It begins at the feed start.
+func (t tables) createFeed(organisation string) (*bbolt.Bucket, error) {
+	start, err := t.feedStart()
 	if err != nil {
-		return nil, fmt.Errorf("feed of %q: %w", organisation, err)
+		return nil, err
 	}
-	if start := t.feedStart(); start > 0 {
-		return feed, feed.SetSequence(start)
+	feed, err := t.feed().CreateBucket([]byte(organisation))
+	if err != nil || start == 0 {
+		return feed, err
 	}
-	return feed, nil
+	return feed, feed.SetSequence(start)
 }
 
 // entry returns the shipment of a feed entry as it was then. ok is false where the shipment is gone,
 // or finalOnly leaves the entry out.
-func (t tables) entry(v []byte, finalOnly bool) (s orders.Shipment, ok bool, err error) {
-	en, err := decodeEntry(v)
+func (t tables) entry(feed scope, k, v []byte, finalOnly bool) (s orders.Shipment, ok bool, err error) {
+	en, err := decodeEntry(feed, k, v)
 	if err != nil || finalOnly && !en.status.Final() {
 		return orders.Shipment{}, false, err
 	}

@@ -21,10 +21,10 @@ func TestFeedOfNobody(t *testing.T) {
 	order(t, j, "k")
 	spoil(t, j, func(w *writeTx) error {
 		feed := w.feed().Bucket([]byte("ttd"))
-		gone := encodeEntry(nil, entry{shipment: uuid.Must(uuid.NewV7()), status: orders.SMSAccepted})
+		gone := entry{shipment: uuid.Must(uuid.NewV7()), status: orders.SMSAccepted}
 		var err error
 		for seq := range uint64(feedLook) {
-			err = errors.Join(err, feed.Put(seqKey(seq+3), gone))
+			err = errors.Join(err, feed.Put(seqKey(seq+3), encodeEntry(nil, feedScope([]byte("ttd")), seqKey(seq+3), gone)))
 		}
 		return err
 	})
@@ -83,6 +83,7 @@ func TestFeedStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	db := rawDB(t, old)
+	withoutSums(t, db)
 	setVersion(t, db, schemaVersion-1)
 	db.Close()
 	if err := Migrate(t.Context(), old, Options{}); err != nil {
@@ -92,7 +93,7 @@ func TestFeedStart(t *testing.T) {
 		j := mustOpen(t, path, Options{})
 		first(j, "later")
 		spoil(t, j, func(w *writeTx) error {
-			return w.feed().Bucket([]byte("later")).Put(seqKey(start), encodeEntry(nil, entry{}))
+			return w.feed().Bucket([]byte("later")).Put(seqKey(start), encodeEntry(nil, feedScope([]byte("later")), seqKey(start), entry{}))
 		})
 		if err := j.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "where numbers begin") {
 			t.Errorf("an entry below the start: %v", err)

@@ -17,6 +17,7 @@ var (
 	keyFrom   = []byte("from") // while a migration is under way: the version before
 	keyID     = []byte("id")
 
+	keySchemaSum = []byte("schema.sum")
 	keyFeedStart = []byte("feed start")
 	keyProbe     = []byte("probe")
 )

@@ -12,6 +12,9 @@ import (
 // ended is after how long each slot of keys has ended.
 const ended = 11 * 24 * time.Hour
 
+// anyKey is the record of a key whose shipment is gone.
+func anyKey(key []byte) []byte { return encodeKey(nil, key, uuid.UUID{}) }
+
 // ranges returns how many ranges the filters of keys have.
 func ranges(t *testing.T, j *Journal) (n int) {
 	t.Helper()
@@ -34,7 +37,7 @@ func TestFilterHidesNothing(t *testing.T) {
 	old := time.Now().Add(-ended)
 	spoil(t, j, func(w *writeTx) error {
 		for i := range n {
-			if err := w.keys().put(old.UnixMicro(), hash(strconv.Itoa(i)), make([]byte, 16)); err != nil {
+			if err := w.keys().put(old.UnixMicro(), hash(strconv.Itoa(i)), anyKey(hash(strconv.Itoa(i)))); err != nil {
 				return err
 			}
 		}
@@ -53,7 +56,7 @@ func TestFilterHidesNothing(t *testing.T) {
 		j.snapshots.view(func(tb tables) error {
 			keys := tb.keys()
 			for i := range n + foreign {
-				if keys.get(hash(strconv.Itoa(i))) == nil {
+				if v, err := keys.get(hash(strconv.Itoa(i))); v == nil || err != nil {
 					t.Fatalf("key %d is not found, with %d ranges", i, ranges(t, j))
 				}
 				if k := hash("foreign", strconv.Itoa(i)); keys.all()[0].filter.maybe(k, filterSum(k)) {
@@ -76,7 +79,7 @@ func TestFilterHidesNothing(t *testing.T) {
 	foreign = 50
 	spoil(t, j, func(w *writeTx) error {
 		for i := range foreign {
-			if err := w.keys().put(old.UnixMicro(), hash(strconv.Itoa(n+i)), make([]byte, 16)); err != nil {
+			if err := w.keys().put(old.UnixMicro(), hash(strconv.Itoa(n+i)), anyKey(hash(strconv.Itoa(n+i)))); err != nil {
 				return err
 			}
 		}
@@ -105,9 +108,11 @@ func TestFilterLeavesWithItsSlot(t *testing.T) {
 	}
 	name := func(w *writeTx) []byte { return []byte(w.keys().all()[0].name) }
 	wantFault(func(w *writeTx) error {
-		return w.keys().filters.Bucket(name(w)).Put(lastKey(), make([]byte, filterSize))
+		return w.keys().filters.Bucket(name(w)).Put(lastKey(), w.keys().openFilter(name(w)).newRange(nil, lastKey(), nil))
 	}, "hides a key")
-	spoil(t, j, func(w *writeTx) error { return w.keys().all()[0].put(hash("ttd", "k"), s.ID[:]) })
+	spoil(t, j, func(w *writeTx) error {
+		return w.keys().all()[0].put(hash("ttd", "k"), encodeKey(nil, hash("ttd", "k"), s.ID))
+	})
 	check(t, j)
 	sweepAll(t, j, time.Now().Add(125*24*time.Hour))
 	if n := ranges(t, j); n != 0 {
@@ -125,7 +130,7 @@ func TestSlotsOfOtherLengths(t *testing.T) {
 	gone := uuid.Must(uuid.NewV7())
 	spoil(t, j, func(w *writeTx) error {
 		later := time.Now().Add(100 * 24 * time.Hour).UnixMicro()
-		return w.keys().put(later, hash("ttd", "k"), gone[:])
+		return w.keys().put(later, hash("ttd", "k"), encodeKey(nil, hash("ttd", "k"), gone))
 	})
 	first, claimed, err := j.Accept(t.Context(), acceptRequest("k"))
 	if err != nil || !claimed {

@@ -139,7 +139,7 @@ func (j *Journal) probe() error {
 		return err
 	}
 	return j.attempt(&writeTx{opt: &j.opt}, []*request{{run: func(w *writeTx) error {
-		return w.meta().Put(keyProbe, time.Now().UTC().AppendFormat(nil, time.RFC3339))
+		return w.putMeta(keyProbe, time.Now().UTC().AppendFormat(nil, time.RFC3339))
 	}}})
 }
 

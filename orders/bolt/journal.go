@@ -101,7 +101,12 @@ func (j *Journal) Accept(ctx context.Context, in orders.AcceptRequest) (orders.S
 // Known implements orders.Journal.
 func (j *Journal) Known(ctx context.Context, organisation, key string, at time.Time) (s orders.Shipment, known bool, err error) {
 	err = j.snapshots.view(func(t tables) error {
-		found, ok, err := t.keyed(t.keys().get(hash(organisation, key)))
+		k := hash(organisation, key)
+		v, err := t.keys().get(k)
+		if v == nil {
+			return err
+		}
+		found, ok, err := t.keyed(k, v)
 		s, known = ledger.Known(found, ok, at)
 		return err
 	})

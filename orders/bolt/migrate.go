@@ -29,7 +29,9 @@ type migration func(t tables, budget int, log *slog.Logger) (moved int, err erro
 
 // migrations returns those from version 1 on, in order: the first makes a version
 // 2 of it.
-func migrations() []migration { return []migration{nameSlotsByEnd, addFilters, keepClaims} }
+func migrations() []migration {
+	return []migration{nameSlotsByEnd, addFilters, keepClaims, sealRecords}
+}
 
 // Migrate brings the journal at path up to date, in as many transactions as it
 // takes: memory is bounded, and the next call continues where ctx or a kill ended one. Until it is
@@ -103,13 +105,9 @@ func (t tables) migrate(budget int, log *slog.Logger) (moved int, done bool, err
 		from++
 	}
 	if from == schemaVersion {
-		return moved, true, errors.Join(t.putVersion(keySchema, from), t.meta().Delete(keyFrom))
+		return moved, true, errors.Join(t.putSchema(from), t.meta().Delete(keyFrom))
 	}
-	return moved, false, errors.Join(t.putVersion(keySchema, between), t.putVersion(keyFrom, from))
-}
-
-func (t tables) putVersion(key []byte, version uint32) error {
-	return t.meta().Put(key, binary.BigEndian.AppendUint32(nil, version))
+	return moved, false, errors.Join(t.putSchema(between), t.putMeta(keyFrom, binary.BigEndian.AppendUint32(nil, from)))
 }
 
 // nameSlotsByEnd makes version 2 of version 1, in which a slot's name was its
@@ -131,7 +129,7 @@ func nameSlotsByEnd(t tables, budget int, log *slog.Logger) (moved int, err erro
 		return moved, err
 	}
 	return t.refs().renumber(budget, func(v []byte) (us int64, keep bool) {
-		r, err := decodeRef(v)
+		r, err := refWithoutSum(v)
 		if err != nil {
 			log.Error("reference can't be read, dropped: receipts for its messages wait in vain", "err", err)
 			return 0, false

@@ -3,7 +3,6 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -114,7 +113,7 @@ func TestOpenTellsWhatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketMeta).Put(keySchema, binary.BigEndian.AppendUint32(nil, schemaVersion+1))
+		return tables{tx}.putSchema(schemaVersion + 1)
 	})
 	db.Close()
 	refused(path, fmt.Sprintf("schema version %d", schemaVersion+1))

@@ -10,11 +10,32 @@ import (
 	"straks/orders/ledger"
 )
 
-// recordVersion is the first octet of every record that may change its form.
-const recordVersion = 1
+// The form of a record is its version, what every record of its table has, and fields. A field has a
+// number, a length and a value; one that is zero is left out. Sum (sum.go) and key are not part of it.
+//
+// To add to a record, take the next number in the list of its fields, write it in encode and read it in
+// decode. That needs no new version and no migration: records without the field read as before, and a
+// program that does not know the number skips it. But such a program also drops the field when it
+// stores the record again. If that does harm, raise schemaVersion: then it does not open the journal.
+// A number is never used again, nor its value read in another way.
+const (
+	recordVersion = 1 // before schema version 5: no fields
+	recordClaimed = 2 // so is this: a shipment whose claim is unanswered; the end of its claim is last
+	recordFields  = 3
+)
 
-// recordClaimed is the version of the record of a shipment whose claim is unanswered: its end follows.
-const recordClaimed = 2
+// The fields of a shipment.
+const (
+	shipmentClaimUntil = 1 + iota // µs after acceptance
+)
+
+// The fields of a parked report.
+const (
+	reportRecipient  = 1 + iota
+	reportUnverified // nothing
+	reportSubmitted  // s since 1970
+	reportIDs        // how many message ids it has; one that has no such field has one, or none
+)
 
 // partDated, beside the state of a part, says that its submit date follows.
 const partDated = 0x80
@@ -33,11 +54,7 @@ const (
 func encodeShipment(b []byte, s *orders.Shipment) []byte {
 	e := encoder{b}
 	accepted := s.Accepted.UnixMicro()
-	version := byte(recordVersion)
-	if !s.ClaimUntil.IsZero() {
-		version = recordClaimed
-	}
-	e.byte(version)
+	e.byte(recordFields)
 	e.byte(byte(s.Status))
 	e.int(accepted - idMicro(s.ID))
 	e.int(s.Updated.UnixMicro() - accepted)
@@ -61,15 +78,19 @@ func encodeShipment(b []byte, s *orders.Shipment) []byte {
 		e.strings(p.Refs)
 		e.int(p.Submitted.Unix())
 	}
-	if version == recordClaimed {
-		e.int(s.ClaimUntil.UnixMicro() - accepted)
+	if !s.ClaimUntil.IsZero() {
+		e.field(shipmentClaimUntil, func(e *encoder) { e.int(s.ClaimUntil.UnixMicro() - accepted) })
 	}
-	return e.b
+	return shipmentScope.seal(e.b, len(b), s.ID[:])
 }
 
 // decodeShipment reads the record of the shipment id; brief leaves out what
 // says how the hand-over went (claim, carrier, detail, parts).
-func decodeShipment(id uuid.UUID, b []byte, brief bool) (orders.Shipment, error) {
+func decodeShipment(id uuid.UUID, record []byte, brief bool) (orders.Shipment, error) {
+	b, ok := shipmentScope.open(id[:], record)
+	if !ok {
+		return orders.Shipment{}, corrupt("shipment")
+	}
 	d := decoder{b: b}
 	version := d.byte()
 	s := orders.Shipment{ID: id, Status: orders.Status(d.byte())}
@@ -82,7 +103,7 @@ func decodeShipment(id uuid.UUID, b []byte, brief bool) (orders.Shipment, error)
 	s.Recipient = orders.Recipient(d.string())
 	s.SendersReference = d.string()
 	s.Channel = s.Status.Channel()
-	if d.bad || version != recordVersion && version != recordClaimed || !s.Status.Valid() {
+	if d.bad || version < recordVersion || version > recordFields || !s.Status.Valid() {
 		return orders.Shipment{}, corrupt("shipment")
 	}
 	if brief {
@@ -103,8 +124,16 @@ func decodeShipment(id uuid.UUID, b []byte, brief bool) (orders.Shipment, error)
 		}
 		d.bad = d.bad || p.State > orders.PartFailed
 	}
-	if version == recordClaimed {
+	switch version {
+	case recordClaimed:
 		s.ClaimUntil = microTime(accepted + d.int())
+	case recordFields:
+		d.fields(func(number byte, f *decoder) {
+			switch number {
+			case shipmentClaimUntil:
+				s.ClaimUntil = microTime(accepted + f.int())
+			}
+		})
 	}
 	if !d.end() {
 		return orders.Shipment{}, corrupt("shipment")
@@ -119,67 +148,53 @@ type entry struct {
 	at       time.Time
 }
 
-func encodeEntry(b []byte, en entry) []byte {
+func encodeEntry(b []byte, feed scope, key []byte, en entry) []byte {
 	e := encoder{b}
 	e.byte(recordVersion)
 	e.byte(byte(en.status))
 	e.uuid(en.shipment)
 	e.int(en.at.UnixMicro() - idMicro(en.shipment))
-	return e.b
+	return feed.seal(e.b, len(b), key)
 }
 
-func decodeEntry(b []byte) (entry, error) {
+func decodeEntry(feed scope, key, record []byte) (entry, error) {
+	b, ok := feed.open(key, record)
 	d := decoder{b: b}
 	version := d.byte()
 	en := entry{status: orders.Status(d.byte()), shipment: d.uuid()}
 	en.at = microTime(idMicro(en.shipment) + d.int())
-	if !d.end() || version != recordVersion || !en.status.Valid() {
+	if !ok || !d.end() || version != recordVersion || !en.status.Valid() {
 		return entry{}, corrupt("feed entry")
 	}
 	return en, nil
 }
 
-// encodeReport writes a report that waits, without its hints.
-func encodeReport(b []byte, r *orders.Report) []byte {
+// encodeReport appends a report that waits, without its hints.
+func encodeReport(b, key []byte, r *orders.Report) []byte {
 	e := encoder{b}
-	e.byte(recordVersion)
+	e.byte(recordFields)
 	e.byte(byte(r.Status))
 	e.int(r.At.UnixMicro())
 	e.string(r.Carrier)
 	e.strings(r.Refs)
 	e.string(r.Detail[:min(len(r.Detail), maxDetail)])
-	// Records have ended here, or with the number of an unverified one.
-	if r.Recipient == "" && !r.Unverified && r.Submitted.IsZero() && r.IDs <= 1 {
-		return e.b
+	if r.Recipient != "" {
+		e.field(reportRecipient, func(e *encoder) { e.string(string(r.Recipient)) })
 	}
-	e.string(string(r.Recipient))
-	flags := byte(0)
 	if r.Unverified {
-		flags |= reportUnmarked
+		e.field(reportUnverified, func(*encoder) {})
 	}
 	if !r.Submitted.IsZero() {
-		flags |= reportDated
+		e.field(reportSubmitted, func(e *encoder) { e.int(r.Submitted.Unix()) })
 	}
 	if r.IDs > 1 {
-		flags |= reportIDs
+		e.field(reportIDs, func(e *encoder) { e.uint(uint64(r.IDs)) })
 	}
-	e.byte(flags)
-	if !r.Submitted.IsZero() {
-		e.int(r.Submitted.Unix())
-	}
-	if r.IDs > 1 {
-		e.uint(uint64(r.IDs))
-	}
-	return e.b
+	return parkedScope.seal(e.b, len(b), key)
 }
 
-const (
-	reportUnmarked = 1 << iota
-	reportDated    // its submit date follows
-	reportIDs      // how many message ids it has follows
-)
-
-func decodeReport(b []byte) (orders.Report, error) {
+func decodeReport(key, record []byte) (orders.Report, error) {
+	b, ok := parkedScope.open(key, record)
 	d := decoder{b: b}
 	version := d.byte()
 	r := orders.Report{Status: orders.Status(d.byte())}
@@ -187,25 +202,74 @@ func decodeReport(b []byte) (orders.Report, error) {
 	r.Carrier = d.string()
 	r.Refs = d.strings()
 	r.Detail = d.string()
-	if len(d.b) > 0 {
-		r.Recipient = orders.Recipient(d.string())
-		flags := byte(reportUnmarked)
-		if len(d.b) > 0 {
-			flags = d.byte()
-		}
-		r.Unverified = flags&reportUnmarked != 0
-		if flags&reportDated != 0 {
-			r.Submitted = time.Unix(d.int(), 0).UTC()
-		}
-		if flags&reportIDs != 0 {
-			r.IDs = int(min(d.uint(), maxIDs+1))
-			d.bad = d.bad || r.IDs <= 1 || r.IDs > maxIDs
-		}
+	switch version {
+	case recordVersion:
+		d.oldTail(&r)
+	case recordFields:
+		d.fields(func(number byte, f *decoder) {
+			switch number {
+			case reportRecipient:
+				r.Recipient = orders.Recipient(f.string())
+			case reportUnverified:
+				r.Unverified = true
+			case reportSubmitted:
+				r.Submitted = time.Unix(f.int(), 0).UTC()
+			case reportIDs:
+				r.IDs = f.ids()
+			}
+		})
+	default:
+		d.bad = true
 	}
-	if !d.end() || version != recordVersion || !r.Status.Valid() {
+	if !ok || !d.end() || !r.Status.Valid() {
 		return orders.Report{}, corrupt("parked report")
 	}
 	return r, nil
+}
+
+// oldTail reads the end of a parked report of before schema version 5: nothing, or the number of an
+// unverified one, or that, flags, a submit date and a number of ids.
+func (d *decoder) oldTail(r *orders.Report) {
+	const unverified, dated, ids = 1, 2, 4
+	if len(d.b) == 0 {
+		return
+	}
+	r.Recipient = orders.Recipient(d.string())
+	flags := byte(unverified)
+	if len(d.b) > 0 {
+		flags = d.byte()
+	}
+	r.Unverified = flags&unverified != 0
+	if flags&dated != 0 {
+		r.Submitted = time.Unix(d.int(), 0).UTC()
+	}
+	if flags&ids != 0 {
+		r.IDs = d.ids()
+	}
+}
+
+// ids reads how many message ids a report has, where it has several.
+func (d *decoder) ids() int {
+	n := d.uint()
+	if n <= 1 || n > maxIDs {
+		d.bad = true
+		return 0
+	}
+	return int(n)
+}
+
+// encodeKey appends the record of an idempotency key: the id of its shipment.
+func encodeKey(b, key []byte, id uuid.UUID) []byte {
+	return keyScope.seal(append(b, id[:]...), len(b), key)
+}
+
+func decodeKey(key, record []byte) (uuid.UUID, error) {
+	b, ok := keyScope.open(key, record)
+	id, err := uuid.FromBytes(b)
+	if !ok || err != nil {
+		return uuid.Nil, corrupt("key")
+	}
+	return id, nil
 }
 
 const (
@@ -213,7 +277,7 @@ const (
 	kindParked = 'p'
 )
 
-func encodeRef(b []byte, r ledger.Ref) []byte {
+func encodeRef(b, key []byte, r ledger.Ref) []byte {
 	e := encoder{b}
 	if r.Parked != "" {
 		e.byte(kindParked)
@@ -227,10 +291,19 @@ func encodeRef(b []byte, r ledger.Ref) []byte {
 			e.uint(uint64(to.Part))
 		}
 	}
-	return e.b
+	return refScope.seal(e.b, len(b), key)
 }
 
-func decodeRef(b []byte) (ledger.Ref, error) {
+func decodeRef(key, record []byte) (ledger.Ref, error) {
+	b, ok := refScope.open(key, record)
+	if !ok {
+		return ledger.Ref{}, corrupt("reference")
+	}
+	return refWithoutSum(b)
+}
+
+// refWithoutSum reads a reference as it was stored before schema version 5.
+func refWithoutSum(b []byte) (ledger.Ref, error) {
 	d := decoder{b: b}
 	var r ledger.Ref
 	kind := d.byte()
@@ -261,7 +334,7 @@ const (
 	blockLifted = 2
 )
 
-func encodeBlock(b []byte, bl ledger.Block) []byte {
+func encodeBlock(b, key []byte, bl ledger.Block) []byte {
 	e := encoder{b}
 	if bl.Off {
 		e.byte(blockLifted)
@@ -269,14 +342,15 @@ func encodeBlock(b []byte, bl ledger.Block) []byte {
 		e.byte(blockOn)
 	}
 	e.int(bl.At.UnixMicro())
-	return e.b
+	return blockedScope.seal(e.b, len(b), key)
 }
 
-func decodeBlock(b []byte) (ledger.Block, error) {
+func decodeBlock(key, record []byte) (ledger.Block, error) {
+	b, ok := blockedScope.open(key, record)
 	d := decoder{b: b}
 	version := d.byte()
 	bl := ledger.Block{At: microTime(d.int()), Off: version == blockLifted}
-	if !d.end() || version != blockOn && version != blockLifted {
+	if !ok || !d.end() || version != blockOn && version != blockLifted {
 		return ledger.Block{}, corrupt("block")
 	}
 	return bl, nil

@@ -17,7 +17,6 @@ import (
 	"go.etcd.io/bbolt"
 
 	"straks/orders"
-	"straks/orders/ledger"
 )
 
 func TestNewestSchemaHasItsMigrations(t *testing.T) {
@@ -29,7 +28,8 @@ func TestNewestSchemaHasItsMigrations(t *testing.T) {
 func setVersion(t *testing.T, db *bbolt.DB, version uint32) {
 	t.Helper()
 	err := db.Update(func(tx *bbolt.Tx) error {
-		return tables{tx}.meta().Put(keySchema, binary.BigEndian.AppendUint32(nil, version))
+		tb := tables{tx}
+		return errors.Join(tb.meta().Put(keySchema, binary.BigEndian.AppendUint32(nil, version)), tb.meta().Delete(keySchemaSum))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -49,6 +49,36 @@ func numberSlot(t *testing.T, db *bbolt.DB, table []byte, length time.Duration) 
 			return err
 		}
 		return errors.Join(b.Bucket(name).ForEach(to.Put), b.DeleteBucket(name))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// withoutSums takes the sums from all records, as they were before version 5.
+func withoutSums(t *testing.T, db *bbolt.DB) {
+	t.Helper()
+	err := db.Update(func(tx *bbolt.Tx) error {
+		tb := tables{tx}
+		all := append(tb.recordTables(), recordTable{b: tb.meta()})
+		for _, p := range all {
+			var records []slotted
+			p.b.ForEach(func(k, v []byte) error {
+				if len(v) >= sumSize && !bytes.Equal(k, keySchema) && !bytes.Equal(k, keySchemaSum) {
+					records = append(records, slotted{bytes.Clone(k), bytes.Clone(v[:len(v)-sumSize])})
+				}
+				return nil
+			})
+			for _, r := range records {
+				if err := p.b.Put(r.key, r.value); err != nil {
+					return err
+				}
+			}
+			if p.mark != 0 {
+				p.b.SetSequence(0)
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -85,9 +115,10 @@ func oldJournal(t *testing.T, length time.Duration, n int) (path string, made []
 	db := rawDB(t, path)
 	numberSlot(t, db, bucketKeys, length)
 	numberSlot(t, db, bucketRefs, length)
+	withoutSums(t, db)
 	elsewhere := uuid.Must(uuid.NewV7())
 	putBefore(t, db, bucketKeys, hash("ttd", "0"), elsewhere[:])
-	putBefore(t, db, bucketRefs, refKey("telco", "0"), encodeRef(nil, ledger.Ref{Bound: ledger.Binding{Shipment: elsewhere}}))
+	putBefore(t, db, bucketRefs, refKey("telco", "0"), append(append([]byte{kindBound}, elsewhere[:]...), 0))
 	setVersion(t, db, 1)
 	db.Close()
 	return path, made
@@ -112,7 +143,8 @@ func putBefore(t *testing.T, db *bbolt.DB, table, key, value []byte) {
 		if err != nil {
 			return err
 		}
-		return slot.Put(key, value)
+		first := binary.BigEndian.AppendUint32(nil, binary.BigEndian.Uint32(name)-1)
+		return errors.Join(slot.SetSequence(slotMark(first)), slot.Put(key, value))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -253,10 +285,14 @@ func TestMigrationOfClaims(t *testing.T) {
 	spoil(t, j, func(w *writeTx) error { // as version 3 had it
 		old := sending
 		old.ClaimUntil = time.Time{}
-		return errors.Join(w.PutShipment(&old, false), w.tx.DeleteBucket(bucketLifted))
+		return w.PutShipment(&old, false)
 	})
 	j.Close()
 	db := rawDB(t, path)
+	withoutSums(t, db)
+	if err := db.Update(func(tx *bbolt.Tx) error { return tx.DeleteBucket(bucketLifted) }); err != nil {
+		t.Fatal(err)
+	}
 	setVersion(t, db, 3)
 	db.Close()
 	wantRefused(t, path, ErrOutdated)

@@ -1,7 +1,10 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
+	"hash/crc32"
 	"math"
 	"time"
 
@@ -27,22 +30,20 @@ const (
 // It is good for one transaction.
 type slots struct {
 	b       *bbolt.Bucket
+	scope   scope // of its records
 	filters *bbolt.Bucket
 	span    time.Duration
-	opened  []slot // newest first; nil: not looked up yet
+
+	filterTable []byte // the name of filters
+	sure        bool   // a key is absent only if nothing that can't be read may be it
+	opened      []slot // newest first; nil: not looked up yet
 }
 
 type slot struct {
 	name   string
 	b      *bbolt.Bucket
+	c      *bbolt.Cursor
 	filter *filter // nil where it has none
-}
-
-func (s slot) get(key []byte, sum uint64) []byte {
-	if !s.filter.maybe(key, sum) {
-		return nil
-	}
-	return s.b.Get(key)
 }
 
 func (s slot) put(key, value []byte) error {
@@ -52,20 +53,38 @@ func (s slot) put(key, value []byte) error {
 	return s.b.Put(key, value)
 }
 
-// get returns the value in the newest slot that has the key, or nil.
-func (s *slots) get(key []byte) []byte {
-	_, v := s.find(key)
-	return v
+// get returns the record in the newest slot that has the key, or nil.
+func (s *slots) get(key []byte) ([]byte, error) {
+	_, v, err := s.find(key)
+	return v, err
 }
 
-func (s *slots) find(key []byte) (in *bbolt.Bucket, value []byte) {
+func (s *slots) find(key []byte) (in *bbolt.Bucket, record []byte, err error) {
 	sum := filterSum(key)
 	for _, slot := range s.all() {
-		if v := slot.get(key, sum); v != nil {
-			return slot.b, v
+		if !slot.filter.maybe(key, sum) {
+			continue
+		}
+		v, unsure := s.lookUp(slot, key)
+		if v != nil {
+			return slot.b, v, nil
+		}
+		if unsure != nil {
+			err = unsure // it may be in an older slot
 		}
 	}
-	return nil, nil
+	return nil, nil, err
+}
+
+func (s *slots) lookUp(slot slot, key []byte) ([]byte, error) {
+	if s.sure {
+		return s.scope.lookUp(slot.c, key)
+	}
+	k, v := slot.c.Seek(key)
+	if !bytes.Equal(k, key) {
+		return nil, nil
+	}
+	return v, nil
 }
 
 // all returns every slot. They are looked up once for each transaction: for each key, that would cost
@@ -76,7 +95,8 @@ func (s *slots) all() []slot {
 	}
 	c := s.b.Cursor()
 	for name, _ := c.Last(); name != nil; name, _ = c.Prev() {
-		s.opened = append(s.opened, slot{string(name), s.b.Bucket(name), openFilter(s.filters, name)})
+		b := s.b.Bucket(name)
+		s.opened = append(s.opened, slot{string(name), b, b.Cursor(), s.openFilter(name)})
 	}
 	return s.opened
 }
@@ -93,15 +113,19 @@ func (s *slots) put(us int64, key, value []byte) error {
 		return err
 	}
 	s.opened = nil
-	return b.Put(key, value)
+	return errors.Join(b.SetSequence(slotMark(name)), b.Put(key, value))
 }
+
+// slotMark is the sequence of a slot's bucket: a slot whose name has changed does not leave before its
+// time.
+func slotMark(name []byte) uint64 { return uint64(crc32.Checksum(name, castagnoli)) }
 
 // delete takes the key out of every slot.
 func (s *slots) delete(key []byte) error {
 	for {
-		slot, v := s.find(key)
+		slot, v, err := s.find(key)
 		if v == nil {
-			return nil
+			return err
 		}
 		if err := slot.Delete(key); err != nil {
 			return err
@@ -124,11 +148,10 @@ func slotEnd(name []byte) int64 {
 // the slots that are empty then. It returns what is left of the budget.
 func (s *slots) drain(cut time.Time, budget int) (int, error) {
 	for budget > 0 {
-		name, _ := s.b.Cursor().First()
+		name := s.oldest()
 		if name == nil || slotEnd(name) > cut.UnixMicro() {
 			return budget, nil
 		}
-		name = append([]byte(nil), name...)
 		n, err := drop(s.b.Bucket(name), budget, nil)
 		if err == nil && n == 0 {
 			n, err = s.remove(name, budget)
@@ -139,6 +162,18 @@ func (s *slots) drain(cut time.Time, budget int) (int, error) {
 		budget -= n
 	}
 	return 0, nil
+}
+
+// oldest returns the name of the first slot, nil where there is none. A slot whose name has changed is
+// left out: nobody knows when it ends. It stays, and Check reports it.
+func (s *slots) oldest() []byte {
+	c := s.b.Cursor()
+	for name, _ := c.First(); name != nil; name, _ = c.Next() {
+		if s.b.Bucket(name).Sequence() == slotMark(name) {
+			return bytes.Clone(name)
+		}
+	}
+	return nil
 }
 
 // remove removes an empty slot, its filter first. An empty slot costs something too.

@@ -35,9 +35,12 @@ func (r *reader) Stats(ctx context.Context) (Stats, error) {
 		used := t.tx.Cursor().Bucket().Stats()
 		pages := int64(2 + used.BranchPageN + used.BranchOverflowN + used.LeafPageN + used.LeafOverflowN) // and the meta pages
 		st.FreeSize = st.FileSize - pages*int64(t.tx.DB().Info().PageSize)
-		st.Schema = int(binary.BigEndian.Uint32(t.meta().Get(keySchema)))
-		copy(st.ID[:], t.meta().Get(keyID))
-		return nil
+		st.Schema = schemaVersion
+		var err error
+		if st.ID, err = t.id(); err == nil {
+			st.FeedStart, err = t.feedStart()
+		}
+		return err
 	})
 	return st, err
 }
@@ -47,7 +50,6 @@ func (r *reader) Levels() (st Stats) {
 	r.snapshots.view(func(t tables) error {
 		db := t.tx.DB()
 		st.FileSize = t.tx.Size()
-		st.FeedStart = t.feedStart()
 		st.FreeSize = int64(db.Stats().FreePageN) * int64(db.Info().PageSize)
 		return t.feed().ForEachBucket(func(name []byte) error {
 			c := t.feed().Bucket(name).Cursor()

@@ -1,12 +1,14 @@
 package bolt
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
 
 	"straks/orders"
 	"straks/orders/ledger"
@@ -23,6 +25,7 @@ type writeTx struct {
 	newDeadline []byte // the lowest key put into deadlines
 
 	keySlots, refSlots *slots // once looked up
+	feeds              map[string]openedFeed
 }
 
 var _ ledger.Store = (*writeTx)(nil)
@@ -69,19 +72,19 @@ func hash(parts ...string) []byte {
 
 // Key implements ledger.Store.
 func (w *writeTx) Key(organisation, key string) (s orders.Shipment, ok, stored bool, err error) {
-	v := w.keys().get(hash(organisation, key))
-	s, ok, err = w.keyed(v)
+	k := hash(organisation, key)
+	v, err := w.keys().get(k)
+	if v != nil {
+		s, ok, err = w.keyed(k, v)
+	}
 	return s, ok, v != nil, err
 }
 
-// keyed returns the shipment of a key that has this value, and whether there is one.
-func (t tables) keyed(v []byte) (orders.Shipment, bool, error) {
-	if v == nil {
-		return orders.Shipment{}, false, nil
-	}
-	id, err := uuid.FromBytes(v)
+// keyed returns the shipment of a key that has this record, and whether there is one.
+func (t tables) keyed(k, v []byte) (orders.Shipment, bool, error) {
+	id, err := decodeKey(k, v)
 	if err != nil {
-		return orders.Shipment{}, false, corrupt("key")
+		return orders.Shipment{}, false, err
 	}
 	return t.shipment(id, false)
 }
@@ -98,7 +101,7 @@ func (w *writeTx) PutKey(organisation, name string, id uuid.UUID, replace bool) 
 			return err
 		}
 	}
-	return w.keys().put(idMicro(id), key, w.value(func(b []byte) []byte { return append(b, id[:]...) }))
+	return w.keys().put(idMicro(id), key, w.value(func(b []byte) []byte { return encodeKey(b, key, id) }))
 }
 
 // errSize reports that there is no room for orders.
@@ -143,17 +146,47 @@ func (w *writeTx) PutShipment(s *orders.Shipment, claimed bool) error {
 
 // AppendFeed implements ledger.Store.
 func (w *writeTx) AppendFeed(s *orders.Shipment) error {
-	feed, err := w.appendable(s.Organisation)
+	feed, err := w.openFeed(s.Organisation)
 	if err != nil {
 		return err
 	}
-	feed.FillPercent = appended
-	seq, err := feed.NextSequence()
+	seq, err := feed.b.NextSequence()
 	if err != nil {
 		return err
 	}
-	v := w.value(func(b []byte) []byte { return encodeEntry(b, entry{s.ID, s.Status, s.Updated}) })
-	return feed.Put(seqKey(seq), v)
+	key := seqKey(seq)
+	v := w.value(func(b []byte) []byte { return encodeEntry(b, feed.scope, key, entry{s.ID, s.Status, s.Updated}) })
+	return feed.b.Put(key, v)
+}
+
+// openedFeed is a feed that this transaction appends to.
+type openedFeed struct {
+	b     *bbolt.Bucket
+	scope scope
+}
+
+// openFeed returns the feed of an organisation, which is made if it has none. The number of its last
+// entry must be the feed's: else the next would take the place of another.
+func (w *writeTx) openFeed(organisation string) (openedFeed, error) {
+	if f, ok := w.feeds[organisation]; ok {
+		return f, nil
+	}
+	b, scope, err := w.feedOf(organisation)
+	if b == nil && err == nil {
+		b, err = w.createFeed(organisation)
+	}
+	if err != nil {
+		return openedFeed{}, fmt.Errorf("feed of %q: %w", organisation, err)
+	}
+	if k, _ := b.Cursor().Last(); k != nil && !bytes.Equal(k, seqKey(b.Sequence())) {
+		return openedFeed{}, corrupt("the feed's last number")
+	}
+	b.FillPercent = appended
+	if w.feeds == nil {
+		w.feeds = make(map[string]openedFeed)
+	}
+	w.feeds[organisation] = openedFeed{b, scope}
+	return w.feeds[organisation], nil
 }
 
 // maxRef bounds a reference in a key, in octets; a hash stands for a longer one.
@@ -168,11 +201,12 @@ func refKey(carrier, ref string) []byte {
 
 // Ref implements ledger.Store.
 func (w *writeTx) Ref(carrier, ref string) (ledger.Ref, error) {
-	v := w.refs().get(refKey(carrier, ref))
+	k := refKey(carrier, ref)
+	v, err := w.refs().get(k)
 	if v == nil {
-		return ledger.Ref{}, nil
+		return ledger.Ref{}, err
 	}
-	r, err := decodeRef(v)
+	r, err := decodeRef(k, v)
 	if err != nil {
 		w.opt.Log.Error("reference can't be read: receipts for its messages wait in vain", "err", err)
 	}
@@ -191,7 +225,7 @@ func (w *writeTx) PutRef(carrier, ref string, r ledger.Ref, at time.Time) error 
 	if r.Bound.None() && r.Parked == "" {
 		return nil
 	}
-	return w.refs().put(at.UnixMicro(), key, w.value(func(b []byte) []byte { return encodeRef(b, r) }))
+	return w.refs().put(at.UnixMicro(), key, w.value(func(b []byte) []byte { return encodeRef(b, key, r) }))
 }
 
 const parkedKeySize = 16
@@ -205,7 +239,7 @@ func (w *writeTx) Park(r *orders.Report) (ledger.ParkedID, error) {
 	key := binary.BigEndian.AppendUint64(make([]byte, 0, parkedKeySize), uint64(max(r.At.UnixMicro(), 0)))
 	key = binary.BigEndian.AppendUint64(key, number)
 	w.waiting++
-	return ledger.ParkedID(key), w.parked().Put(key, w.value(func(b []byte) []byte { return encodeReport(b, r) }))
+	return ledger.ParkedID(key), w.parked().Put(key, w.value(func(b []byte) []byte { return encodeReport(b, key, r) }))
 }
 
 // Parked implements ledger.Store.
@@ -214,7 +248,7 @@ func (w *writeTx) Parked(id ledger.ParkedID) (orders.Report, error) {
 	if v == nil {
 		return orders.Report{}, corrupt("reference to a parked report that is gone")
 	}
-	return decodeReport(v)
+	return decodeReport([]byte(id), v)
 }
 
 // Unpark implements ledger.Store.
@@ -246,20 +280,22 @@ func liftedKey(at time.Time, blocked []byte) []byte {
 
 // Blocked implements ledger.Store.
 func (w *writeTx) Blocked(organisation string, c orders.Channel, to orders.Recipient) (ledger.Block, error) {
-	v := w.blocked().Get(blockedKey(organisation, c, to))
+	k := blockedKey(organisation, c, to)
+	v, err := blockedScope.lookUp(w.blocked().Cursor(), k)
 	if v == nil {
-		return ledger.Block{}, nil
+		return ledger.Block{}, err
 	}
-	return decodeBlock(v)
+	return decodeBlock(k, v)
 }
 
 // PutBlocked implements ledger.Store. A block that is lifted gets an entry by which retention finds it.
 func (w *writeTx) PutBlocked(b orders.Block) error {
 	key := blockedKey(b.Organisation, b.Channel, b.Recipient)
 	if b.Off {
-		if err := w.lifted().Put(liftedKey(b.At, key), []byte{}); err != nil {
+		lifted := liftedKey(b.At, key)
+		if err := w.lifted().Put(lifted, w.value(func(v []byte) []byte { return liftedScope.seal(v, len(v), lifted) })); err != nil {
 			return err
 		}
 	}
-	return w.blocked().Put(key, w.value(func(v []byte) []byte { return encodeBlock(v, ledger.Block{At: b.At, Off: b.Off}) }))
+	return w.blocked().Put(key, w.value(func(v []byte) []byte { return encodeBlock(v, key, ledger.Block{At: b.At, Off: b.Off}) }))
 }

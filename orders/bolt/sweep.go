@@ -107,11 +107,11 @@ func (w *writeTx) oldShipment(cut time.Time) func(k, v []byte) bool {
 		if err != nil || idMicro(id) >= cut.UnixMicro() {
 			return false
 		}
-		s, err := decodeShipment(id, v, true)
-		if err != nil || s.Status.Final() || s.Status.Free() {
-			return true
+		s, err := decodeShipment(id, v, false)
+		if err != nil {
+			return w.oldAfter(k, cut)
 		}
-		if _, err = decodeShipment(id, v, false); err != nil { // as its expiry reads it
+		if s.Status.Final() || s.Status.Free() {
 			return true
 		}
 		if s.Deadline.After(cut.Add(-overdue)) {
@@ -122,6 +122,19 @@ func (w *writeTx) oldShipment(cut time.Time) func(k, v []byte) bool {
 	}
 }
 
+// oldAfter reports whether the shipment after the one of this key is old, by its key. If the record of
+// this key can't be read, it may be the key that has changed: were it taken out too early, nobody
+// would notice any more that a shipment is missing.
+func (w *writeTx) oldAfter(key []byte, cut time.Time) bool {
+	c := w.shipments().Cursor()
+	if k, _ := c.Seek(key); !bytes.Equal(k, key) {
+		return false
+	}
+	k, _ := c.Next()
+	id, err := uuid.FromBytes(k)
+	return err == nil && idMicro(id) < cut.UnixMicro()
+}
+
 func (s *sweep) feeds(w *writeTx) (spent int, err error) {
 	feeds := w.feed()
 	var names [][]byte
@@ -130,9 +143,10 @@ func (s *sweep) feeds(w *writeTx) (spent int, err error) {
 		names = append(names, append([]byte(nil), name...))
 	}
 	for _, name := range names {
-		n, err := drop(feeds.Bucket(name), s.budget-spent, func(_, v []byte) bool {
-			en, err := decodeEntry(v)
-			return err != nil || en.at.Before(s.cut) || w.shipments().Get(en.shipment[:]) == nil
+		scope := feedScope(name)
+		n, err := drop(feeds.Bucket(name), s.budget-spent, func(k, v []byte) bool {
+			en, err := decodeEntry(scope, k, v)
+			return err != nil || en.at.Before(s.cut) || w.gone(en.shipment)
 		})
 		if err != nil {
 			return spent, err
@@ -140,6 +154,12 @@ func (s *sweep) feeds(w *writeTx) (spent int, err error) {
 		spent += n
 	}
 	return spent, nil
+}
+
+// gone reports whether a shipment has left.
+func (w *writeTx) gone(id uuid.UUID) bool {
+	v, err := shipmentScope.lookUp(w.shipments().Cursor(), id[:])
+	return v == nil && err == nil
 }
 
 // liftedRetention is how long a lifted block is kept (orders.Block).
@@ -154,7 +174,7 @@ func (w *writeTx) dropLifted(now time.Time, n int) (int, error) {
 			return false
 		}
 		v := w.blocked().Get(k[8:])
-		if b, err := decodeBlock(v); err == nil && b.Off && bytes.Equal(liftedKey(b.At, k[8:]), k) {
+		if b, err := decodeBlock(k[8:], v); err == nil && b.Off && bytes.Equal(liftedKey(b.At, k[8:]), k) {
 			failed = w.blocked().Delete(k[8:])
 		}
 		return failed == nil

@@ -35,18 +35,20 @@ func (t tables) blocked() *bbolt.Bucket   { return t.tx.Bucket(bucketBlocked) }
 func (t tables) lifted() *bbolt.Bucket    { return t.tx.Bucket(bucketLifted) }
 
 func (t tables) keys() *slots {
-	return &slots{b: t.tx.Bucket(bucketKeys), filters: t.tx.Bucket(bucketKeyFilter), span: keySlot}
+	return &slots{b: t.tx.Bucket(bucketKeys), scope: keyScope, span: keySlot, sure: true,
+		filters: t.tx.Bucket(bucketKeyFilter), filterTable: bucketKeyFilter}
 }
 
 func (t tables) refs() *slots {
-	return &slots{b: t.tx.Bucket(bucketRefs), filters: t.tx.Bucket(bucketRefFilter), span: refSlot}
+	return &slots{b: t.tx.Bucket(bucketRefs), scope: refScope, span: refSlot,
+		filters: t.tx.Bucket(bucketRefFilter), filterTable: bucketRefFilter}
 }
 
 // shipment returns the shipment, and whether there is one.
 func (t tables) shipment(id uuid.UUID, brief bool) (s orders.Shipment, ok bool, err error) {
-	v := t.shipments().Get(id[:])
+	v, err := shipmentScope.lookUp(t.shipments().Cursor(), id[:])
 	if v == nil {
-		return orders.Shipment{}, false, nil
+		return orders.Shipment{}, false, err
 	}
 	s, err = decodeShipment(id, v, brief)
 	return s, err == nil, err

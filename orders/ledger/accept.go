@@ -72,7 +72,7 @@ func (l *Ledger) Accept(in *orders.AcceptRequest) (orders.Shipment, bool, error)
 func (l *Ledger) claim(s *orders.Shipment) error {
 	b, err := l.Store.Blocked(s.Organisation, s.Channel, s.Recipient)
 	blocked := !b.At.IsZero() && !b.Off
-	if errors.Is(err, ErrCorrupt) {
+	if errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrUnsure) {
 		blocked, err = true, nil // nobody knows; the recipient may have asked for it
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -12,6 +13,9 @@ import (
 
 // ErrCorrupt reports a record that can't be read. Calling again does not help.
 var ErrCorrupt = errors.New("journal: corrupt")
+
+// ErrUnsure is ErrCorrupt where nothing is found, but a record that can't be read may be the one.
+var ErrUnsure = fmt.Errorf("%w: a record beside the place of this one", ErrCorrupt)
 
 // Store is what one transaction of an engine can do. A record that can't be read is ErrCorrupt.
 // Times are in µs. No slice or pointer is kept by either side, but what Shipment returns is the

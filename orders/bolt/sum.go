@@ -1,0 +1,86 @@
+package bolt
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+
+	"go.etcd.io/bbolt"
+
+	"straks/orders/ledger"
+)
+
+// A record ends with its sum: the CRC-32C (RFC 3720 §12.1) of the name of its table, its key and the
+// octets before the sum. So a record whose bits have changed on the disk, or that is read from the
+// page of another table, is ErrCorrupt, and never another record.
+//
+// A record whose *key* has changed is not found under its own. lookUp notices it: where a key is
+// absent, the records on both sides of its place must be whole and in order.
+type scope uint32
+
+const sumSize = 4
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// scopeOf returns the scope of a table, or of a bucket in it.
+func scopeOf(table []byte, bucket ...byte) scope {
+	sum := crc32.Checksum(table, castagnoli)
+	return scope(crc32.Update(crc32.Update(sum, castagnoli, []byte{0}), castagnoli, bucket))
+}
+
+// Scopes of the tables. Those of feeds and filters are in store.go and filter.go.
+var (
+	metaScope     = scopeOf(bucketMeta)
+	keyScope      = scopeOf(bucketKeys)
+	shipmentScope = scopeOf(bucketShipments)
+	refScope      = scopeOf(bucketRefs)
+	parkedScope   = scopeOf(bucketParked)
+	deadlineScope = scopeOf(bucketDeadlines)
+	blockedScope  = scopeOf(bucketBlocked)
+	liftedScope   = scopeOf(bucketLifted)
+)
+
+func (s scope) sum(key, payload []byte) uint32 {
+	return crc32.Update(crc32.Update(uint32(s), castagnoli, key), castagnoli, payload)
+}
+
+// seal appends the sum of the record that b has from start on.
+func (s scope) seal(b []byte, start int, key []byte) []byte {
+	return binary.BigEndian.AppendUint32(b, s.sum(key, b[start:]))
+}
+
+// open returns the record without its sum. ok is false where they do not agree.
+func (s scope) open(key, record []byte) (payload []byte, ok bool) {
+	n := len(record) - sumSize
+	if n < 0 || binary.BigEndian.Uint32(record[n:]) != s.sum(key, record[:n]) {
+		return nil, false
+	}
+	return record[:n:n], true
+}
+
+func (s scope) whole(key, record []byte) bool {
+	_, ok := s.open(key, record)
+	return ok
+}
+
+// lookUp returns the record of a key, its sum included, or nil where there is none. If a record of one
+// of the keys beside it has changed, the record of this key may have been that one: ledger.ErrUnsure.
+//
+// One changed key leads bbolt's search astray by one place at most, in a leaf or in a branch page, and
+// from there the records on both sides are not in order.
+func (s scope) lookUp(c *bbolt.Cursor, key []byte) ([]byte, error) {
+	k, v := c.Seek(key)
+	if bytes.Equal(k, key) {
+		if v == nil { // a bucket
+			return nil, corrupt("record that has become a table")
+		}
+		return v, nil
+	}
+	if k != nil && (bytes.Compare(k, key) < 0 || !s.whole(k, v)) {
+		return nil, ledger.ErrUnsure
+	}
+	if k, v = c.Prev(); k != nil && (bytes.Compare(k, key) >= 0 || !s.whole(k, v)) {
+		return nil, ledger.ErrUnsure
+	}
+	return nil, nil
+}
