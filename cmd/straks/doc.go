@@ -17,6 +17,7 @@
 //	main.go     main, and the table of commands
 //	run.go      exit codes, flags and operands
 //	serve.go    serve
+//	dump_*.go   no core files
 //	setup.go    check, init, token: before the first start
 //	sandbox.go  sandbox: a daemon between simulated carriers
 //	demo.go     demo: two orders through a sandbox

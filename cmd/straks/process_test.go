@@ -132,8 +132,8 @@ func (p *process) kill() error {
 type logTail struct{ lines []string }
 
 func (l *logTail) add(line string) {
-	if l.lines = append(l.lines, line); len(l.lines) > 200 {
-		l.lines = append(l.lines[:0], l.lines[100:]...)
+	if l.lines = append(l.lines, line); len(l.lines) > 4000 {
+		l.lines = append(l.lines[:0], l.lines[2000:]...)
 	}
 }
 

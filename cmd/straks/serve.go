@@ -34,6 +34,7 @@ func serveCommand(ctx context.Context, args []string, e env) error {
 	defer lines.Close()
 	log := newLogger(lines, cfg)
 	defer ignoreHangup(log)()
+	forbidDumps(log)
 	tune()
 	for _, w := range warnings {
 		log.Warn("configuration", "key", w.Key, "warning", w.Message)

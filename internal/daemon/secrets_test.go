@@ -1,10 +1,15 @@
 package daemon_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -26,22 +31,39 @@ func quoting() relaytest.Profile {
 	return relaytest.Profile{Rules: rules}
 }
 
-// No log line of any level has a number, an address, a text, a key or a token, whatever
-// fails.
-func TestLogTellsNoSecret(t *testing.T) {
+// echoing is a relay that offers a login and refuses it, and quotes the password.
+func echoing(password string) relaytest.Profile {
+	return relaytest.Profile{Script: relaytest.Dialogue(
+		relaytest.Reply{Verb: "EHLO", Text: "250-relay.test\r\n250 AUTH PLAIN\r\n"},
+		relaytest.Reply{Verb: "AUTH", Text: "535 5.7.8 Error: authentication failed: " + password + "\r\n"})}
+}
+
+// Canaries: words that are nowhere but in the place that they are looked for.
+const (
+	smscPassword  = "kanari1"
+	relayPassword = "kanari-passord"
+)
+
+// A number, an address, a text, a code, a key, a token or a password is in no log line of any level,
+// no metric, status, trace of goroutines or answer to an operator, whatever fails. The journal has the
+// recipients, and none of the others.
+func TestCanaries(t *testing.T) {
 	t.Parallel()
 	p := smsctest.Profile{Rules: smsctest.Sandbox().Rules}
 	p.Receipt.EchoText = true
 	w := daemontest.NewStopped(t, p, quoting(), "[smsc.errors]\n\"013\" = \"barred\"\n")
+	addRelay(w, echoing(relayPassword))
 	log := w.KeepLog()
 	w.Start()
 
-	for _, ending := range []string{"9801", "9901", "9903", "9904", "9908", "9911", "9914", "12"} {
-		order := daemontest.SMS("hemmelig-nokkel-"+ending, "+479483"+ending)
+	for _, ending := range smsctest.Endings() {
+		order := daemontest.SMS("hemmelig-nokkel-"+ending.Suffix, "+4794839999"[:11-len(ending.Suffix)]+ending.Suffix)
+		order.SendersReference = "" // the journal has it; its default here has the key
 		order.Recipient.Settings.Body = "Din kode er 483920, vennlig hilsen Vigdis."
-		w.Client.SendSMS(t.Context(), order) // the last is not a number
+		w.Client.SendSMS(t.Context(), order)
 	}
-	for _, local := range []string{"ok", "nosuch", "badsyntax", "spam", "later", "toolate", "filtered", "lost", "ugyldig vigdis"} {
+	w.Client.SendSMS(t.Context(), daemontest.SMS("hemmelig-nokkel-12", "+47948312")) // not a number
+	for _, local := range []string{"ok", "nosuch", "badsyntax", "spam", "full", "later", "toolate", "filtered", "lost", "ugyldig vigdis"} {
 		order := daemontest.Mail("hemmelig-nokkel-"+local, local+".vigdis@example.org")
 		order.Recipient.Settings.Subject, order.Recipient.Settings.Body = "Hemmelig483920", "Koden er https://example.org/k/483920"
 		w.Client.SendEmail(t.Context(), order)
@@ -53,12 +75,36 @@ func TestLogTellsNoSecret(t *testing.T) {
 	eventually.True(t, "the strange receipt to be met", func() bool { return strings.Contains(log.String(), "receipt lost") })
 	w.SMSC.Write(wirePrefix("4794839801 Vigdis 483920"))
 	eventually.True(t, "the garbage to be met", func() bool { return strings.Contains(log.String(), "bind lost") })
+	eventually.True(t, "the login to be refused", func() bool { return strings.Contains(log.String(), "relay refuses the login") })
+	searchOperators(t, w)
 	w.SMSC.Down()
-	w.Refused("hemmelig-nokkel-down", "+4794839812")
+	down := daemontest.SMS("hemmelig-nokkel-down", "+4794839812")
+	down.SendersReference = ""
+	w.Client.SendSMS(t.Context(), down)
 	w.Relay.Close()
 	w.Client.SendEmail(t.Context(), daemontest.Mail("hemmelig-nokkel-gone", "vigdis@example.org"))
+	searchOperators(t, w)
 	w.Stop()
-	searchSecrets(t, w, log.String())
+	searchLog(t, w, log.String())
+	searchJournal(t, w)
+}
+
+// addRelay adds a relay that needs a login, and gives both carriers the canaries as passwords.
+func addRelay(w *daemontest.World, profile relaytest.Profile) {
+	w.T.Helper()
+	relay, err := relaytest.Listen("127.0.0.1:0", profile)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	w.T.Cleanup(func() { relay.Close() })
+	password := filepath.Join(w.Dir, "mx2.password")
+	for file, text := range map[string]string{password: relayPassword, filepath.Join(w.Dir, "telco.password"): smscPassword} {
+		if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
+			w.T.Fatal(err)
+		}
+	}
+	w.EditConfig("[[relay]]\n", fmt.Sprintf("[[relay]]\nname = \"mx2\"\naddr = %q\ntls = \"off\"\nusername = \"straks\"\ninsecure_auth = true\npassword_file = %q\n\n[[relay]]\n",
+		relay.Addr(), password))
 }
 
 // requestBadly makes requests that are refused.
@@ -102,10 +148,15 @@ func wirePrefix(text string) []byte {
 // uuids are ids of shipments and orders, which logs may have: they contain any digits.
 var uuids = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
-// searchSecrets checks every value of every line.
-func searchSecrets(t *testing.T, w *daemontest.World, log string) {
+// forbidden matches what operators never see.
+func forbidden(w *daemontest.World) *regexp.Regexp {
+	return regexp.MustCompile(`(?i)vigdis|483920|9483\d|hemmelig|koden|kanari|` + regexp.QuoteMeta(w.Token))
+}
+
+// searchLog checks every value of every line.
+func searchLog(t *testing.T, w *daemontest.World, log string) {
 	t.Helper()
-	secret := regexp.MustCompile(`(?i)vigdis|483920|9483\d|hemmelig|koden|` + regexp.QuoteMeta(w.Token))
+	secret := forbidden(w)
 	levels := map[string]int{}
 	for line := range strings.Lines(log) {
 		var fields map[string]any
@@ -123,4 +174,65 @@ func searchSecrets(t *testing.T, w *daemontest.World, log string) {
 	if levels["DEBUG"] == 0 || levels["INFO"] < 15 || levels["WARN"] < 3 {
 		t.Errorf("%v log lines: has the test a log?\n%s", levels, log)
 	}
+}
+
+// searchOperators checks what the private listener answers.
+func searchOperators(t *testing.T, w *daemontest.World) {
+	t.Helper()
+	secret := forbidden(w)
+	numbers := regexp.MustCompile(`[0-9.e+-]{9,}`) // of metrics, addresses in traces, and times
+	for path, has := range map[string]string{"/metrics": "straks_", "/status": "telco", "/readyz": "\n", "/debug/pprof/goroutine?debug=2": "goroutine 1 "} {
+		_, text := w.Admin(path)
+		if !strings.Contains(text, has) {
+			t.Errorf("%s answers\n%s", path, text)
+		}
+		if found := secret.FindString(numbers.ReplaceAllString(text, "0")); found != "" {
+			t.Errorf("%q is in the answer of %s:\n%s", found, path, text)
+		}
+	}
+}
+
+// searchJournal checks every octet of the journal's folder, except the files that hold passwords and
+// the configuration.
+func searchJournal(t *testing.T, w *daemontest.World) {
+	t.Helper()
+	if err := os.RemoveAll(filepath.Join(w.Dir, "straks.toml")); err != nil {
+		t.Fatal(err)
+	}
+	size := 0
+	for _, name := range filesOf(t, w.Dir) {
+		if filepath.Ext(name) == ".password" {
+			continue
+		}
+		octets, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size += len(octets)
+		for _, secret := range []string{"vennlig hilsen", "Hemmelig483920", "k/483920", "Din kode", "hemmelig-nokkel", smscPassword, relayPassword, w.Token} {
+			if bytes.Contains(octets, []byte(secret)) {
+				t.Errorf("%q is in %s", secret, name)
+			}
+		}
+		if filepath.Base(name) == filepath.Base(w.JournalFile()) && !bytes.Contains(octets, []byte("ok.vigdis@example.org")) {
+			t.Error("the journal has no recipient: has the test a journal?")
+		}
+	}
+	if size == 0 {
+		t.Error("no file was searched")
+	}
+}
+
+func filesOf(t *testing.T, dir string) (files []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
 }
