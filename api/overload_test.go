@@ -33,7 +33,8 @@ func startPiped(t *testing.T, window int, takes time.Duration) *piped {
 		time.Sleep(takes)
 		return orders.Handover{Outcome: handover.Unknown}
 	})
-	auth, err := NewTokens([]Token{{Organisation: "ttd", Name: "backend", SHA256: sum(ttdToken)}})
+	auth, err := NewTokens([]Token{{Organisation: "ttd", Name: "backend", SHA256: sum(ttdToken)},
+		{Organisation: "other", Name: "batch", SHA256: sum(otherToken)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,12 +65,14 @@ func (p *piped) client() *http.Client {
 }
 
 // order places an order and returns the status of the answer.
-func (p *piped) order(c *http.Client, key string) int {
+func (p *piped) order(c *http.Client, key string) int { return p.orderAs(ttdToken, c, key) }
+
+func (p *piped) orderAs(token string, c *http.Client, key string) int {
 	r, err := http.NewRequest("POST", "http://straks"+smsPath, strings.NewReader(smsOf(key)))
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	as(ttdToken)(r)
+	as(token)(r)
 	header("Content-Type", "application/json")(r)
 	resp, err := c.Do(r)
 	if err != nil {

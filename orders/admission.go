@@ -1,6 +1,7 @@
 package orders
 
 import (
+	"cmp"
 	"container/list"
 	"fmt"
 	"log/slog"
@@ -20,13 +21,17 @@ import (
 //   - fewer orders of its lane are on their way to the carrier, or with it, than the
 //     windows of the carriers can use.
 //
-// Otherwise the order waits, first come, first served within its lane. An order that
-// waits in one lane does not block the orders of another.
+// Otherwise the order waits. An order that waits in one lane does not block the orders of another.
 //
-// Overload is measured by waiting time, as in CoDel (RFC 8289), and not by count: a burst
-// makes a long queue too, but a short one in time. If even the shortest wait of an interval was
-// above targetWait, new orders are refused at once. The first order that is admitted after a
-// shorter wait ends the overload. No order waits longer than longestWait.
+// Within a lane, organisations share by what they hold: the next order is of the organisation that has the
+// fewest orders on their way to the carrier, or with it; first come, first served within the organisation.
+// One that floods the lane, or whose messages take long, so delays itself. An organisation alone may use
+// the whole lane.
+//
+// Overload is measured by waiting time and for each organisation by itself, as in FQ-CoDel (RFC 8290), and
+// not by count: a burst makes a long queue too, but a short one in time. If even the shortest wait of an
+// interval was above targetWait, new orders of the organisation are refused at once. The first of its orders
+// that is admitted after a shorter wait ends the overload. No order waits longer than longestWait.
 //
 // A refused order costs no commit. Steps that finish work are never refused or delayed.
 
@@ -36,7 +41,8 @@ const (
 	targetWait = 100 * time.Millisecond
 	// longestWait is the longest time for which an order waits to be admitted.
 	longestWait = 500 * time.Millisecond
-	// queueLength and queueOctets bound the queue of one lane.
+	// queueLength and queueOctets bound the orders that wait in one lane. Beyond them, the newest order of
+	// the organisation with the most is refused.
 	queueLength = 4096
 	queueOctets = 32 << 20
 )
@@ -60,32 +66,11 @@ type admission struct {
 	admitted int // until their outcome is on disk
 	waiting  int // in all lanes
 	lanes    map[string]*lane
+	shares   map[string]*share // by organisation
 }
 
-// lane is a Lane in use.
-type lane struct {
-	name   string
-	most   int        // orders on their way to the carrier, or with it
-	busy   int        // those that there are
-	queue  *list.List // of *waiter
-	octets int        // of the orders in queue
-
-	// The shortest wait of the present interval, and the verdict of the last one.
-	began      time.Time // of the interval; zero: none has begun
-	shortest   time.Duration
-	overloaded bool
-}
-
-// waiter is an order in a queue.
-type waiter struct {
-	lane    *lane
-	at      *list.Element
-	since   time.Time
-	octets  int
-	callers *atomic.Int32 // that wait for the order; without any it is not admitted
-	permit  *permit       // set before woken is closed; nil: every caller has left
-	woken   chan struct{}
-}
+// share is what one organisation has of an admission.
+type share struct{ atWork int }
 
 // load is what the metrics show.
 type load struct{ atWork, waiting int }
@@ -99,7 +84,7 @@ func (a *admission) load() load {
 // permit is held by an admitted order. Its methods are called by the goroutine of the order.
 type permit struct {
 	a       *admission
-	lane    *lane
+	flow    *flow
 	counted counted
 }
 
@@ -115,26 +100,26 @@ const (
 )
 
 func newAdmission(c Channel, working, most int, m *metrics) *admission {
-	return &admission{channel: c, working: working, most: most, metrics: m.admission(c), lanes: make(map[string]*lane)}
+	return &admission{channel: c, working: working, most: most, metrics: m.admission(c),
+		lanes: make(map[string]*lane), shares: make(map[string]*share)}
 }
 
 // try admits an order that need not wait; nil where it must. It never overtakes an order
 // that waits, since whatever becomes free is given to those first.
-func (a *admission) try(l Lane) *permit {
+func (a *admission) try(l Lane, organisation string) *permit {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	in := a.lane(l)
-	if in.queue.Len() > 0 || !a.fits(in) {
+	f := a.flow(l, organisation)
+	if f.lane.waiting > 0 || !a.fits(f.lane) {
 		return nil
 	}
-	in.measure(time.Now(), 0)
-	return a.admit(in)
+	return a.admit(f, time.Now(), 0)
 }
 
 // wait waits until the order is admitted. octets is what it holds in memory. wait returns nil
 // and no error when every caller has left, and ErrBusy when the order is refused.
-func (a *admission) wait(l Lane, octets int, callers *atomic.Int32) (*permit, error) {
-	w, err := a.queue(l, octets, callers)
+func (a *admission) wait(l Lane, organisation string, octets int, callers *atomic.Int32) (*permit, error) {
+	w, err := a.enqueue(l, organisation, octets, callers)
 	if err != nil {
 		return nil, err
 	}
@@ -142,85 +127,114 @@ func (a *admission) wait(l Lane, octets int, callers *atomic.Int32) (*permit, er
 	defer timer.Stop()
 	select {
 	case <-w.woken:
-		return w.permit, nil
+		return w.permit, w.refused
 	case <-timer.C:
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	select {
 	case <-w.woken:
-		return w.permit, nil
+		return w.permit, w.refused
 	default:
 	}
 	a.remove(w)
-	w.lane.overloaded = true // the first in the queue waited for longestWait
-	return nil, a.refuse(w.lane, "timeout")
+	w.flow.overloaded = true // the first in the queue waited for longestWait
+	return nil, a.refuse(w.flow, "timeout")
 }
 
-// overload returns why an order would be refused now because its lane is overloaded, else nil.
-func (a *admission) overload(l Lane) error {
+// overload returns why an order would be refused now because its organisation is overloaded in the lane,
+// else nil.
+func (a *admission) overload(l Lane, organisation string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	in := a.lane(l)
-	if in.look(time.Now()); !in.overloaded || a.fits(in) {
+	f := a.flow(l, organisation)
+	if f.look(time.Now()); !f.overloaded || a.fits(f.lane) {
 		return nil
 	}
-	return a.refuse(in, "overload")
+	return a.refuse(f, "overload")
 }
 
-// queue puts an order into its lane's queue, or refuses it.
-func (a *admission) queue(l Lane, octets int, callers *atomic.Int32) (*waiter, error) {
+// enqueue lets an order wait, or refuses it.
+func (a *admission) enqueue(l Lane, organisation string, octets int, callers *atomic.Int32) (*waiter, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	in, now := a.lane(l), time.Now()
-	in.look(now)
-	switch {
-	case a.fits(in): // by now
-	case in.overloaded:
-		return nil, a.refuse(in, "overload")
-	case in.queue.Len() >= queueLength || in.octets+octets > queueOctets:
-		return nil, a.refuse(in, "queue_full")
+	f, now := a.flow(l, organisation), time.Now()
+	f.look(now)
+	if !a.fits(f.lane) { // by now, it may
+		if f.overloaded {
+			return nil, a.refuse(f, "overload")
+		}
+		if !a.makeRoom(f, octets) {
+			return nil, a.refuse(f, "queue_full")
+		}
 	}
-	w := &waiter{lane: in, since: now, octets: octets, callers: callers, woken: make(chan struct{})}
-	w.at = in.queue.PushBack(w)
-	in.octets += octets
+	w := &waiter{flow: f, since: now, octets: octets, callers: callers, woken: make(chan struct{})}
+	f.push(w)
 	a.waiting++
 	a.grant()
 	return w, nil
 }
 
+// makeRoom refuses orders of the organisations with the most in the queue of the lane, the newest first, until
+// an order of that size has room. It reports false where the order's own organisation is the one with the most.
+func (a *admission) makeRoom(f *flow, octets int) bool {
+	for {
+		w := f.lane.excess(f, octets)
+		switch {
+		case w == nil:
+			return true
+		case w.flow == f:
+			return false
+		}
+		a.remove(w)
+		w.refused = a.refuse(w.flow, "queue_full")
+		close(w.woken)
+	}
+}
+
 // refuse counts an order that is refused for that reason.
-func (a *admission) refuse(l *lane, reason string) error {
+func (a *admission) refuse(f *flow, reason string) error {
 	a.metrics.refused[reason].Inc()
-	return &refusal{reason, l.name, l.queue.Len(), a.atWork, a.working, l.busy, l.most}
+	return &refusal{reason, f.organisation, f.lane.name, f.queue.Len(), f.lane.waiting, a.atWork, a.working, f.lane.busy, f.lane.most}
 }
 
 // refusal is ErrBusy, with the numbers that the log shows.
 type refusal struct {
-	reason, lane        string
-	waiting             int
-	atWork, atWorkLimit int
-	inLane, laneLimit   int
+	reason, organisation, lane string
+	waiting, waitingInLane     int // of the organisation, of all
+	atWork, atWorkLimit        int
+	inLane, laneLimit          int
 }
 
 func (r *refusal) attrs() []slog.Attr {
-	return []slog.Attr{slog.String("lane", r.lane), slog.Int("waiting", r.waiting), slog.Int("at_work", r.atWork),
+	return []slog.Attr{slog.String("organisation", r.organisation), slog.String("lane", r.lane),
+		slog.Int("waiting", r.waiting), slog.Int("waiting_in_lane", r.waitingInLane), slog.Int("at_work", r.atWork),
 		slog.Int("at_work_limit", r.atWorkLimit), slog.Int("in_lane", r.inLane), slog.Int("lane_limit", r.laneLimit)}
 }
 
 func (r *refusal) Error() string { return fmt.Sprintf("%v: %s", ErrBusy, r.reason) }
 func (r *refusal) Unwrap() error { return ErrBusy }
 
-// lane returns the lane in use, as the carrier describes it now.
-func (a *admission) lane(l Lane) *lane {
+// flow returns what the organisation has in the lane, as the carrier describes the lane now.
+func (a *admission) flow(l Lane, organisation string) *flow {
 	in := a.lanes[l.Name]
 	if in == nil {
-		in = &lane{name: l.Name, queue: list.New()}
+		in = &lane{name: l.Name, flows: make(map[string]*flow)}
 		a.lanes[l.Name] = in
 	}
 	// A quarter more keep the windows full: those that are being stored.
 	in.most = max(l.Window, 1) + a.working/4
-	return in
+	f := in.flows[organisation]
+	if f == nil {
+		s := a.shares[organisation]
+		if s == nil {
+			s = new(share)
+			a.shares[organisation] = s
+		}
+		f = &flow{lane: in, organisation: organisation, share: s, queue: list.New()}
+		in.flows[organisation] = f
+	}
+	return f
 }
 
 // fits reports whether an order of the lane can be admitted now.
@@ -228,15 +242,18 @@ func (a *admission) fits(l *lane) bool {
 	return a.atWork < a.working && a.admitted < a.most && l.busy < l.most
 }
 
-func (a *admission) admit(l *lane) *permit {
+// admit admits an order after a wait.
+func (a *admission) admit(f *flow, now time.Time, wait time.Duration) *permit {
+	f.measure(now, wait)
 	a.atWork++
+	f.share.atWork++
 	a.admitted++
-	l.busy++
-	return &permit{a: a, lane: l}
+	f.busy++
+	f.lane.busy++
+	return &permit{a: a, flow: f}
 }
 
-// grant admits waiting orders while there is room: the oldest first, of those whose lane
-// has room.
+// grant admits waiting orders while there is room.
 func (a *admission) grant() {
 	for a.waiting > 0 && a.atWork < a.working && a.admitted < a.most {
 		w := a.next()
@@ -246,21 +263,22 @@ func (a *admission) grant() {
 		a.remove(w)
 		if w.callers.Load() > 0 {
 			wait := time.Since(w.since)
-			w.lane.measure(w.since.Add(wait), wait)
 			a.metrics.wait.Observe(wait.Seconds())
-			w.permit = a.admit(w.lane)
+			w.permit = a.admit(w.flow, w.since.Add(wait), wait)
 		}
 		close(w.woken)
 	}
 }
 
-// next returns the oldest of the orders that wait in lanes with room; nil: there is none.
+// next returns the order that is admitted next; nil: none waits in a lane with room. Between lanes, the
+// organisation with the fewest orders at work comes first, then the order that has waited longest.
 func (a *admission) next() (first *waiter) {
 	for _, l := range a.lanes {
-		if l.queue.Len() == 0 || l.busy >= l.most {
+		if l.waiting == 0 || l.busy >= l.most {
 			continue
 		}
-		if w := l.queue.Front().Value.(*waiter); first == nil || w.since.Before(first.since) {
+		w := l.next()
+		if first == nil || cmp.Or(cmp.Compare(w.flow.share.atWork, first.flow.share.atWork), w.since.Compare(first.since)) < 0 {
 			first = w
 		}
 	}
@@ -268,31 +286,8 @@ func (a *admission) next() (first *waiter) {
 }
 
 func (a *admission) remove(w *waiter) {
-	w.lane.queue.Remove(w.at)
-	w.lane.octets -= w.octets
+	w.flow.remove(w)
 	a.waiting--
-}
-
-// measure records the wait of an order that is admitted now.
-func (l *lane) measure(now time.Time, wait time.Duration) {
-	l.look(now)
-	l.shortest = min(l.shortest, wait)
-	if wait <= targetWait {
-		l.overloaded = false
-	}
-}
-
-// look begins a new interval if the present one is over, and then decides whether the lane is
-// overloaded. If no order was admitted in the interval, the wait of the first in the queue counts.
-func (l *lane) look(now time.Time) {
-	if now.Sub(l.began) < targetWait {
-		return
-	}
-	if first := l.queue.Front(); first != nil && !l.began.IsZero() {
-		shortest := min(l.shortest, now.Sub(first.Value.(*waiter).since))
-		l.overloaded = l.overloaded || shortest > targetWait
-	}
-	l.began, l.shortest = now, longestWait
 }
 
 // handOver counts the order as one that is with its carrier.
@@ -315,11 +310,14 @@ func (p *permit) move(to counted) {
 	work := func(c counted) bool { return c == toCarrier || c == fromCarrier }
 	if work(p.counted) && !work(to) {
 		a.atWork--
+		p.flow.share.atWork--
 	} else if !work(p.counted) && work(to) {
 		a.atWork++
+		p.flow.share.atWork++
 	}
 	if p.counted <= withCarrier && to > withCarrier {
-		p.lane.busy--
+		p.flow.busy--
+		p.flow.lane.busy--
 	}
 	if p.counted < released && to == released {
 		a.admitted--

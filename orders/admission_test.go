@@ -128,7 +128,10 @@ type loaded struct {
 
 func newLoad(t *testing.T, c orders.Carrier, cfg orders.Config) *loaded {
 	w := &loaded{t: t, journal: newMemory(), reg: prometheus.NewRegistry()}
-	cfg.Journal, cfg.SMS, cfg.Registerer, cfg.Log = w.journal, c, w.reg, slog.New(slog.DiscardHandler)
+	if cfg.Journal == nil {
+		cfg.Journal = w.journal
+	}
+	cfg.SMS, cfg.Registerer, cfg.Log = c, w.reg, slog.New(slog.DiscardHandler)
 	w.Service = orders.NewService(cfg)
 	return w
 }

@@ -71,7 +71,8 @@
 //
 // Orders of a channel are admitted before anything of them is stored: as many at a time as the
 // processors and the windows of the carriers can use. Other orders wait in a short queue, and are
-// refused by waiting time. An order counts from its admission until its outcome is on disk, also when
+// refused by waiting time. Organisations share both fairly: one that sends more than its share delays
+// and loses orders of its own. An order counts from its admission until its outcome is on disk, also when
 // its client has gone.
 //
 // # Files
@@ -87,6 +88,7 @@
 //	inflight.go   the orders in flight, by key; Drain
 //	repeat.go     repeats of a key, in flight here or in another process
 //	admission.go  how many orders are under way, which ones wait, and which are refused
+//	flow.go       what each organisation has in a lane: its queue, its turn, its overload
 //	receive.go    the way of a report, a late answer and a change of a block list
 //	keep.go       deadlines and retention
 //	changes.go    wakes the readers that wait for a feed to grow

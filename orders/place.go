@@ -46,11 +46,11 @@ func (s *Service) Place(ctx context.Context, o Order) (Shipment, bool, error) {
 	return shipment, err == nil && f.created && first, err
 }
 
-// refusedAtOnce refuses an order whose lane is overloaded and whose key is not known, and reports whether
+// refusedAtOnce refuses an order whose organisation is overloaded in its lane and whose key is not known, and reports whether
 // it did. It does what admit would, in the caller's goroutine: in an overload, the cost of a refusal decides
 // how much is left for the orders that are sent.
 func (s *Service) refusedAtOnce(ctx context.Context, f *inFlight, o *Order, lane Lane) bool {
-	err := s.admissions[o.Message.Channel].overload(lane)
+	err := s.admissions[o.Message.Channel].overload(lane, o.Organisation)
 	if err == nil {
 		return false
 	}
@@ -84,14 +84,14 @@ func (s *Service) carry(ctx context.Context, f *inFlight, o *Order, lane Lane) {
 // a key that is known is not refused, and need not wait.
 func (s *Service) admit(ctx context.Context, f *inFlight, o *Order, lane Lane) *permit {
 	a := s.admissions[o.Message.Channel]
-	if p := a.try(lane); p != nil {
+	if p := a.try(lane, o.Organisation); p != nil {
 		return p
 	}
 	if shipment, known, err := s.known(ctx, o); s.repeat(f, o, shipment, known, err) {
 		return nil
 	}
 	for {
-		p, err := a.wait(lane, o.octets(), &f.callers)
+		p, err := a.wait(lane, o.Organisation, o.octets(), &f.callers)
 		switch {
 		case err != nil:
 			s.refused(f, o, err)
@@ -111,7 +111,7 @@ func (s *Service) refused(f *inFlight, o *Order, err error) {
 	attrs := []slog.Attr{slog.String("channel", channel), slog.Any("err", err)}
 	kind := "refused " + channel
 	if r := (*refusal)(nil); errors.As(err, &r) {
-		attrs, kind = append(attrs, r.attrs()...), kind+" "+r.lane
+		attrs, kind = append(attrs, r.attrs()...), kind+" "+r.organisation+" "+r.lane
 	}
 	s.sampled.Write(kind, slog.LevelWarn, "order refused: more come than can be sent in time", attrs...)
 	f.finish(Shipment{}, false, err)
