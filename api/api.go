@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"cmp"
-	_ "embed"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,14 +39,12 @@ type Config struct {
 	Registerer   prometheus.Registerer // nil: metrics are not exported
 }
 
-//go:embed openapi.yaml
-var document []byte
-
 type api struct {
 	service    *orders.Service
 	auth       Authenticator
 	base       string // empty or /a/b
-	document   []byte
+	asYAML     static // the OpenAPI document
+	asJSON     static // likewise
 	maxBody    int64
 	requests   atomic.Int64 // under way
 	most       int64        // of those
@@ -90,9 +86,10 @@ func New(cfg Config) (*Handler, error) {
 	a.tails = &tails{service: a.service, of: make(map[string]*tail), sampled: ratelog.New(a.log, 1)}
 	a.closing = make(chan struct{})
 	a.denials = ratelog.New(a.log, maxDenials)
-	// The one line of the document that depends on the configuration.
-	a.document = bytes.Replace(document, []byte("- url: "+DefaultBasePath+"\n"), []byte("- url: "+cmp.Or(a.base, "/")+"\n"), 1)
 	var err error
+	if a.asYAML, a.asJSON, err = describe(a.base); err != nil {
+		return nil, err
+	}
 	if a.metrics, err = newMetrics(cfg.Registerer, a.tails); err != nil {
 		return nil, err
 	}
@@ -128,7 +125,8 @@ func (a *api) routes() []route {
 		{method: "GET", path: "/future/shipment/feed", serve: a.feed},
 		{method: "GET", path: "/future/shipment/{id}", serve: a.shipment},
 		{method: "GET", path: "/future/shipment", serve: a.shipmentByKey},
-		{method: "GET", path: "/openapi.yaml", public: true, serve: a.describe},
+		{method: "GET", path: "/openapi.yaml", public: true, serve: a.asYAML.serve},
+		{method: "GET", path: "/openapi.json", public: true, serve: a.asJSON.serve},
 	}
 }
 
@@ -172,13 +170,4 @@ func canonical(r *http.Request) *http.Request {
 	}
 	c.URL = &u
 	return &c
-}
-
-// describe serves the OpenAPI document.
-func (a *api) describe(x *exchange) error {
-	x.Header().Set("Content-Type", "application/yaml") // RFC 9512
-	x.Header().Set("Cache-Control", "max-age=300")
-	x.WriteHeader(http.StatusOK)
-	x.Write(a.document)
-	return nil
 }

@@ -1,6 +1,6 @@
 // Package api is the HTTP contract: it turns requests into orders, and
 // shipments into answers. openapi.yaml, which it serves, describes the contract in
-// full. A test holds the two against each other.
+// full. Tests bring about each answer that it describes, and hold it and its example against each other.
 //
 //	net/http      reads the request, and answers by itself what is none       server.go
 //	  handler     one for each path: metrics, panics                          api.go, exchange.go, metrics.go
@@ -10,6 +10,7 @@
 //	      shipment    one look-up                                             shipment.go
 //	      feed        a page, or what comes next for those who wait           feed.go, tail.go
 //	      stream      the same as Server-Sent Events                          stream.go
+//	      static      the OpenAPI document                                    document.go
 //	        read        look-ups take turns between organisations             reads.go
 //	    problemOf   every error becomes an answer here, and nowhere else      problem.go, trace.go
 //

@@ -4,7 +4,12 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -78,41 +83,123 @@ func TestDocumentHasAllStatuses(t *testing.T) {
 	}
 }
 
-// Every example of an order in the document is taken.
-func TestDocumentExamplesWork(t *testing.T) {
-	w := start(t)
+// TestDocumentTypes: beside each const and enum there is a type, which some generators need.
+func TestDocumentTypes(t *testing.T) {
 	n := 0
-	for path, item := range model(t).Paths.PathItems.FromOldest() {
-		if item.Post == nil {
-			continue
+	var walk func(place string, node any)
+	walk = func(place string, node any) {
+		object, _ := node.(map[string]any)
+		for name, child := range object {
+			if name == "const" || name == "enum" {
+				n++
+				if object["type"] != "string" {
+					t.Errorf("%s has %s without type: string", place, name)
+				}
+			}
+			walk(place+"/"+name, child)
 		}
-		for name, example := range item.Post.RequestBody.Content.GetOrZero("application/json").Examples.FromOldest() {
-			var value any
-			if err := example.Value.Decode(&value); err != nil {
-				t.Fatal(err)
-			}
-			body, err := json.Marshal(value)
-			if err != nil {
-				t.Fatal(err)
-			}
-			n++
-			if a := w.do("POST", path, string(body)); a.status/100 != 2 {
-				t.Errorf("%s, example %s: %d %s", path, name, a.status, a.body)
-			}
+		list, _ := node.([]any)
+		for _, child := range list {
+			walk(place, child)
 		}
 	}
-	if n < 3 {
-		t.Errorf("only %d examples", n)
+	walk("#", readSpec(t).root)
+	if n < 5 {
+		t.Errorf("only %d", n)
 	}
 }
 
-// The document that is served is the one that is tested.
+// TestDocumentHasAllAnswers: each status that the package's code names is described.
+func TestDocumentHasAllAnswers(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(file, "_test.go") {
+			for _, name := range regexp.MustCompile(`http\.Status[A-Z]\w+`).FindAllString(string(text), -1) {
+				named[strings.TrimPrefix(name, "http.Status")] = true
+			}
+		}
+	}
+	described := map[string]bool{"Text": true} // http.StatusText is no status
+	for _, item := range model(t).Paths.PathItems.FromOldest() {
+		for _, operation := range item.GetOperations().FromOldest() {
+			for code := range operation.Responses.Codes.FromOldest() {
+				status, err := strconv.Atoi(code)
+				if err != nil {
+					t.Fatal(err)
+				}
+				described[strings.ReplaceAll(http.StatusText(status), " ", "")] = true
+			}
+		}
+	}
+	if !maps.Equal(named, described) {
+		t.Errorf("the code has\n%q; the document\n%q", slices.Sorted(maps.Keys(named)), slices.Sorted(maps.Keys(described)))
+	}
+}
+
+// TestDocumentIsServed: the document that is served is the one that is tested, in both forms; another parser
+// than the product's makes the same of them.
 func TestDocumentIsServed(t *testing.T) {
+	w := start(t, func(c *Config, _ *orders.Config) { c.BasePath = "/x" })
+	asYAML := strings.Replace(string(document), "url: "+DefaultBasePath, "url: /x", 1)
+	doc, err := libopenapi.NewDocument([]byte(asYAML))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parsed any
+	if err := doc.GetSpecInfo().RootNode.Decode(&parsed); err != nil {
+		t.Fatal(err)
+	}
+	asJSON, err := json.Marshal(parsed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ path, contentType, want string }{
+		{"/openapi.yaml", "application/yaml", asYAML},
+		{"/openapi.json", "application/json", string(asJSON)},
+	} {
+		for _, path := range []string{c.path, "/x" + c.path} {
+			a := w.doAt(path, "GET", "", header("Authorization", ""))
+			same := a.body == c.want
+			if c.contentType == "application/json" {
+				same = reflect.DeepEqual(tree(t, a.body), tree(t, c.want))
+			}
+			if a.status != http.StatusOK || !same || a.header.Get("Content-Type") != c.contentType {
+				t.Errorf("%s: %d, %d octets of %q", path, a.status, len(a.body), a.header.Get("Content-Type"))
+			}
+			head := w.doAt(path, "HEAD", "", header("Authorization", ""))
+			if head.status != http.StatusOK || head.body != "" || head.header.Get("Content-Length") != strconv.Itoa(len(a.body)) || head.header.Get("ETag") != a.header.Get("ETag") {
+				t.Errorf("HEAD %s: %d %v", path, head.status, head.header)
+			}
+		}
+	}
+}
+
+func tree(t *testing.T, text string) (v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// TestDocumentIsNotSentAgain: a client that has the document is told so, whatever its form of If-None-Match.
+func TestDocumentIsNotSentAgain(t *testing.T) {
 	w := start(t)
-	for _, path := range []string{"/openapi.yaml", DefaultBasePath + "/openapi.yaml"} {
-		a := w.doAt(path, "GET", "", header("Authorization", ""))
-		if a.status != http.StatusOK || a.body != string(document) || a.header.Get("Content-Type") != "application/yaml" {
-			t.Errorf("%s: %d, %d octets of %q", path, a.status, len(a.body), a.header.Get("Content-Type"))
+	etag := w.do("GET", "/openapi.yaml", "").header.Get("ETag")
+	if other := w.do("GET", "/openapi.json", "").header.Get("ETag"); etag == "" || other == etag {
+		t.Errorf("both forms have the ETag %s", etag)
+	}
+	for given, want := range map[string]int{etag: 304, "W/" + etag: 304, `"a", ` + etag: 304, "*": 304, `"a"`: 200, strings.Trim(etag, `"`): 200} {
+		if a := w.do("GET", "/openapi.yaml", "", header("If-None-Match", given)); a.status != want || a.header.Get("ETag") != etag || (a.body == "") != (want == 304) {
+			t.Errorf("%s: %d %v", given, a.status, a.header)
 		}
 	}
 }
