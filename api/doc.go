@@ -2,7 +2,7 @@
 // shipments into answers. openapi.yaml, which it serves, describes the contract in
 // full. Tests bring about each answer that it describes, and hold it and its example against each other.
 //
-//	net/http      reads the request, and answers by itself what is none       server.go
+//	net/http      reads the request, and answers by itself what is none       server.go, connections.go
 //	  handler     one for each path: metrics, panics                          api.go, exchange.go, metrics.go
 //	    answer      the method, then authorize: token, organisation, scope    auth.go
 //	      place       rate, content type, body, order, Service.Place          place.go, rate.go
@@ -27,6 +27,9 @@
 // How many orders are under way, package orders decides. Here, requests are bounded only so
 // that memory is: by connections, and by MaxRequests where HTTP/2 has many on one connection. Reads
 // have a bound of their own, so that they can't starve orders.
+//
+// Connections never keep others out by being idle: when they run short, the oldest idle one is
+// closed, and those first that have not shown a good token (package connlimit).
 //
 // # What an answer promises
 //

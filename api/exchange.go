@@ -146,15 +146,21 @@ func (a *api) answer(x *exchange, rt route) error {
 		return busy()
 	}
 	if !rt.allowed(x.r.Method) {
+		x.spare()
 		p := newProblem(http.StatusMethodNotAllowed, "Use "+rt.allow()+" here.")
 		p.header = [2]string{"Allow", rt.allow()}
 		return p
 	}
 	if rt.public {
+		x.spare()
 		return rt.serve(x)
 	}
 	var err error
 	if x.who, err = a.authorize(x.r); err != nil {
+		x.spare()
+		return err
+	}
+	if err := x.keep(); err != nil {
 		return err
 	}
 	return rt.serve(x)

@@ -298,7 +298,7 @@ func TestShutdownEndsWaiting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := Server(w.api, Limits{}, slogDiscard())
+	srv := Server(w.api, Limits{}, connectionsOf(t, Limits{}), slogDiscard())
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
 	w.server.URL = "http://" + ln.Addr().String()
@@ -328,7 +328,7 @@ func TestServerLetsReadersWait(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := Server(w.api, Limits{ReadHeader: 50 * time.Millisecond, Read: 100 * time.Millisecond, Write: 100 * time.Millisecond}, slogDiscard())
+	srv := Server(w.api, Limits{ReadHeader: 50 * time.Millisecond, Read: 100 * time.Millisecond, Write: 100 * time.Millisecond}, connectionsOf(t, Limits{}), slogDiscard())
 	go srv.Serve(ln)
 	defer srv.Close()
 	w.server.URL = "http://" + ln.Addr().String()

@@ -44,8 +44,9 @@ func startPiped(t *testing.T, window int, takes time.Duration) *piped {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := Server(h, Limits{}, log)
-	go server.Serve(Listener(p.ln, Limits{}, nil))
+	connections := connectionsOf(t, Limits{})
+	server := Server(h, Limits{}, connections, log)
+	go server.Serve(Listener(p.ln, connections, nil))
 	t.Cleanup(func() {
 		server.Shutdown(context.Background())
 		service.Drain(context.Background())

@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"cmp"
-	"crypto/tls"
 	"log"
 	"log/slog"
 	"net"
@@ -11,8 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/net/netutil"
-
+	"straks/internal/connlimit"
 	"straks/internal/ratelog"
 )
 
@@ -24,8 +22,14 @@ type Limits struct {
 	Write       time.Duration // from the end of its header to the end of the answer, so longer than the send deadline; 30 s
 	Idle        time.Duration // between two requests; 120 s
 	HeaderBytes int           // of a request's header, 4 KiB at least; 16 KiB
-	Connections int           // open at a time; 4096
 	Streams     int           // requests at a time on one HTTP/2 connection; 250
+
+	// Connections bounds those that are open at a time: 4096. PerAddress bounds those of one IPv4
+	// address, or of one /64 of IPv6: 1024, or PerAuthorizedAddress, 3072, while one of them has
+	// shown a good token. See NewConnections.
+	Connections          int
+	PerAddress           int
+	PerAuthorizedAddress int
 }
 
 // WithDefaults returns the limits with every default filled in.
@@ -37,6 +41,8 @@ func (l Limits) WithDefaults() Limits {
 	l.HeaderBytes = cmp.Or(l.HeaderBytes, 16<<10)
 	l.Connections = cmp.Or(l.Connections, 4096)
 	l.Streams = cmp.Or(l.Streams, 250)
+	l.PerAddress = cmp.Or(l.PerAddress, 1024)
+	l.PerAuthorizedAddress = cmp.Or(l.PerAuthorizedAddress, 3072)
 	return l
 }
 
@@ -44,8 +50,8 @@ func (l Limits) WithDefaults() Limits {
 const headerSlop = 4 << 10
 
 // Server returns a server in which no client can hold a connection or a stream for
-// longer than the limits say.
-func Server(h *Handler, l Limits, log *slog.Logger) *http.Server {
+// longer than the limits say. Its listener must be one that Listener returns for the same connections.
+func Server(h *Handler, l Limits, connections *connlimit.Limiter, log *slog.Logger) *http.Server {
 	l = l.WithDefaults()
 	srv := &http.Server{
 		Handler:           h,
@@ -61,22 +67,9 @@ func Server(h *Handler, l Limits, log *slog.Logger) *http.Server {
 		},
 		ErrorLog: errorLog(log),
 	}
+	connections.Attach(srv)
 	srv.RegisterOnShutdown(h.Close)
 	return srv
-}
-
-// Listener returns ln with the limit on connections: beyond it, new ones wait in the
-// backlog until another has ended. With a TLS configuration the connections speak TLS,
-// and HTTP/2 where the client offers it (RFC 7301). The limit is below TLS, because
-// net/http finds the TLS state of a request only in a *tls.Conn.
-func Listener(ln net.Listener, l Limits, t *tls.Config) net.Listener {
-	ln = netutil.LimitListener(ln, l.WithDefaults().Connections)
-	if t == nil {
-		return ln
-	}
-	t = t.Clone()
-	t.NextProtos = []string{"h2", "http/1.1"}
-	return tls.NewListener(ln, t)
 }
 
 // errorLog returns the log of net/http's own errors.

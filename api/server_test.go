@@ -9,11 +9,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"straks/internal/connlimit"
 	"straks/internal/eventually"
 )
 
@@ -29,10 +29,21 @@ func serve(t testing.TB, h http.Handler, l Limits, conf *tls.Config, log *slog.L
 	if !ok {
 		whole = &Handler{Handler: h, api: &api{closing: make(chan struct{})}}
 	}
-	server := Server(whole, l, log)
-	go server.Serve(Listener(ln, l, conf))
+	connections := connectionsOf(t, l)
+	server := Server(whole, l, connections, log)
+	go server.Serve(Listener(ln, connections, conf))
 	t.Cleanup(func() { server.Close() })
 	return ln.Addr().String()
+}
+
+// connectionsOf returns the bounds on connections, without log and metrics.
+func connectionsOf(t testing.TB, l Limits) *connlimit.Limiter {
+	t.Helper()
+	c, err := NewConnections(l, slogDiscard(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // A request's header may be as long as the limit says, and no longer.
@@ -91,29 +102,6 @@ func TestDeafClient(t *testing.T) {
 	<-ended
 }
 
-// Beyond the limit a connection waits until another has ended.
-func TestConnectionLimit(t *testing.T) {
-	w := start(t)
-	addr := serve(t, w.api, Limits{Connections: 1}, nil, slogDiscard())
-	const request = "GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n"
-	first := dial(t, addr)
-	io.WriteString(first, request)
-	if _, err := first.Read(make([]byte, 1)); err != nil {
-		t.Fatal(err)
-	}
-	second := dial(t, addr)
-	io.WriteString(second, request)
-	second.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-	if n, err := second.Read(make([]byte, 1)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("the second connection is served beside the first: %d octets, %v", n, err)
-	}
-	first.Close()
-	second.SetReadDeadline(time.Now().Add(time.Minute))
-	if resp, err := http.ReadResponse(bufio.NewReader(second), nil); err != nil || resp.StatusCode != 200 {
-		t.Errorf("then: %v, %v", resp, err)
-	}
-}
-
 // Several requests on one connection, one of them refused without its body
 // being read, do not mix.
 func TestKeepAlive(t *testing.T) {
@@ -141,8 +129,9 @@ func TestPanicOnAConnection(t *testing.T) {
 	here, there := net.Pipe()
 	ln := &pipeListener{conns: make(chan net.Conn, 1)}
 	ln.conns <- &panickyConn{there}
-	server := Server(w.api, Limits{}, slog.New(slog.NewJSONHandler(w.log, nil)))
-	go server.Serve(Listener(ln, Limits{}, nil))
+	connections := connectionsOf(t, Limits{})
+	server := Server(w.api, Limits{}, connections, slog.New(slog.NewJSONHandler(w.log, nil)))
+	go server.Serve(Listener(ln, connections, nil))
 	t.Cleanup(func() { server.Close() })
 	go io.WriteString(here, post("", smsBody))
 	if n, err := io.Copy(io.Discard, here); n > 0 || err != nil {

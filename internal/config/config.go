@@ -73,12 +73,18 @@ type API struct {
 
 	MaxBody           Size          // of a request: 1MiB
 	MaxHeader         Size          // of a request's headers: 16KiB
-	MaxConnections    int           // open at once; more wait in the kernel's backlog: 4096
+	MaxConnections    int           // open at once; beyond it, an idle one is closed for each new one: 4096
 	ReadHeaderTimeout time.Duration // for a request's headers: 5s
 	ReadTimeout       time.Duration // for a whole request: 10s
 	WriteTimeout      time.Duration // from the headers to the answer's last octet, more than send_deadline: 30s
 	IdleTimeout       time.Duration // of a kept connection: 2m
 	DrainTimeout      time.Duration // at shutdown, for requests in flight, more than send_deadline: 10s
+
+	// MaxConnectionsPerAddress bounds the connections of one IPv4 address, or of one /64 of
+	// IPv6: 1024. MaxConnectionsPerAuthorizedAddress takes its place while one of them has shown
+	// a good token: 3072. Both count for as much as max_connections at most.
+	MaxConnectionsPerAddress           int
+	MaxConnectionsPerAuthorizedAddress int
 }
 
 func (a *API) setDefaults() {
@@ -94,6 +100,9 @@ func (a *API) setDefaults() {
 		WriteTimeout:      limits.Write,
 		IdleTimeout:       limits.Idle,
 		DrainTimeout:      10 * time.Second,
+
+		MaxConnectionsPerAddress:           limits.PerAddress,
+		MaxConnectionsPerAuthorizedAddress: limits.PerAuthorizedAddress,
 	}
 }
 
@@ -106,6 +115,10 @@ func (a *API) check(c *checker) {
 	faults.Range(c.List, "max_body", a.MaxBody, 4<<10, 16<<20)
 	faults.Range(c.List, "max_header", a.MaxHeader, 4<<10, 1<<20)
 	faults.Range(c.List, "max_connections", a.MaxConnections, 1, 1_000_000)
+	faults.Range(c.List, "max_connections_per_address", a.MaxConnectionsPerAddress, 1, 1_000_000)
+	faults.Range(c.List, "max_connections_per_authorized_address", a.MaxConnectionsPerAuthorizedAddress, 1, 1_000_000)
+	c.Unless(a.MaxConnectionsPerAuthorizedAddress >= a.MaxConnectionsPerAddress, "max_connections_per_authorized_address",
+		"is %d, must be at least max_connections_per_address, %d", a.MaxConnectionsPerAuthorizedAddress, a.MaxConnectionsPerAddress)
 	c.Duration("read_header_timeout", a.ReadHeaderTimeout, 100*time.Millisecond, time.Minute)
 	c.Duration("read_timeout", a.ReadTimeout, 100*time.Millisecond, 10*time.Minute)
 	c.Duration("write_timeout", a.WriteTimeout, a.SendDeadline+time.Second, 10*time.Minute)

@@ -34,12 +34,14 @@ func (cfg *Config) Rates() map[string]api.Rate {
 // Limits returns the limits of the API's listener.
 func (a *API) Limits() api.Limits {
 	return api.Limits{
-		ReadHeader:  a.ReadHeaderTimeout,
-		Read:        a.ReadTimeout,
-		Write:       a.WriteTimeout,
-		Idle:        a.IdleTimeout,
-		HeaderBytes: int(a.MaxHeader),
-		Connections: a.MaxConnections,
+		ReadHeader:           a.ReadHeaderTimeout,
+		Read:                 a.ReadTimeout,
+		Write:                a.WriteTimeout,
+		Idle:                 a.IdleTimeout,
+		HeaderBytes:          int(a.MaxHeader),
+		Connections:          a.MaxConnections,
+		PerAddress:           a.MaxConnectionsPerAddress,
+		PerAuthorizedAddress: a.MaxConnectionsPerAuthorizedAddress,
 	}
 }
 

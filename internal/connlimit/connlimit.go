@@ -222,7 +222,8 @@ func (l *Limiter) state(nc net.Conn, s http.ConnState) {
 	}
 }
 
-// Read ends when the connection is closed for another: what comes later is not read.
+// Read fails once the connection is closed for another: what comes later is not read. The error is
+// that of a closed net.TCPConn, since net/http answers others with a 400.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n == 0 {
@@ -232,7 +233,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	defer c.limiter.mu.Unlock()
 	switch {
 	case c.closed:
-		return 0, net.ErrClosed
+		return 0, &net.OpError{Op: "read", Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: net.ErrClosed}
 	case c.class == authorized && !c.active:
 		c.park() // the youngest
 	}

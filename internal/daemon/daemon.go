@@ -12,6 +12,7 @@ import (
 
 	"straks/api"
 	"straks/internal/config"
+	"straks/internal/connlimit"
 	"straks/internal/rawwords"
 	"straks/orders"
 	"straks/orders/mail"
@@ -35,8 +36,9 @@ type Daemon struct {
 	words    rawwords.Hub // what carriers say, for operators who listen
 	handler  *api.Handler // of the API
 	api      net.Listener
-	tls      *tls.Config  // of the API's connections; nil: they are plain
-	metrics  net.Listener // nil: the admin listener serves its routes
+	tls      *tls.Config        // of the API's connections; nil: they are plain
+	metrics  net.Listener       // nil: the admin listener serves its routes
+	limiter  *connlimit.Limiter // of the API's connections
 	admin    net.Listener
 	draining atomic.Bool
 }
@@ -64,6 +66,9 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	if d.tls, err = apiTLS(d.cfg.API, d.registry); err != nil {
+		return err
+	}
+	if d.limiter, err = api.NewConnections(d.cfg.API.Limits(), d.log, d.registry); err != nil {
 		return err
 	}
 	if d.api, err = listen("api", d.cfg.API.Listen); err != nil {

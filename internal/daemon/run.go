@@ -57,8 +57,8 @@ func (d *Daemon) serveMetrics(ctx context.Context) error {
 func (d *Daemon) serveAPI(ctx context.Context) error {
 	c := d.cfg.API
 	limits := c.Limits()
-	srv := api.Server(d.handler, limits, d.log)
-	return serveHTTP(ctx, srv, api.Listener(d.api, limits, d.tls), c.DrainTimeout)
+	srv := api.Server(d.handler, limits, d.limiter, d.log)
+	return serveHTTP(ctx, srv, api.Listener(d.api, d.limiter, d.tls), c.DrainTimeout)
 }
 
 // drain ends when the API has ended and no order is in flight any more: clients
