@@ -2,6 +2,7 @@ package orders
 
 import (
 	"context"
+	"time"
 
 	"straks/internal/handover"
 )
@@ -14,6 +15,10 @@ type Carrier interface {
 
 	// Lane returns the lane of the message. It is called for every order, so it must be cheap.
 	Lane(m Message) Lane
+
+	// Parts returns how many parts the message has at the most, whichever carrier gets it. It is
+	// called for every order, so it must be cheap.
+	Parts(m Message) int
 
 	// Send hands the message over and returns its outcome when ctx ends at the
 	// latest. It never returns NotSent for a message of which an octet may have left.
@@ -31,6 +36,25 @@ type Handover struct {
 	Total   int    // parts that the message has
 	Parts   []PartAnswer
 	Detail  string // the carrier's error, for operators; no text, no recipient
+
+	Bind     string    // the connection, like "telco/1"; may be empty
+	Encoding string    // of an SMS; may be empty
+	Slot     time.Time // these three are as in Trace; zero where a stage was not reached
+	Written  time.Time
+	Answered time.Time
+}
+
+// trace returns what a journal keeps of the hand-over of an order that was accepted, and stored so much
+// later.
+func (h *Handover) trace(accepted time.Time, stored time.Duration) Trace {
+	since := func(t time.Time) time.Duration {
+		if t.IsZero() {
+			return 0
+		}
+		return t.Sub(accepted)
+	}
+	return Trace{Bind: h.Bind, Encoding: h.Encoding, Stored: stored,
+		Slot: since(h.Slot), Written: since(h.Written), Answered: since(h.Answered)}
 }
 
 // Field names what a Fault is about, apart from its name on the wire.

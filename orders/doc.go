@@ -67,6 +67,30 @@
 //     second one's overtakes the answer. It corrects the Failed_TTL of the first message. So do receipts
 //     that an SMSC has kept for hours, while it had no bind to send them to, and those are far more frequent.
 //
+// # When no answer comes
+//
+// The answer of a hand-over may never come: the connection is lost, or this process is killed in between.
+// Then the message may have left, and no message id is known. Such a shipment is unanswered, and its
+// receipt finds it in one of two ways (Report.Unanswered):
+//
+//	the receipt                                  is about
+//	echoes a user reference                      the unanswered part of this recipient that has it. It
+//	                                             follows from the claim, so that it is stored with the
+//	                                             order, before the message leaves
+//	names a recipient, and all of its            the only unanswered shipment of that recipient, if the
+//	references are unknown                       SMSC's setting allows it. Each of its parts takes one
+//	                                             such receipt
+//
+// By the recipient alone a receipt is matched only after it has waited for as long as a claim lasts, and while
+// no order to that recipient is in flight: until then it may have overtaken an answer. It
+// must fit the times of the shipment. If two shipments fit, or receipts that contradict each other, nothing
+// is decided, and the deadline settles the shipments. A receipt that could be of another form of message
+// id is not matched: it has an answer. The number of parts is stored with the order too; it is the highest of
+// all SMSCs of the route, so that no message counts as delivered before its last part.
+//
+// A receipt of a message that straks did not send, over the same account to the same recipient in the same
+// minutes, can't be told apart: for such accounts the setting is to be off.
+//
 // # Overload
 //
 // Orders of a channel are admitted before anything of them is stored: as many at a time as the
@@ -81,6 +105,7 @@
 //	status.go     every status, and what it means
 //	shipment.go   Shipment: the state machine, pure
 //	match.go      which part a report is about
+//	unanswered.go reports about shipments whose answer never came
 //	journal.go    Journal: the storage, which an engine implements (orders/bolt)
 //	carrier.go    Carrier: the hand-over, which orders/sms and orders/mail implement
 //	service.go    Service: its configuration, errors and goroutines

@@ -56,6 +56,15 @@ type Journal interface {
 	// shipments, and those of calls at the same time, have no order.
 	Apply(ctx context.Context, events []Event) ([]Effect, error)
 
+	// Abandoned returns shipments whose claim is unanswered, and will stay so: the process that
+	// claimed them has ended, after it may have handed the message over. Their outcome is unknown.
+	Abandoned(ctx context.Context) ([]Shipment, error)
+
+	// Matches returns what FindMatches finds, at most limit: of the reports that wait, and of the
+	// shipments that are unanswered. A report that came at before or later counts only with a user
+	// reference.
+	Matches(ctx context.Context, before, now time.Time, limit int) ([]Match, error)
+
 	// Shipment returns the organisation's shipment, or ErrNotFound.
 	Shipment(ctx context.Context, organisation string, id uuid.UUID) (Shipment, error)
 
@@ -84,7 +93,7 @@ type Journal interface {
 	Close() error
 }
 
-// Event is a fact: an Answer, a Report, an Expiry or a Block.
+// Event is a fact: an Answer, a Report, an Expiry, a Match or a Block.
 type Event interface{ event() }
 
 // Expiry reports that a shipment's deadline may have passed.
@@ -119,7 +128,16 @@ type Effect struct {
 	Changes  []Change     // of status, in order; more than one where an answer met a parked report
 	Parked   bool         // a Report that waits for its answer
 	Hint     MismatchHint // a Report: the one of its Hints that is bound, where its Refs are not
+	Matched  MatchedBy    // a Report or Match: by what it found its shipment, where none of its references was bound
 }
+
+// MatchedBy is what led a report to a shipment that none of its references was bound to.
+type MatchedBy string
+
+const (
+	MatchedByReference MatchedBy = "reference" // recipient and user reference
+	MatchedByRecipient MatchedBy = "recipient" // the recipient alone
+)
 
 // Change is one change of status that an event brought.
 type Change struct {

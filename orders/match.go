@@ -14,13 +14,21 @@ type Report struct {
 	Hints   []MismatchHint // other references, to look up where no part of Refs is meant; never matched by
 	At      time.Time
 	Status  Status // taken (the intermediate ones) or final
-	Detail  string
+	Detail  string // the state and the error in the carrier's words, like "UNDELIV err:013"
 
 	// The following tell messages with the same reference apart; see Choose.
 
 	Recipient  Recipient // the number that it names as the message's; empty where it names none
 	Submitted  time.Time // when the carrier took the message, in s by the carrier's clock; zero where it does not say
 	Unverified bool      // it could be written by hand on a phone: it counts only for a message to Recipient
+
+	// The following find the message where no reference does; see Unanswered.
+
+	Done        time.Time // when the carrier was done with the message, by its clock; zero where it does not say
+	Echoed      bool      // it has the user reference of the message: Reference
+	Reference   uint16
+	Whole       bool // the carrier sends one report for all parts of a message
+	ByRecipient bool // it may be matched by its recipient alone
 }
 
 // MismatchHint is a reference as it would be under another form of message ids.

@@ -34,6 +34,7 @@ type Message struct {
 	Body         string
 	HTML         bool      // e-mail only: Body is HTML
 	Expires      time.Time // set by Service.Place: acceptance plus TTL, by the monotonic clock too
+	Reference    uint16    // set by Service.Place: the user_message_reference of the first part of an SMS
 }
 
 // LogValue keeps the text out of logs.

@@ -74,8 +74,8 @@ func (s *Service) carry(ctx context.Context, f *inFlight, o *Order, lane Lane) {
 	defer p.release()
 	ctx, cancel = context.WithTimeout(ctx, s.cfg.SendDeadline)
 	defer cancel()
-	if shipment, ok := s.claim(ctx, f, p, o); ok {
-		s.handOver(ctx, f, p, o, &shipment)
+	if c, ok := s.claim(ctx, f, p, o); ok {
+		s.handOver(ctx, f, p, o, c)
 	}
 }
 
@@ -117,14 +117,22 @@ func (s *Service) refused(f *inFlight, o *Order, err error) {
 	f.finish(Shipment{}, false, err)
 }
 
+// storedOrder is an order on disk that must be handed over now.
+type storedOrder struct {
+	shipment *Shipment
+	started  time.Time     // acceptance, by the monotonic clock too
+	stored   time.Duration // how long after that it was on disk
+}
+
 // claim stores the order, and reports whether it must be handed over now. If not, the order is
 // finished.
-func (s *Service) claim(ctx context.Context, f *inFlight, p *permit, o *Order) (Shipment, bool) {
+func (s *Service) claim(ctx context.Context, f *inFlight, p *permit, o *Order) (storedOrder, bool) {
+	parts := s.carriers[o.Message.Channel].Parts(o.message())
 	for {
 		started := time.Now()
-		in := acceptRequest(o, s.cfg.Now(), s.cfg.SendDeadline)
+		in := acceptRequest(o, s.cfg.Now(), s.cfg.SendDeadline, parts)
 		o.Message.Expires = started.Add(o.TTL) // which a step of the wall clock does not move
-		shipment, claimed, err := s.accept(ctx, in)
+		shipment, ours, err := s.accept(ctx, in)
 		s.metrics.stage(o, stageAccept, started)
 		switch {
 		case errors.Is(err, ErrBusy): // nothing of it was stored
@@ -135,16 +143,16 @@ func (s *Service) claim(ctx context.Context, f *inFlight, p *permit, o *Order) (
 			if errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrNotStored) {
 				s.free(p, in)
 			}
-		case claimed && shipment.Status.Final(): // on the block list
+		case ours && shipment.Status.Final(): // on the block list
 			s.metrics.order(o, "blocked")
 			s.changes.happened(o.Organisation)
 			f.finish(shipment, true, nil)
-		case claimed:
-			return shipment, true
+		case ours:
+			return storedOrder{&shipment, started, time.Since(started)}, true
 		case s.elsewhere(ctx, f, p, o, shipment): // and free by now
 			continue
 		}
-		return Shipment{}, false
+		return storedOrder{}, false
 	}
 }
 
@@ -160,12 +168,12 @@ func (s *Service) accept(ctx context.Context, in AcceptRequest) (Shipment, bool,
 const claimMargin = 2 * time.Second
 
 // acceptRequest gives the order its ids. A retried key keeps those of the first time.
-func acceptRequest(o *Order, at time.Time, send time.Duration) AcceptRequest {
+func acceptRequest(o *Order, at time.Time, send time.Duration, parts int) AcceptRequest {
 	return AcceptRequest{
 		Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.Must(uuid.NewV7()), Claim: uuid.New(),
 		Key: o.Key, At: at.UTC(), ClaimFor: send + claimMargin,
 		Organisation: o.Organisation, SendersReference: o.SendersReference,
-		Channel: o.Message.Channel, Recipient: o.Message.To, TTL: o.TTL,
+		Channel: o.Message.Channel, Recipient: o.Message.To, TTL: o.TTL, Total: parts,
 	}
 }
 
@@ -178,9 +186,9 @@ func storeError(err error) error {
 }
 
 // handOver sends the message of a claimed shipment and settles its outcome.
-func (s *Service) handOver(ctx context.Context, f *inFlight, p *permit, o *Order, shipment *Shipment) {
-	m := o.message()
-	m.Shipment = shipment.ID
+func (s *Service) handOver(ctx context.Context, f *inFlight, p *permit, o *Order, c storedOrder) {
+	m, shipment := o.message(), c.shipment
+	m.Shipment, m.Reference = shipment.ID, messageReference(shipment.Claim)
 	started := time.Now()
 	p.handOver()
 	h := s.carriers[m.Channel].Send(ctx, m)
@@ -192,7 +200,7 @@ func (s *Service) handOver(ctx context.Context, f *inFlight, p *permit, o *Order
 	s.settle(f, p, shipment, Answer{
 		Shipment: shipment.ID, Claim: shipment.Claim, At: s.cfg.Now().UTC(),
 		Outcome: h.Outcome, Status: h.Status, Carrier: h.Carrier,
-		Total: h.Total, Parts: h.Parts, Detail: h.Detail,
+		Total: h.Total, Parts: h.Parts, Detail: h.Detail, Trace: h.trace(c.started, c.stored),
 	})
 	s.metrics.stage(o, stageSettle, started)
 }

@@ -34,9 +34,15 @@ type Shipment struct {
 	Updated          time.Time // of the last change of status
 	Deadline         time.Time // Accepted + TTL: from here on it is Failed_TTL
 	ClaimUntil       time.Time // end of the claim; zero once its answer is stored
+	Total            int       // parts that the message will have, at the most; 0 once its answer is stored
 	Carrier          string    // name of the SMSC or relay that has or had it
 	Parts            []Part    // of the message, known from its Answer on
-	Detail           string    // the carrier's last word, for operators: "ESME_RINVDSTADR", "err:013"
+	Detail           string    // the carrier's last word, for operators: "ESME_RINVDSTADR", "UNDELIV err:013"
+	Trace            Trace     // how the hand-over went, for operators
+
+	// Listed reports that the journal's index of unanswered shipments has an entry of it. Package
+	// ledger sets it.
+	Listed bool
 
 	// Held reports that another caller's claim is unanswered and has not ended: its answer may
 	// still free the key. Journal.Accept and Journal.Known set it; it is not stored.
@@ -50,6 +56,38 @@ type Part struct {
 	// Submitted is the submit date in the report that was its last word, for telling
 	// repeats of that from reports about a later message with the same reference.
 	Submitted time.Time
+}
+
+// Trace is how the hand-over of a shipment went. Times are since Shipment.Accepted, in µs; a stage that was
+// not reached is 0. They never go back from one stage to the next.
+type Trace struct {
+	Bind     string        // the carrier's connection, like "telco/1"; may be empty
+	Encoding string        // of an SMS, like "gsm"; may be empty
+	Stored   time.Duration // the order was on disk
+	Slot     time.Duration // an SMS had a slot of a window and a token of the rate, a mail a connection
+	Written  time.Duration // the first part, or all of a mail, was written
+	Answered time.Duration // the carrier's answer was there; of parts, the last one
+	Reported time.Duration // the last report that counted was there; it may have come before the answer
+}
+
+// stages returns the times that follow each other.
+func (t *Trace) stages() [4]*time.Duration {
+	return [4]*time.Duration{&t.Stored, &t.Slot, &t.Written, &t.Answered}
+}
+
+// Cut returns the trace as a journal keeps it: in µs, and in order.
+func (t Trace) Cut() Trace {
+	last := time.Duration(0)
+	for _, d := range t.stages() {
+		if *d > 0 {
+			*d = max((*d).Truncate(time.Microsecond), last, time.Microsecond)
+			last = *d
+		} else {
+			*d = 0
+		}
+	}
+	t.Reported = max(t.Reported.Truncate(time.Microsecond), 0)
+	return t
 }
 
 // PartState is what is known of one part. The journal stores its number.
@@ -79,6 +117,7 @@ type AcceptRequest struct {
 	Channel          Channel
 	Recipient        Recipient
 	TTL              time.Duration
+	Total            int // parts that the message has at the most
 }
 
 // Answer is how a hand-over ended, or a late answer, which may come for each part.
@@ -92,6 +131,7 @@ type Answer struct {
 	Total    int // parts that the message has
 	Parts    []PartAnswer
 	Detail   string
+	Trace    Trace // zero in an answer that came late
 }
 
 // PartAnswer is the carrier's answer to one part.
@@ -116,14 +156,18 @@ func (s *Shipment) Retry(in AcceptRequest) {
 		Organisation: in.Organisation, SendersReference: in.SendersReference,
 		Channel: in.Channel, Recipient: in.Recipient,
 		Status:   specials[in.Channel].sending,
-		Accepted: in.At, Updated: in.At, Deadline: in.At.Add(in.TTL), ClaimUntil: in.At.Add(in.ClaimFor),
+		Accepted: in.At, Updated: in.At, Deadline: in.At.Add(in.TTL), ClaimUntil: in.At.Add(in.ClaimFor), Total: max(in.Total, 1),
 	}
 }
 
 // Block ends a new shipment whose recipient is on the organisation's block list.
 func (s *Shipment) Block() {
-	s.Status, s.ClaimUntil = specials[s.Channel].reserved, time.Time{}
+	s.Status = specials[s.Channel].reserved
+	s.endClaim()
 }
+
+// endClaim forgets what is kept of a claim while it is unanswered.
+func (s *Shipment) endClaim() { s.ClaimUntil, s.Total = time.Time{}, 0 }
 
 // InFlight reports whether the shipment's claim is unanswered at now and has not ended.
 func (s *Shipment) InFlight(now time.Time) bool {
@@ -145,11 +189,12 @@ func (s *Shipment) Answer(a Answer) bool {
 		if !s.InFlight(a.At) {
 			return false
 		}
-		s.ClaimUntil = time.Time{}
+		s.endClaim()
 		return s.become(sp.fresh, a.At, a.Detail)
 	}
-	s.ClaimUntil = time.Time{}
+	s.endClaim()
 	s.takeParts(a)
+	s.takeTrace(a)
 	switch {
 	case s.Status.Final():
 		return false
@@ -187,6 +232,19 @@ func (s *Shipment) takeParts(a Answer) {
 	}
 }
 
+// takeTrace notes how the hand-over went. Of a late answer only its time is new.
+func (s *Shipment) takeTrace(a Answer) {
+	switch {
+	case a.Trace != Trace{}:
+		s.Trace = a.Trace
+	case a.Claim == uuid.Nil && s.Trace.Answered == 0:
+		s.Trace.Answered = a.At.Sub(s.Accepted)
+	default:
+		return
+	}
+	s.Trace = s.Trace.Cut()
+}
+
 func (p *Part) addRef(ref string) {
 	for _, have := range p.Refs {
 		if have == ref {
@@ -215,6 +273,7 @@ func (s *Shipment) Report(part int, r Report) bool {
 		return false
 	}
 	p := &s.Parts[part]
+	before := p.State
 	switch {
 	case p.State >= PartDelivered: // a repeat, or a contradiction: the first word stands
 		return false
@@ -224,6 +283,9 @@ func (s *Shipment) Report(part int, r Report) bool {
 		p.State, p.Submitted = PartFailed, r.Submitted
 	default:
 		p.State = max(p.State, PartTaken)
+	}
+	if p.State != before {
+		s.Trace.Reported = max(r.At.Sub(s.Accepted), 0)
 	}
 	switch {
 	case p.State == PartDelivered && s.all(PartDelivered) && s.none(PartFailed) &&

@@ -28,6 +28,9 @@ type attempt struct {
 	started  bool // the bind's rate has let it start
 	promised int  // tokens of that rate, for the other parts
 
+	ready   time.Time    // when the first part had its slot and its token
+	written atomic.Int64 // when the first submit_sm was written: ns after ready; 0 before
+
 	cause string      // for which another round or attempt is due
 	halt  atomic.Bool // in this round a part was refused or put off, or could not be written
 }
@@ -35,9 +38,8 @@ type attempt struct {
 func (j *job) newAttempt(slot *slot) *attempt {
 	b := j.buildFor(slot.bind.smsc)
 	a := &attempt{job: j, build: b, bind: slot.bind, slot: slot, parts: make([]part, len(b.parts))}
-	last := j.g.userRefs.Add(uint32(len(a.parts)))
 	for i := range a.parts {
-		a.parts[i].userRef = uint16(last - uint32(len(a.parts)-1-i))
+		a.parts[i].userRef = j.m.Reference + uint16(i)
 	}
 	return a
 }
@@ -147,6 +149,9 @@ func (a *attempt) acquire(begin context.Context) (s *slot, err error) {
 		slots.release(s, unused)
 		return nil, err
 	}
+	if a.ready.IsZero() {
+		a.ready = time.Now()
+	}
 	return s, nil
 }
 
@@ -185,9 +190,11 @@ func (a *attempt) submit(ctx, begin context.Context, i int, s *slot, written fun
 			if begin.Err() != nil {
 				return errHeldUp
 			}
-			if err := a.build.finish(a.bind.smsc, m, time.Now()); err != nil {
+			now := time.Now()
+			if err := a.build.finish(a.bind.smsc, m, now); err != nil {
 				return err
 			}
+			a.written.CompareAndSwap(0, max(now.Sub(a.ready).Nanoseconds(), 1))
 			written()
 			return nil
 		},

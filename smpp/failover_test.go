@@ -308,6 +308,9 @@ func TestLongMessages(t *testing.T) {
 			g := run(t, Config{SMSCs: []SMSC{c}}).allUp(t)
 			r := g.send(text, peertest.Patience)
 			wantOutcome(t, r, handover.Accepted)
+			if n := g.Parts(Message{To: number, Text: text}); n != r.Total {
+				t.Errorf("%s: %d parts were expected, %d sent", mode, n, r.Total)
+			}
 			checkLong(t, mode, text, r, s.Submits())
 			g.idle(t)
 		}

@@ -29,7 +29,6 @@ type Gateway struct {
 	log       *slog.Logger
 	slots     slots
 	refs      atomic.Uint32 // last concatenation reference; the first is random
-	userRefs  atomic.Uint32 // last user_message_reference; the first is random
 }
 
 // Delivery is a deliver_sm or data_sm from an SMSC.
@@ -58,7 +57,6 @@ func New(c Config, log *slog.Logger, reg prometheus.Registerer) (*Gateway, error
 	}
 	g := &Gateway{drainTime: c.DrainTime, log: log}
 	g.refs.Store(rand.Uint32())
-	g.userRefs.Store(rand.Uint32())
 	m := newMetrics(reg)
 	byName := make(map[string]*smsc)
 	for i, conf := range c.SMSCs {
@@ -118,6 +116,30 @@ func (g *Gateway) Lane(m Message) (name string, window int) {
 		return "", 1
 	}
 	return r.Name, r.window
+}
+
+// singlePart is a length of text, in octets of UTF-8, that one part holds in any encoding: UCS-2 holds 70
+// units, at most one for each octet, and GSM 03.38 160 septets, at most two for each.
+const singlePart = 70
+
+// Parts returns the most parts that the message can have at an SMSC of its route: a message
+// whose parts at the SMSC are not known has no more. It is 1 where Send refuses the message.
+func (g *Gateway) Parts(m Message) int {
+	if len(m.Text) <= singlePart {
+		return 1
+	}
+	r := g.routeOf(&m)
+	if r == nil {
+		return 1
+	}
+	most := 1
+	for _, c := range r.smscs {
+		b := &build{}
+		if b.fill(c, m.Text) == nil {
+			most = max(most, len(b.parts))
+		}
+	}
+	return most
 }
 
 // Check returns everything that keeps the message from ever being sent, so that

@@ -37,8 +37,11 @@ func TestSendOneMessage(t *testing.T) {
 	if want := (Part{Index: 0, MessageID: got.MessageID, Reference: ref, Taken: true}); !ok || len(r.Parts) != 1 || r.Parts[0] != want {
 		t.Errorf("parts %+v, want %+v", r.Parts, want)
 	}
-	if r.SMSC != "telco" || r.Bind != "telco/1" || r.Total != 1 || r.Err != nil {
+	if r.SMSC != "telco" || r.Bind != "telco/1" || r.Total != 1 || r.Encoding != "gsm" || r.Err != nil {
 		t.Errorf("result %+v", r)
+	}
+	if at := r.Times; at.Slot.IsZero() || at.Written.Before(at.Slot) || at.Answered.Before(at.Written) {
+		t.Errorf("times %+v", at)
 	}
 	g.idle(t)
 }
@@ -190,6 +193,9 @@ func TestLateResponse(t *testing.T) {
 	wantOutcome(t, r, handover.Unknown)
 	if len(r.Parts) != 1 || r.Parts[0].Taken || r.Err == nil {
 		t.Errorf("%+v", r)
+	}
+	if r.Times.Written.IsZero() || !r.Times.Answered.IsZero() {
+		t.Errorf("times of a message without a response: %+v", r.Times)
 	}
 	eventually.True(t, "the late response", func() bool { return len(g.lates()) == 1 })
 	got := g.lates()[0]

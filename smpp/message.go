@@ -15,6 +15,10 @@ type Message struct {
 	From         string    // sender; empty means the route's, then the SMSC's
 	Text         string    // never logged, stored or put into an error
 	Expires      time.Time // when it stops being worth delivering; zero for never
+
+	// Reference is the user_message_reference (SMPP 3.4 §5.3.2.17) of the first part; that of each
+	// further part is one more, 0 after 65535. It is the same at every SMSC that is tried.
+	Reference uint16
 }
 
 // Result is the outcome of handing a message over.
@@ -28,7 +32,18 @@ type Result struct {
 	Parts   []Part
 	Status  wire.Status // the last that was not ESME_ROK
 	Refusal Refusal     // for Refused
-	Err     error       // the reason, for NotSent, Unknown and RefusedIncomplete. Has no text, no number
+	Times   Times
+	// Encoding is that of the text at SMSC, like "gsm"; empty if none was reached.
+	Encoding string
+	Err      error // the reason, for NotSent, Unknown and RefusedIncomplete. Has no text, no number
+}
+
+// Times says when a hand-over got how far, on the bind that has the message. A stage that was not
+// reached is zero.
+type Times struct {
+	Slot     time.Time // a slot of the window was obtained, and a token of the rate
+	Written  time.Time // the first submit_sm was written
+	Answered time.Time // the last submit_sm_resp came; zero unless all parts have theirs
 }
 
 // Part is one part of a message at the SMSC.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"straks/internal/handover"
 	"straks/smpp/session"
@@ -98,7 +99,7 @@ func (a *attempt) pendingCause() string {
 
 // result derives the outcome of the message from the states of its parts.
 func (a *attempt) result() Result {
-	r := Result{SMSC: a.bind.smsc.Name, Bind: a.bind.name, Total: len(a.parts)}
+	r := Result{SMSC: a.bind.smsc.Name, Bind: a.bind.name, Total: len(a.parts), Times: a.times(), Encoding: a.build.encoding.String()}
 	for i := range a.parts {
 		p := &a.parts[i]
 		if p.state == taken || p.state == doubtful {
@@ -125,6 +126,18 @@ func (a *attempt) result() Result {
 		r.Outcome, r.Refusal = handover.Refused, RefusedIncomplete
 	}
 	return r
+}
+
+// times returns the times of the attempt; it is called when the last response has just come.
+func (a *attempt) times() Times {
+	t := Times{Slot: a.ready}
+	if ns := a.written.Load(); ns > 0 {
+		t.Written = a.ready.Add(time.Duration(ns))
+		if a.count(doubtful) == 0 {
+			t.Answered = time.Now()
+		}
+	}
+	return t
 }
 
 // late handles a response that arrived after Send had returned. It runs on the

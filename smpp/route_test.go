@@ -1,6 +1,14 @@
 package smpp
 
-import "testing"
+import (
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/smpp/smsctest"
+)
 
 func TestRouteOf(t *testing.T) {
 	g := &Gateway{}
@@ -71,5 +79,36 @@ func TestOrderByWeights(t *testing.T) {
 	}
 	if len(seen) != 2 || seen["abdc"] < 100 || seen["adbc"] < 600 {
 		t.Errorf("%v", seen)
+	}
+}
+
+// TestParts: the SMSC of a route that makes most parts counts, and a text that is taken for a single
+// part unseen is one.
+func TestParts(t *testing.T) {
+	s := centre(t, smsctest.Profile{})
+	payload, latin := account("payload", s), account("latin", s)
+	payload.LongMessages, latin.Alphabet = LongPayload, AlphabetLatin1
+	g, err := New(Config{SMSCs: []SMSC{payload, latin}}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]int{
+		"123456":                 1,
+		strings.Repeat("x", 150): 2, // in Latin-1; in GSM it is one
+		strings.Repeat("€", 71):  2, // in UCS-2, since Latin-1 has none
+		strings.Repeat("x", 300): 3,
+	} {
+		if n := g.Parts(Message{To: number, Text: text}); n != want {
+			t.Errorf("%d octets: %d parts, want %d", len(text), n, want)
+		}
+	}
+	for _, char := range []string{"[", "ж", "\u0958", "🦔", "é"} {
+		text := strings.Repeat(char, singlePart/len(char))
+		for _, c := range g.smscs {
+			var b build
+			if err := b.fill(c, text); err != nil || len(b.parts) != 1 {
+				t.Errorf("%s: %q has %d parts, %v", c.Name, text, len(b.parts), err)
+			}
+		}
 	}
 }

@@ -36,6 +36,7 @@ func (r *reader) Check(ctx context.Context) error {
 		c.walk("feed", c.fed)
 		c.walk("blocked", c.listed)
 		c.walk("lifted", c.liftedBlocks)
+		c.walk("unanswered", c.unansweredOnes)
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
@@ -192,6 +193,9 @@ func (c *checker) shipped() {
 		if !s.Status.Final() && !s.Status.Free() && !deadlineScope.whole(deadlineKey(&s), c.deadlines().Get(deadlineKey(&s))) {
 			c.fault("shipment %s: unsettled without a deadline", id)
 		}
+		if s.Listed && !s.Status.Final() && c.unanswered().Get(unansweredKey(&s)) == nil {
+			c.fault("shipment %s: unanswered, but not in the index of those", id)
+		}
 		c.boundRefs(&s)
 	}
 }
@@ -340,6 +344,22 @@ func (c *checker) fedLast(organisation []byte, status map[uuid.UUID]entry) {
 			c.fault("shipment %s: in the feed of %q, but it is not theirs", id, organisation)
 		case s.Status != en.status:
 			c.fault("shipment %s: %v, but the feed of %q says %v", id, s.Status, organisation, en.status)
+		}
+	}
+}
+
+// unansweredOnes: each entry leads to a shipment of its number that may be unanswered.
+func (c *checker) unansweredOnes() {
+	cur := c.unanswered().Cursor()
+	for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
+		l, ok := decodeListing(k, v)
+		if !ok {
+			c.fault("%w", corrupt("entry of an unanswered shipment"))
+			continue
+		}
+		s, ok, err := c.shipment(l.id, false)
+		if err == nil && ok && (s.Recipient.Number() != l.number || !s.Listed) {
+			c.fault("shipment %s: in the index of unanswered ones without reason", l.id)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -30,10 +31,17 @@ func (e *encoder) strings(v []string) {
 // field appends a field of a record: its number, and what write appends, preceded by its length.
 func (e *encoder) field(number byte, write func(*encoder)) {
 	e.byte(number)
-	var value encoder
-	write(&value)
-	e.uint(uint64(len(value.b)))
-	e.b = append(e.b, value.b...)
+	at := len(e.b)
+	e.byte(0)
+	write(e)
+	if n := len(e.b) - at - 1; n < 0x80 {
+		e.b[at] = byte(n) // a uvarint of one octet
+	} else {
+		value := append([]byte(nil), e.b[at+1:]...)
+		e.b = e.b[:at]
+		e.uint(uint64(n))
+		e.b = append(e.b, value...)
+	}
 }
 
 // decoder reads what encoder wrote. After the first fault everything reads as
@@ -121,3 +129,10 @@ func (d *decoder) fields(read func(number byte, f *decoder)) {
 
 // end reports whether everything was read, without a fault.
 func (d *decoder) end() bool { return !d.bad && len(d.b) == 0 }
+
+// idMicro returns the time in a UUIDv7, in µs (RFC 9562 §5.7 has ms).
+func idMicro(id uuid.UUID) int64 {
+	return int64(binary.BigEndian.Uint64(id[:8])>>16) * 1000
+}
+
+func microTime(us int64) time.Time { return time.UnixMicro(us).UTC() }

@@ -34,7 +34,15 @@ func TestShipmentRecord(t *testing.T) {
 		"far away":    func(s *orders.Shipment) { s.Deadline = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"in flight": func(s *orders.Shipment) {
 			*s = orders.Claim(acceptRequest("k"))
+			s.Total = 3
 			s.Accepted, s.Updated, s.Deadline, s.ClaimUntil = micro(s.Accepted), micro(s.Updated), micro(s.Deadline), micro(s.ClaimUntil)
+		},
+		"traced": func(s *orders.Shipment) {
+			s.Listed, s.Trace = true, orders.Trace{Bind: "telco/12", Encoding: "gsm", Stored: 1500 * time.Microsecond,
+				Slot: 1500 * time.Microsecond, Written: 1520 * time.Microsecond, Answered: 4 * time.Second, Reported: 3 * time.Second}
+		},
+		"traced, and ended early": func(s *orders.Shipment) {
+			s.Trace = orders.Trace{Bind: "telco", Encoding: "martian", Stored: time.Microsecond, Answered: time.Hour, Reported: s.Updated.Sub(s.Accepted)}
 		},
 		"no parts": func(s *orders.Shipment) { s.Parts = nil },
 		"e-mail": func(s *orders.Shipment) {
@@ -78,6 +86,16 @@ func TestOlderRecords(t *testing.T) {
 	if got, err := decodeReport(nil, encodeReport(nil, nil, &r)); err != nil || got.IDs != 2 || got.Unverified {
 		t.Errorf("%+v, %v", got, err)
 	}
+	for _, r := range []orders.Report{
+		{Status: orders.SMSDelivered, Recipient: "4799999999", ByRecipient: true, Whole: true},
+		{Status: orders.SMSDelivered, Recipient: "4799999999", Echoed: true, Reference: 65535,
+			Submitted: time.Unix(1_770_204_780, 0).UTC(), Done: time.Unix(1_770_204_840, 0).UTC()},
+	} {
+		r.At = microTime(1)
+		if got, err := decodeReport(nil, encodeReport(nil, nil, &r)); err != nil || !reflect.DeepEqual(got, r) {
+			t.Errorf("%+v, %v, want %+v", got, err, r)
+		}
+	}
 	s := sampleShipment()
 	for _, kind := range []string{"b" + string(s.ID[:]) + "\x03", "p" + string(make([]byte, parkedKeySize))} {
 		if got, err := refWithoutSum([]byte(kind)); err != nil || string(encodeRef(nil, nil, got)) != string(refScope.seal([]byte(kind), 0, nil)) {
@@ -101,6 +119,7 @@ func FuzzRecords(f *testing.F) {
 	report := delivered("m")
 	report.Detail = "err:000"
 	f.Add(encodeReport(nil, nil, &report))
+	report.Echoed, report.Done, report.ByRecipient = true, time.Unix(1_770_204_799, 0).UTC(), true
 	report.Recipient, report.Submitted = "4799999999", time.Unix(1_770_204_789, 0).UTC()
 	f.Add(encodeShipment(nil, &s))
 	f.Add(encodeReport(nil, nil, &report))

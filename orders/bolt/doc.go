@@ -16,6 +16,8 @@
 //	feed       organisation | seq       -> shipment id, status, at
 //	blocked    hash(org, channel, to)   -> since when it is blocked, or not any more
 //	lifted     at µs | hash             -> nothing: a block that is lifted, to be kept for a day
+//	unanswered number | id              -> µs: until when a report may be matched with the
+//	                                    shipment, whose answer never came
 //
 // Every record ends with its sum, a CRC-32C over its table, its key and the rest of it (sum.go). Where
 // nothing is the value, the sum is all there is.
@@ -71,11 +73,13 @@
 //	slots.go      tables with random keys
 //	filter.go     Bloom filters of slots that have ended
 //	record.go     the form of each record
+//	trace.go      how a hand-over went, in a shipment's record
 //	codec.go      what records are made of
 //	sum.go        the sum of each record, and look-ups that trust no record without it
 //	seal.go       the migration that gives sums to a journal of before
 //	feed.go       reading a feed
 //	deadlines.go  which shipments are due
+//	unanswered.go shipments whose answer never came
 //	sweep.go      retention
 //	readonly.go   ReadOnly, for the operator's commands
 //	check.go      Check
@@ -109,6 +113,12 @@
 // its own transaction. Until the last step, meta says that the journal is between versions, which no
 // program accepts; what is left to do follows from what is stored. So Migrate may be killed at any
 // time, and needs the memory of one step. ReadOnly changes nothing, in whatever version.
+//
+// # Claims of a process that has ended
+//
+// Open looks for shipments whose claim is unanswered: among the newest, of two minutes, and in
+// unanswered, where claims of older shipments are (keys that were tried again). So a claim costs an order
+// nothing. Abandoned returns what it has found.
 //
 // # What can't be read
 //

@@ -31,6 +31,8 @@ type Journal struct {
 	metrics *metrics
 	skipped *ratelog.Log // what can't be read, and may be asked for often
 
+	abandoned map[uuid.UUID]uuid.UUID // claims by shipment, of processes that have ended; does not change
+
 	writer writer // of the writing goroutine
 }
 
@@ -60,6 +62,7 @@ func Open(path string, opt Options) (*Journal, error) {
 	j.health.damage.end = make(chan error, 1)
 	j.snapshots.damaged = func(err error) { j.health.damage.report(path, err) }
 	if err = f.view(tables.current); err == nil {
+		j.noteClaims(f)
 		err = j.begin(f.db)
 	}
 	if err != nil {

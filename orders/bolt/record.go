@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"encoding/binary"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,14 +26,22 @@ const (
 // The fields of a shipment.
 const (
 	shipmentClaimUntil = 1 + iota // µs after acceptance
+	shipmentTotal                 // parts that it will have; only while it is claimed
+	shipmentTrace                 // see trace.go
+	shipmentReported              // µs after acceptance; nothing where that is when it was updated
+	shipmentListed                // nothing
 )
 
 // The fields of a parked report.
 const (
-	reportRecipient  = 1 + iota
-	reportUnverified // nothing
-	reportSubmitted  // s since 1970
-	reportIDs        // how many message ids it has; one that has no such field has one, or none
+	reportRecipient   = 1 + iota
+	reportUnverified  // nothing
+	reportSubmitted   // s since 1970
+	reportIDs         // how many message ids it has; one that has no such field has one, or none
+	reportDone        // s after the submit date
+	reportReference   // the user reference that it echoes
+	reportWhole       // nothing
+	reportByRecipient // nothing
 )
 
 // partDated, beside the state of a part, says that its submit date follows.
@@ -81,6 +88,7 @@ func encodeShipment(b []byte, s *orders.Shipment) []byte {
 	if !s.ClaimUntil.IsZero() {
 		e.field(shipmentClaimUntil, func(e *encoder) { e.int(s.ClaimUntil.UnixMicro() - accepted) })
 	}
+	e.traced(s)
 	return shipmentScope.seal(e.b, len(b), s.ID[:])
 }
 
@@ -126,12 +134,20 @@ func decodeShipment(id uuid.UUID, record []byte, brief bool) (orders.Shipment, e
 	}
 	switch version {
 	case recordClaimed:
-		s.ClaimUntil = microTime(accepted + d.int())
+		s.ClaimUntil, s.Total = microTime(accepted+d.int()), 1
 	case recordFields:
 		d.fields(func(number byte, f *decoder) {
 			switch number {
 			case shipmentClaimUntil:
 				s.ClaimUntil = microTime(accepted + f.int())
+			case shipmentTotal:
+				s.Total = int(min(f.uint(), 1<<16))
+			case shipmentTrace:
+				f.trace(&s)
+			case shipmentReported:
+				f.reported(&s)
+			case shipmentListed:
+				s.Listed = true
 			}
 		})
 	}
@@ -190,6 +206,18 @@ func encodeReport(b, key []byte, r *orders.Report) []byte {
 	if r.IDs > 1 {
 		e.field(reportIDs, func(e *encoder) { e.uint(uint64(r.IDs)) })
 	}
+	if !r.Submitted.IsZero() && !r.Done.IsZero() {
+		e.field(reportDone, func(e *encoder) { e.int(r.Done.Unix() - r.Submitted.Unix()) })
+	}
+	if r.Echoed {
+		e.field(reportReference, func(e *encoder) { e.uint(uint64(r.Reference)) })
+	}
+	if r.Whole {
+		e.field(reportWhole, func(*encoder) {})
+	}
+	if r.ByRecipient {
+		e.field(reportByRecipient, func(*encoder) {})
+	}
 	return parkedScope.seal(e.b, len(b), key)
 }
 
@@ -216,6 +244,14 @@ func decodeReport(key, record []byte) (orders.Report, error) {
 				r.Submitted = time.Unix(f.int(), 0).UTC()
 			case reportIDs:
 				r.IDs = f.ids()
+			case reportDone:
+				r.Done = time.Unix(r.Submitted.Unix()+f.int(), 0).UTC()
+			case reportReference:
+				r.Echoed, r.Reference = true, uint16(f.uint())
+			case reportWhole:
+				r.Whole = true
+			case reportByRecipient:
+				r.ByRecipient = true
 			}
 		})
 	default:
@@ -355,10 +391,3 @@ func decodeBlock(key, record []byte) (ledger.Block, error) {
 	}
 	return bl, nil
 }
-
-// idMicro returns the time in a UUIDv7, in µs (RFC 9562 §5.7 has ms).
-func idMicro(id uuid.UUID) int64 {
-	return int64(binary.BigEndian.Uint64(id[:8])>>16) * 1000
-}
-
-func microTime(us int64) time.Time { return time.UnixMicro(us).UTC() }

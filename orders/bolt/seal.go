@@ -46,6 +46,9 @@ func sealRecords(t tables, budget int, _ *slog.Logger) (moved int, err error) {
 			}
 		}
 	}
+	if _, err := t.tx.CreateBucketIfNotExists(bucketUnanswered); err != nil { // version 4 had none
+		return 0, err
+	}
 	return 0, t.meta().Delete(keySealed)
 }
 

@@ -30,14 +30,15 @@ func scopeOf(table []byte, bucket ...byte) scope {
 
 // Scopes of the tables. Those of feeds and filters are in store.go and filter.go.
 var (
-	metaScope     = scopeOf(bucketMeta)
-	keyScope      = scopeOf(bucketKeys)
-	shipmentScope = scopeOf(bucketShipments)
-	refScope      = scopeOf(bucketRefs)
-	parkedScope   = scopeOf(bucketParked)
-	deadlineScope = scopeOf(bucketDeadlines)
-	blockedScope  = scopeOf(bucketBlocked)
-	liftedScope   = scopeOf(bucketLifted)
+	metaScope       = scopeOf(bucketMeta)
+	keyScope        = scopeOf(bucketKeys)
+	shipmentScope   = scopeOf(bucketShipments)
+	refScope        = scopeOf(bucketRefs)
+	parkedScope     = scopeOf(bucketParked)
+	deadlineScope   = scopeOf(bucketDeadlines)
+	blockedScope    = scopeOf(bucketBlocked)
+	liftedScope     = scopeOf(bucketLifted)
+	unansweredScope = scopeOf(bucketUnanswered)
 )
 
 func (s scope) sum(key, payload []byte) uint32 {

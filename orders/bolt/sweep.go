@@ -19,6 +19,7 @@ type sweep struct {
 	now, cut time.Time
 	mark     []byte // deadlines before it were kept
 	budget   int
+	from     *[]byte // where to go on in unanswered
 	swept    orders.Swept
 }
 
@@ -28,7 +29,7 @@ func (j *Journal) Sweep(ctx context.Context, now time.Time, retention time.Durat
 	r.turn = sweeping
 	var swept orders.Swept // the writer may still set it when ctx has ended
 	r.run = func(w *writeTx) error {
-		s := sweep{now: now, cut: now.Add(-retention), budget: budget, mark: w.mark(&j.due)}
+		s := sweep{now: now, cut: now.Add(-retention), budget: budget, mark: w.mark(&j.due), from: &j.writer.unanswered}
 		err := s.run(w)
 		swept = s.swept
 		return err
@@ -38,6 +39,9 @@ func (j *Journal) Sweep(ctx context.Context, now time.Time, retention time.Durat
 	}
 	return swept, nil
 }
+
+// unansweredStep is how many entries of unanswered one step looks at.
+const unansweredStep = 500
 
 func (s *sweep) run(w *writeTx) error {
 	for _, table := range []func(*writeTx) (spent int, err error){
@@ -50,7 +54,7 @@ func (s *sweep) run(w *writeTx) error {
 		s.budget -= spent
 	}
 	s.swept.More = s.budget <= 0
-	return nil
+	return w.dropUnanswered(s.from, s.now, unansweredStep)
 }
 
 func (s *sweep) parked(w *writeTx) (n int, err error) {

@@ -10,29 +10,31 @@ import (
 )
 
 var (
-	bucketMeta      = []byte("meta")
-	bucketKeys      = []byte("keys")
-	bucketKeyFilter = []byte("keys.filter")
-	bucketShipments = []byte("shipments")
-	bucketRefs      = []byte("refs")
-	bucketRefFilter = []byte("refs.filter")
-	bucketParked    = []byte("parked")
-	bucketDeadlines = []byte("deadlines")
-	bucketFeed      = []byte("feed")
-	bucketBlocked   = []byte("blocked")
-	bucketLifted    = []byte("lifted")
+	bucketMeta       = []byte("meta")
+	bucketKeys       = []byte("keys")
+	bucketKeyFilter  = []byte("keys.filter")
+	bucketShipments  = []byte("shipments")
+	bucketRefs       = []byte("refs")
+	bucketRefFilter  = []byte("refs.filter")
+	bucketParked     = []byte("parked")
+	bucketDeadlines  = []byte("deadlines")
+	bucketFeed       = []byte("feed")
+	bucketBlocked    = []byte("blocked")
+	bucketLifted     = []byte("lifted")
+	bucketUnanswered = []byte("unanswered")
 )
 
 // tables is the schema over one transaction.
 type tables struct{ tx *bbolt.Tx }
 
-func (t tables) meta() *bbolt.Bucket      { return t.tx.Bucket(bucketMeta) }
-func (t tables) shipments() *bbolt.Bucket { return t.tx.Bucket(bucketShipments) }
-func (t tables) parked() *bbolt.Bucket    { return t.tx.Bucket(bucketParked) }
-func (t tables) deadlines() *bbolt.Bucket { return t.tx.Bucket(bucketDeadlines) }
-func (t tables) feed() *bbolt.Bucket      { return t.tx.Bucket(bucketFeed) }
-func (t tables) blocked() *bbolt.Bucket   { return t.tx.Bucket(bucketBlocked) }
-func (t tables) lifted() *bbolt.Bucket    { return t.tx.Bucket(bucketLifted) }
+func (t tables) meta() *bbolt.Bucket       { return t.tx.Bucket(bucketMeta) }
+func (t tables) shipments() *bbolt.Bucket  { return t.tx.Bucket(bucketShipments) }
+func (t tables) parked() *bbolt.Bucket     { return t.tx.Bucket(bucketParked) }
+func (t tables) deadlines() *bbolt.Bucket  { return t.tx.Bucket(bucketDeadlines) }
+func (t tables) feed() *bbolt.Bucket       { return t.tx.Bucket(bucketFeed) }
+func (t tables) blocked() *bbolt.Bucket    { return t.tx.Bucket(bucketBlocked) }
+func (t tables) lifted() *bbolt.Bucket     { return t.tx.Bucket(bucketLifted) }
+func (t tables) unanswered() *bbolt.Bucket { return t.tx.Bucket(bucketUnanswered) }
 
 func (t tables) keys() *slots {
 	return &slots{b: t.tx.Bucket(bucketKeys), scope: keyScope, span: keySlot, sure: true,

@@ -41,16 +41,17 @@ func newRequest(ctx context.Context) *request {
 
 // writer is the state of the writing goroutine.
 type writer struct {
-	file     file
-	batch    []*request
-	values   []byte // kept from batch to batch
-	failed   bool
-	unsure   bool             // a failed commit may have reached the meta page
-	listed   bool             // the last commit stored the list of free pages
-	idle     <-chan time.Time // when it is stored however long it is; nil where it is stored
-	interval time.Duration
-	retry    <-chan time.Time
-	closeErr error
+	file       file
+	batch      []*request
+	values     []byte // kept from batch to batch
+	unanswered []byte // where the next step of Sweep goes on in that table
+	failed     bool
+	unsure     bool             // a failed commit may have reached the meta page
+	listed     bool             // the last commit stored the list of free pages
+	idle       <-chan time.Time // when it is stored however long it is; nil where it is stored
+	interval   time.Duration
+	retry      <-chan time.Time
+	closeErr   error
 }
 
 // do queues a request and waits for its answer. Where ctx ends first, nothing

@@ -1,6 +1,7 @@
 package journaltest
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -21,9 +22,10 @@ type model struct {
 	refs      map[ledger.Name]ledger.Ref
 	parked    map[ledger.ParkedID]orders.Report
 	blocked   map[string]ledger.Block
-	feed      []orders.Shipment // as they were
-	number    int               // of the last parked report
-	loaded    map[any]bool      // ids of shipments and parked reports, names of references
+	listed    map[string][]uuid.UUID // unanswered shipments by number
+	feed      []orders.Shipment      // as they were
+	number    int                    // of the last parked report
+	loaded    map[any]bool           // ids of shipments and parked reports, names of references
 }
 
 func newModel() *model {
@@ -33,6 +35,7 @@ func newModel() *model {
 		refs:      make(map[ledger.Name]ledger.Ref),
 		parked:    make(map[ledger.ParkedID]orders.Report),
 		blocked:   make(map[string]ledger.Block),
+		listed:    make(map[string][]uuid.UUID),
 	}
 }
 
@@ -58,12 +61,18 @@ func (m *model) apply(e orders.Event) orders.Effect {
 }
 
 // load notes what the events need: what they name, the shipments and parked reports that their
-// references lead to, and the references of those reports.
+// references lead to, the references of those reports, and the unanswered shipments of their numbers.
 func (m *model) load(events ...orders.Event) {
 	m.loaded = make(map[any]bool)
-	shipments, refs := ledger.Names(events)
+	shipments, refs, numbers := ledger.Names(events)
 	for _, id := range shipments {
 		m.loaded[id] = true
+	}
+	for _, number := range numbers {
+		m.loaded[number] = true
+		for _, id := range m.listed[number] {
+			m.loaded[id] = true
+		}
 	}
 	for _, name := range refs {
 		m.loaded[name] = true
@@ -79,6 +88,24 @@ func (m *model) need(what any) {
 	if !m.loaded[what] {
 		panic(fmt.Sprintf("journaltest: the rules read %v, which no event names", what))
 	}
+}
+
+// matches is orders.Journal.Matches, in the order of shipments.
+func (m *model) matches(before, now time.Time) (found []orders.Match) {
+	for number, ids := range m.listed {
+		var shipments []orders.Shipment
+		var reports []orders.Report
+		for _, id := range ids {
+			shipments = append(shipments, copied(m.shipments[id]))
+		}
+		for _, r := range m.parked {
+			if r.Recipient.Number() == number {
+				reports = append(reports, r)
+			}
+		}
+		found = append(found, orders.FindMatches(reports, shipments, before, now)...)
+	}
+	return found
 }
 
 // copied returns the shipment as it is, whatever becomes of it.
@@ -129,6 +156,24 @@ func (m *model) Ref(carrier, ref string) (ledger.Ref, error) {
 func (m *model) PutRef(carrier, ref string, r ledger.Ref, _ time.Time) error {
 	r.Stored = true
 	m.refs[ledger.Name{Carrier: carrier, Ref: ref}] = r
+	return nil
+}
+
+func (m *model) Unanswered(number string) ([]uuid.UUID, error) {
+	m.need(number)
+	return slices.SortedFunc(slices.Values(m.listed[number]), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }), nil
+}
+
+func (m *model) List(s *orders.Shipment) error {
+	m.Unlist(s)
+	number := s.Recipient.Number()
+	m.listed[number] = append(m.listed[number], s.ID)
+	return nil
+}
+
+func (m *model) Unlist(s *orders.Shipment) error {
+	number := s.Recipient.Number()
+	m.listed[number] = slices.DeleteFunc(m.listed[number], func(id uuid.UUID) bool { return id == s.ID })
 	return nil
 }
 

@@ -59,6 +59,12 @@ func (l *Ledger) Accept(in *orders.AcceptRequest) (orders.Shipment, bool, error)
 	}
 	if ok && in.At.UnixMicro()-idMicro(s.ID) < freeRetention.Microseconds() {
 		s.Retry(*in)
+		// Should this process end, its shipments are found among the newest, but not this one.
+		if s.Listed = s.Recipient.Number() != ""; s.Listed {
+			if err := l.Store.List(&s); err != nil {
+				return orders.Shipment{}, false, err
+			}
+		}
 	} else {
 		s = orders.Claim(*in)
 		if err := l.Store.PutKey(in.Organisation, in.Key, in.Shipment, stored); err != nil {
@@ -80,6 +86,12 @@ func (l *Ledger) claim(s *orders.Shipment) error {
 	}
 	if blocked {
 		s.Block()
+		if s.Listed {
+			s.Listed = false
+			if err := l.Store.Unlist(s); err != nil {
+				return err
+			}
+		}
 		if err := l.Store.AppendFeed(s); err != nil {
 			return err
 		}

@@ -19,6 +19,9 @@ func (l *Ledger) Apply(e orders.Event) (orders.Effect, error) {
 	case orders.Expiry:
 		e.At = micro(e.At)
 		return l.expire(&e)
+	case orders.Match:
+		e.At = micro(e.At)
+		return l.match(&e)
 	case orders.Block:
 		e.At = micro(e.At)
 		return orders.Effect{}, l.block(&e)
@@ -58,7 +61,7 @@ func (l *Ledger) answer(a *orders.Answer) (eff orders.Effect, err error) {
 			return eff, err
 		}
 	}
-	return eff, l.Store.PutShipment(&eff.Shipment, false)
+	return eff, l.put(&eff.Shipment, false)
 }
 
 // report applies a report to the part that it is about, or parks it.
@@ -68,7 +71,13 @@ func (l *Ledger) report(r *orders.Report) (eff orders.Effect, err error) {
 		return eff, err
 	}
 	if s == nil {
+		if eff, applied, err := l.echoed(r); err != nil || applied {
+			return eff, err
+		}
 		if eff.Hint, err = l.hint(r); err == nil {
+			if eff.Hint.Form != "" {
+				r.ByRecipient = false // its message has an answer, whose id is spelled differently
+			}
 			eff.Parked, err = l.park(r)
 		}
 		return eff, err
@@ -81,7 +90,7 @@ func (l *Ledger) report(r *orders.Report) (eff orders.Effect, err error) {
 	if len(eff.Changes) == 0 && s.Parts[part].State == before {
 		return eff, nil // a repeat: nothing to store
 	}
-	return eff, l.Store.PutShipment(&eff.Shipment, false)
+	return eff, l.put(&eff.Shipment, false)
 }
 
 func (l *Ledger) expire(e *orders.Expiry) (eff orders.Effect, err error) {
@@ -91,7 +100,7 @@ func (l *Ledger) expire(e *orders.Expiry) (eff orders.Effect, err error) {
 	if err := l.step(&eff, func(s *orders.Shipment) bool { return s.Expire(e.At) }); err != nil || len(eff.Changes) == 0 {
 		return eff, err
 	}
-	return eff, l.Store.PutShipment(&eff.Shipment, false)
+	return eff, l.put(&eff.Shipment, false)
 }
 
 // block stores a change of a block list, unless a later one is stored already.

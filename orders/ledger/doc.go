@@ -5,6 +5,7 @@
 //	accept.go  Accept: a key is new, known, free or in flight; a recipient is blocked
 //	apply.go   Apply: one event and its effect
 //	refs.go    which part a report is about, and what an answer binds
+//	match.go   reports about shipments whose answer never came
 //	park.go    reports that wait for their answer
 //	names.go   what a batch of events names, for an engine that loads it in one trip
 //
@@ -19,7 +20,8 @@
 //
 // An engine may read from disk at each call of the Store, as one with a B+tree in memory does. One
 // with a server behind it locks and loads first all that the events need: what they name (Names), the
-// shipments and parked reports that these references lead to, and the references of those reports.
+// shipments and parked reports that these references lead to, the references of those reports, and the
+// shipments that the index of unanswered ones has of the numbers.
 // Then it runs the rules in memory, and writes what was put in one trip. The model of
 // orders/journaltest is such an engine, and fails on a get of anything else. Only a report that is
 // parked where too many wait needs more: the oldest one.

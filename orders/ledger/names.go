@@ -9,9 +9,10 @@ import (
 // Name is a carrier's reference.
 type Name struct{ Carrier, Ref string }
 
-// Names returns the shipments and references that events name. Applying the events needs these,
-// and the shipments and parked reports that the references lead to.
-func Names(events []orders.Event) (shipments []uuid.UUID, refs []Name) {
+// Names returns the shipments, references and numbers that events name. Applying the events needs these,
+// the shipments and parked reports that the references lead to, and the shipments that the index of
+// unanswered ones has of the numbers.
+func Names(events []orders.Event) (shipments []uuid.UUID, refs []Name, numbers []string) {
 	for _, e := range events {
 		switch e := e.(type) {
 		case orders.Answer:
@@ -28,9 +29,19 @@ func Names(events []orders.Event) (shipments []uuid.UUID, refs []Name) {
 			for _, h := range e.Hints {
 				refs = append(refs, Name{e.Carrier, h.Ref})
 			}
+			if n := e.Recipient.Number(); n != "" && e.Echoed {
+				numbers = append(numbers, n)
+			}
+		case orders.Match:
+			for _, ref := range e.Refs {
+				refs = append(refs, Name{e.Carrier, ref})
+			}
+			if n := e.Recipient.Number(); n != "" {
+				numbers = append(numbers, n)
+			}
 		case orders.Expiry:
 			shipments = append(shipments, e.Shipment)
 		}
 	}
-	return shipments, refs
+	return shipments, refs, numbers
 }

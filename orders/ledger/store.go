@@ -42,6 +42,14 @@ type Store interface {
 	// nothing is removed.
 	PutRef(carrier, ref string, r Ref, at time.Time) error
 
+	// Unanswered returns the shipments of a recipient's number (orders.Recipient.Number) that the index of
+	// unanswered shipments has.
+	Unanswered(number string) ([]uuid.UUID, error)
+	// List adds a shipment to that index; an engine may drop the entry after Shipment.MatchedUntil.
+	// Unlist removes it.
+	List(s *orders.Shipment) error
+	Unlist(s *orders.Shipment) error
+
 	// Parked returns a report that waits. One that is gone is ErrCorrupt.
 	Parked(id ParkedID) (orders.Report, error)
 	Park(r *orders.Report) (ParkedID, error)

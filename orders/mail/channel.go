@@ -66,6 +66,9 @@ func (c *Channel) Ready() error { return c.pool.Ready() }
 // Lane implements orders.Carrier. Any relay may take any mail.
 func (c *Channel) Lane(orders.Message) orders.Lane { return orders.Lane{Window: c.pool.Capacity()} }
 
+// Parts implements orders.Carrier.
+func (c *Channel) Parts(orders.Message) int { return 1 }
+
 // refusals maps a relay's refusal to a status.
 var refusals = map[smtp.Refusal]orders.Status{
 	smtp.NoSuchMailbox: orders.EmailFailedRecipientNotIdentified,

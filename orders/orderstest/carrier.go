@@ -76,6 +76,9 @@ func (c *Carrier) Lane(orders.Message) orders.Lane {
 	return orders.Lane{Window: cmp.Or(c.Window, 100)}
 }
 
+// Parts implements orders.Carrier.
+func (c *Carrier) Parts(orders.Message) int { return 1 }
+
 // Send implements orders.Carrier.
 func (c *Carrier) Send(ctx context.Context, m orders.Message) orders.Handover {
 	c.mu.Lock()

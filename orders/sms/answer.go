@@ -28,7 +28,8 @@ func (c *Channel) handover(to orders.Recipient, r smpp.Result) orders.Handover {
 		}
 		parts = append(parts, orders.PartAnswer{Index: p.Index, Taken: p.Taken, Refs: []string{ref}})
 	}
-	h := orders.Handover{Outcome: r.Outcome, Status: refusals[r.Refusal], Carrier: r.SMSC, Detail: detail(r.Status, r.Err)}
+	h := orders.Handover{Outcome: r.Outcome, Status: refusals[r.Refusal], Carrier: r.SMSC, Detail: detail(r.Status, r.Err),
+		Bind: r.Bind, Encoding: r.Encoding, Slot: r.Times.Slot, Written: r.Times.Written, Answered: r.Times.Answered}
 	h.Total, h.Parts = receiptParts(d, r.Total, parts)
 	return h
 }

@@ -34,6 +34,9 @@ type Organisation struct {
 type SMSC struct {
 	Dialect  dlr.Dialect
 	Alphabet gsm.Encoding // of messages with data_coding 0
+	// SettleByRecipient lets a receipt be matched by its recipient alone, with a message whose
+	// answer never came; see orders.FindMatches.
+	SettleByRecipient bool
 }
 
 // Channel is the carrier of SMS orders.
@@ -108,7 +111,7 @@ func (c *Channel) message(m orders.Message) smpp.Message {
 		text = gsm.Transliterate(text)
 	}
 	return smpp.Message{ID: m.Shipment.String(), Organisation: m.Organisation,
-		To: string(m.To), From: from, Text: text, Expires: m.Expires}
+		To: string(m.To), From: from, Text: text, Expires: m.Expires, Reference: m.Reference}
 }
 
 // fields maps the gateway's names for what a fault is about.
@@ -139,6 +142,9 @@ func (c *Channel) Lane(m orders.Message) orders.Lane {
 	name, window := c.gateway.Lane(c.message(m))
 	return orders.Lane{Name: name, Window: window}
 }
+
+// Parts implements orders.Carrier.
+func (c *Channel) Parts(m orders.Message) int { return c.gateway.Parts(c.message(m)) }
 
 // Send implements orders.Carrier.
 func (c *Channel) Send(ctx context.Context, m orders.Message) orders.Handover {

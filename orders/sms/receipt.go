@@ -44,6 +44,7 @@ func (r *receiver) deliver(smsc string, m *wire.Message, at time.Time, respond f
 		respond(wire.ESMEOK)
 		return
 	}
+	report.ByRecipient = r.cfg.SMSCs[smsc].SettleByRecipient
 	if err := r.service.Receive(report, func(err error) { respond(stored(err)) }); err != nil {
 		respond(stored(err))
 	}
@@ -118,9 +119,10 @@ func newReport(smsc string, d dlr.Dialect, receipt dlr.Receipt, at time.Time) (r
 		return orders.Report{}, false
 	}
 	r = orders.Report{Carrier: smsc, Refs: refs, IDs: ids, Hints: hints(d, receipt), At: at, Status: status,
-		Recipient: orders.Recipient(receipt.Recipient), Submitted: receipt.Submitted, Unverified: receipt.Unverified}
-	if receipt.Error != "" {
-		r.Detail = "err:" + receipt.Error
+		Recipient: orders.Recipient(receipt.Recipient), Submitted: receipt.Submitted, Unverified: receipt.Unverified,
+		Detail: receipt.Detail(), Done: receipt.Done, Whole: d.OneReceipt}
+	if receipt.HasReference {
+		r.Echoed, r.Reference = true, receipt.UserReference
 	}
 	return r, true
 }

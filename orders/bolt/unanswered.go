@@ -1,0 +1,229 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/orders"
+)
+
+func unansweredKey(s *orders.Shipment) []byte {
+	return append([]byte(s.Recipient.Number()), s.ID[:]...)
+}
+
+// listing is a record of unanswered.
+type listing struct {
+	number string
+	id     uuid.UUID
+	until  int64 // µs
+}
+
+// decodeListing reads a record of unanswered. One that can't be read is skipped: its shipment then goes by
+// its deadline. Check reports it.
+func decodeListing(k, record []byte) (l listing, ok bool) {
+	v, ok := unansweredScope.open(k, record)
+	if n := len(k) - len(l.id); ok && n > 0 && len(v) == 8 {
+		return listing{string(k[:n]), uuid.UUID(k[n:]), int64(binary.BigEndian.Uint64(v))}, true
+	}
+	return l, false
+}
+
+// List implements ledger.Store.
+func (w *writeTx) List(s *orders.Shipment) error {
+	key := unansweredKey(s)
+	until := w.value(func(b []byte) []byte {
+		n := len(b)
+		return unansweredScope.seal(binary.BigEndian.AppendUint64(b, uint64(max(s.MatchedUntil().UnixMicro(), 0))), n, key)
+	})
+	return w.unanswered().Put(key, until)
+}
+
+// Unlist implements ledger.Store.
+func (w *writeTx) Unlist(s *orders.Shipment) error { return w.unanswered().Delete(unansweredKey(s)) }
+
+// maxUnanswered bounds the shipments of one number that Unanswered returns: of more than one, none is
+// matched without a user reference.
+const maxUnanswered = 64
+
+// Unanswered implements ledger.Store.
+func (w *writeTx) Unanswered(number string) (ids []uuid.UUID, err error) {
+	c := w.unanswered().Cursor()
+	for k, v := c.Seek([]byte(number)); bytes.HasPrefix(k, []byte(number)) && len(ids) < maxUnanswered; k, v = c.Next() {
+		if l, ok := decodeListing(k, v); ok {
+			ids = append(ids, l.id)
+		}
+	}
+	return ids, nil
+}
+
+// dropUnanswered removes entries whose time has passed: it looks at up to n, from where it ended the
+// last time.
+func (w *writeTx) dropUnanswered(from *[]byte, now time.Time, n int) error {
+	var old [][]byte
+	c := w.unanswered().Cursor()
+	k, v := c.Seek(*from)
+	for ; k != nil && n > 0; k, v = c.Next() {
+		n--
+		if l, ok := decodeListing(k, v); !ok || l.until < now.UnixMicro() {
+			old = append(old, append([]byte(nil), k...))
+		}
+	}
+	*from = append([]byte(nil), k...)
+	for _, k := range old {
+		if err := w.unanswered().Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const (
+	// claimsBack is how far back from the newest order Open looks for claims of a process that has ended.
+	// A claim lasts for the send deadline and 2 s. The orders of keys that were tried again may be
+	// older: they are in the index.
+	claimsBack = 2 * time.Minute
+	// claimsMost bounds how many orders it looks at.
+	claimsMost = 500_000
+)
+
+// claims returns the shipments whose claim is unanswered.
+func (t tables) claims() (ids []uuid.UUID) {
+	c := t.shipments().Cursor()
+	k, v := c.Last()
+	if k == nil {
+		return nil
+	}
+	newest, n := uuid.UUID(k), 0
+	for ; k != nil && n < claimsMost; k, v = c.Prev() {
+		if len(k) != len(uuid.UUID{}) {
+			continue
+		}
+		id := uuid.UUID(k)
+		if idMicro(id) < idMicro(newest)-claimsBack.Microseconds() {
+			break
+		}
+		if t.claimed(id, v) {
+			ids = append(ids, id)
+		}
+		n++
+	}
+	listed := t.unanswered().Cursor()
+	for k, v := listed.First(); k != nil; k, v = listed.Next() {
+		if l, ok := decodeListing(k, v); ok && t.claimed(l.id, t.shipments().Get(l.id[:])) {
+			ids = append(ids, l.id)
+		}
+	}
+	return ids
+}
+
+// claimed reports whether a record is that of a shipment whose claim is unanswered. Those of most
+// shipments are not read to their end.
+func (t tables) claimed(id uuid.UUID, v []byte) bool {
+	if len(v) < 2 || v[0] != recordClaimed && v[0] != recordFields {
+		return false
+	}
+	if st := orders.Status(v[1]); st.Final() || st.Free() || st.InFeed() {
+		return false
+	}
+	s, err := decodeShipment(id, v, false)
+	return err == nil && !s.ClaimUntil.IsZero()
+}
+
+// Abandoned implements orders.Journal: of the shipments that were claimed before Open, those that are.
+func (j *Journal) Abandoned(ctx context.Context) (left []orders.Shipment, err error) {
+	err = j.snapshots.view(func(t tables) error {
+		left = nil
+		for id, claim := range j.abandoned {
+			s, ok, err := t.shipment(id, false)
+			if err != nil && !errors.Is(err, ErrCorrupt) {
+				return err
+			}
+			if ok && err == nil && s.Claim == claim && !s.ClaimUntil.IsZero() {
+				left = append(left, s)
+			}
+		}
+		return nil
+	})
+	j.unread(err)
+	return left, err
+}
+
+// noteClaims notes what is claimed when the journal is opened: its process has ended. What can't be read
+// does not keep the journal from being opened.
+func (j *Journal) noteClaims(f file) {
+	j.abandoned = make(map[uuid.UUID]uuid.UUID)
+	err := f.view(func(t tables) error {
+		for _, id := range t.claims() {
+			s, _, err := t.shipment(id, false)
+			if err != nil {
+				return err
+			}
+			j.abandoned[id] = s.Claim
+		}
+		return nil
+	})
+	if err != nil {
+		j.opt.Log.Error("orders that were in flight when straks ended are not all known; see straks journal check", "err", err)
+	}
+}
+
+// maxMatching bounds the entries of the index that one call of Matches reads.
+const maxMatching = 100_000
+
+// Matches implements orders.Journal. It costs nothing while nothing is unanswered.
+func (j *Journal) Matches(ctx context.Context, before, now time.Time, limit int) (found []orders.Match, err error) {
+	err = j.snapshots.view(func(t tables) (err error) {
+		found, err = t.matches(ctx, before, now, limit)
+		return err
+	})
+	j.unread(err)
+	return found, err
+}
+
+func (t tables) matches(ctx context.Context, before, now time.Time, limit int) (found []orders.Match, err error) {
+	listed := make(map[string][]uuid.UUID)
+	c := t.unanswered().Cursor()
+	n := 0
+	for k, v := c.First(); k != nil && n < maxMatching; k, v = c.Next() {
+		if l, ok := decodeListing(k, v); ok && l.until >= now.UnixMicro() {
+			listed[l.number] = append(listed[l.number], l.id)
+		}
+		n++
+	}
+	if len(listed) == 0 {
+		return nil, nil
+	}
+	waiting := make(map[string][]orders.Report)
+	reports := t.parked().Cursor()
+	for k, v := reports.First(); k != nil && ctx.Err() == nil; k, v = reports.Next() {
+		r, err := decodeReport(k, v)
+		if err != nil {
+			continue // retention reports it
+		}
+		if number := r.Recipient.Number(); listed[number] != nil {
+			waiting[number] = append(waiting[number], r)
+		}
+	}
+	for number, reports := range waiting {
+		if len(found) >= limit {
+			break
+		}
+		var shipments []orders.Shipment
+		for _, id := range listed[number] {
+			s, ok, err := t.shipment(id, false)
+			if err != nil && !errors.Is(err, ErrCorrupt) {
+				return nil, err
+			}
+			if ok && err == nil {
+				shipments = append(shipments, s)
+			}
+		}
+		found = append(found, orders.FindMatches(reports, shipments, before, now)...)
+	}
+	return found[:min(len(found), limit)], context.Cause(ctx)
+}
