@@ -79,6 +79,17 @@ func TestUnitRestarts(t *testing.T) {
 	}
 }
 
+// TestUnitHasDescriptors: the program knows how many file descriptors the unit grants.
+func TestUnitHasDescriptors(t *testing.T) {
+	unit, err := os.ReadFile("systemd/straks.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("\nLimitNOFILE=%d\n", config.UnitDescriptors); !strings.Contains(string(unit), want) {
+		t.Errorf("the unit lacks %q", want)
+	}
+}
+
 // TestUnitFitsTheDefaults: systemd waits for as long as draining may take by the
 // configuration's defaults, and makes the folder of the admin socket.
 func TestUnitFitsTheDefaults(t *testing.T) {

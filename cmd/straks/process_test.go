@@ -46,9 +46,15 @@ type process struct {
 // wait for it to serve.
 func launch(w *daemontest.World, env ...string) *process {
 	w.T.Helper()
-	p := &process{cmd: exec.Command(os.Args[0], "serve", "-config", w.ConfigFile()),
-		began: time.Now(), serving: make(chan struct{}), ended: make(chan struct{})}
-	p.cmd.Env = append(append(os.Environ(), asProgram+"=1"), env...)
+	cmd := exec.Command(os.Args[0], "serve", "-config", w.ConfigFile())
+	cmd.Env = append(append(os.Environ(), asProgram+"=1"), env...)
+	return launchCommand(w, cmd)
+}
+
+// launchCommand is launch for a command that becomes "straks serve".
+func launchCommand(w *daemontest.World, cmd *exec.Cmd) *process {
+	w.T.Helper()
+	p := &process{cmd: cmd, began: time.Now(), serving: make(chan struct{}), ended: make(chan struct{})}
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		w.T.Fatal(err)

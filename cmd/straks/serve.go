@@ -36,7 +36,7 @@ func serveCommand(ctx context.Context, args []string, e env) error {
 	defer ignoreHangup(log)()
 	forbidDumps(log)
 	tune()
-	for _, w := range warnings {
+	for _, w := range append(warnings, descriptorWarnings(cfg)...) {
 		log.Warn("configuration", "key", w.Key, "warning", w.Message)
 	}
 	d, err := daemon.New(ctx, cfg, log, prometheus.NewRegistry())

@@ -32,6 +32,10 @@ func checkCommand(_ context.Context, args []string, e env) error {
 		return err
 	}
 	cfg, warnings, err := config.Load(*path)
+	if err == nil {
+		// The limit of the operator's shell is not that of the daemon, which warns of its own.
+		warnings = append(warnings, cfg.DescriptorWarnings(config.UnitDescriptors, "LimitNOFILE of the unit as it comes with straks")...)
+	}
 	for _, w := range warnings {
 		fmt.Fprintf(e.stderr, "%s: warning: %v\n", *path, w)
 	}

@@ -29,6 +29,7 @@
 //	files.go         passwords and certificates in files of their own
 //	numbers.go       phone numbers beyond libphonenumber's metadata
 //	parts.go         what each part of the daemon gets
+//	descriptors.go   how many file descriptors that takes
 package config
 
 import (
