@@ -2,9 +2,12 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"os"
+	"sync"
+	"syscall"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
@@ -12,17 +15,31 @@ import (
 
 // notifier reports the daemon's state to systemd (sd_notify(3)). Without systemd
 // its methods do nothing.
-type notifier struct{ log *slog.Logger }
+//
+// It keeps one socket: a daemon that has no descriptor left still tells that it lives, and
+// is not restarted for it.
+type notifier struct {
+	log *slog.Logger
 
-func (n notifier) ready()    { n.notify(systemd.SdNotifyReady) }
-func (n notifier) stopping() { n.notify(systemd.SdNotifyStopping + "\nSTATUS=draining") }
+	mu   sync.Mutex
+	addr string        // of systemd's socket; empty: there is no systemd
+	conn *net.UnixConn // nil: systemd's socket was not there so far
+}
 
-func (n notifier) notify(state string) {
-	addr := &net.UnixAddr{Name: os.Getenv("NOTIFY_SOCKET"), Net: "unixgram"}
-	if addr.Name == "" {
+func newNotifier(log *slog.Logger) *notifier {
+	return &notifier{log: log, addr: os.Getenv("NOTIFY_SOCKET")}
+}
+
+func (n *notifier) ready()    { n.notify(systemd.SdNotifyReady) }
+func (n *notifier) stopping() { n.notify(systemd.SdNotifyStopping + "\nSTATUS=draining") }
+
+func (n *notifier) notify(state string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.addr == "" {
 		return
 	}
-	if err := send(addr, state); err != nil {
+	if err := n.send(state); err != nil {
 		n.log.Warn("systemd not notified", "err", err)
 	}
 }
@@ -31,17 +48,51 @@ func (n notifier) notify(state string) {
 // a disk that hangs for example, must not delay the daemon or its end.
 const notifyTimeout = 100 * time.Millisecond
 
-func send(to *net.UnixAddr, state string) error {
-	conn, err := net.DialUnix(to.Net, nil, to)
+// send sends one datagram. Under mu.
+func (n *notifier) send(state string) (err error) {
+	if n.conn == nil {
+		if n.conn, err = net.DialUnix("unixgram", nil, &net.UnixAddr{Name: n.addr, Net: "unixgram"}); err != nil {
+			n.conn = nil
+			return err
+		}
+	}
+	if err := n.write(state); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	if err := n.reconnect(); err != nil { // systemd has made its socket again
+		return err
+	}
+	return n.write(state)
+}
+
+func (n *notifier) write(state string) error {
+	if err := n.conn.SetWriteDeadline(time.Now().Add(notifyTimeout)); err != nil {
+		return err
+	}
+	_, err := n.conn.Write([]byte(state))
+	return err
+}
+
+// reconnect connects the same descriptor again, which connect(2) allows for datagrams.
+func (n *notifier) reconnect() error {
+	raw, err := n.conn.SyscallConn()
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	if err := conn.SetWriteDeadline(time.Now().Add(notifyTimeout)); err != nil {
-		return err
+	control := raw.Control(func(fd uintptr) {
+		err = os.NewSyscallError("connect", syscall.Connect(int(fd), &syscall.SockaddrUnix{Name: n.addr}))
+	})
+	return errors.Join(control, err)
+}
+
+// close gives the socket back. Nothing is sent after it.
+func (n *notifier) close() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.conn != nil {
+		n.conn.Close()
 	}
-	_, err = conn.Write([]byte(state))
-	return err
+	n.conn, n.addr = nil, ""
 }
 
 // pollStatus is how often the status is polled for a change.
@@ -49,7 +100,7 @@ const pollStatus = time.Second
 
 // run sends the status line and the watchdog's keepalive until ctx ends. If status
 // blocks, the keepalive stops, and systemd restarts the daemon.
-func (n notifier) run(ctx context.Context, status func() string) error {
+func (n *notifier) run(ctx context.Context, status func() string) error {
 	every := 5 * time.Second
 	watchdog, err := systemd.SdWatchdogEnabled(false)
 	if err != nil {

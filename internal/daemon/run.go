@@ -10,7 +10,8 @@ import (
 // Run works until ctx ends or a part fails, and calls ready when everything has
 // started. It may be called once.
 func (d *Daemon) Run(ctx context.Context, ready func()) error {
-	s, n := newStack(d.log), notifier{d.log}
+	s, n := newStack(d.log), newNotifier(d.log)
+	defer n.close()
 	s.start("admin", d.serveAdmin)
 	if d.metrics != nil {
 		s.start("metrics", d.serveMetrics)

@@ -2,6 +2,7 @@ package daemontest
 
 import (
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,13 +31,38 @@ func Manage(t *testing.T) *Manager {
 // NewManager returns a manager of a process that gets Env.
 func NewManager(t *testing.T) *Manager {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "notify")
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
+	m := &Manager{t: t, path: filepath.Join(t.TempDir(), "notify")}
+	m.listen()
+	t.Cleanup(func() { m.conn.Close() })
+	return m
+}
+
+func (m *Manager) listen() {
+	m.t.Helper()
+	var err error
+	if m.conn, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: m.path, Net: "unixgram"}); err != nil {
+		m.t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
-	return &Manager{t, conn, path}
+}
+
+// Renew makes the socket again, as a systemd that was restarted may do.
+func (m *Manager) Renew() {
+	m.t.Helper()
+	m.conn.Close()
+	if err := os.Remove(m.path); err != nil {
+		m.t.Fatal(err)
+	}
+	m.listen()
+}
+
+// Skip reads what was sent until now.
+func (m *Manager) Skip() {
+	for buf := make([]byte, 4096); ; {
+		m.conn.SetReadDeadline(time.Now().Add(time.Millisecond))
+		if _, err := m.conn.Read(buf); err != nil {
+			return
+		}
+	}
 }
 
 // Env returns the variables that systemd sets for a service with a watchdog of 60 ms.
