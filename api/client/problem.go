@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"straks/internal/printable"
 )
 
 // Problem is an error answer (RFC 9457).
@@ -22,28 +24,51 @@ type Problem struct {
 	RetryAfter time.Duration       `json:"-"`       // zero where the server gave none
 }
 
-// Error returns the whole problem, with one fault on each line.
+// maxLines bounds the faults that Error names.
+const maxLines = 50
+
+// Error returns the whole problem, with one fault on each line. What the server wrote is cut
+// where it is very long, and quoted where it is not printable.
 func (p *Problem) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d %s", p.Status, p.Title)
+	fmt.Fprintf(&b, "%d %s", p.Status, cut(p.Title))
 	if p.Code != "" {
-		fmt.Fprintf(&b, " (%s)", p.Code)
+		fmt.Fprintf(&b, " (%s)", cut(p.Code))
 	}
 	if p.Detail != "" {
-		fmt.Fprintf(&b, ": %s", p.Detail)
+		fmt.Fprintf(&b, ": %s", cut(p.Detail))
 	}
+	lines := 0
 	for _, path := range slices.Sorted(maps.Keys(p.Errors)) {
 		for _, message := range p.Errors[path] {
-			fmt.Fprintf(&b, "\n  %s: %s", path, message)
+			if lines++; lines <= maxLines {
+				fmt.Fprintf(&b, "\n  %s: %s", cut(path), cut(message))
+			}
 		}
 	}
+	if lines > maxLines {
+		fmt.Fprintf(&b, "\n  and %d more", lines-maxLines)
+	}
 	return b.String()
+}
+
+// maxText bounds a text of the server in an error, in octets.
+const maxText = 500
+
+func cut(s string) string {
+	if len(s) > maxText {
+		s = strings.ToValidUTF8(s[:maxText], "") + "…"
+	}
+	return printable.Text(s)
 }
 
 // Temporary reports whether the same call may succeed a little later.
 func (p *Problem) Temporary() bool {
 	return p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests
 }
+
+// maxRetryAfter bounds Retry-After, in seconds: a day.
+const maxRetryAfter = 24 * 60 * 60
 
 // problem reads an error answer. What is not problem+json (a proxy's page, say)
 // becomes a Problem with the status alone.
@@ -59,7 +84,7 @@ func problem(resp *http.Response, raw []byte) *Problem {
 		p.Title = http.StatusText(resp.StatusCode)
 	}
 	if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 {
-		p.RetryAfter = time.Duration(s) * time.Second
+		p.RetryAfter = time.Duration(min(s, maxRetryAfter)) * time.Second
 	}
 	return p
 }

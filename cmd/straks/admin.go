@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -100,13 +102,27 @@ func adminOf(cfg *config.Config) (*adminClient, error) {
 	return c, nil
 }
 
-// get copies an answer of at most max octets. A truncated answer is an error.
-func (c *adminClient) get(ctx context.Context, path string, to io.Writer, max int64) error {
-	return c.do(ctx, http.MethodGet, path, nil, to, max)
+// getJSON reads an answer in JSON of at most max octets into v.
+func (c *adminClient) getJSON(ctx context.Context, path string, max int64, v any) error {
+	return c.doJSON(ctx, http.MethodGet, path, nil, max, v)
 }
 
-// do sends a request with a JSON body, unless that is nil, and copies the answer as get does.
-func (c *adminClient) do(ctx context.Context, method, path string, body []byte, to io.Writer, max int64) error {
+// doJSON sends a request with a body in JSON, unless that is nil, and reads the answer as
+// getJSON does.
+func (c *adminClient) doJSON(ctx context.Context, method, path string, body []byte, max int64, v any) error {
+	var text bytes.Buffer
+	if err := c.do(ctx, method, path, body, "application/json", &text, max); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text.Bytes(), v); err != nil {
+		return fmt.Errorf("%s: %s %s: the answer is not that of a straks: %w", c.where, method, path, err)
+	}
+	return nil
+}
+
+// do sends a request and copies the answer, which must be of the given media type, have at
+// most max octets, and be complete.
+func (c *adminClient) do(ctx context.Context, method, path string, body []byte, kind string, to io.Writer, max int64) error {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("-admin: %w", err)
@@ -122,19 +138,31 @@ func (c *adminClient) do(ctx context.Context, method, path string, body []byte, 
 		return c.explain(err)
 	}
 	defer resp.Body.Close()
-	if err := c.refused(resp); err != nil {
-		return fmt.Errorf("%s: %s %s: %w", c.where, method, path, err)
-	}
-	n, err := io.Copy(to, io.LimitReader(resp.Body, max))
-	if err == nil && n == max {
-		if extra, _ := resp.Body.Read(make([]byte, 1)); extra > 0 {
-			err = fmt.Errorf("the answer has more than %d octets", max)
-		}
+	if err = c.refused(resp); err == nil {
+		err = copyAnswer(to, resp, kind, max)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %s %s: %w", c.where, method, path, err)
 	}
 	return nil
+}
+
+// copyAnswer copies the body of a success.
+func copyAnswer(to io.Writer, resp *http.Response, kind string, max int64) error {
+	header := resp.Header.Get("Content-Type")
+	if got, _, err := mime.ParseMediaType(header); err != nil || got != kind {
+		return fmt.Errorf("the answer is %q, not %s: is this the daemon's admin.listen?", header, kind)
+	}
+	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" {
+		return fmt.Errorf("the answer has the Content-Encoding %q, which was not asked for", encoding)
+	}
+	n, err := io.Copy(to, io.LimitReader(resp.Body, max))
+	if err == nil && n == max {
+		if extra, _ := io.ReadFull(resp.Body, make([]byte, 1)); extra > 0 {
+			err = fmt.Errorf("the answer has more than %d octets", max)
+		}
+	}
+	return err
 }
 
 // explain adds to the error of a connection what can be done about it.
@@ -160,7 +188,7 @@ func (c *adminClient) refused(resp *http.Response) error {
 	case resp.StatusCode/100 == 2:
 		return nil
 	case resp.StatusCode/100 == 3:
-		return fmt.Errorf("%s: it redirects to %s, which is not followed", status, printable.Text(resp.Header.Get("Location")))
+		return fmt.Errorf("%s: it redirects to %q, and no redirect is followed", status, hostOf(resp))
 	case resp.StatusCode == http.StatusNotFound:
 		return fmt.Errorf("%s: is this the daemon's admin.listen, and not its api.listen or metrics.listen?", status)
 	case resp.StatusCode == http.StatusUnauthorized:
@@ -170,13 +198,23 @@ func (c *adminClient) refused(resp *http.Response) error {
 	return fmt.Errorf("%s: %s", status, printable.Line(cmp.Or(strings.TrimSpace(string(reason)), "no reason given")))
 }
 
-// getLong is get without a bound on the whole. It fails when nothing arrives for the timeout.
-func (c *adminClient) getLong(ctx context.Context, path string, to io.Writer, timeout time.Duration) error {
+// hostOf returns the host that a redirect names, cut where it is very long.
+func hostOf(resp *http.Response) string {
+	target, err := resp.Location()
+	if err != nil {
+		return ""
+	}
+	return target.Host[:min(len(target.Host), 255)]
+}
+
+// getLong copies an answer that may take any time. It fails when nothing arrives for the
+// timeout.
+func (c *adminClient) getLong(ctx context.Context, path, kind string, to io.Writer, max int64, timeout time.Duration) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	idle := time.AfterFunc(timeout, func() { cancel(fmt.Errorf("nothing arrived for %v", timeout)) })
 	defer idle.Stop()
-	return c.get(ctx, path, idleWriter{to, idle, timeout}, 1<<62)
+	return c.do(ctx, http.MethodGet, path, nil, kind, idleWriter{to, idle, timeout}, max)
 }
 
 // idleWriter restarts a timer after each write. During a write, which may take long,

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -35,6 +37,8 @@ func advise(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, client.ErrUnexpected):
+		return fmt.Errorf("STRAKS_URL: %w", err)
 	case !errors.As(err, &p):
 		return fmt.Errorf("no answer from STRAKS_URL: %w", err)
 	case p.Status == 401:
@@ -52,14 +56,24 @@ func advise(err error) error {
 func line(s client.Shipment) string {
 	var b strings.Builder
 	b.WriteString(s.LastUpdate.UTC().Format("2006-01-02T15:04:05.000Z"))
-	fmt.Fprintf(&b, "  %s", s.ShipmentID)
+	fmt.Fprintf(&b, "  %s", printable.Text(s.ShipmentID))
 	for _, r := range s.Recipients {
-		fmt.Fprintf(&b, "  %-35s  %s", r.Status, printable.Text(r.Destination))
+		fmt.Fprintf(&b, "  %-35s  %s", printable.Text(r.Status), printable.Text(r.Destination))
 	}
 	if s.SendersReference != "" {
 		fmt.Fprintf(&b, "  %s", printable.Text(s.SendersReference))
 	}
 	return b.String()
+}
+
+// printJSON prints a value as one line of JSON, in which every character is printable.
+func printJSON(w io.Writer, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s\n", printable.JSON(text))
+	return err
 }
 
 // pollEvery is the interval at which commands poll for a change.

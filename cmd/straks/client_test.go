@@ -40,6 +40,7 @@ func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.asked = append(p.asked, fmt.Sprintf("%s %s %s", r.Method, r.URL, body))
 	a := p.answers[0]
 	p.answers = p.answers[1:]
+	w.Header().Set("Content-Type", "application/json")
 	if a.status >= 400 {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.Header().Set("Retry-After", "3")
@@ -59,7 +60,11 @@ func serve(t *testing.T, answers ...answer) *peer {
 	return p
 }
 
-const placed = `{"notificationOrderId":"o-1","notification":{"shipmentId":"s-1"}}`
+const (
+	orderID    = "7c0f1b3a-8f5c-4c1e-9a54-5a8f3c3ad9f0"
+	shipmentID = "0d4f1b3a-8f5c-7c1e-9a54-5a8f3c3ad9f1"
+	placed     = `{"notificationOrderId":"` + orderID + `","notification":{"shipmentId":"` + shipmentID + `"}}`
+)
 
 func TestSendSMS(t *testing.T) {
 	p := serve(t, answer{201, placed},
@@ -75,7 +80,7 @@ func TestSendSMS(t *testing.T) {
 	if p.asked[0] != want {
 		t.Errorf("asked %s\nwant  %s", p.asked[0], want)
 	}
-	if n := strings.Count(stdout, "SMS_Accepted"); n != 1 || !strings.Contains(stdout, "SMS_Delivered") || !strings.Contains(stdout, "shipment s-1") {
+	if n := strings.Count(stdout, "SMS_Accepted"); n != 1 || !strings.Contains(stdout, "SMS_Delivered") || !strings.Contains(stdout, "shipment "+shipmentID) {
 		t.Errorf("printed %q", stdout)
 	}
 	if strings.Contains(stdout, "1234") {
@@ -107,11 +112,11 @@ func TestSendTellsWhatBecameOfIt(t *testing.T) {
 		code     int
 		out, err string
 	}{
-		"taken":       {nil, []answer{{201, placed}, {200, accepted}}, exitDone, "sent: shipment s-1, order o-1, key k-1\n", ""},
-		"refused":     {nil, []answer{{201, placed}, {200, refused}}, exitEnded, "failed, SMS_Failed_InvalidRecipient: shipment s-1", "sends nothing any more"},
+		"taken":       {nil, []answer{{201, placed}, {200, accepted}}, exitDone, "sent: shipment " + shipmentID + ", order " + orderID + ", key k-1\n", ""},
+		"refused":     {nil, []answer{{201, placed}, {200, refused}}, exitEnded, "failed, SMS_Failed_InvalidRecipient: shipment " + shipmentID, "sends nothing any more"},
 		"unanswered":  {nil, []answer{{201, placed}, {200, shipmentJSON("Order_Processing", "SMS_Sending")}}, exitDone, "perhaps sent", ""},
-		"the same":    {nil, []answer{{200, placed}, {200, refused}}, exitEnded, "nothing was sent now; SMS_Failed_InvalidRecipient: shipment s-1", "SMS_Failed_InvalidRecipient"},
-		"not told":    {nil, []answer{{201, placed}, {503, `{"title":"Busy"}`}}, exitFailed, "ordered: shipment s-1", "straks shipment s-1"},
+		"the same":    {nil, []answer{{200, placed}, {200, refused}}, exitEnded, "nothing was sent now; SMS_Failed_InvalidRecipient: shipment " + shipmentID, "SMS_Failed_InvalidRecipient"},
+		"not told":    {nil, []answer{{201, placed}, {503, `{"title":"Busy"}`}}, exitFailed, "ordered: shipment " + shipmentID, "straks shipment " + shipmentID},
 		"failed late": {[]string{"-wait"}, []answer{{201, placed}, {200, accepted}, {200, shipmentJSON("Order_Completed", "SMS_Failed")}}, exitEnded, "SMS_Failed ", "ended as SMS_Failed;"},
 	} {
 		serve(t, tt.answers...)

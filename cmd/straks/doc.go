@@ -26,6 +26,7 @@
 //	send.go     send, and its outcome
 //	feed.go     shipment, feed
 //	client.go   what send, shipment and feed share
+//	table.go    columns of text from anywhere
 //	status.go   status: the state of a running daemon
 //	admin.go    requests to the admin listener
 //	journal.go  journal stats, check, backup

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"time"
 
 	"straks/api/client"
@@ -28,7 +28,7 @@ func shipmentCommand(ctx context.Context, args []string, e env) error {
 		return advise(err)
 	}
 	if *asJSON {
-		return json.NewEncoder(e.stdout).Encode(s)
+		return printJSON(e.stdout, s)
 	}
 	_, err = fmt.Fprintln(e.stdout, line(s))
 	return err
@@ -63,7 +63,7 @@ func feedCommand(ctx context.Context, args []string, e env) error {
 		case *follow && ctx.Err() != nil:
 			return nil // interrupted, which is how -follow ends
 		case *follow && temporary(err):
-			fmt.Fprintf(e.stderr, "straks: %v\n", err)
+			complain(e.stderr, err)
 		case err != nil:
 			return advise(err)
 		}
@@ -84,15 +84,21 @@ func feedCommand(ctx context.Context, args []string, e env) error {
 }
 
 // temporary reports whether a failed call may succeed a little later: it got no
-// answer, or one that says so.
+// answer, or one that says so, perhaps of a proxy in front of a straks that restarts.
 func temporary(err error) bool {
 	var p *client.Problem
-	return err != nil && (!errors.As(err, &p) || p.Temporary())
+	switch {
+	case err == nil, errors.Is(err, client.ErrUnexpected):
+		return false
+	case errors.As(err, &p):
+		return p.Temporary() || p.Status == http.StatusBadGateway || p.Status == http.StatusGatewayTimeout
+	}
+	return true
 }
 
 func printEntry(w io.Writer, entry client.FeedEntry, asJSON bool) error {
 	if asJSON {
-		return json.NewEncoder(w).Encode(entry)
+		return printJSON(w, entry)
 	}
 	_, err := fmt.Fprintf(w, "%8d  %s\n", entry.SequenceNumber, line(entry.Shipment))
 	return err

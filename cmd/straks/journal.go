@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
 
 	"straks/internal/config"
 	"straks/internal/daemon"
@@ -82,10 +81,18 @@ func journalStats(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	out := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(out, "id\t%s\nschema\t%d\n", s.ID, s.Schema)
-	fmt.Fprintf(out, "file\t%d octets\npages\t%d octets\nfree pages\t%d octets\n", file.Size(), s.FileSize, s.FreeSize)
-	fmt.Fprintf(out, "organisations\t%d\nshipments\t%d\nfeed entries\t%d\nfeed start\t%d\nparked receipts\t%d\n", s.Organisations, s.Shipments, s.FeedEntries, s.FeedStart, s.Parked)
+	octets := func(n int64) string { return fmt.Sprintf("%d octets", n) }
+	out := newTable(e.stdout)
+	out.row("id", s.ID)
+	out.row("schema", s.Schema)
+	out.row("file", octets(file.Size()))
+	out.row("pages", octets(s.FileSize))
+	out.row("free pages", octets(s.FreeSize))
+	out.row("organisations", s.Organisations)
+	out.row("shipments", s.Shipments)
+	out.row("feed entries", s.FeedEntries)
+	out.row("feed start", s.FeedStart)
+	out.row("parked receipts", s.Parked)
 	return out.Flush()
 }
 
@@ -123,10 +130,24 @@ func journalBackup(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	if err := errors.Join(fs.backup(ctx, *admin, out), out.Sync(), out.Close(), bolt.SyncFolder(to)); err != nil {
+	err = errors.Join(fs.backup(ctx, *admin, out), out.Sync(), out.Close(), bolt.SyncFolder(to))
+	if err == nil {
+		err = checkCopy(to)
+	}
+	if err != nil {
 		return errors.Join(err, os.Remove(to))
 	}
 	return nil
+}
+
+// checkCopy returns an error unless the file can be opened as a journal: it may have come
+// from something else than a straks.
+func checkCopy(path string) error {
+	j, err := bolt.OpenReadOnly(path, bolt.Options{})
+	if err != nil {
+		return fmt.Errorf("backup: what came is not a journal: %w", err)
+	}
+	return j.Close()
 }
 
 // backup asks the daemon if it runs, else it reads the file.
@@ -137,7 +158,11 @@ func (f journalFlags) backup(ctx context.Context, admin string, to io.Writer) er
 		if err != nil {
 			return err
 		}
-		return c.getLong(ctx, "/journal/backup", to, daemon.BackupTimeout)
+		most, err := f.mostCopied()
+		if err != nil {
+			return err
+		}
+		return c.getLong(ctx, "/journal/backup", "application/octet-stream", to, most, daemon.BackupTimeout)
 	}
 	if err != nil {
 		return err
@@ -160,6 +185,23 @@ func (f journalFlags) adminClient(admin string) (*adminClient, error) {
 	}
 	return adminOf(cfg)
 }
+
+// mostCopied bounds a copy, in octets: the journal may have grown since, but hardly to twice
+// its size.
+func (f journalFlags) mostCopied() (int64, error) {
+	path, err := f.path()
+	if err != nil {
+		return 0, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, err
+	}
+	return 2*info.Size() + growth, nil
+}
+
+// growth is how much a small journal may grow while it is copied, in octets.
+const growth = 64 << 20
 
 func sameFile(a, b string) bool {
 	infoA, err := os.Stat(a)

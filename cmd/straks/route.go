@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -73,19 +72,21 @@ func dryMessage(cfg *config.Config, org, number, sender, text string, ttl time.D
 }
 
 func printPlan(w io.Writer, m orders.Message, p smpp.Plan) error {
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(out, "to\t%s\norganisation\t%s\nroute\t%s\n", string(m.To), m.Organisation, orNone(p.Route))
+	out := newTable(w)
+	out.row("to", string(m.To))
+	out.row("organisation", m.Organisation)
+	out.row("route", orNone(p.Route))
 	for _, f := range p.Faults {
-		fmt.Fprintf(out, "refused\t%s: %s\n", f.Field, f.Message)
+		out.row("refused", fmt.Sprintf("%s: %s", f.Field, f.Message))
 	}
 	for i, c := range p.SMSCs {
-		fmt.Fprintf(out, "\n%d. SMSC\t%s\n", i+1, c.Name)
+		out.section(fmt.Sprintf("%d. SMSC", i+1), c.Name)
 		if c.Weight > 0 {
-			fmt.Fprintf(out, "   by lot\tin %d of %d messages the first of its equals\n", c.Weight, p.Lots)
+			out.row("   by lot", fmt.Sprintf("in %d of %d messages the first of its equals", c.Weight, p.Lots))
 		}
 		if len(c.Faults) > 0 {
 			for _, f := range c.Faults {
-				fmt.Fprintf(out, "   can't\t%s: %s\n", f.Field, f.Message)
+				out.row("   can't", fmt.Sprintf("%s: %s", f.Field, f.Message))
 			}
 			continue
 		}
@@ -100,7 +101,7 @@ func printPlan(w io.Writer, m orders.Message, p smpp.Plan) error {
 	return nil
 }
 
-func printPlanned(out io.Writer, c smpp.PlannedSMSC) {
+func printPlanned(out table, c smpp.PlannedSMSC) {
 	var binds []string
 	for _, b := range c.Binds {
 		binds = append(binds, b.Bind)
@@ -109,12 +110,12 @@ func printPlanned(out io.Writer, c smpp.PlannedSMSC) {
 	if c.Long != "" {
 		parts += fmt.Sprintf(", as %s", c.Long)
 	}
-	fmt.Fprintf(out, "   binds\t%s\n", strings.Join(binds, ", "))
-	fmt.Fprintf(out, "   source\t%s (%s, TON %d, NPI %d)\n", orNone(c.Source), c.SenderKind, c.SourceNumbering.TON, c.SourceNumbering.NPI)
-	fmt.Fprintf(out, "   destination\t%s (TON %d, NPI %d)\n", c.Destination, c.DestNumbering.TON, c.DestNumbering.NPI)
-	fmt.Fprintf(out, "   encoding\t%s (data_coding 0x%02X)\n", c.Encoding, c.DataCoding)
-	fmt.Fprintf(out, "   parts\t%s\n", parts)
-	fmt.Fprintf(out, "   validity\t%s\n", orNone(c.Validity))
+	out.row("   binds", strings.Join(binds, ", "))
+	out.row("   source", fmt.Sprintf("%s (%s, TON %d, NPI %d)", orNone(c.Source), c.SenderKind, c.SourceNumbering.TON, c.SourceNumbering.NPI))
+	out.row("   destination", fmt.Sprintf("%s (TON %d, NPI %d)", c.Destination, c.DestNumbering.TON, c.DestNumbering.NPI))
+	out.row("   encoding", fmt.Sprintf("%s (data_coding 0x%02X)", c.Encoding, c.DataCoding))
+	out.row("   parts", parts)
+	out.row("   validity", orNone(c.Validity))
 }
 
 func orNone(s string) string {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"straks/internal/printable"
 	"straks/internal/suggest"
 )
 
@@ -61,9 +62,24 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case errors.As(err, &ended):
 		code = exitEnded
 	}
-	fmt.Fprintf(stderr, "straks: %v\n", err)
+	complain(stderr, err)
 	return code
 }
+
+// complain prints an error. Parts of it may come from a server or a file: no character of
+// them moves the cursor or hides another.
+func complain(stderr io.Writer, err error) {
+	lines := strings.Split(err.Error(), "\n")
+	for i, l := range lines {
+		if len(l) > maxLine {
+			lines[i] = strings.ToValidUTF8(l[:maxLine], "") + "…"
+		}
+	}
+	fmt.Fprintf(stderr, "straks: %s\n", printable.Lines(strings.Join(lines, "\n")))
+}
+
+// maxLine bounds a line of an error, in octets.
+const maxLine = 4 << 10
 
 // dispatch runs the command that args name.
 func dispatch(ctx context.Context, table []command, args []string, e env) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -157,5 +158,15 @@ func TestReadmeTellsTheCommands(t *testing.T) {
 		if row := "| `" + c.name + "` | " + c.help + " |"; !strings.Contains(string(readme), row) {
 			t.Errorf("README.md lacks %s", row)
 		}
+	}
+}
+
+// An error is printed without characters that a terminal obeys, in lines of bounded length.
+func TestComplain(t *testing.T) {
+	var out strings.Builder
+	complain(&out, errors.New("one\x1b[2J\n  two\u202e\x9b"+strings.Repeat("å", maxLine)))
+	checkHarmless(t, out.String())
+	if s := out.String(); !strings.HasPrefix(s, "straks: one\\x1b[2J\n  two\\u202e") || len(s) > maxLine+100 {
+		t.Errorf("%q", s)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"straks/api/client"
+	"straks/internal/printable"
 )
 
 // maxText bounds the text read from stdin, in octets, as the server does.
@@ -161,7 +162,7 @@ func (e endedError) Error() string {
 // say: 201 is also the answer where the carrier refused the message for good.
 func (d *draft) report(ctx context.Context, c *client.Client, placed client.Placed, e env) error {
 	s, err := c.Shipment(ctx, placed.ShipmentID)
-	fmt.Fprintf(e.stdout, "%s: shipment %s, order %s, key %s\n", outcome(placed, s), placed.ShipmentID, placed.OrderID, d.key)
+	fmt.Fprintf(e.stdout, "%s: shipment %s, order %s, key %s\n", outcome(placed, s), printable.Text(placed.ShipmentID), printable.Text(placed.OrderID), d.key)
 	if err == nil && d.wait {
 		s, err = await(ctx, c, s, e)
 	}
@@ -195,7 +196,7 @@ func statusOf(s client.Shipment) string {
 	if len(s.Recipients) == 0 {
 		return ""
 	}
-	return s.Recipients[0].Status
+	return printable.Text(s.Recipients[0].Status)
 }
 
 // await prints the shipment at each change until its status is final.

@@ -11,6 +11,7 @@ import (
 	"straks/internal/config"
 	"straks/internal/daemon"
 	"straks/internal/faults"
+	"straks/internal/printable"
 	"straks/orders/bolt"
 )
 
@@ -37,7 +38,7 @@ func checkCommand(_ context.Context, args []string, e env) error {
 		warnings = append(warnings, cfg.DescriptorWarnings(config.UnitDescriptors, "LimitNOFILE of the unit as it comes with straks")...)
 	}
 	for _, w := range warnings {
-		fmt.Fprintf(e.stderr, "%s: warning: %v\n", *path, w)
+		fmt.Fprintf(e.stderr, "%s: warning: %s\n", *path, printable.Lines(fmt.Sprint(w)))
 	}
 	if err != nil {
 		return err

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"straks/api/client"
@@ -36,16 +36,16 @@ func statusCommand(ctx context.Context, args []string, e env) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, *timeout, fmt.Errorf("no complete answer within %v", *timeout))
 	defer cancel()
-	var text bytes.Buffer
-	if err := c.get(ctx, "/status", &text, maxStatus); err != nil {
+	var raw json.RawMessage
+	if err := c.getJSON(ctx, "/status", maxStatus, &raw); err != nil {
 		return err
 	}
-	var s status
-	if err := json.Unmarshal(text.Bytes(), &s); err != nil {
+	s, err := parseStatus(raw)
+	if err != nil {
 		return fmt.Errorf("%s: the answer is not the status of a straks: %w", c.where, err)
 	}
 	if *asJSON {
-		_, err := text.WriteTo(e.stdout)
+		_, err := fmt.Fprintf(e.stdout, "%s\n", bytes.TrimSpace(printable.JSON(raw)))
 		return err
 	}
 	return s.print(e.stdout, time.Now())
@@ -57,30 +57,43 @@ type status struct {
 	Journal bolt.Stats `json:"journal"`
 }
 
+func parseStatus(text []byte) (status, error) {
+	var s status
+	if err := json.Unmarshal(text, &s); err != nil {
+		return s, err
+	}
+	if s.Version == "" {
+		return s, errors.New("it has no version")
+	}
+	return s, nil
+}
+
+// print prints it for a person. Everything in it comes from the daemon, and some of it from
+// carriers.
 func (s *status) print(w io.Writer, now time.Time) error {
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	readiness := "ready"
 	if !s.Ready {
 		readiness = "not ready: " + printable.Line(s.Reason)
 	}
-	fmt.Fprintf(out, "straks %s, %s, %d orders in flight\n", s.Version, readiness, s.InFlight)
+	fmt.Fprintf(w, "straks %s, %s, %d orders in flight\n", printable.Text(s.Version), readiness, s.InFlight)
+	out := newTable(w)
 	if len(s.SMSC) > 0 {
-		fmt.Fprint(out, "\nBIND\tMODE\tADDRESS\tSTATE\tSINCE\tWINDOW\tRATE\tRESPONSE\tANSWERS\tREASON\n")
+		out.section("BIND", "MODE", "ADDRESS", "STATE", "SINCE", "WINDOW", "RATE", "RESPONSE", "ANSWERS", "REASON")
 	}
 	for _, b := range s.SMSC {
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%d/%d\t%s\t%s\t%s\t%s\n", b.Bind, b.Mode, b.Addr, b.State, ago(now, b.Since),
-			b.InFlight, b.Window, rate(b.Rate), b.ResponseTime.Round(10*time.Microsecond), answers(b.Answers), printable.Text(b.Reason))
+		out.row(b.Bind, b.Mode, b.Addr, b.State, ago(now, b.Since), fmt.Sprintf("%d/%d", b.InFlight, b.Window), rate(b.Rate),
+			b.ResponseTime.Round(10*time.Microsecond), answers(b.Answers), b.Reason)
 	}
 	if len(s.Relay) > 0 {
-		fmt.Fprint(out, "\nRELAY\tADDRESS\tSTATE\tSINCE\tIN USE\tOPEN\tTLS\tREASON\n")
+		out.section("RELAY", "ADDRESS", "STATE", "SINCE", "IN USE", "OPEN", "TLS", "REASON")
 	}
 	for _, r := range s.Relay {
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%d\t%d/%d\t%s\t%s\n", r.Name, r.Addr, choose(r.Up, "up", "down"), ago(now, r.Since),
-			r.InUse, r.Open, r.MaxConns, choose(r.Encrypted, "yes", "no"), printable.Text(r.Reason))
+		out.row(r.Name, r.Addr, choose(r.Up, "up", "down"), ago(now, r.Since), r.InUse, fmt.Sprintf("%d/%d", r.Open, r.MaxConns),
+			choose(r.Encrypted, "yes", "no"), r.Reason)
 	}
 	j := s.Journal
-	fmt.Fprint(out, "\nJOURNAL\tFILE\tFREE INSIDE\tFEED ENTRIES\tPARKED RECEIPTS\n")
-	fmt.Fprintf(out, "\t%d\t%d\t%d\t%d\n", j.FileSize, j.FreeSize, j.FeedEntries, j.Parked)
+	out.section("JOURNAL", "FILE", "FREE INSIDE", "FEED ENTRIES", "PARKED RECEIPTS")
+	out.row("", j.FileSize, j.FreeSize, j.FeedEntries, j.Parked)
 	return out.Flush()
 }
 

@@ -34,6 +34,7 @@ func TestStatus(t *testing.T) {
 			http.NotFound(w, r)
 			return
 		}
+		w.Header().Set("Content-Type", "application/json")
 		w.Write(answer)
 	}))
 	defer admin.Close()
@@ -47,7 +48,7 @@ func TestStatus(t *testing.T) {
 	if strings.Contains(out, "\x1b") {
 		t.Errorf("an escape sequence reaches the terminal: %q", out)
 	}
-	if out := succeed(t, "status", "-json", "-admin", admin.URL); out != string(answer) {
+	if out := succeed(t, "status", "-json", "-admin", admin.URL); out != string(answer)+"\n" {
 		t.Errorf("-json printed %s", out)
 	}
 	if out := succeed(t, "status", "-admin", strings.TrimPrefix(admin.URL, "http://")); !strings.Contains(out, "telco/1") {
@@ -64,7 +65,7 @@ func TestStatus(t *testing.T) {
 
 // TestStatusOfASilentDaemon: status gives up on an answer that does not arrive, or not to its end.
 func TestStatusOfASilentDaemon(t *testing.T) {
-	for _, says := range []string{"", halfAnAnswer} {
+	for _, says := range []string{"", strings.Replace(halfAnAnswer, "octet-stream", "json", 1)} {
 		code, stdout, stderr := straks(t, "", "status", "-timeout", "50ms", "-admin", silentDaemon(t, says))
 		if code != exitFailed || stdout != "" || !strings.Contains(stderr, "no complete answer within 50ms") {
 			t.Errorf("after %q: exit %d, %q, %s", says, code, stdout, stderr)
