@@ -47,6 +47,68 @@ func TestBadPageEndsTheProcess(t *testing.T) {
 	}
 }
 
+// TestOverwrittenJournalEndsTheProcess: an older copy that is copied over the journal of a daemon ends
+// it, with a last line that says so. It does not start again before somebody has looked, and then knows
+// what the copy knows.
+func TestOverwrittenJournalEndsTheProcess(t *testing.T) {
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	p := startProcess(w)
+	c := w.ClientAt(p.api)
+	send := func(key string) error {
+		_, err := c.SendSMS(t.Context(), daemontest.SMS(key, "+4799999999"))
+		return err
+	}
+	if err := send("before"); err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	if code := run(t.Context(), []string{"journal", "backup", "-file", w.JournalFile(), "-admin", p.admin, w.JournalFile() + ".copy"}, nil, &said, &said); code != exitDone {
+		t.Fatal(&said)
+	}
+	older, err := os.ReadFile(w.JournalFile() + ".copy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := send("after"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(w.JournalFile(), older, 0o600); err != nil { // as cp does
+		t.Fatal(err)
+	}
+	_ = send("after")
+	wantEnd := func(p *process, words ...string) {
+		t.Helper()
+		select {
+		case <-p.ended:
+		case <-time.After(30 * time.Second):
+			p.cmd.Process.Kill()
+			t.Fatalf("the daemon goes on:\n%s", p.log.String())
+		}
+		p.cmd.Wait()
+		last := p.log.lines[len(p.log.lines)-1]
+		for _, want := range words {
+			if !strings.HasPrefix(last, "straks: ") || !strings.Contains(last, want) {
+				t.Errorf("%q: want %q", last, want)
+			}
+		}
+	}
+	wantEnd(p, w.JournalFile(), "since it was opened", "Restoring")
+	if n := len(w.SMSC.Submits()); n != 2 {
+		t.Errorf("%d messages at the SMSC", n)
+	}
+	mark := w.JournalFile() + ".overwritten"
+	wantEnd(launch(w), mark)
+	if err := os.Remove(mark); err != nil {
+		t.Fatal(err)
+	}
+	p = startProcess(w)
+	if _, err := w.ClientAt(p.api).SendSMS(t.Context(), daemontest.SMS("before", "+4799999999")); err != nil {
+		t.Error(err)
+	}
+	p.cmd.Process.Kill()
+	<-p.ended
+}
+
 // spoilPages overwrites the number with which each leaf of the tree begins. A page has its kind at octet
 // 8: 2 for a leaf.
 func spoilPages(t *testing.T, path string) {

@@ -24,6 +24,8 @@ func about(path string, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, ErrReplaced):
+		return err // names it
 	case errors.Is(err, ErrDamaged):
 		return fmt.Errorf("journal %s: %w; stop straks, run \"straks journal check\", and restore a backup", path, err)
 	}
@@ -63,7 +65,22 @@ func (d *damage) why() error {
 	return nil
 }
 
-// Damaged returns the channel that receives an error when a page can't be read: the process must
-// end with it. No one knows what else is on the page, and bbolt does not survive a panic. From then on nothing is stored: calls that write fail with
+// lose ends the journal for an error that is ErrDamaged or ErrReplaced. A page that can't be read is
+// not there any more if the file was cut short.
+func (j *Journal) lose(id *identity, err error) {
+	if changed := id.kept(); errors.Is(err, ErrDamaged) && errors.Is(changed, ErrReplaced) {
+		err = changed
+	}
+	if errors.Is(err, ErrReplaced) {
+		if err := mark(j.path, err); err != nil {
+			j.opt.Log.Error("the next start can't be kept from the file", "err", err)
+		}
+	}
+	j.health.damage.report(j.path, err)
+}
+
+// Damaged returns the channel that receives an error when a page can't be read, or the file is not what
+// was committed here (ErrReplaced): the process must end with it. Nobody knows what else is wrong, and
+// bbolt does not survive a panic. From then on nothing is stored: calls that write fail with
 // orders.ErrUnavailable, and Close does not write to the file.
 func (j *Journal) Damaged() <-chan error { return j.health.damage.end }

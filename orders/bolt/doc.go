@@ -59,7 +59,8 @@
 //
 //	options.go    Options
 //	create.go     Create: a journal is there as a whole or not at all
-//	file.go       the open file; moved away, replaced or cut short
+//	file.go       the open file
+//	identity.go   whether it is still the file that was committed here
 //	freelist.go   when the list of free pages is stored
 //	schema.go     versions of the schema
 //	migrate.go    from an older version to the present one
@@ -148,9 +149,22 @@
 // and the pages that it frees must not be reused before it is. So the file is closed and opened
 // first, and its meta pages are written again and synced.
 //
-// A file that was moved away, replaced or cut short since it was opened is not written to, and the
-// file in its place is not opened instead: each transaction checks first, and so does reopening. A
-// file that was cut short stays refused until the next Open.
+// # A file that becomes another
+//
+// cp, dd, rsync --inplace and the restore of a backup write into the file that is open, and the map shows
+// it at once; mv and rm put another in its place. Each transaction checks the file before it begins and
+// after its commit, each reader before and after it reads, and the writer once a second: the inode under
+// the path, the length, and that the two meta pages are those of the last commit here. So no call is
+// answered from an older state.
+//
+// A file that was moved away and has another name is waited for: calls are refused, and what is in its
+// place is neither opened nor written to. Otherwise what was stored since may be gone, and the process
+// ends (ErrReplaced). A file beside the journal, ".overwritten", then keeps Open from what is there
+// until somebody has put the right file in place and deleted it: the supervisor's restart must not go
+// on from an older state either.
+//
+// What a tool writes without touching a meta page, in the middle of the file, is found by the sums of
+// records, or when bbolt meets the page.
 //
 // A write that stalls is waited for: it can't be taken back. Calls in the queue go into the next
 // transaction. New calls are refused from its first second on, and the journal is not ready until a

@@ -31,8 +31,7 @@ type file struct {
 	fd     *os.File
 	info   os.FileInfo // of fd, when it was opened
 	mapped int         // address space, in octets
-	pages  int64       // octets that its pages had at the last look
-	cut    error       // not nil once the file was seen to be cut short
+	id     *identity   // of a journal that is in use; else nil
 }
 
 // openFile opens what exists, never creates, and does not wait for a lock. To write to a file is to
@@ -118,28 +117,6 @@ func (f file) whole(size int64) error {
 	return err
 }
 
-// inPlace fails where path has come to mean another file, or none, as when
-// somebody restores a backup and does not stop the daemon: what is stored then would be
-// gone with the next start. So it does where the file ends before size, that of its
-// pages (0: as at the last look), as when somebody copies a backup over it: a write would make it as long as it
-// was, and hide that. What else may be in it by now nobody knows, so that it stays
-// refused. It costs a look at a directory that is in memory.
-func (f *file) inPlace(path string, size int64) error {
-	f.pages = max(f.pages, size)
-	now, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(now, f.info):
-		return replaced(path)
-	case err == nil && now.Size() < f.pages:
-		f.cut = fmt.Errorf("%s was cut short since it was opened, to %d of %d octets: stop straks and restore a backup", path, now.Size(), f.pages)
-	}
-	return f.cut
-}
-
-func replaced(path string) error {
-	return fmt.Errorf("%s was moved away or replaced since it was opened: move it back, or restart straks to take what is there", path)
-}
-
 func (f file) view(read func(tables) error) (err error) {
 	defer caught(&err)()
 	return f.db.View(func(tx *bbolt.Tx) error { return read(tables{tx}) })
@@ -160,6 +137,13 @@ func (f file) settle() error {
 	return syscall.Fdatasync(int(f.fd.Fd()))
 }
 
+// shut closes the file, and writes nothing. A page that can't be read is an error.
+func (f file) shut() error {
+	err := closeQuietly(f.db)
+	f.id.close()
+	return err
+}
+
 // abandon closes the descriptor of a file that bbolt can't close any more. What it has mapped stays
 // mapped, and would keep the lock.
 func (f file) abandon() error {
@@ -170,6 +154,7 @@ func (f file) abandon() error {
 // next Open need not walk the whole file to find them.
 func (f file) close() (err error) {
 	defer caught(&err)()
+	defer f.id.close()
 	f.db.NoFreelistSync = false
 	if tx, err := f.db.Begin(true); err == nil {
 		if err := tx.Commit(); err != nil {

@@ -75,7 +75,10 @@ func (j *Journal) Ready() error {
 	if d := time.Duration(j.health.slow.Load()); d != 0 {
 		return fmt.Errorf("%w: slow disk: the last write took %v", orders.ErrUnavailable, d.Round(100*time.Millisecond))
 	}
-	return j.room()
+	if err := j.room(); err != nil {
+		return err
+	}
+	return j.health.down() // it may just have been seen that the file is another
 }
 
 // room returns errSize while the journal takes no orders for its size. Retention may make
@@ -112,6 +115,22 @@ func (j *Journal) watch() {
 	}
 }
 
+// lookEvery is how often the file is looked at while no call comes.
+const lookEvery = time.Second
+
+// look ends the journal, or fails it, if the file is not what it was.
+func (j *Journal) look() {
+	w := &j.writer
+	if w.failed || j.health.damage.why() != nil {
+		return
+	}
+	if err := w.file.id.kept(); errors.Is(err, ErrReplaced) || errors.Is(err, ErrDamaged) {
+		j.lose(w.file.id, err)
+	} else if err != nil {
+		j.fail(err)
+	}
+}
+
 // recover tries to write again.
 func (j *Journal) recover() {
 	w := &j.writer
@@ -120,7 +139,12 @@ func (j *Journal) recover() {
 		return
 	}
 	began := time.Now()
-	if err := j.probe(); err != nil {
+	err := j.probe()
+	if errors.Is(err, ErrReplaced) || errors.Is(err, ErrDamaged) {
+		j.lose(w.file.id, err)
+		return
+	}
+	if err != nil {
 		w.interval = max(w.interval, 4*time.Since(began)) // an attempt may walk the whole file
 		j.fail(err)
 		return
@@ -160,11 +184,12 @@ func (j *Journal) reopen() error {
 	j.health.begin(time.Now())
 	defer j.health.end()
 	w := &j.writer
-	if err := w.file.inPlace(j.path, j.snapshots.size()); err != nil {
+	before := w.file.id
+	if err := before.kept(); err != nil {
 		return err
 	}
 	j.snapshots.withdraw()
-	if err := closeQuietly(w.file.db); err != nil {
+	if err := w.file.shut(); err != nil {
 		j.opt.Log.Warn("journal closed with an error", "err", err)
 	}
 	f, err := open(j.path, j.opt, false)
@@ -176,7 +201,9 @@ func (j *Journal) reopen() error {
 		return replaced(j.path)
 	}
 	w.file, w.listed = f, true
-	err = j.begin(f.db)
+	if err = j.begin(&w.file); err == nil && !w.file.id.continues(before) {
+		err = before.overwritten()
+	}
 	j.due.back([]byte{}) // the failed commit may have stored a deadline from before the mark
 	return err
 }

@@ -17,7 +17,6 @@ import (
 // Journal is an orders.Journal. It owns one goroutine, the writer, from Open to
 // Close.
 type Journal struct {
-	path    string
 	opt     Options
 	accepts chan *request // go first in each transaction
 	facts   chan *request
@@ -45,12 +44,15 @@ const maxSkipped = 10
 // present schema fails with ErrOutdated: it is for Migrate first.
 func Open(path string, opt Options) (*Journal, error) {
 	opt = opt.withDefaults()
+	if err := marked(path); err != nil {
+		return nil, err
+	}
 	f, err := open(path, opt, false)
 	if err != nil {
 		return nil, err
 	}
 	j := &Journal{
-		path:    path,
+		reader:  reader{path: path},
 		opt:     opt,
 		accepts: make(chan *request, opt.Queue),
 		facts:   make(chan *request, 4*opt.Queue),
@@ -60,14 +62,14 @@ func Open(path string, opt Options) (*Journal, error) {
 		writer:  writer{file: f, listed: true},
 	}
 	j.health.damage.end = make(chan error, 1)
-	j.snapshots.damaged = func(err error) { j.health.damage.report(path, err) }
+	j.snapshots.damaged = j.lose
 	if err = f.view(tables.current); err == nil {
 		j.noteClaims(f)
-		err = j.begin(f.db)
+		err = j.begin(&j.writer.file)
 	}
 	if err != nil {
 		j.snapshots.withdraw()
-		f.db.Close()
+		_ = j.writer.file.shut()
 		return nil, about(path, err)
 	}
 	j.metrics = newMetrics(opt.Registerer, j)

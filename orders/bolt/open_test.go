@@ -222,8 +222,11 @@ func TestJournalThatIsCutShort(t *testing.T) {
 			if err := os.WriteFile(path, whole, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := j.writer.file.inPlace(path, end); err == nil {
-				t.Error("its file is taken for what it was")
+			if _, err := Open(path, Options{}); err == nil || !strings.Contains(err.Error(), path+overwritten) {
+				t.Errorf("its file is taken for what it was: %v", err)
+			}
+			if err := os.Remove(path + overwritten); err != nil {
+				t.Fatal(err)
 			}
 			j = mustOpen(t, path, Options{})
 			if _, err := j.Shipment(t.Context(), "ttd", s.ID); err != nil {

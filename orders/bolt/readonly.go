@@ -3,23 +3,25 @@ package bolt
 import (
 	"errors"
 	"sync/atomic"
-
-	"go.etcd.io/bbolt"
 )
 
 // reader is the part of a journal that reads it; Journal and ReadOnly share it.
 type reader struct {
+	path      string
 	snapshots snapshots
 	waiting   atomic.Int64 // parked reports
 }
 
 // begin shows the open file to readers, and counts the parked reports in it.
-func (r *reader) begin(db *bbolt.DB) error {
-	if err := r.snapshots.publish(db); err != nil {
+func (r *reader) begin(f *file) (err error) {
+	if f.id, err = identify(r.path, *f); err != nil {
+		return err
+	}
+	if err := r.snapshots.publish(f); err != nil {
 		return err
 	}
 	n := int64(0)
-	err := r.snapshots.view(func(t tables) error {
+	err = r.snapshots.view(func(t tables) error {
 		c := t.parked().Cursor()
 		for k, _ := c.First(); k != nil; k, _ = c.Next() {
 			n++
@@ -46,8 +48,8 @@ func OpenReadOnly(path string, opt Options) (*ReadOnly, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &ReadOnly{file: f}
-	if err := r.begin(f.db); err != nil && !errors.Is(err, ErrDamaged) {
+	r := &ReadOnly{reader: reader{path: path}, file: f}
+	if err := r.begin(&r.file); err != nil && !errors.Is(err, ErrDamaged) {
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
@@ -56,5 +58,5 @@ func OpenReadOnly(path string, opt Options) (*ReadOnly, error) {
 // Close releases the file.
 func (r *ReadOnly) Close() error {
 	r.snapshots.withdraw()
-	return closeQuietly(r.file.db)
+	return r.file.shut()
 }

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync"
@@ -17,23 +18,29 @@ import (
 type snapshots struct {
 	mu     sync.Mutex
 	latest *snapshot   // nil while the file is closed
+	last   *snapshot   // the latest one there was
 	left   []*bbolt.Tx // by their last readers, for the writer to end
 
-	damaged func(error) // is called when a page can't be read; nil: not
+	damaged func(*identity, error) // is called with ErrDamaged and ErrReplaced; nil: not
 }
 
 type snapshot struct {
 	tx      *bbolt.Tx
 	readers int // and one for being the latest
+
+	id   *identity
+	n    int    // of the transaction
+	meta []byte // the meta page that stays as it is until the next commit is published
 }
 
 // publish makes what is committed now the state that readers see.
-func (s *snapshots) publish(db *bbolt.DB) error {
-	tx, err := db.Begin(false)
+func (s *snapshots) publish(f *file) error {
+	tx, err := f.db.Begin(false)
 	if err != nil {
 		return err
 	}
-	s.replace(&snapshot{tx: tx, readers: 1})
+	f.id.committed(tx.ID(), tx.Size())
+	s.replace(&snapshot{tx: tx, readers: 1, id: f.id, n: tx.ID(), meta: bytes.Clone(f.id.meta(tx.ID()))})
 	return nil
 }
 
@@ -48,7 +55,9 @@ func (s *snapshots) replace(with *snapshot) {
 			s.left = append(s.left, old.tx)
 		}
 	}
-	s.latest = with
+	if s.latest = with; with != nil {
+		s.last = with
+	}
 	s.mu.Unlock()
 	s.endLeft()
 }
@@ -61,7 +70,7 @@ func (s *snapshots) endLeft() {
 	s.left = nil
 	s.mu.Unlock()
 	for _, tx := range left {
-		tx.Rollback() // of a read transaction: can't fail
+		endQuietly(tx)
 	}
 }
 
@@ -85,7 +94,7 @@ func (s *snapshots) size() int64 {
 
 var errNotOpen = fmt.Errorf("%w: the file is not open", orders.ErrUnavailable)
 
-func (s *snapshots) acquire() (*snapshot, error) {
+func (s *snapshots) acquire() (sn *snapshot, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.latest == nil {
@@ -93,6 +102,17 @@ func (s *snapshots) acquire() (*snapshot, error) {
 	}
 	s.latest.readers++
 	return s.latest, nil
+}
+
+// same fails with ErrReplaced unless the file is what was committed here. The caller has a snapshot.
+func (s *snapshots) same() (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer caught(&err)()
+	if l := s.last; !bytes.Equal(l.id.meta(l.n), l.meta) {
+		return l.id.overwritten()
+	}
+	return nil
 }
 
 func (s *snapshots) release(sn *snapshot) {
@@ -104,22 +124,38 @@ func (s *snapshots) release(sn *snapshot) {
 	}
 	s.mu.Unlock()
 	if last && closed {
-		sn.tx.Rollback()
+		endQuietly(sn.tx)
 	}
 }
 
-// view runs read over the latest snapshot. It fails with ErrDamaged where a page can't be read.
-func (s *snapshots) view(read func(tables) error) (err error) {
+// endQuietly ends a read transaction. That fails only where a page can't be read, and then there is
+// nothing to undo.
+func endQuietly(tx *bbolt.Tx) (err error) {
+	defer caught(&err)()
+	return tx.Rollback()
+}
+
+// view runs read over the latest snapshot. It fails with ErrDamaged where a page can't be read, and with
+// ErrReplaced where the file is not what was committed here: before read, or after it.
+func (s *snapshots) view(read func(tables) error) error {
 	sn, err := s.acquire()
 	if err != nil {
 		return err
 	}
 	defer s.release(sn)
-	defer func() {
-		if s.damaged != nil && errors.Is(err, ErrDamaged) {
-			s.damaged(err)
+	if err = s.same(); err == nil {
+		err = sn.read(read)
+		if changed := s.same(); changed != nil {
+			err = changed // and so may be what was read
 		}
-	}()
+	}
+	if s.damaged != nil && (errors.Is(err, ErrDamaged) || errors.Is(err, ErrReplaced)) {
+		s.damaged(sn.id, err)
+	}
+	return err
+}
+
+func (sn *snapshot) read(read func(tables) error) (err error) {
 	defer caught(&err)()
 	return read(tables{sn.tx})
 }

@@ -64,11 +64,12 @@ func (s scope) whole(key, record []byte) bool {
 	return ok
 }
 
-// lookUp returns the record of a key, its sum included, or nil where there is none. If a record of one
-// of the keys beside it has changed, the record of this key may have been that one: ledger.ErrUnsure.
+// lookUp returns the record of a key, its sum included, or nil where there is none. If a record beside
+// the key's place can't be read, or is not in order, the record of this key may have been that one:
+// ledger.ErrUnsure.
 //
-// One changed key leads bbolt's search astray by one place at most, in a leaf or in a branch page, and
-// from there the records on both sides are not in order.
+// One changed key, or position of a record in its page, leads bbolt's search astray by one place at
+// most, in a leaf or in a branch page. From there the records are not in order, or not whole.
 func (s scope) lookUp(c *bbolt.Cursor, key []byte) ([]byte, error) {
 	k, v := c.Seek(key)
 	if bytes.Equal(k, key) {
@@ -77,11 +78,26 @@ func (s scope) lookUp(c *bbolt.Cursor, key []byte) ([]byte, error) {
 		}
 		return v, nil
 	}
-	if k != nil && (bytes.Compare(k, key) < 0 || !s.whole(k, v)) {
+	before, w := c.Prev()
+	if k != nil && !s.whole(k, v) || before != nil && !s.whole(before, w) {
 		return nil, ledger.ErrUnsure
 	}
-	if k, v = c.Prev(); k != nil && (bytes.Compare(k, key) >= 0 || !s.whole(k, v)) {
+	var last []byte
+	if before != nil {
+		if last, _ = c.Prev(); last != nil {
+			c.Next() // to before; else it is there
+		}
+		c.Next() // to k
+	}
+	var next []byte
+	if k != nil {
+		next, _ = c.Next()
+	}
+	if !ascending(last, before) || !ascending(before, key) || !ascending(key, k) || !ascending(k, next) {
 		return nil, ledger.ErrUnsure
 	}
 	return nil, nil
 }
+
+// ascending reports whether two neighbours are in order; nil: there is none.
+func ascending(a, b []byte) bool { return a == nil || b == nil || bytes.Compare(a, b) < 0 }

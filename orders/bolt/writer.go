@@ -90,8 +90,13 @@ func (j *Journal) do(queue chan *request, r *request) error {
 func (j *Journal) write() {
 	defer close(j.closed)
 	w := &j.writer
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
+		case <-look.C:
+			j.look()
+			continue
 		case r := <-j.accepts:
 			j.gather(r)
 		case r := <-j.facts:
@@ -209,8 +214,8 @@ func (j *Journal) transact(requests ...*request) error {
 		j.waiting.Store(int64(wtx.waiting))
 		j.due.back(wtx.newDeadline)
 		return nil
-	case errors.Is(err, ErrDamaged):
-		j.health.damage.report(j.path, err)
+	case errors.Is(err, ErrDamaged), errors.Is(err, ErrReplaced):
+		j.lose(w.file.id, err)
 		return j.health.down()
 	case errors.As(err, &own):
 		if len(requests) == 1 { // else each is run alone
@@ -239,7 +244,9 @@ func (j *Journal) attempt(wtx *writeTx, requests []*request) (err error) {
 	began := time.Now()
 	j.health.begin(began)
 	defer j.health.end()
-	if err = j.writer.file.inPlace(j.path, j.snapshots.size()); err != nil {
+	defer caught(&err)()
+	id := j.writer.file.id
+	if err = id.same(); err != nil {
 		return err
 	}
 	j.snapshots.endLeft()
@@ -250,14 +257,21 @@ func (j *Journal) attempt(wtx *writeTx, requests []*request) (err error) {
 		if err := runOne(wtx, r); errors.Is(err, ErrDamaged) {
 			return err
 		} else if err != nil {
-			return errors.Join(&requestError{err}, wtx.tx.Rollback())
+			if changed := errors.Join(wtx.tx.Rollback(), id.same()); changed != nil {
+				return changed
+			}
+			return &requestError{err}
 		}
 	}
+	tx := wtx.tx.ID()
 	if err := j.commit(wtx.tx, len(requests) == 0); err != nil {
 		return err
 	}
+	if err := id.extended(tx); err != nil {
+		return err
+	}
 	j.metrics.commit.Observe(time.Since(began).Seconds())
-	return j.snapshots.publish(db)
+	return j.snapshots.publish(&j.writer.file)
 }
 
 func runOne(w *writeTx, r *request) (err error) {
@@ -306,12 +320,13 @@ func (j *Journal) end() {
 		w.closeErr = errors.Join(err, w.file.abandon()) // bbolt may hold its locks for ever
 		return
 	}
-	if err := w.file.inPlace(j.path, j.snapshots.size()); err != nil && !w.failed {
-		j.fail(err)
+	if j.look(); j.health.damage.why() != nil {
+		j.end()
+		return
 	}
 	j.snapshots.withdraw()
 	if w.failed {
-		w.closeErr = errors.Join(j.health.down(), w.file.db.Close())
+		w.closeErr = errors.Join(j.health.down(), w.file.shut())
 		return
 	}
 	w.closeErr = w.file.close()
