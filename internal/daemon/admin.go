@@ -26,10 +26,13 @@ func (d *Daemon) adminRoutes() map[string]http.Handler {
 	return routes
 }
 
+// guarded reports whether requests for the admin listener must have a token.
+func (d *Daemon) guarded() bool { return !d.cfg.Admin.Socket() && d.cfg.Admin.Token() != "" }
+
 // adminHandler serves the admin listener. Without a metrics listener it serves the routes
 // of that one too, to which the guard does not apply: they are for monitoring.
 func (d *Daemon) adminHandler() http.Handler {
-	var admin http.Handler = newMux(d.adminRoutes())
+	admin := buffered(newMux(d.adminRoutes()))
 	if !d.cfg.Admin.Socket() {
 		admin = guarded(d.cfg.Admin, d.log, admin)
 	}

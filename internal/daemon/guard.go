@@ -16,52 +16,64 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"straks/internal/config"
+	"straks/internal/connlimit"
 	"straks/internal/ratelog"
 )
 
 // Bounds of the private listeners.
 const (
-	maxPrivateConns = 64               // open at a time; more wait in the kernel's backlog
+	maxPrivateConns = 64               // open at a time; an idle one makes room for a new one
 	maxPrivateBody  = 4 << 20          // octets of a request's body
 	privateRead     = 10 * time.Second // for a request's body
 	privateWrite    = 30 * time.Second // for the client to take what one write gives it
 	maxRefusals     = 3                // log lines of a kind in a minute
 )
 
-// privateServer returns the server of a private listener. It has no write time-out: a
-// profile takes as long as its request says. patient bounds each write.
-func privateServer(h http.Handler) *http.Server {
-	return &http.Server{Handler: patient(h), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+// servePrivate serves a private listener until ctx ends. tokens is whether a guard protects
+// it: then requests without a token give way to others.
+func servePrivate(ctx context.Context, h http.Handler, l net.Listener, tokens bool, log *slog.Logger) error {
+	limiter := connlimit.New(connlimit.Limits{Open: maxPrivateConns, NoTokens: !tokens}, log)
+	srv := privateServer(h, log)
+	limiter.Attach(srv)
+	return serveHTTP(ctx, srv, limiter.Listener(l), time.Second)
 }
 
-// servePrivate serves a private listener until ctx ends.
-func servePrivate(ctx context.Context, h http.Handler, l net.Listener) error {
-	return serveHTTP(ctx, privateServer(h), netutil.LimitListener(l, maxPrivateConns), time.Second)
+// privateServer has no write time-out: a profile takes as long as its request says. patient
+// bounds each write.
+func privateServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{Handler: patient(h), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 }
 
-// patient bounds a request's body in octets and time, and each write of its answer in time.
-// The body is read before the handler starts: a read deadline that is still set while a
-// handler works would end the request.
+// patient bounds the time in which a request's body comes, also where no handler reads it, and
+// that of each write of the answer.
 func patient(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := http.NewResponseController(w)
 		out := deadlineWriter{w, privateWrite}
 		out.extend() // a kept connection has the deadline of its last answer
 		defer out.extend()
 		if r.ContentLength != 0 {
-			_ = c.SetReadDeadline(time.Now().Add(privateRead))
-			body, err := io.ReadAll(http.MaxBytesReader(out, r.Body, maxPrivateBody))
-			if err != nil {
-				refuseBody(out, err)
-				return
-			}
-			_ = c.SetReadDeadline(time.Time{})
-			r.Body = io.NopCloser(bytes.NewReader(body))
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(privateRead))
 		}
 		next.ServeHTTP(out, r)
+	})
+}
+
+// buffered reads a request's body, within its bound, before the handler starts. A read deadline
+// that is still set while a handler works would end the request.
+func buffered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPrivateBody))
+			if err != nil {
+				refuseBody(w, err)
+				return
+			}
+			_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+			r.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -134,7 +146,9 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="straks admin"`)
 		http.Error(w, "the bearer token of admin.token_file is missing or wrong", http.StatusUnauthorized)
 	default:
-		g.next.ServeHTTP(w, r)
+		if g.open || connlimit.Authorized(r.Context()) { // else the connection was closed for another
+			g.next.ServeHTTP(w, r)
+		}
 	}
 }
 
@@ -157,5 +171,6 @@ func (g *guard) authorized(header string) bool {
 }
 
 func (g *guard) refuse(what string, r *http.Request) {
+	connlimit.Anonymous(r.Context())
 	g.log.Write(what, slog.LevelWarn, "admin request refused", slog.String("reason", what), slog.String("remote", r.RemoteAddr))
 }

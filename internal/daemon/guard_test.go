@@ -181,3 +181,58 @@ func TestReadyOfAChannelThatIsNot(t *testing.T) {
 		t.Errorf("no channel: %d %s", code, text)
 	}
 }
+
+// Connections that say nothing keep nobody out, at either listener.
+func TestPrivateListenersAtTheirBound(t *testing.T) {
+	w := onTCP(t, "token_file = \"FILE\"")
+	w.Start()
+	for addr, path := range map[string]string{w.Daemon.AdminAddr(): "/status", w.Daemon.MetricsAddr(): "/readyz"} {
+		for i := range 200 {
+			conn, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if i%2 == 0 { // half of a header
+				io.WriteString(conn, "GET / HTTP/1.1\r\nHost: loc")
+			}
+		}
+		if code, text := ask(t, "GET", addr, path, map[string]string{"Authorization": "Bearer " + aToken}); code != 200 {
+			t.Errorf("%s: %d %s", path, code, text)
+		}
+	}
+}
+
+// A body is read after the token only, and not beyond its bound.
+func TestAdminBody(t *testing.T) {
+	w := onTCP(t, "token_file = \"FILE\"")
+	w.Start()
+	send := func(authorization string, length int64, body io.Reader) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+w.Daemon.AdminAddr()+"/debug/pprof/symbol", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ContentLength = length
+		r.Header.Set("Authorization", authorization)
+		r.Header.Set("Expect", "100-continue")
+		resp, err := daemontest.AdminClient(w.Daemon.AdminAddr()).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		io.Copy(io.Discard, resp.Body)
+		return resp.StatusCode
+	}
+	if code := send("Bearer "+aToken, 4, strings.NewReader("0x12")); code != 200 {
+		t.Errorf("a small body: %d", code)
+	}
+	if code := send("Bearer "+aToken, 5<<20, strings.NewReader(strings.Repeat("x", 5<<20))); code != 413 {
+		t.Errorf("a large body: %d", code)
+	}
+	never, in := io.Pipe() // a body that does not come
+	defer in.Close()
+	if code := send("", 100, never); code != 401 {
+		t.Errorf("no token: %d", code)
+	}
+}

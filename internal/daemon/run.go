@@ -48,11 +48,11 @@ func (d *Daemon) watchJournal(ctx context.Context) error {
 }
 
 func (d *Daemon) serveAdmin(ctx context.Context) error {
-	return servePrivate(ctx, d.adminHandler(), d.admin)
+	return servePrivate(ctx, d.adminHandler(), d.admin, d.guarded(), d.log)
 }
 
 func (d *Daemon) serveMetrics(ctx context.Context) error {
-	return servePrivate(ctx, newMux(d.metricsRoutes()), d.metrics)
+	return servePrivate(ctx, newMux(d.metricsRoutes()), d.metrics, false, d.log)
 }
 
 func (d *Daemon) serveAPI(ctx context.Context) error {
