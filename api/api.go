@@ -35,6 +35,7 @@ type Config struct {
 	Rates        map[string]Rate       // of orders, by organisation; an absent one has no limit
 	FeedsWithAll map[string]bool       // organisations whose feed shows every change where a request does not say
 	Numbers      *numbers.Rules        // that SMS may go to; nil: all valid ones
+	Docs         bool                  // serve the page that renders the document, at /docs
 	Log          *slog.Logger          // slog.Default()
 	Registerer   prometheus.Registerer // nil: metrics are not exported
 }
@@ -45,6 +46,7 @@ type api struct {
 	base       string // empty or /a/b
 	asYAML     static // the OpenAPI document
 	asJSON     static // likewise
+	docs       docs   // nil: there is no such page
 	maxBody    int64
 	requests   atomic.Int64 // under way
 	most       int64        // of those
@@ -90,6 +92,11 @@ func New(cfg Config) (*Handler, error) {
 	if a.asYAML, a.asJSON, err = describe(a.base); err != nil {
 		return nil, err
 	}
+	if cfg.Docs {
+		if a.docs, err = newDocs(a.base); err != nil {
+			return nil, err
+		}
+	}
 	if a.metrics, err = newMetrics(cfg.Registerer, a.tails); err != nil {
 		return nil, err
 	}
@@ -134,7 +141,7 @@ func (a *api) routes() []route {
 // the handlers, so that a wrong one gets its answer in problem+json too.
 func (a *api) mux() http.Handler {
 	mux := http.NewServeMux()
-	for _, rt := range a.routes() {
+	for _, rt := range append(a.routes(), a.docs.routes()...) {
 		h := a.handler(rt)
 		mux.Handle(strings.ToLower(a.base+rt.path), h)
 		if rt.public && a.base != "" {

@@ -11,6 +11,7 @@
 //	      feed        a page, or what comes next for those who wait           feed.go, tail.go
 //	      stream      the same as Server-Sent Events                          stream.go
 //	      static      the OpenAPI document                                    document.go
+//	      docs        the page that renders it: Swagger UI, from docs/        docs.go
 //	        read        look-ups take turns between organisations             reads.go
 //	    problemOf   every error becomes an answer here, and nowhere else      problem.go, trace.go
 //

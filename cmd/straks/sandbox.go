@@ -32,6 +32,7 @@ type sandbox struct {
 	Token   string `json:"token"`
 	Org     string `json:"org"`
 	Admin   string `json:"admin"`
+	Docs    string `json:"docs"`
 	SMSC    string `json:"smsc"`
 	Relay   string `json:"relay"`
 }
@@ -95,6 +96,7 @@ func newSandbox(ctx context.Context, listen string, e env) (_ *sandbox, err erro
 	}
 	sb.BaseURL = "http://" + sb.daemon.APIAddr() + cfg.API.BasePath
 	sb.Admin = "http://" + sb.daemon.AdminAddr()
+	sb.Docs = "http://" + sb.daemon.APIAddr() + "/docs"
 	return sb, nil
 }
 
@@ -118,6 +120,7 @@ func (sb *sandbox) config(listen string) (*config.Config, error) {
 const sandboxConfig = `
 [api]
 listen = %q
+docs = true
 [admin]
 listen = "127.0.0.1:0"
 [log]

@@ -63,6 +63,7 @@ type API struct {
 	BasePath    string // before every route: "/notifications/api/v1"; "/" for none
 	TLSCertFile string // PEM chain; with tls_key_file, the listener speaks TLS. Without: plain HTTP
 	TLSKeyFile  string // PEM key: a path, or a name in $CREDENTIALS_DIRECTORY
+	Docs        bool   // serve a page that renders the OpenAPI document, at /docs: false
 
 	// SendDeadline bounds an order from its acceptance to the carrier's answer: 5s.
 	// After it, the answer is 503 if the message surely did not leave, else 201 with
