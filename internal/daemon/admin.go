@@ -14,6 +14,7 @@ import (
 func (d *Daemon) adminRoutes() map[string]http.Handler {
 	routes := map[string]http.Handler{
 		"GET /status":          http.HandlerFunc(d.serveStatus),
+		"GET /debug/words":     http.HandlerFunc(d.serveWords),
 		"/debug/pprof/":        http.HandlerFunc(pprof.Index),
 		"/debug/pprof/cmdline": http.HandlerFunc(pprof.Cmdline),
 		"/debug/pprof/profile": http.HandlerFunc(pprof.Profile),

@@ -33,7 +33,8 @@ type Daemon struct {
 	sms      *sms.Channel  // nil: no SMS
 	mail     *mail.Channel // nil: no e-mail
 	service  *orders.Service
-	words    rawwords.Hub // what carriers say, for operators who listen
+	smscs    rawwords.Hub // what SMSCs say, for operators who listen
+	relays   rawwords.Hub // what relays say, likewise
 	handler  *api.Handler // of the API
 	api      net.Listener
 	tls      *tls.Config        // of the API's connections; nil: they are plain
@@ -100,7 +101,7 @@ func (d *Daemon) wire() (err error) {
 			return err
 		}
 		channel := cfg.SMSChannel()
-		channel.Words = &d.words
+		channel.Words = &d.smscs
 		d.sms = sms.New(channel, d.gateway, d.log, d.registry)
 		service.SMS, service.HintForms = d.sms, d.sms.HintForms()
 	}
@@ -108,7 +109,7 @@ func (d *Daemon) wire() (err error) {
 		if d.pool, err = smtp.New(cfg.SMTP(), d.log, d.registry); err != nil {
 			return err
 		}
-		d.mail = mail.New(cfg.EmailSenders(), d.pool, &d.words, d.log)
+		d.mail = mail.New(cfg.EmailSenders(), d.pool, &d.relays, d.log)
 		service.Email = d.mail
 	}
 	d.service = orders.NewService(service)

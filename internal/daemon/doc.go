@@ -29,6 +29,7 @@
 //	listen.go   listeners on TCP, TLS, and serving until a context ends
 //	socket.go   the admin listener on a unix socket
 //	admin.go    the admin listener's routes: status, profiles, backup
+//	words.go    /debug/words: what a carrier says, for an operator who listens
 //	metrics.go  the metrics listener's routes: metrics, health, readiness
 //	guard.go    bounds of both, and access to the admin listener on TCP
 //	notify.go   systemd's sd_notify(3) and watchdog

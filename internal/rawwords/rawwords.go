@@ -11,11 +11,13 @@ import (
 	"time"
 )
 
-// Bounds. A listener holds at most maxWaiting × maxOctets, 1 MiB.
+// MaxOctets bounds Words.Text.
+const MaxOctets = 4 << 10
+
+// Further bounds. A listener holds at most maxWaiting × MaxOctets, 1 MiB.
 const (
 	maxListeners = 4
 	maxWaiting   = 256
-	maxOctets    = 4 << 10
 )
 
 // ErrBusy reports that as many listen as may.
@@ -24,9 +26,9 @@ var ErrBusy = errors.New("4 operators listen already")
 // Words is what a carrier said.
 type Words struct {
 	At   time.Time `json:"at"`
-	Kind string    `json:"kind"` // "reply", "receipt", "response"
-	Text string    `json:"text"` // at most 4 KiB; not fit for a terminal as it is
-	Lost int       `json:"lost,omitempty"`
+	Kind string    `json:"kind"`           // "reply", "receipt", "response"
+	Text string    `json:"text"`           // at most 4 KiB; not fit for a terminal as it is
+	Lost int       `json:"lost,omitempty"` // before these, since the listener fell behind
 }
 
 // Hub carries words from carriers to listeners. Its zero value is ready, and a nil *Hub carries
@@ -58,7 +60,7 @@ func (h *Hub) Say(carrier, kind string, text func() string) {
 		}
 		if w.Kind == "" {
 			w = Words{At: time.Now().UTC(), Kind: kind, Text: text()}
-			w.Text = w.Text[:min(len(w.Text), maxOctets)]
+			w.Text = w.Text[:min(len(w.Text), MaxOctets)]
 		}
 		w.Lost = l.lost
 		select {
@@ -70,20 +72,26 @@ func (h *Hub) Say(carrier, kind string, text func() string) {
 	}
 }
 
-// Listen calls each with what the carrier says until ctx ends, or each fails. Words.Lost counts those
-// that were lost before. It returns ErrBusy, the error of each, or nil at the end of ctx.
-func (h *Hub) Listen(ctx context.Context, carrier string, each func(Words) error) error {
+// Listen calls each with what the carrier says until ctx ends, or each fails: at once and whenever a
+// pause has passed without a word, with the zero Words. It returns ErrBusy, the error of each, or nil
+// at the end of ctx.
+func (h *Hub) Listen(ctx context.Context, carrier string, pause time.Duration, each func(Words) error) error {
 	l := &listener{carrier: carrier, words: make(chan Words, maxWaiting)}
 	if !h.add(l) {
 		return ErrBusy
 	}
 	defer h.remove(l)
-	for {
+	silence := time.NewTicker(pause)
+	defer silence.Stop()
+	for w := (Words{}); ; {
+		if err := each(w); err != nil {
+			return err
+		}
+		silence.Reset(pause)
 		select {
-		case w := <-l.words:
-			if err := each(w); err != nil {
-				return err
-			}
+		case w = <-l.words:
+		case <-silence.C:
+			w = Words{}
 		case <-ctx.Done():
 			return nil
 		}

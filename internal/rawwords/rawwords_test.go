@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func say(h *Hub, carrier, text string) {
@@ -20,18 +21,23 @@ func TestListen(t *testing.T) {
 		var heard []Words
 		done := make(chan error, 1)
 		go func() {
-			done <- h.Listen(ctx, "telco", func(w Words) error { heard = append(heard, w); return nil })
+			done <- h.Listen(ctx, "telco", time.Minute, func(w Words) error {
+				if w.Kind != "" {
+					heard = append(heard, w)
+				}
+				return nil
+			})
 		}()
 		synctest.Wait()
 		say(h, "telco", "one")
 		say(h, "other", "two")
-		say(h, "telco", strings.Repeat("x", 2*maxOctets))
+		say(h, "telco", strings.Repeat("x", 2*MaxOctets))
 		synctest.Wait()
 		cancel()
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
-		if len(heard) != 2 || heard[0].Text != "one" || heard[0].Kind != "reply" || heard[0].At.IsZero() || len(heard[1].Text) != maxOctets {
+		if len(heard) != 2 || heard[0].Text != "one" || heard[0].Kind != "reply" || heard[0].At.IsZero() || len(heard[1].Text) != MaxOctets {
 			t.Errorf("heard %+.80v", heard)
 		}
 		h.Say("telco", "reply", func() string { t.Error("text is made after the listener has gone"); return "" })
@@ -48,7 +54,10 @@ func TestSlowListener(t *testing.T) {
 		lost := 0
 		done := make(chan error, 1)
 		go func() {
-			done <- h.Listen(ctx, "telco", func(w Words) error {
+			done <- h.Listen(ctx, "telco", time.Minute, func(w Words) error {
+				if w.Kind == "" {
+					return nil
+				}
 				<-gate
 				heard, lost = heard+1, lost+w.Lost
 				return nil
@@ -77,10 +86,17 @@ func TestListenersAreFew(t *testing.T) {
 		broken := errors.New("gone")
 		ended := make(chan error, maxListeners)
 		for range maxListeners {
-			go func() { ended <- h.Listen(t.Context(), "telco", func(Words) error { return broken }) }()
+			go func() {
+				ended <- h.Listen(t.Context(), "telco", time.Minute, func(w Words) error {
+					if w.Kind == "" {
+						return nil
+					}
+					return broken
+				})
+			}()
 		}
 		synctest.Wait()
-		if err := h.Listen(t.Context(), "telco", nil); !errors.Is(err, ErrBusy) {
+		if err := h.Listen(t.Context(), "telco", time.Minute, nil); !errors.Is(err, ErrBusy) {
 			t.Errorf("one more: %v", err)
 		}
 		say(h, "telco", "x")
@@ -91,7 +107,7 @@ func TestListenersAreFew(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := h.Listen(ctx, "telco", nil); err != nil {
+		if err := h.Listen(ctx, "telco", time.Minute, func(Words) error { return nil }); err != nil {
 			t.Errorf("after they have gone: %v", err)
 		}
 	})
