@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,6 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
-	"go.etcd.io/bbolt"
 
 	"straks/internal/daemon/daemontest"
 	"straks/orders/bolt"
@@ -191,19 +191,26 @@ func TestJournalBackup(t *testing.T) {
 func TestJournalOfAnOlderProgram(t *testing.T) {
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
 	path := w.Config().Journal.Path
-	db, err := bbolt.Open(path, 0o600, nil)
+	older, err := os.Open("../../orders/bolt/testdata/schema4.db.gz") // written by a program with schema 4
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte("meta")).Put([]byte("schema"), []byte{0, 0, 0, 1})
-	}), db.Close()); err != nil {
+	defer older.Close()
+	unpacked, err := gzip.NewReader(older)
+	if err != nil {
+		t.Fatal(err)
+	}
+	octets, err := io.ReadAll(unpacked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, octets, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	before, _ := os.ReadFile(path)
 	for _, what := range []string{"stats", "check"} {
 		code, _, stderr := straks(t, "", "journal", what, "-file", path)
-		if code != exitFailed || !strings.Contains(stderr, "schema version 1") || !strings.Contains(stderr, "straks serve brings it up to date") {
+		if code != exitFailed || !strings.Contains(stderr, "schema version 4") || !strings.Contains(stderr, "straks serve brings it up to date") {
 			t.Errorf("%s: exit %d, %s", what, code, stderr)
 		}
 	}
