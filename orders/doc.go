@@ -116,6 +116,7 @@
 //	flow.go       what each organisation has in a lane: its queue, its turn, its overload
 //	receive.go    the way of a report, a late answer and a change of a block list
 //	keep.go       deadlines and retention
+//	abandoned.go  orders of a process that has ended; reports for unanswered shipments
 //	changes.go    wakes the readers that wait for a feed to grow
 //	metrics.go    metrics
 package orders

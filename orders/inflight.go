@@ -12,6 +12,7 @@ type orderKey struct{ organisation, key string }
 // same key wait for its outcome.
 type inFlight struct {
 	key     orderKey
+	to      Recipient
 	callers atomic.Int32 // requests that wait for the outcome; raised under Service.mu only
 
 	done     chan struct{} // closed by finish
@@ -23,12 +24,12 @@ type inFlight struct {
 
 // start returns the order in flight with that key, and whether it is a new one. It counts the
 // caller, who must call wait next.
-func (s *Service) start(k orderKey) (f *inFlight, first bool) {
+func (s *Service) start(k orderKey, to Recipient) (f *inFlight, first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f, ok := s.orders[k]
 	if !ok {
-		f = &inFlight{key: k, done: make(chan struct{})}
+		f = &inFlight{key: k, to: to, done: make(chan struct{})}
 		s.orders[k] = f
 	}
 	f.callers.Add(1)

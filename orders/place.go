@@ -35,7 +35,7 @@ func (s *Service) Place(ctx context.Context, o Order) (Shipment, bool, error) {
 	if s.carriers[o.Message.Channel] == nil {
 		return Shipment{}, false, ErrNoChannel
 	}
-	f, first := s.start(orderKey{o.Organisation, o.Key})
+	f, first := s.start(orderKey{o.Organisation, o.Key}, o.Message.To)
 	if first {
 		lane := s.carriers[o.Message.Channel].Lane(o.message())
 		if !s.refusedAtOnce(ctx, f, &o, lane) {
@@ -130,7 +130,7 @@ func (s *Service) claim(ctx context.Context, f *inFlight, p *permit, o *Order) (
 	parts := s.carriers[o.Message.Channel].Parts(o.message())
 	for {
 		started := time.Now()
-		in := acceptRequest(o, s.cfg.Now(), s.cfg.SendDeadline, parts)
+		in := acceptRequest(o, s.cfg.Now(), s.claimFor(), parts)
 		o.Message.Expires = started.Add(o.TTL) // which a step of the wall clock does not move
 		shipment, ours, err := s.accept(ctx, in)
 		s.metrics.stage(o, stageAccept, started)
@@ -168,10 +168,10 @@ func (s *Service) accept(ctx context.Context, in AcceptRequest) (Shipment, bool,
 const claimMargin = 2 * time.Second
 
 // acceptRequest gives the order its ids. A retried key keeps those of the first time.
-func acceptRequest(o *Order, at time.Time, send time.Duration, parts int) AcceptRequest {
+func acceptRequest(o *Order, at time.Time, claimFor time.Duration, parts int) AcceptRequest {
 	return AcceptRequest{
 		Shipment: uuid.Must(uuid.NewV7()), OrderID: uuid.Must(uuid.NewV7()), Claim: uuid.New(),
-		Key: o.Key, At: at.UTC(), ClaimFor: send + claimMargin,
+		Key: o.Key, At: at.UTC(), ClaimFor: claimFor,
 		Organisation: o.Organisation, SendersReference: o.SendersReference,
 		Channel: o.Message.Channel, Recipient: o.Message.To, TTL: o.TTL, Total: parts,
 	}

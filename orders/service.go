@@ -42,7 +42,7 @@ type Config struct {
 // Service places orders and receives receipts by the rules of the package
 // comment. It owns these goroutines: one for each order in flight (from Place
 // until its outcome is on disk), and, while Run runs, the receivers of receipts, the deadline
-// keeper, the sweeper, and one for each late answer that the journal could not store at first.
+// keeper, the keeper of unanswered shipments, the sweeper, and one for each late answer that the journal could not store at first.
 type Service struct {
 	cfg        Config
 	log        *slog.Logger
@@ -155,7 +155,7 @@ func (s *Service) ReadyFor(channel Channel) error {
 	return c.Ready()
 }
 
-// Run receives receipts, keeps deadlines and sweeps, until ctx ends. By then
+// Run receives receipts, keeps deadlines, settles unanswered shipments and sweeps, until ctx ends. By then
 // nothing may call Receive any more; what is in the inbox is still stored.
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
@@ -163,6 +163,7 @@ func (s *Service) Run(ctx context.Context) error {
 		wg.Go(func() { s.receive(ctx) })
 	}
 	wg.Go(func() { s.keepDeadlines(ctx) })
+	wg.Go(func() { s.keepUnanswered(ctx) })
 	wg.Go(func() { s.sweep(ctx) })
 	wg.Wait()
 	close(s.stop)

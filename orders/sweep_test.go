@@ -24,6 +24,12 @@ func (*idle) Due(context.Context, time.Time, int) ([]uuid.UUID, time.Time, error
 	return nil, time.Time{}, nil
 }
 
+func (*idle) Abandoned(context.Context) ([]orders.Shipment, error) { return nil, nil }
+
+func (*idle) Matches(context.Context, time.Time, time.Time, int) ([]orders.Match, error) {
+	return nil, nil
+}
+
 func (j *idle) Sweep(context.Context, time.Time, time.Duration, int) (orders.Swept, error) {
 	j.sweeps = append(j.sweeps, time.Since(j.began))
 	switch len(j.sweeps) {

@@ -35,10 +35,12 @@ func (r Recipient) Number() string {
 }
 
 // Unanswered reports whether the hand-over has ended, or its process has, and a part may have left
-// without an answer. It holds after the deadline too, since a late receipt corrects Failed_TTL.
+// without an answer. It holds after the deadline too, since a late receipt corrects Failed_TTL, and after a
+// receipt that reported another part as failed: further ones must not be taken for those of another message.
 func (s *Shipment) Unanswered() bool {
 	sp := specials[s.Channel]
-	return s.ClaimUntil.IsZero() && (s.Status == sp.sending || s.Status == sp.expired) && s.unansweredPart() >= 0
+	open := s.Status == sp.sending || s.Status == sp.expired || !s.none(PartFailed)
+	return open && s.ClaimUntil.IsZero() && s.unansweredPart() >= 0
 }
 
 func (s *Shipment) unansweredPart() int {

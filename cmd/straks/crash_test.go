@@ -3,14 +3,17 @@ package main
 import (
 	"context"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"straks/internal/daemon/daemontest"
+	"straks/internal/eventually"
 	"straks/smpp/smsctest"
 	"straks/smpp/wire"
 	"straks/smtp/relaytest"
@@ -32,12 +35,20 @@ func crashKills(t *testing.T) int {
 // TestCrash kills the daemon at random moments, under load, while clients repeat what was
 // not answered. Then it compares four records: the answers to clients, what SMSC and relay
 // accepted, the feed, and the journal.
+//
+// Every message that the SMSC delivered ends as delivered, also if its answer is lost: where the SMSC
+// echoes the user reference, and where it does not.
 func TestCrash(t *testing.T) {
+	t.Run("echo", func(t *testing.T) { testCrash(t, true) })
+	t.Run("no echo", func(t *testing.T) { testCrash(t, false) })
+}
+
+func testCrash(t *testing.T, echo bool) {
 	t.Parallel()
 	seed := rand.Uint64() >> 1
 	t.Logf("seed %d", seed) // of the moments; the scheduler's choices are not repeatable
 	book := newCrashBook()
-	w := daemontest.NewStopped(t, book.smsc(seed), book.relay(), `binds = 2
+	w := daemontest.NewStopped(t, book.smsc(seed, echo), book.relay(), `binds = 2
 response_timeout = "300ms"`)
 	c := &crash{World: w, book: book, rng: rand.New(rand.NewPCG(seed, 1)), boot: 100 * time.Millisecond}
 
@@ -123,22 +134,28 @@ func (c *crash) after(ticks <-chan struct{}, n int) {
 }
 
 // smsc returns an SMSC whose behaviour depends on the last digit of a number.
-func (b *crashBook) smsc(seed uint64) smsctest.Profile {
+func (b *crashBook) smsc(seed uint64, echo bool) smsctest.Profile {
 	p := smsctest.Profile{Seed: seed, Record: -1, OnSubmit: b.submitted, OnReceipt: b.receipt,
 		Retry: 20 * time.Millisecond, AckTimeout: 500 * time.Millisecond}
 	p.Jitter = 3 * time.Millisecond
-	p.Receipt.Jitter = 10 * time.Millisecond
+	p.Receipt.Jitter, p.Receipt.EchoReference = 10*time.Millisecond, echo
 	p.On("2", func(b *smsctest.Behaviour) { b.Receipt.Early = true })
 	p.On("3", func(b *smsctest.Behaviour) { b.Receipt.Delay = 300 * time.Millisecond })
 	p.On("4", func(b *smsctest.Behaviour) { b.Receipt.Duplicate = 1 })
 	p.On("5", func(b *smsctest.Behaviour) { b.Receipt.Missing = 1 })
 	p.On(crashLossy, func(b *smsctest.Behaviour) {
-		b.Lose, b.Receipt.EchoReference, b.Receipt.Delay = 4, true, 400*time.Millisecond
+		b.Lose, b.Receipt.Delay = 4, 400*time.Millisecond
 	})
 	p.On("7", func(b *smsctest.Behaviour) { b.Receipt.State = "UNDELIV" })
 	p.On("8", func(b *smsctest.Behaviour) { b.Throttle = 3 })
 	p.On(crashRefused, func(b *smsctest.Behaviour) { b.Status = wire.ESMEInvDstAdr })
 	return p
+}
+
+// settled reports whether no receipt waits for its answer any more: each is about an order.
+func (c *crash) settled() bool {
+	code, text := c.Admin("/metrics")
+	return code == http.StatusOK && strings.Contains(text, "\nstraks_journal_parked_reports 0\n")
 }
 
 // Last digits of numbers whose answers get lost, and of those that the SMSC refuses.
@@ -160,6 +177,7 @@ func (c *crash) settle() (unanswered int) {
 	if err := c.SMSC.Wait(ctx, func(st smsctest.Stats) bool { return st.WaitingNow == 0 }); err != nil {
 		t.Fatalf("receipts are left: %v", err)
 	}
+	eventually.True(t, "receipts without an answer to be applied", func() bool { return c.settled() })
 	b.readFeed(t, c.Feed())
 	for _, o := range b.orders {
 		o.status = c.Status(o.shipment)

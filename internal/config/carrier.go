@@ -29,6 +29,11 @@ type SMSC struct {
 	// SMSCs that send a single receipt, or give all parts one message id. Default false:
 	// each part has a receipt.
 	OneReceipt bool
+	// SettleByRecipient settles a message whose answer never came, and whose receipt has no
+	// user_message_reference, by a receipt with an unknown id for the same recipient, if there is no
+	// other such message to that recipient. Default true. It is to be off where the SMSC uses message
+	// ids again within minutes, or where other programs send over the same account.
+	SettleByRecipient bool
 	// Errors is the meaning of the SMSC's error codes in receipts: from the code as the
 	// receipt writes it to "barred", "absent", "unknown-subscriber",
 	// "invalid-number", "unsupported", "memory-full", "network", "rejected",
@@ -47,6 +52,8 @@ type SMSC struct {
 
 	dialect dlr.Dialect
 }
+
+func (s *SMSC) setDefaults() { s.SettleByRecipient = true }
 
 // reserved keeps the password out of the file.
 func (s *SMSC) reserved() map[string]string { return passwordReserved }

@@ -71,7 +71,7 @@ func (cfg *Config) SMSChannel() sms.Config {
 		c.Organisations[o.Name] = sms.Organisation{Sender: o.SMSSender, Transliterate: o.Transliterate, InboundNumbers: o.InboundNumbers}
 	}
 	for _, s := range cfg.SMSCs {
-		c.SMSCs[s.Name] = sms.SMSC{Dialect: s.dialect, Alphabet: s.Alphabet.Encoding()}
+		c.SMSCs[s.Name] = sms.SMSC{Dialect: s.dialect, Alphabet: s.Alphabet.Encoding(), SettleByRecipient: s.SettleByRecipient}
 	}
 	return c
 }

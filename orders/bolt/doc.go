@@ -16,8 +16,8 @@
 //	feed       organisation | seq       -> shipment id, status, at
 //	blocked    hash(org, channel, to)   -> since when it is blocked, or not any more
 //	lifted     at µs | hash             -> nothing: a block that is lifted, to be kept for a day
-//	unanswered number | id              -> µs: until when a report may be matched with the
-//	                                    shipment, whose answer never came
+//	unanswered number | id              -> µs: until when the entry is kept. The answer of the
+//	                                    shipment never came
 //
 // Every record ends with its sum, a CRC-32C over its table, its key and the rest of it (sum.go). Where
 // nothing is the value, the sum is all there is.

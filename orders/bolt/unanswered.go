@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"straks/orders"
+	"straks/orders/ledger"
 )
 
 func unansweredKey(s *orders.Shipment) []byte {
@@ -20,7 +21,7 @@ func unansweredKey(s *orders.Shipment) []byte {
 type listing struct {
 	number string
 	id     uuid.UUID
-	until  int64 // µs
+	until  int64 // when it may be dropped, in µs
 }
 
 // decodeListing reads a record of unanswered. One that can't be read is skipped: its shipment then goes by
@@ -33,12 +34,13 @@ func decodeListing(k, record []byte) (l listing, ok bool) {
 	return l, false
 }
 
-// List implements ledger.Store.
+// List implements ledger.Store. The entry stays for as long as a report may wait that could be about its
+// shipment: without it, the report would seem to fit another shipment only.
 func (w *writeTx) List(s *orders.Shipment) error {
 	key := unansweredKey(s)
 	until := w.value(func(b []byte) []byte {
 		n := len(b)
-		return unansweredScope.seal(binary.BigEndian.AppendUint64(b, uint64(max(s.MatchedUntil().UnixMicro(), 0))), n, key)
+		return unansweredScope.seal(binary.BigEndian.AppendUint64(b, uint64(max(s.MatchedUntil().Add(ledger.ParkedRetention).UnixMicro(), 0))), n, key)
 	})
 	return w.unanswered().Put(key, until)
 }
@@ -190,7 +192,7 @@ func (t tables) matches(ctx context.Context, before, now time.Time, limit int) (
 	c := t.unanswered().Cursor()
 	n := 0
 	for k, v := c.First(); k != nil && n < maxMatching; k, v = c.Next() {
-		if l, ok := decodeListing(k, v); ok && l.until >= now.UnixMicro() {
+		if l, ok := decodeListing(k, v); ok {
 			listed[l.number] = append(listed[l.number], l.id)
 		}
 		n++

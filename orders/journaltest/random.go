@@ -6,7 +6,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -55,10 +57,16 @@ func random(f *fixture) {
 				r.pass(time.Duration(r.IntN(120)) * time.Minute)
 			}
 			r.expireAll()
-		case n < 99:
+		case n < 98:
 			r.compare()
+		case n < 99:
+			r.matchAll()
 		default:
 			r.reopen()
+			if r.IntN(3) == 0 {
+				r.endClaims()
+			}
+			r.matchAll()
 		}
 	}
 	r.compare()
@@ -81,7 +89,7 @@ var outcomes = []handover.Outcome{handover.NotSent, handover.Accepted, handover.
 
 func (r *run) place() {
 	in := r.acceptRequest(fmt.Sprint("k", r.IntN(60)))
-	in.Recipient = numbers[r.IntN(len(numbers))]
+	in.Recipient, in.Total = numbers[r.IntN(len(numbers))], r.IntN(4)
 	_, known, err := r.j.Known(ctx(), org, in.Key, in.At)
 	if err != nil {
 		r.Fatal(err)
@@ -104,6 +112,7 @@ func (r *run) answerOne() {
 	a := orders.Answer{
 		Shipment: s.ID, Claim: s.Claim, At: r.now, Carrier: "telco",
 		Outcome: outcomes[r.IntN(len(outcomes))], Total: 1 + r.partsOf(s), Detail: fmt.Sprint("d", r.IntN(3)),
+		Trace: r.trace(),
 	}
 	if r.IntN(6) == 0 {
 		a.Claim = uuid.Nil
@@ -123,6 +132,22 @@ func (r *run) answerOne() {
 		a.Parts = append(a.Parts, pa)
 	}
 	r.event(a)
+}
+
+// trace returns how a hand-over went, as far as it did.
+func (r *run) trace() (t orders.Trace) {
+	if r.IntN(3) == 0 {
+		return t
+	}
+	t.Bind = []string{"", "telco/2", "relay-7"}[r.IntN(3)]
+	t.Encoding = []string{"", "gsm", "other"}[r.IntN(3)]
+	last := time.Duration(0)
+	for _, stage := range []*time.Duration{&t.Stored, &t.Slot, &t.Written, &t.Answered} {
+		if last += time.Duration(r.Int64N(int64(time.Second))); r.IntN(4) > 0 {
+			*stage = last
+		}
+	}
+	return t
 }
 
 // partsOf makes one in three messages a long one, always the same.
@@ -168,6 +193,13 @@ func (r *run) reportOne() {
 	report.Unverified = r.IntN(6) == 0
 	if date := dates[r.IntN(len(dates))]; date > 0 {
 		report.Submitted = s.Accepted.Add(date).Truncate(time.Second)
+		if r.IntN(2) == 0 {
+			report.Done = report.Submitted.Add(time.Duration(r.IntN(300)) * time.Second)
+		}
+	}
+	report.ByRecipient, report.Whole = r.IntN(3) > 0, r.IntN(8) == 0
+	if r.IntN(4) == 0 {
+		report = echo(report, s, r.IntN(1+r.partsOf(s)))
 	}
 	r.event(report)
 }
@@ -194,6 +226,57 @@ func (r *run) expireAll() {
 		for _, id := range due {
 			r.event(orders.Expiry{Shipment: id, At: r.now})
 		}
+	}
+}
+
+// endClaims ends the claims of processes that have ended. The journal may know of the newest only.
+func (r *run) endClaims() {
+	r.Helper()
+	left, err := r.j.Abandoned(ctx())
+	if err != nil {
+		r.Fatal(err)
+	}
+	known := make(map[uuid.UUID]bool)
+	for _, s := range left {
+		known[s.ID] = true
+		r.same("abandoned", s, r.model.shipments[s.ID])
+	}
+	newest := time.Time{}
+	for _, s := range r.model.shipments {
+		if s.Accepted.After(newest) {
+			newest = s.Accepted
+		}
+	}
+	for id, s := range r.model.shipments {
+		if !s.ClaimUntil.IsZero() && s.Accepted.After(newest.Add(-time.Minute)) && !known[id] {
+			r.Fatalf("claimed %v, and not among the abandoned: %+v", s.Accepted, s)
+		}
+		if known[id] && s.ClaimUntil.IsZero() {
+			r.Fatalf("abandoned, but answered: %+v", s)
+		}
+	}
+	for _, s := range left {
+		r.event(orders.Answer{Shipment: s.ID, Claim: s.Claim, At: r.now, Outcome: handover.Unknown, Total: s.Total})
+	}
+}
+
+// matchAll applies what is found for unanswered shipments, which must be what the model finds.
+func (r *run) matchAll() {
+	r.Helper()
+	before := r.now.Add(-claim)
+	found, err := r.j.Matches(ctx(), before, r.now, 1000)
+	if err != nil {
+		r.Fatal(err)
+	}
+	want := r.model.matches(before, r.now)
+	for _, all := range [][]orders.Match{found, want} {
+		slices.SortFunc(all, func(a, b orders.Match) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	}
+	if len(found) > 0 || len(want) > 0 {
+		r.same("matches", found, want)
+	}
+	for _, m := range found {
+		r.event(m)
 	}
 }
 

@@ -45,7 +45,8 @@ type Store interface {
 	// Unanswered returns the shipments of a recipient's number (orders.Recipient.Number) that the index of
 	// unanswered shipments has.
 	Unanswered(number string) ([]uuid.UUID, error)
-	// List adds a shipment to that index; an engine may drop the entry after Shipment.MatchedUntil.
+	// List adds a shipment to that index; an engine may drop the entry ParkedRetention after
+	// Shipment.MatchedUntil.
 	// Unlist removes it.
 	List(s *orders.Shipment) error
 	Unlist(s *orders.Shipment) error

@@ -1,0 +1,97 @@
+package orders
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"time"
+
+	"straks/internal/handover"
+)
+
+const (
+	// matchEvery is the pause between two looks for reports about unanswered shipments; after a look
+	// that took long it is matchShare times as long as that, so that looking costs little.
+	matchEvery = time.Second
+	matchShare = 20
+	matchBatch = 500
+)
+
+// keepUnanswered ends the claims of processes that have ended, and then applies reports to unanswered
+// shipments.
+func (s *Service) keepUnanswered(ctx context.Context) {
+	for pause := time.Second; !s.endClaims(ctx); pause = min(2*pause, 30*time.Second) {
+		if !sleep(ctx.Done(), pause) {
+			return
+		}
+	}
+	for pause := matchEvery; sleep(ctx.Done(), pause); {
+		began := time.Now()
+		if err := s.matchReports(ctx); err != nil && ctx.Err() == nil {
+			s.sampled.Write("matches", slog.LevelError, "receipts of unanswered messages not looked for, trying again", slog.Any("err", err))
+		}
+		pause = max(matchEvery, matchShare*time.Since(began))
+	}
+}
+
+// endClaims makes the outcome unknown of each shipment that was in flight in a process which has ended. It
+// reports whether that is stored of all.
+func (s *Service) endClaims(ctx context.Context) bool {
+	left, err := s.cfg.Journal.Abandoned(ctx)
+	if err != nil {
+		s.logUnlessDone(ctx, "orders that were in flight when straks ended are not known yet, trying again", err)
+		return false
+	}
+	for _, shipment := range left {
+		a := Answer{Shipment: shipment.ID, Claim: shipment.Claim, At: s.cfg.Now().UTC(), Outcome: handover.Unknown, Total: shipment.Total}
+		effects, failed := s.cfg.Journal.Apply(ctx, []Event{a})
+		if failed == nil {
+			s.applied(a, effects[0])
+		}
+		if !ofTheCall(failed) { // what can't be read now can't be later
+			err = cmp.Or(err, failed)
+		}
+	}
+	if err != nil {
+		s.logUnlessDone(ctx, "orders that were in flight when straks ended are not stored as unanswered, trying again", err)
+		return false
+	}
+	if len(left) > 0 {
+		s.log.Warn("orders were in flight when straks ended: they may have been sent, and a receipt or their deadline settles them", "orders", len(left))
+	}
+	return true
+}
+
+// claimFor is how long the claim of an order lasts.
+func (s *Service) claimFor() time.Duration { return s.cfg.SendDeadline + claimMargin }
+
+// matchReports applies reports that wait to unanswered shipments. By its recipient alone a report is
+// matched when the claims of its time have ended; a claim whose outcome could not be stored yet may last
+// longer, so none to this recipient may be in flight.
+func (s *Service) matchReports(ctx context.Context) error {
+	now := s.cfg.Now().UTC()
+	found, err := s.cfg.Journal.Matches(ctx, now.Add(-s.claimFor()), now, matchBatch)
+	for _, m := range found {
+		if s.inFlightTo(m.Recipient) {
+			continue
+		}
+		effects, failed := s.cfg.Journal.Apply(ctx, []Event{m})
+		if failed == nil {
+			s.applied(m, effects[0])
+		}
+		err = cmp.Or(err, failed)
+	}
+	return err
+}
+
+// inFlightTo reports whether an order to this recipient's number is in flight in this process.
+func (s *Service) inFlightTo(to Recipient) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.orders {
+		if sameNumber(string(f.to), string(to)) {
+			return true
+		}
+	}
+	return false
+}
