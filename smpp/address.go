@@ -3,7 +3,6 @@ package smpp
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"straks/smpp/gsm"
 )
@@ -76,33 +75,41 @@ func CheckSender(s string) error {
 	return err
 }
 
+// maxFitted is the length in octets up to which a sender is made to fit.
+const maxFitted = 1024
+
 // FitSender returns an alphanumeric sender as it can leave: with look-alikes in place of characters
 // that GSM 03.38 lacks, and cut to 11 of its characters ("Skatteetaten" becomes "Skatteetate"). Other
 // senders, and those that can't be made to fit, come back as they are.
 func FitSender(s string) string {
-	if plainName(s) { // as nearly all are
+	if plainName(s) || len(s) > maxFitted { // plain as nearly all are
 		return s
 	}
 	if k, _, err := parseSender(s); err == nil || k != alphanumeric {
 		return s
 	}
-	fit := gsm.Transliterate(strings.TrimSpace(s))
-	for fit != "" {
-		if septets, err := gsm.Encode(gsm.GSM7, fit); err != nil {
-			return s
-		} else if len(septets) <= maxAlphanumeric {
-			return strings.TrimSpace(fit)
-		}
-		_, last := utf8.DecodeLastRuneInString(fit)
-		fit = fit[:len(fit)-last]
+	fit := gsm.Normalize(gsm.Transliterate(strings.TrimSpace(s)))
+	if _, err := gsm.Encode(gsm.GSM7, fit); fit == "" || err != nil {
+		return s
 	}
-	return s
+	septets := 0
+	for i, r := range fit {
+		one, _ := gsm.Encode(gsm.GSM7, string(r))
+		if septets += len(one); septets > maxAlphanumeric {
+			fit = fit[:i]
+			break
+		}
+	}
+	return strings.TrimSpace(fit)
 }
 
 // alphanumericAddr checks the sender and returns its octets.
 func alphanumericAddr(s string) (string, error) {
 	if plainName(s) {
 		return s, nil
+	}
+	if len(s) > maxFitted {
+		return "", fmt.Errorf("sender is much longer than the %d GSM characters that are possible", maxAlphanumeric)
 	}
 	if gsm.Choose(s, gsm.GSM7) != gsm.GSM7 {
 		return "", fmt.Errorf("sender has a character outside the GSM alphabet")

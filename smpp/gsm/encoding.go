@@ -45,12 +45,13 @@ func (e Encoding) DataCoding() byte {
 func Normalize(text string) string { return norm.NFC.String(text) }
 
 // Choose returns the first of the wanted encodings that has every character of
-// the text, or UCS2. Without any wanted it tries GSM7.
+// the text, or UCS2. Without any wanted it tries GSM7. Of a text beyond MaxOctets, which can't be
+// sent, only so many are looked at.
 func Choose(text string, wanted ...Encoding) Encoding {
 	if len(wanted) == 0 {
 		wanted = []Encoding{GSM7}
 	}
-	text = Normalize(text)
+	text = Normalize(text[:min(len(text), MaxOctets)])
 	for _, e := range wanted {
 		if e.has(text) {
 			return e

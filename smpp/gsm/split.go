@@ -14,15 +14,23 @@ const MaxParts = 16
 // (3GPP TS 23.040 §9.2.3.24).
 const messageOctets = 140
 
+// MaxOctets bounds a text in UTF-8. A longer one is refused before it is normalised and split, which would take time
+// without need: in MaxParts, no character that a unit can hold takes more than nine octets (a Hangul syllable
+// in three letters, 1,072 of them), and of GSM 03.38 more than three (2,448).
+const MaxOctets = MaxParts << 10
+
 // ErrTooLong matches a *TooLongError.
 var ErrTooLong = errors.New("message too long")
 
-// TooLongError holds how many parts a text would need.
+// TooLongError holds how many parts a text would need; 0 beyond MaxOctets.
 type TooLongError struct {
 	Needed int
 }
 
 func (e *TooLongError) Error() string {
+	if e.Needed == 0 {
+		return fmt.Sprintf("message too long: at most %d parts are allowed, which have %d characters", MaxParts, MaxParts*GSM7.capacity(UDH8Len))
+	}
 	return fmt.Sprintf("message too long: it needs %d parts, at most %d are allowed", e.Needed, MaxParts)
 }
 
@@ -63,6 +71,9 @@ func (e Encoding) capacity(header int) int {
 func cuts(e Encoding, text string, header int) (ends []int, normal string, err error) {
 	if !utf8.ValidString(text) {
 		return nil, "", ErrInvalidText
+	}
+	if len(text) > MaxOctets {
+		return nil, "", &TooLongError{}
 	}
 	text = Normalize(text)
 	total := 0

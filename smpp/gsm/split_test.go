@@ -252,3 +252,20 @@ func TestPackedLastPartHasNoFiller(t *testing.T) {
 		}
 	}
 }
+
+// The longest texts in octets that 16 parts hold are under MaxOctets, and above it the length alone refuses a text.
+func TestMaxOctets(t *testing.T) {
+	hangul, ring := strings.Repeat("\u1100\u1161\u11a8", gsm.MaxParts*67), strings.Repeat("A\u030a", gsm.MaxParts*153)
+	for e, text := range map[gsm.Encoding]string{gsm.UCS2: hangul, gsm.GSM7: ring} {
+		if got := gsm.Choose(text); got != e {
+			t.Errorf("%v was chosen, want %v", got, e)
+		}
+		if parts, err := gsm.Split(e, text, gsm.UDH8Len); len(parts) != gsm.MaxParts || err != nil {
+			t.Errorf("%v: %d parts, %v", e, len(parts), err)
+		}
+	}
+	long := strings.Repeat("x", gsm.MaxOctets+1)
+	if _, err := gsm.Split(gsm.Choose(long), long, gsm.UDH8Len); !errors.Is(err, gsm.ErrTooLong) || !strings.Contains(err.Error(), "2448 characters") {
+		t.Errorf("%v", err)
+	}
+}

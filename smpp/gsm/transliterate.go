@@ -6,10 +6,13 @@ import "strings"
 // dashes, an ellipsis, special blanks, full-width letters, Greek capitals that
 // have a Latin twin) and drops those without width, if the whole text then
 // fits GSM7. Otherwise it returns the text normalised and unchanged, since it must go as
-// UCS-2 anyway.
+// UCS-2 anyway. A text beyond MaxOctets can't be sent and comes back as it is.
 //
 // Letters are never replaced by letters that read differently: "ç" stays "ç".
 func Transliterate(text string) string {
+	if len(text) > MaxOctets {
+		return text
+	}
 	text = Normalize(text)
 	if GSM7.has(text) {
 		return text
