@@ -22,6 +22,7 @@ import (
 const (
 	DefaultBasePath = "/notifications/api/v1" // that of the contract
 	DefaultMaxBody  = 1 << 20                 // octets of a request
+	DefaultMaxSMS   = 256 << 10               // octets of a request for an SMS
 )
 
 // Config is what the API is made of. Zero values have the defaults named.
@@ -30,6 +31,7 @@ type Config struct {
 	Auth         Authenticator         // required
 	BasePath     string                // DefaultBasePath; "/" for none
 	MaxBody      int64                 // of a request, in octets; DefaultMaxBody
+	MaxBodySMS   int64                 // of a request for an SMS, where that is less; DefaultMaxSMS
 	MaxRequests  int                   // under way at a time, over all connections (else 503); 4096
 	MaxReads     int                   // answered at a time, so that they don't starve orders; 4 for each of GOMAXPROCS
 	Rates        map[string]Rate       // of orders, by organisation; an absent one has no limit
@@ -48,6 +50,7 @@ type api struct {
 	asJSON     static // likewise
 	docs       docs   // nil: there is no such page
 	maxBody    int64
+	maxBodySMS int64
 	requests   atomic.Int64 // under way
 	most       int64        // of those
 	reads      *reads
@@ -77,9 +80,9 @@ func New(cfg Config) (*Handler, error) {
 	a := &api{
 		service: cfg.Service, auth: cfg.Auth, rates: newRates(cfg.Rates), numbers: cfg.Numbers, allChanges: cfg.FeedsWithAll,
 		base:    strings.TrimRight(cmp.Or(cfg.BasePath, DefaultBasePath), "/"),
-		maxBody: cmp.Or(cfg.MaxBody, DefaultMaxBody),
-		most:    int64(cmp.Or(cfg.MaxRequests, 4096)),
-		log:     cmp.Or(cfg.Log, slog.Default()),
+		maxBody: cmp.Or(cfg.MaxBody, DefaultMaxBody), maxBodySMS: cmp.Or(cfg.MaxBodySMS, DefaultMaxSMS),
+		most: int64(cmp.Or(cfg.MaxRequests, 4096)),
+		log:  cmp.Or(cfg.Log, slog.Default()),
 	}
 	if err := a.check(cfg); err != nil {
 		return nil, err
@@ -117,7 +120,7 @@ func (a *api) check(cfg Config) error {
 	if a.base != "" && (path.Clean(a.base) != a.base || a.base[0] != '/' || strings.ContainsAny(a.base, " {}?#%")) {
 		faults = append(faults, fmt.Errorf("api: base path %q: want the form /notifications/api/v1", a.base))
 	}
-	if min(int(cfg.MaxBody), cfg.MaxRequests, cfg.MaxReads) < 0 {
+	if min(int(cfg.MaxBody), int(cfg.MaxBodySMS), cfg.MaxRequests, cfg.MaxReads) < 0 {
 		faults = append(faults, errors.New("api: a limit is negative"))
 	}
 	return errors.Join(faults...)
@@ -126,9 +129,9 @@ func (a *api) check(cfg Config) error {
 // routes are all calls of the API. The document describes these and no others.
 func (a *api) routes() []route {
 	return []route{
-		{method: "POST", path: "/future/orders/instant", serve: a.place(readWrapped)},
-		{method: "POST", path: "/future/orders/instant/sms", serve: a.place(readSMS)},
-		{method: "POST", path: "/future/orders/instant/email", serve: a.place(readEmail)},
+		{method: "POST", path: "/future/orders/instant", serve: a.place(readWrapped, min(a.maxBody, a.maxBodySMS))},
+		{method: "POST", path: "/future/orders/instant/sms", serve: a.place(readSMS, min(a.maxBody, a.maxBodySMS))},
+		{method: "POST", path: "/future/orders/instant/email", serve: a.place(readEmail, a.maxBody)},
 		{method: "GET", path: "/future/shipment/feed", serve: a.feed},
 		{method: "GET", path: "/future/shipment/{id}", serve: a.shipment},
 		{method: "GET", path: "/future/shipment", serve: a.shipmentByKey},

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"straks/internal/numbers"
 	"straks/orders"
@@ -18,7 +17,8 @@ const (
 	MinTTL   = time.Minute    // of an SMS
 	MaxTTL   = 48 * time.Hour // likewise
 	emailTTL = MaxTTL
-	// maxID bounds idempotencyId and sendersReference, which the journal stores, in characters.
+	// maxID bounds idempotencyId and sendersReference, which the journal stores and the feed repeats, in octets
+	// as answers have them in JSON.
 	maxID = 1024
 )
 
@@ -71,7 +71,7 @@ func decode(body []byte, read form, rules *numbers.Rules) *placing {
 		p.faults.add("$", "must be an object, but is "+kind(body))
 		return p
 	}
-	root := object{raw: body, faults: &p.faults}
+	root := newObject(body, "", &p.faults)
 	p.order.Key, p.order.SendersReference = identity(root)
 	read(root, p)
 	return p
@@ -79,14 +79,17 @@ func decode(body []byte, read form, rules *numbers.Rules) *placing {
 
 func identity(root object) (key, reference string) {
 	key, path := root.required("idempotencyId")
-	if utf8.RuneCountInString(key) > maxID {
-		root.faults.add(path, "must be at most 1024 characters long")
-	}
+	checkID(root, path, key)
 	reference, path, _ = root.optional("sendersReference")
-	if utf8.RuneCountInString(reference) > maxID {
-		root.faults.add(path, "must be at most 1024 characters long")
-	}
+	checkID(root, path, reference)
 	return key, reference
+}
+
+// checkID records a fault of an id that is too long.
+func checkID(root object, path, id string) {
+	if len(id) > maxID/6 && octetsInJSON(id) > maxID {
+		root.faults.add(path, "must take at most 1024 octets in JSON: letters of ASCII take one, å and the like two, < > & and control characters six")
+	}
 }
 
 // readWrapped is the older form of the SMS call: one level deeper.

@@ -129,21 +129,40 @@ func TestMediaTypes(t *testing.T) {
 
 func TestBodyLimit(t *testing.T) {
 	w := start(t)
-	order := func(size int) string { // an order of that many octets
-		return smsBody[:len(smsBody)-1] + `,"x":"` + strings.Repeat("x", size-len(smsBody)-7) + `"}`
-	}
 	chunked := func(r *http.Request) { r.ContentLength = -1 }
-	if a := w.do("POST", "/future/orders/instant/sms", order(1<<20)); a.status != 201 {
-		t.Errorf("1 MiB: %d %s", a.status, a.body)
+	wrapped := strings.Replace(smsBody, `"recipientSms":`, `"recipient":{"recipientSms":`, 1) + "}"
+	for _, c := range []struct {
+		path, body string
+		most       int
+	}{
+		{"/future/orders/instant/sms", smsBody, 256 << 10},
+		{"/future/orders/instant", wrapped, 256 << 10},
+		{"/future/orders/instant/email", emailBody, 1 << 20},
+	} {
+		body := strings.Replace(c.body, `"k"`, `"`+c.path+`"`, 1)
+		order := func(size int) string { // an order of that many octets
+			return body[:len(body)-1] + `,"x":"` + strings.Repeat("x", size-len(body)-7) + `"}`
+		}
+		if a := w.do("POST", c.path, order(c.most)); a.status != 201 {
+			t.Errorf("%s, %d octets: %d %s", c.path, c.most, a.status, a.body)
+		}
+		if a := w.do("POST", c.path, order(c.most), chunked); a.status != 200 {
+			t.Errorf("%s, in chunks: %d %s", c.path, a.status, a.body)
+		}
+		if a := w.do("POST", c.path, order(c.most+1)); a.status != 413 || !strings.Contains(a.body, fmt.Sprint(c.most)) {
+			t.Errorf("%s, one octet more: %d %s", c.path, a.status, a.body)
+		}
+		if a := w.do("POST", c.path, order(c.most+1), chunked); a.status != 413 {
+			t.Errorf("%s, one octet more in chunks: %d %s", c.path, a.status, a.body)
+		}
 	}
-	if a := w.do("POST", "/future/orders/instant/sms", order(1<<20), chunked); a.status != 200 {
-		t.Errorf("1 MiB in chunks: %d %s", a.status, a.body)
-	}
-	if a := w.do("POST", "/future/orders/instant/sms", order(1<<20+1)); a.status != 413 {
-		t.Errorf("one octet more: %d %s", a.status, a.body)
-	}
-	if a := w.do("POST", "/future/orders/instant/sms", order(1<<20+1), chunked); a.status != 413 {
-		t.Errorf("one octet more in chunks: %d %s", a.status, a.body)
+}
+
+// A smaller limit for all requests is one for SMS too.
+func TestSmallestBodyLimitCounts(t *testing.T) {
+	w := start(t, func(cfg *Config, _ *orders.Config) { cfg.MaxBody = 5000 })
+	if a := w.do("POST", "/future/orders/instant/sms", `{"x":"`+strings.Repeat("x", 6000)+`"}`); a.status != 413 {
+		t.Errorf("%d %s", a.status, a.body)
 	}
 }
 

@@ -12,9 +12,9 @@ import (
 
 // A body is checked once, as a whole, by encoding/json. The functions below walk JSON
 // that is known to be valid, so they can neither fail nor recurse. An object is
-// its octets, and a property is found by skipping over them. This keeps the client's
-// spelling of the names, which encoding/json discards, and needs no memory, even for a hostile body
-// with many properties.
+// its octets, and its properties are found in one walk over them. This keeps the client's
+// spelling of the names, which encoding/json discards. It needs no memory, and its time grows with the octets
+// only, whatever they are: a hostile body has as many properties as it has room for.
 
 // checkJSON returns what keeps body from being one JSON value in UTF-8
 // (RFC 8259 §8.1), in words for the caller.
@@ -38,40 +38,81 @@ func checkJSON(body []byte) error {
 	return errors.New("not valid JSON")
 }
 
-// lookup returns the last property of the object whose name equals name,
-// ignoring case as encoding/json does, with its name as it is spelled there. A
-// nil value means that there is none.
-func lookup(object []byte, name string) (spelled string, value []byte) {
+// property is one of an object: its name, a string literal as it is spelled there, and its value. A nil value
+// means that the object lacks it.
+type property struct{ name, value []byte }
+
+// spelled returns the name.
+func (p property) spelled() string { return string(unescaped(nil, p.name)) }
+
+// scan finds properties of the object: for each of the names the last one whose name is equal, ignoring
+// case as encoding/json does.
+func scan(object []byte, names []string, found []property) {
+	longest := 0
+	for _, name := range names {
+		longest = max(longest, len(name))
+	}
+	var buffer [128]byte
 	i := skipSpace(object, skipSpace(object, 0)+1) // past the brace
 	for object[i] != '}' {
 		end := endOfString(object, i)
-		key := object[i:end]
+		literal := object[i:end]
 		start := skipSpace(object, skipSpace(object, end)+1) // past the colon
 		end = endOfValue(object, start)
-		switch key = unescaped(key); {
-		case string(key) == name:
-			spelled, value = name, object[start:end]
-		case strings.EqualFold(string(key), name):
-			spelled, value = string(key), object[start:end]
+		if len(literal)-2 <= 6*longest { // an escape has 6 octets, for a letter that may be equal to one of 1 octet
+			key := literal[1 : len(literal)-1]
+			if bytes.IndexByte(key, '\\') >= 0 {
+				key = unescaped(buffer[:0], literal)
+			}
+			for n, name := range names {
+				if string(key) == name || strings.EqualFold(string(key), name) {
+					found[n] = property{literal, object[start:end]}
+				}
+			}
 		}
 		if i = skipSpace(object, end); object[i] == ',' {
 			i = skipSpace(object, i+1)
 		}
 	}
-	return spelled, value
 }
 
-// unescaped returns the content of a string literal.
-func unescaped(literal []byte) []byte {
+// unescaped appends the content of a string literal to b. Half of a surrogate pair becomes U+FFFD, as with
+// encoding/json.
+func unescaped(b, literal []byte) []byte {
 	content := literal[1 : len(literal)-1]
-	if bytes.IndexByte(content, '\\') < 0 {
-		return content
+	for {
+		i := bytes.IndexByte(content, '\\')
+		if i < 0 {
+			return append(b, content...)
+		}
+		b = append(b, content[:i]...)
+		if content[i+1] != 'u' {
+			b = append(b, escaped[content[i+1]])
+			content = content[i+2:]
+			continue
+		}
+		r := escapedUnit(content, i)
+		content = content[i+6:]
+		if utf16.IsSurrogate(r) {
+			if r = utf16.DecodeRune(r, escapedUnit(content, 0)); r != utf8.RuneError {
+				content = content[6:]
+			}
+		}
+		b = utf8.AppendRune(b, r)
 	}
-	var s string
-	if json.Unmarshal(literal, &s) != nil { // impossible: the literal is valid
-		return nil
+}
+
+// escaped is what a backslash before the character stands for (RFC 8259 §7).
+var escaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// octetsInJSON returns how many octets the content of a string has in our answers: encoding/json escapes control
+// characters and <, > and & with six.
+func octetsInJSON(s string) int {
+	literal, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // a string can't fail
 	}
-	return []byte(s)
+	return len(literal) - 2
 }
 
 // loneSurrogate reports whether a string literal escapes half of a surrogate
@@ -147,7 +188,7 @@ func endOfValue(b []byte, i int) int {
 			i++
 			continue
 		default: // number, true, false, null
-			for i < len(b) && !bytes.ContainsRune([]byte(",:]} \t\r\n"), rune(b[i])) {
+			for i < len(b) && b[i] != ',' && b[i] != ']' && b[i] != '}' && skipSpace(b, i) == i {
 				i++
 			}
 		}

@@ -28,6 +28,15 @@ func TestCheckJSON(t *testing.T) {
 	}
 }
 
+// lookup is scan for one name.
+func lookup(object []byte, name string) (spelled string, value []byte) {
+	var found [1]property
+	if scan(object, []string{name}, found[:]); found[0].value == nil {
+		return "", nil
+	}
+	return found[0].spelled(), found[0].value
+}
+
 func TestLookup(t *testing.T) {
 	for _, c := range []struct{ in, name, spelled, value string }{
 		{`{}`, "a", "", ""},

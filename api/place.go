@@ -17,11 +17,11 @@ import (
 	"straks/orders"
 )
 
-// place returns the endpoint of the orders whose body has the given form.
-func (a *api) place(read form) endpoint {
+// place returns the endpoint of the orders whose body has the given form, and at most so many octets.
+func (a *api) place(read form, octets int64) endpoint {
 	return func(x *exchange) error {
 		started := time.Now()
-		p, shipment, created, err := a.take(x, read)
+		p, shipment, created, err := a.take(x, read, octets)
 		if err == nil {
 			err = a.placed(x, shipment, created)
 		}
@@ -34,8 +34,8 @@ func (a *api) place(read form) endpoint {
 }
 
 // take carries the order from the request to the service.
-func (a *api) take(x *exchange, read form) (*placing, orders.Shipment, bool, error) {
-	body, err := a.readBody(x)
+func (a *api) take(x *exchange, read form, octets int64) (*placing, orders.Shipment, bool, error) {
+	body, err := readBody(x, octets)
 	if err != nil {
 		return nil, orders.Shipment{}, false, err
 	}
@@ -81,18 +81,18 @@ func (a *api) placed(x *exchange, s orders.Shipment, created bool) error {
 	})
 }
 
-// readBody returns the body of an order, at most maxBody octets of it.
-func (a *api) readBody(x *exchange) ([]byte, error) {
+// readBody returns the body of an order, at most so many octets of it.
+func readBody(x *exchange, most int64) ([]byte, error) {
 	if err := checkContentType(x.r.Header); err != nil {
 		return nil, err
 	}
-	if x.r.ContentLength > a.maxBody {
-		return nil, a.tooLarge()
+	if x.r.ContentLength > most {
+		return nil, tooLarge(most)
 	}
 	// At most 64 KiB are allocated before they arrive, whatever Content-Length says. One more
 	// octet lets Read return the end of the body.
 	body := make([]byte, 0, min(max(x.r.ContentLength, 512), 64<<10)+1)
-	reader := http.MaxBytesReader(x.ResponseWriter, x.r.Body, a.maxBody)
+	reader := http.MaxBytesReader(x.ResponseWriter, x.r.Body, most)
 	for {
 		n, err := reader.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
@@ -100,7 +100,7 @@ func (a *api) readBody(x *exchange) ([]byte, error) {
 			return body, nil
 		}
 		if err != nil {
-			return nil, a.readError(x.r, err)
+			return nil, readError(x.r, err)
 		}
 		if len(body) == cap(body) {
 			body = append(body, 0)[:len(body)]
@@ -108,18 +108,18 @@ func (a *api) readBody(x *exchange) ([]byte, error) {
 	}
 }
 
-func (a *api) tooLarge() error {
-	p := newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d octets. This call sent nothing: send a smaller one.", a.maxBody))
+func tooLarge(most int64) error {
+	p := newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d octets. This call sent nothing: send a smaller one.", most))
 	p.outcome = "invalid"
 	return p
 }
 
 // readError answers a body that could not be read to its end.
-func (a *api) readError(r *http.Request, err error) error {
+func readError(r *http.Request, err error) error {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return a.tooLarge()
+		return tooLarge(large.Limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return newProblem(http.StatusRequestTimeout, "The body did not arrive in time. This call sent nothing: repeat it with the same idempotencyId.")
 	case r.Context().Err() != nil, errors.Is(err, io.ErrUnexpectedEOF):

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -33,22 +34,33 @@ func (f faults) covers(path string) bool {
 	}
 }
 
+// properties are the names of all properties of orders.
+var properties = []string{"idempotencyId", "sendersReference", "recipient", "recipientSms", "recipientEmail",
+	"phoneNumber", "timeToLiveInSeconds", "smsSettings", "sender", "body",
+	"emailAddress", "emailSettings", "subject", "senderEmailAddress", "contentType"}
+
 // object is a JSON object in the body of a request. Each method reads one
 // property and records its faults. The path that it returns is
 // spelled as in the body if the property is there, else as in the contract.
 type object struct {
-	raw    []byte // nil: it is absent, which is a fault already; its properties are not reported as missing
-	path   string // of the object itself; empty for the body
+	found  []property // as properties; nil: the object is absent, which is a fault already; its properties are not reported as missing
+	path   string     // of the object itself; empty for the body
 	faults *faults
+}
+
+// newObject returns the object with the octets raw.
+func newObject(raw []byte, path string, f *faults) object {
+	o := object{found: make([]property, len(properties)), path: path, faults: f}
+	scan(raw, properties, o.found)
+	return o
 }
 
 // find returns the property's value; nil means absent. null is absent too.
 func (o object) find(name string) (path string, value []byte) {
 	path = name
-	if o.raw != nil {
-		var spelled string
-		if spelled, value = lookup(o.raw, name); value != nil {
-			path = spelled
+	if o.found != nil {
+		if p := o.found[slices.Index(properties, name)]; p.value != nil {
+			path, value = p.spelled(), p.value
 		}
 	}
 	if o.path != "" {
@@ -63,23 +75,22 @@ func (o object) find(name string) (path string, value []byte) {
 // object reads a required property that is an object.
 func (o object) object(name string) object {
 	path, value := o.find(name)
-	child := object{path: path, faults: o.faults}
 	switch {
-	case o.raw == nil:
+	case o.found == nil:
 	case value == nil:
 		o.faults.add(path, "is required")
 	case value[0] != '{':
 		o.faults.add(path, "must be an object, but is "+kind(value))
 	default:
-		child.raw = value
+		return newObject(value, path, o.faults)
 	}
-	return child
+	return object{path: path, faults: o.faults}
 }
 
 // required reads a string that must be there and not be blank.
 func (o object) required(name string) (text, path string) {
 	text, path, _ = o.optional(name)
-	if strings.TrimSpace(text) == "" && o.raw != nil && !o.faults.covers(path) {
+	if strings.TrimSpace(text) == "" && o.found != nil && !o.faults.covers(path) {
 		o.faults.add(path, "is required and must not be blank")
 	}
 	return text, path
@@ -96,7 +107,7 @@ func (o object) optional(name string) (text, path string, given bool) {
 		o.faults.add(path, "must be a string, but is "+kind(value))
 		return "", path, false
 	}
-	text = string(unescaped(value))
+	text = string(unescaped(nil, value))
 	switch {
 	case strings.IndexByte(text, 0) >= 0:
 		o.faults.add(path, "must not contain the character U+0000")
@@ -114,12 +125,12 @@ func (o object) optional(name string) (text, path string, given bool) {
 func (o object) integer(name string, least, most int) int {
 	path, value := o.find(name)
 	if value != nil && value[0] == '"' {
-		if quoted := unescaped(value); len(quoted) > 0 && len(bytes.Trim(quoted, "0123456789")) == 0 {
+		if quoted := unescaped(nil, value); len(quoted) > 0 && len(bytes.Trim(quoted, "0123456789")) == 0 {
 			value = quoted
 		}
 	}
 	switch {
-	case o.raw == nil:
+	case o.found == nil:
 		return 0
 	case value == nil:
 		o.faults.add(path, fmt.Sprintf("is required: a whole number from %d to %d", least, most))

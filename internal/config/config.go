@@ -74,6 +74,7 @@ type API struct {
 	MaxInFlight int
 
 	MaxBody           Size          // of a request: 1MiB
+	MaxBodySMS        Size          // of a request for an SMS, where that is less than MaxBody: 256KiB
 	MaxHeader         Size          // of a request's headers: 16KiB
 	MaxConnections    int           // open at once; beyond it, an idle one is closed for each new one: 4096
 	ReadHeaderTimeout time.Duration // for a request's headers: 5s
@@ -95,6 +96,7 @@ func (a *API) setDefaults() {
 		BasePath:          api.DefaultBasePath,
 		SendDeadline:      orders.DefaultSendDeadline,
 		MaxBody:           api.DefaultMaxBody,
+		MaxBodySMS:        api.DefaultMaxSMS,
 		MaxHeader:         Size(limits.HeaderBytes),
 		MaxConnections:    limits.Connections,
 		ReadHeaderTimeout: limits.ReadHeader,
@@ -115,6 +117,7 @@ func (a *API) check(c *checker) {
 	c.Duration("send_deadline", a.SendDeadline, 100*time.Millisecond, time.Minute)
 	faults.Range(c.List, "max_in_flight", a.MaxInFlight, 0, 1_000_000)
 	faults.Range(c.List, "max_body", a.MaxBody, 4<<10, 16<<20)
+	faults.Range(c.List, "max_body_sms", a.MaxBodySMS, 4<<10, 16<<20)
 	faults.Range(c.List, "max_header", a.MaxHeader, 4<<10, 1<<20)
 	faults.Range(c.List, "max_connections", a.MaxConnections, 1, 1_000_000)
 	faults.Range(c.List, "max_connections_per_address", a.MaxConnectionsPerAddress, 1, 1_000_000)

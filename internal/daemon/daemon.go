@@ -118,7 +118,7 @@ func (d *Daemon) wire() (err error) {
 		return err
 	}
 	d.handler, err = api.New(api.Config{Service: d.service, Auth: tokens, BasePath: cfg.API.BasePath,
-		MaxBody: int64(cfg.API.MaxBody), MaxRequests: cfg.API.MaxConnections, Rates: cfg.Rates(), Numbers: cfg.Numbers.Rules(), FeedsWithAll: cfg.FeedsWithAll(), Docs: cfg.API.Docs, Log: d.log, Registerer: d.registry})
+		MaxBody: int64(cfg.API.MaxBody), MaxBodySMS: int64(cfg.API.MaxBodySMS), MaxRequests: cfg.API.MaxConnections, Rates: cfg.Rates(), Numbers: cfg.Numbers.Rules(), FeedsWithAll: cfg.FeedsWithAll(), Docs: cfg.API.Docs, Log: d.log, Registerer: d.registry})
 	return err
 }
 
