@@ -115,6 +115,7 @@
 //	admission.go  how many orders are under way, which ones wait, and which are refused
 //	flow.go       what each organisation has in a lane: its queue, its turn, its overload
 //	receive.go    the way of a report, a late answer and a change of a block list
+//	inbox.go      those that wait for the journal, in a lane for each carrier
 //	keep.go       deadlines and retention
 //	abandoned.go  orders of a process that has ended; reports for unanswered shipments
 //	changes.go    wakes the readers that wait for a feed to grow

@@ -127,6 +127,7 @@ type Effect struct {
 	Found    bool         // the event has a shipment
 	Changes  []Change     // of status, in order; more than one where an answer met a parked report
 	Parked   bool         // a Report that waits for its answer
+	Dropped  int          // how many older Reports of its carrier wait no longer, to make room for it
 	Hint     MismatchHint // a Report: the one of its Hints that is bound, where its Refs are not
 	Matched  MatchedBy    // a Report or Match: by what it found its shipment, where none of its references was bound
 }

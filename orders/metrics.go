@@ -40,6 +40,7 @@ type metrics struct {
 	receiptDelay prometheus.Histogram
 	mismatched   *prometheus.CounterVec
 	unknown      prometheus.Counter
+	dropped      *prometheus.CounterVec
 	inboxFull    prometheus.Counter
 	removed      prometheus.Counter
 	givenUp      prometheus.Counter
@@ -86,6 +87,7 @@ func newMetrics(reg prometheus.Registerer, organisations []string, forms map[str
 			Help: "Time from acceptance of an order to its final receipt.", Buckets: arrivalTimes}),
 		mismatched: vec("straks_receipts_mismatched_total", "Receipts that match nothing, but would under another form of their message id.", "smsc", "form"),
 		unknown:    counter("straks_receipts_unknown_total", "Receipts given up after a day in which no answer claimed them."),
+		dropped:    vec("straks_receipts_dropped_total", "Receipts that waited for their answer and were dropped to make room for newer ones of their SMSC.", "smsc"),
 		inboxFull:  counter("straks_receipts_turned_away_total", "Receipts that the SMSC must send again because too many waited."),
 		removed:    counter("straks_shipments_removed_total", "Shipments removed at the end of their retention."),
 		givenUp:    counter("straks_outcomes_given_up_total", "Outcomes of orders that can't be stored, since the journal can't read what it has of them."),
@@ -99,11 +101,12 @@ func newMetrics(reg prometheus.Registerer, organisations []string, forms map[str
 	changes := vec("straks_status_changes_total", "Shipments that reached a status after their hand-over began.", "status")
 	m.initLabels(organisations, stages, changes)
 	for smsc, all := range forms {
+		m.dropped.WithLabelValues(smsc)
 		for _, form := range all {
 			m.mismatched.WithLabelValues(smsc, form)
 		}
 	}
-	reg.MustRegister(m.orders, stages, changes, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.inboxFull, m.removed, m.givenUp, m.refused, m.waits)
+	reg.MustRegister(m.orders, stages, changes, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.dropped, m.inboxFull, m.removed, m.givenUp, m.refused, m.waits)
 	return m
 }
 
@@ -138,7 +141,7 @@ func (m *metrics) watch(s *Service) {
 			func() float64 { return float64(value()) }))
 	}
 	gauge("straks_orders_in_flight", "Orders between their request and their outcome on disk.", nil, s.InFlight)
-	gauge("straks_receipts_waiting", "Receipts that wait for the journal.", nil, func() int { return len(s.inbox) })
+	gauge("straks_receipts_waiting", "Receipts that wait for the journal.", nil, s.inbox.waiting)
 	for c, a := range s.admissions {
 		channel := prometheus.Labels{"channel": c.String()}
 		gauge("straks_orders_at_work", "Orders that are being stored or answered.", channel, func() int { return a.load().atWork })
@@ -194,6 +197,12 @@ func (s *Service) applied(event Event, e Effect) {
 	s.metrics.receipts.WithLabelValues(r.Status.String(), receiptResult(e)).Inc()
 	if e.Found && r.Status.Final() && len(e.Changes) > 0 {
 		s.metrics.receiptDelay.Observe(r.At.Sub(e.Shipment.Accepted).Seconds())
+	}
+	if e.Dropped > 0 {
+		s.metrics.dropped.WithLabelValues(r.Carrier).Add(float64(e.Dropped))
+		s.sampled.Write("dropped "+r.Carrier, slog.LevelError,
+			"receipts dropped: too many of this SMSC match no message, and the oldest made room; are they for messages of another system?",
+			slog.String("smsc", r.Carrier), slog.Int("receipts", e.Dropped))
 	}
 	if e.Hint.Form != "" {
 		s.metrics.mismatched.WithLabelValues(r.Carrier, e.Hint.Form).Inc()

@@ -5,16 +5,6 @@ import (
 	"log/slog"
 )
 
-const (
-	// inboxSize bounds the facts that wait for the journal. Beyond it the SMSC gets
-	// a temporary error, and sends the receipt again.
-	inboxSize = 8192
-	// receivers store batches concurrently: while the journal syncs one batch, the
-	// next one is on its way to it.
-	receivers    = 3
-	receiveBatch = 256
-)
-
 // inbound is a fact on its way to the journal.
 type inbound struct {
 	event Event
@@ -25,67 +15,54 @@ type inbound struct {
 // goroutine: nil when the report is on disk and may be acknowledged, else it must
 // be sent again. Where Receive returns an error (ErrBusy), done is not called.
 func (s *Service) Receive(r Report, done func(error)) error {
-	return s.enqueue(inbound{r, done})
+	return s.enqueue(r.Carrier, inbound{r, done})
 }
 
 // Late takes an answer that came after its hand-over had ended, without waiting.
 // After ErrBusy it is lost: the deadline settles the shipment.
 func (s *Service) Late(a Answer) error {
-	return s.enqueue(inbound{event: a})
+	return s.enqueue(a.Carrier, inbound{event: a})
 }
 
 // Block takes a change of a block list, without waiting; done is as in Receive. Of
 // two changes the one with the later At counts, in whatever order they are stored.
 func (s *Service) Block(b Block, done func(error)) error {
-	return s.enqueue(inbound{b, done})
+	return s.enqueue("", inbound{b, done})
 }
 
-func (s *Service) enqueue(in inbound) error {
-	select {
-	case s.inbox <- in:
+func (s *Service) enqueue(carrier string, in inbound) error {
+	if s.inbox.put(carrier, in) {
 		return nil
-	default:
-		if in.done != nil { // a late answer is lost, not sent again
-			s.metrics.inboxFull.Inc()
-		}
-		return ErrBusy
 	}
+	if in.done != nil { // a late answer is lost, not sent again
+		s.metrics.inboxFull.Inc()
+	}
+	return ErrBusy
 }
 
 // receive stores the inbox, in batches, until ctx has ended and the inbox is empty.
 func (s *Service) receive(ctx context.Context) {
 	for {
+		lane, batch := s.inbox.take()
+		if lane != nil {
+			s.inbox.stored(lane, s.store(batch))
+			continue
+		}
 		select {
-		case first := <-s.inbox:
-			s.store(s.batch(first))
+		case <-s.inbox.wake:
 		case <-ctx.Done():
-			select {
-			case first := <-s.inbox:
-				s.store(s.batch(first))
-			default:
-				return
+			if lane, batch = s.inbox.take(); lane == nil {
+				return // the receivers that still store a batch go on
 			}
+			s.inbox.stored(lane, s.store(batch))
 		}
 	}
-}
-
-// batch returns the first fact and those that wait already, receiveBatch at most.
-func (s *Service) batch(first inbound) []inbound {
-	batch := []inbound{first}
-	for len(batch) < receiveBatch {
-		select {
-		case next := <-s.inbox:
-			batch = append(batch, next)
-		default:
-			return batch
-		}
-	}
-	return batch
 }
 
 // store applies a batch, and then calls done for each of its facts. A fact that
-// cannot be stored must not fail the others of its batch: each is tried alone.
-func (s *Service) store(batch []inbound) {
+// cannot be stored must not fail the others of its batch: each is tried alone. It
+// reports whether most of the batch were receipts that match nothing.
+func (s *Service) store(batch []inbound) (strange bool) {
 	events := make([]Event, len(batch))
 	for i, in := range batch {
 		events[i] = in.event
@@ -97,15 +74,19 @@ func (s *Service) store(batch []inbound) {
 		for i := range batch {
 			s.store(batch[i : i+1])
 		}
-		return
+		return false
 	}
 	if err != nil {
 		s.sampled.Write("receipts", slog.LevelError, "receipts not stored: the SMSC gets a temporary error and sends them again",
 			slog.Int("receipts", len(batch)), slog.Any("err", err))
 	}
+	parked := 0
 	for i, in := range batch {
 		if err == nil {
 			s.applied(in.event, effects[i])
+			if effects[i].Parked {
+				parked++
+			}
 		}
 		if in.done != nil {
 			in.done(err)
@@ -113,6 +94,7 @@ func (s *Service) store(batch []inbound) {
 			s.retryLate(late)
 		}
 	}
+	return 2*parked > len(batch)
 }
 
 // retryLate stores a late answer on its own: the carrier does not send it again.

@@ -3,6 +3,7 @@ package orders_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -169,7 +170,7 @@ func TestTurnedAwayIsWhatComesAgain(t *testing.T) {
 	}
 	var err error
 	for range 100_000 {
-		if err = s.Late(orders.Answer{}); err != nil {
+		if err = s.Late(orders.Answer{Carrier: "telco"}); err != nil {
 			break
 		}
 	}
@@ -179,6 +180,71 @@ func TestTurnedAwayIsWhatComesAgain(t *testing.T) {
 	err = s.Receive(delivered("1"), func(error) {})
 	if !errors.Is(err, orders.ErrBusy) || turnedAway() != 1 {
 		t.Errorf("%v, %v counted", err, turnedAway())
+	}
+	other := delivered("1")
+	other.Carrier = "other"
+	if err := s.Receive(other, func(error) {}); err != nil {
+		t.Errorf("another SMSC has no room: %v", err)
+	}
+}
+
+// held is a journal that holds back everything of one carrier.
+type held struct {
+	orders.Journal
+	carrier string
+	release chan struct{}
+	most    atomic.Int32 // facts of the carrier in one call
+}
+
+func (j *held) Apply(ctx context.Context, events []orders.Event) ([]orders.Effect, error) {
+	n := int32(0)
+	for _, e := range events {
+		if r, ok := e.(orders.Report); ok && r.Carrier == j.carrier {
+			n++
+		}
+	}
+	if n > 0 {
+		<-j.release
+	}
+	if n > j.most.Load() {
+		j.most.Store(n)
+	}
+	return j.Journal.Apply(context.Background(), events)
+}
+
+// However many receipts of one SMSC wait for the journal, another's are stored.
+func TestFloodTakesNotAllReceivers(t *testing.T) {
+	w, run := idleWorld(t, orders.Config{})
+	j := &held{Journal: w.journal.Journal, carrier: "flood", release: make(chan struct{})}
+	w.journal.Journal = j
+	run()
+	var flood sync.WaitGroup
+	receive := func(carrier string, n int, done func(error)) {
+		for i := range n {
+			r := delivered(fmt.Sprint("unknown", i))
+			r.Carrier = carrier
+			if err := w.Receive(r, done); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	flood.Add(2000)
+	receive("flood", 2000, func(error) { flood.Done() })
+	for range 5 {
+		stored := make(chan error)
+		receive("other", 1, func(err error) { stored <- err })
+		if err := <-stored; err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(j.release)
+	flood.Wait()
+	j.most.Store(0)
+	flood.Add(2000) // by now it is known that they match nothing
+	receive("flood", 2000, func(error) { flood.Done() })
+	flood.Wait()
+	if n := j.most.Load(); n > 100 {
+		t.Errorf("%d receipts that match nothing are stored at a time", n)
 	}
 }
 

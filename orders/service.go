@@ -51,7 +51,7 @@ type Service struct {
 	carriers   map[Channel]Carrier
 	admissions map[Channel]*admission
 	changes    changes
-	inbox      chan inbound   // of receipts, late answers and changes of block lists, which may be stored in any order
+	inbox      *inbox         // of receipts, late answers and changes of block lists, which may be stored in any order
 	stop       chan struct{}  // closed when retries must end
 	retries    sync.WaitGroup // of late answers, which the journal did not take at first
 
@@ -96,7 +96,7 @@ func NewService(cfg Config) *Service {
 		metrics:    newMetrics(cfg.Registerer, cfg.Organisations, cfg.HintForms),
 		carriers:   make(map[Channel]Carrier),
 		admissions: make(map[Channel]*admission),
-		inbox:      make(chan inbound, inboxSize),
+		inbox:      newInbox(),
 		stop:       make(chan struct{}),
 		orders:     make(map[orderKey]*inFlight),
 	}

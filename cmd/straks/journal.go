@@ -93,6 +93,10 @@ func journalStats(ctx context.Context, args []string, e env) error {
 	out.row("feed entries", s.FeedEntries)
 	out.row("feed start", s.FeedStart)
 	out.row("parked receipts", s.Parked)
+	if s.Parked > 0 {
+		out.row("parked octets", s.ParkedOctets)
+		out.row("most of them", s.ParkedMost)
+	}
 	return out.Flush()
 }
 

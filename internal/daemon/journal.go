@@ -65,5 +65,9 @@ func CreateJournal(cfg *config.Config, feedStart uint64) error {
 }
 
 func boltOptions(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) bolt.Options {
-	return bolt.Options{MaxSize: int64(cfg.Journal.MaxSize), Queue: cfg.Journal.MaxQueue, Log: log, Registerer: reg}
+	var carriers []string
+	for _, s := range cfg.SMSCs {
+		carriers = append(carriers, s.Name)
+	}
+	return bolt.Options{MaxSize: int64(cfg.Journal.MaxSize), Queue: cfg.Journal.MaxQueue, Carriers: carriers, Log: log, Registerer: reg}
 }

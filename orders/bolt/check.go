@@ -251,7 +251,8 @@ func (c *checker) boundRef(k []byte, b ledger.Binding) {
 }
 
 func (c *checker) parkedRef(k []byte, r ledger.Ref) {
-	v := c.parked().Get([]byte(r.Parked))
+	carrier, _, _ := bytes.Cut(k, []byte{0})
+	v := c.parkedRecord(string(carrier), []byte(r.Parked))
 	if v == nil {
 		c.fault("a reference waits for a report that is gone")
 		return
@@ -263,25 +264,25 @@ func (c *checker) parkedRef(k []byte, r ledger.Ref) {
 	}
 }
 
-// parkedReports: each is found under one of its references at least.
+// parkedReports: each is its carrier's, and found under one of its references at least.
 func (c *checker) parkedReports() {
-	cur := c.parked().Cursor()
-	for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
+	c.eachParked(func(carrier string, k, v []byte) bool {
 		report, err := decodeReport(k, v)
-		if err != nil {
+		switch {
+		case err != nil:
 			c.fault("%w", err)
-			continue
-		}
-		found := slices.ContainsFunc(report.Refs, func(name string) bool {
-			key := refKey(report.Carrier, name)
+		case report.Carrier != carrier:
+			c.fault("a parked report of %q lies among those of %q", report.Carrier, carrier)
+		case !slices.ContainsFunc(report.Refs, func(name string) bool {
+			key := refKey(carrier, name)
 			v, _ := c.refs().get(key)
 			r, err := decodeRef(key, v)
 			return v != nil && err == nil && string(r.Parked) == string(k)
-		})
-		if !found {
+		}):
 			c.fault("a parked report has no reference that leads to it")
 		}
-	}
+		return !c.enough()
+	})
 }
 
 func (c *checker) deadlined() {

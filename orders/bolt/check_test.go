@@ -24,7 +24,10 @@ func TestCheckGoesOn(t *testing.T) {
 		order(t, j, fmt.Sprint(i))
 	}
 	spoil(t, j, func(w *writeTx) error {
-		parked := w.parked()
+		parked, err := w.parked().CreateBucket([]byte("telco"))
+		if err != nil {
+			return err
+		}
 		return parked.Put(binary.BigEndian.AppendUint64(nil, 1), []byte("no report"))
 	})
 	j.Close()

@@ -160,9 +160,10 @@ func TestBadParkedReport(t *testing.T) {
 	park("b")
 	park("c")
 	spoil(t, j, func(w *writeTx) error {
-		c := w.parked().Cursor()
+		b := w.parkedOf("telco")
+		c := b.Cursor()
 		for k, v := c.First(); k != nil; k, v = c.Next() {
-			if err := w.parked().Put(bytes.Clone(k), v[:2:2]); err != nil {
+			if err := b.Put(bytes.Clone(k), v[:2:2]); err != nil {
 				return err
 			}
 		}

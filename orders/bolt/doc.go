@@ -11,7 +11,7 @@
 //	           slot end s | last key of a range -> Bloom filter of the keys in it
 //	refs       slot end s | carrier NUL ref   -> the last two bound to it: shipment id, part;
 //	                                    and what waits: key in parked
-//	parked     at µs | number           -> report that waits for its answer
+//	parked     carrier | at µs | number -> report that waits for its answer
 //	deadlines  deadline µs | id         -> nothing
 //	feed       organisation | seq       -> shipment id, status, at
 //	blocked    hash(org, channel, to)   -> since when it is blocked, or not any more
@@ -47,6 +47,8 @@
 //   - Answer and receipt meet in the one record of a reference. A report waits
 //     there only if it is about none of the parts that the reference is bound to. It is
 //     stored once, whatever the number of its references, and leaves them all at once.
+//   - Reports that wait are bounded for each carrier, in number and octets, so that one carrier's
+//     flood of unknown receipts drops none of another's.
 //   - An unsettled shipment has an entry in deadlines, at its deadline. When it is
 //     settled its entry stays, so that an order costs one append only: Due skips it, and
 //     Sweep removes what Due has skipped. An entry whose shipment can't be read
@@ -70,10 +72,12 @@
 //	damage.go     records and pages that can't be read
 //	snapshot.go   the read transaction that all readers share
 //	store.go      ledger.Store in a transaction
+//	parked.go     its part for reports that wait, by carrier
 //	tables.go     the tables of a transaction
 //	slots.go      tables with random keys
 //	filter.go     Bloom filters of slots that have ended
 //	record.go     the form of each record
+//	report.go     that of a report that waits
 //	trace.go      how a hand-over went, in a shipment's record
 //	codec.go      what records are made of
 //	sum.go        the sum of each record, and look-ups that trust no record without it

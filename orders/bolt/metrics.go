@@ -5,6 +5,33 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
+// parkedCollector gives the levels of parked reports, by carrier.
+type parkedCollector struct{ j *Journal }
+
+var (
+	parkedReports = prometheus.NewDesc("straks_journal_parked_reports", "Receipts of an SMSC that wait for the answer that they belong to.", []string{"smsc"}, nil)
+	parkedBytes   = prometheus.NewDesc("straks_journal_parked_bytes", "Octets of these receipts in the journal.", []string{"smsc"}, nil)
+)
+
+func (c parkedCollector) Describe(to chan<- *prometheus.Desc) {
+	to <- parkedReports
+	to <- parkedBytes
+}
+
+func (c parkedCollector) Collect(to chan<- prometheus.Metric) {
+	levels := c.j.parkedLevels()
+	for _, carrier := range c.j.opt.Carriers {
+		if _, ok := levels[carrier]; !ok {
+			to <- prometheus.MustNewConstMetric(parkedReports, prometheus.GaugeValue, 0, carrier)
+			to <- prometheus.MustNewConstMetric(parkedBytes, prometheus.GaugeValue, 0, carrier)
+		}
+	}
+	for carrier, level := range levels {
+		to <- prometheus.MustNewConstMetric(parkedReports, prometheus.GaugeValue, float64(level.n), carrier)
+		to <- prometheus.MustNewConstMetric(parkedBytes, prometheus.GaugeValue, float64(level.octets), carrier)
+	}
+}
+
 type metrics struct {
 	commit  prometheus.Histogram
 	batch   prometheus.Histogram
@@ -20,8 +47,9 @@ func newMetrics(reg prometheus.Registerer, j *Journal) *metrics {
 	}
 	gauge("straks_journal_queue_length", "Calls that wait for the journal's writer.",
 		func() float64 { return float64(len(j.accepts) + len(j.facts)) })
-	gauge("straks_journal_parked_reports", "Receipts that wait for the answer that they belong to.",
-		func() float64 { return float64(j.waiting.Load()) })
+	if reg != nil {
+		reg.MustRegister(parkedCollector{j})
+	}
 	gauge("straks_journal_unavailable", "1 while the journal can't store: it can't write, takes longer than a second for it, or has reached max_size.", func() float64 {
 		if j.Ready() != nil {
 			return 1

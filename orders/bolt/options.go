@@ -15,12 +15,15 @@ import (
 type Options struct {
 	MaxSize   int64 // octets in use at which orders are refused; 0: no limit. Facts about stored orders are still taken
 	MapSize   int   // octets of address space for the file, no memory; 64 GiB. Growing beyond it costs a pause
-	MaxParked int   // receipts that wait for their answer; 100,000. Beyond it the oldest is dropped
-	Queue     int   // orders that wait for the writer, orders.DefaultQueue; and four times as many facts. Beyond it: orders.ErrBusy
-	MaxBatch  int   // calls in one transaction; 512
+	MaxParked int   // receipts of a carrier that wait for their answer; 100,000. Beyond it that carrier's oldest is dropped
+	// MaxParkedOctets is the same for the octets of their records: 32 MiB.
+	MaxParkedOctets int64
+	Queue           int // orders that wait for the writer, orders.DefaultQueue; and four times as many facts. Beyond it: orders.ErrBusy
+	MaxBatch        int // calls in one transaction; 512
 
 	FeedStart uint64 // of Create only: the number above which the numbers of each feed begin, MaxFeedStart at most; 0
 
+	Carriers   []string              // of SMS, whose parked receipts have a metric also while there are none
 	Log        *slog.Logger          // slog.Default()
 	Registerer prometheus.Registerer // nil: metrics are kept, but not exported
 
@@ -36,10 +39,11 @@ type Options struct {
 const MaxFeedStart = 1 << 52
 
 const (
-	defaultMapSize   = 64 << 30
-	defaultMaxParked = 100_000
-	defaultMaxBatch  = 512
-	defaultProbe     = 250 * time.Millisecond
+	defaultMapSize         = 64 << 30
+	defaultMaxParked       = 100_000
+	defaultMaxParkedOctets = 32 << 20
+	defaultMaxBatch        = 512
+	defaultProbe           = 250 * time.Millisecond
 )
 
 func (o Options) withDefaults() Options {
@@ -48,6 +52,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxParked == 0 {
 		o.MaxParked = defaultMaxParked
+	}
+	if o.MaxParkedOctets == 0 {
+		o.MaxParkedOctets = defaultMaxParkedOctets
 	}
 	if o.Queue == 0 {
 		o.Queue = orders.DefaultQueue

@@ -9,7 +9,7 @@ import (
 type reader struct {
 	path      string
 	snapshots snapshots
-	waiting   atomic.Int64 // parked reports
+	waiting   atomic.Pointer[parkedLevels] // of parked reports, as last committed
 }
 
 // begin shows the open file to readers, and counts the parked reports in it.
@@ -20,16 +20,21 @@ func (r *reader) begin(f *file) (err error) {
 	if err := r.snapshots.publish(f); err != nil {
 		return err
 	}
-	n := int64(0)
+	levels := parkedLevels{}
 	err = r.snapshots.view(func(t tables) error {
-		c := t.parked().Cursor()
-		for k, _ := c.First(); k != nil; k, _ = c.Next() {
-			n++
-		}
+		levels = t.countParked()
 		return nil
 	})
-	r.waiting.Store(n)
+	r.waiting.Store(&levels)
 	return err
+}
+
+// parkedLevels returns those of the last commit.
+func (r *reader) parkedLevels() parkedLevels {
+	if levels := r.waiting.Load(); levels != nil {
+		return *levels
+	}
+	return nil
 }
 
 // ReadOnly is a journal for the operator's commands: nothing in its file is

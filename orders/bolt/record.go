@@ -32,18 +32,6 @@ const (
 	shipmentListed                // nothing
 )
 
-// The fields of a parked report.
-const (
-	reportRecipient   = 1 + iota
-	reportUnverified  // nothing
-	reportSubmitted   // s since 1970
-	reportIDs         // how many message ids it has; one that has no such field has one, or none
-	reportDone        // s after the submit date
-	reportReference   // the user reference that it echoes
-	reportWhole       // nothing
-	reportByRecipient // nothing
-)
-
 // partDated, beside the state of a part, says that its submit date follows.
 const partDated = 0x80
 
@@ -183,115 +171,6 @@ func decodeEntry(feed scope, key, record []byte) (entry, error) {
 		return entry{}, corrupt("feed entry")
 	}
 	return en, nil
-}
-
-// encodeReport appends a report that waits, without its hints.
-func encodeReport(b, key []byte, r *orders.Report) []byte {
-	e := encoder{b}
-	e.byte(recordFields)
-	e.byte(byte(r.Status))
-	e.int(r.At.UnixMicro())
-	e.string(r.Carrier)
-	e.strings(r.Refs)
-	e.string(r.Detail[:min(len(r.Detail), maxDetail)])
-	if r.Recipient != "" {
-		e.field(reportRecipient, func(e *encoder) { e.string(string(r.Recipient)) })
-	}
-	if r.Unverified {
-		e.field(reportUnverified, func(*encoder) {})
-	}
-	if !r.Submitted.IsZero() {
-		e.field(reportSubmitted, func(e *encoder) { e.int(r.Submitted.Unix()) })
-	}
-	if r.IDs > 1 {
-		e.field(reportIDs, func(e *encoder) { e.uint(uint64(r.IDs)) })
-	}
-	if !r.Submitted.IsZero() && !r.Done.IsZero() {
-		e.field(reportDone, func(e *encoder) { e.int(r.Done.Unix() - r.Submitted.Unix()) })
-	}
-	if r.Echoed {
-		e.field(reportReference, func(e *encoder) { e.uint(uint64(r.Reference)) })
-	}
-	if r.Whole {
-		e.field(reportWhole, func(*encoder) {})
-	}
-	if r.ByRecipient {
-		e.field(reportByRecipient, func(*encoder) {})
-	}
-	return parkedScope.seal(e.b, len(b), key)
-}
-
-func decodeReport(key, record []byte) (orders.Report, error) {
-	b, ok := parkedScope.open(key, record)
-	d := decoder{b: b}
-	version := d.byte()
-	r := orders.Report{Status: orders.Status(d.byte())}
-	r.At = microTime(d.int())
-	r.Carrier = d.string()
-	r.Refs = d.strings()
-	r.Detail = d.string()
-	switch version {
-	case recordVersion:
-		d.oldTail(&r)
-	case recordFields:
-		d.fields(func(number byte, f *decoder) {
-			switch number {
-			case reportRecipient:
-				r.Recipient = orders.Recipient(f.string())
-			case reportUnverified:
-				r.Unverified = true
-			case reportSubmitted:
-				r.Submitted = time.Unix(f.int(), 0).UTC()
-			case reportIDs:
-				r.IDs = f.ids()
-			case reportDone:
-				r.Done = time.Unix(r.Submitted.Unix()+f.int(), 0).UTC()
-			case reportReference:
-				r.Echoed, r.Reference = true, uint16(f.uint())
-			case reportWhole:
-				r.Whole = true
-			case reportByRecipient:
-				r.ByRecipient = true
-			}
-		})
-	default:
-		d.bad = true
-	}
-	if !ok || !d.end() || !r.Status.Valid() {
-		return orders.Report{}, corrupt("parked report")
-	}
-	return r, nil
-}
-
-// oldTail reads the end of a parked report of before schema version 5: nothing, or the number of an
-// unverified one, or that, flags, a submit date and a number of ids.
-func (d *decoder) oldTail(r *orders.Report) {
-	const unverified, dated, ids = 1, 2, 4
-	if len(d.b) == 0 {
-		return
-	}
-	r.Recipient = orders.Recipient(d.string())
-	flags := byte(unverified)
-	if len(d.b) > 0 {
-		flags = d.byte()
-	}
-	r.Unverified = flags&unverified != 0
-	if flags&dated != 0 {
-		r.Submitted = time.Unix(d.int(), 0).UTC()
-	}
-	if flags&ids != 0 {
-		r.IDs = d.ids()
-	}
-}
-
-// ids reads how many message ids a report has, where it has several.
-func (d *decoder) ids() int {
-	n := d.uint()
-	if n <= 1 || n > maxIDs {
-		d.bad = true
-		return 0
-	}
-	return int(n)
 }
 
 // encodeKey appends the record of an idempotency key: the id of its shipment.

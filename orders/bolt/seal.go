@@ -10,9 +10,13 @@ import (
 // keySealed is where sealRecords goes on: how many tables are done, and the last key in the next.
 var keySealed = []byte("sealed")
 
-// sealRecords makes version 5 of version 4, in which records had no sums (sum.go). What a record says
+// sealRecords makes version 5 of version 4, in which records had no sums (sum.go) and parked reports
+// lay in one table (parkByCarrier). What a record says
 // stays as it is, also where it can't be read. Filters are dropped: Sweep builds them.
-func sealRecords(t tables, budget int, _ *slog.Logger) (moved int, err error) {
+func sealRecords(t tables, budget int, log *slog.Logger) (moved int, err error) {
+	if moved, err = t.parkByCarrier(budget, log); err != nil || moved > 0 {
+		return moved, err
+	}
 	at, after, err := t.sealed()
 	if err != nil {
 		return 0, err
@@ -88,7 +92,7 @@ type recordTable struct {
 // recordTables returns every bucket of records, in the same order each time.
 func (t tables) recordTables() []recordTable {
 	all := []recordTable{
-		{b: t.shipments(), scope: shipmentScope}, {b: t.parked(), scope: parkedScope}, {b: t.deadlines(), scope: deadlineScope},
+		{b: t.shipments(), scope: shipmentScope}, {b: t.deadlines(), scope: deadlineScope},
 		{b: t.blocked(), scope: blockedScope}, {b: t.lifted(), scope: liftedScope},
 	}
 	for _, s := range []*slots{t.keys(), t.refs()} {
@@ -97,6 +101,10 @@ func (t tables) recordTables() []recordTable {
 			return nil
 		})
 	}
+	_ = t.parked().ForEachBucket(func(carrier []byte) error {
+		all = append(all, recordTable{b: t.parked().Bucket(carrier), scope: parkedScope})
+		return nil
+	})
 	_ = t.feed().ForEachBucket(func(name []byte) error {
 		all = append(all, recordTable{b: t.feed().Bucket(name), scope: feedScope(name)})
 		return nil

@@ -21,6 +21,8 @@ type Stats struct {
 	FeedStart     uint64    `json:"feedStart,omitempty"` // the numbers of each feed begin above it
 	FeedEntries   uint64    `json:"feedEntries"`
 	Parked        int       `json:"parked"`
+	ParkedOctets  int64     `json:"parkedOctets"`        // of their records
+	ParkedMost    string    `json:"parkedMost,omitzero"` // the carrier of most of them
 	Shipments     int       `json:"shipments,omitempty"` // counted by walking all pages, by Stats only
 }
 
@@ -61,7 +63,14 @@ func (r *reader) Levels() (st Stats) {
 			return nil
 		})
 	})
-	st.Parked = int(r.waiting.Load())
+	levels := r.parkedLevels()
+	all := levels.total()
+	st.Parked, st.ParkedOctets = all.n, all.octets
+	for carrier, level := range levels {
+		if most := levels[st.ParkedMost].n; level.n > most || level.n == most && level.n > 0 && carrier < st.ParkedMost {
+			st.ParkedMost = carrier
+		}
+	}
 	return st
 }
 

@@ -20,8 +20,9 @@ type writeTx struct {
 	tables
 	opt     *Options
 	values  []byte
-	waiting int // parked reports
+	waiting parkedLevels // of each carrier, as this transaction leaves them
 
+	counted     bool   // waiting is this transaction's own
 	newDeadline []byte // the lowest key put into deadlines
 
 	keySlots, refSlots *slots // once looked up
@@ -32,7 +33,7 @@ var _ ledger.Store = (*writeTx)(nil)
 
 // ledger returns the rules over this transaction.
 func (w *writeTx) ledger() *ledger.Ledger {
-	return &ledger.Ledger{Store: w, MaxParked: w.opt.MaxParked, Log: w.opt.Log}
+	return &ledger.Ledger{Store: w, MaxParked: w.opt.MaxParked, MaxParkedOctets: w.opt.MaxParkedOctets, Log: w.opt.Log}
 }
 
 func (w *writeTx) keys() *slots {
@@ -227,47 +228,6 @@ func (w *writeTx) PutRef(carrier, ref string, r ledger.Ref, at time.Time) error 
 	}
 	return w.refs().put(at.UnixMicro(), key, w.value(func(b []byte) []byte { return encodeRef(b, key, r) }))
 }
-
-const parkedKeySize = 16
-
-// Park implements ledger.Store.
-func (w *writeTx) Park(r *orders.Report) (ledger.ParkedID, error) {
-	number, err := w.parked().NextSequence()
-	if err != nil {
-		return "", err
-	}
-	key := binary.BigEndian.AppendUint64(make([]byte, 0, parkedKeySize), uint64(max(r.At.UnixMicro(), 0)))
-	key = binary.BigEndian.AppendUint64(key, number)
-	w.waiting++
-	return ledger.ParkedID(key), w.parked().Put(key, w.value(func(b []byte) []byte { return encodeReport(b, key, r) }))
-}
-
-// Parked implements ledger.Store.
-func (w *writeTx) Parked(id ledger.ParkedID) (orders.Report, error) {
-	v := w.parked().Get([]byte(id))
-	if v == nil {
-		return orders.Report{}, corrupt("reference to a parked report that is gone")
-	}
-	return decodeReport([]byte(id), v)
-}
-
-// Unpark implements ledger.Store.
-func (w *writeTx) Unpark(id ledger.ParkedID) error {
-	w.waiting--
-	return w.parked().Delete([]byte(id))
-}
-
-// OldestParked implements ledger.Store.
-func (w *writeTx) OldestParked() (ledger.ParkedID, time.Time, error) {
-	k, _ := w.parked().Cursor().First()
-	if k == nil {
-		return "", time.Time{}, nil
-	}
-	return ledger.ParkedID(k), microTime(int64(binary.BigEndian.Uint64(k))), nil
-}
-
-// ParkedReports implements ledger.Store.
-func (w *writeTx) ParkedReports() int { return w.waiting }
 
 func blockedKey(organisation string, c orders.Channel, to orders.Recipient) []byte {
 	return hash(organisation, c.String(), string(to))

@@ -36,6 +36,9 @@ func (t tables) blocked() *bbolt.Bucket    { return t.tx.Bucket(bucketBlocked) }
 func (t tables) lifted() *bbolt.Bucket     { return t.tx.Bucket(bucketLifted) }
 func (t tables) unanswered() *bbolt.Bucket { return t.tx.Bucket(bucketUnanswered) }
 
+// parkedOf returns the parked reports of a carrier; nil where none has ever waited.
+func (t tables) parkedOf(carrier string) *bbolt.Bucket { return t.parked().Bucket([]byte(carrier)) }
+
 func (t tables) keys() *slots {
 	return &slots{b: t.tx.Bucket(bucketKeys), scope: keyScope, span: keySlot, sure: true,
 		filters: t.tx.Bucket(bucketKeyFilter), filterTable: bucketKeyFilter}

@@ -201,17 +201,20 @@ func (j *Journal) transact(requests ...*request) error {
 	if w.failed || j.health.damage.why() != nil {
 		return j.health.refuse()
 	}
-	wtx := &writeTx{opt: &j.opt, values: w.values[:0], waiting: int(j.waiting.Load())}
+	wtx := &writeTx{opt: &j.opt, values: w.values[:0], waiting: j.parkedLevels()}
 	err := j.attempt(wtx, requests)
 	w.values = wtx.values[:0]
 	if errors.Is(err, berrors.ErrMaxSizeReached) {
-		wtx = &writeTx{opt: &j.opt, waiting: int(j.waiting.Load())}
+		wtx = &writeTx{opt: &j.opt, waiting: j.parkedLevels()}
 		err = j.remap(wtx, requests)
 	}
 	var own *requestError
 	switch {
 	case err == nil:
-		j.waiting.Store(int64(wtx.waiting))
+		if wtx.counted {
+			levels := wtx.waiting
+			j.waiting.Store(&levels)
+		}
 		j.due.back(wtx.newDeadline)
 		return nil
 	case errors.Is(err, ErrDamaged), errors.Is(err, ErrReplaced):

@@ -40,7 +40,7 @@ func newModel() *model {
 }
 
 func (m *model) ledger() *ledger.Ledger {
-	return &ledger.Ledger{Store: m, MaxParked: 1 << 20, Log: slog.Default()}
+	return &ledger.Ledger{Store: m, MaxParked: 1 << 20, MaxParkedOctets: 1 << 40, Log: slog.Default()}
 }
 
 func (m *model) accept(in orders.AcceptRequest) (orders.Shipment, bool) {
@@ -177,7 +177,7 @@ func (m *model) Unlist(s *orders.Shipment) error {
 	return nil
 }
 
-func (m *model) Parked(id ledger.ParkedID) (orders.Report, error) {
+func (m *model) Parked(_ string, id ledger.ParkedID) (orders.Report, error) {
 	m.need(id)
 	r, ok := m.parked[id]
 	if !ok {
@@ -193,14 +193,18 @@ func (m *model) Park(r *orders.Report) (ledger.ParkedID, error) {
 	return id, nil
 }
 
-func (m *model) Unpark(id ledger.ParkedID) error {
+func (m *model) Unpark(_ string, id ledger.ParkedID) error {
 	delete(m.parked, id)
 	return nil
 }
 
-func (m *model) OldestParked() (ledger.ParkedID, time.Time, error) { return "", time.Time{}, nil }
+func (m *model) OldestParked(string) (ledger.ParkedID, time.Time, error) {
+	return "", time.Time{}, nil
+}
 
-func (m *model) ParkedReports() int { return len(m.parked) }
+func (m *model) ParkedReports(string) (n int, octets int64) { return len(m.parked), 0 }
+
+func (m *model) ParkedCarriers() []string { return nil }
 
 func (m *model) Blocked(organisation string, c orders.Channel, to orders.Recipient) (ledger.Block, error) {
 	return m.blocked[organisation+c.String()+string(to)], nil

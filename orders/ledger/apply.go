@@ -78,7 +78,7 @@ func (l *Ledger) report(r *orders.Report) (eff orders.Effect, err error) {
 			if eff.Hint.Form != "" {
 				r.ByRecipient = false // its message has an answer, whose id is spelled differently
 			}
-			eff.Parked, err = l.park(r)
+			eff.Parked, eff.Dropped, err = l.park(r)
 		}
 		return eff, err
 	}

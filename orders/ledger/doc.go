@@ -24,5 +24,5 @@
 // shipments that the index of unanswered ones has of the numbers.
 // Then it runs the rules in memory, and writes what was put in one trip. The model of
 // orders/journaltest is such an engine, and fails on a get of anything else. Only a report that is
-// parked where too many wait needs more: the oldest one.
+// parked where too many of its carrier wait needs more: that carrier's oldest one.
 package ledger

@@ -99,7 +99,7 @@ func (l *Ledger) waiting(m *orders.Match) (ParkedID, orders.Report, error) {
 			}
 			continue
 		}
-		r, err := l.Store.Parked(have.Parked)
+		r, err := l.Store.Parked(m.Carrier, have.Parked)
 		switch {
 		case errors.Is(err, ErrCorrupt):
 			continue

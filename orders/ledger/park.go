@@ -17,8 +17,11 @@ const (
 
 // park keeps a report until its answer comes, under each of its references that has none or a worse
 // one (orders.Report.Better), even one that is bound to another message. It reports whether the
-// report waits, now or already.
-func (l *Ledger) park(r *orders.Report) (waits bool, err error) {
+// report waits, now or already, and how many of the carrier's were dropped to make room for it.
+func (l *Ledger) park(r *orders.Report) (waits bool, dropped int, err error) {
+	if r.Carrier == "" {
+		return false, 0, nil // no answer is a nameless carrier's
+	}
 	r.Refs = r.Refs[:min(len(r.Refs), parkedRefs)]
 	free := make([]string, 0, len(r.Refs))
 	for _, name := range r.Refs {
@@ -28,7 +31,7 @@ func (l *Ledger) park(r *orders.Report) (waits bool, err error) {
 			better, err = l.displace(have.Parked, r)
 		}
 		if err != nil {
-			return false, err
+			return false, 0, err
 		}
 		if better {
 			free = append(free, name)
@@ -36,12 +39,10 @@ func (l *Ledger) park(r *orders.Report) (waits bool, err error) {
 		waits = waits || !better
 	}
 	if len(free) == 0 {
-		return waits, nil
+		return waits, 0, nil
 	}
-	if over := l.Store.ParkedReports() - l.MaxParked + 1; over > 0 {
-		if _, err := l.DropParked(over, time.Time{}); err != nil {
-			return false, err
-		}
+	if dropped, err = l.makeRoom(r.Carrier); err != nil {
+		return false, dropped, err
 	}
 	id, err := l.Store.Park(r)
 	for _, name := range free {
@@ -49,7 +50,22 @@ func (l *Ledger) park(r *orders.Report) (waits bool, err error) {
 			err = l.setParked(r, name, id)
 		}
 	}
-	return true, err
+	return true, dropped, err
+}
+
+// makeRoom drops the oldest of a carrier's reports until another one may wait.
+func (l *Ledger) makeRoom(carrier string) (dropped int, err error) {
+	for {
+		n, octets := l.Store.ParkedReports(carrier)
+		if n == 0 || n < l.MaxParked && octets < l.MaxParkedOctets {
+			return dropped, nil
+		}
+		one, err := l.dropOldest(carrier, time.Time{})
+		if err != nil || !one {
+			return dropped, err
+		}
+		dropped++
+	}
 }
 
 // setParked notes under a reference which report waits there; "": none.
@@ -64,7 +80,7 @@ func (l *Ledger) setParked(r *orders.Report, name string, id ParkedID) error {
 
 // displace takes out a parked report if r is better.
 func (l *Ledger) displace(parked ParkedID, r *orders.Report) (bool, error) {
-	other, err := l.Store.Parked(parked)
+	other, err := l.Store.Parked(r.Carrier, parked)
 	if errors.Is(err, ErrCorrupt) {
 		return true, nil
 	}
@@ -85,28 +101,42 @@ func (l *Ledger) unpark(id ParkedID, r *orders.Report) error {
 			return err
 		}
 	}
-	return l.Store.Unpark(id)
+	return l.Store.Unpark(r.Carrier, id)
 }
 
-// DropParked takes out the oldest parked reports, at most n, and with a cut only those from before
-// it. It returns how many.
+// DropParked takes out the parked reports of all carriers that came before the cut, at most n of
+// them. It returns how many.
 func (l *Ledger) DropParked(n int, cut time.Time) (dropped int, err error) {
-	for ; dropped < n; dropped++ {
-		id, at, err := l.Store.OldestParked()
-		if err != nil || id == "" || !cut.IsZero() && !at.Before(cut) {
-			return dropped, err
-		}
-		r, err := l.Store.Parked(id)
-		switch {
-		case errors.Is(err, ErrCorrupt):
-			l.Log.Error("receipt that waited can't be read, dropped", "err", err)
-			err = l.Store.Unpark(id)
-		case err == nil:
-			err = l.unpark(id, &r)
-		}
-		if err != nil {
-			return dropped, err
+	for _, carrier := range l.Store.ParkedCarriers() {
+		for dropped < n {
+			one, err := l.dropOldest(carrier, cut)
+			if err != nil {
+				return dropped, err
+			}
+			if !one {
+				break
+			}
+			dropped++
 		}
 	}
 	return dropped, nil
+}
+
+// dropOldest takes out the carrier's oldest parked report; with a cut only one from before it. It
+// reports whether there was one.
+func (l *Ledger) dropOldest(carrier string, cut time.Time) (bool, error) {
+	id, at, err := l.Store.OldestParked(carrier)
+	if err != nil || id == "" || !cut.IsZero() && !at.Before(cut) {
+		return false, err
+	}
+	r, err := l.Store.Parked(carrier, id)
+	if errors.Is(err, ErrCorrupt) {
+		l.Log.Error("receipt that waited can't be read, dropped", "smsc", carrier, "err", err)
+		return true, l.Store.Unpark(carrier, id)
+	}
+	if err != nil {
+		return false, err
+	}
+	r.Carrier = carrier
+	return true, l.unpark(id, &r)
 }

@@ -108,7 +108,7 @@ func (l *Ledger) bindOne(name string, part orders.Binding) (report *orders.Repor
 // claimParked takes out the report that waits under a reference, if it is about the part that the
 // reference is now bound to. Else the report goes on waiting, unless it is too old.
 func (l *Ledger) claimParked(have *Ref, name string, part orders.Binding) (*orders.Report, error) {
-	r, err := l.Store.Parked(have.Parked)
+	r, err := l.Store.Parked(part.Shipment.Carrier, have.Parked)
 	if errors.Is(err, ErrCorrupt) {
 		have.Parked = "" // it must cost no answer; retention drops it
 		return nil, nil

@@ -51,14 +51,16 @@ type Store interface {
 	List(s *orders.Shipment) error
 	Unlist(s *orders.Shipment) error
 
-	// Parked returns a report that waits. One that is gone is ErrCorrupt.
-	Parked(id ParkedID) (orders.Report, error)
+	// Parked returns a carrier's report that waits. One that is gone is ErrCorrupt.
+	Parked(carrier string, id ParkedID) (orders.Report, error)
 	Park(r *orders.Report) (ParkedID, error)
-	Unpark(id ParkedID) error
-	// OldestParked returns the report that waits longest; "" where none waits.
-	OldestParked() (id ParkedID, at time.Time, err error)
-	// ParkedReports returns how many wait.
-	ParkedReports() int
+	Unpark(carrier string, id ParkedID) error
+	// OldestParked returns the carrier's report that waits longest; "" where none waits.
+	OldestParked(carrier string) (id ParkedID, at time.Time, err error)
+	// ParkedReports returns how many of a carrier's reports wait, and the octets of their records.
+	ParkedReports(carrier string) (n int, octets int64)
+	// ParkedCarriers returns the carriers of which reports wait.
+	ParkedCarriers() []string
 
 	// Blocked returns the entry of a recipient in a block list; the zero Block where there is none.
 	Blocked(organisation string, c orders.Channel, to orders.Recipient) (Block, error)
@@ -93,9 +95,12 @@ type Block struct {
 
 // Ledger applies the rules to one transaction.
 type Ledger struct {
-	Store     Store
-	MaxParked int // reports that wait; beyond it the oldest is dropped
-	Log       *slog.Logger
+	Store Store
+	// Bounds of the reports of one carrier that wait. Where they are reached, its oldest make room for
+	// a new one, whose octets may exceed the bound. Another carrier's are not touched.
+	MaxParked       int
+	MaxParkedOctets int64
+	Log             *slog.Logger
 }
 
 // micro cuts a time to what an engine keeps, so that a call returns what a later look-up will.
