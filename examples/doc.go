@@ -7,4 +7,10 @@
 // Each is one file with two functions: send, which repeats an order with the same
 // idempotencyId until there is an answer, and follow, which reads the feed from a kept
 // cursor. csharp is not run by the test: there is no .NET in Debian.
+//
+//	generated/oapi-codegen generated/ogen generated/openapi-typescript
+//
+// Each of these has a client that is generated from the OpenAPI document, and a program that uses it.
+// They are modules of their own, with their generator in go.mod or package.json. Another test generates,
+// compiles and runs them.
 package examples
