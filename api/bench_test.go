@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -67,4 +68,65 @@ func BenchmarkRefused(b *testing.B) {
 	}
 	close(gate)
 	<-first
+}
+
+// stamped notes how long each answer's commit took, and when it was done.
+type stamped struct {
+	orders.Journal
+	took, done chan time.Duration // done is since began
+	began      time.Time
+}
+
+func (s *stamped) Apply(ctx context.Context, events []orders.Event) ([]orders.Effect, error) {
+	before := time.Since(s.began)
+	effects, err := s.Journal.Apply(ctx, events)
+	done := time.Since(s.began)
+	s.took <- done - before
+	s.done <- done
+	return effects, err
+}
+
+// BenchmarkFeedDelay measures how long after its commit a change is with the readers that wait for it, one by a
+// stream and one by wait=, on sockets. The commit's own time is beside it, for the ratio.
+func BenchmarkFeedDelay(b *testing.B) {
+	s := &stamped{took: make(chan time.Duration, 1), done: make(chan time.Duration, 1), began: time.Now()}
+	w := start(b, func(_ *Config, c *orders.Config) {
+		s.Journal = c.Journal
+		c.Journal = s
+	})
+	w.refuses()
+	next, stop := w.events("")
+	defer stop()
+	events := make(chan time.Duration, 1)
+	go func() {
+		for strings.HasPrefix(next(), "id: ") {
+			events <- time.Since(s.began)
+		}
+	}()
+	// Requests that the validator of the document does not look at.
+	w.http = w.server.Client()
+	var commits, streams, waits []time.Duration
+	for seq := 0; b.Loop(); seq++ {
+		answered := make(chan time.Duration, 1)
+		go func() {
+			if _, a := feed(b, w, "?wait=60&seq="+strconv.Itoa(seq)); a.status == http.StatusOK {
+				answered <- time.Since(s.began)
+			}
+		}()
+		w.waiting(2)
+		w.sendSMS(strconv.Itoa(seq))
+		done := <-s.done
+		commits = append(commits, <-s.took)
+		streams = append(streams, <-events-done)
+		waits = append(waits, <-answered-done)
+	}
+	b.ReportMetric(0, "ns/op")
+	for name, all := range map[string][]time.Duration{"commit": commits, "stream": streams, "wait": waits} {
+		slices.Sort(all)
+		for percent, at := range map[string]int{"p50": len(all) / 2, "p99": len(all) * 99 / 100} {
+			b.ReportMetric(float64(all[at].Microseconds()), name+"-"+percent+"-µs")
+		}
+	}
+	b.ReportMetric(float64(streams[len(streams)/2])/float64(commits[len(commits)/2]), "stream/commit")
+	b.ReportMetric(float64(waits[len(waits)/2])/float64(commits[len(commits)/2]), "wait/commit")
 }
