@@ -109,6 +109,11 @@ func New(cfg Config) (*Handler, error) {
 	return &Handler{Handler: a.mux(), api: a}, nil
 }
 
+// ValidBasePath reports whether the routes can be below the path: "/", or names with a '/' before each.
+func ValidBasePath(p string) bool {
+	return p != "" && path.Clean(p) == p && p[0] == '/' && !strings.ContainsAny(p, " {}?#%")
+}
+
 func (a *api) check(cfg Config) error {
 	var faults []error
 	if a.service == nil {
@@ -117,7 +122,7 @@ func (a *api) check(cfg Config) error {
 	if a.auth == nil {
 		faults = append(faults, errors.New("api: no Authenticator"))
 	}
-	if a.base != "" && (path.Clean(a.base) != a.base || a.base[0] != '/' || strings.ContainsAny(a.base, " {}?#%")) {
+	if a.base != "" && !ValidBasePath(a.base) {
 		faults = append(faults, fmt.Errorf("api: base path %q: want the form /notifications/api/v1", a.base))
 	}
 	if min(int(cfg.MaxBody), int(cfg.MaxBodySMS), cfg.MaxRequests, cfg.MaxReads) < 0 {

@@ -18,7 +18,8 @@
 //	run.go      exit codes, flags and operands
 //	serve.go    serve
 //	dump_*.go   no core files
-//	setup.go    check, init, token: before the first start
+//	setup.go    init, token: before the first start
+//	check.go    check: the configuration, and what the daemon would find
 //	sandbox.go  sandbox: a daemon between simulated carriers
 //	demo.go     demo: two orders through a sandbox
 //	smsc.go     smsc: the simulated SMSC alone

@@ -103,7 +103,7 @@ func TestToken(t *testing.T) {
 		t.Error("the same token twice")
 	}
 	path := writeConfig(t, rest)
-	if code, _, stderr := straks(t, "", "check", "-config", path); code != exitDone {
+	if code, _, stderr := straks(t, "", "check", "-config-only", "-config", path); code != exitDone {
 		t.Errorf("check: exit %d, %s", code, stderr)
 	}
 }

@@ -37,7 +37,7 @@ func serveCommand(ctx context.Context, args []string, e env) error {
 	forbidDumps(log)
 	tune()
 	for _, w := range append(warnings, descriptorWarnings(cfg)...) {
-		log.Warn("configuration", "key", w.Key, "warning", w.Message)
+		log.Warn("configuration", "key", w.Where(), "warning", w.Message)
 	}
 	d, err := daemon.New(ctx, cfg, log, prometheus.NewRegistry())
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"straks/internal/config"
 	"straks/internal/daemon"
 	"straks/internal/faults"
-	"straks/internal/printable"
 	"straks/orders/bolt"
 )
 
@@ -22,30 +21,6 @@ const defaultConfig = "/etc/straks/straks.toml"
 // configFlag adds the flag of every command that reads the configuration.
 func (f *flags) configFlag() *string {
 	return f.String("config", defaultConfig, "configuration `file`")
-}
-
-// checkCommand reports all faults of a configuration. It opens neither the journal
-// nor a connection.
-func checkCommand(_ context.Context, args []string, e env) error {
-	fs := newFlags("check [-config FILE]")
-	path := fs.configFlag()
-	if _, err := fs.parse(args, e); err != nil {
-		return err
-	}
-	cfg, warnings, err := config.Load(*path)
-	if err == nil {
-		// The limit of the operator's shell is not that of the daemon, which warns of its own.
-		warnings = append(warnings, cfg.DescriptorWarnings(config.UnitDescriptors, "LimitNOFILE of the unit as it comes with straks")...)
-	}
-	for _, w := range warnings {
-		fmt.Fprintf(e.stderr, "%s: warning: %s\n", *path, printable.Lines(fmt.Sprint(w)))
-	}
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(e.stdout, "%s is right: organisations %d, SMSCs %d, relays %d\n",
-		*path, len(cfg.Organisations), len(cfg.SMSCs), len(cfg.Relays))
-	return err
 }
 
 // initCommand creates the journal. "serve" does not: an empty journal has forgotten

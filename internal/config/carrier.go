@@ -131,6 +131,7 @@ func (r *Relay) reserved() map[string]string { return passwordReserved }
 // check checks the keys that only the file has; the pool's Validate checks the others.
 func (r *Relay) check(c *checker) {
 	r.Password = c.secret("password_file", r.PasswordFile)
+	c.reads("ca_file", r.CAFile)
 	c.keyPair("client_cert", &r.ClientCert, "client_key", &r.ClientKey)
 	c.Unless((r.Username == "") == (r.PasswordFile == ""), "password_file", "and username go together: give both, or none for no login")
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"straks/api"
 	"straks/internal/faults"
 	"straks/smpp"
 )
@@ -43,6 +44,7 @@ type file struct {
 	top      map[string]any
 	sealed   bool // secrets are not read
 	warnings []Warning
+	files    []File
 }
 
 // in returns the checker for a table within this one.
@@ -97,8 +99,7 @@ func private(addr string) bool {
 }
 
 func (c *checker) basePath(name, p string) {
-	ok := p == "/" || strings.HasPrefix(p, "/") && !strings.HasSuffix(p, "/") && !strings.ContainsAny(p, "{}?# ")
-	c.Unless(ok, name, "is %q; it starts with '/' and does not end with one; \"/\" alone for none", p)
+	c.Unless(api.ValidBasePath(p), name, "is %q; it starts with '/', does not end with one, and has none of \"{}?#%%\", \"//\", \"..\" and blanks; \"/\" alone for none", p)
 }
 
 // sender checks an SMS sender, by the gateway's rules.

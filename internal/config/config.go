@@ -55,6 +55,8 @@ type Config struct {
 	SMSCs         []SMSC         `toml:"smsc"`         // none: no SMS
 	Routes        []smpp.Route   `toml:"route"`        // none: every SMSC, in the order of the file
 	Relays        []Relay        `toml:"relay"`        // none: no e-mail
+
+	files []File
 }
 
 // API is the listener that clients speak to.
@@ -126,9 +128,16 @@ func (a *API) check(c *checker) {
 		"is %d, must be at least max_connections_per_address, %d", a.MaxConnectionsPerAuthorizedAddress, a.MaxConnectionsPerAddress)
 	c.Duration("read_header_timeout", a.ReadHeaderTimeout, 100*time.Millisecond, time.Minute)
 	c.Duration("read_timeout", a.ReadTimeout, 100*time.Millisecond, 10*time.Minute)
-	c.Duration("write_timeout", a.WriteTimeout, a.SendDeadline+time.Second, 10*time.Minute)
+	a.outlast(c, "write_timeout", a.WriteTimeout, 10*time.Minute)
 	c.Duration("idle_timeout", a.IdleTimeout, time.Second, time.Hour)
-	c.Duration("drain_timeout", a.DrainTimeout, a.SendDeadline+time.Second, time.Minute)
+	a.outlast(c, "drain_timeout", a.DrainTimeout, time.Minute)
+}
+
+// outlast checks a time that must be longer than send_deadline.
+func (a *API) outlast(c *checker, key string, d, most time.Duration) {
+	least := a.SendDeadline + time.Second
+	c.Unless(d >= least && d <= most, key, "is %s, must be between %s (a second more than api.send_deadline, %s) and %s",
+		faults.FormatDuration(d), faults.FormatDuration(least), faults.FormatDuration(a.SendDeadline), faults.FormatDuration(most))
 }
 
 // Journal is where orders, receipts and the feed are kept.

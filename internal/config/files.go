@@ -12,6 +12,23 @@ import (
 	"straks/internal/pemfile"
 )
 
+// File is a file beside the configuration that the daemon reads.
+type File struct {
+	Key  string // that names it
+	Path string
+}
+
+// Files returns the files that the configuration names, except credentials, which systemd
+// reads, and the journal.
+func (cfg *Config) Files() []File { return cfg.files }
+
+// reads notes a file that the daemon reads.
+func (c *checker) reads(name, path string) {
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); path != "" && (dir == "" || filepath.Dir(path) != filepath.Clean(dir)) {
+		c.file.files = append(c.file.files, File{c.Key(name), path})
+	}
+}
+
 // locate is credential, with its error as a fault.
 func (c *checker) locate(name, path string) string {
 	path, err := credential(path)
@@ -57,6 +74,7 @@ func (c *checker) secret(name, path string) string {
 	if path == "" {
 		return ""
 	}
+	c.reads(name, path)
 	secret, info, err := readSecret(path)
 	if info != nil {
 		c.warnReadable(name, path, info)
@@ -83,13 +101,13 @@ func readSecret(path string) (string, os.FileInfo, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return "", nil, fmt.Errorf("can't be read: %w", err)
+		return "", nil, fmt.Errorf("can't be read: %w", pemfile.Reason(err))
 	case !info.Mode().IsRegular() || info.Size() > maxSecret:
 		return "", nil, fmt.Errorf("names %s, which is no file of at most %d octets", path, maxSecret)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return "", info, fmt.Errorf("can't be read: %w", err)
+		return "", info, fmt.Errorf("can't be read: %w", pemfile.Reason(err))
 	}
 	password, err := ParsePassword(text)
 	if err != nil {
@@ -124,6 +142,7 @@ func ParsePassword(text []byte) (string, error) {
 
 // authorities checks a file of certificates to trust.
 func (c *checker) authorities(name, path string) {
+	c.reads(name, path)
 	_, err := pemfile.Pool(path)
 	c.Unless(err == nil, name, "can't be used: %v", err)
 }
@@ -136,6 +155,8 @@ func (c *checker) keyPair(certName string, cert *string, keyName string, key *st
 		return
 	}
 	*key = c.locate(keyName, *key)
+	c.reads(certName, *cert)
+	c.reads(keyName, *key)
 	certOK, keyOK := c.readable(certName, *cert), c.readable(keyName, *key)
 	if !certOK || !keyOK {
 		return
@@ -157,7 +178,7 @@ func (c *checker) readable(name, path string) bool {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		c.Add(name, "can't be read: %v", err)
+		c.Add(name, "can't be read: %v", pemfile.Reason(err))
 		return false
 	}
 	f.Close()

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,8 +51,11 @@ func parse(text string, now time.Time, sealed bool) (*Config, []Warning, faults.
 	c := &checker{faults.New(), &file{now: now, top: top, sealed: sealed}}
 	c.table(reflect.ValueOf(cfg).Elem(), top)
 	cfg.check(c)
+	cfg.files = c.file.files
 	byKey := func(a, b faults.Fault) int { return cmp.Compare(a.Key, b.Key) }
 	found, warnings := c.All(), c.file.warnings
+	c.file.nameStanzas(found)
+	c.file.nameStanzas(warnings)
 	slices.SortStableFunc(found, byKey)
 	slices.SortStableFunc(warnings, byKey)
 	return cfg, warnings, found, nil
@@ -66,7 +71,30 @@ func syntaxError(text string, err error) error {
 	}
 	before := text[:min(max(at.Position.Start, 0), len(text))]
 	return fmt.Errorf("line %d, column %d: %s", 1+strings.Count(before, "\n"),
-		len(before)-strings.LastIndexByte(before, '\n'), at.Message)
+		len(before)-strings.LastIndexByte(before, '\n'), quoted.ReplaceAllString(at.Message, "…"))
+}
+
+// quoted is what the decoder quotes of the file: a password without quotation marks, say.
+var quoted = regexp.MustCompile(`["'` + "`" + `].{2,}["'` + "`" + `]|[0-9]{4,}`)
+
+// array is the beginning of a key in an array of tables.
+var array = regexp.MustCompile(`^(smsc|relay|organisation|route)\[([0-9]+)\]`)
+
+// nameStanzas notes which stanza each fault is in, where that has a name.
+func (f *file) nameStanzas(all []faults.Fault) {
+	for i := range all {
+		at := array.FindStringSubmatch(all[i].Key)
+		if at == nil {
+			continue
+		}
+		items, _ := asList(f.top[at[1]])
+		if n, err := strconv.Atoi(at[2]); err == nil && n < len(items) {
+			item, _ := items[n].(map[string]any)
+			if name, _ := item["name"].(string); faults.ValidName(name) {
+				all[i].Stanza = fmt.Sprintf("%s %q", at[1], name)
+			}
+		}
+	}
 }
 
 // check checks every section, and what several sections must agree on.

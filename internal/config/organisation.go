@@ -161,6 +161,6 @@ func (t *Token) check(c *checker) {
 	c.Name("name", t.Name)
 	c.Unless(t.SHA256 != Digest{}, "sha256", "is missing")
 	if !t.Expires.IsZero() && t.Expires.Before(c.file.now) {
-		c.warn("expires", "has passed (%s): token %q is refused", t.Expires.Format(time.RFC3339), t.Name)
+		c.warn("expires", "has passed (%s): the token is refused", t.Expires.Format(time.RFC3339))
 	}
 }

@@ -119,7 +119,10 @@ func setScalar(dst reflect.Value, src any) error {
 	case dst.CanUint() && v.CanInt() && v.Int() >= 0 && !dst.OverflowUint(uint64(v.Int())):
 		dst.SetUint(uint64(v.Int()))
 	default:
-		return fmt.Errorf("is %s, must be %s", kindOf(src), wanted(dst))
+		if !dst.CanInt() && !dst.CanUint() && !dst.CanFloat() { // a password of digits stands here too
+			return fmt.Errorf("is %s, must be %s", kindOf(src), wanted(dst))
+		}
+		return fmt.Errorf("is %s, must be %s", numberOf(src), wanted(dst))
 	}
 	return nil
 }
@@ -127,7 +130,7 @@ func setScalar(dst reflect.Value, src any) error {
 func setDuration(dst *time.Duration, src any) error {
 	s, ok := src.(string)
 	if !ok {
-		return fmt.Errorf("is %s; write a duration with its unit, like \"5s\", \"250ms\" or \"90d\"", kindOf(src))
+		return fmt.Errorf("is %s; write a duration with its unit, like \"5s\", \"250ms\" or \"90d\"", numberOf(src))
 	}
 	d, err := parseDuration(s)
 	if err != nil {
@@ -160,9 +163,9 @@ func kindOf(src any) string {
 	case string:
 		return "a string"
 	case int64:
-		return fmt.Sprintf("the integer %d", src)
+		return "an integer"
 	case float64:
-		return fmt.Sprintf("the number %v", src)
+		return "a number"
 	case bool:
 		return fmt.Sprintf("%v", src)
 	case time.Time:
@@ -171,6 +174,17 @@ func kindOf(src any) string {
 		return "a table"
 	}
 	return "an array"
+}
+
+// numberOf is kindOf with the value of a number, for keys that have one.
+func numberOf(src any) string {
+	switch src.(type) {
+	case int64:
+		return fmt.Sprintf("the integer %d", src)
+	case float64:
+		return fmt.Sprintf("the number %v", src)
+	}
+	return kindOf(src)
 }
 
 func wanted(dst reflect.Value) string {

@@ -23,6 +23,7 @@
 //
 //	daemon.go   New: what can be refused (journal, listeners) and the wiring; Close
 //	journal.go  the engine: opened, created and brought up to date, in one place
+//	preflight.go  what New would refuse, for "straks check"
 //	run.go      Run: the parts and their order
 //	stack.go    parts that end in the reverse order of their start
 //	status.go   /status, and the status line of systemd

@@ -14,12 +14,24 @@ import (
 )
 
 // Fault is one thing that is wrong with one key.
+//
+// A message has no string that the file gives to a key which may hold a secret, by right or by mistake:
+// passwords, tokens, names of files, names and addresses of carriers and tokens, unknown keys.
 type Fault struct {
 	Key     string // dotted, like "smsc[0].addr"
+	Stanza  string // the element of an array of tables that the key is in, by its name: smsc "telco"; or empty
 	Message string // continues the sentence that begins with the key: "is missing"
 }
 
-func (f Fault) String() string { return f.Key + " " + f.Message }
+// Where returns the key, and the stanza where there is one.
+func (f Fault) Where() string {
+	if f.Stanza == "" {
+		return f.Key
+	}
+	return f.Key + " (" + f.Stanza + ")"
+}
+
+func (f Fault) String() string { return f.Where() + " " + f.Message }
 
 // Faults are those of one configuration, as one error.
 type Faults []Fault
@@ -70,7 +82,7 @@ func (l *List) All() Faults { return *l.found }
 func (l *List) Add(name, format string, args ...any) {
 	key := l.Key(name)
 	if !slices.ContainsFunc(*l.found, func(f Fault) bool { return f.Key == key }) {
-		*l.found = append(*l.found, Fault{key, fmt.Sprintf(format, args...)})
+		*l.found = append(*l.found, Fault{Key: key, Message: fmt.Sprintf(format, args...)})
 	}
 }
 
@@ -99,7 +111,7 @@ func (l *List) Required(name, s string) bool {
 // Unique checks that no earlier call with the same map had the value.
 func (l *List) Unique(name, value string, seen map[string]string) {
 	if first, ok := seen[value]; ok && value != "" {
-		l.Add(name, "%q is %s already", value, first)
+		l.Add(name, "is that of %s already", first)
 		return
 	}
 	seen[value] = l.Key(name)
@@ -114,7 +126,7 @@ func ValidName(s string) bool { return nameForm.MatchString(s) }
 // Name checks a required name.
 func (l *List) Name(name, s string) {
 	if l.Required(name, s) {
-		l.Unless(ValidName(s), name, "is %q, must be 1 to 64 letters, digits, '.', '-' and '_', a letter or digit first", s)
+		l.Unless(ValidName(s), name, "must be 1 to 64 letters, digits, '.', '-' and '_', a letter or digit first")
 	}
 }
 
@@ -140,7 +152,7 @@ func (l *List) HostPort(name, addr string) {
 	}
 	host, port, err := net.SplitHostPort(addr)
 	n, portErr := strconv.ParseUint(port, 10, 16)
-	l.Unless(err == nil && portErr == nil && host != "" && n > 0, name, `is %q, must be host and port, like "10.0.0.5:2775"`, addr)
+	l.Unless(err == nil && portErr == nil && host != "" && n > 0, name, `must be host and port, like "10.0.0.5:2775"`)
 }
 
 const day = 24 * time.Hour

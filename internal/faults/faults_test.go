@@ -19,13 +19,13 @@ func TestList(t *testing.T) {
 	seen := make(map[string]string)
 	l.At("relay", 0).Unique("name", "mx", seen)
 	l.At("relay", 1).Unique("name", "mx", seen)
-	l.Join(Faults{{"route[0].smscs", "is missing"}, {"smsc[1].window", "is said twice"}})
+	l.Join(Faults{{Key: "route[0].smscs", Message: "is missing"}, {Key: "smsc[1].window", Message: "is said twice"}})
 	want := `smsc[1].tls.mode is "maybe"
 smsc[1].name is missing
 smsc[1].retention is 36h0m0s, must be between 3d and 90d
 smsc[1].window is 0, must be between 1 and 10
 smsc[1].mode is "x", must be one of "a", "b"
-relay[1].name "mx" is relay[0].name already
+relay[1].name is that of relay[0].name already
 route[0].smscs is missing`
 	if got := l.All().Err(); got == nil || got.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", got, want)

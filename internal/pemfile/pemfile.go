@@ -4,7 +4,9 @@ package pemfile
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 )
 
@@ -16,7 +18,7 @@ func Pool(path string) (*x509.CertPool, error) {
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, Reason(err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
@@ -33,9 +35,19 @@ func Pair(certificate, key string) ([]tls.Certificate, error) {
 	}
 	pair, err := tls.LoadX509KeyPair(certificate, key)
 	if err != nil {
-		return nil, err
+		return nil, Reason(err)
 	}
 	return []tls.Certificate{pair}, nil
+}
+
+// Reason returns why a file can't be opened, without its name: what a configuration gives as the
+// name of a file may be a secret that belongs into one.
+func Reason(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
 }
 
 // MinVersion returns the constant of package tls for "1.2" or "1.3".

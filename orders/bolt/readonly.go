@@ -42,7 +42,8 @@ func (r *reader) parkedLevels() parkedLevels {
 // older schema too; Stats and Check fail with ErrOutdated.
 type ReadOnly struct {
 	reader
-	file file
+	file   file
+	damage error // a page that Open reads and that can't be read
 }
 
 // OpenReadOnly opens the journal at path, which no daemon may have open. A page that can't be read is
@@ -54,10 +55,18 @@ func OpenReadOnly(path string, opt Options) (*ReadOnly, error) {
 		return nil, err
 	}
 	r := &ReadOnly{reader: reader{path: path}, file: f}
-	if err := r.begin(&r.file); err != nil && !errors.Is(err, ErrDamaged) {
-		return nil, errors.Join(err, r.Close())
+	if r.damage = r.begin(&r.file); r.damage != nil && !errors.Is(r.damage, ErrDamaged) {
+		return nil, errors.Join(r.damage, r.Close())
 	}
 	return r, nil
+}
+
+// Current returns nil if Open would open the journal. ErrOutdated: after Migrate.
+func (r *ReadOnly) Current() error {
+	if r.damage != nil {
+		return r.damage
+	}
+	return r.file.view(tables.current)
 }
 
 // Close releases the file.

@@ -1,0 +1,108 @@
+package daemon
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/api"
+	"straks/internal/config"
+	"straks/internal/faults"
+	"straks/orders/bolt"
+)
+
+// Preflight returns what New would refuse on this machine, for a configuration without faults of its own, and what
+// an operator should know where it starts nevertheless. It goes through the steps of New and changes nothing: the
+// journal is opened for reading, and each listener is closed at once. Where another process has the journal open,
+// that is a daemon which has the listeners too; then neither is looked at.
+func Preflight(cfg *config.Config) (found, warnings faults.Faults) {
+	list, noted := faults.New(), faults.New()
+	d := &Daemon{cfg: cfg, log: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry()}
+	if err := d.wire(); err != nil {
+		list.Add("configuration", "is refused: %v", err)
+	}
+	if _, err := apiTLS(cfg.API, d.registry); err != nil {
+		list.Add("api.tls_cert_file", "is refused: %v", err)
+	}
+	if _, err := api.NewConnections(cfg.API.Limits(), d.log, d.registry); err != nil {
+		list.Add("api.max_connections", "is refused: %v", err)
+	}
+	if running := tryJournal(cfg.Journal.Path, list, noted); !running {
+		tryListeners(cfg, list, noted)
+	}
+	return list.All(), noted.All()
+}
+
+// tryJournal opens the journal as New would, but for reading. running reports that another process has it open.
+func tryJournal(path string, found, warnings *faults.List) (running bool) {
+	j, err := bolt.OpenReadOnly(path, bolt.Options{Log: slog.New(slog.DiscardHandler)})
+	if errors.Is(err, bolt.ErrLocked) {
+		warnings.Add("journal.path", "names a journal that another process has open, most likely straks: the journal and the listeners were not looked at")
+		return true
+	}
+	if err != nil {
+		found.Add("journal.path", "can't be used: %v", err)
+		return false
+	}
+	switch err := j.Current(); {
+	case errors.Is(err, bolt.ErrOutdated):
+		warnings.Add("journal.path", "%v", err)
+	case err != nil:
+		found.Add("journal.path", "can't be used: %v", err)
+	}
+	if err := j.Close(); err != nil {
+		found.Add("journal.path", "can't be used: %v", err)
+	}
+	writable, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		found.Add("journal.path", "can't be written: %v", err)
+		return false
+	}
+	writable.Close()
+	return false
+}
+
+// tryListeners listens on every address, all at the same time, as the daemon does.
+func tryListeners(cfg *config.Config, found, warnings *faults.List) {
+	addresses := map[string]string{"api": cfg.API.Listen, "metrics": cfg.Metrics.Listen, "admin": cfg.Admin.Listen}
+	for _, section := range []string{"api", "metrics", "admin"} {
+		addr := addresses[section]
+		if addr == "" || section == "admin" && cfg.Admin.Socket() {
+			continue
+		}
+		l, err := listen(section, addr)
+		if err != nil {
+			found.In(section).Add("listen", "can't be used: %v", errors.Unwrap(err))
+			continue
+		}
+		defer l.Close()
+	}
+	if cfg.Admin.Socket() {
+		trySocket(cfg.Admin, found.In("admin"), warnings.In("admin"))
+	}
+}
+
+// trySocket makes a socket beside the one that the configuration names. The folder of the default one is made by
+// systemd when the unit starts.
+func trySocket(a config.Admin, found, warnings *faults.List) {
+	folder := filepath.Dir(a.Listen)
+	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) && a.Listen == config.DefaultAdmin {
+		warnings.Add("listen", "is in %s, which does not exist now: RuntimeDirectory= of the systemd unit makes it", folder)
+		return
+	}
+	if err := checkFree(a.Listen); err != nil {
+		found.Add("listen", "can't be used: %v", err)
+		return
+	}
+	a.Listen = filepath.Join(folder, ".try") // is no longer than what config lets pass
+	l, err := bindSocket(a)
+	if err != nil {
+		found.Add("listen", "can't be used: %v", err)
+		return
+	}
+	l.Close()
+}
