@@ -58,8 +58,8 @@ func put(t *testing.T, path, text string) {
 	}
 }
 
-// setSchema makes the journal one of another schema.
-func setSchema(t *testing.T, path string, by int) {
+// setSchema makes the journal one of another schema, as programs wrote it before records had sums. to has the present one.
+func setSchema(t *testing.T, path string, to func(now uint32) uint32) {
 	t.Helper()
 	db, err := bbolt.Open(path, 0o600, nil)
 	if err != nil {
@@ -69,10 +69,10 @@ func setSchema(t *testing.T, path string, by int) {
 	err = db.Update(func(tx *bbolt.Tx) error {
 		meta := tx.Bucket([]byte("meta"))
 		version := binary.BigEndian.Uint32(meta.Get([]byte("schema")))
-		if err := errors.Join(meta.Delete([]byte("schema.sum")), meta.Put([]byte("id"), bytes.Clone(meta.Get([]byte("id"))[:16]))); err != nil { // as before records had sums
+		if err := errors.Join(meta.Delete([]byte("schema.sum")), meta.Put([]byte("id"), bytes.Clone(meta.Get([]byte("id"))[:16]))); err != nil {
 			return err
 		}
-		return meta.Put([]byte("schema"), binary.BigEndian.AppendUint32(nil, uint32(int(version)+by)))
+		return meta.Put([]byte("schema"), binary.BigEndian.AppendUint32(nil, to(version)))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -115,8 +115,8 @@ func TestCheckAndServeAgree(t *testing.T) {
 		{"another file as the journal", "", "", func(t *testing.T, j string) { put(t, j, strings.Repeat("x", 1<<20)) }, "journal.path"},
 		{"an empty file as the journal", "", "", func(t *testing.T, j string) { put(t, j, "") }, "journal.path"},
 		{"half a journal", "", "", func(t *testing.T, j string) { os.Truncate(j, 8<<10) }, "journal.path"},
-		{"an older journal", "", "", func(t *testing.T, j string) { setSchema(t, j, -1) }, ""},
-		{"a newer journal", "", "", func(t *testing.T, j string) { setSchema(t, j, 1) }, "journal.path"},
+		{"an older journal", "", "", func(t *testing.T, j string) { setSchema(t, j, func(now uint32) uint32 { return now - 1 }) }, ""},
+		{"a newer journal", "", "", func(t *testing.T, j string) { setSchema(t, j, func(now uint32) uint32 { return now + 1 }) }, "journal.path"},
 		{"a journal that can't be written", "", "", func(t *testing.T, j string) {
 			if os.Geteuid() == 0 {
 				t.Skip("root writes every file")
