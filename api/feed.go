@@ -1,13 +1,13 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,9 +20,11 @@ const (
 	maxPage = 500
 	// maxPageOctets is the size at which a page is cut.
 	maxPageOctets = 256 << 10
-	// feedBatch is the number of entries that are read and encoded at a time. A client that does not read its
-	// page holds no more memory than one batch, and the kernel's buffers.
-	feedBatch = 25
+	// feedBatch is the number of entries that are read and encoded at a time, and batchOctets the size at which a
+	// batch is cut. A client that does not read its page holds no more memory than one batch, and the kernel's
+	// buffers.
+	feedBatch   = 25
+	batchOctets = 8 << 10
 	// maxWait is the longest time for which a request may wait for the feed to grow.
 	maxWait = time.Minute
 	// pageWrite is how long writing one batch to a client that waited may take.
@@ -72,17 +74,27 @@ func (a *api) feed(x *exchange) error {
 	return a.page(x, q.FeedQuery, batch)
 }
 
-// batch reads and encodes at most feedBatch entries.
+// batch reads and encodes at most feedBatch entries, and none after batchOctets.
 func (a *api) batch(x *exchange, q orders.FeedQuery) (batch []tailEntry, err error) {
 	q.Limit = min(q.Limit, feedBatch)
 	err = a.read(x, func() error {
 		entries, err := a.service.Feed(x.r.Context(), q)
-		for _, e := range entries {
+		for i := 0; i < len(entries) && !full(batch); i++ {
+			e := entries[i]
 			batch = append(batch, tailEntry{e.Seq, e.Shipment.Status.Final(), encodeEntry(e)})
 		}
 		return err
 	})
 	return batch, err
+}
+
+// full reports whether a batch has as much as a batch may have, so that there may be more entries.
+func full(batch []tailEntry) bool {
+	octets := 0
+	for _, e := range batch {
+		octets += len(e.json)
+	}
+	return len(batch) >= feedBatch || octets >= batchOctets
 }
 
 // encodeEntry returns an entry as JSON.
@@ -98,45 +110,68 @@ func encodeEntry(e orders.FeedEntry) []byte {
 
 // page answers with the batch and with the entries that follow it, a batch at a time.
 func (a *api) page(x *exchange, q orders.FeedQuery, batch []tailEntry) error {
-	var body bytes.Buffer
-	body.WriteByte('[')
-	entries, octets := 0, 0
-	for {
-		for i, e := range batch {
-			if entries > 0 && octets+len(e.json) > maxPageOctets {
-				batch = batch[:i] // shorter than feedBatch: the last one
-				break
-			}
-			if entries > 0 {
-				body.WriteByte(',')
-			}
-			body.Write(e.json)
-			entries, octets, q.Seq = entries+1, octets+len(e.json), e.seq
-		}
-		if entries == q.Limit || len(batch) < feedBatch {
-			body.WriteByte(']')
-			if x.status == 0 {
-				x.send(http.StatusOK, body.Bytes())
-				return nil
-			}
-			x.Write(body.Bytes()) // an error means that the client has gone
-			return nil
-		}
+	p := page{rest: q, body: []byte{'['}}
+	p.add(batch)
+	for ; !p.whole; a.extend(x, &p) {
 		if x.status == 0 {
 			x.Header().Set("Content-Type", "application/json")
 			x.Header().Set("Cache-Control", "no-store")
 			x.WriteHeader(http.StatusOK)
 		}
-		if _, err := x.Write(body.Bytes()); err != nil {
-			return nil // likewise
+		if _, err := x.Write(p.body); err != nil {
+			return nil // the client has gone
 		}
-		body.Reset()
-		next := q
-		next.Limit = q.Limit - entries
-		var err error
-		if batch, err = a.batch(x, next); err != nil {
-			panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+		p.body = p.body[:0]
+	}
+	if x.status == 0 {
+		x.send(http.StatusOK, p.body)
+		return nil
+	}
+	x.Write(p.body) // likewise
+	return nil
+}
+
+// extend adds the next batch to a page. It holds what the batch was made of, while page waits for the client
+// with nothing but the octets that it writes.
+func (a *api) extend(x *exchange, p *page) {
+	batch, err := a.batch(x, p.rest)
+	if err != nil {
+		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+	}
+	p.add(batch)
+}
+
+// page is an answer in the making.
+type page struct {
+	rest   orders.FeedQuery // asks for the entries that follow
+	octets int              // of the entries so far
+	body   []byte           // not written yet
+	whole  bool             // body has the end
+}
+
+// add appends a batch.
+func (p *page) add(batch []tailEntry) {
+	need := 1
+	for _, e := range batch {
+		need += len(e.json) + 1
+	}
+	p.body = slices.Grow(p.body, need)
+	p.whole = !full(batch)
+	for _, e := range batch {
+		if p.octets > 0 {
+			if p.octets+len(e.json) > maxPageOctets {
+				p.whole = true
+				break
+			}
+			p.body = append(p.body, ',')
 		}
+		p.body = append(p.body, e.json...)
+		p.octets += len(e.json)
+		p.rest.Seq = e.seq
+		p.rest.Limit--
+	}
+	if p.whole = p.whole || p.rest.Limit == 0; p.whole {
+		p.body = append(p.body, ']')
 	}
 }
 

@@ -174,8 +174,8 @@ func (t *tail) add(entries []orders.FeedEntry) {
 	}
 }
 
-// after returns at most limit entries above a number, and the number up to which these are all. whole is
-// false if some of them were dropped. moved is closed when there are more.
+// after returns at most limit entries above a number, a batch of them at most, and the number up to which these are
+// all. whole is false if some of them were dropped. moved is closed when there are more.
 func (t *tail) after(seq uint64, final bool, limit int) (entries []tailEntry, to uint64, whole bool, moved <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -191,8 +191,8 @@ func (t *tail) after(seq uint64, final bool, limit int) (entries []tailEntry, to
 	})
 	for _, e := range t.entries[first:] {
 		if e.final || !final {
-			if len(entries) == limit {
-				return entries, entries[limit-1].seq, true, moved
+			if len(entries) == limit || full(entries) {
+				return entries, entries[len(entries)-1].seq, true, moved
 			}
 			entries = append(entries, e)
 		}

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -78,6 +79,9 @@ const (
 	// what is alive. Little is alive (about 8 MiB at 8,000 orders/s), so that Go's
 	// default of 100 would collect many times a second.
 	gcPercent = 400
+	// gcGrowth bounds the same in octets, down to leastGCPercent: where much is alive, such as the pages of a thousand
+	// clients that do not read them, it must not become five times as much before it is collected.
+	gcGrowth, leastGCPercent = 32 << 20, 50
 	// memoryLimit is the soft limit of the Go runtime, in octets. Near it the collector
 	// runs more often. Only a large journal's list of free pages needs that much.
 	memoryLimit = 256 << 20
@@ -93,6 +97,7 @@ const (
 func tune() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+		followCollections()
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
@@ -101,4 +106,18 @@ func tune() {
 		runtime.SetDefaultGOMAXPROCS()
 		runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0))
 	}
+}
+
+// followCollections sets the percentage again after each collection, by what it has found alive.
+func followCollections() {
+	runtime.AddCleanup(new([16]byte), func(alive []metrics.Sample) { // a new object is collected by the next collection
+		metrics.Read(alive)
+		debug.SetGCPercent(gcPercentFor(alive[0].Value.Uint64() + alive[1].Value.Uint64()))
+		followCollections()
+	}, []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}) // the percentage is of both
+}
+
+// gcPercentFor returns how far the heap may grow, with so many octets alive.
+func gcPercentFor(alive uint64) int {
+	return int(min(max(100*gcGrowth/max(alive, 1), leastGCPercent), gcPercent))
 }

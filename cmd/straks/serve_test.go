@@ -48,6 +48,16 @@ func TestServeRefuses(t *testing.T) {
 	}
 }
 
+// The heap may grow by 32 MiB between two collections, except where that is more than five times or less than
+// half of what is alive.
+func TestGCPercent(t *testing.T) {
+	for alive, want := range map[uint64]int{0: 400, 1 << 20: 400, 8 << 20: 400, 16 << 20: 200, 32 << 20: 100, 64 << 20: 50, 1 << 40: 50} {
+		if got := gcPercentFor(alive); got != want {
+			t.Errorf("with %d octets alive: %d %%, want %d", alive, got, want)
+		}
+	}
+}
+
 // The environment wins over the daemon's settings of the Go runtime.
 func TestTune(t *testing.T) {
 	percent, limit, procs := debug.SetGCPercent(100), debug.SetMemoryLimit(-1), runtime.GOMAXPROCS(0)

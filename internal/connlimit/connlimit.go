@@ -66,6 +66,11 @@ func (l *Limiter) Attach(srv *http.Server) {
 // Listener returns ln with the bounds. TLS goes on top of it.
 func (l *Limiter) Listener(ln net.Listener) net.Listener { return &listener{ln, l} }
 
+// writeBuffer is how many octets the kernel keeps for a client that does not read (SO_SNDBUF; Linux doubles it for its
+// own needs). The kernel alone would let it grow to megabytes for each connection. It bounds the rate of one
+// connection too: 64 KiB for each round trip.
+const writeBuffer = 64 << 10
+
 type listener struct {
 	net.Listener
 	limiter *Limiter
@@ -82,6 +87,9 @@ func (ln *listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if c := ln.limiter.admit(nc); c != nil {
+			if b, ok := nc.(interface{ SetWriteBuffer(int) error }); ok {
+				b.SetWriteBuffer(writeBuffer) // without it, the kernel's own bound applies
+			}
 			return c, nil
 		}
 		nc.Close()
