@@ -33,7 +33,7 @@ type Config struct {
 	MaxBody      int64                 // of a request, in octets; DefaultMaxBody
 	MaxBodySMS   int64                 // of a request for an SMS, where that is less; DefaultMaxSMS
 	MaxRequests  int                   // under way at a time, over all connections (else 503); 4096
-	MaxReads     int                   // answered at a time, so that they don't starve orders; 4 for each of GOMAXPROCS
+	MaxReads     int                   // answered at a time, so that they don't starve orders; a quarter of GOMAXPROCS, which is half of the processors
 	Rates        map[string]Rate       // of orders, by organisation; an absent one has no limit
 	FeedsWithAll map[string]bool       // organisations whose feed shows every change where a request does not say
 	Numbers      *numbers.Rules        // that SMS may go to; nil: all valid ones
@@ -87,7 +87,7 @@ func New(cfg Config) (*Handler, error) {
 	if err := a.check(cfg); err != nil {
 		return nil, err
 	}
-	a.reads = newReads(cmp.Or(cfg.MaxReads, 4*runtime.GOMAXPROCS(0)))
+	a.reads = newReads(cmp.Or(cfg.MaxReads, max(1, runtime.GOMAXPROCS(0)/4)))
 	a.tails = &tails{service: a.service, of: make(map[string]*tail), sampled: ratelog.New(a.log, 1)}
 	a.closing = make(chan struct{})
 	a.denials = ratelog.New(a.log, maxDenials)

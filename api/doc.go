@@ -27,7 +27,9 @@
 //
 // How many orders are under way, package orders decides. Here, requests are bounded only so
 // that memory is: by connections, and by MaxRequests where HTTP/2 has many on one connection. Reads
-// have a bound of their own, so that they can't starve orders.
+// have a bound of their own, so that they can't starve orders, and organisations take turns. While orders are at
+// work, reads get a tenth of the time. A page is made and sent in batches of 8 KiB, and a client that does not
+// read holds one of them.
 //
 // Connections never keep others out by being idle: when they run short, the oldest idle one is
 // closed, and those first that have not shown a good token (package connlimit).

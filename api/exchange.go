@@ -69,10 +69,18 @@ func (x *exchange) send(status int, body []byte) {
 
 // read has look look something up when it is the organisation's turn.
 func (a *api) read(x *exchange, look func() error) error {
-	if err := a.reads.enter(x.r.Context(), x.who.Organisation); err != nil {
+	longest := longestRead
+	if x.status != 0 {
+		longest = longestRest
+	}
+	if err := a.reads.enter(x.r.Context(), x.who.Organisation, longest); err != nil {
 		return err
 	}
-	defer a.reads.leave()
+	if pause := a.reads.pause(); pause > 0 && a.service.Working() {
+		time.Sleep(pause)
+	}
+	began := time.Now()
+	defer func() { a.reads.leave(time.Since(began)) }()
 	return look()
 }
 

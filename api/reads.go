@@ -6,8 +6,17 @@ import (
 	"time"
 )
 
-// longestRead is how long a look-up waits for its turn at most.
-const longestRead = 500 * time.Millisecond
+// longestRead is how long a look-up waits for its turn at most, and longestRest how long the next part of an answer
+// that has begun does: its client would see it break off.
+const (
+	longestRead = 500 * time.Millisecond
+	longestRest = 10 * time.Second
+	// While orders are at work, a look-up that took some time is followed by a pause of restPerWork times that time, at
+	// most longestPause: look-ups get a tenth of the time then. Else they would share the processors with
+	// orders by halves, and an order needs one at ten moments.
+	restPerWork  = 9
+	longestPause = 5 * time.Millisecond
+)
 
 // reads bounds the look-ups that are answered at a time, so that look-ups don't starve orders. Waiting
 // look-ups are admitted round-robin over their organisations: one that polls without end delays itself, and
@@ -15,6 +24,7 @@ const longestRead = 500 * time.Millisecond
 type reads struct {
 	mu   sync.Mutex
 	free int                    // look-ups that may begin now
+	rest time.Time              // until when look-ups pause for orders
 	next []string               // organisations with waiting look-ups, in turn
 	wait map[string][]*readTurn // by organisation, first come first
 }
@@ -27,8 +37,9 @@ type readTurn struct {
 
 func newReads(most int) *reads { return &reads{free: most, wait: make(map[string][]*readTurn)} }
 
-// enter waits until the organisation may start a look-up. If it returns nil, leave must be called afterwards.
-func (r *reads) enter(ctx context.Context, organisation string) error {
+// enter waits until the organisation may start a look-up, or longest has passed. If it returns nil, leave must be
+// called afterwards.
+func (r *reads) enter(ctx context.Context, organisation string, longest time.Duration) error {
 	r.mu.Lock()
 	if r.free > 0 {
 		r.free--
@@ -42,7 +53,7 @@ func (r *reads) enter(ctx context.Context, organisation string) error {
 	r.wait[organisation] = append(r.wait[organisation], t)
 	r.mu.Unlock()
 
-	timer := time.NewTimer(longestRead)
+	timer := time.NewTimer(longest)
 	defer timer.Stop()
 	var err error
 	select {
@@ -64,10 +75,18 @@ func (r *reads) enter(ctx context.Context, organisation string) error {
 	return err
 }
 
-// leave ends a look-up, and admits the next.
-func (r *reads) leave() {
+// pause returns how long a look-up that has entered waits if orders are at work.
+func (r *reads) pause() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return time.Until(r.rest)
+}
+
+// leave ends a look-up that took some time, and admits the next.
+func (r *reads) leave(took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rest = time.Now().Add(min(restPerWork*took, longestPause))
 	for len(r.next) > 0 {
 		organisation := r.next[0]
 		queue := r.wait[organisation]

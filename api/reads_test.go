@@ -13,14 +13,14 @@ func TestReadsAreFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newReads(2)
 		for range 2 {
-			if err := r.enter(t.Context(), "greedy"); err != nil {
+			if err := r.enter(t.Context(), "greedy", longestRead); err != nil {
 				t.Fatal(err)
 			}
 		}
 		admitted := make(chan string, 2000)
 		ask := func(organisation string) {
 			go func() {
-				if r.enter(t.Context(), organisation) == nil {
+				if r.enter(t.Context(), organisation, longestRead) == nil {
 					admitted <- organisation
 				}
 			}()
@@ -33,18 +33,18 @@ func TestReadsAreFair(t *testing.T) {
 		ask("modest")
 		var order []string
 		for range 4 {
-			r.leave()
+			r.leave(0)
 			order = append(order, <-admitted)
 		}
 		if got := order; got[0] != "greedy" || got[1] != "modest" || got[2] != "greedy" || got[3] != "modest" {
 			t.Errorf("admitted in turn: %q", got)
 		}
 		for range 998 { // the rest
-			r.leave()
+			r.leave(0)
 			<-admitted
 		}
-		r.leave()
-		r.leave()
+		r.leave(0)
+		r.leave(0)
 		if r.free != 2 || len(r.next) != 0 || len(r.wait) != 0 {
 			t.Errorf("at the end %d free, waiting %v", r.free, r.next)
 		}
@@ -55,20 +55,20 @@ func TestReadsAreFair(t *testing.T) {
 func TestReadsGiveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newReads(1)
-		if err := r.enter(t.Context(), "a"); err != nil {
+		if err := r.enter(t.Context(), "a", longestRead); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()
 		var p *problem
-		if err := r.enter(t.Context(), "a"); !errors.As(err, &p) || p.Status != 503 || time.Since(began) != longestRead {
+		if err := r.enter(t.Context(), "a", longestRead); !errors.As(err, &p) || p.Status != 503 || time.Since(began) != longestRead {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := r.enter(ctx, "b"); !errors.Is(err, context.Canceled) {
+		if err := r.enter(ctx, "b", longestRead); !errors.Is(err, context.Canceled) {
 			t.Errorf("%v", err)
 		}
-		r.leave() // past those that gave up
+		r.leave(0) // past those that gave up
 		if r.free != 1 || len(r.wait) != 0 {
 			t.Errorf("%d free, waiting %v", r.free, r.wait)
 		}

@@ -127,6 +127,16 @@ func (o *Order) message() Message {
 	return m
 }
 
+// Working reports whether an order is being stored or answered now.
+func (s *Service) Working() bool {
+	for _, a := range s.admissions {
+		if a.load().atWork > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Shipment returns the organisation's shipment, or ErrNotFound.
 func (s *Service) Shipment(ctx context.Context, organisation string, id uuid.UUID) (Shipment, error) {
 	return s.cfg.Journal.Shipment(ctx, organisation, id)

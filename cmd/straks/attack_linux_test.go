@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bufio"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"straks/api/client"
+	"straks/internal/daemon/daemontest"
+	"straks/internal/eventually"
+	"straks/smpp/smsctest"
+	"straks/smtp/relaytest"
+)
+
+// target is a daemon in a process of its own with two organisations. The first one, ttd, attacks.
+type target struct {
+	*daemontest.World
+	p     *process
+	other *client.Client // of the second one
+}
+
+// attacked starts a daemon in which ttd has n orders whose references are as long as they may be.
+func attacked(t *testing.T, n int) *target {
+	token := rand.Text()
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, fmt.Sprintf(
+		"[[organisation]]\nname = \"other\"\n[[organisation.token]]\nname = \"backend\"\nsha256 = \"%x\"\n", sha256.Sum256([]byte(token))))
+	w.Configure("[api]", `write_timeout = "10m"`) // longer than any test: a closed connection holds nothing
+	tg := &target{World: w, p: startProcess(w)}
+	t.Cleanup(func() { tg.p.kill() })
+	eventually.True(t, "the daemon to be ready", func() bool { return tg.p.ready() == "" })
+	w.Client = w.ClientAt(tg.p.api)
+	var err error
+	if tg.other, err = client.New("http://"+tg.p.api+"/notifications/api/v1", token, nil); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := g; i < n; i += 8 {
+				o := daemontest.SMS(fmt.Sprint("fill", i), "+4799999999")
+				o.SendersReference = strings.Repeat("r", 1024)
+				if _, err := w.Client.SendSMS(t.Context(), o); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	eventually.True(t, "the feed to have two entries of each order", func() bool {
+		last, err := w.Client.Feed(t.Context(), client.FeedQuery{Seq: uint64(2*n - 1), All: true})
+		return err == nil && len(last) > 0
+	})
+	return tg
+}
+
+// page is the request for a full page of ttd's feed.
+func (tg *target) page() string {
+	return "GET /notifications/api/v1/future/shipment/feed?changes=all HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + tg.Token + "\r\n\r\n"
+}
+
+// gauge returns the sum of a metric of the daemon.
+func (tg *target) gauge(name string) (sum float64) {
+	resp, err := http.Get("http://" + tg.p.metrics + "/metrics")
+	if err != nil {
+		tg.T.Fatal(err)
+	}
+	defer resp.Body.Close()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if series, value, ok := strings.Cut(lines.Text(), " "); ok && strings.Split(series, "{")[0] == name {
+			n, _ := strconv.ParseFloat(value, 64)
+			sum += n
+		}
+	}
+	return sum
+}
+
+// memory returns how many octets of the daemon are resident, without pages of files such as the journal.
+func (tg *target) memory() (octets int) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", tg.p.cmd.Process.Pid))
+	if err != nil {
+		tg.T.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "RssAnon:")
+	if _, err := fmt.Sscan(rest, &octets); err != nil {
+		tg.T.Fatal(err)
+	}
+	return octets << 10
+}
+
+// A thousand clients that ask for full pages and do not read them hold little memory: neither their pages nor what
+// was needed to make them.
+func TestReadersThatReadNothing(t *testing.T) {
+	const readers, bound = 1000, 100 << 20
+	tg := attacked(t, 200)
+	most := tg.memory()
+	t.Logf("before: %d KiB", most>>10)
+	for n := 0; n < readers; {
+		c, err := net.Dial("tcp", tg.p.api)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.(*net.TCPConn).SetReadBuffer(16 << 10) // the less the client's kernel takes, the more is left to the daemon
+		if _, err := io.WriteString(c, tg.page()); err != nil {
+			t.Fatal(err)
+		}
+		status := make([]byte, len("HTTP/1.1 200"))
+		if _, err := io.ReadFull(c, status); err != nil {
+			t.Fatal(err)
+		}
+		if string(status) == "HTTP/1.1 200" { // else the machine is too slow for so many at a time
+			n++
+		}
+		most = max(most, tg.memory())
+	}
+	if n := tg.gauge("straks_http_requests_in_flight"); n != readers {
+		t.Errorf("%v requests are in flight: the others hold nothing", n)
+	}
+	most = max(most, tg.memory())
+	t.Logf("with %d readers: %d KiB", readers, most>>10)
+	if most > bound {
+		t.Errorf("%d readers hold %d MiB; want less than %d", readers, most>>20, bound>>20)
+	}
+	if _, err := tg.other.SendSMS(t.Context(), daemontest.SMS("k", "+4799999999")); err != nil {
+		t.Errorf("an order of another organisation: %v", err)
+	}
+}
+
+// Four hundred clients of one organisation that ask for full pages without a pause, and read them, leave the
+// orders of another one nearly as fast as they are.
+func TestPollersLeaveOrdersFast(t *testing.T) {
+	const pollers, rounds, each = 400, 5, 40
+	tg := attacked(t, 200)
+	// p50 is that of orders that come one after the other.
+	p50 := func(round string) time.Duration {
+		var took []time.Duration
+		for i := range each {
+			began := time.Now()
+			if _, err := tg.other.SendSMS(t.Context(), daemontest.SMS(fmt.Sprint(round, i), "+4799999999")); err != nil {
+				t.Errorf("%s: %v", round, err)
+			}
+			took = append(took, time.Since(began))
+			time.Sleep(5 * time.Millisecond)
+		}
+		slices.Sort(took)
+		return took[each/2]
+	}
+	p50("warm")
+	var ratios []float64
+	for round := range rounds {
+		quiet := p50(fmt.Sprint("quiet", round))
+		stop := tg.poll(pollers)
+		flooded := p50(fmt.Sprint("flooded", round))
+		pressing := tg.gauge("straks_http_requests_in_flight")
+		stop()
+		ratios = append(ratios, float64(flooded)/float64(quiet))
+		t.Logf("quiet %v, with pollers %v", quiet, flooded)
+		if pressing < pollers/2 {
+			t.Errorf("at the end %v requests were in flight: the pollers don't press", pressing)
+		}
+	}
+	slices.Sort(ratios)
+	// About 1.7 where the pollers run on the same two processors. Twice that leaves room for a loaded machine.
+	if median := ratios[rounds/2]; median > 3.5 {
+		t.Errorf("with pollers, half of the orders take %.1f times as long: %.1f", median, ratios)
+	}
+}
+
+// poll has clients ask for pages until stop.
+func (tg *target) poll(clients int) (stop func()) {
+	var wg sync.WaitGroup
+	ended := make(chan struct{})
+	for range clients {
+		c, err := net.Dial("tcp", tg.p.api)
+		if err != nil {
+			tg.T.Fatal(err)
+		}
+		wg.Go(func() {
+			defer c.Close()
+			r := bufio.NewReaderSize(c, 32<<10)
+			for {
+				select {
+				case <-ended:
+					return
+				default:
+				}
+				_, err := io.WriteString(c, tg.page())
+				var resp *http.Response
+				if err == nil {
+					resp, err = http.ReadResponse(r, nil)
+				}
+				if err == nil {
+					_, err = io.Copy(io.Discard, resp.Body)
+				}
+				if err != nil {
+					tg.T.Error(err)
+					return
+				}
+			}
+		})
+	}
+	return func() {
+		close(ended)
+		wg.Wait()
+	}
+}
