@@ -116,6 +116,9 @@ const (
 	classType         = 0x3C
 )
 
+// IsReceipt reports whether esm_class marks a receipt or an intermediate notification.
+func IsReceipt(esmClass byte) bool { return esmClass&(classReceipt|classIntermediate) != 0 }
+
 // Longest values that are taken, in octets.
 const (
 	maxID    = 128 // of a message id; SMPP 3.4 §5.2.23 has 64
@@ -136,7 +139,7 @@ func (d Dialect) Parse(m Deliver) (Receipt, bool) {
 		NetworkError: networkError(m.NetworkErrorCode),
 		Recipient:    m.Source,
 	}
-	verified := m.ESMClass&(classReceipt|classIntermediate) != 0 || r.ID != "" || r.State != None
+	verified := IsReceipt(m.ESMClass) || r.ID != "" || r.State != None
 	if !verified && (m.ESMClass&classType != 0 || !d.unmistakable(f)) {
 		return Receipt{}, false
 	}

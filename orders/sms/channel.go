@@ -55,6 +55,7 @@ var _ orders.Carrier = (*Channel)(nil)
 
 type metrics struct {
 	unreadable prometheus.Counter
+	incomplete prometheus.Counter
 	inbound    *prometheus.CounterVec
 }
 
@@ -80,13 +81,15 @@ func newMetrics(reg prometheus.Registerer) metrics {
 	m := metrics{
 		unreadable: prometheus.NewCounter(prometheus.CounterOpts{Name: "straks_receipts_unreadable_total",
 			Help: "Receipts without an id or a state."}),
+		incomplete: prometheus.NewCounter(prometheus.CounterOpts{Name: "straks_receipts_incomplete_total",
+			Help: "Receipts in several parts, not all of which came within a minute. They are read as far as they came."}),
 		inbound: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_inbound_messages_total",
 			Help: "Messages from phones, by what they ask for."}, []string{"word"}),
 	}
 	for _, w := range []word{wordOther, wordStop, wordStart} {
 		m.inbound.WithLabelValues(string(w))
 	}
-	reg.MustRegister(m.unreadable, m.inbound)
+	reg.MustRegister(m.unreadable, m.incomplete, m.inbound)
 	return m
 }
 

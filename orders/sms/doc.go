@@ -6,10 +6,13 @@
 //	deliver_sm     -> dlr.Receipt     -> orders.Report, acknowledged when it is on disk
 //	               -> stop word       -> orders.Block, likewise
 //
+// Parts of a receipt are joined before it is read (join.go).
+//
 // Its files:
 //
 //	channel.go  Config, Channel, and the life of a message up to its hand-over
 //	answer.go   submit_sm_resp, in time or late: references, refusals, parts
 //	receipt.go  deliver_sm and data_sm: receipts become reports
+//	join.go     receipts that come in several parts; when a part is acknowledged
 //	inbound.go  messages from phones: stop and start words
 package sms

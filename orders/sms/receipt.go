@@ -17,20 +17,36 @@ import (
 type receiver struct {
 	*Channel
 	service *orders.Service
+	parts   *joiner
 }
 
 // Run runs the gateway until ctx ends, and gives the service what SMSCs send on
 // their own: receipts, messages from phones, and late responses.
 func (c *Channel) Run(ctx context.Context, service *orders.Service) error {
-	r := &receiver{c, service}
+	r := c.receiver(service)
 	deliver := func(smsc string, d *smpp.Delivery) { r.deliver(smsc, d.Message, d.Received.UTC(), d.Respond) }
+	defer r.parts.close()
+	defer context.AfterFunc(ctx, r.parts.drain)()
 	return c.gateway.Run(ctx, smpp.Handler{Deliver: deliver, Late: r.late})
 }
 
-// deliver takes a deliver_sm or data_sm. A receipt is acknowledged when it is on
+func (c *Channel) receiver(service *orders.Service) *receiver {
+	r := &receiver{Channel: c, service: service, parts: newJoiner()}
+	r.parts.whole, r.parts.lost = r.deliverWhole, c.incomplete
+	return r
+}
+
+// deliver takes a deliver_sm or data_sm, or keeps it where it is a part of a receipt.
+func (r *receiver) deliver(smsc string, m *wire.Message, at time.Time, respond func(wire.Status)) {
+	if !r.parts.take(smsc, m, at, respond) {
+		r.deliverWhole(smsc, m, at, respond)
+	}
+}
+
+// deliverWhole takes a receipt or a message from a phone. A receipt is acknowledged when it is on
 // disk, not before. One that says nothing is acknowledged at once: nothing would
 // be won if it came again.
-func (r *receiver) deliver(smsc string, m *wire.Message, at time.Time, respond func(wire.Status)) {
+func (r *receiver) deliverWhole(smsc string, m *wire.Message, at time.Time, respond func(wire.Status)) {
 	dialect := r.cfg.SMSCs[smsc].Dialect
 	receipt, ok := dialect.Parse(parsed(m))
 	if !ok {

@@ -40,7 +40,7 @@ func newReceiver(t *testing.T, d dlr.Dialect, log *slog.Logger) *receiver {
 		<-ended
 	})
 	cfg := Config{SMSCs: map[string]SMSC{"telco": {Dialect: d}}}
-	return &receiver{New(cfg, nil, log, prometheus.NewRegistry()), service}
+	return New(cfg, nil, log, prometheus.NewRegistry()).receiver(service)
 }
 
 func (r *receiver) place(t *testing.T) uuid.UUID {

@@ -4,7 +4,8 @@
 //
 //	encoding.go        the encodings; text to octets and back
 //	alphabet.go        GSM 03.38: characters, septets, packing
-//	split.go           parts and their user data headers
+//	split.go           where a text is cut into parts
+//	header.go          the user data headers of parts
 //	transliterate.go   look-alikes of GSM characters
 //
 // In the order of use:
