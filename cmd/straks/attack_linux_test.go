@@ -129,7 +129,7 @@ func TestReadersThatReadNothing(t *testing.T) {
 	}
 	most = max(most, tg.memory())
 	t.Logf("with %d readers: %d KiB", readers, most>>10)
-	if most > bound {
+	if most > bound && !raceDetector {
 		t.Errorf("%d readers hold %d MiB; want less than %d", readers, most>>20, bound>>20)
 	}
 	if _, err := tg.other.SendSMS(t.Context(), daemontest.SMS("k", "+4799999999")); err != nil {
@@ -140,7 +140,7 @@ func TestReadersThatReadNothing(t *testing.T) {
 // Four hundred clients of one organisation that ask for full pages without a pause, and read them, leave the
 // orders of another one nearly as fast as they are.
 func TestPollersLeaveOrdersFast(t *testing.T) {
-	const pollers, rounds, each = 400, 5, 40
+	const pollers, rounds, each = 400, 3, 40
 	tg := attacked(t, 200)
 	// p50 is that of orders that come one after the other.
 	p50 := func(round string) time.Duration {
@@ -172,7 +172,7 @@ func TestPollersLeaveOrdersFast(t *testing.T) {
 	}
 	slices.Sort(ratios)
 	// About 1.7 where the pollers run on the same two processors. Twice that leaves room for a loaded machine.
-	if median := ratios[rounds/2]; median > 3.5 {
+	if median := ratios[rounds/2]; median > 3.5 && !raceDetector {
 		t.Errorf("with pollers, half of the orders take %.1f times as long: %.1f", median, ratios)
 	}
 }
