@@ -201,16 +201,13 @@ func (t tables) matches(ctx context.Context, before, now time.Time, limit int) (
 		return nil, nil
 	}
 	waiting := make(map[string][]orders.Report)
-	reports := t.parked().Cursor()
-	for k, v := reports.First(); k != nil && ctx.Err() == nil; k, v = reports.Next() {
+	t.eachParked(func(_ string, k, v []byte) bool {
 		r, err := decodeReport(k, v)
-		if err != nil {
-			continue // retention reports it
-		}
-		if number := r.Recipient.Number(); listed[number] != nil {
+		if number := r.Recipient.Number(); err == nil && listed[number] != nil { // retention reports what can't be read
 			waiting[number] = append(waiting[number], r)
 		}
-	}
+		return ctx.Err() == nil
+	})
 	for number, reports := range waiting {
 		if len(found) >= limit {
 			break
