@@ -392,7 +392,7 @@ func TestOrderLog(t *testing.T) {
 		`"detail":"not sent: no carrier could take it in time: no bind is up"`,
 		`"detail":"ESME_RINVDSTADR"`,
 		`"channel":"Email","to":"***","faults":["recipientEmail.emailAddress"]`,
-		`"organisation":"ttd","token":"backend","channel":"SMS","to":"+4799***","shipment":"` + shipment + `","state":"SMS_Accepted","outcome":"created","status":201,"ms":`,
+		`"organisation":"ttd","token":"backend","channel":"SMS","to":"+4799***","shipment":"` + shipment + `","state":"SMS_Accepted","smsc":"telco","parts":1,"outcome":"created","status":201,"ms":`,
 		`"outcome":"repeated","status":200`,
 		`"to":"***@blåbær.no"`,
 		`"faults":["recipientSms.timeToLiveInSeconds"],"outcome":"invalid","status":400`,

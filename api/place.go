@@ -152,7 +152,7 @@ func checkContentType(h http.Header) error {
 // the recipient masked.
 func orderAttrs(x *exchange, p *placing, s *orders.Shipment, created bool, err error, took time.Duration) (level slog.Level, attrs []slog.Attr) {
 	level = slog.LevelInfo
-	attrs = make([]slog.Attr, 0, 11)
+	attrs = make([]slog.Attr, 0, 14)
 	attrs = append(attrs, slog.String("organisation", x.who.Organisation), slog.String("token", x.who.Token))
 	if p != nil && p.order.Message.Channel != 0 {
 		attrs = append(attrs, slog.String("channel", p.order.Message.Channel.String()), slog.Any("to", p.order.Message.To))
@@ -172,6 +172,7 @@ func orderAttrs(x *exchange, p *placing, s *orders.Shipment, created bool, err e
 			outcome = "created"
 		}
 		attrs = append(attrs, slog.String("shipment", s.ID.String()), slog.String("state", s.Status.String()))
+		attrs = append(attrs, carrierAttrs(s)...)
 	}
 	attrs = append(attrs, slog.String("outcome", outcome), slog.Int("status", status),
 		slog.Float64("ms", float64(took.Microseconds())/1000))
@@ -184,6 +185,24 @@ func orderAttrs(x *exchange, p *placing, s *orders.Shipment, created bool, err e
 		attrs = append(attrs, slog.String("detail", detail))
 	}
 	return level, attrs
+}
+
+// carrierAttrs says which way a shipment went; empty where it went none.
+func carrierAttrs(s *orders.Shipment) (attrs []slog.Attr) {
+	key := "smsc"
+	if s.Channel == orders.Email {
+		key = "relay"
+	}
+	if s.Carrier != "" {
+		attrs = append(attrs, slog.String(key, s.Carrier))
+	}
+	if s.Trace.Bind != "" {
+		attrs = append(attrs, slog.String("bind", s.Trace.Bind))
+	}
+	if s.Channel == orders.SMS && len(s.Parts) > 0 {
+		attrs = append(attrs, slog.Int("parts", len(s.Parts)))
+	}
+	return attrs
 }
 
 // detailOf is the reason why an order was not sent, or the carrier's response to it; empty where

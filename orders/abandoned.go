@@ -1,9 +1,9 @@
 package orders
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"straks/internal/handover"
@@ -26,11 +26,11 @@ func (s *Service) keepUnanswered(ctx context.Context) {
 		}
 	}
 	for pause := matchEvery; sleep(ctx.Done(), pause); {
-		began := time.Now()
-		if err := s.matchReports(ctx); err != nil && ctx.Err() == nil {
+		took, err := s.matchReports(ctx)
+		if err != nil && ctx.Err() == nil {
 			s.sampled.Write("matches", slog.LevelError, "receipts of unanswered messages not looked for, trying again", slog.Any("err", err))
 		}
-		pause = max(matchEvery, matchShare*time.Since(began))
+		pause = max(matchEvery, matchShare*took)
 	}
 }
 
@@ -42,19 +42,15 @@ func (s *Service) endClaims(ctx context.Context) bool {
 		s.logUnlessDone(ctx, "orders that were in flight when straks ended are not known yet, trying again", err)
 		return false
 	}
-	for _, shipment := range left {
-		a := Answer{Shipment: shipment.ID, Claim: shipment.Claim, At: s.cfg.Now().UTC(), Outcome: handover.Unknown, Total: shipment.Total}
-		effects, failed := s.cfg.Journal.Apply(ctx, []Event{a})
-		if failed == nil {
-			s.applied(a, effects[0])
+	for batch := range slices.Chunk(left, matchBatch) {
+		events := make([]Event, len(batch))
+		for i, shipment := range batch {
+			events[i] = Answer{Shipment: shipment.ID, Claim: shipment.Claim, At: s.cfg.Now().UTC(), Outcome: handover.Unknown, Total: shipment.Total}
 		}
-		if !ofTheCall(failed) { // what can't be read now can't be later
-			err = cmp.Or(err, failed)
+		if err := s.applyAll(ctx, events); err != nil {
+			s.logUnlessDone(ctx, "orders that were in flight when straks ended are not stored as unanswered, trying again", err)
+			return false
 		}
-	}
-	if err != nil {
-		s.logUnlessDone(ctx, "orders that were in flight when straks ended are not stored as unanswered, trying again", err)
-		return false
 	}
 	if len(left) > 0 {
 		s.log.Warn("orders were in flight when straks ended: they may have been sent, and a receipt or their deadline settles them", "orders", len(left))
@@ -65,23 +61,23 @@ func (s *Service) endClaims(ctx context.Context) bool {
 // claimFor is how long the claim of an order lasts.
 func (s *Service) claimFor() time.Duration { return s.cfg.SendDeadline + claimMargin }
 
-// matchReports applies reports that wait to unanswered shipments. By its recipient alone a report is
-// matched when the claims of its time have ended; a claim whose outcome could not be stored yet may last
-// longer, so none to this recipient may be in flight.
-func (s *Service) matchReports(ctx context.Context) error {
-	now := s.cfg.Now().UTC()
+// matchReports applies reports that wait to unanswered shipments, and returns how long it took to find
+// them. By its recipient alone a report is matched when the claims of its time have ended; a claim whose
+// outcome could not be stored yet may last longer, so none to this recipient may be in flight.
+func (s *Service) matchReports(ctx context.Context) (took time.Duration, err error) {
+	began, now := time.Now(), s.cfg.Now().UTC()
 	found, err := s.cfg.Journal.Matches(ctx, now.Add(-s.claimFor()), now, matchBatch)
-	for _, m := range found {
-		if s.inFlightTo(m.Recipient) {
-			continue
-		}
-		effects, failed := s.cfg.Journal.Apply(ctx, []Event{m})
-		if failed == nil {
-			s.applied(m, effects[0])
-		}
-		err = cmp.Or(err, failed)
+	took = time.Since(began)
+	if err != nil {
+		return took, err
 	}
-	return err
+	events := make([]Event, 0, len(found))
+	for _, m := range found {
+		if !s.inFlightTo(m.Recipient) {
+			events = append(events, m)
+		}
+	}
+	return took, s.applyAll(ctx, events)
 }
 
 // inFlightTo reports whether an order to this recipient's number is in flight in this process.

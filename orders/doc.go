@@ -120,4 +120,5 @@
 //	abandoned.go  orders of a process that has ended; reports for unanswered shipments
 //	changes.go    wakes the readers that wait for a feed to grow
 //	metrics.go    metrics
+//	applied.go    what is counted and logged of the effect of an event
 package orders

@@ -5,8 +5,6 @@ import (
 	"context"
 	"log/slog"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 const (
@@ -42,7 +40,11 @@ func (s *Service) expireDue(ctx context.Context) time.Duration {
 		s.logUnlessDone(ctx, "deadlines not read, trying again", err)
 		return time.Second
 	}
-	if err := s.expire(ctx, now, due); err != nil {
+	events := make([]Event, len(due))
+	for i, id := range due {
+		events[i] = Expiry{Shipment: id, At: now}
+	}
+	if err := s.applyAll(ctx, events); err != nil {
 		s.logUnlessDone(ctx, "deadlines not kept, trying again", err)
 		return time.Second
 	}
@@ -55,21 +57,17 @@ func (s *Service) expireDue(ctx context.Context) time.Duration {
 	return min(max(next.Sub(now), 10*time.Millisecond), deadlinePoll)
 }
 
-// expire stores that the deadlines of these shipments have passed: in one call, or if one of them can't
-// be stored in a call for each.
-func (s *Service) expire(ctx context.Context, now time.Time, ids []uuid.UUID) error {
-	if len(ids) == 0 {
+// applyAll stores events of the keepers: in one call, or if one of them can't be stored in a call for
+// each.
+func (s *Service) applyAll(ctx context.Context, events []Event) error {
+	if len(events) == 0 {
 		return nil
 	}
-	events := make([]Event, len(ids))
-	for i, id := range ids {
-		events[i] = Expiry{Shipment: id, At: now}
-	}
 	effects, err := s.cfg.Journal.Apply(ctx, events)
-	if ofTheCall(err) && len(ids) > 1 {
+	if ofTheCall(err) && len(events) > 1 {
 		err = nil
-		for i := range ids {
-			err = cmp.Or(err, s.expire(ctx, now, ids[i:i+1]))
+		for i := range events {
+			err = cmp.Or(err, s.applyAll(ctx, events[i:i+1]))
 		}
 		return err
 	}

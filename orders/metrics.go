@@ -1,7 +1,8 @@
 package orders
 
 import (
-	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,7 +36,8 @@ type stageOf struct {
 type metrics struct {
 	orders       *prometheus.CounterVec
 	stages       map[stageOf]prometheus.Observer // looked up once: each order passes all stages
-	changes      [statusEnd]prometheus.Counter   // likewise
+	changes      *changeCounters
+	matched      *prometheus.CounterVec
 	receipts     *prometheus.CounterVec
 	receiptDelay prometheus.Histogram
 	mismatched   *prometheus.CounterVec
@@ -69,7 +71,7 @@ func (m *metrics) admission(c Channel) *admissionMetrics {
 	return am
 }
 
-func newMetrics(reg prometheus.Registerer, organisations []string, forms map[string][]string) *metrics {
+func newMetrics(reg prometheus.Registerer, organisations, relays []string, forms map[string][]string) *metrics {
 	if reg == nil {
 		reg = prometheus.NewRegistry()
 	}
@@ -86,6 +88,7 @@ func newMetrics(reg prometheus.Registerer, organisations []string, forms map[str
 		receiptDelay: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "straks_receipt_delay_seconds",
 			Help: "Time from acceptance of an order to its final receipt.", Buckets: arrivalTimes}),
 		mismatched: vec("straks_receipts_mismatched_total", "Receipts that match nothing, but would under another form of their message id.", "smsc", "form"),
+		matched:    vec("straks_receipts_matched_total", "Receipts of messages whose answer never came, by what they were matched by.", "smsc", "by"),
 		unknown:    counter("straks_receipts_unknown_total", "Receipts given up after a day in which no answer claimed them."),
 		dropped:    vec("straks_receipts_dropped_total", "Receipts that waited for their answer and were dropped to make room for newer ones of their SMSC.", "smsc"),
 		inboxFull:  counter("straks_receipts_turned_away_total", "Receipts that the SMSC must send again because too many waited."),
@@ -98,21 +101,25 @@ func newMetrics(reg prometheus.Registerer, organisations []string, forms map[str
 	}
 	stages := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "straks_order_stage_seconds",
 		Help: "Time of an order in each stage of its way.", Buckets: milliseconds}, []string{"channel", "stage"})
-	changes := vec("straks_status_changes_total", "Shipments that reached a status after their hand-over began.", "status")
-	m.initLabels(organisations, stages, changes)
+	smscs := slices.Sorted(maps.Keys(forms))
+	m.changes = newChangeCounters(organisations, smscs, relays)
+	m.initLabels(organisations, stages)
 	for smsc, all := range forms {
 		m.dropped.WithLabelValues(smsc)
+		for _, by := range []MatchedBy{MatchedByReference, MatchedByRecipient} {
+			m.matched.WithLabelValues(smsc, string(by))
+		}
 		for _, form := range all {
 			m.mismatched.WithLabelValues(smsc, form)
 		}
 	}
-	reg.MustRegister(m.orders, stages, changes, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.dropped, m.inboxFull, m.removed, m.givenUp, m.refused, m.waits)
+	reg.MustRegister(m.orders, stages, m.changes.vec, m.matched, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.dropped, m.inboxFull, m.removed, m.givenUp, m.refused, m.waits)
 	return m
 }
 
 // initLabels creates every series at the start, so that a rate over it
 // includes its first step.
-func (m *metrics) initLabels(organisations []string, stages *prometheus.HistogramVec, changes *prometheus.CounterVec) {
+func (m *metrics) initLabels(organisations []string, stages *prometheus.HistogramVec) {
 	for _, c := range []Channel{SMS, Email} {
 		for _, org := range organisations {
 			for _, o := range outcomes {
@@ -124,7 +131,6 @@ func (m *metrics) initLabels(organisations []string, stages *prometheus.Histogra
 		}
 	}
 	for _, status := range Statuses() {
-		m.changes[status] = changes.WithLabelValues(status.String())
 		if status != SMSAccepted && !status.Final() {
 			continue // no receipt reports it
 		}
@@ -179,35 +185,4 @@ func receiptResult(e Effect) string {
 		return "noted"
 	}
 	return "repeated"
-}
-
-// applied counts the effect of an event, and logs receipts that would match
-// under another form of their message id.
-func (s *Service) applied(event Event, e Effect) {
-	for _, c := range e.Changes {
-		s.metrics.changes[c.To].Inc()
-	}
-	if len(e.Changes) > 0 {
-		s.changes.happened(e.Shipment.Organisation)
-	}
-	r, ok := event.(Report)
-	if !ok {
-		return
-	}
-	s.metrics.receipts.WithLabelValues(r.Status.String(), receiptResult(e)).Inc()
-	if e.Found && r.Status.Final() && len(e.Changes) > 0 {
-		s.metrics.receiptDelay.Observe(r.At.Sub(e.Shipment.Accepted).Seconds())
-	}
-	if e.Dropped > 0 {
-		s.metrics.dropped.WithLabelValues(r.Carrier).Add(float64(e.Dropped))
-		s.sampled.Write("dropped "+r.Carrier, slog.LevelError,
-			"receipts dropped: too many of this SMSC match no message, and the oldest made room; are they for messages of another system?",
-			slog.String("smsc", r.Carrier), slog.Int("receipts", e.Dropped))
-	}
-	if e.Hint.Form != "" {
-		s.metrics.mismatched.WithLabelValues(r.Carrier, e.Hint.Form).Inc()
-		s.sampled.Write("hint "+r.Carrier+" "+e.Hint.Form, slog.LevelWarn,
-			"receipt matches nothing, but would with another form of message ids: check the SMSC's settings",
-			slog.String("smsc", r.Carrier), slog.String("message_id_form", e.Hint.Form))
-	}
 }

@@ -28,6 +28,7 @@ type Config struct {
 	SMS           Carrier               // nil: the channel is absent
 	Email         Carrier               // nil: the channel is absent
 	Organisations []string              // for the labels of metrics
+	Relays        []string              // likewise
 	HintForms     map[string][]string   // by SMSC: every MismatchHint.Form of its reports, for the labels of a metric
 	SendDeadline  time.Duration         // from an order's admission to the carrier's answer; DefaultSendDeadline
 	AtWork        int                   // orders of a channel that are stored or answered at a time; 32 for each of GOMAXPROCS
@@ -93,7 +94,7 @@ func NewService(cfg Config) *Service {
 		cfg:        cfg,
 		log:        cfg.Log,
 		sampled:    ratelog.New(cfg.Log, fewLines),
-		metrics:    newMetrics(cfg.Registerer, cfg.Organisations, cfg.HintForms),
+		metrics:    newMetrics(cfg.Registerer, cfg.Organisations, cfg.Relays, cfg.HintForms),
 		carriers:   make(map[Channel]Carrier),
 		admissions: make(map[Channel]*admission),
 		inbox:      newInbox(),

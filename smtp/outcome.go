@@ -18,9 +18,18 @@ type Result struct {
 	Enhanced [3]int  // its enhanced code (RFC 3463); zeros when it gave none
 	QueueID  string  // the relay's identifier of the mail, where its reply has one of a known form
 	Err      error   // nil when Outcome is Accepted; safe to log
+	Times    Times
 
 	again bool          // NotSent for want of a connection: it may work in a moment
 	took  time.Duration // duration of the transaction; 0 when none was begun
+}
+
+// Times says when a hand-over got how far, at the last relay that was tried. A stage that was not reached is
+// zero.
+type Times struct {
+	Connection time.Time // it had a connection
+	Written    time.Time // all of DATA was sent, the final dot too
+	Answered   time.Time // the relay replied to the dot, or refused the mail before
 }
 
 // Refusal is why a relay will never take a mail.

@@ -88,9 +88,11 @@ func (c *conn) abandon() {
 // the end of ctx. Where the deadline of ctx ends the wait, late is true: awaitLate goes on waiting.
 func (c *conn) deliver(ctx context.Context, l *letter, handoverBy time.Time) (res Result, late bool) {
 	start := time.Now()
+	times := Times{Connection: start}
 	at, r, err := c.transact(ctx, l, handoverBy)
 	if err == nil {
-		c.dotBy = time.Now().Add(c.relay.DataTimeout)
+		times.Written = time.Now()
+		c.dotBy = times.Written.Add(c.relay.DataTimeout)
 		at = stageDot
 		r, err = c.read(ctx, c.dotBy, 250)
 		late = errors.Is(err, context.DeadlineExceeded)
@@ -99,6 +101,9 @@ func (c *conn) deliver(ctx context.Context, l *letter, handoverBy time.Time) (re
 	c.used, c.carried = time.Now(), true
 	c.mailed = c.used
 	res.took = c.used.Sub(start)
+	if res.Times = times; r != nil {
+		res.Times.Answered = c.used
+	}
 	return res, late
 }
 

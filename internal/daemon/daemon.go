@@ -111,6 +111,9 @@ func (d *Daemon) wire() (err error) {
 		}
 		d.mail = mail.New(cfg.EmailSenders(), d.pool, &d.relays, d.log)
 		service.Email = d.mail
+		for _, r := range cfg.Relays {
+			service.Relays = append(service.Relays, r.Name)
+		}
 	}
 	d.service = orders.NewService(service)
 	tokens, err := api.NewTokens(cfg.Tokens())

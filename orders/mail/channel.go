@@ -81,7 +81,7 @@ var refusals = map[smtp.Refusal]orders.Status{
 func (c *Channel) Send(ctx context.Context, m orders.Message) orders.Handover {
 	r := c.pool.Send(ctx, c.message(m))
 	return orders.Handover{Outcome: r.Outcome, Status: refusals[r.Refusal], Carrier: r.Relay, Total: 1,
-		Parts: part(r), Detail: detail(r)}
+		Parts: part(r), Detail: detail(r), Slot: r.Times.Connection, Written: r.Times.Written, Answered: r.Times.Answered}
 }
 
 // Run runs the pool until ctx ends, and gives the service the replies that come

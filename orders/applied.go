@@ -1,0 +1,164 @@
+package orders
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// changeOf names the changes that one counter counts.
+type changeOf struct {
+	status                Status
+	organisation, carrier string
+}
+
+// changeCounters counts changes of status, by names of the configuration: those of others, which were
+// in it once, are "other".
+type changeCounters struct {
+	vec           *prometheus.CounterVec
+	organisations []string
+	carriers      map[Channel][]string
+
+	mu    sync.RWMutex
+	known map[changeOf]prometheus.Counter
+}
+
+// maxSeries bounds the series that are created before they are used.
+const maxSeries = 5000
+
+func newChangeCounters(organisations, smscs, relays []string) *changeCounters {
+	c := &changeCounters{
+		vec: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_status_changes_total",
+			Help: "Shipments that reached a status after their hand-over began, by organisation and SMSC or relay."},
+			[]string{"status", "organisation", "smsc", "relay"}),
+		organisations: organisations,
+		carriers:      map[Channel][]string{SMS: smscs, Email: relays},
+		known:         make(map[changeOf]prometheus.Counter),
+	}
+	n := 0
+	for _, organisation := range organisations {
+		for _, status := range Statuses() {
+			for _, carrier := range c.carriers[status.Channel()] {
+				if n++; status.InFeed() && n < maxSeries {
+					c.of(changeOf{status, organisation, carrier})
+				}
+			}
+		}
+	}
+	return c
+}
+
+// bounded returns a name if it is one of these, "" for none, else "other".
+func bounded(name string, names []string) string {
+	if name == "" || slices.Contains(names, name) {
+		return name
+	}
+	return "other"
+}
+
+// count counts a change of the shipment to a status.
+func (c *changeCounters) count(s *Shipment, to Status) {
+	c.of(changeOf{to, bounded(s.Organisation, c.organisations), bounded(s.Carrier, c.carriers[s.Channel])}).Inc()
+}
+
+func (c *changeCounters) of(k changeOf) prometheus.Counter {
+	c.mu.RLock()
+	counter := c.known[k]
+	c.mu.RUnlock()
+	if counter != nil {
+		return counter
+	}
+	smsc, relay := k.carrier, ""
+	if k.status.Channel() == Email {
+		smsc, relay = relay, smsc
+	}
+	counter = c.vec.WithLabelValues(k.status.String(), k.organisation, smsc, relay)
+	c.mu.Lock()
+	c.known[k] = counter
+	c.mu.Unlock()
+	return counter
+}
+
+// applied counts and logs the effect of an event.
+func (s *Service) applied(event Event, e Effect) {
+	for _, c := range e.Changes {
+		s.metrics.changes.count(&e.Shipment, c.To)
+		if c.To.Final() {
+			s.log.LogAttrs(context.Background(), slog.LevelInfo, "final status", finalAttrs(&e.Shipment, c)...)
+		}
+	}
+	if len(e.Changes) > 0 {
+		s.changes.happened(e.Shipment.Organisation)
+	}
+	switch event := event.(type) {
+	case Report:
+		s.reported(&event, &e)
+	case Match:
+		if e.Found {
+			s.metrics.matched.WithLabelValues(event.Carrier, string(e.Matched)).Inc()
+		}
+	}
+}
+
+// finalAttrs are the attributes of a final status in the log: no text and no recipient.
+func finalAttrs(s *Shipment, c Change) []slog.Attr {
+	attrs := make([]slog.Attr, 0, 8)
+	attrs = append(attrs, slog.String("shipment", s.ID.String()), slog.String("organisation", s.Organisation), slog.String("status", c.To.String()))
+	if s.Carrier != "" {
+		attrs = append(attrs, slog.String(s.Channel.carrier(), s.Carrier))
+	}
+	if ids := slices.DeleteFunc(s.MessageIDs(), odd); len(ids) > 0 {
+		attrs = append(attrs, slog.String("message_id", strings.Join(ids, " ")))
+	}
+	state, code, _ := strings.Cut(s.Detail, " err:")
+	if state != "" {
+		attrs = append(attrs, slog.String("state", state))
+	}
+	if code != "" {
+		attrs = append(attrs, slog.String("err", code))
+	}
+	return append(attrs, slog.Int64("since_accepted_ms", c.At.Sub(s.Accepted).Milliseconds()))
+}
+
+// odd reports whether a message id is too long for a log, or has characters that no id has.
+func odd(id string) bool {
+	return len(id) > 65 || strings.ContainsFunc(id, func(r rune) bool {
+		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("-._:/+=", r))
+	})
+}
+
+// carrier names the carriers of a channel in logs and metrics.
+func (c Channel) carrier() string {
+	if c == Email {
+		return "relay"
+	}
+	return "smsc"
+}
+
+// reported counts the effect of a report, and logs receipts that would match under another form of their
+// message id.
+func (s *Service) reported(r *Report, e *Effect) {
+	s.metrics.receipts.WithLabelValues(r.Status.String(), receiptResult(*e)).Inc()
+	if e.Matched != "" {
+		s.metrics.matched.WithLabelValues(r.Carrier, string(e.Matched)).Inc()
+	}
+	if e.Found && r.Status.Final() && len(e.Changes) > 0 {
+		s.metrics.receiptDelay.Observe(r.At.Sub(e.Shipment.Accepted).Seconds())
+	}
+	if e.Dropped > 0 {
+		s.metrics.dropped.WithLabelValues(r.Carrier).Add(float64(e.Dropped))
+		s.sampled.Write("dropped "+r.Carrier, slog.LevelError,
+			"receipts dropped: too many of this SMSC match no message, and the oldest made room; are they for messages of another system?",
+			slog.String("smsc", r.Carrier), slog.Int("receipts", e.Dropped))
+	}
+	if e.Hint.Form != "" {
+		s.metrics.mismatched.WithLabelValues(r.Carrier, e.Hint.Form).Inc()
+		s.sampled.Write("hint "+r.Carrier+" "+e.Hint.Form, slog.LevelWarn,
+			"receipt matches nothing, but would with another form of message ids: check the SMSC's settings",
+			slog.String("smsc", r.Carrier), slog.String("message_id_form", e.Hint.Form))
+	}
+}
