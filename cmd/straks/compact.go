@@ -28,7 +28,9 @@ func journalCompact(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	if err := compactInPlace(ctx, path, before); err != nil {
+	p := newProgress(e, "journal compact", mebibytes)
+	err = compactInPlace(ctx, path, before, p)
+	if p.end(err); err != nil {
 		return err
 	}
 	after, err := os.Stat(path)
@@ -39,17 +41,36 @@ func journalCompact(ctx context.Context, args []string, e env) error {
 	return err
 }
 
+// inUse returns how much of the journal a copy has, in octets: the pages that are not free, or all where that can't be
+// said. It reads each page.
+func inUse(ctx context.Context, path string, size int64) int64 {
+	j, err := bolt.OpenReadOnly(path, bolt.Options{})
+	if err != nil {
+		return size
+	}
+	defer j.Close()
+	if s, err := j.Stats(ctx); err == nil {
+		return s.FileSize - s.FreeSize
+	}
+	return size
+}
+
 // compactInPlace replaces the journal by its copy in one step. The old file keeps a
 // second name until it is known that no process has it open: a daemon started between
 // copy and replacement would write to a file that is gone.
-func compactInPlace(ctx context.Context, path string, owner os.FileInfo) error {
+func compactInPlace(ctx context.Context, path string, owner os.FileInfo, p *progress) error {
 	compact, old := path+".compact", path+".before-compact"
 	if err := os.Link(path, old); errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("compact: %s was left by an interrupted compaction; if straks was not running at the time, delete it and retry", old)
 	} else if err != nil {
 		return fmt.Errorf("compact: %w", err)
 	}
-	err := errors.Join(removeIfExists(compact), bolt.Compact(path, compact, bolt.Options{}))
+	err := removeIfExists(compact)
+	if err == nil {
+		stop := p.watchFile(ctx, compact, inUse(ctx, path, owner.Size()))
+		err = bolt.Compact(path, compact, bolt.Options{})
+		stop()
+	}
 	if err == nil {
 		err = replace(ctx, path, compact, owner)
 	}

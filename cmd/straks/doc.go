@@ -32,6 +32,7 @@
 //	debug.go    debug words: what a carrier says just now
 //	terminal.go whether the output is a terminal
 //	admin.go    requests to the admin listener
-//	journal.go  journal stats, check, backup
+//	journal.go  journal stats, check, migrate, backup
 //	compact.go  journal compact
+//	progress.go how far a long command is
 package main

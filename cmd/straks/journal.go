@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 
 	"straks/internal/config"
@@ -15,8 +16,8 @@ import (
 // journalCommand runs a command on the journal's file. Only backup works while the
 // daemon runs, which has the file locked: it asks the daemon.
 func journalCommand(ctx context.Context, args []string, e env) error {
-	return choice(ctx, args, e, "journal stats|check|compact|backup [flags]", map[string]action{
-		"stats": journalStats, "check": journalCheck, "compact": journalCompact, "backup": journalBackup})
+	return choice(ctx, args, e, "journal stats|check|compact|migrate|backup [flags]", map[string]action{
+		"stats": journalStats, "check": journalCheck, "compact": journalCompact, "migrate": journalMigrate, "backup": journalBackup})
 }
 
 // journalFlags are the flags that name the journal.
@@ -106,15 +107,41 @@ func journalCheck(ctx context.Context, args []string, e env) error {
 	if _, err := fs.parse(args, e, "check"); err != nil {
 		return err
 	}
-	j, err := fs.open()
+	path, err := fs.path()
+	if err != nil {
+		return err
+	}
+	p := newProgress(e, "journal check", records)
+	j, err := bolt.OpenReadOnly(path, bolt.Options{Progress: p.report})
 	if err != nil {
 		return adviseCopy(err)
 	}
 	defer j.Close()
-	if err := j.Check(ctx); err != nil {
+	err = j.Check(ctx)
+	if p.end(err); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(e.stdout, "the journal is sound")
+	return err
+}
+
+// journalMigrate brings the journal to the present schema, as serve does when it starts.
+func journalMigrate(ctx context.Context, args []string, e env) error {
+	fs := newJournalFlags("journal migrate [-config FILE | -file FILE]")
+	if _, err := fs.parse(args, e, "migrate"); err != nil {
+		return err
+	}
+	path, err := fs.path()
+	if err != nil {
+		return err
+	}
+	p := newProgress(e, "journal migrate", records)
+	unreadable := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	err = bolt.Migrate(ctx, path, bolt.Options{Progress: p.report, Log: unreadable})
+	if p.end(err); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(e.stdout, "the journal is of the present schema")
 	return err
 }
 
@@ -126,18 +153,21 @@ func journalBackup(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	to := operands[1]
+	p, to := newProgress(e, "journal backup", mebibytes), operands[1]
 	if to == "-" {
-		return fs.backup(ctx, *admin, e.stdout)
+		err := fs.backup(ctx, *admin, e.stdout, p)
+		p.end(err)
+		return err
 	}
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	err = errors.Join(fs.backup(ctx, *admin, out), out.Sync(), out.Close(), bolt.SyncFolder(to))
+	err = errors.Join(fs.backup(ctx, *admin, out, p), out.Sync(), out.Close(), bolt.SyncFolder(to))
 	if err == nil {
 		err = checkCopy(to)
 	}
+	p.end(err)
 	if err != nil {
 		return errors.Join(err, os.Remove(to))
 	}
@@ -155,7 +185,14 @@ func checkCopy(path string) error {
 }
 
 // backup asks the daemon if it runs, else it reads the file.
-func (f journalFlags) backup(ctx context.Context, admin string, to io.Writer) error {
+func (f journalFlags) backup(ctx context.Context, admin string, to io.Writer, p *progress) error {
+	total := int64(0)
+	if path, err := f.path(); err == nil {
+		if info, err := os.Stat(path); err == nil {
+			total = info.Size()
+		}
+	}
+	to = &countedWriter{to: to, p: p, total: total}
 	j, err := f.open()
 	if errors.Is(err, bolt.ErrLocked) {
 		c, err := f.adminClient(admin)

@@ -33,7 +33,7 @@ func commands() []command {
 		{"feed", "print what became of your shipments, in order", feedCommand},
 		{"status", "print the state of a running daemon and its carriers", statusCommand},
 		{"debug", "show what a carrier says, word for word, while it says it", debugCommand},
-		{"journal", "look after the journal: stats, check, compact, backup", journalCommand},
+		{"journal", "look after the journal: stats, check, compact, migrate, backup", journalCommand},
 		{"version", "print the version", versionCommand},
 	}
 }

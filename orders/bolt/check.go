@@ -27,7 +27,10 @@ func (r *reader) Check(ctx context.Context) error {
 		if err := t.current(); err != nil {
 			return err
 		}
-		c := &checker{tables: t, ctx: ctx}
+		c := &checker{tables: t, ctx: ctx, progress: r.progress}
+		if c.progress != nil {
+			c.total = t.records()
+		}
 		c.walk("keys", c.keyed)
 		c.walk("shipments", c.shipped)
 		c.walk("refs", c.referenced)
@@ -39,6 +42,9 @@ func (r *reader) Check(ctx context.Context) error {
 		c.walk("unanswered", c.unansweredOnes)
 		if err := context.Cause(ctx); err != nil {
 			return err
+		}
+		if c.progress != nil {
+			c.progress(c.done, c.done)
 		}
 		return errors.Join(c.faults...)
 	})
@@ -78,6 +84,9 @@ type checker struct {
 	tables
 	ctx    context.Context
 	faults []error
+
+	progress    func(done, total int64) // may be nil
+	done, total int64                   // records
 }
 
 // walk checks one table, as far as its pages can be read.
@@ -137,7 +146,7 @@ func (c *checker) eachSlot(s *slots, visit func(end int64, k, v []byte, hidden b
 		filter := s.openFilter(name)
 		c.ranges(name, filter)
 		cur := b.Cursor()
-		for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
+		for k, v := cur.First(); k != nil && c.more(); k, v = cur.Next() {
 			if !filter.maybe(k, filterSum(k)) {
 				c.fault("slot %x: its filter hides a key", name)
 			}
@@ -160,7 +169,7 @@ func (c *checker) ranges(slot []byte, f *filter) {
 		return
 	}
 	cur := f.b.Cursor()
-	for last, record := cur.First(); last != nil && !c.enough(); last, record = cur.Next() {
+	for last, record := cur.First(); last != nil && c.more(); last, record = cur.Next() {
 		if r, ok := f.rangeOf(last, record); !ok || !r.whole() {
 			c.fault("slot %x: a filter of it can't be read, which costs time only", slot)
 			return
@@ -173,7 +182,7 @@ func (c *checker) ranges(slot []byte, f *filter) {
 // shipment that got them later.
 func (c *checker) shipped() {
 	cur := c.shipments().Cursor()
-	for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
+	for k, v := cur.First(); k != nil && c.more(); k, v = cur.Next() {
 		id, err := uuid.FromBytes(k)
 		if err != nil {
 			c.fault("shipment %x: not an id", k)
@@ -281,13 +290,13 @@ func (c *checker) parkedReports() {
 		}):
 			c.fault("a parked report has no reference that leads to it")
 		}
-		return !c.enough()
+		return c.more()
 	})
 }
 
 func (c *checker) deadlined() {
 	cur := c.deadlines().Cursor()
-	for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
+	for k, v := cur.First(); k != nil && c.more(); k, v = cur.Next() {
 		if _, _, err := splitDeadline(k, v); err != nil {
 			c.fault("%w", err)
 		}
@@ -309,7 +318,7 @@ func (c *checker) fed() {
 		}
 		status := make(map[uuid.UUID]entry) // of the feed; Check is for an operator, not for the hot path
 		cur := feed.Cursor()
-		for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
+		for k, v := cur.First(); k != nil && c.more(); k, v = cur.Next() {
 			seq := binary.BigEndian.Uint64(k)
 			if seq <= start {
 				c.fault("feed of %q: %d is not above %d, where numbers begin", name, seq, start)
@@ -352,7 +361,7 @@ func (c *checker) fedLast(organisation []byte, status map[uuid.UUID]entry) {
 // unansweredOnes: each entry leads to a shipment of its number that may be unanswered.
 func (c *checker) unansweredOnes() {
 	cur := c.unanswered().Cursor()
-	for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
+	for k, v := cur.First(); k != nil && c.more(); k, v = cur.Next() {
 		l, ok := decodeListing(k, v)
 		if !ok {
 			c.fault("%w", corrupt("entry of an unanswered shipment"))
@@ -368,7 +377,7 @@ func (c *checker) unansweredOnes() {
 // listed: each block has its time, and one that is lifted has an entry that retention removes it by.
 func (c *checker) listed() {
 	cur := c.blocked().Cursor()
-	for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
+	for k, v := cur.First(); k != nil && c.more(); k, v = cur.Next() {
 		b, err := decodeBlock(k, v)
 		switch {
 		case err != nil:
@@ -381,7 +390,7 @@ func (c *checker) listed() {
 
 func (c *checker) liftedBlocks() {
 	cur := c.lifted().Cursor()
-	for k, v := cur.First(); k != nil && !c.enough(); k, v = cur.Next() {
+	for k, v := cur.First(); k != nil && c.more(); k, v = cur.Next() {
 		if !liftedScope.whole(k, v) {
 			c.fault("%w", corrupt(fmt.Sprintf("lifted block %x", k)))
 		}

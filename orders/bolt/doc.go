@@ -88,6 +88,7 @@
 //	sweep.go      retention
 //	readonly.go   ReadOnly, for the operator's commands
 //	check.go      Check
+//	progress.go   how far Check and Migrate are
 //	stats.go      Stats, Backup, Compact
 //	metrics.go    metrics
 //

@@ -56,18 +56,25 @@ func Migrate(ctx context.Context, path string, opt Options) error {
 // transaction.
 func migrate(ctx context.Context, db *bbolt.DB, opt Options) error {
 	began, logged, total := time.Now(), time.Now(), 0
+	about := aboutRecords(db)
 	for {
 		moved, done, err := migrateOnce(ctx, db, opt)
 		if err != nil {
 			return fmt.Errorf("migration: %w", err)
 		}
 		total += moved
+		if opt.Progress != nil {
+			opt.Progress(int64(total), max(about, int64(total)))
+		}
 		switch {
 		case done:
 			opt.Log.Info("journal migrated", "schema", schemaVersion, "records", total, "duration", time.Since(began))
 			return nil
 		case time.Since(logged) > migrateLog:
-			opt.Log.Info("journal is being migrated; it may be stopped and goes on with the next start", "records", total)
+			rate := float64(total) / time.Since(began).Seconds()
+			left := time.Duration(float64(max(about-int64(total), 0)) / max(rate, 1) * float64(time.Second)).Round(time.Second)
+			opt.Log.Info("journal is being migrated; it may be stopped and goes on with the next start",
+				"records", total, "of_about", about, "per_second", int(rate), "left", left)
 			logged = time.Now()
 		}
 	}

@@ -23,6 +23,10 @@ type Options struct {
 
 	FeedStart uint64 // of Create only: the number above which the numbers of each feed begin, MaxFeedStart at most; 0
 
+	// Progress is called often by Migrate, and by Check of a ReadOnly: with how many records are done, and about
+	// how many there are. nil: not, and Check does not count them first.
+	Progress func(done, total int64)
+
 	Carriers   []string              // of SMS, whose parked receipts have a metric also while there are none
 	Log        *slog.Logger          // slog.Default()
 	Registerer prometheus.Registerer // nil: metrics are kept, but not exported

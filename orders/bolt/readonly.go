@@ -10,6 +10,7 @@ type reader struct {
 	path      string
 	snapshots snapshots
 	waiting   atomic.Pointer[parkedLevels] // of parked reports, as last committed
+	progress  func(done, total int64)      // of Check; may be nil
 }
 
 // begin shows the open file to readers, and counts the parked reports in it.
@@ -54,7 +55,7 @@ func OpenReadOnly(path string, opt Options) (*ReadOnly, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &ReadOnly{reader: reader{path: path}, file: f}
+	r := &ReadOnly{reader: reader{path: path, progress: opt.Progress}, file: f}
 	if r.damage = r.begin(&r.file); r.damage != nil && !errors.Is(r.damage, ErrDamaged) {
 		return nil, errors.Join(r.damage, r.Close())
 	}
@@ -65,6 +66,9 @@ func OpenReadOnly(path string, opt Options) (*ReadOnly, error) {
 func (r *ReadOnly) Current() error {
 	if r.damage != nil {
 		return r.damage
+	}
+	if err := marked(r.path); err != nil {
+		return err
 	}
 	return r.file.view(tables.current)
 }
