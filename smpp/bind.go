@@ -81,9 +81,13 @@ func (m *maintainer) run(ctx context.Context) {
 		s, err := m.dial(ctx)
 		switch {
 		case s != nil:
-			lived := m.use(ctx, s)
+			lived, unbound := m.use(ctx, s)
 			m.backoff.lost(time.Now(), lived)
-			sleep(ctx, m.backoff.next(time.Now()))
+			delay := m.backoff.next(time.Now())
+			if unbound {
+				delay = max(delay, m.smsc.RebindPause)
+			}
+			sleep(ctx, delay)
 		case ctx.Err() == nil:
 			sleep(ctx, m.bindFailed(err))
 		}
@@ -124,8 +128,8 @@ func refusalAdvice(alone bool) string {
 }
 
 // use lets messages be sent on the session, until it ends or ctx does. It returns for how
-// long that was; the time for unbinding doesn't count.
-func (m *maintainer) use(ctx context.Context, s *session.Session) (lived time.Duration) {
+// long that was; the time for unbinding doesn't count. unbound: the session ended with an unbind.
+func (m *maintainer) use(ctx context.Context, s *session.Session) (lived time.Duration, unbound bool) {
 	bound := time.Now()
 	defer m.smsc.limiter.lost()
 	select {
@@ -142,11 +146,11 @@ func (m *maintainer) use(ctx context.Context, s *session.Session) (lived time.Du
 	}
 	select {
 	case <-s.Done():
-		lived = time.Since(bound)
+		lived, unbound = time.Since(bound), errors.Is(s.Err(), session.ErrUnbound)
 		m.setState(StateConnecting, s.Err().Error(), m.addr)
 		m.changes.Write("lost", slog.LevelWarn, "bind lost", slog.String("addr", m.addr), slog.Any("reason", s.Err()))
 	case <-m.rebind:
-		lived = time.Since(bound)
+		lived, unbound = time.Since(bound), true
 		m.g.slots.shut(m.bind)
 		m.setState(StateConnecting, "the SMSC says that it is not bound", m.addr)
 		m.log.Warn("binding again: the SMSC says that it is not bound", "addr", m.addr)
@@ -155,7 +159,7 @@ func (m *maintainer) use(ctx context.Context, s *session.Session) (lived time.Du
 		m.setState(StateClosing, "shutting down", m.addr)
 		m.unbind(s, m.g.drainTime)
 	}
-	return lived
+	return lived, unbound
 }
 
 // forgottenGrace is how long an SMSC that has forgotten a session may take for the responses to

@@ -129,6 +129,7 @@ func (s *SMSC) checkSession(l *faults.List) {
 	l.Duration("dead_link", s.DeadLink, 100*time.Millisecond, 2*time.Hour)
 	l.Unless(s.DeadLink > s.EnquireLink, "dead_link", "is %v, must be longer than enquire_link (%v)", s.DeadLink, s.EnquireLink)
 	l.Duration("reconnect_max", s.ReconnectMax, time.Second, time.Hour)
+	l.Duration("rebind_pause", s.RebindPause, 0, 10*time.Minute)
 	l.Duration("refused_delay", s.RefusedDelay, 100*time.Millisecond, time.Hour)
 }
 

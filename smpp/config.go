@@ -94,6 +94,10 @@ type SMSC struct {
 	// ReconnectMax is the longest wait between two attempts in a long
 	// outage. Default 30s. In the first minute they are 200 to 400 ms apart.
 	ReconnectMax time.Duration
+	// RebindPause is the least wait before a bind whose session ended with an unbind, the SMSC's
+	// or ours, 0 to 10m, default 0. Some SMSCs refuse one that comes sooner (LINK Mobility: 30s). A
+	// connection that is lost without an unbind is bound again at once.
+	RebindPause time.Duration
 	// RefusedDelay is the wait after the SMSC refused the credentials. Default
 	// 60s, growing up to 16 times that, so that the account isn't locked. If another bind
 	// is up, only the refused bind waits. ESME_RBINDFAIL counts as such a refusal

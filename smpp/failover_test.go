@@ -361,3 +361,31 @@ func TestLongMessageWithASmallWindow(t *testing.T) {
 	}
 	g.idle(t)
 }
+
+// After an unbind the pause is kept; after a lost connection it is not.
+func TestRebindPause(t *testing.T) {
+	s := centre(t, smsctest.Profile{})
+	paused, quick := account("paused", s), account("quick", s)
+	paused.RebindPause = 10 * time.Minute
+	g := run(t, Config{SMSCs: []SMSC{paused, quick}}).allUp(t)
+	binds := func(n uint64) {
+		t.Helper()
+		if err := s.Wait(t.Context(), func(st smsctest.Stats) bool { return uint64(st.Binds) >= n }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	binds(2)
+	s.Drop()
+	binds(4) // both are back
+	g.allUp(t)
+	s.Unbind()
+	for n := uint64(5); n < 8; n++ { // only the other one comes back, time after time
+		binds(n)
+		s.Drop()
+	}
+	for _, b := range g.States() {
+		if b.SMSC == "paused" && b.State == StateBound {
+			t.Error("bound again during the pause")
+		}
+	}
+}

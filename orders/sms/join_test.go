@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,6 +43,7 @@ func fromPDU(t *testing.T, text string) *wire.Message {
 // joinTest is a joiner whose whole receipts are kept, and acknowledged at once.
 type joinTest struct {
 	*joiner
+	seen   sync.Mutex
 	whole  []dlr.Receipt
 	lost   int
 	status wire.Status // with which whole receipts are answered
@@ -51,10 +53,16 @@ func newJoinTest() *joinTest {
 	j := &joinTest{joiner: newJoiner()}
 	j.joiner.whole = func(_ string, m *wire.Message, _ time.Time, respond func(wire.Status)) {
 		r, _ := dlr.Parse(parsed(m))
+		j.seen.Lock()
 		j.whole = append(j.whole, r)
+		j.seen.Unlock()
 		respond(j.status)
 	}
-	j.joiner.lost = func(string, int, int) { j.lost++ }
+	j.joiner.lost = func(string, int, int) {
+		j.seen.Lock()
+		j.lost++
+		j.seen.Unlock()
+	}
 	return j
 }
 
@@ -167,11 +175,16 @@ func TestIncompleteReceiptIsRead(t *testing.T) {
 		text := wholeText + strings.Repeat("x", len(wholeText)) // the second part has the text only
 		j.send(t, cut(text, "8", 7, 2)[0])
 		time.Sleep(joinTime - time.Second)
-		if len(j.whole) > 0 {
+		j.seen.Lock()
+		early := len(j.whole)
+		j.seen.Unlock()
+		if early > 0 {
 			t.Fatal("read too early")
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
+		j.seen.Lock()
+		defer j.seen.Unlock()
 		if len(j.whole) != 1 || j.whole[0].State != dlr.Delivered || j.lost != 1 {
 			t.Errorf("%+v, %d incomplete", j.whole, j.lost)
 		}
