@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -76,6 +77,9 @@ type Journal interface {
 	// fails with BeyondNewestError.
 	Feed(ctx context.Context, q FeedQuery) ([]FeedEntry, error)
 
+	// Blocks returns entries of block lists. One that can't be read is logged and skipped.
+	Blocks(ctx context.Context, q BlockQuery) (BlockPage, error)
+
 	// Due returns shipments, at most limit of them, that Expiry at now would
 	// change (so none in flight), and when to ask again: zero where no deadline is known. A later
 	// Accept may bring a nearer one, but none nearer than its TTL. A shipment
@@ -108,9 +112,45 @@ type Expiry struct {
 type Block struct {
 	Organisation string
 	Channel      Channel
-	Recipient    Recipient
+	Recipient    Recipient // letter case does not matter in an e-mail address
 	Off          bool
 	At           time.Time
+	Source       BlockSource // empty in an entry of before schema version 5, which lacks what follows too
+	Word         string      // of the configuration, that the phone sent; from a phone only
+	Reason       string      // in the operator's words; from an operator only
+	By           string      // the operator's name, as the operator's program gave it
+}
+
+// BlockForm returns the form of a recipient under which block lists have it: the letter case of an
+// e-mail address does not matter there, though it may to a mail server (RFC 5321 §2.4).
+func BlockForm(c Channel, to Recipient) Recipient {
+	if c == Email {
+		return Recipient(strings.ToLower(string(to)))
+	}
+	return to
+}
+
+// BlockSource is what changed a block list.
+type BlockSource string
+
+const (
+	BlockedByPhone    BlockSource = "phone"
+	BlockedByOperator BlockSource = "operator"
+)
+
+// BlockQuery asks for entries of block lists: the one of a Recipient, or all, page by page.
+type BlockQuery struct {
+	Organisation string    // empty: all organisations; required with Recipient
+	Channel      Channel   // of Recipient
+	Recipient    Recipient // empty: all
+	After        string    // BlockPage.Next of the page before
+	Limit        int       // entries that are looked at
+}
+
+// BlockPage is a page of block lists, in no order that means anything.
+type BlockPage struct {
+	Blocks []Block // also lifted ones, for a day. Recipient is empty in one of before schema version 5
+	Next   string  // empty: there are no more
 }
 
 func (Answer) event() {}

@@ -148,6 +148,11 @@ func (s *Service) Feed(ctx context.Context, q FeedQuery) ([]FeedEntry, error) {
 	return s.cfg.Journal.Feed(ctx, q)
 }
 
+// Blocks returns entries of block lists.
+func (s *Service) Blocks(ctx context.Context, q BlockQuery) (BlockPage, error) {
+	return s.cfg.Journal.Blocks(ctx, q)
+}
+
 // Ready returns nil when each channel in use can send, else the reasons why not.
 func (s *Service) Ready() error {
 	var errs []error

@@ -15,6 +15,8 @@ func (d *Daemon) adminRoutes() map[string]http.Handler {
 	routes := map[string]http.Handler{
 		"GET /status":          http.HandlerFunc(d.serveStatus),
 		"GET /debug/words":     http.HandlerFunc(d.serveWords),
+		"GET /blocks":          http.HandlerFunc(d.serveBlocks),
+		"POST /blocks":         http.HandlerFunc(d.changeBlock),
 		"/debug/pprof/":        http.HandlerFunc(pprof.Index),
 		"/debug/pprof/cmdline": http.HandlerFunc(pprof.Cmdline),
 		"/debug/pprof/profile": http.HandlerFunc(pprof.Profile),

@@ -19,13 +19,25 @@ func mobileOriginated(text string) *wire.Message {
 
 // A stop word counts in every encoding of a phone or an SMSC.
 func TestStopWordInEveryGuise(t *testing.T) {
-	var units []byte
-	for _, u := range utf16.Encode([]rune("Avslutt")) {
-		units = append(units, byte(u>>8), byte(u))
+	ucs2 := func(text string) func(*wire.Message) {
+		var units []byte
+		for _, u := range utf16.Encode([]rune(text)) {
+			units = append(units, byte(u>>8), byte(u))
+		}
+		return func(m *wire.Message) { m.DataCoding, m.ShortMessage = 8, units }
+	}
+	says := func(text string) func(*wire.Message) {
+		return func(m *wire.Message) { m.ShortMessage = []byte(text) }
 	}
 	guises := map[string]func(*wire.Message){
-		"UCS-2":   func(m *wire.Message) { m.DataCoding, m.ShortMessage = 8, units },
-		"Latin-1": func(m *wire.Message) { m.DataCoding = 3 },
+		"UCS-2":      ucs2("Avslutt"),
+		"full width": ucs2("ＳＴＯＰＰ"),
+		"in quotes":  ucs2("«Stopp»"),
+		"with marks": ucs2("\ufeffSTOPP\u200b。"),
+		"full stop":  says("Stopp."),
+		"shouted":    says("STOP!!!"),
+		"bracketed":  says("(stop)"),
+		"Latin-1":    func(m *wire.Message) { m.DataCoding = 3 },
 		"message_payload": func(m *wire.Message) {
 			m.ShortMessage, m.TLVs = nil, []wire.TLV{{Tag: wire.TagMessagePayload, Value: []byte("Stop ")}}
 		},

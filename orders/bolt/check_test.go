@@ -169,7 +169,7 @@ func TestCheckOfBlocks(t *testing.T) {
 	check(t, j)
 	spoil(t, j, func(w *writeTx) error {
 		key := blockedKey("ttd", orders.SMS, "+4799999999")
-		return w.blocked().Put(key, encodeBlock(nil, key, ledger.Block{At: time.Now(), Off: true}))
+		return w.blocked().Put(key, encodeBlock(nil, key, &orders.Block{At: time.Now(), Off: true}))
 	})
 	if err := j.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "kept for ever") {
 		t.Error(err)

@@ -14,7 +14,7 @@
 //	parked     carrier | at µs | number -> report that waits for its answer
 //	deadlines  deadline µs | id         -> nothing
 //	feed       organisation | seq       -> shipment id, status, at
-//	blocked    hash(org, channel, to)   -> since when it is blocked, or not any more
+//	blocked    hash(org, channel, to)   -> since when it is blocked, or not any more; who, whence, why
 //	lifted     at µs | hash             -> nothing: a block that is lifted, to be kept for a day
 //	unanswered number | id              -> µs: until when the entry is kept. The answer of the
 //	                                    shipment never came
@@ -76,6 +76,7 @@
 //	tables.go     the tables of a transaction
 //	slots.go      tables with random keys
 //	filter.go     Bloom filters of slots that have ended
+//	blocks.go     the entries of block lists: their records, and reading them
 //	record.go     the form of each record
 //	report.go     that of a report that waits
 //	trace.go      how a hand-over went, in a shipment's record

@@ -242,31 +242,3 @@ func (d *decoder) binding() ledger.Binding {
 	d.bad = d.bad || part > 1<<16 || id == uuid.Nil
 	return ledger.Binding{Shipment: id, Part: int(part)}
 }
-
-// The version of a block's record says whether it is lifted.
-const (
-	blockOn     = recordVersion
-	blockLifted = 2
-)
-
-func encodeBlock(b, key []byte, bl ledger.Block) []byte {
-	e := encoder{b}
-	if bl.Off {
-		e.byte(blockLifted)
-	} else {
-		e.byte(blockOn)
-	}
-	e.int(bl.At.UnixMicro())
-	return blockedScope.seal(e.b, len(b), key)
-}
-
-func decodeBlock(key, record []byte) (ledger.Block, error) {
-	b, ok := blockedScope.open(key, record)
-	d := decoder{b: b}
-	version := d.byte()
-	bl := ledger.Block{At: microTime(d.int()), Off: version == blockLifted}
-	if !ok || !d.end() || version != blockOn && version != blockLifted {
-		return ledger.Block{}, corrupt("block")
-	}
-	return bl, nil
-}

@@ -239,11 +239,11 @@ func liftedKey(at time.Time, blocked []byte) []byte {
 }
 
 // Blocked implements ledger.Store.
-func (w *writeTx) Blocked(organisation string, c orders.Channel, to orders.Recipient) (ledger.Block, error) {
+func (w *writeTx) Blocked(organisation string, c orders.Channel, to orders.Recipient) (orders.Block, error) {
 	k := blockedKey(organisation, c, to)
 	v, err := blockedScope.lookUp(w.blocked().Cursor(), k)
 	if v == nil {
-		return ledger.Block{}, err
+		return orders.Block{}, err
 	}
 	return decodeBlock(k, v)
 }
@@ -257,5 +257,5 @@ func (w *writeTx) PutBlocked(b orders.Block) error {
 			return err
 		}
 	}
-	return w.blocked().Put(key, w.value(func(v []byte) []byte { return encodeBlock(v, key, ledger.Block{At: b.At, Off: b.Off}) }))
+	return w.blocked().Put(key, w.value(func(v []byte) []byte { return encodeBlock(v, key, &b) }))
 }

@@ -21,7 +21,7 @@ type model struct {
 	shipments map[uuid.UUID]orders.Shipment
 	refs      map[ledger.Name]ledger.Ref
 	parked    map[ledger.ParkedID]orders.Report
-	blocked   map[string]ledger.Block
+	blocked   map[string]orders.Block
 	listed    map[string][]uuid.UUID // unanswered shipments by number
 	feed      []orders.Shipment      // as they were
 	number    int                    // of the last parked report
@@ -34,7 +34,7 @@ func newModel() *model {
 		shipments: make(map[uuid.UUID]orders.Shipment),
 		refs:      make(map[ledger.Name]ledger.Ref),
 		parked:    make(map[ledger.ParkedID]orders.Report),
-		blocked:   make(map[string]ledger.Block),
+		blocked:   make(map[string]orders.Block),
 		listed:    make(map[string][]uuid.UUID),
 	}
 }
@@ -206,11 +206,11 @@ func (m *model) ParkedReports(string) (n int, octets int64) { return len(m.parke
 
 func (m *model) ParkedCarriers() []string { return nil }
 
-func (m *model) Blocked(organisation string, c orders.Channel, to orders.Recipient) (ledger.Block, error) {
+func (m *model) Blocked(organisation string, c orders.Channel, to orders.Recipient) (orders.Block, error) {
 	return m.blocked[organisation+c.String()+string(to)], nil
 }
 
 func (m *model) PutBlocked(b orders.Block) error {
-	m.blocked[b.Organisation+b.Channel.String()+string(b.Recipient)] = ledger.Block{At: b.At, Off: b.Off}
+	m.blocked[b.Organisation+b.Channel.String()+string(b.Recipient)] = b
 	return nil
 }

@@ -45,6 +45,7 @@ func Run(t *testing.T, e Engine) {
 		"accept/free key, old":      acceptFreeKeyOld,
 		"accept/keys are scoped":    acceptScoped,
 		"accept/blocked":            acceptBlocked,
+		"blocks":                    blocks,
 		"accept/blocks in disorder": acceptBlocksInDisorder,
 		"accept/context":            acceptContext,
 		"accept/held":               acceptHeld,

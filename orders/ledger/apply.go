@@ -105,12 +105,14 @@ func (l *Ledger) expire(e *orders.Expiry) (eff orders.Effect, err error) {
 
 // block stores a change of a block list, unless a later one is stored already.
 func (l *Ledger) block(b *orders.Block) error {
-	have, err := l.Store.Blocked(b.Organisation, b.Channel, b.Recipient)
+	change := *b
+	change.Recipient, change.At = orders.BlockForm(b.Channel, b.Recipient), micro(b.At)
+	have, err := l.Store.Blocked(b.Organisation, b.Channel, change.Recipient)
 	if err != nil && !errors.Is(err, ErrCorrupt) {
 		return err
 	}
-	if err == nil && b.At.Before(have.At) {
+	if err == nil && change.At.Before(have.At) {
 		return nil
 	}
-	return l.Store.PutBlocked(*b)
+	return l.Store.PutBlocked(change)
 }

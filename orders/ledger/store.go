@@ -63,7 +63,7 @@ type Store interface {
 	ParkedCarriers() []string
 
 	// Blocked returns the entry of a recipient in a block list; the zero Block where there is none.
-	Blocked(organisation string, c orders.Channel, to orders.Recipient) (Block, error)
+	Blocked(organisation string, c orders.Channel, to orders.Recipient) (orders.Block, error)
 	PutBlocked(b orders.Block) error
 }
 
@@ -86,12 +86,6 @@ func (b Binding) None() bool { return b.Shipment == uuid.Nil }
 
 // ParkedID is what an engine calls a parked report. "" is none.
 type ParkedID string
-
-// Block is an entry of a block list: blocked, or no longer, since At.
-type Block struct {
-	At  time.Time
-	Off bool
-}
 
 // Ledger applies the rules to one transaction.
 type Ledger struct {

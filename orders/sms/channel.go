@@ -64,11 +64,12 @@ func New(cfg Config, gateway *smpp.Gateway, log *slog.Logger, reg prometheus.Reg
 	c := &Channel{cfg: cfg, gateway: gateway, words: make(map[string]word), owners: make(map[string]string),
 		metrics: newMetrics(reg), log: log, few: ratelog.New(log, 3), one: ratelog.New(log, 1)}
 	for _, w := range cfg.StopWords {
-		c.words[w] = wordStop
+		c.words[spelling(w)] = wordStop
 	}
 	for _, w := range cfg.StartWords {
-		c.words[w] = wordStart
+		c.words[spelling(w)] = wordStart
 	}
+	delete(c.words, "") // of a word of punctuation
 	for name, o := range cfg.Organisations {
 		for _, number := range o.InboundNumbers {
 			c.owners[BareNumber(number)] = name

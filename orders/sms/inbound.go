@@ -4,6 +4,9 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 
 	"straks/orders"
 	"straks/smpp/gsm"
@@ -23,36 +26,44 @@ const (
 	wordStart word = "start"
 )
 
+// request is what a message from a phone asks for, and the word of the configuration that says so.
+type request struct {
+	is      word
+	spelled string
+}
+
 // inbound takes one message from a phone. respond is called once: for a stop or
 // start word, when the block list is on disk.
 func (r *receiver) inbound(smsc string, m *wire.Message, respond func(wire.Status)) {
 	asked := r.asked(smsc, m)
 	owner, owned := r.owners[BareNumber(m.Dest)]
 	if !owned {
-		asked = wordOther
+		asked.is = wordOther
 	}
 	switch {
-	case asked == wordOther:
+	case asked.is == wordOther:
 	case national(m):
 		r.one.Write("national "+smsc, slog.LevelWarn, "stop or start word without effect: the phone's number is in national form, "+
 			"so its country is not known; have the SMSC send international numbers",
-			slog.String("smsc", smsc), slog.String("organisation", owner), slog.String("word", string(asked)))
+			slog.String("smsc", smsc), slog.String("organisation", owner), slog.String("word", string(asked.is)))
 	default:
-		r.block(asked, owner, m, respond)
+		r.block(smsc, asked, owner, m, respond)
 		return
 	}
-	r.metrics.inbound.WithLabelValues(string(asked)).Inc()
+	r.metrics.inbound.WithLabelValues(string(asked.is)).Inc()
 	respond(wire.ESMEOK)
 }
 
 // block changes the organisation's block list for the phone that sent the message.
-func (r *receiver) block(asked word, owner string, m *wire.Message, respond func(wire.Status)) {
+func (r *receiver) block(smsc string, asked request, owner string, m *wire.Message, respond func(wire.Status)) {
 	sender := orders.Recipient("+" + BareNumber(m.Source))
-	b := orders.Block{Organisation: owner, Channel: orders.SMS, Recipient: sender, Off: asked == wordStart, At: time.Now().UTC()}
+	b := orders.Block{Organisation: owner, Channel: orders.SMS, Recipient: sender, Off: asked.is == wordStart, At: time.Now().UTC(),
+		Source: orders.BlockedByPhone, Word: asked.spelled}
 	err := r.service.Block(b, func(err error) {
 		if err == nil {
-			r.metrics.inbound.WithLabelValues(string(asked)).Inc()
-			r.log.Info("block list changed by a message from the phone", "organisation", owner, "word", string(asked), "recipient", sender)
+			r.metrics.inbound.WithLabelValues(string(asked.is)).Inc()
+			r.few.Write("block "+owner, slog.LevelInfo, "block list changed by a message from the phone", slog.String("organisation", owner),
+				slog.String("smsc", smsc), slog.String("word", string(asked.is)), slog.Any("recipient", sender))
 		}
 		respond(stored(err))
 	})
@@ -71,18 +82,31 @@ func national(m *wire.Message) bool {
 	return m.SourceTON == 2 && BareNumber(m.Source) == m.Source
 }
 
+// spelling returns a word as it is compared. Letters of any width are the same (NFKC, UAX #15), and
+// so are those of either case. What stands round the word does not count, unless it is a letter or a
+// number: "Stopp!", "«STOPP»", "ＳＴＯＰＰ", and the zeros that fill the last octet of a packed
+// text, which read as "@".
+func spelling(text string) string {
+	return strings.TrimFunc(strings.ToUpper(norm.NFKC.String(text)), func(r rune) bool { return !unicode.In(r, unicode.L, unicode.M, unicode.N) })
+}
+
 // asked returns what the message asks for, in any alphabet.
-func (c *Channel) asked(smsc string, m *wire.Message) word {
+func (c *Channel) asked(smsc string, m *wire.Message) request {
 	text, header := octets(m)
 	for _, e := range c.encodings(smsc, m.DataCoding) {
 		text, err := gsm.Decode(e, text, header)
-		text = strings.TrimRight(strings.TrimSpace(text), "@") // zeros that fill the last octet
-		if w := c.words[strings.ToUpper(text)]; err == nil && w != "" {
-			return w
+		if err != nil || len(text) > maxWordMessage {
+			continue
+		}
+		if w := c.words[spelling(text)]; w != "" {
+			return request{w, spelling(text)}
 		}
 	}
-	return wordOther
+	return request{is: wordOther}
 }
+
+// maxWordMessage bounds the text that a stop word is looked for in, in octets of UTF-8: a whole message.
+const maxWordMessage = 480
 
 // encodings returns the encodings that data_coding (SMPP 3.4 §5.2.19) may stand
 // for, as far as a stop word needs. The SMSC's default alphabet may be packed in one
