@@ -3,8 +3,9 @@ package main
 import (
 	"context"
 	"math/rand/v2"
-	"net/http"
 	"os"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -79,6 +80,8 @@ type crash struct {
 	rng  *rand.Rand // of the killer only
 	boot time.Duration
 	api  clientCell
+
+	metrics func() string // of the daemon; nil: it runs in this process
 }
 
 // live starts the daemon, lets it work until a random moment, and kills it.
@@ -152,10 +155,17 @@ func (b *crashBook) smsc(seed uint64, echo bool) smsctest.Profile {
 	return p
 }
 
+// parkedReports are the samples of the metric, of each SMSC.
+var parkedReports = regexp.MustCompile(`(?m)^straks_journal_parked_reports\S* (\S+)$`)
+
 // settled reports whether no receipt waits for its answer any more: each is about an order.
 func (c *crash) settled() bool {
-	code, text := c.Admin("/metrics")
-	return code == http.StatusOK && strings.Contains(text, "\nstraks_journal_parked_reports 0\n")
+	if c.metrics == nil {
+		c.metrics = func() string { _, text := c.Admin("/metrics"); return text }
+	}
+	page := c.metrics()
+	found := parkedReports.FindAllStringSubmatch(page, -1) // of SMSCs that had one
+	return strings.Contains(page, "straks_journal_unavailable 0\n") && !slices.ContainsFunc(found, func(sample []string) bool { return sample[1] != "0" })
 }
 
 // Last digits of numbers whose answers get lost, and of those that the SMSC refuses.

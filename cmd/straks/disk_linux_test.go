@@ -96,6 +96,7 @@ dead_link = "60s"
 	if fault.mount != nil {
 		s.disk = fault.mount(w)
 	}
+	s.metrics = func() string { return s.page("/metrics") }
 	s.process = startProcess(w, s.manager.Env()...)
 	t.Cleanup(func() {
 		if s.process.kill(); t.Failed() {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
+
+	"straks/internal/ratelog"
 )
 
 // notifier reports the daemon's state to systemd (sd_notify(3)). Without systemd
@@ -19,7 +21,7 @@ import (
 // It keeps one socket: a daemon that has no descriptor left still tells that it lives, and
 // is not restarted for it.
 type notifier struct {
-	log *slog.Logger
+	log *ratelog.Log
 
 	mu   sync.Mutex
 	addr string        // of systemd's socket; empty: there is no systemd
@@ -27,7 +29,7 @@ type notifier struct {
 }
 
 func newNotifier(log *slog.Logger) *notifier {
-	return &notifier{log: log, addr: os.Getenv("NOTIFY_SOCKET")}
+	return &notifier{log: ratelog.New(log, 3), addr: os.Getenv("NOTIFY_SOCKET")}
 }
 
 func (n *notifier) ready()    { n.notify(systemd.SdNotifyReady) }
@@ -40,7 +42,7 @@ func (n *notifier) notify(state string) {
 		return
 	}
 	if err := n.send(state); err != nil {
-		n.log.Warn("systemd not notified", "err", err)
+		n.log.Write("notify", slog.LevelWarn, "systemd not notified", slog.Any("err", err))
 	}
 }
 
@@ -104,7 +106,7 @@ func (n *notifier) run(ctx context.Context, status func() string) error {
 	every := 5 * time.Second
 	watchdog, err := systemd.SdWatchdogEnabled(false)
 	if err != nil {
-		n.log.Warn("systemd's watchdog settings not understood", "err", err)
+		n.log.Write("watchdog", slog.LevelWarn, "systemd's watchdog settings not understood", slog.Any("err", err))
 	}
 	if watchdog > 0 {
 		every = min(every, watchdog/3)
