@@ -50,7 +50,7 @@ func testCrash(t *testing.T, echo bool) {
 	t.Logf("seed %d", seed) // of the moments; the scheduler's choices are not repeatable
 	book := newCrashBook()
 	w := daemontest.NewStopped(t, book.smsc(seed, echo), book.relay(), `binds = 2
-response_timeout = "300ms"`)
+response_timeout = "1s"`)
 	c := &crash{World: w, book: book, rng: rand.New(rand.NewPCG(seed, 1)), boot: 100 * time.Millisecond}
 
 	load, calm := context.WithCancel(t.Context())
