@@ -116,12 +116,12 @@ func (o *crashOrder) end() string {
 		return "Email_Failed_RecipientNotIdentified"
 	case strings.HasSuffix(o.number, crashRefused):
 		return "SMS_Failed_InvalidRecipient"
+	case states["UNDELIV"] > 0: // one part is enough, also where the others did not leave before a kill
+		return "SMS_Failed_Undelivered"
 	case len(o.taken) < o.parts:
 		return "none: it was not taken whole"
 	case o.address != "":
 		return "Email_Succeeded"
-	case states["UNDELIV"] > 0:
-		return "SMS_Failed_Undelivered"
 	case states["DELIVRD"] == o.parts:
 		return "SMS_Delivered"
 	}
