@@ -12,6 +12,8 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"os"
 	"strings"
@@ -207,6 +209,10 @@ func hostOf(resp *http.Response) string {
 	return target.Host[:min(len(target.Host), 255)]
 }
 
+// maxInterim bounds the interim answers to a request. One comes every 5 s while a copy is made: those of
+// 300 GB.
+const maxInterim = 1000
+
 // getLong copies an answer that may take any time. It fails when nothing arrives for the
 // timeout.
 func (c *adminClient) getLong(ctx context.Context, path, kind string, to io.Writer, max int64, timeout time.Duration) error {
@@ -214,6 +220,16 @@ func (c *adminClient) getLong(ctx context.Context, path, kind string, to io.Writ
 	defer cancel(nil)
 	idle := time.AfterFunc(timeout, func() { cancel(fmt.Errorf("nothing arrived for %v", timeout)) })
 	defer idle.Stop()
+	interim := 0
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		Got1xxResponse: func(code int, _ textproto.MIMEHeader) error {
+			if interim++; code != http.StatusProcessing || interim > maxInterim {
+				return fmt.Errorf("interim answer %d, the %dth", code, interim)
+			}
+			idle.Reset(timeout) // the daemon works on it
+			return nil
+		},
+	})
 	return c.do(ctx, http.MethodGet, path, nil, kind, idleWriter{to, idle, timeout}, max)
 }
 

@@ -2,9 +2,14 @@ package daemon
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
+	"os"
+	"strconv"
 	"time"
 )
 
@@ -62,21 +67,65 @@ func (d *Daemon) serveStatus(w http.ResponseWriter, _ *http.Request) {
 	_ = enc.Encode(d.Status())
 }
 
-// BackupTimeout is how long the reader of a backup may take no octet of it. While a
-// backup is read, freed pages cannot be used again, and a journal that has failed
-// cannot be reopened: a reader that hangs must not delay either for longer.
-const BackupTimeout = 30 * time.Second
+const (
+	// BackupTimeout is how long the reader of a backup may take for backupStep octets of it:
+	// a slower one is given up. Its copy needs as much of the disk as the journal.
+	BackupTimeout = 30 * time.Second
+	backupStep    = 1 << 20
+
+	// backupTell is how often the client is told that the copy is still being made.
+	backupTell = 5 * time.Second
+)
 
 // backupHandler serves a consistent copy of the journal in use, for "straks
-// journal backup". An answer that cannot be completed is cut off, so that it is not
-// mistaken for a whole one.
+// journal backup". While the copy is made the answer is 102, with the octets that are
+// copied and their number ("1048576/8388608") as X-Progress. An answer that cannot be completed is cut off, so that
+// it is not mistaken for a whole one.
 func backupHandler(j backuper, log *slog.Logger, timeout time.Duration) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		told := time.Now()
+		c, err := j.Copy(r.Context(), func(done, all int64) {
+			if time.Since(told) < backupTell {
+				return
+			}
+			told = time.Now()
+			w.Header().Set("X-Progress", fmt.Sprintf("%d/%d", done, all))
+			w.WriteHeader(http.StatusProcessing)
+			w.Header().Del("X-Progress")
+		})
+		if err != nil {
+			log.Error("no backup", "err", err)
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		defer c.Close()
 		w.Header().Set("Content-Type", "application/octet-stream")
-		if err := j.Backup(r.Context(), deadlineWriter{w, timeout}); err != nil {
+		w.Header().Set("Content-Length", strconv.FormatInt(c.Size, 10))
+		if err := sendSteps(w, c, timeout); err != nil {
 			log.Error("backup aborted", "err", err)
 			panic(http.ErrAbortHandler) // net/http cuts the connection
 		}
-		log.Info("backup taken")
+		log.Info("backup taken", "bytes", c.Size)
+	}
+}
+
+// sendSteps copies a body. It fails if a step of it is not taken within the timeout.
+func sendSteps(w http.ResponseWriter, body io.Reader, timeout time.Duration) error {
+	plain := w
+	if d, ok := w.(deadlineWriter); ok {
+		plain = d.ResponseWriter // whose deadline begins anew with each write
+	}
+	out := http.NewResponseController(plain)
+	for {
+		_ = out.SetWriteDeadline(time.Now().Add(timeout)) // a test's has none
+		_, err := io.CopyN(plain, body, backupStep)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return fmt.Errorf("its reader takes less than %d octets in %v: %w", backupStep, timeout, err)
+		case err != nil:
+			return err
+		}
 	}
 }

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,9 +29,10 @@ type engine interface {
 	Levels() any
 }
 
-// backuper is an engine that can write a consistent copy of itself while it is in use.
+// backuper is an engine that can make a consistent copy of itself while it is in use.
 type backuper interface {
-	Backup(ctx context.Context, to io.Writer) error
+	// Copy makes the copy; progress is called with the octets that are copied, and their number.
+	Copy(ctx context.Context, progress func(done, all int64)) (*bolt.Copy, error)
 }
 
 // boltEngine is the journal in one file.

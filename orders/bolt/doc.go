@@ -90,7 +90,8 @@
 //	readonly.go   ReadOnly, for the operator's commands
 //	check.go      Check
 //	progress.go   how far Check and Migrate are
-//	stats.go      Stats, Backup, Compact
+//	stats.go      Stats, Compact
+//	backup.go     copies of a journal in use
 //	metrics.go    metrics
 //
 // # What is written when

@@ -179,7 +179,13 @@ func TestOverwrittenUnderLoad(t *testing.T) {
 				t.Error(err)
 			}
 			wg.Wait()
-			wantReplaced(t, j, path)
+			if name == "truncate" { // a commit may have made it as long as it was: then its pages are empty
+				if err := <-j.Damaged(); !strings.Contains(err.Error(), path) {
+					t.Errorf("ends with %v", err)
+				}
+			} else {
+				wantReplaced(t, j, path)
+			}
 			for key, n := range claims {
 				if n > 1 {
 					t.Errorf("key %q was as new %d times", key, n)

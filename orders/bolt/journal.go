@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,6 +29,7 @@ type Journal struct {
 	due     dueMark
 	health  health
 	metrics *metrics
+	copying atomic.Bool  // there is a Copy
 	skipped *ratelog.Log // what can't be read, and may be asked for often
 
 	abandoned map[uuid.UUID]uuid.UUID // claims by shipment, of processes that have ended; does not change
@@ -51,6 +53,7 @@ func Open(path string, opt Options) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
+	removeCopies(path)
 	j := &Journal{
 		reader:  reader{path: path},
 		opt:     opt,

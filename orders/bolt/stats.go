@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/google/uuid"
@@ -72,38 +71,6 @@ func (r *reader) Levels() (st Stats) {
 		}
 	}
 	return st
-}
-
-// Backup writes a consistent copy of the journal as of now, while it is in
-// use. Pages that are freed meanwhile can't be used again until it ends. It fails if the file is closed
-// meanwhile: reopening after a failed write must not wait for a slow reader.
-func (r *reader) Backup(ctx context.Context, to io.Writer) error {
-	sn, err := r.snapshots.acquire()
-	if err != nil {
-		return err
-	}
-	defer r.snapshots.release(sn)
-	if _, err := sn.tx.WriteTo(backup{ctx, &r.snapshots, to}); err != nil {
-		return fmt.Errorf("journal: backup: %w", err)
-	}
-	return nil
-}
-
-// backup writes until its context ends or the file must be closed.
-type backup struct {
-	ctx       context.Context
-	snapshots *snapshots
-	to        io.Writer
-}
-
-func (b backup) Write(p []byte) (int, error) {
-	if err := context.Cause(b.ctx); err != nil {
-		return 0, err
-	}
-	if b.snapshots.withdrawn() {
-		return 0, errNotOpen
-	}
-	return b.to.Write(p)
 }
 
 // compactTx is how much Compact copies in one transaction, in octets.
