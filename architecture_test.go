@@ -31,6 +31,7 @@ var forbidden = []struct {
 	{"smtp", nil, "straks/dlr", "the pool passes reports on unread"},
 	{"smtp", nil, "straks/api", "imports run one way: cmd, internal/daemon, api, orders"},
 	{"smtp", nil, "straks/smpp", "the two protocols know nothing of each other"},
+	{"smtp/returnpath", nil, "straks", "what an address of ours is depends on nothing else of ours"},
 	{"orders", nil, "straks/api", "imports run one way: cmd, internal/daemon, api, orders"},
 	{"orders", []string{"orders/sms"}, "straks/smpp", "orders runs over any carrier; only the SMS channel knows SMPP"},
 	{"orders", []string{"orders/mail"}, "straks/smtp", "orders runs over any carrier; only the e-mail channel knows SMTP"},
