@@ -121,7 +121,7 @@ func problemOf(err error) *problem {
 	case errors.Is(err, orders.ErrHeld):
 		return unavailable("held", "An order with this idempotencyId is under way, and its outcome is not known yet. This call sent nothing: repeat it with the same idempotencyId.", retryBusy)
 	case errors.Is(err, orders.ErrUnavailable):
-		return unavailable("unavailable", "The store is not available. This call sent nothing: repeat it with the same idempotencyId.", retryStore)
+		return unavailable("unavailable", "The service can't store orders now. This call sent nothing: repeat it with the same idempotencyId.", retryStore)
 	case errors.Is(err, orders.ErrAbandoned), errors.Is(err, context.Canceled):
 		return &problem{
 			Title: "Client Closed Request", Status: statusClientClosedRequest,

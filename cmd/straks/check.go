@@ -51,9 +51,17 @@ func checkCommand(_ context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.stdout, "%s is right: organisations %d, SMSCs %d, relays %d\n",
-		*path, len(cfg.Organisations), len(cfg.SMSCs), len(cfg.Relays))
+	_, err = fmt.Fprintf(e.stdout, "%s is right (%s, %s, %s)\n", *path,
+		count(len(cfg.Organisations), "organisation"), count(len(cfg.SMSCs), "SMSC"), count(len(cfg.Relays), "relay"))
 	return err
+}
+
+// count returns "1 relay", "2 relays".
+func count(n int, of string) string {
+	if n != 1 {
+		of += "s"
+	}
+	return fmt.Sprintf("%d %s", n, of)
 }
 
 // unitFiles are where the unit may be, the one that counts first (systemd.unit(5)).

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -153,7 +155,8 @@ func newFlags(synopsis string) *flags {
 }
 
 // parse reads args, in which flags and operands may be mixed, and returns the
-// operands: one for each of names. Only those in brackets may be missing.
+// operands: one for each of names. Only those in brackets may be missing, and there may be several of
+// one that ends with "…]".
 func (f *flags) parse(args []string, e env, names ...string) ([]string, error) {
 	var operands []string
 	for {
@@ -165,7 +168,7 @@ func (f *flags) parse(args []string, e env, names ...string) ([]string, error) {
 		}
 		operands, args = append(operands, f.Arg(0)), f.Args()[1:]
 	}
-	if len(operands) > len(names) {
+	if len(operands) > len(names) && !(len(names) > 0 && strings.HasSuffix(names[len(names)-1], "…]")) {
 		return nil, misused("%s: what is %q? usage: straks %s", f.Name(), operands[len(names)], f.synopsis)
 	}
 	if len(operands) < len(names) && !strings.HasPrefix(names[len(operands)], "[") {
@@ -174,9 +177,21 @@ func (f *flags) parse(args []string, e env, names ...string) ([]string, error) {
 	return operands, nil
 }
 
+// bareNumber is the error of the flag package for a duration that is a number alone.
+var bareNumber = regexp.MustCompile(`^invalid value "([0-9]+)" for flag -(\S+): parse error$`)
+
+// withoutUnit returns the error of a duration that lacks its unit; nil for another error.
+func withoutUnit(err error) error {
+	m := bareNumber.FindStringSubmatch(err.Error())
+	if m == nil {
+		return nil
+	}
+	return fmt.Errorf("-%s %s has no unit: is it %ss, or %sm?", m[2], m[1], m[1], m[1])
+}
+
 func (f *flags) explain(err error, e env) error {
 	if !errors.Is(err, flag.ErrHelp) {
-		return misused("%s: %v; usage: straks %s", f.Name(), err, f.synopsis)
+		return misused("%s: %v; usage: straks %s", f.Name(), cmp.Or(withoutUnit(err), err), f.synopsis)
 	}
 	fmt.Fprintf(e.stdout, "usage: straks %s\n\n", f.synopsis)
 	f.SetOutput(e.stdout)

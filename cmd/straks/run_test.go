@@ -170,3 +170,20 @@ func TestComplain(t *testing.T) {
 		t.Errorf("%q", s)
 	}
 }
+
+// Common slips get an answer that says what to type.
+func TestSlips(t *testing.T) {
+	for line, want := range map[string]string{
+		"send sms -to +4799999999 -ttl 300 hi":         "-ttl 300 has no unit: is it 300s, or 300m?",
+		"send sms -to +4799999999 Your code is 123456": "put it in quotes",
+		"send sms -to +4799999999 -ttl soon hi":        "invalid value",
+		"status -timeout 5":                            "-timeout 5 has no unit",
+	} {
+		if code, _, stderr := straks(t, "", strings.Fields(line)...); code != exitUsage || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit %d, %s", line, code, stderr)
+		}
+	}
+	if got := count(1, "relay") + count(0, "SMSC"); got != "1 relay0 SMSCs" {
+		t.Error(got)
+	}
+}

@@ -78,9 +78,12 @@ func (d *draft) parse(ctx context.Context, fs *flags, args []string, e env) erro
 	fs.StringVar(&d.reference, "reference", "", "your reference, echoed in the feed")
 	fs.BoolVar(&d.wait, "wait", false, "wait for the final status")
 	fs.notes = sendExits
-	operands, err := fs.parse(args, e, "sms|email", "[TEXT]")
+	operands, err := fs.parse(args, e, "sms|email", "[TEXT]", "[more…]")
 	if err != nil {
 		return err
+	}
+	if len(operands) > 2 {
+		return misused("send: the text is one argument: put it in quotes; usage: straks %s", fs.synopsis)
 	}
 	if d.to == "" {
 		return misused("send: -to is missing; usage: straks %s", fs.synopsis)
@@ -91,6 +94,9 @@ func (d *draft) parse(ctx context.Context, fs *flags, args []string, e env) erro
 	if len(operands) == 2 {
 		d.text = operands[1]
 		return nil
+	}
+	if isTerminal(e.stdin) {
+		fmt.Fprintln(e.stderr, "reading the text from standard input; end it with Ctrl-D")
 	}
 	d.text, err = readText(ctx, e.stdin)
 	return err
