@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/textproto"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -197,6 +198,18 @@ func (e extensions) offersAuth(mechanism string) bool {
 		}
 	}
 	return false
+}
+
+// size returns the octets that a mail may have (RFC 1870 §4); 0 where the relay announces no limit.
+func (e extensions) size() int64 {
+	if len(e["SIZE"]) == 0 {
+		return 0
+	}
+	n, err := strconv.ParseInt(e["SIZE"][0], 10, 64)
+	if err != nil || n < 0 {
+		return 0 // none that we understand
+	}
+	return n
 }
 
 // hello sends EHLO and learns the extensions; HELO where the relay does not know EHLO (RFC 5321 §3.2).

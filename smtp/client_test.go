@@ -46,7 +46,7 @@ func TestKeywordsInAnyCase(t *testing.T) {
 		want []string
 	}{
 		"lower":    {"250-lab\r\n250-auth plain\r\n250 SIZE\r\n", []string{"AUTH PLAIN AHN0cmFrcwBoZW1tZWxpZw==\r\n", " SIZE="}},
-		"size":     {"250-lab\r\n250-Auth Login\r\n250-size 100\r\n250 8bitMime\r\n", []string{"AUTH LOGIN\r\n", " BODY=8BITMIME SIZE="}},
+		"size":     {"250-lab\r\n250-Auth Login\r\n250-size 1000000\r\n250 8bitMime\r\n", []string{"AUTH LOGIN\r\n", " BODY=8BITMIME SIZE="}},
 		"old form": {"250-lab\r\n250-AUTH=LOGIN PLAIN\r\n250 dsn\r\n", []string{"AUTH PLAIN ", " RET=HDRS ENVID=0d4f1b3a-8f5c-7c1e-9a54-5a8f3c3ad9f1\r\n", " NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;kari@mottaker.example\r\n"}},
 		"old only": {"250-lab\r\n250 auth=login\r\n", []string{"AUTH LOGIN\r\n"}},
 	} {

@@ -14,6 +14,7 @@
 //	reply.go        the only reader of replies
 //	queueid.go      the forms in which relays name a mail
 //	outcome.go      what a reply allows: the table from reply codes to reasons
+//	subject.go      what a refusal is about: the recipient, the sender or us
 //	message.go      the mail: its check, its header, its encoding
 //	text.go         the text alternative of an HTML mail
 //	address.go      addresses and host names
@@ -40,14 +41,21 @@
 //
 //	before the dot   4yz, 421, lost, timed out    NotSent, another relay may get it
 //	before the dot   a reply to no command        NotSent, and the dot is not written
-//	before the dot   5yz about us or the session  NotSent, another relay may get it
-//	                 (530, 535, "relay access denied", "client host rejected", …)
-//	                 or about the sender (5.7.x to MAIL, …)
-//	anywhere         5yz about the mail           Refused
+//	before the dot   5yz about the recipient      Refused
+//	before the dot   any other 5yz                NotSent, another relay may get it
+//	after the dot    5yz                          Refused
 //	dot not written  the write itself failed      NotSent: its last octet never left
 //	dot written      2yz                          Accepted
 //	dot written      4yz                          NotSent: the relay says it did not take it
 //	dot written      lost, timed out, garbage     Unknown: no relay ever gets it again
+//
+// A 5yz before the dot is about the recipient only if it says so, by its code (5.1.1, 5.2.2, …) or its
+// text; at the greeting, EHLO, AUTH and MAIL it can't be. Others are about us or the session (530, "relay
+// access denied", limits of the account, …), about the sender (5.1.7, "sender verify failed", …), or do not say. The
+// relay then declines the mail: it is not asked again, and the next relay is. A mail larger than the SIZE of
+// a relay, or with an address that needs SMTPUTF8 where that is not offered, is declined without
+// a command. When every relay has declined a mail, it is Refused, as the first of them put it; but
+// NotSent where one of them declined it for a fault of ours, which can be corrected.
 //
 // A Send whose deadline passes between the dot and its reply ends as Unknown. The reply is
 // awaited all the same, until Relay.DataTimeout after the dot. The connection keeps its slot

@@ -130,6 +130,7 @@ type letter struct {
 	utf8     bool // an address needs SMTPUTF8
 	data     []byte
 	message  Message // to recognise quotations in a relay's text
+	declines []decline
 }
 
 // newLetter builds the mail. Its error is a Faults when m can never be sent.

@@ -20,8 +20,11 @@ type Result struct {
 	Err      error   // nil when Outcome is Accepted; safe to log
 	Times    Times
 
-	again bool          // NotSent for want of a connection: it may work in a moment
-	took  time.Duration // duration of the transaction; 0 when none was begun
+	again     bool          // NotSent for want of a connection: it may work in a moment
+	fresh     bool          // NotSent, but a new connection may do
+	declined  bool          // NotSent by a relay that will not take this mail later either
+	otherwise Refusal       // of a mail that is declined: its refusal when every relay declines it; NotRefused for a fault of ours
+	took      time.Duration // duration of the transaction; 0 when none was begun
 }
 
 // Times says when a hand-over got how far, at the last relay that was tried. A stage that was not reached is
@@ -30,6 +33,25 @@ type Times struct {
 	Connection time.Time // it had a connection
 	Written    time.Time // all of DATA was sent, the final dot too
 	Answered   time.Time // the relay replied to the dot, or refused the mail before
+}
+
+// decline is that a relay will not take a letter, which another relay may take.
+type decline struct {
+	by        *relay
+	otherwise Refusal // see Result
+}
+
+func (l *letter) declinedBy(r *relay) bool {
+	return slices.ContainsFunc(l.declines, func(d decline) bool { return d.by == r })
+}
+
+// refusal returns why every relay declined the letter: as the first of them did; NotRefused where one did so for
+// a fault of ours, which can be corrected.
+func (l *letter) refusal() Refusal {
+	if len(l.declines) == 0 || slices.ContainsFunc(l.declines, func(d decline) bool { return d.otherwise == NotRefused }) {
+		return NotRefused
+	}
+	return l.declines[0].otherwise
 }
 
 // Refusal is why a relay will never take a mail.
@@ -63,6 +85,9 @@ var (
 
 // errNoUTF8 means that the relay is well but lacks SMTPUTF8 (RFC 6531).
 var errNoUTF8 = errors.New("relay lacks SMTPUTF8, which the address needs")
+
+// errTooLarge means that the mail exceeds the SIZE that the relay announced (RFC 1870).
+var errTooLarge = errors.New("mail is larger than the relay takes")
 
 // Failure is a connection that could not be made, or broke.
 type Failure struct {
@@ -115,8 +140,8 @@ const (
 // disposition is the meaning of a reply for the mail.
 type disposition struct {
 	outcome handover.Outcome
-	refusal Refusal
-	ours    bool // the relay has trouble with itself or with us, not with the mail
+	refusal Refusal // of a mail that is Refused; NotSent: its refusal if every relay declines it
+	ours    bool    // the relay has trouble with itself or with us, not with the mail
 }
 
 // classify returns what a reply at a stage allows. See the package comment.
@@ -129,14 +154,10 @@ func classify(r *reply, at stage) disposition {
 	case 4:
 		return disposition{outcome: handover.NotSent, ours: relayTrouble(r)}
 	case 5:
-		switch {
-		case at == stageDot:
-		case sessionFault(r):
-			return disposition{outcome: handover.NotSent, ours: true}
-		case senderFault(r, at):
-			return disposition{outcome: handover.NotSent}
+		if at == stageDot {
+			return disposition{outcome: handover.Refused, refusal: refusalOf(r, at)}
 		}
-		return disposition{outcome: handover.Refused, refusal: refusalOf(r, at)}
+		return beforeDot(r, at)
 	}
 	// The reply belongs to no command.
 	if at == stageDot {
@@ -145,33 +166,30 @@ func classify(r *reply, at stage) disposition {
 	return disposition{outcome: handover.NotSent, ours: true}
 }
 
+// beforeDot returns what a 5yz before the dot allows. It is final only where it is about the
+// recipient, and a reply is about the recipient only if it says so: any other may be about us or the sender,
+// which the next relay accepts.
+func beforeDot(r *reply, at stage) disposition {
+	switch s := subjectOf(r, at); s {
+	case aboutUs:
+		return disposition{outcome: handover.NotSent, ours: true}
+	case aboutRecipient:
+		return disposition{outcome: handover.Refused, refusal: refusalOf(r, at)}
+	case aboutSender:
+		refusal := OtherRefusal
+		if r.enhanced[1] == 1 && r.enhanced[2] == 7 {
+			refusal = BadAddress
+		}
+		return disposition{outcome: handover.NotSent, refusal: refusal}
+	default:
+		return disposition{outcome: handover.NotSent, refusal: refusalOf(r, at)}
+	}
+}
+
 // relayTrouble reports whether a 4yz is about the relay and not the recipient:
 // closing (421) or short of something (4.3.x, RFC 3463 §3.4).
 func relayTrouble(r *reply) bool {
 	return r.code == 421 || r.code == 452 && r.enhanced[1] != 2 || r.enhanced[1] == 3
-}
-
-// sessionFault reports whether a 5yz is about us or the session: another relay will take the
-// mail, or this one after the operator has corrected the fault. Many relays reply so only at
-// RCPT (smtpd_delay_reject of Postfix), with a code that could also be about the mail.
-func sessionFault(r *reply) bool {
-	switch r.code {
-	case 500, 502, 503, 504, // command not understood (RFC 5321 §4.2.4)
-		530, 534, 535, 538: // login required (RFC 4954 §6)
-		return true
-	}
-	if r.enhanced == ([3]int{5, 5, 1}) {
-		return true
-	}
-	return containsAny(r.text, sessionPhrases...)
-}
-
-// senderFault reports whether a 5yz is about the sender, which another relay may accept: a
-// policy applied at MAIL, or a text about the sender. Callers choose senders, so the relay is
-// not in trouble.
-func senderFault(r *reply, at stage) bool {
-	return at == stageMail && r.enhanced[0] == 5 && r.enhanced[1] == 7 ||
-		containsAny(r.text, senderPhrases...)
 }
 
 // byEnhancedCode maps the subject and detail of class 5 (RFC 3463 §3 and IANA's additions).
@@ -206,47 +224,14 @@ func refusalOf(r *reply, at stage) Refusal {
 		return OtherRefusal
 	}
 	switch {
-	case containsAny(r.text, contentPhrases...):
-		return Filtered
-	case at == stageRcpt && (r.code == 550 || r.code == 551):
-		return NoSuchMailbox // RFC 5321 §4.2.3: mailbox unavailable, user not local
-	case at != stageDot && (r.code == 501 || r.code == 553):
-		return BadAddress // syntax in the parameter, mailbox name not allowed
-	case containsAny(r.text, mailboxPhrases...):
+	case says(r.text, fullPhrases...):
+		return OtherRefusal
+	case r.code == 551, says(r.text, mailboxPhrases...): // 551: user not local (RFC 5321 §4.2.3)
 		return NoSuchMailbox
+	case says(r.text, contentPhrases...):
+		return Filtered
+	case at != stageDot && (r.code == 501 || r.code == 553): // syntax in the parameter, mailbox name not allowed
+		return BadAddress
 	}
 	return OtherRefusal
-}
-
-// The phrases that say what a reply is about where its codes do not, in lower case. A phrase is
-// all that logs show of a reply's text.
-var (
-	sessionPhrases = []string{
-		"relay access denied", "relaying denied", "not permitted to relay", "unable to relay", "relay not permitted",
-		"client host", "blocked using", "helo command rejected", "not authenticated", "authentication required",
-	}
-	senderPhrases  = []string{"not owned by user", "not logged in"}
-	contentPhrases = []string{"spam", "blocked", "policy", "blacklist", "blocklist", "content rejected", "virus"}
-	mailboxPhrases = []string{"user unknown", "unknown user", "no such user", "does not exist"}
-)
-
-// knownPhrase returns the first phrase that the text contains; empty where it contains none.
-func knownPhrase(text string) string {
-	for _, phrase := range slices.Concat(sessionPhrases, senderPhrases, mailboxPhrases, contentPhrases) {
-		if containsAny(text, phrase) {
-			return phrase
-		}
-	}
-	return ""
-}
-
-// containsAny reports whether text contains a phrase, in any letter case. Phrases are lower case.
-func containsAny(text string, phrases ...string) bool {
-	text = strings.ToLower(text)
-	for _, phrase := range phrases {
-		if strings.Contains(text, phrase) {
-			return true
-		}
-	}
-	return false
 }

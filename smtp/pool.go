@@ -77,8 +77,9 @@ const longestSend = time.Minute
 
 // Send hands m to the first relay that takes it, and returns when ctx ends at the latest.
 // After a relay that surely did not take it the next is tried; when no relay could be
-// reached, all are tried again until ctx ends. Once the final dot may have left, no other
-// relay gets the mail.
+// reached, all are tried again until ctx ends, except those that declined the mail. Once the final dot may have
+// left, no other relay gets the mail. It is Refused when every relay declined it, for a reason
+// other than us.
 func (p *Pool) Send(ctx context.Context, m Message) Result {
 	l, err := newLetter(m, time.Now())
 	if err != nil {
@@ -105,11 +106,11 @@ func unsendable(err error) Result {
 	return res
 }
 
-// round tries each relay once, the healthiest first, until one has the mail or may have it.
-// Each gets its share of the time that is left.
+// round tries each relay once that has not declined the letter, the healthiest first, until one has the
+// mail or may have it. Each gets its share of the time that is left.
 func (p *Pool) round(ctx context.Context, l *letter) Result {
 	var last Result
-	again, unable := false, 0
+	again := false
 	candidates := p.byHealth(l)
 	for i, r := range candidates {
 		deadline, _ := ctx.Deadline()
@@ -119,8 +120,8 @@ func (p *Pool) round(ctx context.Context, l *letter) Result {
 			return res
 		}
 		again = again || res.again
-		if errors.Is(res.Err, errNoUTF8) {
-			unable++
+		if res.declined {
+			l.declines = append(l.declines, decline{r, res.otherwise})
 		}
 		if last.Code == 0 || res.Code != 0 { // a reply says more than a failure
 			last = res
@@ -129,19 +130,20 @@ func (p *Pool) round(ctx context.Context, l *letter) Result {
 			break
 		}
 	}
-	if unable == len(candidates) {
-		last.Outcome, last.Refusal = handover.Refused, BadAddress
+	if refusal := l.refusal(); len(l.declines) == len(p.relays) && refusal != NotRefused {
+		last.Outcome, last.Refusal = handover.Refused, refusal
 	}
 	last.again = again
 	return last
 }
 
+// byHealth returns the relays that have not declined the letter, the healthiest first.
 func (p *Pool) byHealth(l *letter) []*relay {
 	ranks := make(map[*relay]int, len(p.relays))
 	for _, r := range p.relays {
 		ranks[r] = r.rank(l)
 	}
-	candidates := slices.Clone(p.relays)
+	candidates := slices.DeleteFunc(slices.Clone(p.relays), l.declinedBy)
 	slices.SortStableFunc(candidates, func(a, b *relay) int { return ranks[a] - ranks[b] })
 	return candidates
 }

@@ -51,11 +51,11 @@ func newRelay(r Relay, log *slog.Logger, m *metrics) (*relay, error) {
 	}, nil
 }
 
-// send hands the letter to this relay. A kept connection that breaks before the final dot, or
-// is out of step, is replaced by a new one, once: most such connections broke while idle.
+// send hands the letter to this relay. A kept connection that breaks before the final dot, is out
+// of step, or has reached a limit of the relay is replaced by a new one, once: most such connections broke while idle.
 func (r *relay) send(ctx context.Context, l *letter, handoverBy time.Time) Result {
 	res, kept := r.try(ctx, l, handoverBy, false)
-	broke := hasReason(res.Err, ReasonLost) || hasReason(res.Err, ReasonProtocol)
+	broke := res.fresh || hasReason(res.Err, ReasonLost) || hasReason(res.Err, ReasonProtocol)
 	if kept && broke && res.Outcome == handover.NotSent && ctx.Err() == nil {
 		res, _ = r.try(ctx, l, handoverBy, true)
 	}
@@ -78,9 +78,10 @@ func (r *relay) try(ctx context.Context, l *letter, handoverBy time.Time, fresh 
 	switch {
 	case err != nil:
 		return notSent(err, !errors.Is(err, ErrClosed) && !errors.Is(err, errLockedOut))
-	case l.utf8 && !c.ext.offers("SMTPUTF8"):
+	case c.unable(l) != nil:
+		err := c.unable(l)
 		r.release(c)
-		return notSent(errNoUTF8, false)
+		return r.declines(err)
 	case time.Until(handoverBy) < leastTime:
 		r.release(c)
 		return notSent(ErrBusy, true)
@@ -94,6 +95,15 @@ func (r *relay) try(ctx context.Context, l *letter, handoverBy time.Time, fresh 
 		r.release(c)
 	}
 	return res, kept
+}
+
+// declines returns the Result of a letter that the relay does not have the extension or size for.
+func (r *relay) declines(err error) (res Result, kept bool) {
+	res = Result{Relay: r.Name, Err: fmt.Errorf("relay %s: %w", r.Name, err), declined: true, otherwise: OtherRefusal}
+	if errors.Is(err, errNoUTF8) {
+		res.otherwise = BadAddress
+	}
+	return res, false
 }
 
 // acquire takes a slot and a connection: the one used last, or a new one. fresh demands a new

@@ -133,6 +133,17 @@ func (c *conn) transact(ctx context.Context, l *letter, handoverBy time.Time) (a
 	return stageData, nil, err
 }
 
+// unable returns why the relay can't take the letter, by what it offered in EHLO; nil if it can.
+func (c *conn) unable(l *letter) error {
+	if l.utf8 && !c.ext.offers("SMTPUTF8") {
+		return errNoUTF8
+	}
+	if limit := c.ext.size(); limit > 0 && int64(len(l.data)) > limit {
+		return fmt.Errorf("%w: %d octets, its SIZE is %d", errTooLarge, len(l.data), limit)
+	}
+	return nil
+}
+
 // sooner returns by, or the end of the time-out that begins now if that is earlier.
 func sooner(by time.Time, timeout time.Duration) time.Time {
 	if t := time.Now().Add(timeout); t.Before(by) {
@@ -203,11 +214,17 @@ func (c *conn) result(l *letter, at stage, r *reply, err error) Result {
 // replied returns the Result of a reply.
 func (c *conn) replied(l *letter, at stage, r *reply) Result {
 	d := classify(r, at)
-	res := Result{Relay: c.relay.Name, Outcome: d.outcome, Refusal: d.refusal,
-		Code: r.code, Enhanced: r.enhanced}
+	res := Result{Relay: c.relay.Name, Outcome: d.outcome, Code: r.code, Enhanced: r.enhanced}
+	if d.outcome == handover.Refused {
+		res.Refusal = d.refusal
+	} else if r.is(5) {
+		res.declined, res.otherwise = true, d.refusal
+		res.fresh = connectionLimit(r)
+	}
 	if r.negative() {
 		c.reuse++
 	}
+	c.dead = c.dead || res.fresh
 	if at == stageDot && (r.negative() || d.outcome == handover.Accepted) {
 		c.dead, c.dirty = false, false // the transaction is over (RFC 5321 §4.1.1.4)
 	}
