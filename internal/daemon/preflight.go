@@ -87,11 +87,11 @@ func tryListeners(cfg *config.Config, found, warnings *faults.List) {
 }
 
 // trySocket makes a socket beside the one that the configuration names. The folder of the default one is made by
-// systemd when the unit starts.
+// systemd when the unit starts, or by a daemon that root starts.
 func trySocket(a config.Admin, found, warnings *faults.List) {
 	folder := filepath.Dir(a.Listen)
 	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) && a.Listen == config.DefaultAdmin {
-		warnings.Add("listen", "is in %s, which does not exist now: RuntimeDirectory= of the systemd unit makes it", folder)
+		warnings.Add("listen", "is in %s, which does not exist now: the systemd unit makes it, and so does a daemon that root starts; else set listen to a path elsewhere", folder)
 		return
 	}
 	if err := checkFree(a.Listen); err != nil {

@@ -28,7 +28,12 @@ type socketListener struct {
 //
 // The socket gets its permissions under another name, and then its own name in one step: at
 // no time can anybody connect whom the configuration does not admit.
+//
+// The folder of the default path is made where it is missing: without systemd, /run is empty after each boot.
 func listenSocket(a config.Admin) (net.Listener, error) {
+	if a.Listen == config.DefaultAdmin {
+		_ = os.Mkdir(filepath.Dir(a.Listen), 0o755) // it is there, or what follows says that it is not
+	}
 	l, err := bindSocket(a)
 	if err != nil {
 		return nil, fmt.Errorf("admin.listen: %w", err)
