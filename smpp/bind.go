@@ -45,6 +45,11 @@ func newBind(c *smsc, name string, mode session.Mode, index int) *bind {
 func (b *bind) setState(state State, reason, addr string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.setStateLocked(state, reason, addr)
+}
+
+// setStateLocked is setState for a caller that holds b.mu.
+func (b *bind) setStateLocked(state State, reason, addr string) bool {
 	changed := b.state.State != state
 	if changed {
 		b.state.Since = time.Now()
@@ -136,12 +141,11 @@ func (m *maintainer) use(ctx context.Context, s *session.Session) (lived time.Du
 	case <-m.rebind: // it was about the previous session
 	default:
 	}
-	m.setState(StateBound, "", m.addr)
+	m.open(s)
 	m.countBind()
 	m.changes.Write("bound", slog.LevelInfo, "bound", slog.String("addr", m.addr),
 		slog.String("mode", m.mode.String()))
 	if m.mode != session.Receiver {
-		m.g.slots.open(m.bind, s)
 		defer m.g.slots.shut(m.bind)
 	}
 	select {
@@ -160,6 +164,18 @@ func (m *maintainer) use(ctx context.Context, s *session.Session) (lived time.Du
 		m.unbind(s, m.g.drainTime)
 	}
 	return lived, unbound
+}
+
+// open shows the bind as bound and opens its window. A reader of the state sees both or
+// neither: a bind that is shown as bound has slots, so that nothing is refused for a full
+// queue right after the gateway is ready.
+func (m *maintainer) open(s *session.Session) {
+	m.bind.mu.Lock()
+	defer m.bind.mu.Unlock()
+	m.setStateLocked(StateBound, "", m.addr)
+	if m.mode != session.Receiver {
+		m.g.slots.open(m.bind, s)
+	}
 }
 
 // forgottenGrace is how long an SMSC that has forgotten a session may take for the responses to
