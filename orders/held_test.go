@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -95,24 +96,27 @@ func TestKeyInFlightElsewhere(t *testing.T) {
 // Where the outcome elsewhere is not known at the send deadline nothing is known: it is never 200, nor said
 // to be free.
 func TestKeyHeldForLong(t *testing.T) {
-	w := newWorld(t, orders.Config{SendDeadline: 100 * time.Millisecond})
-	other := &elsewhere{t, w.journal.Journal}
-	first := other.claim(orderstest.SMS("k"), time.Hour)
-	if s, created, err := w.Place(t.Context(), orderstest.SMS("k")); !errors.Is(err, orders.ErrHeld) || created {
-		t.Errorf("%+v, %v, %v", s, created, err)
-	}
-	if s, known, err := w.repeated(t.Context(), "ttd", "k"); !errors.Is(err, orders.ErrHeld) || known {
-		t.Errorf("repeated: %+v, %v, %v", s, known, err)
-	}
-	ctx, leave := context.WithCancel(t.Context())
-	leave()
-	if _, _, err := w.repeated(ctx, "ttd", "k"); !errors.Is(err, orders.ErrAbandoned) {
-		t.Errorf("the caller left: %v", err)
-	}
-	other.answer(first, handover.NotSent)
-	if _, created, err := w.Place(t.Context(), orderstest.SMS("k")); !created || err != nil {
-		t.Errorf("then: %v, %v", created, err)
-	}
+	synctest.Test(t, func(t *testing.T) { // so that a slow disk takes none of the send deadline
+		w := newWorld(t, orders.Config{SendDeadline: 100 * time.Millisecond})
+		other := &elsewhere{t, w.journal.Journal}
+		first := other.claim(orderstest.SMS("k"), time.Hour)
+		if s, created, err := w.Place(t.Context(), orderstest.SMS("k")); !errors.Is(err, orders.ErrHeld) || created {
+			t.Errorf("%+v, %v, %v", s, created, err)
+		}
+		synctest.Wait() // until the order is no longer in flight here, where a repeat would join it
+		if s, known, err := w.repeated(t.Context(), "ttd", "k"); !errors.Is(err, orders.ErrHeld) || known {
+			t.Errorf("repeated: %+v, %v, %v", s, known, err)
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		leave()
+		if _, _, err := w.repeated(ctx, "ttd", "k"); !errors.Is(err, orders.ErrAbandoned) {
+			t.Errorf("the caller left: %v", err)
+		}
+		other.answer(first, handover.NotSent)
+		if _, created, err := w.Place(t.Context(), orderstest.SMS("k")); !created || err != nil {
+			t.Errorf("then: %v, %v", created, err)
+		}
+	})
 }
 
 // A NotSent whose claim had ended when it came frees nothing: a caller elsewhere may have been told 200.
