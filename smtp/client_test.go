@@ -230,7 +230,7 @@ func TestBodyNotRead(t *testing.T) {
 	config.TLS = TLSOff
 	p := newPool(t, config)
 	r := p.relays[0]
-	c, err := r.acquire(within(t), false)
+	c, err := r.acquire(within(t), keptConnection)
 	if err != nil {
 		t.Fatal(err)
 	}

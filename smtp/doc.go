@@ -69,6 +69,12 @@
 // time left up to the dot. When no relay can be reached, all are tried again until
 // the context ends.
 //
+// A 4yz to RCPT gets a second attempt on a new connection, once, when no other relay takes the mail: at once
+// after postscreen's 4.3.2, else after 250 to 500 ms, in which Postfix verifies an address.
+//
+// A relay that refuses us at its greeting or EHLO is dialled once in refusedPause. A mail that finds no other
+// relay is NotSent at once, rather than waiting for it.
+//
 // A relay in trouble (it broke off, timed out, or replied that it is unfit) goes last, until
 // a probe finds it well. The probe is a NOOP, and may be wrong about mails: so after the next
 // failure the probe comes later.

@@ -27,10 +27,12 @@ type RelayState struct {
 // health is the state of a relay, and what decides about its next use. relay.mu guards it.
 type health struct {
 	RelayState           // Up, InUse, Troubled and MaxConns are set when it is read
+	dialling   int       // attempts to connect under way
 	dials      int       // failed attempts to connect since the last connection
 	logins     int       // refused logins among them
 	probe      time.Time // when maintain probes a relay in trouble; zero when it is well
-	noLogin    time.Time // no login before then
+	noDial     time.Time // after a refusal: no attempt to connect before then; zero when none is in force
+	full       int       // connections, open or under way, when another was refused at its greeting; 0 when there were none
 }
 
 func (r *relay) state() RelayState {
@@ -80,7 +82,10 @@ func (r *relay) connected(c *conn) {
 	if wasDown {
 		h.Since, h.Reason = time.Now(), ""
 	}
-	h.dials, h.logins, h.noLogin = 0, 0, time.Time{}
+	h.dials, h.logins = 0, 0
+	if h.full == 0 || h.Open > h.full { // else one more was refused meanwhile
+		h.noDial, h.full = time.Time{}, 0
+	}
 	r.mu.Unlock()
 	r.metrics.connects.Inc()
 	if wasDown {
@@ -143,17 +148,23 @@ func (r *relay) probed() {
 	}
 }
 
-// unreachable records that no connection could be made. After a refused login the next comes after 30 s
-// at first and 10 minutes at last; after one that the relay could not check, after 1 s.
+// refusedPause is the least time between attempts to connect to a relay that refuses us at its greeting,
+// or that can't check logins now.
+const refusedPause = time.Second
+
+// unreachable records that no connection could be made. After a refused login the next attempt comes after 30 s
+// at first and 10 minutes at last; after another refusal, after refusedPause.
 func (r *relay) unreachable(err error) {
 	r.recordFailure(err, func(h *health, reason Reason) {
 		h.dials++
 		switch reason {
 		case ReasonAuth:
 			h.logins++
-			h.noLogin = time.Now().Add(min(15*time.Second<<min(h.logins, 6), 10*time.Minute))
-		case ReasonUnfit:
-			h.noLogin = time.Now().Add(time.Second)
+			h.noDial, h.full = time.Now().Add(min(15*time.Second<<min(h.logins, 6), 10*time.Minute)), 0
+		case ReasonUnfit, ReasonGreeting:
+			h.noDial, h.full = time.Now().Add(refusedPause), h.Open+max(h.dialling-1, 0)
+		default:
+			h.noDial, h.full = time.Time{}, 0
 		}
 	})
 }
@@ -179,17 +190,40 @@ func (r *relay) recordFailure(err error, change func(*health, Reason)) {
 	}
 }
 
-// errLockedOut: a login was refused, and the next attempt is not due.
-var errLockedOut = errors.New("login delayed after a refused one")
+// errLockedOut: the relay refused a connection or a login, and the next attempt is not due.
+var errLockedOut = errors.New("the next attempt to connect is delayed after a refusal")
 
-// lockedOut returns an error while no login may be tried.
-func (r *relay) lockedOut() error {
+// mayDial returns an error while no connection may be tried. A relay that has refused gets one attempt at a
+// time. It may have refused because we had too many connections open: then one that was closed since, or
+// that the caller is to replace, makes room.
+func (r *relay) mayDial(replacing int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if time.Now().Before(r.health.noLogin) {
-		return fmt.Errorf("%w: %s", errLockedOut, r.health.Reason)
+	h, now := &r.health, time.Now()
+	room := h.full > 0 && h.Open+h.dialling-replacing < h.full
+	if now.Before(h.noDial) && !room {
+		return fmt.Errorf("%w: %s", errLockedOut, h.Reason)
 	}
+	if !h.noDial.IsZero() {
+		h.noDial = now.Add(refusedPause)
+	}
+	h.dialling++
 	return nil
+}
+
+// dialled records the end of an attempt to connect.
+func (r *relay) dialled() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.health.dialling--
+}
+
+// lockedOut reports whether a mail would have to wait until the relay may be dialled again.
+func (r *relay) lockedOut() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := &r.health
+	return h.Open == 0 && h.dialling == 0 && time.Now().Before(h.noDial)
 }
 
 // backOff returns the pause after a failed attempt to connect: 100 ms, doubling to 10 s, half
@@ -199,5 +233,5 @@ func (r *relay) backOff() time.Duration {
 	defer r.mu.Unlock()
 	wait := min(100*time.Millisecond<<min(r.health.dials, 7), 10*time.Second)
 	wait = wait/2 + rand.N(wait/2)
-	return max(wait, time.Until(r.health.noLogin))
+	return max(wait, time.Until(r.health.noDial))
 }

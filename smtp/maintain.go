@@ -47,7 +47,7 @@ func (r *relay) probe(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	c, err := r.open(ctx, false)
+	c, err := r.open(ctx, keptConnection)
 	if err != nil {
 		return err
 	}

@@ -162,14 +162,14 @@ func TestNoTimeForANOOP(t *testing.T) {
 			within time.Duration
 			blamed bool
 		}{{50 * time.Millisecond, false}, {patience, true}} {
-			c, err := r.acquire(within(t), true)
+			c, err := r.acquire(within(t), onlyNewConnections)
 			if err != nil {
 				t.Fatal(err)
 			}
 			r.release(c)
 			time.Sleep(2 * maxIdle)
 			ctx, cancel := context.WithTimeout(context.Background(), test.within)
-			if _, err := r.acquire(ctx, false); !hasReason(err, ReasonTimeout) || p.States()[0].Troubled != test.blamed {
+			if _, err := r.acquire(ctx, keptConnection); !hasReason(err, ReasonTimeout) || p.States()[0].Troubled != test.blamed {
 				t.Errorf("within %s: %v, %+v", test.within, err, p.States()[0])
 			}
 			cancel()

@@ -125,12 +125,13 @@ func isMessageID(s string) bool {
 // letter is a Message ready to be sent: addresses checked, lines legal. It is
 // the same for every relay.
 type letter struct {
-	id       string
-	from, to address
-	utf8     bool // an address needs SMTPUTF8
-	data     []byte
-	message  Message // to recognise quotations in a relay's text
-	declines []decline
+	id        string
+	from, to  address
+	utf8      bool // an address needs SMTPUTF8
+	data      []byte
+	message   Message // to recognise quotations in a relay's text
+	declines  []decline
+	deferrals []*relay // that replied 4yz to RCPT once, and get a second attempt
 }
 
 // newLetter builds the mail. Its error is a Faults when m can never be sent.

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ type Result struct {
 
 	again     bool          // NotSent for want of a connection: it may work in a moment
 	fresh     bool          // NotSent, but a new connection may do
+	deferral  time.Duration // NotSent for a 4yz to RCPT: the pause before a second attempt; 0 for any other reason
 	declined  bool          // NotSent by a relay that will not take this mail later either
 	otherwise Refusal       // of a mail that is declined: its refusal when every relay declines it; NotRefused for a fault of ours
 	took      time.Duration // duration of the transaction; 0 when none was begun
@@ -44,6 +46,8 @@ type decline struct {
 func (l *letter) declinedBy(r *relay) bool {
 	return slices.ContainsFunc(l.declines, func(d decline) bool { return d.by == r })
 }
+
+func (l *letter) deferredBy(r *relay) bool { return slices.Contains(l.deferrals, r) }
 
 // refusal returns why every relay declined the letter: as the first of them did; NotRefused where one did so for
 // a fault of ours, which can be corrected.
@@ -184,6 +188,26 @@ func beforeDot(r *reply, at stage) disposition {
 	default:
 		return disposition{outcome: handover.NotSent, refusal: refusalOf(r, at)}
 	}
+}
+
+// postscreened is Postfix's enhanced code for a host that postscreen meets for the first time. The reply is the
+// same as long as the connection lasts; the next connection is let in.
+var postscreened = [3]int{4, 3, 2}
+
+// deferralPause is the longest pause before the second attempt at a recipient. Postfix replies 450 4.1.1
+// until it has verified an address, which it has by then as a rule.
+const deferralPause = 500 * time.Millisecond
+
+// deferral returns the pause before a second attempt at a recipient, on a new connection; 0 where the reply
+// is no 4yz about the recipient.
+func deferral(r *reply) time.Duration {
+	switch {
+	case !r.is(4) || r.code == 421:
+		return 0
+	case r.enhanced == postscreened:
+		return time.Millisecond
+	}
+	return deferralPause/2 + rand.N(deferralPause/2)
 }
 
 // relayTrouble reports whether a 4yz is about the relay and not the recipient:

@@ -89,11 +89,19 @@ func (p *Pool) Send(ctx context.Context, m Message) Result {
 	defer cancel()
 	for pause := 25 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		res := p.round(ctx, l)
-		if res.Outcome != handover.NotSent || !res.again || !sleep(ctx, pause/2+rand.N(pause)) {
+		wait := max(pause/2+rand.N(pause), res.deferral)
+		if res.Outcome != handover.NotSent || !worthwhile(ctx, res, wait) || !sleep(ctx, wait) {
 			p.report(l, res)
 			return res
 		}
 	}
+}
+
+// worthwhile reports whether another round may succeed. One for a deferred recipient alone needs time
+// after the wait.
+func worthwhile(ctx context.Context, res Result, wait time.Duration) bool {
+	deadline, _ := ctx.Deadline()
+	return res.again || res.deferral > 0 && time.Until(deadline) > wait+leastTime
 }
 
 // unsendable returns the result of a message that Check refuses.
@@ -110,7 +118,7 @@ func unsendable(err error) Result {
 // mail or may have it. Each gets its share of the time that is left.
 func (p *Pool) round(ctx context.Context, l *letter) Result {
 	var last Result
-	again := false
+	again, deferral := false, time.Duration(0)
 	candidates := p.byHealth(l)
 	for i, r := range candidates {
 		deadline, _ := ctx.Deadline()
@@ -119,10 +127,17 @@ func (p *Pool) round(ctx context.Context, l *letter) Result {
 		if res.Outcome != handover.NotSent {
 			return res
 		}
-		again = again || res.again
-		if res.declined {
+		switch {
+		case res.declined:
 			l.declines = append(l.declines, decline{r, res.otherwise})
+		case l.deferredBy(r): // this was its second attempt
+			l.declines = append(l.declines, decline{r, NotRefused})
+			res.again = false
+		case res.deferral > 0:
+			l.deferrals = append(l.deferrals, r)
+			deferral = max(deferral, res.deferral)
 		}
+		again = again || res.again
 		if last.Code == 0 || res.Code != 0 { // a reply says more than a failure
 			last = res
 		}
@@ -133,7 +148,7 @@ func (p *Pool) round(ctx context.Context, l *letter) Result {
 	if refusal := l.refusal(); len(l.declines) == len(p.relays) && refusal != NotRefused {
 		last.Outcome, last.Refusal = handover.Refused, refusal
 	}
-	last.again = again
+	last.again, last.deferral = again, deferral
 	return last
 }
 

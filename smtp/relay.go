@@ -54,30 +54,43 @@ func newRelay(r Relay, log *slog.Logger, m *metrics) (*relay, error) {
 // send hands the letter to this relay. A kept connection that breaks before the final dot, is out
 // of step, or has reached a limit of the relay is replaced by a new one, once: most such connections broke while idle.
 func (r *relay) send(ctx context.Context, l *letter, handoverBy time.Time) Result {
-	res, kept := r.try(ctx, l, handoverBy, false)
+	use := keptConnection
+	if l.deferredBy(r) {
+		use = newConnection
+	}
+	res, kept := r.try(ctx, l, handoverBy, use)
 	broke := res.fresh || hasReason(res.Err, ReasonLost) || hasReason(res.Err, ReasonProtocol)
 	if kept && broke && res.Outcome == handover.NotSent && ctx.Err() == nil {
-		res, _ = r.try(ctx, l, handoverBy, true)
+		res, _ = r.try(ctx, l, handoverBy, onlyNewConnections)
 	}
 	r.record(res)
 	return res
 }
+
+// use is which connection a mail takes.
+type use uint8
+
+const (
+	keptConnection     use = iota // the one used last; a new one where none is idle
+	newConnection                 // a new one, in place of an idle one
+	onlyNewConnections            // a new one, in place of all idle ones: the cause that broke one broke them all
+)
 
 // leastTime is the least time up to the final dot with which a transaction is begun. One that
 // is broken off costs its connection.
 const leastTime = 10 * time.Millisecond
 
 // try makes one attempt, and reports whether it was on a connection used before.
-func (r *relay) try(ctx context.Context, l *letter, handoverBy time.Time, fresh bool) (res Result, kept bool) {
+func (r *relay) try(ctx context.Context, l *letter, handoverBy time.Time, use use) (res Result, kept bool) {
 	notSent := func(err error, again bool) (Result, bool) {
 		return Result{Relay: r.Name, Err: fmt.Errorf("relay %s: %w", r.Name, err), again: again}, false
 	}
 	acquiring, cancel := context.WithDeadline(ctx, handoverBy)
 	defer cancel()
-	c, err := r.acquire(acquiring, fresh)
+	c, err := r.acquire(acquiring, use)
 	switch {
 	case err != nil:
-		return notSent(err, !errors.Is(err, ErrClosed) && !errors.Is(err, errLockedOut))
+		return notSent(err, !errors.Is(err, ErrClosed) && !r.lockedOut())
 	case c.unable(l) != nil:
 		err := c.unable(l)
 		r.release(c)
@@ -106,36 +119,35 @@ func (r *relay) declines(err error) (res Result, kept bool) {
 	return res, false
 }
 
-// acquire takes a slot and a connection: the one used last, or a new one. fresh demands a new
-// connection and closes all idle ones: the cause that broke one broke them all.
-func (r *relay) acquire(ctx context.Context, fresh bool) (*conn, error) {
+// acquire takes a slot and a connection.
+func (r *relay) acquire(ctx context.Context, use use) (*conn, error) {
 	if !r.slot(ctx) {
 		return nil, ErrBusy
 	}
-	return r.open(ctx, fresh)
+	return r.open(ctx, use)
 }
 
 // open returns the connection for a slot that was taken. It frees the slot on error.
-func (r *relay) open(ctx context.Context, fresh bool) (*conn, error) {
-	c, err := r.connection(ctx, fresh)
+func (r *relay) open(ctx context.Context, use use) (*conn, error) {
+	c, err := r.connection(ctx, use)
 	if err != nil {
 		<-r.slots
 	}
 	return c, err
 }
 
-func (r *relay) connection(ctx context.Context, fresh bool) (*conn, error) {
+func (r *relay) connection(ctx context.Context, use use) (*conn, error) {
 	for {
 		c, err := r.pop()
 		switch {
 		case err != nil:
 			return nil, err
 		case c == nil:
-			return r.connect(ctx)
-		case fresh:
+			return r.connect(ctx, 0)
+		case use == onlyNewConnections:
 			r.discard(c)
 			continue
-		case c.exhausted():
+		case use == newConnection, c.exhausted():
 			return r.renew(ctx, c)
 		}
 		start := time.Now()
@@ -170,11 +182,13 @@ func (r *relay) pop() (*conn, error) {
 	return c, nil
 }
 
-// connect makes a new connection, except where a refused login forbids that for now.
-func (r *relay) connect(ctx context.Context) (*conn, error) {
-	if err := r.lockedOut(); err != nil {
+// connect makes a new connection, except where a refusal forbids that for now. It is in place of a number
+// of connections that count as open, but are closed.
+func (r *relay) connect(ctx context.Context, replacing int) (*conn, error) {
+	if err := r.mayDial(replacing); err != nil {
 		return nil, err
 	}
+	defer r.dialled()
 	c, err := r.dial(ctx)
 	if err != nil {
 		r.unreachable(err)
@@ -184,10 +198,10 @@ func (r *relay) connect(ctx context.Context) (*conn, error) {
 	return c, nil
 }
 
-// renew makes a connection in place of an exhausted one. The relay counts as up meanwhile.
+// renew makes a connection in place of one that is exhausted or not wanted. The relay counts as up meanwhile.
 func (r *relay) renew(ctx context.Context, c *conn) (*conn, error) {
 	c.abandon()
-	next, err := r.connect(ctx)
+	next, err := r.connect(ctx, 1)
 	r.discard(c)
 	return next, err
 }

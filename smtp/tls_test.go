@@ -215,11 +215,11 @@ func TestLoginPostponed(t *testing.T) {
 	if accepted, _ := relay.Connections(); accepted != 1 {
 		t.Errorf("%d attempts at once", accepted)
 	}
-	if wait := time.Until(r.health.noLogin); wait > time.Second {
+	if wait := time.Until(r.health.noDial); wait > time.Second {
 		t.Errorf("no login for %s", wait)
 	}
 	r.unreachable(&Failure{ReasonAuth, errors.New("relay replied 535")})
-	if wait := time.Until(r.health.noLogin); wait < 20*time.Second || wait > 30*time.Second {
+	if wait := time.Until(r.health.noDial); wait < 20*time.Second || wait > 30*time.Second {
 		t.Errorf("after the first refusal: no login for %s", wait)
 	}
 }

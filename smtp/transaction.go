@@ -224,7 +224,10 @@ func (c *conn) replied(l *letter, at stage, r *reply) Result {
 	if r.negative() {
 		c.reuse++
 	}
-	c.dead = c.dead || res.fresh
+	if at == stageRcpt {
+		res.deferral = deferral(r)
+	}
+	c.dead = c.dead || res.fresh || at == stageRcpt && r.enhanced == postscreened
 	if at == stageDot && (r.negative() || d.outcome == handover.Accepted) {
 		c.dead, c.dirty = false, false // the transaction is over (RFC 5321 §4.1.1.4)
 	}
