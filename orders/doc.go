@@ -118,6 +118,7 @@
 //	inbox.go      those that wait for the journal, in a lane for each carrier
 //	keep.go       deadlines and retention
 //	abandoned.go  orders of a process that has ended; reports for unanswered shipments
+//	find.go       which shipments an operator looks for
 //	changes.go    wakes the readers that wait for a feed to grow
 //	metrics.go    metrics
 //	applied.go    what is counted and logged of the effect of an event

@@ -77,6 +77,9 @@ type Journal interface {
 	// fails with BeyondNewestError.
 	Feed(ctx context.Context, q FeedQuery) ([]FeedEntry, error)
 
+	// Find returns shipments of all organisations, for operators. One that can't be read is logged and skipped.
+	Find(ctx context.Context, q FindQuery) ([]Shipment, error)
+
 	// Blocks returns entries of block lists. One that can't be read is logged and skipped.
 	Blocks(ctx context.Context, q BlockQuery) (BlockPage, error)
 

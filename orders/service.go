@@ -148,6 +148,11 @@ func (s *Service) Feed(ctx context.Context, q FeedQuery) ([]FeedEntry, error) {
 	return s.cfg.Journal.Feed(ctx, q)
 }
 
+// Find returns shipments of all organisations, for operators.
+func (s *Service) Find(ctx context.Context, q FindQuery) ([]Shipment, error) {
+	return s.cfg.Journal.Find(ctx, q)
+}
+
 // Blocks returns entries of block lists.
 func (s *Service) Blocks(ctx context.Context, q BlockQuery) (BlockPage, error) {
 	return s.cfg.Journal.Blocks(ctx, q)

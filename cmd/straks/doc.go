@@ -29,6 +29,7 @@
 //	client.go   what send, shipment and feed share
 //	table.go    columns of text from anywhere
 //	status.go   status: the state of a running daemon
+//	trace.go    trace: the way of a message
 //	block.go    block list, show, add, lift
 //	debug.go    debug words: what a carrier says just now
 //	terminal.go whether the output is a terminal

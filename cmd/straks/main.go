@@ -32,6 +32,7 @@ func commands() []command {
 		{"shipment", "print the status of one shipment", shipmentCommand},
 		{"feed", "print what became of your shipments, in order", feedCommand},
 		{"status", "print the state of a running daemon and its carriers", statusCommand},
+		{"trace", "find a message by its number or an id, and tell its way", traceCommand},
 		{"block", "list and change who gets no messages: list, show, add, lift", blockCommand},
 		{"debug", "show what a carrier says, word for word, while it says it", debugCommand},
 		{"journal", "look after the journal: stats, check, compact, migrate, backup", journalCommand},

@@ -20,6 +20,7 @@ func (d *Daemon) adminRoutes() map[string]http.Handler {
 	routes := map[string]http.Handler{
 		"GET /status":          http.HandlerFunc(d.serveStatus),
 		"GET /debug/words":     http.HandlerFunc(d.serveWords),
+		"GET /trace":           http.HandlerFunc(d.serveTrace),
 		"GET /blocks":          http.HandlerFunc(d.serveBlocks),
 		"POST /blocks":         http.HandlerFunc(d.changeBlock),
 		"/debug/pprof/":        http.HandlerFunc(pprof.Index),

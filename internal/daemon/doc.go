@@ -30,6 +30,7 @@
 //	listen.go   listeners on TCP, TLS, and serving until a context ends
 //	socket.go   the admin listener on a unix socket
 //	admin.go    the admin listener's routes: status, profiles, backup
+//	trace.go    /trace: what became of messages
 //	blocks.go   /blocks: block lists, read and changed by operators
 //	words.go    /debug/words: what a carrier says, for an operator who listens
 //	metrics.go  the metrics listener's routes: metrics, health, readiness

@@ -76,6 +76,7 @@
 //	tables.go     the tables of a transaction
 //	slots.go      tables with random keys
 //	filter.go     Bloom filters of slots that have ended
+//	find.go       looking shipments up for operators
 //	blocks.go     the entries of block lists: their records, and reading them
 //	record.go     the form of each record
 //	report.go     that of a report that waits

@@ -46,6 +46,7 @@ func Run(t *testing.T, e Engine) {
 		"accept/keys are scoped":    acceptScoped,
 		"accept/blocked":            acceptBlocked,
 		"blocks":                    blocks,
+		"find":                      find,
 		"accept/blocks in disorder": acceptBlocksInDisorder,
 		"accept/context":            acceptContext,
 		"accept/held":               acceptHeld,

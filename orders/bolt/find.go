@@ -1,0 +1,90 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/orders"
+)
+
+// findStep is how many shipments one snapshot is looked through for: an operator's look-up holds none for
+// long.
+const findStep = 5000
+
+// Find implements orders.Journal. There is no index: it looks through the shipments, of which a second
+// takes about two million.
+func (j *Journal) Find(ctx context.Context, q orders.FindQuery) (found []orders.Shipment, err error) {
+	for before := []byte(nil); ; {
+		var bad error
+		err = j.snapshots.view(func(t tables) error {
+			found, before, bad = t.find(q, before, found)
+			return nil
+		})
+		if bad != nil {
+			j.unread(bad)
+			j.skipped.Write("find", slog.LevelError, "shipment skipped in a look-up; see straks journal check", slog.Any("err", bad))
+		}
+		if err = errors.Join(err, context.Cause(ctx)); err != nil || before == nil || len(found) >= q.Limit {
+			return found, err
+		}
+	}
+}
+
+// find looks through findStep shipments that are older than before (nil: from the newest on). It returns
+// where to go on: nil where no more come.
+func (t tables) find(q orders.FindQuery, before []byte, found []orders.Shipment) (_ []orders.Shipment, next []byte, bad error) {
+	c := t.shipments().Cursor()
+	k, v := c.Last()
+	if before != nil {
+		if k, v = c.Seek(before); k == nil {
+			k, v = c.Last()
+		} else {
+			k, v = c.Prev()
+		}
+	}
+	if q.Shipment != uuid.Nil {
+		k, v = c.Seek(q.Shipment[:])
+	}
+	needle := needleOf(&q)
+	for n := 0; k != nil && len(found) < q.Limit; k, v = c.Prev() {
+		id, err := uuid.FromBytes(k)
+		if err != nil || microTime(idMicro(id)).Before(q.Since.Add(-findSlack)) {
+			return found, nil, bad
+		}
+		if n++; n > findStep {
+			return found, append([]byte(nil), next...), bad
+		}
+		next = k
+		if needle == nil || bytes.Contains(v, needle) {
+			s, err := decodeShipment(id, v, false)
+			if err != nil {
+				bad = err
+			} else if q.Matches(&s) && !s.Accepted.Before(q.Since) {
+				found = append(found, s)
+			}
+		}
+		if q.Shipment != uuid.Nil {
+			return found, nil, bad
+		}
+	}
+	return found, nil, bad
+}
+
+// findSlack is how much later than its id a shipment may have been accepted: a retried key keeps its id.
+const findSlack = 24 * time.Hour
+
+// needleOf returns octets that the record of every shipment has which the query is about; nil where letter
+// case could hide them. It spares the decoding of nearly all.
+func needleOf(q *orders.FindQuery) []byte {
+	text := string(q.Recipient) + q.Word
+	if text == "" || strings.ToUpper(text) != strings.ToLower(text) {
+		return nil
+	}
+	return []byte(text)
+}
