@@ -17,7 +17,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		s.start("metrics", d.serveMetrics)
 	}
 	s.start("notify", func(ctx context.Context) error { return n.run(ctx, d.statusLine) })
-	s.start("journal", d.watchJournal)
+	lost, lose := context.WithCancelCause(context.Background()) // with the journal
+	defer lose(nil)
+	s.start("journal", func(ctx context.Context) error { return d.watchJournal(ctx, lose) })
 	s.start("service", d.service.Run)
 	if d.sms != nil {
 		s.start("smpp", func(ctx context.Context) error { return d.sms.Run(ctx, d.service) })
@@ -25,7 +27,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	if d.mail != nil {
 		s.start("smtp", func(ctx context.Context) error { return d.mail.Run(ctx, d.service) })
 	}
-	s.start("drain", d.drain)
+	s.start("drain", func(ctx context.Context) error { return d.drain(ctx, lost) })
 	s.start("api", d.serveAPI)
 	version, _, _ := Version()
 	d.log.Info("serving", "api", d.APIAddr(), "metrics", d.MetricsAddr(), "admin", d.AdminAddr(), "version", version)
@@ -37,10 +39,11 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	})
 }
 
-// watchJournal ends with the error that ends the journal, if one does.
-func (d *Daemon) watchJournal(ctx context.Context) error {
+// watchJournal ends with the error that ends the journal, if one does, and calls lose with it.
+func (d *Daemon) watchJournal(ctx context.Context, lose context.CancelCauseFunc) error {
 	select {
 	case err := <-d.journal.Damaged():
+		lose(err)
 		return err
 	case <-ctx.Done():
 		return nil
@@ -63,10 +66,10 @@ func (d *Daemon) serveAPI(ctx context.Context) error {
 }
 
 // drain ends when the API has ended and no order is in flight any more: clients
-// may have abandoned some.
-func (d *Daemon) drain(ctx context.Context) error {
+// may have abandoned some. Where the journal is lost, no outcome can be stored, and none is waited for.
+func (d *Daemon) drain(ctx, lost context.Context) error {
 	<-ctx.Done()
-	drain, cancel := context.WithTimeout(context.Background(), d.cfg.API.DrainTimeout)
+	drain, cancel := context.WithTimeout(lost, d.cfg.API.DrainTimeout)
 	defer cancel()
 	if err := d.service.Drain(drain); err != nil {
 		return fmt.Errorf("%d orders still in flight: %w", d.service.InFlight(), err)
