@@ -63,6 +63,7 @@ var forbidden = []struct {
 	{"internal/numbers", nil, "straks", "what a number is depends on nothing of ours"},
 	{"internal/ratelog", nil, "straks", "what two packages share knows neither"},
 	{"internal/rawwords", nil, "straks", "what two packages share knows neither"},
+	{"internal/silence", nil, "straks", "what two packages share knows neither"},
 	{"internal/tlsfault", nil, "straks", "what two packages share knows neither"},
 }
 

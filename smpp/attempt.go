@@ -195,6 +195,7 @@ func (a *attempt) submit(ctx, begin context.Context, i int, s *slot, written fun
 				return err
 			}
 			a.written.CompareAndSwap(0, max(now.Sub(a.ready).Nanoseconds(), 1))
+			g.slots.written(s, now)
 			written()
 			return nil
 		},

@@ -26,6 +26,7 @@ type bind struct {
 	// Under slots.mu.
 	session      *session.Session // nil while nothing can be submitted
 	inFlight     int              // slots taken
+	owed         int              // of those, the ones whose submit_sm was written
 	progress     time.Time        // when the last response came, or the oldest submit in flight was taken
 	stalledUntil time.Time        // until then it counts as stalled
 

@@ -74,7 +74,8 @@ type SMSC struct {
 	Rate float64
 	// StallAfter is how long responses may be missing before other binds and SMSCs
 	// are preferred to this bind. Default 1s. A stalled bind is used
-	// when there is nothing else.
+	// when there is nothing else. After four times that, and 4s at the least, an SMSC that
+	// responds on no bind is silent; see the package comment.
 	StallAfter time.Duration
 
 	// ConnectTimeout bounds connecting with the TLS handshake, and again the bind.

@@ -13,6 +13,7 @@
 //	outcome.go   what responses, and their absence, mean for parts and message; late ones
 //	status.go    what a command_status means
 //	slots.go     the windows of all binds, and the queues for them
+//	silence.go   SMSCs that do not respond to submit_sm: probes and refusals
 //	rate.go      the rate of a bind
 //	bind.go      a bind that is bound again when it is lost
 //	limiter.go   attempts after refused credentials
@@ -45,6 +46,7 @@
 //	ErrUnknown: it may have left             Unknown. No other bind gets it; its response may come late
 //	no bind, no slot, no token in time       NotSent
 //	every wait queue of the route is full    NotSent, at once
+//	all SMSCs of the route silent or down    NotSent, at once, if one is silent
 //
 // The context bounds all this. In the last part of its time (see responseTime) nothing
 // is started any more, and responses are awaited.
@@ -65,6 +67,14 @@
 // were with it (their outcome is unknown) and another one now and then, and does not slow
 // the others down. The session ends after SMSC.DeadLink.
 //
+// An SMSC that owes responses on all its binds, and gave none for four seconds (or twice its
+// usual response time, or four times StallAfter), is silent, even if it responds to enquire_link.
+// Then Ready says so, and nothing is sent to it except a probe: an ordinary message, which
+// may end as unknown. There is one a second, or one in 30 s while another SMSC of the
+// route responds. Other messages go to other SMSCs, or are refused at once as NotSent. Any response ends
+// the silence. A new session, and 30 s without a message, let the SMSC count as ready until
+// the next message, which is a probe.
+//
 // # Binding again
 //
 // bind.go says when. limiter.go keeps refused credentials from locking the account,
@@ -74,13 +84,14 @@
 //
 // # Goroutines and locks
 //
-// Gateway.Run starts one goroutine for each bind (maintainer.run) and joins them.
+// Gateway.Run starts one goroutine for each bind (maintainer.run) and joins them; its own watches for
+// silent SMSCs.
 // Each holds one session at a time, whose three goroutines package session lists;
 // they end before the next session begins. Send runs on its caller's
 // goroutine, with one more for each part of a long message, which it joins before it
 // returns.
 //
-//	slots.mu         windows and queues of all binds
+//	slots.mu         windows and queues of all binds, silence of all SMSCs
 //	pacer.mu         one bind's rate, and the senders that wait for its tokens
 //	bind.mu          what States shows of one bind
 //	bindLimiter.mu   whether one SMSC accepts our credentials, and which bind tries next

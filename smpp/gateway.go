@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/internal/faults"
+	"straks/internal/silence"
 	"straks/smpp/session"
 	"straks/smpp/wire"
 )
@@ -101,7 +102,7 @@ func (g *Gateway) Run(ctx context.Context, h Handler) error {
 			binds.Go(func() { m.run(ctx) })
 		}
 	}
-	<-ctx.Done()
+	g.watch(ctx)
 	g.slots.close(g.smscs)
 	binds.Wait()
 	return nil
@@ -173,13 +174,15 @@ type smsc struct {
 	binds        []*bind                     // that submit
 	receivers    []*bind                     // that only receive
 	limiter      bindLimiter
-	queue        list.List // of *waiter, under slots.mu
+	queue        list.List       // of *waiter, under slots.mu
+	silence      silence.Tracker // likewise
 	metrics      *smscMetrics
 }
 
 // newSMSC makes an SMSC of a configuration that was checked.
 func newSMSC(c SMSC, secret *tls.Config, m *metrics) *smsc {
-	s := &smsc{SMSC: c, tls: secret, limiter: newBindLimiter(c.RefusedDelay), dispositions: make(map[wire.Status]Disposition), metrics: m.of(c.Name)}
+	s := &smsc{SMSC: c, tls: secret, limiter: newBindLimiter(c.RefusedDelay), dispositions: make(map[wire.Status]Disposition),
+		silence: silence.New(leastSilence(&c)), metrics: m.of(c.Name)}
 	for key, value := range c.Status {
 		status, _ := ParseStatus(key)
 		s.dispositions[status], _ = ParseDisposition(value)

@@ -20,6 +20,7 @@ type metrics struct {
 	bindFailures *prometheus.CounterVec
 	retries      *prometheus.CounterVec
 	oddities     *prometheus.CounterVec
+	unanswered   *prometheus.CounterVec
 }
 
 // Causes for which a message was tried again, on the same bind or another.
@@ -55,6 +56,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		binds:        counter("binds_total", "Successful binds.", "smsc"),
 		bindFailures: counter("bind_failures_total", "Failed attempts to bind, by command_status or \"network\".", "smsc", "status"),
 		retries:      counter("retries_total", "Attempts to submit that surely sent nothing and were followed by another.", "smsc", "cause"),
+		unanswered:   counter("refused_unanswered_total", "Messages that were refused at once, since the SMSC does not answer submit_sm.", "smsc"),
 		oddities:     counter("oddities_total", "PDUs that the SMSC should not have sent, or not then.", "smsc", "kind"),
 		responseTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "straks_smpp_response_seconds",
@@ -75,6 +77,7 @@ type smscMetrics struct {
 	failures     map[string]prometheus.Counter
 	retries      map[string]prometheus.Counter
 	oddities     map[string]prometheus.Counter
+	unanswered   prometheus.Counter
 }
 
 // of creates every series of one SMSC, so that each starts at 0.
@@ -86,6 +89,7 @@ func (m *metrics) of(smsc string) *smscMetrics {
 		failures:     map[string]prometheus.Counter{"network": m.bindFailures.WithLabelValues(smsc, "network")},
 		retries:      map[string]prometheus.Counter{},
 		oddities:     map[string]prometheus.Counter{},
+		unanswered:   m.unanswered.WithLabelValues(smsc),
 	}
 	for o := range s.sends {
 		s.sends[o] = m.sends.WithLabelValues(smsc, handover.Outcome(o).String())
@@ -171,11 +175,12 @@ var (
 	bindWindow   = prometheus.NewDesc("straks_smpp_window_size", "Slots of the window.", bindLabels, nil)
 	bindRate     = prometheus.NewDesc("straks_smpp_rate_limit", "Submits per second that the bind may send now; 0 for no limit.", bindLabels, nil)
 	waiting      = prometheus.NewDesc("straks_smpp_waiting", "Messages that wait for a slot in a window of the SMSC.", []string{"smsc"}, nil)
+	overdue      = prometheus.NewDesc("straks_smpp_overdue_seconds", "For how long responses to submit_sm have been missing, while the SMSC does not answer; else 0.", []string{"smsc"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (m stateMetrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{bindUp, bindState, bindSince, bindInFlight, bindWindow, bindRate, waiting} {
+	for _, d := range []*prometheus.Desc{bindUp, bindState, bindSince, bindInFlight, bindWindow, bindRate, waiting, overdue} {
 		ch <- d
 	}
 }
@@ -197,6 +202,10 @@ func (m stateMetrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	for name, n := range m.gateway.slots.queued(m.gateway.smscs) {
 		gauge(waiting, float64(n), name)
+	}
+	for _, c := range m.gateway.smscs {
+		late, _ := m.gateway.slots.overdue(c, time.Now())
+		gauge(overdue, late.Seconds(), c.Name)
 	}
 }
 

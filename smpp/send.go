@@ -111,6 +111,7 @@ func (j *job) run(ctx, begin context.Context) Result {
 			continue
 		}
 		if err != nil {
+			j.g.countSilence(err)
 			return j.notSent(err)
 		}
 		a := j.newAttempt(slot)

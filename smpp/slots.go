@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"errors"
@@ -35,7 +36,8 @@ type slot struct {
 	released bool // under slots.mu
 
 	// Of the part that it is used for. A late response is recognised by them.
-	message string // Message.ID
+	written time.Time // under slots.mu; zero until its submit_sm is written
+	message string    // Message.ID
 	index   int
 	total   int
 	userRef uint16
@@ -52,9 +54,10 @@ type want struct {
 // waiter is a sender that waits for a slot. Guarded by slots.mu.
 type waiter struct {
 	want
-	slot   *slot         // once it is served
-	woken  chan struct{} // closed when it is served, or when all binds close
-	queued []queued
+	slot    *slot         // once it is served
+	refused error         // once it waits for nothing: its SMSC has become silent
+	woken   chan struct{} // closed when either is set, or when all binds close
+	queued  []queued
 }
 
 // queued is a waiter's element in the queue of one SMSC.
@@ -73,7 +76,8 @@ var (
 
 // acquire takes a slot. An SMSC is considered when those before it on the route are down,
 // stalled, or have been full for their WindowWait. A stalled bind is taken when there is
-// nothing else.
+// nothing else, and one of a silent SMSC only for a probe. If the whole route is silent or
+// down, the error is a *silence.Error, at once.
 //
 // It waits until ctx ends, or for want.pause: then the error is errAllTried, and the binds
 // in want.avoid may be tried again.
@@ -82,20 +86,41 @@ func (s *slots) acquire(ctx context.Context, want want) (*slot, error) {
 	defer s.mu.Unlock()
 	// Nearly always the first SMSC has a free slot. A message that has started can go to no
 	// other bind, and takes a stalled one too.
-	if slot := s.take(want.order[0], want.avoid, want.started); slot != nil {
-		return slot, nil
+	if first := want.order[0]; want.started || !first.silent(time.Now()) {
+		if slot := s.take(first, want.avoid, want.started); slot != nil {
+			return slot, nil
+		}
 	}
 	w := &waiter{want: want, woken: make(chan struct{})}
 	defer w.leave()
 	for _, c := range want.order {
+		if want.shuns(c) {
+			if slot := s.probe(c, want, true); slot != nil {
+				return slot, nil
+			}
+			w.join(c) // it may answer meanwhile
+			continue
+		}
 		if slot := s.take(c, want.avoid, false); slot != nil {
 			return slot, nil
 		}
 		if w.join(c) && c.working(want.avoid) && s.await(ctx, w, c.WindowWait) {
 			return w.slot, nil
 		}
+		if w.refused != nil {
+			return nil, w.refused
+		}
+	}
+	if err := want.unanswered(); err != nil {
+		if slot := s.probeAny(want); slot != nil {
+			return slot, nil
+		}
+		return nil, err
 	}
 	for _, c := range want.order {
+		if want.shuns(c) {
+			continue
+		}
 		if slot := s.take(c, want.avoid, true); slot != nil {
 			return slot, nil
 		}
@@ -106,7 +131,7 @@ func (s *slots) acquire(ctx context.Context, want want) (*slot, error) {
 	if s.await(ctx, w, want.pause) {
 		return w.slot, nil
 	}
-	return nil, s.why(want)
+	return nil, cmp.Or(w.refused, s.why(want))
 }
 
 // why returns the reason for which no slot was found in time.
@@ -190,23 +215,32 @@ const (
 	unanswered            // it was given up after ResponseTimeout
 )
 
-// release gives a slot back. Only the first call counts, and none once the session has ended.
+// release gives a slot back. Only the first call does, and none once the session has ended. A
+// second one, with answered, records a response that came after it was given up.
 func (s *slots) release(slot *slot, use use) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := slot.bind
-	if slot.released || b.session != slot.session {
+	if b.session != slot.session {
 		return
 	}
-	slot.released = true
-	b.inFlight--
-	switch now := time.Now(); use {
-	case answered:
-		b.progress, b.stalledUntil = now, time.Time{}
-	case unanswered:
-		b.stalledUntil = now.Add(stallTimes * b.smsc.StallAfter)
+	now := time.Now()
+	silent := b.smsc.silent(now)
+	slot.track(use, now)
+	if !slot.released {
+		slot.released = true
+		b.inFlight--
+		switch use {
+		case answered:
+			b.progress, b.stalledUntil = now, time.Time{}
+		case unanswered:
+			b.stalledUntil = now.Add(stallTimes * b.smsc.StallAfter)
+		}
+		s.serve(b)
 	}
-	s.serve(b)
+	if silent && !b.smsc.silent(now) {
+		s.answersAgain(b.smsc)
+	}
 }
 
 // open makes the window of a new session available.
@@ -214,6 +248,7 @@ func (s *slots) open(b *bind, with *session.Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b.session, b.inFlight, b.stalledUntil = with, 0, time.Time{}
+	b.smsc.silence.Restarted()
 	s.serve(b)
 }
 
@@ -222,7 +257,8 @@ func (s *slots) open(b *bind, with *session.Session) {
 func (s *slots) shut(b *bind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b.session, b.inFlight = nil, 0
+	b.smsc.silence.Lost(time.Now(), b.owed)
+	b.session, b.inFlight, b.owed = nil, 0, 0
 	b.pacer.dismiss()
 }
 
@@ -231,11 +267,13 @@ func (s *slots) serve(b *bind) {
 	var next *list.Element
 	for e := b.smsc.queue.Front(); e != nil && b.inFlight < b.smsc.Window && !s.closed; e = next {
 		next = e.Next()
-		if w := e.Value.(*waiter); !slices.Contains(w.avoid, b) {
-			w.slot = b.occupy(time.Now())
-			w.leave()
-			close(w.woken)
+		w, now := e.Value.(*waiter), time.Now()
+		if slices.Contains(w.avoid, b) || !w.started && !b.smsc.admits(now) {
+			continue
 		}
+		w.slot = b.occupy(now)
+		w.leave()
+		close(w.woken)
 	}
 }
 

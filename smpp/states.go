@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -36,6 +37,10 @@ type BindState struct {
 	Window   int       `json:"window"`           // 0 for a receiver
 	Rate     float64   `json:"rate"`             // submits per second that are allowed now; 0 for no limit
 	Ceiling  float64   `json:"ceiling"`          // the configured one; 0 for none
+
+	// Overdue is for how long the SMSC has not answered any submit, whichever bind it was on; 0 while it
+	// answers. Nanoseconds in JSON.
+	Overdue time.Duration `json:"overdue,omitempty"`
 
 	Binds        uint64            `json:"binds"`        // how often it was bound
 	Answers      map[string]uint64 `json:"answers"`      // responses by command_status: "ESME_ROK", "ESME_RTHROTTLED", …
@@ -71,9 +76,14 @@ func (s *slots) fill(b *bind, state BindState, now time.Time) BindState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state.InFlight = b.inFlight
-	if state.State == StateBound && b.stalled(now) {
-		state.State, state.Reason = StateStalled, "responses are overdue"
-		state.Since = b.progress
+	if state.State != StateBound {
+		return state
+	}
+	silence := &b.smsc.silence
+	if state.Overdue = silence.Overdue(now); state.Overdue > 0 {
+		state.State, state.Reason, state.Since = StateStalled, silence.NewError(b.smsc.Name, now).Error(), silence.Since()
+	} else if b.stalled(now) {
+		state.State, state.Reason, state.Since = StateStalled, "responses are overdue", b.progress
 	}
 	return state
 }
@@ -89,17 +99,24 @@ func (s *slots) queued(all []*smsc) map[string]int {
 	return n
 }
 
-// Ready returns nil when at least one bind can submit, else the state of each.
+// Ready returns nil when at least one bind can submit, to an SMSC that answers; else the state
+// of each.
 func (g *Gateway) Ready() error {
-	var why []string
+	var silent, down []string
 	for _, b := range g.States() {
 		switch {
 		case b.Window == 0:
-			continue
+		case b.Overdue > 0:
+			silent = append(silent, b.Reason)
 		case b.State == StateBound || b.State == StateStalled:
 			return nil
+		default:
+			down = append(down, strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", b.Bind, b.State, b.Reason), ": "))
 		}
-		why = append(why, strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", b.Bind, b.State, b.Reason), ": "))
 	}
-	return errors.New("no bind is up: " + strings.Join(why, "; "))
+	why := slices.Compact(silent)
+	if len(down) > 0 {
+		why = append(why, "no bind is up: "+strings.Join(down, "; "))
+	}
+	return errors.New(strings.Join(why, "; "))
 }

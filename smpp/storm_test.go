@@ -137,6 +137,7 @@ func (l *ledger) gateway(t *testing.T, smscs ...*smsctest.SMSC) (g *smpp.Gateway
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.Impatient(100 * time.Millisecond)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
@@ -179,6 +180,9 @@ func (l *ledger) send(ctx context.Context, g *smpp.Gateway, worker int) {
 		l.mu.Lock()
 		l.told[name] = r
 		l.mu.Unlock()
+		if r.Outcome == handover.NotSent { // at once, while both are silent
+			time.Sleep(10 * time.Millisecond)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@
 //	relay.go        one relay: its connections and their slots
 //	maintain.go     idle connections: keepalive, probes, reconnects; drain
 //	health.go       the state of a relay, its back-off, and its state for operators
+//	silence.go      a relay that does not reply to the final dot
 //	dial.go         a new connection: TLS, greeting, EHLO, login
 //	transaction.go  one mail on one connection, up to the reply to its final dot
 //	late.go         replies to the final dot that arrive after Send has ended
@@ -78,6 +79,10 @@
 // A relay in trouble (it broke off, timed out, or replied that it is unfit) goes last, until
 // a probe finds it well. The probe is a NOOP, and may be wrong about mails: so after the next
 // failure the probe comes later.
+//
+// A relay that replies to no final dot any more, while replies are due, is silent (silence.go). It gets
+// no mail except one a second, or one in 30 s where another relay is connected and replies. If all others
+// are silent or down, mails are refused at once. No NOOP ends this, but the next reply to a dot does.
 //
 // # Ownership
 //

@@ -22,6 +22,9 @@ type RelayState struct {
 	Failures  int       `json:"failures"`  // transactions, NOOPs and attempts to connect that failed in a row
 	Encrypted bool      `json:"encrypted"` // the last connection had TLS
 	SMTPUTF8  bool      `json:"smtpUTF8"`  // the last connection offered it
+
+	// Overdue is for how long the relay has replied to no final dot; 0 while it does. Nanoseconds in JSON.
+	Overdue time.Duration `json:"overdue,omitempty"`
 }
 
 // health is the state of a relay, and what decides about its next use. relay.mu guards it.
@@ -42,6 +45,10 @@ func (r *relay) state() RelayState {
 	s.Up, s.InUse, s.MaxConns = s.Open > 0, s.Open-len(r.idle), r.MaxConns
 	s.Troubled = !r.health.probe.IsZero()
 	s.Failures += r.health.dials
+	now := time.Now()
+	if s.Overdue = r.silence.Overdue(now); s.Overdue > 0 {
+		s.Reason = r.silence.NewError(r.Name, now).Error()
+	}
 	return s
 }
 
@@ -60,7 +67,7 @@ func (r *relay) rank(l *letter) int {
 	switch {
 	case !s.Up:
 		rank = 3
-	case s.Troubled:
+	case s.Troubled || s.Overdue > 0:
 		rank = 2
 	case len(r.slots) == cap(r.slots):
 		rank = 1
@@ -81,6 +88,9 @@ func (r *relay) connected(c *conn) {
 	h.SMTPUTF8, h.Encrypted = utf8, encrypted
 	if wasDown {
 		h.Since, h.Reason = time.Now(), ""
+	}
+	if h.dials > 0 {
+		r.silence.Restarted()
 	}
 	h.dials, h.logins = 0, 0
 	if h.full == 0 || h.Open > h.full { // else one more was refused meanwhile

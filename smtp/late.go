@@ -33,6 +33,7 @@ func (r *relay) listen(c *conn, l *letter) {
 	}
 	r.mu.Unlock()
 	if !wanted {
+		r.missed()
 		r.release(c) // dead: it is closed
 		return
 	}
@@ -40,6 +41,11 @@ func (r *relay) listen(c *conn, l *letter) {
 	go func() {
 		defer r.listeners.Done()
 		res := c.awaitLate(l)
+		if res.Code != 0 {
+			r.answered(c, res)
+		} else {
+			r.missed()
+		}
 		r.mu.Lock()
 		r.waiting = slices.DeleteFunc(r.waiting, func(other *conn) bool { return other == c })
 		r.mu.Unlock()

@@ -243,7 +243,7 @@ func TestNoLateReplyToADotThatNeverLeft(t *testing.T) {
 		c, l := deafToTheMail(t), mustLetter(t, "kari@mottaker.example")
 		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 		defer cancel()
-		res, late := c.deliver(ctx, l, time.Now().Add(patience))
+		res, late := c.deliver(ctx, l, time.Now().Add(patience), func(time.Time) {})
 		if res.Outcome != handover.NotSent || late || !c.dead {
 			t.Errorf("got %+v, late %t", res, late)
 		}

@@ -15,6 +15,7 @@ type metrics struct {
 	connects *prometheus.CounterVec
 	failures *prometheus.CounterVec
 	late     *prometheus.CounterVec
+	silent   *prometheus.CounterVec
 }
 
 // relayMetrics are the series of one relay.
@@ -24,6 +25,7 @@ type relayMetrics struct {
 	late     *prometheus.CounterVec // by class
 	failures *prometheus.CounterVec // by reason
 	connects prometheus.Counter
+	silent   prometheus.Counter
 }
 
 // transactionSeconds fits a relay on the same network (1 ms) and one that scans mails (10 s).
@@ -42,12 +44,13 @@ func newMetrics() *metrics {
 		replies:  counter("straks_smtp_replies_total", "Replies that ended a transaction, by class; none: no reply arrived.", "class"),
 		connects: counter("straks_smtp_connects_total", "Connections made to a relay, ready for mail."),
 		failures: counter("straks_smtp_failures_total", "Connections that could not be made or broke, by reason.", "reason"),
+		silent:   counter("straks_smtp_refused_unanswered_total", "Mails that were refused at once, since the relay does not reply to the final dot."),
 		late:     counter("straks_smtp_late_replies_total", "Replies to a mail after its send deadline, by class; none: no reply arrived.", "class"),
 	}
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.seconds, m.replies, m.connects, m.failures, m.late}
+	return []prometheus.Collector{m.seconds, m.replies, m.connects, m.failures, m.late, m.silent}
 }
 
 // of returns the series of one relay, all of them initialised.
@@ -59,6 +62,7 @@ func (m *metrics) of(name string) *relayMetrics {
 		late:     m.late.MustCurryWith(relay),
 		failures: m.failures.MustCurryWith(relay),
 		connects: m.connects.With(relay),
+		silent:   m.silent.With(relay),
 	}
 	for o := handover.NotSent; o <= handover.Unknown; o++ {
 		r.seconds.WithLabelValues(o.String())
@@ -89,13 +93,15 @@ func (r *relayMetrics) handedOver(res Result) {
 
 // gauges read a relay's state when metrics are collected.
 func (r *relay) gauges() []prometheus.Collector {
-	gauge := func(name, help string, value func(RelayState) int) prometheus.Collector {
+	gauge := func(name, help string, value func(RelayState) float64) prometheus.Collector {
 		opts := prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: prometheus.Labels{"relay": r.Name}}
-		return prometheus.NewGaugeFunc(opts, func() float64 { return float64(value(r.state())) })
+		return prometheus.NewGaugeFunc(opts, func() float64 { return value(r.state()) })
 	}
 	return []prometheus.Collector{
-		gauge("straks_smtp_connections", "Open connections to a relay.", func(s RelayState) int { return s.Open }),
-		gauge("straks_smtp_connections_in_use", "Open connections that carry a mail now.", func(s RelayState) int { return s.InUse }),
-		gauge("straks_smtp_relay_up", "1 while at least one connection to the relay is open.", func(s RelayState) int { return min(s.Open, 1) }),
+		gauge("straks_smtp_connections", "Open connections to a relay.", func(s RelayState) float64 { return float64(s.Open) }),
+		gauge("straks_smtp_connections_in_use", "Open connections that carry a mail now.", func(s RelayState) float64 { return float64(s.InUse) }),
+		gauge("straks_smtp_relay_up", "1 while at least one connection to the relay is open.", func(s RelayState) float64 { return float64(min(s.Open, 1)) }),
+		gauge("straks_smtp_overdue_seconds", "For how long replies to the final dot have been missing, while the relay does not answer; else 0.",
+			func(s RelayState) float64 { return s.Overdue.Seconds() }),
 	}
 }

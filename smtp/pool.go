@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -118,9 +119,17 @@ func unsendable(err error) Result {
 // mail or may have it. Each gets its share of the time that is left.
 func (p *Pool) round(ctx context.Context, l *letter) Result {
 	var last Result
-	again, deferral := false, time.Duration(0)
+	again, silent, deferral := false, false, time.Duration(0)
 	candidates := p.byHealth(l)
+	replaced := slices.ContainsFunc(candidates, (*relay).replies)
 	for i, r := range candidates {
+		if err := r.admit(replaced); err != nil {
+			if last.Err == nil {
+				last.Err = err
+			}
+			silent = true
+			continue
+		}
 		deadline, _ := ctx.Deadline()
 		share := time.Until(deadline) / time.Duration(len(candidates)-i)
 		res := r.send(ctx, l, time.Now().Add(share))
@@ -149,6 +158,12 @@ func (p *Pool) round(ctx context.Context, l *letter) Result {
 		last.Outcome, last.Refusal = handover.Refused, refusal
 	}
 	last.again, last.deferral = again, deferral
+	if silent && !replaced { // a known outage: no wait for its end
+		last.again = false
+		if deferral == 0 {
+			p.countSilence()
+		}
+	}
 	return last
 }
 
@@ -159,7 +174,9 @@ func (p *Pool) byHealth(l *letter) []*relay {
 		ranks[r] = r.rank(l)
 	}
 	candidates := slices.DeleteFunc(slices.Clone(p.relays), l.declinedBy)
-	slices.SortStableFunc(candidates, func(a, b *relay) int { return ranks[a] - ranks[b] })
+	slices.SortStableFunc(candidates, func(a, b *relay) int {
+		return cmp.Or(ranks[a]-ranks[b], a.lastProbe().Compare(b.lastProbe()))
+	})
 	return candidates
 }
 
@@ -178,7 +195,11 @@ func (p *Pool) report(l *letter, res Result) {
 func (p *Pool) Ready() error {
 	var why []error
 	for _, s := range p.States() {
-		if s.Up && (!s.Troubled || s.Failures < 3) {
+		switch {
+		case s.Overdue > 0:
+			why = append(why, errors.New(s.Reason))
+			continue
+		case s.Up && (!s.Troubled || s.Failures < 3):
 			return nil
 		}
 		why = append(why, fmt.Errorf("relay %s: %s", s.Name, s.Reason))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"straks/internal/handover"
+	"straks/internal/silence"
 )
 
 // relay is one configured relay with its connections.
@@ -32,6 +33,7 @@ type relay struct {
 	closed  bool    // no more mails
 	ended   bool    // no more waiting for late replies
 	health  health
+	silence silence.Tracker
 }
 
 func newRelay(r Relay, log *slog.Logger, m *metrics) (*relay, error) {
@@ -47,6 +49,7 @@ func newRelay(r Relay, log *slog.Logger, m *metrics) (*relay, error) {
 		metrics: m.of(r.Name),
 		slots:   make(chan struct{}, r.MaxConns),
 		wake:    make(chan struct{}, 1),
+		silence: silence.New(leastSilence),
 		health:  health{RelayState: RelayState{Name: r.Name, Addr: r.Addr, Since: time.Now(), Reason: "not connected yet"}},
 	}, nil
 }
@@ -100,8 +103,11 @@ func (r *relay) try(ctx context.Context, l *letter, handoverBy time.Time, use us
 		return notSent(ErrBusy, true)
 	}
 	kept = c.carried
-	res, late := c.deliver(ctx, l, handoverBy)
+	res, late := c.deliver(ctx, l, handoverBy, r.written)
 	r.metrics.handedOver(res)
+	if !late && !res.Times.Written.IsZero() {
+		r.answered(c, res)
+	}
 	if late {
 		r.listen(c, l)
 	} else {

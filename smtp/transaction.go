@@ -16,6 +16,7 @@ type conn struct {
 	relay   Relay
 	used    time.Time // when the last reply arrived
 	mailed  time.Time // when it last carried a mail, or was made
+	dotAt   time.Time // when the dot was written
 	dotBy   time.Time // when the wait for the reply to the dot ends
 	reuse   int       // commands besides mails, and mails not accepted: see exhausted
 	carried bool      // at least one transaction was made on it
@@ -86,13 +87,15 @@ func (c *conn) abandon() {
 // deliver makes one transaction. Up to the final dot it ends at handoverBy, so that time is
 // left for another relay. From then on it waits for the reply until Relay.DataTimeout, or
 // the end of ctx. Where the deadline of ctx ends the wait, late is true: awaitLate goes on waiting.
-func (c *conn) deliver(ctx context.Context, l *letter, handoverBy time.Time) (res Result, late bool) {
+// written is called when the dot was written.
+func (c *conn) deliver(ctx context.Context, l *letter, handoverBy time.Time, written func(time.Time)) (res Result, late bool) {
 	start := time.Now()
 	times := Times{Connection: start}
 	at, r, err := c.transact(ctx, l, handoverBy)
 	if err == nil {
 		times.Written = time.Now()
-		c.dotBy = times.Written.Add(c.relay.DataTimeout)
+		written(times.Written)
+		c.dotAt, c.dotBy = times.Written, times.Written.Add(c.relay.DataTimeout)
 		at = stageDot
 		r, err = c.read(ctx, c.dotBy, 250)
 		late = errors.Is(err, context.DeadlineExceeded)

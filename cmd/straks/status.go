@@ -74,6 +74,8 @@ func (s *status) print(w io.Writer, now time.Time) error {
 	readiness := "ready"
 	if !s.Ready {
 		readiness = "not ready: " + printable.Line(s.Reason)
+	} else if s.Silent != "" {
+		readiness = "ready, but " + printable.Line(s.Silent)
 	}
 	fmt.Fprintf(w, "straks %s, %s, %d orders in flight\n", printable.Text(s.Version), readiness, s.InFlight)
 	out := newTable(w)

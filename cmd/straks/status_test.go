@@ -57,6 +57,10 @@ func TestStatus(t *testing.T) {
 	if code, _, stderr := straks(t, "", "status", "-admin", admin.URL+"/elsewhere"); code != exitFailed || !strings.Contains(stderr, "admin.listen") {
 		t.Errorf("another listener: exit %d, %s", code, stderr)
 	}
+	answer = []byte(`{"version": "v1", "ready": true, "silent": "telco does not answer (5 s overdue)"}`)
+	if out := succeed(t, "status", "-admin", admin.URL); !strings.Contains(out, "v1, ready, but telco does not answer (5 s overdue), 0 orders") {
+		t.Errorf("a silent carrier beside a good one:\n%s", out)
+	}
 	admin.Close()
 	if code, _, stderr := straks(t, "", "status", "-admin", admin.URL); code != exitFailed || !strings.Contains(stderr, "is the daemon running") {
 		t.Errorf("no daemon: exit %d, %s", code, stderr)

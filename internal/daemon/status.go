@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"straks/internal/printable"
 	"straks/smpp"
@@ -13,28 +15,55 @@ type Status struct {
 	Version  string            `json:"version"`
 	Ready    bool              `json:"ready"`
 	Reason   string            `json:"reason,omitempty"` // why it is not ready
+	Silent   string            `json:"silent,omitempty"` // carriers that do not answer, while it is ready with others
 	InFlight int               `json:"inFlight"`         // orders between request and outcome
 	SMSC     []smpp.BindState  `json:"smsc"`
 	Relay    []smtp.RelayState `json:"relay"`
 	Journal  any               `json:"journal"` // of the engine: bolt.Stats
 }
 
-// Status returns what /status serves now.
-func (d *Daemon) Status() Status {
-	version, _, _ := Version()
-	s := Status{Version: version, InFlight: d.service.InFlight(), SMSC: []smpp.BindState{}, Relay: []smtp.RelayState{}}
-	if err := d.Ready(); err != nil {
-		s.Reason = err.Error()
-	}
-	s.Ready = s.Reason == ""
+// carriers returns the states of all carriers.
+func (d *Daemon) carriers() Status {
+	s := Status{SMSC: []smpp.BindState{}, Relay: []smtp.RelayState{}}
 	if d.gateway != nil {
 		s.SMSC = d.gateway.States()
 	}
 	if d.pool != nil {
 		s.Relay = d.pool.States()
 	}
+	return s
+}
+
+// Status returns what /status serves now.
+func (d *Daemon) Status() Status {
+	version, _, _ := Version()
+	s := d.carriers()
+	s.Version, s.InFlight = version, d.service.InFlight()
+	if err := d.Ready(); err != nil {
+		s.Reason = err.Error()
+	}
+	s.Ready = s.Reason == ""
+	if s.Ready {
+		s.Silent = silentCarriers(s.SMSC, s.Relay)
+	}
 	s.Journal = d.journal.Levels()
 	return s
+}
+
+// silentCarriers returns what the carriers that do not answer say of themselves; empty if there are none.
+func silentCarriers(smscs []smpp.BindState, relays []smtp.RelayState) string {
+	var all []string
+	for _, b := range smscs {
+		if b.Overdue > 0 && !slices.Contains(all, b.Reason) { // each of its binds says so
+			all = append(all, b.Reason)
+		}
+	}
+	for _, r := range relays {
+		if r.Overdue > 0 {
+			all = append(all, r.Reason)
+		}
+	}
+	return strings.Join(all, "; ")
 }
 
 // statusLine is what systemctl shows. It must never block: systemd restarts a
@@ -43,6 +72,10 @@ func (d *Daemon) statusLine() string {
 	line := fmt.Sprintf("%d orders in flight", d.service.InFlight())
 	if err := d.Ready(); err != nil {
 		return line + "; not ready: " + printable.Line(err.Error())
+	}
+	s := d.carriers()
+	if silent := silentCarriers(s.SMSC, s.Relay); silent != "" {
+		return line + "; ready, but " + printable.Line(silent)
 	}
 	return line + "; ready"
 }
