@@ -23,6 +23,7 @@ var forbidden = []struct {
 	why      string
 }{
 	{"dlr", nil, "straks", "what receipts mean depends on nothing of ours, so that it can be read and fuzzed alone"},
+	{"dlr/dsn", nil, "straks", "mail reports and receipts of SMSCs have nothing in common"},
 	{"smpp", nil, "straks/orders", "the gateway carries messages; what an order is is none of its business"},
 	{"smpp", nil, "straks/dlr", "the gateway passes receipts on unread; dialects belong to the channel"},
 	{"smpp", nil, "straks/api", "imports run one way: cmd, internal/daemon, api, orders"},
