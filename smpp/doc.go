@@ -13,7 +13,7 @@
 //	outcome.go   what responses, and their absence, mean for parts and message; late ones
 //	status.go    what a command_status means
 //	slots.go     the windows of all binds, and the queues for them
-//	silence.go   SMSCs that do not respond to submit_sm: probes and refusals
+//	silence.go   SMSCs that do not respond to submit_sm, or are down: probes and refusals
 //	rate.go      the rate of a bind
 //	bind.go      a bind that is bound again when it is lost
 //	limiter.go   attempts after refused credentials
@@ -47,6 +47,7 @@
 //	no bind, no slot, no token in time       NotSent
 //	every wait queue of the route is full    NotSent, at once
 //	all SMSCs of the route silent or down    NotSent, at once, if one is silent
+//	no bind of the route up for 5 s          NotSent, at once
 //
 // The context bounds all this. In the last part of its time (see responseTime) nothing
 // is started any more, and responses are awaited.

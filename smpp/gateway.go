@@ -176,13 +176,14 @@ type smsc struct {
 	limiter      bindLimiter
 	queue        list.List       // of *waiter, under slots.mu
 	silence      silence.Tracker // likewise
+	downSince    time.Time       // likewise: when the last bind was lost; of use while none is up
 	metrics      *smscMetrics
 }
 
 // newSMSC makes an SMSC of a configuration that was checked.
 func newSMSC(c SMSC, secret *tls.Config, m *metrics) *smsc {
 	s := &smsc{SMSC: c, tls: secret, limiter: newBindLimiter(c.RefusedDelay), dispositions: make(map[wire.Status]Disposition),
-		silence: silence.New(leastSilence(&c)), metrics: m.of(c.Name)}
+		silence: silence.New(leastSilence(&c)), downSince: time.Now(), metrics: m.of(c.Name)}
 	for key, value := range c.Status {
 		status, _ := ParseStatus(key)
 		s.dispositions[status], _ = ParseDisposition(value)

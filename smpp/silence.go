@@ -72,6 +72,16 @@ func (w *want) unanswered() error {
 	return nil
 }
 
+// knownDown is for how long an SMSC has no bind up until messages no longer wait for one. An
+// SMSC that restarts, or a connection that breaks, costs less than that. Meanwhile
+// maintainer.run finds out when the SMSC is back: no message is needed for it.
+const knownDown = 5 * time.Second
+
+// down reports whether every SMSC of the route has been down for a while.
+func (w *want) down() bool {
+	return !w.started && !slices.ContainsFunc(w.order, func(c *smsc) bool { return c.up() || time.Since(c.downSince) < knownDown })
+}
+
 // probe takes a slot of a silent SMSC, if a probe is due; else it returns nil. A window that is full
 // of unanswered submits has no room for one until ResponseTimeout. replaced must be what
 // want.replaced returns.

@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync"
@@ -242,4 +243,31 @@ func TestLostResponseIsNoSilence(t *testing.T) {
 	if len(lost) > 0 {
 		t.Error("the lost response was not awaited")
 	}
+}
+
+// A message waits for an SMSC that has just gone; while it stays away, messages are refused at once.
+func TestRefusedAtOnceWhileDown(t *testing.T) {
+	t.Parallel()
+	s := centre(t, smsctest.Profile{})
+	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
+	s.Down()
+	eventually.True(t, "the loss to be noticed", func() bool { return g.Ready() != nil })
+	early := make(chan Result, 1)
+	go func() { early <- g.send("hei", time.Minute) }()
+	eventually.True(t, "the message to wait", func() bool { return g.slots.queued(g.smscs)["telco"] == 1 })
+	time.Sleep(knownDown)
+	results := make(chan Result, 50)
+	for range cap(results) {
+		go func() { results <- g.Send(context.Background(), Message{To: number, Text: "hei"}) }() // has no deadline
+	}
+	for range cap(results) {
+		if r := peertest.Wait(t, results); r.Outcome != handover.NotSent || !errors.Is(r.Err, errNoBind) {
+			t.Errorf("%+v", r)
+		}
+	}
+	if err := s.Up(); err != nil {
+		t.Fatal(err)
+	}
+	wantOutcome(t, peertest.Wait(t, early), handover.Accepted)
+	wantOutcome(t, g.send("hei", peertest.Patience), handover.Accepted)
 }

@@ -77,7 +77,8 @@ var (
 // acquire takes a slot. An SMSC is considered when those before it on the route are down,
 // stalled, or have been full for their WindowWait. A stalled bind is taken when there is
 // nothing else, and one of a silent SMSC only for a probe. If the whole route is silent or
-// down, the error is a *silence.Error, at once.
+// down, and some of it silent, the error is a *silence.Error, at once; if all of it has been
+// down for a while, it is errNoBind, at once.
 //
 // It waits until ctx ends, or for want.pause: then the error is errAllTried, and the binds
 // in want.avoid may be tried again.
@@ -116,6 +117,9 @@ func (s *slots) acquire(ctx context.Context, want want) (*slot, error) {
 			return slot, nil
 		}
 		return nil, err
+	}
+	if want.down() {
+		return nil, errNoBind
 	}
 	for _, c := range want.order {
 		if want.shuns(c) {
@@ -258,7 +262,9 @@ func (s *slots) shut(b *bind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b.smsc.silence.Lost(time.Now(), b.owed)
-	b.session, b.inFlight, b.owed = nil, 0, 0
+	if b.session, b.inFlight, b.owed = nil, 0, 0; !b.smsc.up() {
+		b.smsc.downSince = time.Now()
+	}
 	b.pacer.dismiss()
 }
 

@@ -19,7 +19,7 @@ import (
 func counter(windows ...int) (*slots, []*smsc) {
 	var all []*smsc
 	for i, n := range windows {
-		c := &smsc{SMSC: SMSC{Name: string(rune('a' + i)), Window: n, WindowWait: 250 * time.Millisecond, StallAfter: time.Hour, MaxWaiting: 100}}
+		c := &smsc{downSince: time.Now(), SMSC: SMSC{Name: string(rune('a' + i)), Window: n, WindowWait: 250 * time.Millisecond, StallAfter: time.Hour, MaxWaiting: 100}}
 		c.binds = []*bind{newBind(c, c.Name+"/1", session.Transceiver, 0), newBind(c, c.Name+"/2", session.Transceiver, 1)}
 		all = append(all, c)
 	}
