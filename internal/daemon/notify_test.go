@@ -59,6 +59,16 @@ func TestSystemdIsToldEveryReason(t *testing.T) {
 	m.Await("STATUS=0 orders in flight; not ready: ", "telco/1 is ", "; ", "relay mx: ")
 }
 
+// A carrier that is connected and does not answer is named.
+func TestSystemdIsToldOfSilence(t *testing.T) {
+	m := daemontest.Manage(t)
+	var mute smsctest.Profile
+	mute.Lose = 1
+	w := daemontest.New(t, mute, "")
+	w.Send("k", "+4799999999")
+	m.Await("not ready: telco does not answer (", " s overdue)")
+}
+
 // A systemd that does not read its socket delays neither the daemon's work nor its end.
 func TestNobodyListens(t *testing.T) {
 	m := daemontest.Manage(t)
