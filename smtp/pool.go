@@ -20,12 +20,14 @@ import (
 // Any goroutine may call its methods.
 type Pool struct {
 	relays []*relay
+	signer *signer
 	log    *slog.Logger
 }
 
 // New checks the configuration (see Validate) and registers the metrics. It connects to no
-// relay. Relays are tried in the order given, the healthy ones first.
-func New(relays []Relay, log *slog.Logger, registerer prometheus.Registerer) (*Pool, error) {
+// relay. Relays are tried in the order given, the healthy ones first. The keys sign the mails of their
+// domains; mails of other domains are not signed.
+func New(relays []Relay, log *slog.Logger, registerer prometheus.Registerer, keys ...DKIMKey) (*Pool, error) {
 	if len(relays) == 0 {
 		return nil, errors.New("smtp: no relay is configured")
 	}
@@ -33,8 +35,8 @@ func New(relays []Relay, log *slog.Logger, registerer prometheus.Registerer) (*P
 		return nil, err
 	}
 	m := newMetrics()
-	collectors := m.collectors()
-	p := &Pool{log: log}
+	p := &Pool{log: log, signer: newSigner(keys, log)}
+	collectors := append(m.collectors(), p.signer.mails)
 	for _, config := range relays {
 		r, err := newRelay(config.WithDefaults(), log, m)
 		if err != nil {
@@ -82,10 +84,12 @@ const longestSend = time.Minute
 // left, no other relay gets the mail. It is Refused when every relay declined it, for a reason
 // other than us.
 func (p *Pool) Send(ctx context.Context, m Message) Result {
-	l, err := newLetter(m, time.Now())
+	now := time.Now()
+	l, err := newLetter(m, now)
 	if err != nil {
 		return unsendable(err)
 	}
+	p.signer.sign(l, now)
 	ctx, cancel := context.WithTimeout(ctx, longestSend)
 	defer cancel()
 	for pause := 25 * time.Millisecond; ; pause = min(2*pause, time.Second) {

@@ -19,6 +19,7 @@
 //	serve.go    serve
 //	dump_*.go   no core files
 //	setup.go    init, token: before the first start
+//	dkim.go     dkim new, show: keys that sign mails
 //	check.go    check: the configuration, and what the daemon would find
 //	sandbox.go  sandbox: a daemon between simulated carriers
 //	demo.go     demo: two orders through a sandbox

@@ -28,6 +28,7 @@ func commands() []command {
 		{"route", "show which way an SMS would go, and how", routeCommand},
 		{"smsc", "run the simulated SMSC as a program of its own", smscCommand},
 		{"token", "make a bearer token and its stanza for the configuration", tokenCommand},
+		{"dkim", "make the keys that sign mails, and print their DNS records: new, show", dkimCommand},
 		{"send", "send one SMS or one e-mail", sendCommand},
 		{"shipment", "print the status of one shipment", shipmentCommand},
 		{"feed", "print what became of your shipments, in order", feedCommand},

@@ -22,6 +22,7 @@
 //	listeners.go     the private listeners: metrics and admin
 //	organisation.go  organisations, their tokens, the senders
 //	carrier.go       SMSCs, routes and relays
+//	dkim.go          signatures of mails, and their keys
 //	load.go          reading a file, and what several sections must agree on
 //	decode.go        a TOML table into a struct
 //	values.go        single values: durations, sizes, digests
@@ -55,6 +56,7 @@ type Config struct {
 	SMSCs         []SMSC         `toml:"smsc"`         // none: no SMS
 	Routes        []smpp.Route   `toml:"route"`        // none: every SMSC, in the order of the file
 	Relays        []Relay        `toml:"relay"`        // none: no e-mail
+	DKIM          []DKIM         `toml:"dkim"`         // none: no mail is signed
 
 	files []File
 }

@@ -98,22 +98,31 @@ func ReadSecret(path string) (string, error) {
 
 // readSecret reads a file with one secret, and returns what the file is, if it is one.
 func readSecret(path string) (string, os.FileInfo, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return "", nil, fmt.Errorf("can't be read: %w", pemfile.Reason(err))
-	case !info.Mode().IsRegular() || info.Size() > maxSecret:
-		return "", nil, fmt.Errorf("names %s, which is no file of at most %d octets", path, maxSecret)
-	}
-	text, err := os.ReadFile(path)
+	text, info, err := readSmall(path, maxSecret)
 	if err != nil {
-		return "", info, fmt.Errorf("can't be read: %w", pemfile.Reason(err))
+		return "", info, err
 	}
 	password, err := ParsePassword(text)
 	if err != nil {
 		return "", info, fmt.Errorf("names %s, which %w", path, err)
 	}
 	return password, info, nil
+}
+
+// readSmall reads a file of at most the given number of octets, and returns what the file is, if it is one.
+func readSmall(path string, most int64) ([]byte, os.FileInfo, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("can't be read: %w", pemfile.Reason(err))
+	case !info.Mode().IsRegular() || info.Size() > most:
+		return nil, nil, fmt.Errorf("names %s, which is no file of at most %d octets", path, most)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, info, fmt.Errorf("can't be read: %w", pemfile.Reason(err))
+	}
+	return text, info, nil
 }
 
 // byteOrderMarks are put before a text by some editors: in UTF-8, and in UTF-16, whose

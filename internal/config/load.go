@@ -78,7 +78,7 @@ func syntaxError(text string, err error) error {
 var quoted = regexp.MustCompile(`["'` + "`" + `].{2,}["'` + "`" + `]|[0-9]{4,}`)
 
 // array is the beginning of a key in an array of tables.
-var array = regexp.MustCompile(`^(smsc|relay|organisation|route)\[([0-9]+)\]`)
+var array = regexp.MustCompile(`^(smsc|relay|organisation|route|dkim)\[([0-9]+)\]`)
 
 // nameStanzas notes which stanza each fault is in, where that has a name.
 func (f *file) nameStanzas(all []faults.Fault) {
@@ -90,7 +90,11 @@ func (f *file) nameStanzas(all []faults.Fault) {
 		items, _ := asList(f.top[at[1]])
 		if n, err := strconv.Atoi(at[2]); err == nil && n < len(items) {
 			item, _ := items[n].(map[string]any)
-			if name, _ := item["name"].(string); faults.ValidName(name) {
+			name, _ := item["name"].(string)
+			if at[1] == "dkim" {
+				name, _ = dkimDomain(item["domain"])
+			}
+			if faults.ValidName(name) {
 				all[i].Stanza = fmt.Sprintf("%s %q", at[1], name)
 			}
 		}
@@ -108,6 +112,7 @@ func (cfg *Config) check(c *checker) {
 	cfg.Email.check(c.in("email"))
 	cfg.checkOrganisations(c)
 	cfg.checkCarriers(c)
+	cfg.checkDKIM(c)
 	cfg.warnOfDefaults(c)
 	c.Unless(len(cfg.SMSCs)+len(cfg.Relays) > 0, "smsc", "is missing, and so is relay: there is nothing to send with")
 	cfg.checkAddresses(c)

@@ -16,6 +16,7 @@ func TestNoFaultQuotesASecret(t *testing.T) {
 		"[[organisation.token]]\n": {"sha256", "token", "name", "expires", "value"},
 		"[admin]\n":                {"token_file", "token", "password"},
 		"[api]\n":                  {"tls_key_file", "tls_cert_file", "token", "key"},
+		"[[dkim]]\n":               {"domain", "selector", "ed25519_selector", "rsa_key_file", "ed25519_key_file", "rsa_key", "private_key", "next", "next.selector", "next.rsa_key_file"},
 		"":                         {"password", "smsc", "token"},
 	}
 	for _, dir := range []string{"", t.TempDir()} {
@@ -31,6 +32,9 @@ func TestNoFaultQuotesASecret(t *testing.T) {
 						text := strings.Replace(smallest, stanza, stanza+line+"\n", 1)
 						if stanza == "[admin]\n" {
 							text = smallest + stanza + "listen = \"127.0.0.1:9091\"\n" + line + "\n"
+						}
+						if stanza == "[[dkim]]\n" {
+							text = smallest + stanza + line + "\n"
 						}
 						_, warnings, found, err := parse(text, now, false)
 						told := fmt.Sprint(err, "\n", found, "\n", warnings)
