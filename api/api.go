@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -32,7 +31,7 @@ type Config struct {
 	BasePath     string                // DefaultBasePath; "/" for none
 	MaxBody      int64                 // of a request, in octets; DefaultMaxBody
 	MaxBodySMS   int64                 // of a request for an SMS, where that is less; DefaultMaxSMS
-	MaxRequests  int                   // under way at a time, over all connections (else 503); 4096
+	MaxRequests  int                   // under way at a time, over all connections (else 503), shared between organisations; 4096
 	MaxReads     int                   // answered at a time, so that they don't starve orders; a quarter of GOMAXPROCS, which is half of the processors
 	Rates        map[string]Rate       // of orders, by organisation; an absent one has no limit
 	FeedsWithAll map[string]bool       // organisations whose feed shows every change where a request does not say
@@ -51,8 +50,8 @@ type api struct {
 	docs       docs   // nil: there is no such page
 	maxBody    int64
 	maxBodySMS int64
-	requests   atomic.Int64 // under way
-	most       int64        // of those
+	requests   *shares // under way
+	octets     *shares // of bodies that are read, and of orders that wait
 	reads      *reads
 	tails      *tails
 	closing    chan struct{} // closed by Handler.Close
@@ -61,6 +60,7 @@ type api struct {
 	allChanges map[string]bool // by organisation
 	log        *slog.Logger
 	denials    *ratelog.Log // tokens that were refused
+	shortages  *ratelog.Log // requests for which an organisation's share was used up
 	metrics    *metrics
 }
 
@@ -81,16 +81,16 @@ func New(cfg Config) (*Handler, error) {
 		service: cfg.Service, auth: cfg.Auth, rates: newRates(cfg.Rates), numbers: cfg.Numbers, allChanges: cfg.FeedsWithAll,
 		base:    strings.TrimRight(cmp.Or(cfg.BasePath, DefaultBasePath), "/"),
 		maxBody: cmp.Or(cfg.MaxBody, DefaultMaxBody), maxBodySMS: cmp.Or(cfg.MaxBodySMS, DefaultMaxSMS),
-		most: int64(cmp.Or(cfg.MaxRequests, 4096)),
-		log:  cmp.Or(cfg.Log, slog.Default()),
+		log: cmp.Or(cfg.Log, slog.Default()),
 	}
 	if err := a.check(cfg); err != nil {
 		return nil, err
 	}
+	a.requests, a.octets = newShares(cmp.Or(cfg.MaxRequests, 4096)), newShares(octetsOf(a.maxBody))
 	a.reads = newReads(cmp.Or(cfg.MaxReads, max(1, runtime.GOMAXPROCS(0)/4)))
 	a.tails = &tails{service: a.service, of: make(map[string]*tail), sampled: ratelog.New(a.log, 1)}
 	a.closing = make(chan struct{})
-	a.denials = ratelog.New(a.log, maxDenials)
+	a.denials, a.shortages = ratelog.New(a.log, maxDenials), ratelog.New(a.log, 1)
 	var err error
 	if a.asYAML, a.asJSON, err = describe(a.base); err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func New(cfg Config) (*Handler, error) {
 			return nil, err
 		}
 	}
-	if a.metrics, err = newMetrics(cfg.Registerer, a.tails); err != nil {
+	if a.metrics, err = newMetrics(cfg.Registerer, a.tails, a.octets); err != nil {
 		return nil, err
 	}
 	if _, err := new(numbers.Rules).Parse("+4799999999"); err != nil { // also loads the metadata, before the first caller waits for it

@@ -5,7 +5,8 @@
 //	net/http      reads the request, and answers by itself what is none       server.go, connections.go
 //	  handler     one for each path: metrics, panics                          api.go, exchange.go, metrics.go
 //	    answer      the method, then authorize: token, organisation, scope    auth.go
-//	      place       rate, content type, body, order, Service.Place          place.go, rate.go
+//	      place       rate, order, Service.Place                              place.go, rate.go
+//	        readBody    content type, length, octets                            body.go
 //	        decode      every fault of the body at once                       decode.go, read.go, json.go, address.go
 //	      shipment    one look-up                                             shipment.go
 //	      feed        a page, or what comes next for those who wait           feed.go, tail.go
@@ -26,7 +27,8 @@
 // # Overload
 //
 // How many orders are under way, package orders decides. Here, requests are bounded only so
-// that memory is: by connections, and by MaxRequests where HTTP/2 has many on one connection. Reads
+// that memory is: by connections, by MaxRequests where HTTP/2 has many on one connection, and by the octets of
+// their bodies. Organisations share requests and octets (shares.go). Reads
 // have a bound of their own, so that they can't starve orders, and organisations take turns. While orders are at
 // work, reads get a tenth of the time. A page is made and sent in batches of 8 KiB, and a client that does not
 // read holds one of them.

@@ -24,6 +24,8 @@ type exchange struct {
 	http.ResponseWriter
 	r      *http.Request
 	who    Principal
+	counts *string       // the organisation whose request this counts as; nil until it counts
+	octets int           // held of api.octets
 	status int           // 0 until the answer has begun
 	trace  string        // see traceID
 	waited time.Duration // for the feed to grow; not counted as time that the request took
@@ -118,8 +120,10 @@ func (a *api) handler(rt route) http.HandlerFunc {
 			if v != nil && v != http.ErrAbortHandler {
 				a.recovered(x, rt)
 			}
+			took := time.Since(started) - x.waited
+			a.leave(x, v != http.ErrAbortHandler)
 			a.metrics.inFlight.Dec()
-			m.observe(r.Method, x.status, time.Since(started)-x.waited)
+			m.observe(r.Method, x.status, took)
 			if v == http.ErrAbortHandler {
 				panic(v)
 			}
@@ -147,31 +151,77 @@ func (a *api) refuse(x *exchange, rt route, err error) {
 	p.write(x, x.traceID())
 }
 
-// answer checks the bound on requests, the method and the token, and then calls the endpoint.
+// answer checks the method and the token, then the bound on requests, and calls the endpoint.
 func (a *api) answer(x *exchange, rt route) error {
-	defer a.requests.Add(-1)
-	if a.requests.Add(1) > a.most { // HTTP/2 allows many requests on each connection
-		return busy()
-	}
-	if !rt.allowed(x.r.Method) {
+	denied := a.identify(x, rt)
+	organisation := x.who.Organisation
+	if denied != nil || rt.public {
+		organisation = nobody
 		x.spare()
+	}
+	if rt.method != http.MethodPost {
+		x.dropBody()
+	}
+	if !a.requests.take(organisation, 1) { // HTTP/2 allows many requests on each connection
+		x.hurry()
+		return a.full("requests", organisation)
+	}
+	x.counts = &organisation
+	if denied != nil {
+		return denied
+	}
+	if !rt.public {
+		if err := x.keep(); err != nil {
+			return err
+		}
+	}
+	return rt.serve(x)
+}
+
+// identify finds the caller, or returns why the request is not answered.
+func (a *api) identify(x *exchange, rt route) (err error) {
+	if !rt.allowed(x.r.Method) {
 		p := newProblem(http.StatusMethodNotAllowed, "Use "+rt.allow()+" here.")
 		p.header = [2]string{"Allow", rt.allow()}
 		return p
 	}
-	if rt.public {
-		x.spare()
-		return rt.serve(x)
+	if !rt.public {
+		x.who, err = a.authorize(x.r)
 	}
-	var err error
-	if x.who, err = a.authorize(x.r); err != nil {
-		x.spare()
-		return err
+	return err
+}
+
+// leave ends the time in which the request counts. A stream of HTTP/2 whose client lets no answer through (RFC 9113
+// §5.2) holds its answer, its header and a goroutine. So such a request counts until its answer is
+// on the way, which costs a frame of its own for the end of the stream.
+func (a *api) leave(x *exchange, answered bool) {
+	x.dropBody()
+	if x.counts == nil {
+		return
 	}
-	if err := x.keep(); err != nil {
-		return err
+	if x.r.ProtoMajor >= 2 && answered {
+		_ = http.NewResponseController(x.ResponseWriter).Flush() // an error means that the client has gone
 	}
-	return rt.serve(x)
+	a.requests.give(*x.counts, 1)
+}
+
+// dropBody discards the body of a stream of HTTP/2, which net/http would keep until the stream is closed. That of HTTP/1 is
+// not read from the connection.
+func (x *exchange) dropBody() {
+	if x.r.ProtoMajor >= 2 {
+		x.r.Body.Close()
+	}
+}
+
+// refusedWrite is how long a client may take to accept the answer to a request that does not count.
+const refusedWrite = time.Second
+
+// hurry bounds how long a stream of HTTP/2 may hold an answer that nothing else bounds. The answer of
+// HTTP/1 is in the buffers of the kernel at once.
+func (x *exchange) hurry() {
+	if x.r.ProtoMajor >= 2 {
+		_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now().Add(refusedWrite)) // else the server's own applies
+	}
 }
 
 // recovered answers a request whose endpoint panicked. The value of the panic

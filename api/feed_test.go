@@ -462,7 +462,9 @@ func TestPagesAreCut(t *testing.T) {
 	big := strings.Repeat("r", maxID)
 	for i := range 300 {
 		body := strings.NewReplacer(`"k"`, fmt.Sprintf(`"%d"`, i), `"r"`, `"`+big+`"`).Replace(smsBody)
-		w.do("POST", "/future/orders/instant/sms", body)
+		if a := w.do("POST", "/future/orders/instant/sms", body); a.status != 201 {
+			t.Fatal(a.status, a.body)
+		}
 	}
 	seen := 0
 	for pages := 1; ; pages++ {

@@ -18,9 +18,10 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	inFlight prometheus.Gauge
+	refused  *prometheus.CounterVec
 }
 
-func newMetrics(reg prometheus.Registerer, ts *tails) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, ts *tails, octets *shares) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_http_requests_total",
 			Help: "Requests answered, by route, method and status."}, []string{"route", "method", "status"}),
@@ -28,13 +29,22 @@ func newMetrics(reg prometheus.Registerer, ts *tails) (*metrics, error) {
 			Help: "Time from a request's head to the end of its answer, without the time that it waited for a feed to grow.", Buckets: milliseconds}, []string{"route"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "straks_http_requests_in_flight",
 			Help: "Requests being answered."}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_http_refused_total",
+			Help: "Requests refused because the share of their organisation was used up, by what of: requests, octets."}, []string{"reason"}),
 	}
+	m.refused.WithLabelValues("requests")
+	m.refused.WithLabelValues("octets")
 	if reg == nil {
 		return m, nil
 	}
 	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "straks_http_feed_waiting",
 		Help: "Requests that wait for a feed to grow."}, func() float64 { return float64(ts.count()) })
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, waiting} {
+	held := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "straks_http_body_octets",
+		Help: "Octets held for bodies that are read, and for orders that wait for their outcome."}, func() float64 { return float64(octets.inUse()) })
+	most := prometheus.NewGauge(prometheus.GaugeOpts{Name: "straks_http_body_octets_limit",
+		Help: "The most of straks_http_body_octets."})
+	most.Set(float64(octets.total))
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.refused, waiting, held, most} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

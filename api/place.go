@@ -3,15 +3,10 @@ package api
 import (
 	"cmp"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"maps"
-	"mime"
 	"net/http"
-	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"straks/orders"
@@ -25,7 +20,7 @@ func (a *api) place(read form, octets int64) endpoint {
 		if err == nil {
 			err = a.placed(x, shipment, created)
 		}
-		if !errors.Is(err, orders.ErrBusy) { // the service logs a sample of those
+		if !errors.Is(err, orders.ErrBusy) && !errors.Is(err, errFull) { // of those a sample is logged
 			level, attrs := orderAttrs(x, p, &shipment, created, err, time.Since(started))
 			a.log.LogAttrs(x.r.Context(), level, "order", attrs...)
 		}
@@ -35,12 +30,14 @@ func (a *api) place(read form, octets int64) endpoint {
 
 // take carries the order from the request to the service.
 func (a *api) take(x *exchange, read form, octets int64) (*placing, orders.Shipment, bool, error) {
-	body, err := readBody(x, octets)
+	defer a.release(x)
+	body, err := a.readBody(x, octets)
 	if err != nil {
 		return nil, orders.Shipment{}, false, err
 	}
 	p := decode(body, read, a.numbers)
 	p.order.Organisation = x.who.Organisation
+	a.keepOnly(x, p)
 	if err := a.rates.allow(x.who.Organisation); err != nil {
 		shipment, err := a.repeated(x, p, err)
 		return p, shipment, false, err
@@ -79,73 +76,6 @@ func (a *api) placed(x *exchange, s orders.Shipment, created bool) error {
 		OrderID:      s.OrderID,
 		Notification: notificationAnswer{ShipmentID: s.ID, SendersReference: s.SendersReference},
 	})
-}
-
-// readBody returns the body of an order, at most so many octets of it.
-func readBody(x *exchange, most int64) ([]byte, error) {
-	if err := checkContentType(x.r.Header); err != nil {
-		return nil, err
-	}
-	if x.r.ContentLength > most {
-		return nil, tooLarge(most)
-	}
-	// At most 64 KiB are allocated before they arrive, whatever Content-Length says. One more
-	// octet lets Read return the end of the body.
-	body := make([]byte, 0, min(max(x.r.ContentLength, 512), 64<<10)+1)
-	reader := http.MaxBytesReader(x.ResponseWriter, x.r.Body, most)
-	for {
-		n, err := reader.Read(body[len(body):cap(body)])
-		body = body[:len(body)+n]
-		if err == io.EOF {
-			return body, nil
-		}
-		if err != nil {
-			return nil, readError(x.r, err)
-		}
-		if len(body) == cap(body) {
-			body = append(body, 0)[:len(body)]
-		}
-	}
-}
-
-func tooLarge(most int64) error {
-	p := newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d octets. This call sent nothing: send a smaller one.", most))
-	p.outcome = "invalid"
-	return p
-}
-
-// readError answers a body that could not be read to its end.
-func readError(r *http.Request, err error) error {
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return tooLarge(large.Limit)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return newProblem(http.StatusRequestTimeout, "The body did not arrive in time. This call sent nothing: repeat it with the same idempotencyId.")
-	case r.Context().Err() != nil, errors.Is(err, io.ErrUnexpectedEOF):
-		return orders.ErrAbandoned
-	}
-	return newProblem(http.StatusBadRequest, "The body could not be read: its length, or its division into chunks, is wrong. This call sent nothing.")
-}
-
-// checkContentType accepts JSON in UTF-8, under the media types that clients of Altinn
-// Notifications use, and no compressed body.
-func checkContentType(h http.Header) error {
-	given := h.Get("Content-Type")
-	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return newProblem(http.StatusUnsupportedMediaType, "Send the body without a Content-Encoding.")
-	}
-	if given == "application/json" { // nearly always
-		return nil
-	}
-	name, parameters, err := mime.ParseMediaType(given)
-	isJSON := name == "application/json" || name == "text/json" ||
-		strings.HasPrefix(name, "application/") && strings.HasSuffix(name, "+json")
-	charset := parameters["charset"]
-	if err != nil || !isJSON || charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
-		return newProblem(http.StatusUnsupportedMediaType, "Send JSON in UTF-8: Content-Type: application/json.")
-	}
-	return nil
 }
 
 // orderAttrs are the attributes of an order's log line: no text, no idempotency key, and

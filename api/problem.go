@@ -85,7 +85,7 @@ func unavailable(outcome, detail string, after time.Duration) *problem {
 }
 
 // busy is the answer in an overload. It makes a statement about this call only: a request that
-// exceeds MaxRequests is refused before its idempotencyId is looked up, and an earlier call with
+// exceeds a share is refused before its idempotencyId is looked up, and an earlier call with
 // the same idempotencyId may be with the carrier.
 func busy() *problem {
 	return unavailable("busy", "Too much is in flight. This call sent nothing: repeat it with the same idempotencyId.", retryBusy)
@@ -116,7 +116,7 @@ func problemOf(err error) *problem {
 		return p
 	case errors.Is(err, orders.ErrNotSent):
 		return unavailable("not_sent", "No carrier could take the message in time. It surely was not sent: try again with the same idempotencyId.", retryNotSent)
-	case errors.Is(err, orders.ErrBusy):
+	case errors.Is(err, orders.ErrBusy), errors.Is(err, errFull):
 		return busy()
 	case errors.Is(err, orders.ErrHeld):
 		return unavailable("held", "An order with this idempotencyId is under way, and its outcome is not known yet. This call sent nothing: repeat it with the same idempotencyId.", retryBusy)

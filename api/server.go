@@ -62,8 +62,12 @@ func Server(h *Handler, l Limits, connections *connlimit.Limiter, log *slog.Logg
 		MaxHeaderBytes:    max(1, l.HeaderBytes-headerSlop),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: l.Streams,
-			SendPingTimeout:      l.Idle / 2, // a client that is gone while its requests are under way is not idle
-			WriteByteTimeout:     l.Write,
+			// Received and not read yet. It bounds the rate at which a connection delivers bodies too: so much
+			// for each round trip.
+			MaxReceiveBufferPerConnection: 64 << 10,
+			MaxReceiveBufferPerStream:     64 << 10,
+			SendPingTimeout:               l.Idle / 2, // a client that is gone while its requests are under way is not idle
+			WriteByteTimeout:              l.Write,
 		},
 		ErrorLog: errorLog(log),
 	}

@@ -4,11 +4,15 @@ import (
 	"bufio"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,22 +31,44 @@ import (
 type target struct {
 	*daemontest.World
 	p     *process
-	other *client.Client // of the second one
+	other *client.Client  // of the second one
+	tls   *http.Transport // speaks HTTP/2 with the daemon; nil: its API is without TLS
 }
 
 // attacked starts a daemon in which ttd has n orders whose references are as long as they may be.
-func attacked(t *testing.T, n int) *target {
+func attacked(t *testing.T, n int) *target { return attackedOver(t, nil, n) }
+
+// attackedOverTLS is attacked with an API that speaks TLS.
+func attackedOverTLS(t *testing.T, n int) *target {
+	lender := httptest.NewUnstartedServer(nil)
+	lender.EnableHTTP2 = true
+	lender.StartTLS()
+	lender.Close()
+	return attackedOver(t, lender, n)
+}
+
+func attackedOver(t *testing.T, lender *httptest.Server, n int) *target {
 	token := rand.Text()
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, fmt.Sprintf(
 		"[[organisation]]\nname = \"other\"\n[[organisation.token]]\nname = \"backend\"\nsha256 = \"%x\"\n", sha256.Sum256([]byte(token))))
-	w.Configure("[api]", `write_timeout = "10m"`) // longer than any test: a closed connection holds nothing
+	w.Configure("[api]", "read_timeout = \"10m\"\nwrite_timeout = \"10m\"") // longer than any test: a closed connection holds nothing
+	scheme, hc := "http", (*http.Client)(nil)
+	if lender != nil {
+		lend(w, lender)
+		scheme, hc = "https", lender.Client()
+	}
 	tg := &target{World: w, p: startProcess(w)}
 	t.Cleanup(func() { tg.p.kill() })
 	eventually.True(t, "the daemon to be ready", func() bool { return tg.p.ready() == "" })
-	w.Client = w.ClientAt(tg.p.api)
 	var err error
-	if tg.other, err = client.New("http://"+tg.p.api+"/notifications/api/v1", token, nil); err != nil {
+	if w.Client, err = client.New(scheme+"://"+tg.p.api+"/notifications/api/v1", w.Token, hc); err != nil {
 		t.Fatal(err)
+	}
+	if tg.other, err = client.New(scheme+"://"+tg.p.api+"/notifications/api/v1", token, hc); err != nil {
+		t.Fatal(err)
+	}
+	if hc != nil {
+		tg.tls = hc.Transport.(*http.Transport)
 	}
 	var wg sync.WaitGroup
 	for g := range 8 {
@@ -62,6 +88,22 @@ func attacked(t *testing.T, n int) *target {
 		return err == nil && len(last) > 0
 	})
 	return tg
+}
+
+// lend gives the daemon the certificate of a server, whose client trusts it.
+func lend(w *daemontest.World, lender *httptest.Server) {
+	w.T.Helper()
+	pair := lender.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	for file, block := range map[string]pem.Block{"api.crt": {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, "api.key": {Type: "PRIVATE KEY", Bytes: key}} {
+		if err := os.WriteFile(filepath.Join(w.Dir, file), pem.EncodeToMemory(&block), 0o600); err != nil {
+			w.T.Fatal(err)
+		}
+	}
+	w.Configure("[api]", fmt.Sprintf("tls_cert_file = %q\ntls_key_file = %q", filepath.Join(w.Dir, "api.crt"), filepath.Join(w.Dir, "api.key")))
 }
 
 // page is the request for a full page of ttd's feed.
