@@ -106,6 +106,19 @@ func (c *client) ask(ctx context.Context, by time.Time, want int, command string
 	return c.judge(want, r, err)
 }
 
+// write writes commands in one piece (RFC 2920 §3.1). The replies are read one by one.
+func (c *client) write(ctx context.Context, by time.Time, commands ...string) error {
+	if err := c.surplus(); err != nil { // would be taken for the first reply
+		return err
+	}
+	return c.do(ctx, by, func() error {
+		for _, command := range commands {
+			c.out.W.WriteString(command + "\r\n") // Flush has its error
+		}
+		return c.out.W.Flush()
+	})
+}
+
 // read reads one reply, which must be want. After a time-out it may be called again.
 func (c *client) read(ctx context.Context, by time.Time, want int) (r *reply, err error) {
 	err = c.do(ctx, by, func() error {

@@ -102,6 +102,11 @@ type Relay struct {
 	// never sent again. So it should exceed the time that the relay takes to scan a mail.
 	DataTimeout time.Duration
 
+	// NoPipelining awaits the reply to each command before the next, although the relay offers
+	// PIPELINING (RFC 2920). Default: false. It is for relays behind a firewall that can't cope with
+	// several commands at once.
+	NoPipelining bool
+
 	// DSN asks the relay, if it offers DSN (RFC 3461), for reports of success, delay
 	// and failure, with the shipment id as envelope id. Default: false: reports of
 	// failure only. They go to the sender's address; straks does not read them.

@@ -10,6 +10,7 @@
 //	silence.go      a relay that does not reply to the final dot
 //	dial.go         a new connection: TLS, greeting, EHLO, login
 //	transaction.go  one mail on one connection, up to the reply to its final dot
+//	flight.go       MAIL, RCPT and DATA in one round trip
 //	late.go         replies to the final dot that arrive after Send has ended
 //	client.go       our end of SMTP: eight commands, deadlines, extensions
 //	reply.go        the only reader of replies
@@ -36,6 +37,11 @@
 //	S: 354
 //	C: header, body, "."         the point of no return
 //	S: 250 2.0.0 queued as …
+//
+// Where the relay offers PIPELINING (RFC 2920), MAIL, RCPT and DATA go out in one piece: two round trips in place of
+// four. After a refusal of MAIL or RCPT the replies to the other commands are read too. If DATA got 354 all the
+// same, the connection is closed: a lone dot could deliver an empty mail. If a reply is missing, or
+// one is left over, it is not certain which command was refused, and the mail is NotSent.
 //
 // # What an error allows
 //

@@ -80,7 +80,7 @@ func TestLateReply(t *testing.T) {
 				gate := make(chan struct{})
 				arrive := sync.OnceFunc(func() { close(gate) })
 				t.Cleanup(arrive)
-				talk := relaytest.Dialogue(relaytest.Reply{Verb: ".", Text: c.reply})
+				talk := relaytest.Dialogue(pipelining, relaytest.Reply{Verb: ".", Text: c.reply})
 				script := func(conn net.Conn) { talk(halves{conn, gate}) }
 				config := Relay{Name: "mx", TLS: mode}
 				if mode == TLSImplicit {
@@ -133,7 +133,7 @@ func TestNoLateReply(t *testing.T) {
 				if name == "never comes" {
 					reply.Text, reply.After = "250 ok\r\n", after(time.Hour)
 				}
-				p, relay := memoryPool(t, Relay{}, relaytest.Dialogue(reply))
+				p, relay := memoryPool(t, Relay{}, relaytest.Dialogue(pipelining, reply))
 				late, all := handler()
 				runs(t, p, late)
 				if res := sendBriefly(t, p); res.Outcome != handover.Unknown {

@@ -113,7 +113,7 @@ func TestOutcomeByReply(t *testing.T) {
 			t.Errorf("%s: error %v", test.local, res.Err)
 		}
 	}
-	if accepted, _ := relay.Connections(); accepted != 3 { // "lost" cost one, the second attempt at "later" another
+	if accepted, _ := relay.Connections(); accepted != 4 { // "lost" cost one, the second attempt at "later" another, and the refusals a third
 		t.Errorf("took %d connections", accepted)
 	}
 }

@@ -117,23 +117,40 @@ func (c *conn) awaitLate(l *letter) Result {
 	return c.result(l, stageDot, r, err)
 }
 
+// step is a command of a transaction.
+type step struct {
+	at      stage
+	want    int
+	command string
+}
+
 // transact makes all of a transaction up to the final dot. r is the last reply. An error is
 // from the stage at.
 func (c *conn) transact(ctx context.Context, l *letter, handoverBy time.Time) (at stage, r *reply, err error) {
-	for _, step := range []struct {
-		at      stage
-		want    int
-		command string
-	}{{stageMail, 250, c.mail(l)}, {stageRcpt, 25, c.rcpt(l)}, {stageData, 354, "DATA"}} {
-		r, err = c.ask(ctx, sooner(handoverBy, c.relay.CommandTimeout), step.want, step.command)
-		if err != nil {
-			return step.at, r, err
-		}
-		c.dirty = true
+	steps := []step{{stageMail, 250, c.mail(l)}, {stageRcpt, 25, c.rcpt(l)}, {stageData, 354, "DATA"}}
+	if c.ext.offers("PIPELINING") && !c.relay.NoPipelining {
+		at, r, err = c.flight(ctx, steps, handoverBy)
+	} else {
+		at, r, err = c.oneByOne(ctx, steps, handoverBy)
+	}
+	if err != nil {
+		return at, r, err
 	}
 	c.dead = true // until the reply to the dot: only the rest of the mail may follow
 	err = c.body(ctx, sooner(handoverBy, c.relay.DataTimeout), time.Now().Add(c.relay.DataTimeout), l.data)
 	return stageData, nil, err
+}
+
+// oneByOne awaits the reply to each command before the next is sent.
+func (c *conn) oneByOne(ctx context.Context, steps []step, handoverBy time.Time) (at stage, r *reply, err error) {
+	for _, s := range steps {
+		r, err = c.ask(ctx, sooner(handoverBy, c.relay.CommandTimeout), s.want, s.command)
+		if err != nil {
+			return s.at, r, err
+		}
+		c.dirty = true
+	}
+	return stageData, r, nil
 }
 
 // unable returns why the relay can't take the letter, by what it offered in EHLO; nil if it can.
