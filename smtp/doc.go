@@ -18,9 +18,12 @@
 //	outcome.go      what a reply allows: the table from reply codes to reasons
 //	subject.go      what a refusal is about: the recipient, the sender or us
 //	message.go      the mail: its check, its header, its encoding
+//	subjectline.go  the subject as encoded words
 //	dkim.go         the signatures of a mail
 //	dkimkey.go      the keys of signatures, and their DNS records
 //	text.go         the text alternative of an HTML mail
+//	hidden.go       what of an HTML mail is not shown
+//	lists.go        the numbers of ordered lists
 //	address.go      addresses and host names
 //	config.go       the configuration of a relay
 //	validate.go     every fault of the configuration

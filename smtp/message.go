@@ -2,11 +2,8 @@ package smtp
 
 import (
 	"bytes"
-	"encoding/base64"
 	"io"
 	"log/slog"
-	"mime"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -163,7 +160,7 @@ func build(m Message, from, to address, date time.Time) ([]byte, error) {
 		return nil, err
 	}
 	part := func(h message.Header) (io.WriteCloser, error) { return w.CreatePart(h) }
-	if err := writeText(new(message.Header), "text/plain", textOf(m.Body), part); err != nil {
+	if err := writeText(new(message.Header), "text/plain", alternative(m), part); err != nil {
 		return nil, err
 	}
 	if err := writeText(new(message.Header), "text/html", m.Body, part); err != nil {
@@ -173,30 +170,26 @@ func build(m Message, from, to address, date time.Time) ([]byte, error) {
 	return out.Bytes(), err
 }
 
+// alternative returns the text alternative of an HTML mail: the subject, where the mail has nothing but images. Filters
+// take an empty text part for spam.
+func alternative(m Message) string {
+	if text := textOf(m.Body); strings.TrimSpace(text) != "" {
+		return text
+	}
+	return m.Subject
+}
+
 // fields returns the header, last field first: go-message writes it in reverse.
 func fields(m Message, from, to address, date time.Time) mail.Header {
 	var h mail.Header
-	h.Set("Auto-Submitted", "auto-generated") // RFC 3834 §5: prevents vacation replies
+	h.Set("X-Auto-Response-Suppress", "OOF, AutoReply") // the same for Exchange; reports may come
+	h.Set("Auto-Submitted", "auto-generated")           // RFC 3834 §5: prevents vacation replies
 	h.SetMessageID(m.ID + "@" + from.domain)
 	h.Set("Subject", encoded(m.Subject))
 	h.Set("To", "<"+to.String()+">")
 	h.Set("From", "<"+from.String()+">")
 	h.SetDate(date)
 	return h
-}
-
-// encoded returns a subject as the header has it (RFC 2047 §2). Package mime leaves text that looks
-// like an encoded word, and space at the ends, as they are; mail readers would change both.
-// They are encoded here.
-func encoded(subject string) string {
-	if !strings.Contains(subject, "=?") && strings.TrimSpace(subject) == subject {
-		return mime.QEncoding.Encode("utf-8", subject)
-	}
-	var words []string
-	for rest := range slices.Chunk([]rune(subject), 11) { // whole characters, at most 75 octets in a word
-		words = append(words, "=?utf-8?b?"+base64.StdEncoding.EncodeToString([]byte(string(rest)))+"?=")
-	}
-	return strings.Join(words, " ")
 }
 
 // writeText writes one text part in a suitable encoding.

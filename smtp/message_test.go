@@ -133,7 +133,7 @@ func TestHeaderFields(t *testing.T) {
 	for field, want := range map[string]string{
 		"From": "<varsel@avsender.example>", "To": "<kari@mottaker.example>", "Subject": "Din kode",
 		"Message-Id": "<" + m.ID + "@avsender.example>", "Date": "Wed, 04 Feb 2026 11:33:09 +0000",
-		"Auto-Submitted": "auto-generated", "Mime-Version": "1.0",
+		"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "OOF, AutoReply", "Mime-Version": "1.0",
 	} {
 		if values := got.Header[field]; len(values) != 1 || values[0] != want {
 			t.Errorf("%s: %q", field, values)
@@ -161,6 +161,21 @@ func TestHTMLMail(t *testing.T) {
 	}
 }
 
+// A mail of images alone has its subject as text.
+func TestTextOfImages(t *testing.T) {
+	for _, body := range []string{"", "<img src=x>", "<div hidden>x</div>", "&nbsp;<p> </p>"} {
+		m := to("kari@mottaker.example")
+		m.HTML, m.Body = true, body
+		l, err := newLetter(m, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, parts := read(t, l.data); len(parts) != 2 || parts[0].text != m.Subject+"\n" {
+			t.Errorf("%q: %q", body, parts)
+		}
+	}
+}
+
 func TestTextOf(t *testing.T) {
 	tests := []struct{ html, text string }{
 		{"", "\n"},
@@ -177,7 +192,22 @@ func TestTextOf(t *testing.T) {
 		{`<a href="https://x.example/?a=1&amp;b=2">her</a>.`, "her <https://x.example/?a=1&b=2>.\n"},
 		{`<a href="https://x.example/">https://x.example/</a>`, "https://x.example/\n"},
 		{`<a href="javascript:alert(1)">her</a>`, "her\n"},
-		{`<a href="mailto:a@b.example">post</a>`, "post\n"},
+		{`<a href="mailto:a@b.example">post</a>`, "post <mailto:a@b.example>\n"},
+		{`<a href="MAILTO:a@b.example?subject=x">a@b.example</a>`, "a@b.example\n"},
+		{`<a href="tel:+4799999999">ring</a> <a href="tel:+4799999999">+4799999999</a>`, "ring <tel:+4799999999> +4799999999\n"},
+		{"<ol><li>en<li>to</ol><ol start=7><li>sju<li value=9>ni<li>ti</ol>", "1. en\n2. to\n\n7. sju\n9. ni\n10. ti\n"},
+		{"<ol><li>a<ul><li>b</li></ul></li><li>c</li></ol><li>d", "1. a\n\n- b\n\n2. c\n\n- d\n"},
+		{`<div style="display:none">Skjult <div>mer</div> tekst</div>Kode 1234`, "Kode 1234\n"},
+		{`<div style="color:red; DISPLAY : None !important">x</div><span hidden>y</span><p style="mso-hide:all">z</p>Kode`, "Kode\n"},
+		{`<p hidden>x<p>Kode</p>`, "Kode\n"},
+		{`<ul><li hidden>x<ul><li>y</ul><li>Kode</ul>`, "- Kode\n"},
+		{`<table><tr><td hidden>x<td>Kode<tr hidden><td>y</table>slutt`, "Kode\n\nslutt\n"},
+		{`<table><tr><td><div hidden>x</td><td>Kode</td></tr></table>`, "Kode\n"},
+		{`<div hidden><table><tr><td>x<td>y</table><ul><li>z</ul></div>Kode`, "Kode\n"},
+		{`<ul><li hidden>x<ul><li>y</ul></li><li>Kode</li></ul>`, "- Kode\n"},
+		{`<img hidden alt=x><br hidden><input hidden>Kode`, "Kode\n"},
+		{"<select><option>a<option>b</select><iframe>x</iframe><object>y<object>z</object>w</object><audio>v</audio><noscript>u</noscript>Kode", "Kode\n"},
+		{`<p style="display:block">Kode</p><p style="background:url(display:none.png)">b`, "Kode\n\nb\n"},
 		{`<img src=x alt="Logo"> Hei`, "Logo Hei\n"},
 		{"&lt;b&gt; &amp; &aring;&#248;&nbsp;&euro;", "<b> & åø €\n"},
 		{"a<!-- nei -->b", "ab\n"},

@@ -31,17 +31,13 @@ func textOf(source string) string {
 // blocks.
 type textWriter struct {
 	out     strings.Builder
-	hidden  atom.Atom // the open element whose content is not shown; 0 for none
-	pre     int       // depth of <pre>
-	breaks  int       // line ends due before the next word
-	space   bool      // a blank is due before the next word
-	link    string    // target of the open <a>
-	linkPos int       // offset in out of the text of <a>
-}
-
-// hiddenElements have content that a browser does not show.
-var hiddenElements = map[atom.Atom]bool{
-	atom.Script: true, atom.Style: true, atom.Title: true, atom.Template: true, atom.Svg: true, atom.Noembed: true,
+	hidden  hidden // the open element whose content is not shown
+	pre     int    // depth of <pre>
+	breaks  int    // line ends due before the next word
+	space   bool   // a blank is due before the next word
+	link    string // target of the open <a>
+	linkPos int    // offset in out of the text of <a>
+	lists   lists
 }
 
 // blockBreaks is the number of line ends between an element and its neighbours.
@@ -53,7 +49,11 @@ var blockBreaks = map[atom.Atom]int{
 }
 
 func (t *textWriter) open(token html.Token) {
-	if t.hidden != 0 {
+	if t.hidden.open(token.DataAtom); t.hidden.is() {
+		return
+	}
+	if hides(token) {
+		t.hidden.begin(token)
 		return
 	}
 	t.breakLine(blockBreaks[token.DataAtom])
@@ -65,28 +65,27 @@ func (t *textWriter) open(token html.Token) {
 	case atom.Pre:
 		t.pre++
 	case atom.Li:
-		t.word("-")
+		t.word(t.lists.item(token))
 		t.space = true
+	case atom.Ol, atom.Ul:
+		t.lists.open(token)
 	case atom.Img:
 		t.text(attribute(token, "alt"))
 	case atom.A:
 		t.link = strings.TrimSpace(attribute(token, "href"))
 		t.linkPos = t.out.Len()
-	default:
-		if hiddenElements[token.DataAtom] && token.Type == html.StartTagToken {
-			t.hidden = token.DataAtom
-		}
 	}
 }
 
 func (t *textWriter) close(token html.Token) {
-	if t.hidden != 0 {
-		if token.DataAtom == t.hidden {
-			t.hidden = 0
+	if t.hidden.is() {
+		if t.hidden.close(token.DataAtom); t.hidden.is() || token.DataAtom == t.hidden.last {
+			return
 		}
-		return
 	}
 	switch token.DataAtom {
+	case atom.Ol, atom.Ul:
+		t.lists.close()
 	case atom.Pre:
 		t.pre = max(t.pre-1, 0)
 	case atom.A:
@@ -99,15 +98,28 @@ func (t *textWriter) close(token html.Token) {
 func (t *textWriter) endLink() {
 	target := t.link
 	t.link = ""
-	visible := strings.HasPrefix(target, "http://") || strings.HasPrefix(target, "https://")
-	if visible && !strings.Contains(t.out.String()[t.linkPos:], target) {
+	if shown := linkText(target); shown != "" && !strings.Contains(t.out.String()[t.linkPos:], shown) {
 		t.space = true
 		t.word("<" + target + ">")
 	}
 }
 
+// linkText returns what the text of a link has where it needs no target: the URL, address or number; empty for
+// links that are of no use in text, like javascript.
+func linkText(target string) string {
+	scheme, rest, _ := strings.Cut(target, ":")
+	switch strings.ToLower(scheme) {
+	case "http", "https":
+		return target
+	case "mailto", "tel":
+		rest, _, _ = strings.Cut(rest, "?")
+		return rest
+	}
+	return ""
+}
+
 func (t *textWriter) text(s string) {
-	if t.hidden != 0 {
+	if t.hidden.is() {
 		return
 	}
 	if t.pre > 0 {
