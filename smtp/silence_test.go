@@ -104,6 +104,7 @@ func TestFailsOverWhenSilent(t *testing.T) {
 	first := plain("first", mute)
 	first.DataTimeout = 5 * time.Second // for which the end of the test waits
 	p := impatient(t, first, plain("second", well))
+	eventually.True(t, "both relays", func() bool { return p.States()[0].Up && p.States()[1].Up })
 	if r := p.sendFor(2 * impatience); r.Outcome != handover.Unknown {
 		t.Fatalf("%+v", r)
 	}
