@@ -260,7 +260,8 @@ func TestAddressBounds(t *testing.T) {
 	seven.server.Close()
 	ten := d.dial("127.0.0.1")
 	gone(t, "x--", eight, nine, ten)
-	eight, nine = nine.request(true), ten.request(true)
+	nine.request(true)
+	ten.request(true)
 	for range 2 {
 		d.dial("127.0.0.1").request(true)
 	}

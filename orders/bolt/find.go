@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
 
 	"straks/orders"
 )
@@ -40,17 +41,7 @@ func (j *Journal) Find(ctx context.Context, q orders.FindQuery) (found []orders.
 // where to go on: nil where no more come.
 func (t tables) find(q orders.FindQuery, before []byte, found []orders.Shipment) (_ []orders.Shipment, next []byte, bad error) {
 	c := t.shipments().Cursor()
-	k, v := c.Last()
-	if before != nil {
-		if k, v = c.Seek(before); k == nil {
-			k, v = c.Last()
-		} else {
-			k, v = c.Prev()
-		}
-	}
-	if q.Shipment != uuid.Nil {
-		k, v = c.Seek(q.Shipment[:])
-	}
+	k, v := firstOf(c, &q, before)
 	needle := needleOf(&q)
 	for n := 0; k != nil && len(found) < q.Limit; k, v = c.Prev() {
 		id, err := uuid.FromBytes(k)
@@ -74,6 +65,20 @@ func (t tables) find(q orders.FindQuery, before []byte, found []orders.Shipment)
 		}
 	}
 	return found, nil, bad
+}
+
+// firstOf returns the first record to look at: that of the shipment, if the query has one.
+func firstOf(c *bbolt.Cursor, q *orders.FindQuery, before []byte) (k, v []byte) {
+	switch {
+	case q.Shipment != uuid.Nil:
+		return c.Seek(q.Shipment[:])
+	case before == nil:
+		return c.Last()
+	}
+	if k, _ := c.Seek(before); k == nil {
+		return c.Last()
+	}
+	return c.Prev()
 }
 
 // findSlack is how much later than its id a shipment may have been accepted: a retried key keeps its id.
