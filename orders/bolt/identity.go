@@ -35,7 +35,7 @@ type identity struct {
 	mu    sync.Mutex
 	tx    int       // the last commit
 	pages int64     // octets of its pages
-	want  [2][]byte // the meta pages that it left
+	want  [2][]byte // the meta pages that it left; replaced, never changed
 }
 
 // metaSize is the part of a meta page that bbolt uses: its header, and its fields up to the checksum.
@@ -65,14 +65,19 @@ func (id *identity) close() {
 // meta returns the meta page of a transaction, as it is now.
 func (id *identity) meta(tx int) []byte { return id.head[tx%2*id.size:][:metaSize] }
 
-// committed notes that transaction tx is the last one, with so many octets of pages.
-func (id *identity) committed(tx int, pages int64) {
-	id.mu.Lock()
-	defer id.mu.Unlock()
-	id.tx, id.pages = tx, max(id.pages, pages)
-	for i := range id.want {
-		id.want[i] = append(id.want[i][:0], id.meta(i)...)
-	}
+// committed notes that transaction tx is the last one, with so many octets of pages. It fails unless the
+// file is what the commit before left, with tx after it, and is in its place. The meta pages are read
+// once: what another program writes after that is not taken for ours.
+func (id *identity) committed(tx int, pages int64) error {
+	return id.has(func() bool {
+		now := [2][]byte{bytes.Clone(id.meta(0)), bytes.Clone(id.meta(1))}
+		opened := id.want[0] == nil // just now
+		if !opened && (tx != id.tx+1 || !id.follows(now, tx)) {
+			return false
+		}
+		id.tx, id.pages, id.want = tx, max(id.pages, pages), now
+		return true
+	})
 }
 
 // kept fails unless the file has what the last commit left, and is in its place. A transaction may have
@@ -85,7 +90,13 @@ func (id *identity) same() error { return id.has(func() bool { return id.left(0)
 // extended fails unless the file is what the last commit left, with transaction tx after it, and is in
 // its place.
 func (id *identity) extended(tx int) error {
-	return id.has(func() bool { return binary.NativeEndian.Uint64(id.meta(tx)[metaTx:]) == uint64(tx) && id.left(tx+1) })
+	return id.has(func() bool { return id.follows([2][]byte{id.meta(0), id.meta(1)}, tx) })
+}
+
+// follows reports whether these meta pages are those that the last commit left, with transaction tx after it.
+func (id *identity) follows(meta [2][]byte, tx int) bool {
+	other := (tx + 1) % 2
+	return binary.NativeEndian.Uint64(meta[tx%2][metaTx:]) == uint64(tx) && bytes.Equal(meta[other], id.want[other])
 }
 
 func (id *identity) has(ours func() bool) (err error) {

@@ -21,6 +21,8 @@ type snapshots struct {
 	last   *snapshot   // the latest one there was
 	left   []*bbolt.Tx // by their last readers, for the writer to end
 
+	abandoned bool // no transaction is ended any more
+
 	damaged func(*identity, error) // is called with ErrDamaged and ErrReplaced; nil: not
 }
 
@@ -33,20 +35,32 @@ type snapshot struct {
 	meta []byte // the meta page that stays as it is until the next commit is published
 }
 
-// publish makes what is committed now the state that readers see.
+// publish makes what is committed now the state that readers see. It fails with ErrReplaced where that is
+// not what was committed here.
 func (s *snapshots) publish(f *file) error {
 	tx, err := f.db.Begin(false)
 	if err != nil {
 		return err
 	}
-	f.id.committed(tx.ID(), tx.Size())
-	s.replace(&snapshot{tx: tx, readers: 1, id: f.id, n: tx.ID(), meta: bytes.Clone(f.id.meta(tx.ID()))})
+	if err := f.id.committed(tx.ID(), tx.Size()); err != nil {
+		endQuietly(tx)
+		return err
+	}
+	s.replace(&snapshot{tx: tx, readers: 1, id: f.id, n: tx.ID(), meta: f.id.want[tx.ID()%2]})
 	return nil
 }
 
 // withdraw leaves readers with nothing, so that the file can be closed. The last reader then ends its
 // transaction: the writer waits for that, and writes nothing.
 func (s *snapshots) withdraw() { s.replace(nil) }
+
+// abandon is withdraw for a file that bbolt can't close any more. bbolt may hold its locks for ever, after
+// a panic under them, so that no transaction can be ended.
+func (s *snapshots) abandon() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.latest, s.left, s.abandoned = nil, nil, true
+}
 
 func (s *snapshots) replace(with *snapshot) {
 	s.mu.Lock()
@@ -118,7 +132,7 @@ func (s *snapshots) same() (err error) {
 func (s *snapshots) release(sn *snapshot) {
 	s.mu.Lock()
 	sn.readers--
-	last, closed := sn.readers == 0, s.latest == nil
+	last, closed := sn.readers == 0 && !s.abandoned, s.latest == nil
 	if last && !closed {
 		s.left = append(s.left, sn.tx)
 	}

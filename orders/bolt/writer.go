@@ -270,7 +270,7 @@ func (j *Journal) attempt(wtx *writeTx, requests []*request) (err error) {
 	if err := j.commit(wtx.tx, len(requests) == 0); err != nil {
 		return err
 	}
-	if err := id.extended(tx); err != nil {
+	if err := id.extended(tx); err != nil { // before bbolt looks at a meta page that is none
 		return err
 	}
 	j.metrics.commit.Observe(time.Since(began).Seconds())
@@ -319,7 +319,7 @@ func intact(db *bbolt.DB, id int) bool {
 func (j *Journal) end() {
 	w := &j.writer
 	if err := j.health.damage.why(); err != nil {
-		j.snapshots.withdraw()
+		j.snapshots.abandon()
 		w.closeErr = errors.Join(err, w.file.abandon()) // bbolt may hold its locks for ever
 		return
 	}
