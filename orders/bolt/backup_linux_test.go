@@ -58,8 +58,8 @@ func TestSlowReaderOfABackup(t *testing.T) {
 	t.Parallel()
 	grown := func(j *Journal) int64 { // by orders that leave as fast as they come
 		before := j.snapshots.size()
-		for range 20 {
-			for range 50 {
+		for range 8 {
+			for range 25 {
 				order(t, j, uuid.NewString())
 			}
 			sweepAll(t, j, time.Now().Add(200*24*time.Hour))

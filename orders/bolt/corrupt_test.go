@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -45,6 +46,10 @@ func spoilPage(t *testing.T, path string, has ...[]byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// bbolt does not unlock a file that it opened for reading: closing the descriptor does. A child that a
+	// parallel test forks meanwhile would keep a copy of the descriptor, and the lock, until it executes its program.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, PreLoadFreelist: true})
 	if err != nil {
 		t.Fatal(err)

@@ -43,6 +43,14 @@ func TestParkedIsBoundedByCarrier(t *testing.T) {
 		"octets": {MaxParkedOctets: 4 * one},
 	} {
 		j, path := newJournal(t, opt)
+		var overtaken []orders.Shipment // by their receipts
+		for _, ref := range []string{"m1", "m2"} {
+			s, _, err := j.Accept(t.Context(), acceptRequest(ref))
+			if err != nil {
+				t.Fatal(err)
+			}
+			overtaken = append(overtaken, s)
+		}
 		early := []orders.Event{by("telco", "m1"), by("telco", "m2")}
 		if _, err := j.Apply(t.Context(), early); err != nil {
 			t.Fatal(err)
@@ -59,12 +67,8 @@ func TestParkedIsBoundedByCarrier(t *testing.T) {
 		if st.Parked != 6 || st.ParkedMost != "flood" || st.ParkedOctets > 6*(one+20) || st.ParkedOctets < 5*one {
 			t.Errorf("%s: %+v", name, st)
 		}
-		for _, ref := range []string{"m1", "m2"} {
-			s, _, err := j.Accept(t.Context(), acceptRequest(ref))
-			if err != nil {
-				t.Fatal(err)
-			}
-			effects, err := j.Apply(t.Context(), []orders.Event{accepted(s, ref)})
+		for i, ref := range []string{"m1", "m2"} {
+			effects, err := j.Apply(t.Context(), []orders.Event{accepted(overtaken[i], ref)})
 			if err != nil || effects[0].Shipment.Status != orders.SMSDelivered {
 				t.Errorf("%s: the receipt that overtook its answer: %v, %v", name, effects, err)
 			}

@@ -105,11 +105,21 @@ func sweepAll(t *testing.T, j *Journal, then time.Time) {
 func oldJournal(t *testing.T, length time.Duration, n int) (path string, made []orders.Shipment) {
 	t.Helper()
 	j, path := newJournal(t, Options{})
+	var events []orders.Event
 	for i := range n {
-		made = append(made, order(t, j, strconv.Itoa(i)))
+		key := strconv.Itoa(i)
+		s, _, err := j.Accept(t.Context(), acceptRequest(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, accepted(s, key), delivered(key))
 	}
-	if _, err := j.Apply(t.Context(), []orders.Event{delivered("parked")}); err != nil {
+	effects, err := j.Apply(t.Context(), append(events, delivered("parked")))
+	if err != nil {
 		t.Fatal(err)
+	}
+	for i := range n {
+		made = append(made, effects[2*i+1].Shipment)
 	}
 	j.Close()
 	db := rawDB(t, path)
@@ -260,7 +270,7 @@ func TestMigrationIsKilled(t *testing.T) {
 		if i < len(cuts)-1 {
 			wantRefused(t, cut, ErrOutdated)
 		}
-		if err := Migrate(t.Context(), cut, Options{Log: quiet, migrateStep: budget}); err != nil {
+		if err := Migrate(t.Context(), cut, Options{Log: quiet}); err != nil {
 			t.Fatal(err)
 		}
 		wantMade(t, mustOpen(t, cut, Options{}), made)
