@@ -130,6 +130,11 @@ func (r *relay) acquire(ctx context.Context, use use) (*conn, error) {
 	if !r.slot(ctx) {
 		return nil, ErrBusy
 	}
+	// To find at the deadline that a kept connection works would cost that connection.
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < leastTime {
+		<-r.slots
+		return nil, ErrBusy
+	}
 	return r.open(ctx, use)
 }
 
