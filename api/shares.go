@@ -32,7 +32,7 @@ func newShares(total int) *shares {
 	return &shares{total: total, free: total, held: make(map[string]int)}
 }
 
-// take gives n more to the organisation, and reports whether its share has so many.
+// take gives n more to the organisation, and reports whether its share allows that.
 func (s *shares) take(organisation string, n int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

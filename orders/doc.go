@@ -89,7 +89,7 @@
 // all SMSCs of the route, so that no message counts as delivered before its last part.
 //
 // A receipt of a message that straks did not send, over the same account to the same recipient in the same
-// minutes, can't be told apart: for such accounts the setting is to be off.
+// minutes, can't be told apart: for such accounts the setting must be off.
 //
 // # Overload
 //

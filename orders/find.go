@@ -1,6 +1,7 @@
 package orders
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -29,12 +30,5 @@ func (q *FindQuery) Matches(s *Shipment) bool {
 	case strings.EqualFold(s.SendersReference, q.Word):
 		return true
 	}
-	for _, p := range s.Parts {
-		for _, ref := range p.Refs {
-			if id, ok := strings.CutPrefix(ref, IDPrefix); ok && strings.EqualFold(id, q.Word) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.MessageIDs(), func(id string) bool { return strings.EqualFold(id, q.Word) })
 }

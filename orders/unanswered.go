@@ -187,11 +187,17 @@ const IDPrefix = "id:"
 // MessageIDs returns the carrier's message ids of the parts, as far as they are known, in the form in
 // which they are compared.
 func (s *Shipment) MessageIDs() (ids []string) {
-	for _, p := range s.Parts {
-		for _, ref := range p.Refs {
-			if id, ok := strings.CutPrefix(ref, IDPrefix); ok {
-				ids = append(ids, id)
-			}
+	for i := range s.Parts {
+		ids = append(ids, s.Parts[i].MessageIDs()...)
+	}
+	return ids
+}
+
+// MessageIDs returns those of the part.
+func (p *Part) MessageIDs() (ids []string) {
+	for _, ref := range p.Refs {
+		if id, ok := strings.CutPrefix(ref, IDPrefix); ok {
+			ids = append(ids, id)
 		}
 	}
 	return ids

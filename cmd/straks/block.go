@@ -100,7 +100,7 @@ func changeBlock(ctx context.Context, args []string, e env, what, done string) e
 	fs := newFlags("block " + what + " -organisation NAME -reason TEXT [-config FILE | -admin ADDRESS] RECIPIENT")
 	admin := fs.adminFlags()
 	organisation := fs.String("organisation", "", "the `NAME` of the organisation whose list it is. Required")
-	reason := fs.String("reason", "", "`TEXT` for whoever looks at the entry later. Required")
+	reason := fs.String("reason", "", "`TEXT` for operators who look at the entry later. Required")
 	operands, err := fs.parse(args, e, what, "RECIPIENT (a phone number or an e-mail address)")
 	switch {
 	case err != nil:
@@ -144,6 +144,7 @@ type blockPrinter struct {
 	json  bool
 	table table
 	n     int
+	err   error // of the output
 }
 
 func newBlockPrinter(e env, asJSON bool) *blockPrinter {
@@ -152,8 +153,7 @@ func newBlockPrinter(e env, asJSON bool) *blockPrinter {
 
 func (p *blockPrinter) print(b daemon.BlockEntry) {
 	if p.n++; p.json {
-		line, _ := json.Marshal(b) // strings and a time: it can't fail
-		fmt.Fprintf(p.e.stdout, "%s\n", printable.JSON(line))
+		p.err = cmp.Or(p.err, printJSON(p.e.stdout, b))
 		return
 	}
 	if p.n == 1 {
@@ -165,6 +165,9 @@ func (p *blockPrinter) print(b daemon.BlockEntry) {
 
 // end prints what is left, or that there is nothing.
 func (p *blockPrinter) end(nothing string) error {
+	if p.err != nil {
+		return p.err
+	}
 	if p.n == 0 && !p.json {
 		_, err := fmt.Fprintln(p.e.stdout, nothing)
 		return err

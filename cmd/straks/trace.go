@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
@@ -41,8 +40,9 @@ func traceCommand(ctx context.Context, args []string, e env) error {
 	}
 	for i := range answer.Shipments {
 		if *asJSON {
-			line, _ := json.Marshal(answer.Shipments[i]) // strings, numbers and times: it can't fail
-			fmt.Fprintf(e.stdout, "%s\n", printable.JSON(line))
+			if err := printJSON(e.stdout, answer.Shipments[i]); err != nil {
+				return err
+			}
 			continue
 		}
 		printTrace(e.stdout, &answer.Shipments[i])

@@ -31,7 +31,7 @@ type SMSC struct {
 	OneReceipt bool
 	// SettleByRecipient settles a message whose answer never came, and whose receipt has no
 	// user_message_reference, by a receipt with an unknown id for the same recipient, if there is no
-	// other such message to that recipient. Default true. It is to be off where the SMSC uses message
+	// other such message to that recipient. Default true. It must be off where the SMSC uses message
 	// ids again within minutes, or where other programs send over the same account.
 	SettleByRecipient bool
 	// Errors is the meaning of the SMSC's error codes in receipts: from the code as the

@@ -208,7 +208,7 @@ func (cfg *Config) SigningKeys() []smtp.DKIMKey {
 	return keys
 }
 
-// PublishedKey is a key whose public half is to be in the DNS.
+// PublishedKey is a key whose public half must be in the DNS.
 type PublishedKey struct {
 	smtp.DKIMKey
 	Next bool // it signs nothing yet

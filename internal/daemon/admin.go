@@ -61,6 +61,12 @@ func newMux(routes map[string]http.Handler) *http.ServeMux {
 	return mux
 }
 
+// writeJSON answers with v. An error of the connection is the client's.
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v)
+}
+
 func (d *Daemon) serveStatus(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	enc := json.NewEncoder(w)

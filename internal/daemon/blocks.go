@@ -61,8 +61,7 @@ func (d *Daemon) serveBlocks(w http.ResponseWriter, r *http.Request) {
 		refuseBlocks(w, err)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(page)
+	writeJSON(w, page)
 }
 
 func (d *Daemon) blocksOf(r *http.Request, organisations []string) (page BlockPage, err error) {
@@ -111,8 +110,7 @@ func (d *Daemon) changeBlock(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d.log.Info("block list changed by an operator", "organisation", b.Organisation, "recipient", b.Recipient, "lifted", b.Off)
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(entryOf(b))
+	writeJSON(w, entryOf(b))
 }
 
 // errRequest is what is wrong with a request.
@@ -135,7 +133,7 @@ func (d *Daemon) block(c *BlockChange) (orders.Block, error) {
 		}
 	}
 	if strings.TrimSpace(c.Reason) == "" {
-		return orders.Block{}, errRequest("give a reason: it is shown to whoever looks at the entry later")
+		return orders.Block{}, errRequest("give a reason: it is shown to operators who look at the entry later")
 	}
 	return orders.Block{Organisation: c.Organisation, Channel: channel, Recipient: to, Off: c.Lift, At: time.Now().UTC(),
 		Source: orders.BlockedByOperator, Reason: c.Reason, By: c.By}, nil

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -88,9 +87,8 @@ func (d *Daemon) serveTrace(w http.ResponseWriter, r *http.Request) {
 		}
 		answer.Shipments = append(answer.Shipments, traced(&found[i]))
 	}
-	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(answer)
+	writeJSON(w, answer)
 }
 
 // cut bounds an operator's words in the log.
@@ -132,13 +130,9 @@ func traced(s *orders.Shipment) TracedShipment {
 		Carrier: s.Carrier, Bind: s.Trace.Bind, Encoding: s.Trace.Encoding, Detail: s.Detail,
 		StoredMicros: s.Trace.Stored.Microseconds(), SlotMicros: s.Trace.Slot.Microseconds(), WrittenMicros: s.Trace.Written.Microseconds(),
 		AnsweredMicros: s.Trace.Answered.Microseconds(), ReportedMicros: s.Trace.Reported.Microseconds()}
-	for _, p := range s.Parts {
-		part := TracedPart{MessageIDs: []string{}, State: "invalid"}
-		for _, ref := range p.Refs {
-			if id, ok := strings.CutPrefix(ref, orders.IDPrefix); ok {
-				part.MessageIDs = append(part.MessageIDs, id)
-			}
-		}
+	for i := range s.Parts {
+		p := &s.Parts[i]
+		part := TracedPart{MessageIDs: append([]string{}, p.MessageIDs()...), State: "invalid"}
 		if int(p.State) < len(partStates) {
 			part.State = partStates[p.State]
 		}

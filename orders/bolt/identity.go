@@ -23,8 +23,8 @@ var ErrReplaced = errors.New("what was stored since may be gone. Straks ends, an
 //
 // A commit writes the one meta page whose number is that of its transaction, modulo 2. So the other one
 // stays as it is until the next commit is begun: that is the one that readers look at. Of what such
-// a tool writes the meta pages come first, so that whoever finds the page unchanged after it has read
-// has read nothing else.
+// a tool writes the meta pages come first, so that a reader that finds the page unchanged after it
+// has read has read nothing of the other file.
 type identity struct {
 	path string
 	fd   *os.File

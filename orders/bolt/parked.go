@@ -148,7 +148,7 @@ func (w *writeTx) ParkedReports(carrier string) (n int, octets int64) {
 // ParkedCarriers implements ledger.Store.
 func (w *writeTx) ParkedCarriers() []string { return slices.Sorted(maps.Keys(w.waiting)) }
 
-// parkByCarrier moves parked reports of version 4, which lay in one table whoever sent them, to
+// parkByCarrier moves parked reports of version 4, which lay in one table for all SMSCs, to
 // their carriers. Their keys stay, since references have them. One that can't be read is dropped.
 func (t tables) parkByCarrier(budget int, log *slog.Logger) (moved int, err error) {
 	var flat []slotted
