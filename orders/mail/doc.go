@@ -3,4 +3,5 @@
 // its id is in the Message-ID.
 //
 //	channel.go  Channel: messages become mails, replies become hand-overs
+//	inbound.go  reports that arrive by mail become statuses
 package mail
