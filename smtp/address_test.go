@@ -117,17 +117,18 @@ func TestNorwegianAddresses(t *testing.T) {
 }
 
 func TestDSN(t *testing.T) {
-	for _, test := range []struct{ wanted, offered bool }{{true, true}, {true, false}, {false, true}} {
+	for _, test := range []struct{ wanted, offered, off bool }{{true, true, false}, {true, false, false}, {false, true, false}, {true, true, true}} {
 		relay := listen(t, relaytest.Profile{DSN: test.offered})
 		config := plain("mx", relay)
-		config.DSN = test.wanted
+		config.NoDSN = test.off
 		p := newPool(t, config)
 		m := to("kari@mottaker.example")
+		m.Reports = test.wanted
 		if res := p.Send(within(t), m); res.Outcome != handover.Accepted {
 			t.Fatalf("got %+v", res)
 		}
 		got := relay.Messages()[0]
-		if asked := got.EnvelopeID == m.ID && len(got.Notify) == 3; asked != (test.wanted && test.offered) {
+		if asked := got.EnvelopeID == m.ID && len(got.Notify) == 3; asked != (test.wanted && test.offered && !test.off) {
 			t.Errorf("%+v: id %q, notify %v", test, got.EnvelopeID, got.Notify)
 		}
 	}

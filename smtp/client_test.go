@@ -59,8 +59,10 @@ func TestKeywordsInAnyCase(t *testing.T) {
 				relaytest.Reply{Verb: "C3RYYWTZ", Text: "334 UGFzc3dvcmQ6\r\n"},
 				relaytest.Reply{Verb: "AGVTBWVSAWC=", Text: "235 2.7.0 ok\r\n"}))
 			relay := listen(t, relaytest.Profile{Script: overTLS(cert, script)})
-			p := newPool(t, Relay{Name: "mx", Addr: relay.Addr(), TLS: TLSImplicit, CAFile: ca, Username: "straks", Password: "hemmelig", DSN: true})
-			if res := p.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.Accepted {
+			p := newPool(t, Relay{Name: "mx", Addr: relay.Addr(), TLS: TLSImplicit, CAFile: ca, Username: "straks", Password: "hemmelig"})
+			m := to("kari@mottaker.example")
+			m.Reports = true
+			if res := p.Send(within(t), m); res.Outcome != handover.Accepted {
 				t.Fatalf("got %+v", res)
 			}
 			for _, want := range test.want {
@@ -86,8 +88,10 @@ func TestEHLOIsRepeatedUnderTLS(t *testing.T) {
 		c.Write([]byte("220 go\r\n"))
 		overTLS(cert, func(c net.Conn) { inside(noGreeting{Conn: c}) })(c)
 	}})
-	p := newPool(t, Relay{Name: "mx", Addr: relay.Addr(), CAFile: ca, DSN: true})
-	if res := p.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.Accepted {
+	p := newPool(t, Relay{Name: "mx", Addr: relay.Addr(), CAFile: ca})
+	m := to("kari@mottaker.example")
+	m.Reports = true
+	if res := p.Send(within(t), m); res.Outcome != handover.Accepted {
 		t.Fatalf("got %+v", res)
 	}
 	if got := sent(); !strings.HasPrefix(got, "EHLO ") || !strings.Contains(got, " SIZE=") || strings.Contains(got, "ENVID") {
@@ -288,8 +292,9 @@ func TestCommands(t *testing.T) {
 	} {
 		l := mustLetter(t, test.to)
 		l.data = []byte("octets\n")
-		c := &conn{client: &client{ext: parseExtensions(test.ehlo)}, relay: Relay{DSN: true}}
-		if got, want := c.mail(l), "MAIL FROM:<varsel@avsender.example>"+test.mail; got != want {
+		l.message.Reports = true
+		c := &conn{client: &client{ext: parseExtensions(test.ehlo)}, relay: Relay{}}
+		if got, want := c.mail(l), "MAIL FROM:<b+1@retur.example>"+test.mail; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 		if got, want := c.rcpt(l), "RCPT TO:<"+test.to+">"+test.rcpt; got != want {

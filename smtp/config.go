@@ -107,10 +107,10 @@ type Relay struct {
 	// several commands at once.
 	NoPipelining bool
 
-	// DSN asks the relay, if it offers DSN (RFC 3461), for reports of success, delay
-	// and failure, with the shipment id as envelope id. Default: false: reports of
-	// failure only. They go to the sender's address; straks does not read them.
-	DSN bool
+	// NoDSN does not ask the relay for reports, although it offers DSN (RFC 3461) and reports come back to us.
+	// Default: false. It is for relays that refuse or mishandle the parameters. Such a relay reports
+	// failures, as a rule, and no delivery.
+	NoDSN bool
 }
 
 // LogValue keeps credentials out of logs.

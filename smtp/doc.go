@@ -18,6 +18,7 @@
 //	outcome.go      what a reply allows: the table from reply codes to reasons
 //	subject.go      what a refusal is about: the recipient, the sender or us
 //	message.go      the mail: its check, its header, its encoding
+//	envelope.go     the envelope sender, and whether reports come back
 //	subjectline.go  the subject as encoded words
 //	dkim.go         the signatures of a mail
 //	dkimkey.go      the keys of signatures, and their DNS records
@@ -34,7 +35,7 @@
 // A kept connection carries one transaction after another (RFC 5321 §3.3), without
 // RSET between them:
 //
-//	C: MAIL FROM:<sender> [SIZE=…] [SMTPUTF8] [RET=HDRS ENVID=…]
+//	C: MAIL FROM:<return path> [SIZE=…] [SMTPUTF8] [RET=HDRS ENVID=…]
 //	C: RCPT TO:<recipient> [NOTIFY=… ORCPT=…]
 //	C: DATA
 //	S: 354

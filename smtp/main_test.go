@@ -93,7 +93,7 @@ func within(t testing.TB) context.Context {
 
 func to(address string) Message {
 	return Message{
-		ID: "0d4f1b3a-8f5c-7c1e-9a54-5a8f3c3ad9f1", From: "varsel@avsender.example", To: address,
+		ID: "0d4f1b3a-8f5c-7c1e-9a54-5a8f3c3ad9f1", From: "varsel@avsender.example", To: address, Envelope: Envelope{ReturnPath: "b+1@retur.example"},
 		Subject: "Din kode", Body: "Koden er 483920",
 	}
 }

@@ -21,6 +21,8 @@ type Message struct {
 	Subject string
 	Body    string
 	HTML    bool // Body is HTML; the mail then has a text alternative too
+
+	Envelope
 }
 
 // LogValue keeps text, subject and recipient out of logs.
@@ -46,6 +48,8 @@ const (
 	FieldTo      Field = "to"
 	FieldSubject Field = "subject"
 	FieldBody    Field = "body"
+
+	FieldReturnPath Field = "return_path"
 )
 
 // Fault is one reason why a message can never be sent, in words for its author. It
@@ -93,6 +97,9 @@ func check(m Message) (from, to address, faults Faults) {
 	if to, err = parseAddress(m.To); err != nil {
 		fault(FieldTo, err.Error())
 	}
+	if _, err := parseReturnPath(m.ReturnPath); err != nil {
+		fault(FieldReturnPath, err.Error())
+	}
 	if !isMessageID(m.ID) {
 		fault(FieldID, "must be 1 to 64 letters, digits or hyphens")
 	}
@@ -122,13 +129,14 @@ func isMessageID(s string) bool {
 // letter is a Message ready to be sent: addresses checked, lines legal. It is
 // the same for every relay.
 type letter struct {
-	id        string
-	from, to  address
-	utf8      bool // an address needs SMTPUTF8
-	data      []byte
-	message   Message // to recognise quotations in a relay's text
-	declines  []decline
-	deferrals []*relay // that replied 4yz to RCPT once, and get a second attempt
+	id         string
+	from, to   address
+	returnPath string // as MAIL FROM has it between its angle brackets
+	utf8       bool   // an address needs SMTPUTF8
+	data       []byte
+	message    Message // to recognise quotations in a relay's text
+	declines   []decline
+	deferrals  []*relay // that replied 4yz to RCPT once, and get a second attempt
 }
 
 // newLetter builds the mail. Its error is a Faults when m can never be sent.
@@ -137,8 +145,12 @@ func newLetter(m Message, date time.Time) (*letter, error) {
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	l := &letter{id: m.ID, from: from, to: to, utf8: from.utf8() || to.utf8(), message: m}
+	l := &letter{id: m.ID, from: from, to: to, message: m}
 	var err error
+	if l.returnPath, err = parseReturnPath(m.ReturnPath); err != nil {
+		return nil, err // check has accepted it
+	}
+	l.utf8 = from.utf8() || to.utf8() || !isASCII(l.returnPath)
 	l.data, err = build(m, from, to, date)
 	return l, err
 }

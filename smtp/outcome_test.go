@@ -80,7 +80,7 @@ func TestAccepted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got[0].From != "varsel@avsender.example" || got[0].To != "kari@mottaker.example" {
+	if got[0].From != "b+1@retur.example" || got[0].To != "kari@mottaker.example" {
 		t.Errorf("envelope %s -> %s", got[0].From, got[0].To)
 	}
 }

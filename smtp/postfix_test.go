@@ -27,7 +27,7 @@ func TestPostfix(t *testing.T) {
 		t.Skip("postfix starts as root only")
 	}
 	world := listen(t, relaytest.Profile{SMTPUTF8: true, DSN: true})
-	config := Relay{Name: "postfix", Addr: startPostfix(t, world.Addr()), DSN: true, Helo: "straks.example.org"}
+	config := Relay{Name: "postfix", Addr: startPostfix(t, world.Addr()), Helo: "straks.example.org"}
 	p := runPool(t, config)
 	if s := p.States()[0]; !s.SMTPUTF8 {
 		t.Fatalf("state %+v", s)
@@ -37,6 +37,7 @@ func TestPostfix(t *testing.T) {
 	norwegian := to("pål.bjørnøy@blåbærsyltetøy.example")
 	norwegian.HTML, norwegian.Body = true, "<p>Koden er <b>483920</b> – æøå"
 	for i, m := range []Message{plain, norwegian} {
+		m.Reports = true
 		res := p.Send(within(t), m)
 		if res.Outcome != handover.Accepted || res.QueueID == "" {
 			t.Fatalf("got %+v", res)
@@ -47,7 +48,7 @@ func TestPostfix(t *testing.T) {
 		}
 		arrived := got[i]
 		a, _ := parseAddress(m.To)
-		if arrived.To != a.String() || arrived.From != m.From || arrived.EnvelopeID != m.ID {
+		if arrived.To != a.String() || arrived.From != m.ReturnPath || arrived.EnvelopeID != m.ID {
 			t.Errorf("envelope %s -> %s, id %s", arrived.From, arrived.To, arrived.EnvelopeID)
 		}
 		r, err := mail.CreateReader(strings.NewReader(string(arrived.Data)))

@@ -172,12 +172,14 @@ func sooner(by time.Time, timeout time.Duration) time.Time {
 	return by
 }
 
-// wantsDSN reports whether reports are asked for (RFC 3461).
-func (c *conn) wantsDSN() bool { return c.relay.DSN && c.ext.offers("DSN") }
+// asksForReports reports whether the relay is asked for reports (RFC 3461).
+func (c *conn) asksForReports(l *letter) bool {
+	return l.message.Reports && !c.relay.NoDSN && c.ext.offers("DSN")
+}
 
 // mail returns the MAIL command with the parameters that the relay offers.
 func (c *conn) mail(l *letter) string {
-	command := "MAIL FROM:<" + l.from.String() + ">"
+	command := "MAIL FROM:<" + l.returnPath + ">"
 	if c.ext.offers("8BITMIME") {
 		command += " BODY=8BITMIME" // RFC 6152
 	}
@@ -187,7 +189,7 @@ func (c *conn) mail(l *letter) string {
 	if l.utf8 {
 		command += " SMTPUTF8" // RFC 6531
 	}
-	if c.wantsDSN() {
+	if c.asksForReports(l) {
 		command += " RET=HDRS ENVID=" + l.id // HDRS: the text of the mail stays out of reports
 	}
 	return command
@@ -205,7 +207,7 @@ func (c *conn) rcpt(l *letter) string {
 	to := l.to.String()
 	command := "RCPT TO:<" + to + ">"
 	switch {
-	case !c.wantsDSN():
+	case !c.asksForReports(l):
 		return command
 	case l.to.utf8():
 		return command + " NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=utf-8;" + unitext.Replace(to)

@@ -113,7 +113,7 @@ func storeKeys(keys []newKey) error {
 			for _, written := range keys[:i] {
 				os.Remove(written.path)
 			}
-			return err
+			return fmt.Errorf("dkim new: %w", err)
 		}
 	}
 	return nil
@@ -123,10 +123,10 @@ func storeKeys(keys []newKey) error {
 func writeNew(path string, text []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("dkim new: %s exists and is not overwritten: give another -selector or -out, or move it away", path)
+		return fmt.Errorf("%s exists and is not overwritten: move it away, or give another name or folder", path)
 	}
 	if err != nil {
-		return fmt.Errorf("dkim new: %s can't be created: %w", path, pemfile.Reason(err))
+		return fmt.Errorf("%s can't be created: %w", path, pemfile.Reason(err))
 	}
 	_, err = f.Write(text)
 	err = errors.Join(err, f.Sync(), f.Close())

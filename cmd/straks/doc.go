@@ -20,6 +20,7 @@
 //	dump_*.go   no core files
 //	setup.go    init, token: before the first start
 //	dkim.go     dkim new, show: keys that sign mails
+//	mail.go     mail key: the key of return paths
 //	check.go    check: the configuration, and what the daemon would find
 //	sandbox.go  sandbox: a daemon between simulated carriers
 //	demo.go     demo: two orders through a sandbox

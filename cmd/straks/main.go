@@ -29,6 +29,7 @@ func commands() []command {
 		{"smsc", "run the simulated SMSC as a program of its own", smscCommand},
 		{"token", "make a bearer token and its stanza for the configuration", tokenCommand},
 		{"dkim", "make the keys that sign mails, and print their DNS records: new, show", dkimCommand},
+		{"mail", "make the key of the addresses that reports about mails come back to: key", mailCommand},
 		{"send", "send one SMS or one e-mail", sendCommand},
 		{"shipment", "print the status of one shipment", shipmentCommand},
 		{"feed", "print what became of your shipments, in order", feedCommand},

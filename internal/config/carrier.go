@@ -126,7 +126,12 @@ type Relay struct {
 }
 
 // reserved keeps the password out of the file.
-func (r *Relay) reserved() map[string]string { return passwordReserved }
+func (r *Relay) reserved() map[string]string { return relayReserved }
+
+var relayReserved = map[string]string{
+	"password": passwordReserved["password"],
+	"dsn":      "has gone: reports are asked for wherever they come back ([mail] bounce_domain), and no_dsn = true turns that off for a relay",
+}
 
 // check checks the keys that only the file has; the pool's Validate checks the others.
 func (r *Relay) check(c *checker) {

@@ -23,6 +23,7 @@
 //	organisation.go  organisations, their tokens, the senders
 //	carrier.go       SMSCs, routes and relays
 //	dkim.go          signatures of mails, and their keys
+//	mail.go          where reports about mails come back
 //	load.go          reading a file, and what several sections must agree on
 //	decode.go        a TOML table into a struct
 //	values.go        single values: durations, sizes, digests
@@ -52,6 +53,7 @@ type Config struct {
 	Numbers       Numbers
 	SMS           SMS
 	Email         Email
+	Mail          Mail
 	Organisations []Organisation `toml:"organisation"` // at least one
 	SMSCs         []SMSC         `toml:"smsc"`         // none: no SMS
 	Routes        []smpp.Route   `toml:"route"`        // none: every SMSC, in the order of the file

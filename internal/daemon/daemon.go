@@ -109,7 +109,7 @@ func (d *Daemon) wire() (err error) {
 		if d.pool, err = smtp.New(cfg.SMTP(), d.log, d.registry, cfg.SigningKeys()...); err != nil {
 			return err
 		}
-		d.mail = mail.New(cfg.EmailSenders(), d.pool, &d.relays, d.log)
+		d.mail = mail.New(cfg.EmailSenders(), cfg.Mail.Paths(), d.pool, &d.relays, d.log)
 		service.Email = d.mail
 		for _, r := range cfg.Relays {
 			service.Relays = append(service.Relays, r.Name)

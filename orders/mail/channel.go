@@ -17,6 +17,7 @@ import (
 // Channel is the carrier of e-mail orders.
 type Channel struct {
 	senders map[string]string
+	paths   ReturnPaths
 	pool    *smtp.Pool
 	words   *rawwords.Hub // gets the relays' replies; may be nil
 	log     *slog.Logger
@@ -25,9 +26,9 @@ type Channel struct {
 var _ orders.Carrier = (*Channel)(nil)
 
 // New returns the channel over a pool of relays. senders has, by organisation, the
-// From of mails that name none. words gets the relays' replies, and may be nil.
-func New(senders map[string]string, pool *smtp.Pool, words *rawwords.Hub, log *slog.Logger) *Channel {
-	return &Channel{senders: senders, pool: pool, words: words, log: log}
+// From of mails that name none; paths are their envelope senders. words gets the relays' replies, and may be nil.
+func New(senders map[string]string, paths ReturnPaths, pool *smtp.Pool, words *rawwords.Hub, log *slog.Logger) *Channel {
+	return &Channel{senders: senders, paths: paths, pool: pool, words: words, log: log}
 }
 
 // message returns m as the pool sends it.
@@ -37,7 +38,8 @@ func (c *Channel) message(m orders.Message) smtp.Message {
 		from = c.senders[m.Organisation]
 	}
 	return smtp.Message{ID: m.Shipment.String(), From: from,
-		To: string(m.To), Subject: m.Subject, Body: m.Body, HTML: m.HTML}
+		To: string(m.To), Subject: m.Subject, Body: m.Body, HTML: m.HTML,
+		Envelope: c.paths.of(m.Shipment)}
 }
 
 // fields maps the pool's names for what a fault is about.

@@ -3,5 +3,6 @@
 // its id is in the Message-ID.
 //
 //	channel.go  Channel: messages become mails, replies become hand-overs
+//	returnpath.go  ReturnPaths: where reports about a mail come back
 //	inbound.go  reports that arrive by mail become statuses
 package mail
