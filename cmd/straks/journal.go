@@ -93,6 +93,7 @@ func journalStats(ctx context.Context, args []string, e env) error {
 	out.row("shipments", s.Shipments)
 	out.row("feed entries", s.FeedEntries)
 	out.row("feed start", s.FeedStart)
+	out.row("webhook cursors", s.Cursors)
 	out.row("parked receipts", s.Parked)
 	if s.Parked > 0 {
 		out.row("parked octets", s.ParkedOctets)

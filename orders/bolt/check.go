@@ -40,6 +40,7 @@ func (r *reader) Check(ctx context.Context) error {
 		c.walk("blocked", c.listed)
 		c.walk("lifted", c.liftedBlocks)
 		c.walk("unanswered", c.unansweredOnes)
+		c.walk("cursors", c.cursorsRead)
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}

@@ -59,7 +59,7 @@ func makeUnder(prefix string, opt Options) (path string, err error) {
 
 func initialise(tx *bbolt.Tx, feedStart uint64) error {
 	for _, name := range [][]byte{bucketMeta, bucketKeys, bucketKeyFilter, bucketShipments, bucketRefs, bucketRefFilter,
-		bucketParked, bucketDeadlines, bucketFeed, bucketBlocked, bucketLifted, bucketUnanswered} {
+		bucketParked, bucketDeadlines, bucketFeed, bucketBlocked, bucketLifted, bucketUnanswered, bucketCursors} {
 		if _, err := tx.CreateBucket(name); err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@
 //	lifted     at µs | hash             -> nothing: a block that is lifted, to be kept for a day
 //	unanswered number | id              -> µs: until when the entry is kept. The answer of the
 //	                                    shipment never came
+//	cursors    organisation NUL name    -> how far a subscription has read the feed
 //
 // Every record ends with its sum, a CRC-32C over its table, its key and the rest of it (sum.go). Where
 // nothing is the value, the sum is all there is.
@@ -55,6 +56,7 @@
 //     is skipped too, logged and counted: it delays no other.
 //   - Shipments leave from the front, and one that is unsettled waits there for its
 //     deadline; but no longer than a day and the retention after its deadline.
+//   - A cursor is not beyond its feed's newest number.
 //   - Each page of the file is in use once, or free (ReadOnly's Check walks that).
 //
 // # Where things are
@@ -85,6 +87,7 @@
 //	sum.go        the sum of each record, and look-ups that trust no record without it
 //	seal.go       the migration that gives sums to a journal of before
 //	feed.go       reading a feed
+//	cursors.go    how far subscriptions have read
 //	deadlines.go  which shipments are due
 //	unanswered.go shipments whose answer never came
 //	sweep.go      retention

@@ -84,7 +84,7 @@ func TestFeedStart(t *testing.T) {
 	}
 	db := rawDB(t, old)
 	withoutSums(t, db)
-	setVersion(t, db, schemaVersion-1)
+	setVersion(t, db, 4)
 	db.Close()
 	if err := Migrate(t.Context(), old, Options{}); err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ type migration func(t tables, budget int, log *slog.Logger) (moved int, err erro
 // migrations returns those from version 1 on, in order: the first makes a version
 // 2 of it.
 func migrations() []migration {
-	return []migration{nameSlotsByEnd, addFilters, keepClaims, sealRecords}
+	return []migration{nameSlotsByEnd, addFilters, keepClaims, sealRecords, addCursors}
 }
 
 // Migrate brings the journal at path up to date, in as many transactions as it
@@ -162,6 +162,13 @@ func addFilters(t tables, _ int, _ *slog.Logger) (moved int, err error) {
 // block that was lifted was gone. Version 3 can't read the records of version 4.
 func keepClaims(t tables, _ int, _ *slog.Logger) (moved int, err error) {
 	_, err = t.tx.CreateBucketIfNotExists(bucketLifted)
+	return 0, err
+}
+
+// addCursors makes version 6 of version 5, which had no cursors. A program of version 5 would not notice
+// that their feed was read.
+func addCursors(t tables, _ int, _ *slog.Logger) (moved int, err error) {
+	_, err = t.tx.CreateBucketIfNotExists(bucketCursors)
 	return 0, err
 }
 

@@ -19,6 +19,7 @@ type Stats struct {
 	Organisations int       `json:"organisations"`       // that have a feed
 	FeedStart     uint64    `json:"feedStart,omitempty"` // the numbers of each feed begin above it
 	FeedEntries   uint64    `json:"feedEntries"`
+	Cursors       int       `json:"cursors,omitempty"` // of webhooks, those that were removed lately included; by Stats only
 	Parked        int       `json:"parked"`
 	ParkedOctets  int64     `json:"parkedOctets"`        // of their records
 	ParkedMost    string    `json:"parkedMost,omitzero"` // the carrier of most of them
@@ -33,6 +34,7 @@ func (r *reader) Stats(ctx context.Context) (Stats, error) {
 			return err
 		}
 		st.Shipments = t.shipments().Stats().KeyN
+		st.Cursors = t.cursors().Stats().KeyN
 		used := t.tx.Cursor().Bucket().Stats()
 		pages := int64(2 + used.BranchPageN + used.BranchOverflowN + used.LeafPageN + used.LeafOverflowN) // and the meta pages
 		st.FreeSize = st.FileSize - pages*int64(t.tx.DB().Info().PageSize)

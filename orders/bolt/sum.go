@@ -39,6 +39,7 @@ var (
 	blockedScope    = scopeOf(bucketBlocked)
 	liftedScope     = scopeOf(bucketLifted)
 	unansweredScope = scopeOf(bucketUnanswered)
+	cursorScope     = scopeOf(bucketCursors)
 )
 
 func (s scope) sum(key, payload []byte) uint32 {

@@ -22,6 +22,7 @@ var (
 	bucketBlocked    = []byte("blocked")
 	bucketLifted     = []byte("lifted")
 	bucketUnanswered = []byte("unanswered")
+	bucketCursors    = []byte("cursors")
 )
 
 // tables is the schema over one transaction.
@@ -35,6 +36,7 @@ func (t tables) feed() *bbolt.Bucket       { return t.tx.Bucket(bucketFeed) }
 func (t tables) blocked() *bbolt.Bucket    { return t.tx.Bucket(bucketBlocked) }
 func (t tables) lifted() *bbolt.Bucket     { return t.tx.Bucket(bucketLifted) }
 func (t tables) unanswered() *bbolt.Bucket { return t.tx.Bucket(bucketUnanswered) }
+func (t tables) cursors() *bbolt.Bucket    { return t.tx.Bucket(bucketCursors) }
 
 // parkedOf returns the parked reports of a carrier; nil where none has ever waited.
 func (t tables) parkedOf(carrier string) *bbolt.Bucket { return t.parked().Bucket([]byte(carrier)) }

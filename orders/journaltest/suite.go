@@ -47,6 +47,8 @@ func Run(t *testing.T, e Engine) {
 		"accept/blocked":            acceptBlocked,
 		"blocks":                    blocks,
 		"find":                      find,
+		"cursors":                   cursors,
+		"cursors/refused":           cursorsRefused,
 		"accept/blocks in disorder": acceptBlocksInDisorder,
 		"accept/context":            acceptContext,
 		"accept/held":               acceptHeld,
