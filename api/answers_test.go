@@ -35,7 +35,7 @@ func (c *operation) produce(t *testing.T, status, kind, name string) answer {
 		if c.method == http.MethodPost {
 			c.ask(w) // the first time, which is 201
 		}
-		return c.found(t, w, kind)
+		return c.found(t, w, kind, name)
 	case "201":
 		return c.ask(w)
 	case "304":
@@ -76,7 +76,14 @@ func (c *operation) produce(t *testing.T, status, kind, name string) answer {
 }
 
 // found asks for something that is there.
-func (c *operation) found(t *testing.T, w *world, kind string) answer {
+func (c *operation) found(t *testing.T, w *world, kind, name string) answer {
+	if name == "events" {
+		id := w.delivered("k")
+		if c.query == "" {
+			return w.do(c.method, "/future/shipment/"+id+"?include=events", "")
+		}
+		return w.do(c.method, c.path+c.query+"&include=events", "")
+	}
 	if c.method == http.MethodGet {
 		w.refuses()
 		_, id := ids(t, w.sendSMS("k"))
@@ -104,6 +111,9 @@ func (c *operation) faulty(w *world) answer {
 		return w.do(c.method, c.path, `{"idempotencyId":"k","recipientEmail":{"emailAddress":"ola","emailSettings":{"body":"x"}}}`)
 	case "/future/shipment/feed":
 		return w.do(c.method, c.path+"?seq=x&orderBy=up", "")
+	}
+	if strings.HasPrefix(c.path, "/future/shipment/") {
+		return w.do(c.method, c.path+"?include=x", "", lenient)
 	}
 	return w.do(c.method, c.path, "")
 }

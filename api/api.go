@@ -134,12 +134,12 @@ func (a *api) check(cfg Config) error {
 // routes are all calls of the API. The document describes these and no others.
 func (a *api) routes() []route {
 	return []route{
-		{method: "POST", path: "/future/orders/instant", serve: a.place(readWrapped, min(a.maxBody, a.maxBodySMS))},
-		{method: "POST", path: "/future/orders/instant/sms", serve: a.place(readSMS, min(a.maxBody, a.maxBodySMS))},
-		{method: "POST", path: "/future/orders/instant/email", serve: a.place(readEmail, a.maxBody)},
-		{method: "GET", path: "/future/shipment/feed", serve: a.feed},
-		{method: "GET", path: "/future/shipment/{id}", serve: a.shipment},
-		{method: "GET", path: "/future/shipment", serve: a.shipmentByKey},
+		{method: "POST", path: "/future/orders/instant", scopes: scopesToPlace, serve: a.place(readWrapped, min(a.maxBody, a.maxBodySMS))},
+		{method: "POST", path: "/future/orders/instant/sms", scopes: scopesToPlace, serve: a.place(readSMS, min(a.maxBody, a.maxBodySMS))},
+		{method: "POST", path: "/future/orders/instant/email", scopes: scopesToPlace, serve: a.place(readEmail, a.maxBody)},
+		{method: "GET", path: "/future/shipment/feed", scopes: scopesToRead, serve: a.feed},
+		{method: "GET", path: "/future/shipment/{id}", scopes: scopesToLookUp, serve: a.shipment},
+		{method: "GET", path: "/future/shipment", scopes: scopesToLookUp, serve: a.shipmentByKey},
 		{method: "GET", path: "/openapi.yaml", public: true, serve: a.asYAML.serve},
 		{method: "GET", path: "/openapi.json", public: true, serve: a.asJSON.serve},
 	}

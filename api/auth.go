@@ -12,9 +12,22 @@ import (
 	"time"
 )
 
-// ScopeCreate is the scope that every call needs, as it is written in the JSON
-// web tokens that clients of Altinn Notifications have.
-const ScopeCreate = "altinn:serviceowner/notifications.create"
+const (
+	// ScopeCreate lets its token place orders, and read what became of them. It is written in the JSON
+	// web tokens that clients of Altinn Notifications have.
+	ScopeCreate = "altinn:serviceowner/notifications.create"
+	// ScopeRead lets its token read shipments and the feed.
+	ScopeRead = "straks:read"
+	// ScopeSupport lets its token look up one shipment at a time.
+	ScopeSupport = "straks:support"
+)
+
+// Scopes of which a token must have one, by what the call does.
+var (
+	scopesToPlace  = []string{ScopeCreate}
+	scopesToRead   = []string{ScopeCreate, ScopeRead}
+	scopesToLookUp = []string{ScopeCreate, ScopeRead, ScopeSupport}
+)
 
 // Principal is the caller of a request.
 type Principal struct {
@@ -136,8 +149,9 @@ func (t *Tokens) Authenticate(r *http.Request) (Principal, error) {
 	return who, nil
 }
 
-// authorize returns the caller, or the answer to a caller without permission.
-func (a *api) authorize(r *http.Request) (Principal, error) {
+// authorize returns the caller, or the answer to a caller without permission. The token needs one of
+// the scopes.
+func (a *api) authorize(r *http.Request, scopes []string) (Principal, error) {
 	who, err := a.auth.Authenticate(r)
 	switch {
 	case errors.Is(err, ErrNoToken):
@@ -150,9 +164,9 @@ func (a *api) authorize(r *http.Request) (Principal, error) {
 		return who, unavailable("unavailable", "Tokens can't be checked now.", retryStore)
 	case who.Organisation == "":
 		return who, newProblem(http.StatusForbidden, "The token belongs to no organisation: get one that does from the operator of this service.")
-	case !slices.Contains(who.Scopes, ScopeCreate):
-		p := newProblem(http.StatusForbidden, "The token lacks the scope "+ScopeCreate+".")
-		p.header = [2]string{"WWW-Authenticate", `Bearer error="insufficient_scope", scope="` + ScopeCreate + `"`}
+	case !slices.ContainsFunc(scopes, func(scope string) bool { return slices.Contains(who.Scopes, scope) }):
+		p := newProblem(http.StatusForbidden, "The token lacks the scope "+strings.Join(scopes, " or ")+".")
+		p.header = [2]string{"WWW-Authenticate", `Bearer error="insufficient_scope", scope="` + scopes[0] + `"`}
 		return who, p
 	}
 	return who, nil

@@ -8,7 +8,7 @@
 //	      place       rate, order, Service.Place                              place.go, rate.go
 //	        readBody    content type, length, octets                            body.go
 //	        decode      every fault of the body at once                       decode.go, read.go, json.go, address.go
-//	      shipment    one look-up                                             shipment.go
+//	      shipment    one look-up, with the shipment's way if asked           shipment.go, events.go
 //	      feed        a page, or what comes next for those who wait           feed.go, tail.go
 //	      stream      the same as Server-Sent Events                          stream.go
 //	      static      the OpenAPI document                                    document.go

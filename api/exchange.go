@@ -91,9 +91,10 @@ type endpoint func(x *exchange) error
 
 // route is one call of the API.
 type route struct {
-	method string // HEAD comes with GET; empty: all
-	path   string // under the base path; the metrics' label
-	public bool   // needs no token
+	method string   // HEAD comes with GET; empty: all
+	path   string   // under the base path; the metrics' label
+	public bool     // needs no token
+	scopes []string // of which the token must have one
 	serve  endpoint
 }
 
@@ -186,7 +187,7 @@ func (a *api) identify(x *exchange, rt route) (err error) {
 		return p
 	}
 	if !rt.public {
-		x.who, err = a.authorize(x.r)
+		x.who, err = a.authorize(x.r, rt.scopes)
 	}
 	return err
 }

@@ -3,7 +3,6 @@ package api
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -34,6 +33,7 @@ type shipmentAnswer struct {
 	Status           string             `json:"status"`
 	LastUpdate       timestamp          `json:"lastUpdate"`
 	Recipients       [1]recipientAnswer `json:"recipients"`
+	Events           []eventAnswer      `json:"events,omitempty"` // of a look-up that asks for them
 }
 
 type recipientAnswer struct {
@@ -69,6 +69,10 @@ func (a *api) shipment(x *exchange) error {
 	if !ok {
 		return orders.ErrNotFound
 	}
+	q, f := shipmentQuery(x.r.URL.RawQuery)
+	if f != nil {
+		return invalid(f, "")
+	}
 	var s orders.Shipment
 	err := a.read(x, func() (err error) {
 		s, err = a.service.Shipment(x.r.Context(), x.who.Organisation, id)
@@ -77,7 +81,7 @@ func (a *api) shipment(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.reply(http.StatusOK, answerOf(s))
+	return x.reply(http.StatusOK, q.answer(&s))
 }
 
 // parseID reads a shipment's id as .NET's Guid.Parse does: with hyphens or without, in braces or
@@ -96,24 +100,19 @@ func parseID(s string) (uuid.UUID, bool) {
 // shipmentByKey answers with the shipment of an idempotencyId. If its order is in flight, the
 // answer waits for the outcome, as for a repeat of the order.
 func (a *api) shipmentByKey(x *exchange) error {
-	values, err := url.ParseQuery(x.r.URL.RawQuery)
-	var keys []string
-	for name, all := range values {
-		if strings.EqualFold(name, "idempotencyId") {
-			keys = append(keys, all...)
-		}
-	}
-	if err != nil || len(keys) != 1 || strings.TrimSpace(keys[0]) == "" {
-		var f faults
+	q, f := shipmentQuery(x.r.URL.RawQuery)
+	if len(q.keys) != 1 || strings.TrimSpace(q.keys[0]) == "" {
 		f.add("idempotencyId", "is required, once: the idempotencyId of the order whose shipment you want")
+	}
+	if f != nil {
 		return invalid(f, "")
 	}
-	s, known, err := a.service.Repeated(x.r.Context(), orders.Order{Organisation: x.who.Organisation, Key: keys[0]})
+	s, known, err := a.service.Repeated(x.r.Context(), orders.Order{Organisation: x.who.Organisation, Key: q.keys[0]})
 	if err != nil && !errors.Is(err, orders.ErrNotSent) {
 		return err
 	}
 	if !known { // new, or free to be tried again
 		return orders.ErrNotFound
 	}
-	return x.reply(http.StatusOK, answerOf(s))
+	return x.reply(http.StatusOK, q.answer(&s))
 }

@@ -120,6 +120,7 @@
 //	keep.go       deadlines and retention
 //	abandoned.go  orders of a process that has ended; reports for unanswered shipments
 //	find.go       which shipments an operator looks for
+//	timeline.go   the steps of a shipment's way
 //	changes.go    wakes the readers that wait for a feed to grow
 //	metrics.go    metrics
 //	applied.go    what is counted and logged of the effect of an event

@@ -40,6 +40,7 @@ func TestUsage(t *testing.T) {
 		{"token new -org ttd -expires 2020-01-01", exitUsage, "has passed already"},
 		{"token new -org ttd -expires tomorrow", exitUsage, "neither a date"},
 		{"token new -org t/d", exitUsage, "letters, digits"},
+		{"token new -org ttd -scopes read,write", exitUsage, "there are create, read, support"},
 		{"init -feed-start -1", exitUsage, "invalid value"},
 		{"init -feed-start 4503599627370497", exitUsage, "4503599627370496 at most"},
 		{"shipment", exitUsage, "ID is missing"},

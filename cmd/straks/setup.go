@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"straks/internal/config"
@@ -56,10 +58,11 @@ const tokenPrefix = "straks_"
 // tokenCommand makes a token of 256 random bits. The configuration has its digest
 // only: a lost token is replaced.
 func tokenCommand(_ context.Context, args []string, e env) error {
-	fs := newFlags("token new -org ORG [-name NAME] [-expires DATE]")
+	fs := newFlags("token new -org ORG [-name NAME] [-expires DATE] [-scopes SCOPE,…]")
 	org := fs.String("org", "", "organisation of the token")
 	name := fs.String("name", "", "name of the token in logs (default \"token-\" and today's date)")
 	expires := fs.String("expires", "", "when it expires: 2027-01-31, or an RFC 3339 time; empty means never")
+	scopes := fs.String("scopes", "create", "what it may be used for: create, read, support; several with commas")
 	operands, err := fs.parse(args, e, "new")
 	if err != nil {
 		return err
@@ -79,11 +82,16 @@ func tokenCommand(_ context.Context, args []string, e env) error {
 			return misused("token: %q is not a name: letters, digits, '.', '-' and '_' only, 64 at most", s)
 		}
 	}
+	for _, s := range strings.Split(*scopes, ",") {
+		if !slices.Contains(config.TokenScopes(), s) {
+			return misused("token: -scopes %q: no scope is called %q; there are %s", *scopes, s, strings.Join(config.TokenScopes(), ", "))
+		}
+	}
 	end, err := parseExpiry(*expires, now)
 	if err != nil {
 		return err
 	}
-	return printToken(e, newToken(), *org, *name, end)
+	return printToken(e, newToken(), *org, *name, end, strings.Split(*scopes, ","))
 }
 
 func newToken() string {
@@ -94,11 +102,14 @@ func newToken() string {
 
 // printToken prints the token alone on the first line and its stanza after it, as
 // comments and TOML, so that a script can cut out either.
-func printToken(e env, token, org, name string, end time.Time) error {
+func printToken(e env, token, org, name string, end time.Time, scopes []string) error {
 	stanza := fmt.Sprintf("[[organisation.token]] # under the [[organisation]] named %q\nname = %q\nsha256 = \"%x\"\n",
 		org, name, sha256.Sum256([]byte(token)))
 	if !end.IsZero() {
 		stanza += "expires = " + end.UTC().Format(time.RFC3339) + "\n"
+	}
+	if !slices.Equal(scopes, []string{"create"}) {
+		stanza += fmt.Sprintf("scopes = [\"%s\"]\n", strings.Join(scopes, `", "`))
 	}
 	_, err := fmt.Fprintf(e.stdout, "%s\n\n# The line above is the token. It is shown only once: give it to the client.\n"+
 		"# For the configuration:\n\n%s", token, stanza)

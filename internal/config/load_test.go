@@ -115,6 +115,8 @@ func TestFaults(t *testing.T) {
 		{`[journal]`, "[journal]\nretention = \"1d\"", "journal.retention", "is 1d, must be between 3d and 3650d"},
 		{`name = "ttd"`, ``, "organisation[0].name", "is missing"},
 		{`name = "ttd"`, `name = "tt/d"`, "organisation[0].name", "letters, digits"},
+		{`sha256 = "0123`, "scopes = [\"write\"]\nsha256 = \"0123", "organisation[0].token[0].scopes[0]", `must be one of "create", "read", "support"`},
+		{`sha256 = "0123`, "scopes = []\nsha256 = \"0123", "organisation[0].token[0].scopes", "may do nothing"},
 		{`sha256 = "0123`, `sha256 = "xy`, "organisation[0].token[0].sha256", "64 hexadecimal digits"},
 		{`[[organisation.token]]`, "[[organisation]]\nname = \"ttd\"\n[[organisation.token]]", "organisation[1].name", `is that of organisation[0].name already`},
 		{`[[organisation.token]]`, "inbound_numbers = [\"+4759440000\", \"004759440000\"]\n[[organisation.token]]", "organisation[0].inbound_numbers[1]", "already"},

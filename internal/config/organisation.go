@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"straks/api"
 	"straks/internal/faults"
 	"straks/orders/sms"
 	"straks/smpp"
@@ -155,11 +156,26 @@ type Token struct {
 	Name    string    // in logs. Required
 	SHA256  Digest    // of the token, 64 hexadecimal digits. Required
 	Expires time.Time // it is refused from then on; an offset date-time, or a date (its first moment in UTC). Absent: never
+	// Scopes are what it may be used for: "create" (orders, and what became of them), "read" (shipments and the
+	// feed), "support" (one shipment at a time): ["create"].
+	Scopes []string
 }
+
+func (t *Token) setDefaults() { t.Scopes = []string{"create"} }
+
+// tokenScopes are the scopes of package api, by the names that the file has for them.
+var tokenScopes = map[string]string{"create": api.ScopeCreate, "read": api.ScopeRead, "support": api.ScopeSupport}
+
+// TokenScopes returns the names of all scopes.
+func TokenScopes() []string { return []string{"create", "read", "support"} }
 
 func (t *Token) check(c *checker) {
 	c.Name("name", t.Name)
 	c.Unless(t.SHA256 != Digest{}, "sha256", "is missing")
+	c.Unless(len(t.Scopes) > 0, "scopes", "is empty, so that the token may do nothing: remove the token, or give a scope (%s)", strings.Join(TokenScopes(), ", "))
+	for i, scope := range t.Scopes {
+		c.OneOf(faults.Index("scopes", i), scope, TokenScopes()...)
+	}
 	if !t.Expires.IsZero() && t.Expires.Before(c.file.now) {
 		c.warn("expires", "has passed (%s): the token is refused", t.Expires.Format(time.RFC3339))
 	}

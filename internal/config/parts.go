@@ -14,7 +14,11 @@ func (cfg *Config) Tokens() []api.Token {
 	var tokens []api.Token
 	for _, o := range cfg.Organisations {
 		for _, t := range o.Tokens {
-			tokens = append(tokens, api.Token{Organisation: o.Name, Name: t.Name, SHA256: t.SHA256.Hex(), Expires: t.Expires})
+			scopes := make([]string, len(t.Scopes))
+			for i, scope := range t.Scopes {
+				scopes[i] = tokenScopes[scope]
+			}
+			tokens = append(tokens, api.Token{Organisation: o.Name, Name: t.Name, SHA256: t.SHA256.Hex(), Expires: t.Expires, Scopes: scopes})
 		}
 	}
 	return tokens
