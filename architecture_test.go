@@ -86,6 +86,7 @@ var only = []struct {
 	{"github.com/emersion/go-smtp", []string{"smtp/relaytest"}, "its client has no deadlines and no bounds; the relay for tests is its server"},
 	{"github.com/emersion/go-msgauth", []string{"smtp"}, "mails are signed where they are built; nobody else changes them"},
 	{"github.com/BurntSushi/toml", []string{"internal/config"}, "one package reads configuration; the others take structs"},
+	{"github.com/spf13/cobra", []string{"cmd/straks"}, "only the program has a command line"},
 	{"github.com/coreos/go-systemd", []string{"internal/daemon"}, "only the daemon knows what runs it"},
 	{"encoding/gob", nil, "stored and sent forms are written out, so that they can be kept stable"},
 	{"log", []string{"api"}, "logs are slog, passed in; net/http alone wants the old kind"},

@@ -18,8 +18,12 @@ import (
 
 // blockCommand reads and changes the block lists of a running daemon.
 func blockCommand(ctx context.Context, args []string, e env) error {
-	return choice(ctx, args, e, "block list|show|add|lift [flags]", map[string]action{
-		"list": blockList, "show": blockShow, "add": blockAdd, "lift": blockLift})
+	return choice(ctx, args, e, "block list|show|add|lift [flags]", []command{
+		{"list", "print the entries of the block lists", blockList},
+		{"show", "print what is known of one recipient", blockShow},
+		{"add", "block a recipient", blockAdd},
+		{"lift", "let a recipient have messages again", blockLift},
+	})
 }
 
 // maxBlocks bounds one answer about block lists, in octets.

@@ -19,7 +19,9 @@ import (
 
 // debugCommand is "straks debug words".
 func debugCommand(ctx context.Context, args []string, e env) error {
-	return choice(ctx, args, e, "debug words [flags]", map[string]action{"words": debugWords})
+	return choice(ctx, args, e, "debug words [flags]", []command{
+		{"words", "print what one carrier says, while it says it", debugWords},
+	})
 }
 
 // debugWords prints what one carrier says, word for word, while it says it. The words may quote

@@ -24,7 +24,10 @@ import (
 
 // dkimCommand makes keys that sign mails, and prints their DNS records.
 func dkimCommand(ctx context.Context, args []string, e env) error {
-	return choice(ctx, args, e, "dkim new|show [flags]", map[string]action{"new": dkimNew, "show": dkimShow})
+	return choice(ctx, args, e, "dkim new|show [flags]", []command{
+		{"new", "make the keys of a domain, and print their DNS records", dkimNew},
+		{"show", "print the DNS records of the configured keys", dkimShow},
+	})
 }
 
 // newKey is a key that dkimNew makes.

@@ -1,14 +1,16 @@
 // Command straks sends instant notifications: one SMS or one e-mail to one
 // recipient, at once. It is the daemon, and the commands of its operator and of a client.
 //
-// main only ties signals to a context. run finds the command in a table and turns
-// its error into an exit code, so that tests can run the whole program in their own
-// process:
+// main only ties signals to a context. run runs a command and turns its error into an
+// exit code, so that tests can run the whole program in their own process:
 //
 //	0  done
 //	1  it failed; the reason is on stderr
 //	2  the command line is wrong
 //	3  send: the order was taken, but its message failed for good
+//
+// A command is one entry of the table in main.go, and a function that defines its flags, calls
+// flags.parse or choice, and does the work. Help, completion and manual pages come of these flags.
 //
 // The daemon is internal/daemon. serve.go runs it with what belongs to the process:
 // signals, the log, the Go runtime. No command takes a password or a token as an
@@ -16,6 +18,9 @@
 //
 //	main.go     main, and the table of commands
 //	run.go      exit codes, flags and operands
+//	tree.go     the table as cobra's tree of commands: help, version, suggestions
+//	complete.go completion
+//	man.go      manual pages, for the packages
 //	serve.go    serve
 //	dump_*.go   no core files
 //	setup.go    init, token: before the first start

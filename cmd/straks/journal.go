@@ -16,8 +16,13 @@ import (
 // journalCommand runs a command on the journal's file. Only backup works while the
 // daemon runs, which has the file locked: it asks the daemon.
 func journalCommand(ctx context.Context, args []string, e env) error {
-	return choice(ctx, args, e, "journal stats|check|compact|migrate|backup [flags]", map[string]action{
-		"stats": journalStats, "check": journalCheck, "compact": journalCompact, "migrate": journalMigrate, "backup": journalBackup})
+	return choice(ctx, args, e, "journal stats|check|compact|migrate|backup [flags]", []command{
+		{"stats", "print the size of the journal, and what is in it", journalStats},
+		{"check", "check every invariant of the journal", journalCheck},
+		{"compact", "write the journal to a smaller file", journalCompact},
+		{"migrate", "bring the journal to the present schema", journalMigrate},
+		{"backup", "write a consistent copy, also while the daemon runs", journalBackup},
+	})
 }
 
 // journalFlags are the flags that name the journal.

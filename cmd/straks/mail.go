@@ -11,7 +11,9 @@ import (
 
 // mailCommand makes what the way back of mails needs.
 func mailCommand(ctx context.Context, args []string, e env) error {
-	return choice(ctx, args, e, "mail key [flags]", map[string]action{"key": mailKey})
+	return choice(ctx, args, e, "mail key [flags]", []command{
+		{"key", "make a key of return paths, and print the DNS records of their domain", mailKey},
+	})
 }
 
 // mailKey makes a key of return paths. Nothing of its secret is printed.

@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
-
-	"straks/internal/daemon"
 )
 
 func main() {
@@ -38,15 +35,7 @@ func commands() []command {
 		{"block", "list and change who gets no messages: list, show, add, lift", blockCommand},
 		{"debug", "show what a carrier says, word for word, while it says it", debugCommand},
 		{"journal", "look after the journal: stats, check, compact, migrate, backup", journalCommand},
+		{"completion", "print the script that completes the command line in a shell", completionCommand},
 		{"version", "print the version", versionCommand},
 	}
-}
-
-func versionCommand(_ context.Context, args []string, e env) error {
-	if _, err := newFlags("version").parse(args, e); err != nil {
-		return err
-	}
-	version, revision, goVersion := daemon.Version()
-	_, err := fmt.Fprintf(e.stdout, "straks %s %s %s\n", version, revision, goVersion)
-	return err
 }

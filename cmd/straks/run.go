@@ -7,9 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"regexp"
-	"slices"
 	"strings"
 
 	"straks/internal/printable"
@@ -28,12 +26,14 @@ const (
 type env struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	described      *usage // not nil: the command only describes itself
 }
 
-// action is the function of a command.
+// action is the function of a command. Before it calls flags.parse or choice, it defines its flags
+// and does nothing else: completion and manual pages run it as far as there, to learn its flags.
 type action func(ctx context.Context, args []string, e env) error
 
-// command is one entry of the table in main.go.
+// command is one entry of the table in main.go, or an action of such a command.
 type command struct {
 	name string
 	help string // one line, a verb first
@@ -52,7 +52,7 @@ func misused(format string, args ...any) error {
 
 // run is the program. It returns its exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	err := dispatch(ctx, commands(), args, env{stdin, stdout, stderr})
+	err := execute(ctx, args, env{stdin: stdin, stdout: stdout, stderr: stderr})
 	var usage usageError
 	var ended endedError
 	code := exitFailed
@@ -83,50 +83,33 @@ func complain(stderr io.Writer, err error) {
 // maxLine bounds a line of an error, in octets.
 const maxLine = 4 << 10
 
-// dispatch runs the command that args name.
-func dispatch(ctx context.Context, table []command, args []string, e env) error {
-	if len(args) == 0 {
-		printCommands(e.stderr, table)
-		return misused("which command?")
-	}
-	name := args[0]
-	switch name {
-	case "help", "-h", "-help", "--help":
-		printCommands(e.stdout, table)
-		return nil
-	case "-version", "--version":
-		name = "version"
-	}
-	names := make([]string, len(table))
-	for i, c := range table {
-		if c.name == name {
-			return c.run(ctx, args[1:], e)
-		}
-		names[i] = c.name
-	}
-	if near := suggest.For(name, names); near != "" {
-		return misused("no command %q; did you mean %q?", name, near)
-	}
-	return misused("no command %q; \"straks help\" lists them", name)
-}
-
 // choice runs the action of a command that the first argument names.
-func choice(ctx context.Context, args []string, e env, synopsis string, actions map[string]action) error {
+func choice(ctx context.Context, args []string, e env, synopsis string, actions []command) error {
 	fs := newFlags(synopsis)
-	names := slices.Sorted(maps.Keys(actions))
-	if len(args) > 0 && actions[args[0]] != nil {
-		return actions[args[0]](ctx, args, e)
+	if e.described != nil {
+		*e.described = usage{flags: fs, actions: actions}
+		return errDescribed
+	}
+	names := make([]string, len(actions))
+	for i, a := range actions {
+		if names[i] = a.name; len(args) > 0 && args[0] == a.name {
+			return a.run(ctx, args, e)
+		}
 	}
 	if len(args) > 0 && strings.HasPrefix(args[0], "-") { // -h, or a flag before the action
 		_, err := fs.parse(args[:1], e)
 		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprint(e.stdout, "The flags of each:\n\n")
-			for _, name := range names {
-				fmt.Fprintf(e.stdout, "  straks %s %s -h\n", fs.Name(), name)
-			}
+			fmt.Fprint(e.stdout, "Its actions, each with flags of its own:\n\n")
+			printTable(e.stdout, actions)
+			fmt.Fprintf(e.stdout, "\n\"straks %s ACTION -h\" lists the flags of an action.\n", fs.Name())
 		}
 		if err != nil {
 			return err
+		}
+	}
+	if len(args) > 0 {
+		if near := suggest.For(args[0], names); near != "" {
+			return misused("%s: no action %q; did you mean %q?", fs.Name(), args[0], near)
 		}
 	}
 	return misused("%s what: %s? usage: straks %s", fs.Name(), strings.Join(names, ", "), synopsis)
@@ -134,10 +117,14 @@ func choice(ctx context.Context, args []string, e env, synopsis string, actions 
 
 func printCommands(w io.Writer, table []command) {
 	fmt.Fprint(w, "straks sends one SMS or one e-mail, at once.\n\nCommands:\n\n")
+	printTable(w, table)
+	fmt.Fprint(w, "\n\"straks COMMAND -h\" lists the flags of a command.\n")
+}
+
+func printTable(w io.Writer, table []command) {
 	for _, c := range table {
 		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.help)
 	}
-	fmt.Fprint(w, "\n\"straks COMMAND -h\" lists the flags of a command.\n")
 }
 
 // flags is the flag set of one command. Its errors are usageErrors.
@@ -158,6 +145,10 @@ func newFlags(synopsis string) *flags {
 // operands: one for each of names. Only those in brackets may be missing, and there may be several of
 // one that ends with "…]".
 func (f *flags) parse(args []string, e env, names ...string) ([]string, error) {
+	if e.described != nil {
+		*e.described = usage{flags: f, operands: names}
+		return nil, errDescribed
+	}
 	var operands []string
 	for {
 		if err := f.Parse(args); err != nil {
@@ -189,9 +180,27 @@ func withoutUnit(err error) error {
 	return fmt.Errorf("-%s %s has no unit: is it %ss, or %sm?", m[2], m[1], m[1], m[1])
 }
 
+// unknownFlag is the error of the flag package for a flag that there is not.
+var unknownFlag = regexp.MustCompile(`^flag provided but not defined: -(.*)$`)
+
+// misspelt returns the error of a flag that is nearly one of f; nil for another error.
+func (f *flags) misspelt(err error) error {
+	m := unknownFlag.FindStringSubmatch(err.Error())
+	if m == nil {
+		return nil
+	}
+	var names []string
+	f.VisitAll(func(known *flag.Flag) { names = append(names, known.Name) })
+	near := suggest.For(m[1], names)
+	if near == "" {
+		return nil
+	}
+	return fmt.Errorf("no flag -%s; did you mean -%s?", m[1], near)
+}
+
 func (f *flags) explain(err error, e env) error {
 	if !errors.Is(err, flag.ErrHelp) {
-		return misused("%s: %v; usage: straks %s", f.Name(), cmp.Or(withoutUnit(err), err), f.synopsis)
+		return misused("%s: %v; usage: straks %s", f.Name(), cmp.Or(withoutUnit(err), f.misspelt(err), err), f.synopsis)
 	}
 	fmt.Fprintf(e.stdout, "usage: straks %s\n\n", f.synopsis)
 	f.SetOutput(e.stdout)

@@ -27,7 +27,10 @@ type draft struct {
 }
 
 func sendCommand(ctx context.Context, args []string, e env) error {
-	return choice(ctx, args, e, "send sms|email [flags] [TEXT]", map[string]action{"sms": sendSMS, "email": sendEmail})
+	return choice(ctx, args, e, "send sms|email [flags] [TEXT]", []command{
+		{"sms", "send one SMS", sendSMS},
+		{"email", "send one e-mail", sendEmail},
+	})
 }
 
 func sendSMS(ctx context.Context, args []string, e env) error {

@@ -29,6 +29,7 @@
 //	values.go        single values: durations, sizes, digests
 //	check.go         faults and warnings
 //	files.go         passwords and certificates in files of their own
+//	names.go         names alone, for completion
 //	numbers.go       phone numbers beyond libphonenumber's metadata
 //	parts.go         what each part of the daemon gets
 //	descriptors.go   how many file descriptors that takes
