@@ -18,6 +18,7 @@
 //	bind.go      a bind that is bound again when it is lost
 //	limiter.go   attempts after refused credentials
 //	states.go    the states of binds
+//	probe.go     a bind to look at an SMSC, without a message
 //	metrics.go   counters and gauges
 //
 // # The way of a message

@@ -28,6 +28,7 @@
 //	address.go      addresses and host names
 //	config.go       the configuration of a relay
 //	validate.go     every fault of the configuration
+//	probe.go        a connection to look at a relay, without a mail
 //	metrics.go      straks_smtp_*
 //
 // # Protocol flow

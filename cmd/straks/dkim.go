@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"straks/internal/config"
+	"straks/internal/doctor"
 	"straks/internal/pemfile"
 	"straks/smtp"
 )
@@ -152,18 +153,9 @@ func writeRecord(w *strings.Builder, k smtp.DKIMKey, comment string) error {
 	if err != nil {
 		return fmt.Errorf("dkim: %s: %w", k.Name(), err)
 	}
-	fmt.Fprintf(w, "; %s\n%s. 3600 IN TXT (", comment, k.Name())
-	for len(record) > 0 {
-		n := min(len(record), maxTXT)
-		fmt.Fprintf(w, " %q", record[:n])
-		record = record[n:]
-	}
-	w.WriteString(" )\n\n")
+	fmt.Fprintf(w, "; %s\n%s\n\n", comment, doctor.TXT(k.Name(), record))
 	return nil
 }
-
-// maxTXT is the most octets of one string in a TXT record (RFC 1035 §3.3.14). Verifiers join the strings.
-const maxTXT = 255
 
 // dkimShow prints the DNS records of the configured keys.
 func dkimShow(_ context.Context, args []string, e env) error {

@@ -27,6 +27,7 @@
 //	dkim.go     dkim new, show: keys that sign mails
 //	mail.go     mail key: the key of return paths
 //	check.go    check: the configuration, and what the daemon would find
+//	doctor.go   doctor: DNS records, relays, SMSCs, the clock
 //	sandbox.go  sandbox: a daemon between simulated carriers
 //	demo.go     demo: two orders through a sandbox
 //	smsc.go     smsc: the simulated SMSC alone

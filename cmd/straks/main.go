@@ -22,6 +22,7 @@ func commands() []command {
 		{"sandbox", "run a daemon with simulated carriers, on loopback", sandboxCommand},
 		{"init", "create the journal", initCommand},
 		{"check", "report all faults of a configuration", checkCommand},
+		{"doctor", "look at DNS records, relays, SMSCs and the clock, and say what to change", doctorCommand},
 		{"route", "show which way an SMS would go, and how", routeCommand},
 		{"smsc", "run the simulated SMSC as a program of its own", smscCommand},
 		{"token", "make a bearer token and its stanza for the configuration", tokenCommand},

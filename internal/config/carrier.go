@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"errors"
+	"net/netip"
 	"reflect"
 
 	"straks/dlr"
@@ -123,6 +124,11 @@ type Relay struct {
 	// PasswordFile is the file that holds the login's password: a path, or the name
 	// of a credential. Default none; required with username.
 	PasswordFile string
+
+	// Egress are the addresses and networks that the relay sends from, as receivers see them:
+	// "192.0.2.10", "2001:db8::/64". "straks doctor" looks whether SPF lets them send; nothing else uses
+	// them. Default none: that is not looked at.
+	Egress []string
 }
 
 // reserved keeps the password out of the file.
@@ -138,7 +144,35 @@ func (r *Relay) check(c *checker) {
 	r.Password = c.secret("password_file", r.PasswordFile)
 	c.reads("ca_file", r.CAFile)
 	c.keyPair("client_cert", &r.ClientCert, "client_key", &r.ClientKey)
+	for i, written := range r.Egress {
+		_, err := parseNetwork(written)
+		c.Unless(err == nil, faults.Index("egress", i), "must be an address or a network, like \"192.0.2.10\" or \"2001:db8::/64\"")
+	}
 	c.Unless((r.Username == "") == (r.PasswordFile == ""), "password_file", "and username go together: give both, or none for no login")
+}
+
+// parseNetwork parses an address, which is the network of itself, or a network.
+func parseNetwork(written string) (netip.Prefix, error) {
+	addr, err := netip.ParseAddr(written)
+	if err == nil && addr.Zone() == "" && !addr.Is4In6() {
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	network, err := netip.ParsePrefix(written)
+	if err == nil && network.Addr().Is4In6() {
+		err = errors.New("IPv4 in IPv6")
+	}
+	return network.Masked(), err
+}
+
+// EgressNetworks returns the networks that the relay sends from.
+func (r *Relay) EgressNetworks() []netip.Prefix {
+	var all []netip.Prefix
+	for _, written := range r.Egress {
+		if network, err := parseNetwork(written); err == nil { // check has recorded the others
+			all = append(all, network)
+		}
+	}
+	return all
 }
 
 // SMTP returns the configuration of the pool of relays.

@@ -214,8 +214,8 @@ type PublishedKey struct {
 	Next bool // it signs nothing yet
 }
 
-// PublishedKeys reads all keys of DKIM, for a command that was loaded without secrets. The error is an *Invalid
-// with every key that can't be read.
+// PublishedKeys reads all keys of DKIM, for a command that was loaded without secrets. It returns those that can be
+// read. The error is an *Invalid with every key that can't.
 func (cfg *Config) PublishedKeys(path string) ([]PublishedKey, error) {
 	var keys []PublishedKey
 	found := faults.New()
@@ -229,13 +229,14 @@ func (cfg *Config) PublishedKeys(path string) ([]PublishedKey, error) {
 				_, err := f.read()
 				if err != nil {
 					table.list.Add(f.name, "%v", err)
+					continue
 				}
 				keys = append(keys, PublishedKey{f.key, table.next})
 			}
 		}
 	}
 	if all := found.All(); len(all) > 0 {
-		return nil, &Invalid{path, all}
+		return keys, &Invalid{path, all}
 	}
 	return keys, nil
 }

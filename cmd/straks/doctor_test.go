@@ -1,0 +1,126 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"straks/internal/daemon/daemontest"
+	"straks/internal/doctor"
+	"straks/internal/doctor/dnstest"
+	"straks/smpp/smsctest"
+	"straks/smtp/relaytest"
+)
+
+// diagnosed runs doctor with -json, and returns its findings as "subject/check: level".
+func diagnosed(t *testing.T, w *daemontest.World, s *dnstest.Server, want int) (levels map[string]string, findings []doctor.Finding, stderr string) {
+	t.Helper()
+	code, out, stderr := straks(t, "", "doctor", "-config", w.ConfigFile(), "-resolver", s.Addr, "-json")
+	var answer struct {
+		Resolver string
+		Findings []doctor.Finding
+	}
+	if err := json.Unmarshal([]byte(out), &answer); err != nil || answer.Resolver != s.Addr || code != want {
+		t.Fatalf("%d, want %d: %v\n%s\n%s", code, want, err, out, stderr)
+	}
+	levels = make(map[string]string)
+	for _, f := range answer.Findings {
+		levels[f.Subject+"/"+f.Check] = string(f.Level)
+	}
+	return levels, answer.Findings, stderr
+}
+
+// TestDoctor: an operator publishes what the doctor says, and it is content; with the daemon running, it makes no bind.
+func TestDoctor(t *testing.T) {
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{DSN: true, SMTPUTF8: true}, "")
+	w.EditConfig("[[organisation]]\n", "[email]\ndefault_sender = \"no-reply@example.org\"\n[[organisation]]\n")
+	w.EditConfig("tls = \"off\"\n", "tls = \"off\"\negress = [\"198.51.100.7\", \"2001:db8::/64\"]\n")
+	code, made, stderr := straks(t, "", "dkim", "new", "-selector", "s1", "-out", w.Dir, "example.org")
+	_, stanza, _ := strings.Cut(made, "[[dkim]]")
+	if code != exitDone {
+		t.Fatal(stderr)
+	}
+	w.EditConfig("\n[[relay]]", "\n[[dkim]]"+stanza+"\n[[relay]]")
+	s := dnstest.Serve(t, "")
+
+	levels, findings, stderr := diagnosed(t, w, s, exitFailed)
+	for name, want := range map[string]string{
+		"example.org/SPF": "fix", "example.org/DKIM s1": "fix", "example.org/DKIM s1-ed25519": "fix", "example.org/DMARC": "fix",
+		"relay mx/TLS": "ok", "relay mx/DSN": "ok", "relay mx/PIPELINING": "ok", "relay mx/senders": "ok", "smsc telco/bind": "note",
+	} {
+		if levels[name] != want {
+			t.Errorf("%s is %q, want %q", name, levels[name], want)
+		}
+	}
+	if !strings.Contains(stderr, "doctor: 4 things to change") {
+		t.Errorf("stderr %q", stderr)
+	}
+	for _, f := range findings {
+		for _, line := range f.Publish {
+			s.Add(t, line)
+		}
+	}
+	code, out, stderr := straks(t, "", "doctor", "-config", w.ConfigFile(), "-resolver", s.Addr)
+	if code != exitDone && !strings.Contains(stderr, "doctor: 1 not looked at") { // the clock, in a container
+		t.Fatalf("%d\n%s\n%s", code, out, stderr)
+	}
+	for _, words := range []string{"\nexample.org\n", "  ok      SPF          It holds 198.51.100.7 of relay mx.\n", "signature and the return path both count", "rsa, 2048 bits"} {
+		if !strings.Contains(out, words) {
+			t.Errorf("lacks %q:\n%s", words, out)
+		}
+	}
+
+	w.Start()
+	binds := w.SMSC.Stats().Binds
+	if levels, _, _ := diagnosed(t, w, s, code); levels["smsc telco/bind"] != "ok" || w.SMSC.Stats().Binds != binds {
+		t.Errorf("%v, %d binds more", levels, w.SMSC.Stats().Binds-binds)
+	}
+	if mails, submits := len(w.Relay.Messages()), len(w.SMSC.Submits()); mails+submits != 0 {
+		t.Errorf("%d mails and %d SMS were sent", mails, submits)
+	}
+	// A daemon whose admin listener does not answer is there nevertheless.
+	w.EditConfig("/admin.sock", "/other.sock")
+	if levels, _, _ := diagnosed(t, w, s, exitFailed); levels["smsc telco/bind"] != "unknown" || w.SMSC.Stats().Binds != binds {
+		t.Errorf("%v, %d binds more", levels, w.SMSC.Stats().Binds-binds)
+	}
+}
+
+// TestDoctorWithoutSecrets: an operator who may not read the password sees what needs none.
+func TestDoctorWithoutSecrets(t *testing.T) {
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	if err := os.Remove(filepath.Join(w.Dir, "telco.password")); err != nil {
+		t.Fatal(err)
+	}
+	s := dnstest.Serve(t, "")
+	levels, _, _ := diagnosed(t, w, s, exitFailed)
+	if levels["smsc telco/bind"] != "unknown" || levels["relay mx/TLS"] != "ok" || w.SMSC.Stats().Connections != 0 {
+		t.Errorf("%v", levels)
+	}
+}
+
+// TestDoctorShowsNothingHarmful: words of the DNS do not reach the terminal as they are.
+func TestDoctorShowsNothingHarmful(t *testing.T) {
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	w.EditConfig("[[organisation]]\n", "[email]\ndefault_sender = \"no-reply@example.org\"\n[[organisation]]\n")
+	s := dnstest.Serve(t, `example.org. 60 IN TXT "v=spf1 \027[2J\226\128\174 -all"`+"\n"+`_dmarc.example.org. 60 IN TXT "v=DMARC1; p=\027]0;x\007"`)
+	for _, form := range [][]string{{}, {"-json"}} {
+		_, out, stderr := straks(t, "", append([]string{"doctor", "-config", w.ConfigFile(), "-resolver", s.Addr}, form...)...)
+		if all := out + stderr; strings.ContainsAny(all, "\x1b\x07\u202e") || !strings.Contains(all, "no term of SPF") {
+			t.Errorf("%q", all)
+		}
+	}
+}
+
+func TestWaitingLine(t *testing.T) {
+	w := &waiting{running: make(map[string]bool)}
+	for i := range 5 {
+		w.watch(fmt.Sprint("relay mx", i), "SMTP", false)
+	}
+	w.watch("relay mx1", "SMTP", true)
+	if got := w.line(); got != "waiting for relay mx0 (SMTP), relay mx2 (SMTP), 2 more" {
+		t.Errorf("%q", got)
+	}
+}
