@@ -76,7 +76,7 @@ func (c *changeCounters) of(k changeOf) prometheus.Counter {
 	if k.status.Channel() == Email {
 		smsc, relay = relay, smsc
 	}
-	counter = c.vec.WithLabelValues(k.status.String(), k.organisation, smsc, relay)
+	counter = c.vec.WithLabelValues(k.status.label(), k.organisation, smsc, relay)
 	c.mu.Lock()
 	c.known[k] = counter
 	c.mu.Unlock()
@@ -106,7 +106,7 @@ func (s *Service) applied(event Event, e Effect) {
 
 // finalAttrs are the attributes of a final status in the log: no text and no recipient.
 func finalAttrs(s *Shipment, c Change) []slog.Attr {
-	attrs := make([]slog.Attr, 0, 8)
+	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs, slog.String("shipment", s.ID.String()), slog.String("organisation", s.Organisation), slog.String("status", c.To.String()))
 	if s.Carrier != "" {
 		attrs = append(attrs, slog.String(s.Channel.carrier(), s.Carrier))
@@ -120,6 +120,9 @@ func finalAttrs(s *Shipment, c Change) []slog.Attr {
 	}
 	if code != "" {
 		attrs = append(attrs, slog.String("err", code))
+	}
+	if c.From.Final() {
+		attrs = append(attrs, slog.String("corrects", c.From.String()))
 	}
 	return append(attrs, slog.Int64("since_accepted_ms", c.At.Sub(s.Accepted).Milliseconds()))
 }
@@ -149,7 +152,13 @@ func (s *Service) reported(r *Report, e *Effect) {
 	if e.Found && r.Status.Final() && len(e.Changes) > 0 {
 		s.metrics.receiptDelay.Observe(r.At.Sub(e.Shipment.Accepted).Seconds())
 	}
-	if e.Dropped > 0 {
+	s.suppressed(e)
+	if e.Dropped > 0 && r.Carrier == MailReports {
+		s.metrics.dropped.WithLabelValues(r.Carrier).Add(float64(e.Dropped))
+		s.sampled.Write("dropped "+r.Carrier, slog.LevelError,
+			"reports about mails dropped: too many match no mail of this journal, and the oldest made room; are they for mails of another one?",
+			slog.Int("reports", e.Dropped))
+	} else if e.Dropped > 0 {
 		s.metrics.dropped.WithLabelValues(r.Carrier).Add(float64(e.Dropped))
 		s.sampled.Write("dropped "+r.Carrier, slog.LevelError,
 			"receipts dropped: too many of this SMSC match no message, and the oldest made room; are they for messages of another system?",
@@ -160,5 +169,20 @@ func (s *Service) reported(r *Report, e *Effect) {
 		s.sampled.Write("hint "+r.Carrier+" "+e.Hint.Form, slog.LevelWarn,
 			"receipt matches nothing, but would with another form of message ids: check the SMSC's settings",
 			slog.String("smsc", r.Carrier), slog.String("message_id_form", e.Hint.Form))
+	}
+}
+
+// suppressed counts and logs that a suppression has begun or ended. The address is not in the log: "straks
+// trace" has it by the shipment.
+func (s *Service) suppressed(e *Effect) {
+	b := e.Suppressed
+	switch {
+	case b.Suppression():
+		s.metrics.suppressions.WithLabelValues(string(b.Source)).Inc()
+		s.log.Info("address suppressed: this organisation's mails to it are not sent until then",
+			"organisation", b.Organisation, "shipment", e.Shipment.ID, "source", string(b.Source), "word", b.Word, "until", b.Until, "times", b.Times)
+	case e.Lifted:
+		s.metrics.suppressions.WithLabelValues("lifted").Inc()
+		s.log.Info("address no longer suppressed: a mail has reached it", "organisation", e.Shipment.Organisation, "shipment", e.Shipment.ID)
 	}
 }

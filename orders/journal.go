@@ -85,7 +85,7 @@ type Journal interface {
 
 	// Due returns shipments, at most limit of them, that Expiry at now would
 	// change (so none in flight), and when to ask again: zero where no deadline is known. A later
-	// Accept may bring a nearer one, but none nearer than its TTL. A shipment
+	// Accept or Answer may bring a nearer one, but none nearer than its TTL or wait. A shipment
 	// that can't be read is logged and skipped: it delays no other.
 	Due(ctx context.Context, now time.Time, limit int) (due []uuid.UUID, next time.Time, err error)
 
@@ -119,9 +119,22 @@ type Block struct {
 	Off          bool
 	At           time.Time
 	Source       BlockSource // empty in an entry of before schema version 5, which lacks what follows too
-	Word         string      // of the configuration, that the phone sent; from a phone only
-	Reason       string      // in the operator's words; from an operator only
+	Word         string      // of the configuration, that the phone sent; the code of a bounce, like "5.1.1"
+	Reason       string      // in the operator's words; the shipment that a bounce or complaint is about
 	By           string      // the operator's name, as the operator's program gave it
+
+	// A suppression ends by itself, and is longer each time.
+
+	Until time.Time // zero: it does not end
+	Times int       // how many there were, with this one
+}
+
+// Suppression reports whether b ends by itself: reports about mails made it, and no operator or recipient.
+func (b Block) Suppression() bool { return !b.Until.IsZero() }
+
+// Blocks reports whether b keeps messages from its recipient at a time. The zero Block keeps none.
+func (b Block) Blocks(at time.Time) bool {
+	return !b.At.IsZero() && !b.Off && (b.Until.IsZero() || at.Before(b.Until))
 }
 
 // BlockForm returns the form of a recipient under which block lists have it: the letter case of an
@@ -137,8 +150,10 @@ func BlockForm(c Channel, to Recipient) Recipient {
 type BlockSource string
 
 const (
-	BlockedByPhone    BlockSource = "phone"
-	BlockedByOperator BlockSource = "operator"
+	BlockedByPhone     BlockSource = "phone"
+	BlockedByOperator  BlockSource = "operator"
+	BlockedByBounce    BlockSource = "bounce"
+	BlockedByComplaint BlockSource = "complaint"
 )
 
 // BlockQuery asks for entries of block lists: the one of a Recipient, or all, page by page.
@@ -173,6 +188,9 @@ type Effect struct {
 	Dropped  int          // how many older Reports of its carrier wait no longer, to make room for it
 	Hint     MismatchHint // a Report: the one of its Hints that is bound, where its Refs are not
 	Matched  MatchedBy    // a Report or Match: by what it found its shipment, where none of its references was bound
+
+	Suppressed Block // a suppression of the shipment's recipient that begins with it; zero: none does
+	Lifted     bool  // such a suppression has ended with it
 }
 
 // MatchedBy is what led a report to a shipment that none of its references was bound to.

@@ -29,7 +29,19 @@ type Report struct {
 	Reference   uint16
 	Whole       bool // the carrier sends one report for all parts of a message
 	ByRecipient bool // it may be matched by its recipient alone
+
+	// The following come in reports about mails only.
+
+	Relayed  bool        // a server without reports has it: a failure may follow
+	Expanded bool        // it went to the members of an alias or list, of which none is reported as delivered
+	Suppress BlockSource // why no more mails must be sent to the recipient; empty: they may be
+	Word     string      // the code of the failure, like "5.1.1", for Block.Word
 }
+
+// MailReports is, in place of a carrier, what reports about mails have: any server may send them. Their
+// references are ids of shipments (Shipment.ID), the most reliable first. It is no name that a relay or an
+// SMSC can have.
+const MailReports = "mail reports"
 
 // MismatchHint is a reference as it would be under another form of message ids.
 type MismatchHint struct{ Form, Ref string }
@@ -146,7 +158,8 @@ func isNumber(s string) bool {
 }
 
 // Better reports whether to keep this report instead of another that waits under the same reference:
-// a receipt that surely is one before an unverified one, then a final before an intermediate one. Of
+// a receipt that surely is one before an unverified one, then a final before an intermediate one, then
+// a failure before a mail that was relayed. Of
 // two about one message the first is kept; else the later one, since the answer that the other
 // waits for may never come.
 func (r *Report) Better(than *Report) bool {
@@ -155,6 +168,9 @@ func (r *Report) Better(than *Report) bool {
 	}
 	if r.Status.Final() != than.Status.Final() {
 		return r.Status.Final()
+	}
+	if r.failed() && than.Relayed {
+		return true
 	}
 	return r.differs(than) && !r.At.Before(than.At)
 }

@@ -17,7 +17,7 @@ const (
 
 // outcomes are those of an order: the four of a hand-over, and those of orders without
 // one.
-var outcomes = []string{"accepted", "refused", "not_sent", "unknown", "repeated", "blocked", "busy", "unavailable"}
+var outcomes = []string{"accepted", "refused", "not_sent", "unknown", "repeated", "blocked", "suppressed", "busy", "unavailable"}
 
 var receiptResults = []string{"applied", "noted", "repeated", "parked"}
 
@@ -43,6 +43,7 @@ type metrics struct {
 	mismatched   *prometheus.CounterVec
 	unknown      prometheus.Counter
 	dropped      *prometheus.CounterVec
+	suppressions *prometheus.CounterVec
 	inboxFull    prometheus.Counter
 	removed      prometheus.Counter
 	givenUp      prometheus.Counter
@@ -87,14 +88,15 @@ func newMetrics(reg prometheus.Registerer, organisations, relays []string, forms
 		receipts: vec("straks_receipts_total", "Receipts stored, by the status that they report and by their effect.", "status", "result"),
 		receiptDelay: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "straks_receipt_delay_seconds",
 			Help: "Time from acceptance of an order to its final receipt.", Buckets: arrivalTimes}),
-		mismatched: vec("straks_receipts_mismatched_total", "Receipts that match nothing, but would under another form of their message id.", "smsc", "form"),
-		matched:    vec("straks_receipts_matched_total", "Receipts of messages whose answer never came, by what they were matched by.", "smsc", "by"),
-		unknown:    counter("straks_receipts_unknown_total", "Receipts given up after a day in which no answer claimed them."),
-		dropped:    vec("straks_receipts_dropped_total", "Receipts that waited for their answer and were dropped to make room for newer ones of their SMSC.", "smsc"),
-		inboxFull:  counter("straks_receipts_turned_away_total", "Receipts that the SMSC must send again because too many waited."),
-		removed:    counter("straks_shipments_removed_total", "Shipments removed at the end of their retention."),
-		givenUp:    counter("straks_outcomes_given_up_total", "Outcomes of orders that can't be stored, since the journal can't read what it has of them."),
-		refused:    vec("straks_orders_refused_total", "Orders that were not admitted, since more came than could be sent in time.", "channel", "reason"),
+		mismatched:   vec("straks_receipts_mismatched_total", "Receipts that match nothing, but would under another form of their message id.", "smsc", "form"),
+		matched:      vec("straks_receipts_matched_total", "Receipts of messages whose answer never came, by what they were matched by.", "smsc", "by"),
+		unknown:      counter("straks_receipts_unknown_total", "Receipts given up after a day in which no answer claimed them."),
+		dropped:      vec("straks_receipts_dropped_total", "Receipts that waited for their answer and were dropped to make room for newer ones of their SMSC.", "smsc"),
+		suppressions: vec("straks_suppressions_total", "Suppressions of mail addresses: those that began, by cause, and those that a mail which arrived has lifted.", "event"),
+		inboxFull:    counter("straks_receipts_turned_away_total", "Receipts that the SMSC must send again because too many waited."),
+		removed:      counter("straks_shipments_removed_total", "Shipments removed at the end of their retention."),
+		givenUp:      counter("straks_outcomes_given_up_total", "Outcomes of orders that can't be stored, since the journal can't read what it has of them."),
+		refused:      vec("straks_orders_refused_total", "Orders that were not admitted, since more came than could be sent in time.", "channel", "reason"),
 		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "straks_orders_queue_wait_seconds",
 			Help: "Time for which orders waited to be admitted. Those that need not wait are not counted.", Buckets: waitTimes}, []string{"channel"}),
 		reg: reg,
@@ -113,7 +115,7 @@ func newMetrics(reg prometheus.Registerer, organisations, relays []string, forms
 			m.mismatched.WithLabelValues(smsc, form)
 		}
 	}
-	reg.MustRegister(m.orders, stages, m.changes.vec, m.matched, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.dropped, m.inboxFull, m.removed, m.givenUp, m.refused, m.waits)
+	reg.MustRegister(m.orders, stages, m.changes.vec, m.matched, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.dropped, m.suppressions, m.inboxFull, m.removed, m.givenUp, m.refused, m.waits)
 	return m
 }
 
@@ -130,8 +132,11 @@ func (m *metrics) initLabels(organisations []string, stages *prometheus.Histogra
 			m.stages[stageOf{c, stage}] = stages.WithLabelValues(c.String(), stage)
 		}
 	}
+	for _, event := range []string{string(BlockedByBounce), string(BlockedByComplaint), "lifted"} {
+		m.suppressions.WithLabelValues(event)
+	}
 	for _, status := range Statuses() {
-		if status != SMSAccepted && !status.Final() {
+		if status != SMSAccepted && status != EmailSucceeded && !status.Final() || status == EmailSucceededFinal {
 			continue // no receipt reports it
 		}
 		for _, result := range receiptResults {

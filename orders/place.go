@@ -144,7 +144,11 @@ func (s *Service) claim(ctx context.Context, f *inFlight, p *permit, o *Order) (
 				s.free(p, in)
 			}
 		case ours && shipment.Status.Final(): // on the block list
-			s.metrics.order(o, "blocked")
+			outcome := "blocked"
+			if shipment.Status == EmailFailedSuppressedRecipient {
+				outcome = "suppressed"
+			}
+			s.metrics.order(o, outcome)
 			s.changes.happened(o.Organisation)
 			f.finish(shipment, true, nil)
 		case ours:

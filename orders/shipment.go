@@ -20,7 +20,11 @@ import (
 //	                   |  v NotSent
 //	                   New (free)
 //
-// A final status stays, except that a late Delivered replaces Failed_TTL.
+// A final status stays, with two exceptions: a late Delivered replaces Failed_TTL, and a failure from
+// beyond replaces, once, a Delivered that came from Relayed.
+//
+// Some mails are never reported as delivered, though they arrive (Unreported). If no report has come of such a
+// mail until its deadline, Email_Succeeded becomes final.
 type Shipment struct {
 	ID               uuid.UUID // UUIDv7, so that shipments lie in the journal by time
 	OrderID          uuid.UUID
@@ -32,13 +36,17 @@ type Shipment struct {
 	Status           Status
 	Accepted         time.Time // when the current claim was taken; what the TTL counts from
 	Updated          time.Time // of the last change of status
-	Deadline         time.Time // Accepted + TTL: from here on it is Failed_TTL
+	Deadline         time.Time // Accepted + TTL, or Answer.Wait where that is shorter: from here on it is Failed_TTL
 	ClaimUntil       time.Time // end of the claim; zero once its answer is stored
 	Total            int       // parts that the message will have, at the most; 0 once its answer is stored
 	Carrier          string    // name of the SMSC or relay that has or had it
 	Parts            []Part    // of the message, known from its Answer on
 	Detail           string    // the carrier's last word, for operators: "ESME_RINVDSTADR", "UNDELIV err:013"
 	Trace            Trace     // how the hand-over went, for operators
+
+	Unreported bool // a mail of which no report comes if it arrives
+	Relayed    bool // a mail is Email_Delivered by a report that it was relayed, which a failure may correct
+	Complained bool // the recipient has called the mail spam, as a report said
 
 	// Listed reports that the journal's index of unanswered shipments has an entry of it. Package
 	// ledger sets it.
@@ -132,6 +140,9 @@ type Answer struct {
 	Parts    []PartAnswer
 	Detail   string
 	Trace    Trace // zero in an answer that came late
+
+	Wait       time.Duration // how long to wait for reports, from acceptance; 0, or more than the TTL: until the TTL has passed
+	Unreported bool          // see Shipment
 }
 
 // PartAnswer is the carrier's answer to one part.
@@ -160,9 +171,12 @@ func (s *Shipment) Retry(in AcceptRequest) {
 	}
 }
 
-// Block ends a new shipment whose recipient is on the organisation's block list.
-func (s *Shipment) Block() {
+// Block ends a new shipment whose recipient is on the organisation's block list, by this entry.
+func (s *Shipment) Block(by Block) {
 	s.Status = specials[s.Channel].reserved
+	if by.Suppression() && s.Channel == Email {
+		s.Status = EmailFailedSuppressedRecipient
+	}
 	s.endClaim()
 }
 
@@ -195,6 +209,7 @@ func (s *Shipment) Answer(a Answer) bool {
 	s.endClaim()
 	s.takeParts(a)
 	s.takeTrace(a)
+	s.takeWait(a)
 	switch {
 	case s.Status.Final():
 		return false
@@ -245,6 +260,17 @@ func (s *Shipment) takeTrace(a Answer) {
 	s.Trace = s.Trace.Cut()
 }
 
+// takeWait notes how long reports are waited for, and what their absence means.
+func (s *Shipment) takeWait(a Answer) {
+	if s.Status.Final() || a.Outcome == handover.Refused {
+		return
+	}
+	s.Unreported = s.Unreported || a.Unreported
+	if end := s.Accepted.Add(a.Wait); a.Wait > 0 && end.Before(s.Deadline) {
+		s.Deadline = end
+	}
+}
+
 func (p *Part) addRef(ref string) {
 	for _, have := range p.Refs {
 		if have == ref {
@@ -273,8 +299,14 @@ func (s *Shipment) Report(part int, r Report) bool {
 		return false
 	}
 	p := &s.Parts[part]
+	s.Unreported = s.Unreported || r.Expanded
+	s.Complained = s.Complained || r.Suppress == BlockedByComplaint
 	before := p.State
 	switch {
+	case s.Relayed && r.failed(): // from beyond
+		p.State, s.Relayed = PartFailed, false
+		s.Trace.Reported = max(r.At.Sub(s.Accepted), 0)
+		return s.become(r.Status, r.At, r.Detail)
 	case p.State >= PartDelivered: // a repeat, or a contradiction: the first word stands
 		return false
 	case r.Status.Delivered():
@@ -287,9 +319,11 @@ func (s *Shipment) Report(part int, r Report) bool {
 	if p.State != before {
 		s.Trace.Reported = max(r.At.Sub(s.Accepted), 0)
 	}
+	s.endClaim() // a report about a mail may come before the answer
 	switch {
 	case p.State == PartDelivered && s.all(PartDelivered) && s.none(PartFailed) &&
 		(!s.Status.Final() || s.Status == sp.expired):
+		s.Relayed = r.Relayed
 		return s.become(sp.delivered, r.At, r.Detail)
 	case s.Status.Final():
 		return false
@@ -300,6 +334,9 @@ func (s *Shipment) Report(part int, r Report) bool {
 	}
 	return false
 }
+
+// failed reports whether the message failed, as the report says.
+func (r *Report) failed() bool { return r.Status.Final() && !r.Status.Delivered() }
 
 func (s *Shipment) none(state PartState) bool {
 	for _, p := range s.Parts {
@@ -316,7 +353,11 @@ func (s *Shipment) Expire(now time.Time) bool {
 	if s.Status.Final() || s.Status.Free() || now.Before(s.Deadline) || s.InFlight(now) {
 		return false
 	}
-	return s.become(specials[s.Channel].expired, now, s.Detail)
+	sp := specials[s.Channel]
+	if s.Unreported && s.Status == sp.taken {
+		return s.become(sp.silent, now, s.Detail)
+	}
+	return s.become(sp.expired, now, s.Detail)
 }
 
 // become changes the status. Updated never goes back, whatever the clocks do.

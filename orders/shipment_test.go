@@ -30,10 +30,10 @@ func TestStatusesAreComplete(t *testing.T) {
 	seen := map[string]bool{}
 	for _, s := range Statuses() {
 		name, prefix := s.String(), s.Channel().String()+"_"
-		if len(name) <= len(prefix) || name[:len(prefix)] != prefix || seen[name] {
+		if len(name) <= len(prefix) || name[:len(prefix)] != prefix || seen[name+s.Order()] || seen[s.label()] {
 			t.Errorf("status %d has the name %q", s, name)
 		}
-		seen[name] = true
+		seen[name+s.Order()], seen[s.label()] = true, true
 	}
 	for _, s := range []Status{0, statusEnd} {
 		if s.Valid() || s.String() != "invalid" || s.Final() || s.Free() && s.Channel() != 0 {
@@ -46,6 +46,7 @@ func TestOrderStatus(t *testing.T) {
 	for s, want := range map[Status]string{
 		SMSNew: "Order_Registered", EmailSending: "Order_Processing", SMSAccepted: "Order_Processed",
 		EmailSucceeded: "Order_Processed", SMSFailedTTL: "Order_Completed", EmailDelivered: "Order_Completed",
+		EmailSucceededFinal: "Order_Completed",
 	} {
 		if s.Order() != want {
 			t.Errorf("%v: %s, want %s", s, s.Order(), want)

@@ -53,6 +53,7 @@ const (
 	EmailFailedFilteredSpam
 	EmailFailedQuarantined
 	EmailFailedTTL
+	EmailSucceededFinal // EmailSucceeded as the last word: no report came where none comes of a mail that arrives
 	statusEnd
 )
 
@@ -101,14 +102,18 @@ var statuses = [statusEnd]statusInfo{
 	EmailFailedFilteredSpam:           {"Email_Failed_FilteredSpam", Email, stageFinal},
 	EmailFailedQuarantined:            {"Email_Failed_Quarantined", Email, stageFinal},
 	EmailFailedTTL:                    {"Email_Failed_TTL", Email, stageFinal},
+	EmailSucceededFinal:               {"Email_Succeeded", Email, stageFinal},
 }
 
 // special are the statuses of a channel that the state machine itself assigns.
-type special struct{ fresh, sending, taken, delivered, failed, expired, reserved Status }
+type special struct {
+	fresh, sending, taken, delivered, failed, expired, reserved Status
+	silent                                                      Status // expired, where silence means that all went well
+}
 
 var specials = map[Channel]special{
-	SMS:   {SMSNew, SMSSending, SMSAccepted, SMSDelivered, SMSFailed, SMSFailedTTL, SMSFailedRecipientReserved},
-	Email: {EmailNew, EmailSending, EmailSucceeded, EmailDelivered, EmailFailed, EmailFailedTTL, EmailFailedRecipientReserved},
+	SMS:   {SMSNew, SMSSending, SMSAccepted, SMSDelivered, SMSFailed, SMSFailedTTL, SMSFailedRecipientReserved, SMSFailedTTL},
+	Email: {EmailNew, EmailSending, EmailSucceeded, EmailDelivered, EmailFailed, EmailFailedTTL, EmailFailedRecipientReserved, EmailSucceededFinal},
 }
 
 // Statuses returns every status, in the order of their numbers.
@@ -130,14 +135,23 @@ func (s Status) info() statusInfo {
 	return statuses[s]
 }
 
-// String returns the status as the wire contract spells it, like "SMS_Failed_TTL".
+// String returns the status as the wire contract spells it, like "SMS_Failed_TTL". EmailSucceeded and
+// EmailSucceededFinal are spelled alike: there the status of the order makes the difference.
 func (s Status) String() string { return s.info().name }
+
+// label returns the status as metrics spell it: each has a label of its own.
+func (s Status) label() string {
+	if s == EmailSucceededFinal {
+		return s.String() + "_Final"
+	}
+	return s.String()
+}
 
 // Channel returns the channel that the status belongs to.
 func (s Status) Channel() Channel { return s.info().channel }
 
-// Final reports whether the status never changes again, except for the correction of …_Failed_TTL to
-// delivered.
+// Final reports whether the status never changes again, with two exceptions: …_Failed_TTL may be corrected
+// to delivered, and EmailDelivered, where it came from a report that the mail was relayed, to a failure.
 func (s Status) Final() bool { return s.info().stage == stageFinal }
 
 // Free reports whether the message surely is with no carrier, so that its

@@ -34,7 +34,7 @@ func blockList(ctx context.Context, args []string, e env) error {
 	fs := newFlags("block list [-organisation NAME] [-lifted] [-json] [-config FILE | -admin ADDRESS]")
 	admin := fs.adminFlags()
 	organisation := fs.String("organisation", "", "only entries of the organisation `NAME`")
-	lifted := fs.Bool("lifted", false, "entries that were lifted in the last day too")
+	lifted := fs.Bool("lifted", false, "entries that were lifted in the last day, and suppressions that ended, too")
 	asJSON := fs.Bool("json", false, "print a line of JSON for each entry")
 	if _, err := fs.parse(args, e, "list"); err != nil {
 		return err
@@ -163,8 +163,21 @@ func (p *blockPrinter) print(b daemon.BlockEntry) {
 	if p.n == 1 {
 		p.table.row("ORGANISATION", "CHANNEL", "RECIPIENT", "STATE", "SINCE", "SOURCE", "WORD", "BY", "REASON")
 	}
-	p.table.row(b.Organisation, b.Channel, cmp.Or(b.Recipient, "(not known: stored by an older program)"), choose(b.Blocked, "blocked", "lifted"),
+	p.table.row(b.Organisation, b.Channel, cmp.Or(b.Recipient, "(not known: stored by an older program)"), blockState(b),
 		b.At.Local().Format(time.DateTime), b.Source, b.Word, b.By, b.Reason)
+}
+
+// blockState says in a word or two whether an entry holds.
+func blockState(b daemon.BlockEntry) string {
+	switch {
+	case b.Blocked && !b.Until.IsZero():
+		return "suppressed until " + b.Until.Local().Format(time.DateTime)
+	case b.Blocked:
+		return "blocked"
+	case !b.Until.IsZero():
+		return "ended " + b.Until.Local().Format(time.DateTime)
+	}
+	return "lifted"
 }
 
 // end prints what is left, or that there is nothing.

@@ -90,10 +90,16 @@ func sentence(s *daemon.TracedShipment) string {
 		after = after.Round(time.Second)
 	}
 	switch {
+	case s.Relayed:
+		return fmt.Sprintf("Delivered to the recipient's mail server, %v after the order. That server may yet return it.", after)
 	case s.Delivered:
 		return fmt.Sprintf("Delivered, as %s says, %v after the order.", carrier, after)
 	case strings.HasSuffix(s.Status, "_RecipientReserved"):
 		return "Not sent: the recipient is blocked (straks block show)."
+	case strings.HasSuffix(s.Status, "_SuppressedRecipient"):
+		return "Not sent: earlier mails to the address came back, or were called spam (straks block show)."
+	case s.Final && strings.HasSuffix(s.Status, "_Succeeded"):
+		return fmt.Sprintf("Taken by %s, and no report of a failure came until %s.", orNobody(carrier), s.Deadline.Local().Format(time.DateTime))
 	case strings.HasSuffix(s.Status, "_TTL"):
 		return fmt.Sprintf("Not known: no final receipt came from %s until %s.", orNobody(carrier), s.Deadline.Local().Format(time.DateTime))
 	case s.Final:

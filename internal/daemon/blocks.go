@@ -17,12 +17,15 @@ type BlockEntry struct {
 	Organisation string    `json:"organisation"`
 	Channel      string    `json:"channel"`   // "SMS" or "Email"
 	Recipient    string    `json:"recipient"` // empty in an entry that an older program stored
-	Blocked      bool      `json:"blocked"`   // false: it is lifted; such an entry is kept for a day
+	Blocked      bool      `json:"blocked"`   // false: it is lifted, and kept for a day, or has ended
 	At           time.Time `json:"at"`
-	Source       string    `json:"source,omitempty"` // "phone" or "operator"
-	Word         string    `json:"word,omitempty"`   // that the phone sent
-	Reason       string    `json:"reason,omitempty"`
-	By           string    `json:"by,omitempty"` // the operator
+	Source       string    `json:"source,omitempty"` // "phone", "operator", "bounce" or "complaint"
+	Word         string    `json:"word,omitempty"`   // that the phone sent; the code of the bounce
+	Reason       string    `json:"reason,omitempty"` // the operator's; the shipment of the bounce or complaint
+	By           string    `json:"by,omitempty"`     // the operator
+
+	Until time.Time `json:"until,omitzero"`  // when it ends by itself; absent: it does not
+	Times int       `json:"times,omitempty"` // how often the address was suppressed, this time included
 }
 
 // BlockPage is the answer of GET /blocks.
@@ -88,7 +91,8 @@ func (d *Daemon) blocksOf(r *http.Request, organisations []string) (page BlockPa
 }
 
 func entryOf(b orders.Block) BlockEntry {
-	return BlockEntry{b.Organisation, b.Channel.String(), string(b.Recipient), !b.Off, b.At, string(b.Source), b.Word, b.Reason, b.By}
+	return BlockEntry{b.Organisation, b.Channel.String(), string(b.Recipient), b.Blocks(time.Now()), b.At, string(b.Source), b.Word, b.Reason, b.By,
+		b.Until, b.Times}
 }
 
 // changeBlock puts a recipient on an organisation's block list, or takes it off, and answers with the

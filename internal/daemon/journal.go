@@ -69,5 +69,8 @@ func boltOptions(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer
 	for _, s := range cfg.SMSCs {
 		carriers = append(carriers, s.Name)
 	}
+	if len(cfg.Relays) > 0 {
+		carriers = append(carriers, orders.MailReports)
+	}
 	return bolt.Options{MaxSize: int64(cfg.Journal.MaxSize), Queue: cfg.Journal.MaxQueue, Carriers: carriers, Log: log, Registerer: reg}
 }

@@ -27,6 +27,7 @@ type TracedShipment struct {
 	Status           string       `json:"status"`
 	Final            bool         `json:"final"`
 	Delivered        bool         `json:"delivered"`
+	Relayed          bool         `json:"relayed,omitempty"` // delivered to a mail server that sends no reports; a failure may follow
 	Accepted         time.Time    `json:"accepted"`
 	Updated          time.Time    `json:"updated"`
 	Deadline         time.Time    `json:"deadline"` // after which it is Failed_TTL
@@ -126,7 +127,7 @@ func (d *Daemon) trace(ctx context.Context, text string, since time.Time) (kind 
 
 func traced(s *orders.Shipment) TracedShipment {
 	t := TracedShipment{ID: s.ID, Organisation: s.Organisation, SendersReference: s.SendersReference, Recipient: string(s.Recipient),
-		Status: s.Status.String(), Final: s.Status.Final(), Delivered: s.Status.Delivered(), Accepted: s.Accepted, Updated: s.Updated, Deadline: s.Deadline,
+		Status: s.Status.String(), Final: s.Status.Final(), Delivered: s.Status.Delivered(), Relayed: s.Relayed, Accepted: s.Accepted, Updated: s.Updated, Deadline: s.Deadline,
 		Carrier: s.Carrier, Bind: s.Trace.Bind, Encoding: s.Trace.Encoding, Detail: s.Detail,
 		StoredMicros: s.Trace.Stored.Microseconds(), SlotMicros: s.Trace.Slot.Microseconds(), WrittenMicros: s.Trace.Written.Microseconds(),
 		AnsweredMicros: s.Trace.Answered.Microseconds(), ReportedMicros: s.Trace.Reported.Microseconds()}

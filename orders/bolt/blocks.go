@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"straks/orders"
+	"straks/orders/ledger"
 )
 
 // The fields of a block.
@@ -19,6 +21,8 @@ const (
 	blockWord
 	blockReason
 	blockBy
+	blockUntil // µs
+	blockTimes
 )
 
 // The version of a block's record before schema version 5 says whether it is lifted.
@@ -42,6 +46,12 @@ func encodeBlock(b, key []byte, bl *orders.Block) []byte {
 		if text != "" {
 			e.field(blockOrganisation+byte(i), func(e *encoder) { e.string(text[:min(len(text), maxBlockWord)]) })
 		}
+	}
+	if bl.Suppression() {
+		e.field(blockUntil, func(e *encoder) { e.int(bl.Until.UnixMicro()) })
+	}
+	if bl.Times > 0 {
+		e.field(blockTimes, func(e *encoder) { e.uint(uint64(bl.Times)) })
 	}
 	return blockedScope.seal(e.b, len(b), key)
 }
@@ -70,6 +80,10 @@ func decodeBlock(key, record []byte) (orders.Block, error) {
 				bl.Reason = f.string()
 			case blockBy:
 				bl.By = f.string()
+			case blockUntil:
+				bl.Until = microTime(f.int())
+			case blockTimes:
+				bl.Times = int(min(f.uint(), 1<<16))
 			}
 		})
 	}
@@ -140,4 +154,93 @@ func (t tables) blocks(ctx context.Context, q orders.BlockQuery) (page orders.Bl
 	}
 	page.Next = ""
 	return page, bad, ctx.Err()
+}
+
+// PutBlocked implements ledger.Store. A block that does not last gets an entry by which retention finds it.
+func (w *writeTx) PutBlocked(b orders.Block) error {
+	key := blockedKey(b.Organisation, b.Channel, b.Recipient)
+	if last := lastOf(&b); !last.IsZero() {
+		lifted := liftedKey(last, key)
+		if err := w.lifted().Put(lifted, w.value(func(v []byte) []byte { return liftedScope.seal(v, len(v), lifted) })); err != nil {
+			return err
+		}
+	}
+	if err := w.countSuppressions(w.suppressed(key), b.Suppression()); err != nil {
+		return err
+	}
+	return w.blocked().Put(key, w.value(func(v []byte) []byte { return encodeBlock(v, key, &b) }))
+}
+
+// lastOf returns the time a day after which retention removes the entry; zero for one that stays.
+func lastOf(b *orders.Block) time.Time {
+	switch {
+	case b.Off:
+		return b.At
+	case b.Suppression():
+		return b.Until.Add(ledger.SuppressionMemory - liftedRetention)
+	}
+	return time.Time{}
+}
+
+// The number of suppressions is the sequence of their table, which has no other use.
+
+// Suppressions implements ledger.Store.
+func (w *writeTx) Suppressions() (int, error) { return int(w.blocked().Sequence()), nil }
+
+// suppressed reports whether the entry under a key is a suppression.
+func (w *writeTx) suppressed(key []byte) bool {
+	v := w.blocked().Get(key)
+	if v == nil {
+		return false
+	}
+	b, err := decodeBlock(key, v)
+	return err == nil && b.Suppression()
+}
+
+// countSuppressions notes that an entry was a suppression, and is one.
+func (w *writeTx) countSuppressions(was, is bool) error {
+	n := w.blocked().Sequence()
+	switch {
+	case is && !was:
+		n++
+	case was && !is && n > 0:
+		n--
+	default:
+		return nil
+	}
+	return w.blocked().SetSequence(n)
+}
+
+// listed: each block has its time, and one that does not last has an entry that retention removes it by. The
+// suppressions are counted.
+func (c *checker) listed() {
+	suppressions, all := uint64(0), true
+	defer func() {
+		if all && c.more() && suppressions != c.blocked().Sequence() {
+			c.fault("%d addresses are suppressed, but %d are counted", suppressions, c.blocked().Sequence())
+		}
+	}()
+	cur := c.blocked().Cursor()
+	for k, v := cur.First(); k != nil && c.more(); k, v = cur.Next() {
+		b, err := decodeBlock(k, v)
+		all = all && err == nil
+		if b.Suppression() {
+			suppressions++
+		}
+		switch {
+		case err != nil:
+			c.fault("block of %x: %w", k, err)
+		case (b.Off || b.Suppression()) && !liftedScope.whole(liftedKey(lastOf(&b), k), c.lifted().Get(liftedKey(lastOf(&b), k))):
+			c.fault("block of %x: it is lifted, or ends, and is kept for ever", k)
+		}
+	}
+}
+
+func (c *checker) liftedBlocks() {
+	cur := c.lifted().Cursor()
+	for k, v := cur.First(); k != nil && c.more(); k, v = cur.Next() {
+		if !liftedScope.whole(k, v) {
+			c.fault("%w", corrupt(fmt.Sprintf("lifted block %x", k)))
+		}
+	}
 }

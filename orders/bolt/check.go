@@ -374,26 +374,3 @@ func (c *checker) unansweredOnes() {
 		}
 	}
 }
-
-// listed: each block has its time, and one that is lifted has an entry that retention removes it by.
-func (c *checker) listed() {
-	cur := c.blocked().Cursor()
-	for k, v := cur.First(); k != nil && c.more(); k, v = cur.Next() {
-		b, err := decodeBlock(k, v)
-		switch {
-		case err != nil:
-			c.fault("block of %x: %w", k, err)
-		case b.Off && !liftedScope.whole(liftedKey(b.At, k), c.lifted().Get(liftedKey(b.At, k))):
-			c.fault("block of %x: it is lifted, and kept for ever", k)
-		}
-	}
-}
-
-func (c *checker) liftedBlocks() {
-	cur := c.lifted().Cursor()
-	for k, v := cur.First(); k != nil && c.more(); k, v = cur.Next() {
-		if !liftedScope.whole(k, v) {
-			c.fault("%w", corrupt(fmt.Sprintf("lifted block %x", k)))
-		}
-	}
-}

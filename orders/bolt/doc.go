@@ -14,8 +14,10 @@
 //	parked     carrier | at µs | number -> report that waits for its answer
 //	deadlines  deadline µs | id         -> nothing
 //	feed       organisation | seq       -> shipment id, status, at
-//	blocked    hash(org, channel, to)   -> since when it is blocked, or not any more; who, whence, why
-//	lifted     at µs | hash             -> nothing: a block that is lifted, to be kept for a day
+//	blocked    hash(org, channel, to)   -> since when it is blocked, until when, or not any more; who,
+//	                                    whence, why. The sequence is the number of suppressions
+//	lifted     at µs | hash             -> nothing: a block that is lifted, to be kept for a day; or a
+//	                                    suppression, a day before it is forgotten
 //	unanswered number | id              -> µs: until when the entry is kept. The answer of the
 //	                                    shipment never came
 //	cursors    organisation NUL name    -> how far a subscription has read the feed
@@ -79,7 +81,7 @@
 //	slots.go      tables with random keys
 //	filter.go     Bloom filters of slots that have ended
 //	find.go       looking shipments up for operators
-//	blocks.go     the entries of block lists: their records, and reading them
+//	blocks.go     the entries of block lists: their records, reading and checking them
 //	record.go     the form of each record
 //	report.go     that of a report that waits
 //	trace.go      how a hand-over went, in a shipment's record

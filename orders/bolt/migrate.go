@@ -30,7 +30,7 @@ type migration func(t tables, budget int, log *slog.Logger) (moved int, err erro
 // migrations returns those from version 1 on, in order: the first makes a version
 // 2 of it.
 func migrations() []migration {
-	return []migration{nameSlotsByEnd, addFilters, keepClaims, sealRecords, addCursors}
+	return []migration{nameSlotsByEnd, addFilters, keepClaims, sealRecords, addCursors, takeMailReports}
 }
 
 // Migrate brings the journal at path up to date, in as many transactions as it
@@ -171,6 +171,10 @@ func addCursors(t tables, _ int, _ *slog.Logger) (moved int, err error) {
 	_, err = t.tx.CreateBucketIfNotExists(bucketCursors)
 	return 0, err
 }
+
+// takeMailReports makes version 7 of version 6, which knew nothing of reports about mails. It would take
+// EmailSucceededFinal for a record that can't be read, and a suppression for a block without an end.
+func takeMailReports(tables, int, *slog.Logger) (moved int, err error) { return 0, nil }
 
 // firstEnd is more than the number of any slot, and less than any end in s.
 const firstEnd = 1_000_000

@@ -18,6 +18,7 @@ type Options struct {
 	MaxParked int   // receipts of a carrier that wait for their answer; 100,000. Beyond it that carrier's oldest is dropped
 	// MaxParkedOctets is the same for the octets of their records: 32 MiB.
 	MaxParkedOctets int64
+	MaxSuppressions int // mail addresses that are suppressed or were lately; 1,000,000. Beyond it no more are suppressed
 	Queue           int // orders that wait for the writer, orders.DefaultQueue; and four times as many facts. Beyond it: orders.ErrBusy
 	MaxBatch        int // calls in one transaction; 512
 
@@ -46,6 +47,7 @@ const (
 	defaultMapSize         = 64 << 30
 	defaultMaxParked       = 100_000
 	defaultMaxParkedOctets = 32 << 20
+	defaultMaxSuppressions = 1_000_000
 	defaultMaxBatch        = 512
 	defaultProbe           = 250 * time.Millisecond
 )
@@ -59,6 +61,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxParkedOctets == 0 {
 		o.MaxParkedOctets = defaultMaxParkedOctets
+	}
+	if o.MaxSuppressions == 0 {
+		o.MaxSuppressions = defaultMaxSuppressions
 	}
 	if o.Queue == 0 {
 		o.Queue = orders.DefaultQueue

@@ -30,6 +30,14 @@ const (
 	shipmentTrace                 // see trace.go
 	shipmentReported              // µs after acceptance; nothing where that is when it was updated
 	shipmentListed                // nothing
+	shipmentMail                  // flags: what reports about a mail have said, or will not say
+)
+
+// The flags of shipmentMail.
+const (
+	mailUnreported = 1 << iota
+	mailRelayed
+	mailComplained
 )
 
 // partDated, beside the state of a part, says that its submit date follows.
@@ -77,7 +85,19 @@ func encodeShipment(b []byte, s *orders.Shipment) []byte {
 		e.field(shipmentClaimUntil, func(e *encoder) { e.int(s.ClaimUntil.UnixMicro() - accepted) })
 	}
 	e.traced(s)
+	if flags := mailFlags(s); flags != 0 {
+		e.field(shipmentMail, func(e *encoder) { e.byte(flags) })
+	}
 	return shipmentScope.seal(e.b, len(b), s.ID[:])
+}
+
+func mailFlags(s *orders.Shipment) (flags byte) {
+	for flag, set := range map[byte]bool{mailUnreported: s.Unreported, mailRelayed: s.Relayed, mailComplained: s.Complained} {
+		if set {
+			flags |= flag
+		}
+	}
+	return flags
 }
 
 // decodeShipment reads the record of the shipment id; brief leaves out what
@@ -136,6 +156,9 @@ func decodeShipment(id uuid.UUID, record []byte, brief bool) (orders.Shipment, e
 				f.reported(&s)
 			case shipmentListed:
 				s.Listed = true
+			case shipmentMail:
+				flags := f.byte()
+				s.Unreported, s.Relayed, s.Complained = flags&mailUnreported != 0, flags&mailRelayed != 0, flags&mailComplained != 0
 			}
 		})
 	}

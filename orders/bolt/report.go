@@ -16,6 +16,9 @@ const (
 	reportReference   // the user reference that it echoes
 	reportWhole       // nothing
 	reportByRecipient // nothing
+	reportRelayed     // nothing
+	reportExpanded    // nothing
+	reportSuppress    // why, and the code of the failure
 )
 
 // encodeReport appends a report that waits, without its hints.
@@ -50,6 +53,15 @@ func encodeReport(b, key []byte, r *orders.Report) []byte {
 	}
 	if r.ByRecipient {
 		e.field(reportByRecipient, func(*encoder) {})
+	}
+	if r.Relayed {
+		e.field(reportRelayed, func(*encoder) {})
+	}
+	if r.Expanded {
+		e.field(reportExpanded, func(*encoder) {})
+	}
+	if r.Suppress != "" {
+		e.field(reportSuppress, func(e *encoder) { e.strings([]string{string(r.Suppress), r.Word}) })
 	}
 	return parkedScope.seal(e.b, len(b), key)
 }
@@ -93,6 +105,16 @@ func reportWithoutSum(b []byte) (orders.Report, error) {
 				r.Whole = true
 			case reportByRecipient:
 				r.ByRecipient = true
+			case reportRelayed:
+				r.Relayed = true
+			case reportExpanded:
+				r.Expanded = true
+			case reportSuppress:
+				if s := f.strings(); len(s) == 2 {
+					r.Suppress, r.Word = orders.BlockSource(s[0]), s[1]
+				} else {
+					d.bad = true
+				}
 			}
 		})
 	default:

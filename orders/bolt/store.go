@@ -33,7 +33,7 @@ var _ ledger.Store = (*writeTx)(nil)
 
 // ledger returns the rules over this transaction.
 func (w *writeTx) ledger() *ledger.Ledger {
-	return &ledger.Ledger{Store: w, MaxParked: w.opt.MaxParked, MaxParkedOctets: w.opt.MaxParkedOctets, Log: w.opt.Log}
+	return &ledger.Ledger{Store: w, MaxParked: w.opt.MaxParked, MaxParkedOctets: w.opt.MaxParkedOctets, MaxSuppressions: w.opt.MaxSuppressions, Log: w.opt.Log}
 }
 
 func (w *writeTx) keys() *slots {
@@ -134,8 +134,8 @@ func (t tables) full(most int64) bool {
 func (w *writeTx) Shipment(id uuid.UUID) (orders.Shipment, bool, error) { return w.shipment(id, false) }
 
 // PutShipment implements ledger.Store.
-func (w *writeTx) PutShipment(s *orders.Shipment, claimed bool) error {
-	if claimed {
+func (w *writeTx) PutShipment(s *orders.Shipment, dated bool) error {
+	if dated {
 		if err := w.putDeadline(s); err != nil {
 			return err
 		}
@@ -246,16 +246,4 @@ func (w *writeTx) Blocked(organisation string, c orders.Channel, to orders.Recip
 		return orders.Block{}, err
 	}
 	return decodeBlock(k, v)
-}
-
-// PutBlocked implements ledger.Store. A block that is lifted gets an entry by which retention finds it.
-func (w *writeTx) PutBlocked(b orders.Block) error {
-	key := blockedKey(b.Organisation, b.Channel, b.Recipient)
-	if b.Off {
-		lifted := liftedKey(b.At, key)
-		if err := w.lifted().Put(lifted, w.value(func(v []byte) []byte { return liftedScope.seal(v, len(v), lifted) })); err != nil {
-			return err
-		}
-	}
-	return w.blocked().Put(key, w.value(func(v []byte) []byte { return encodeBlock(v, key, &b) }))
 }

@@ -169,7 +169,8 @@ func (w *writeTx) gone(id uuid.UUID) bool {
 // liftedRetention is how long a lifted block is kept (orders.Block).
 const liftedRetention = 24 * time.Hour
 
-// dropLifted removes blocks that were lifted more than a day before now, at most n, and returns how many.
+// dropLifted removes blocks that were lifted more than a day before now, and suppressions that ended long ago:
+// at most n, and returns how many.
 func (w *writeTx) dropLifted(now time.Time, n int) (int, error) {
 	old := olderThan(now.Add(-liftedRetention))
 	var failed error
@@ -178,8 +179,8 @@ func (w *writeTx) dropLifted(now time.Time, n int) (int, error) {
 			return false
 		}
 		v := w.blocked().Get(k[8:])
-		if b, err := decodeBlock(k[8:], v); err == nil && b.Off && bytes.Equal(liftedKey(b.At, k[8:]), k) {
-			failed = w.blocked().Delete(k[8:])
+		if b, err := decodeBlock(k[8:], v); err == nil && bytes.Equal(liftedKey(lastOf(&b), k[8:]), k) {
+			failed = errors.Join(w.countSuppressions(b.Suppression(), false), w.blocked().Delete(k[8:]))
 		}
 		return failed == nil
 	})

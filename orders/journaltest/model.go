@@ -40,7 +40,7 @@ func newModel() *model {
 }
 
 func (m *model) ledger() *ledger.Ledger {
-	return &ledger.Ledger{Store: m, MaxParked: 1 << 20, MaxParkedOctets: 1 << 40, Log: slog.Default()}
+	return &ledger.Ledger{Store: m, MaxParked: 1 << 20, MaxParkedOctets: 1 << 40, MaxSuppressions: 1 << 20, Log: slog.Default()}
 }
 
 func (m *model) accept(in orders.AcceptRequest) (orders.Shipment, bool) {
@@ -213,4 +213,13 @@ func (m *model) Blocked(organisation string, c orders.Channel, to orders.Recipie
 func (m *model) PutBlocked(b orders.Block) error {
 	m.blocked[b.Organisation+b.Channel.String()+string(b.Recipient)] = b
 	return nil
+}
+
+func (m *model) Suppressions() (n int, err error) {
+	for _, b := range m.blocked {
+		if b.Suppression() {
+			n++
+		}
+	}
+	return n, nil
 }

@@ -90,6 +90,9 @@ var outcomes = []handover.Outcome{handover.NotSent, handover.Accepted, handover.
 func (r *run) place() {
 	in := r.acceptRequest(fmt.Sprint("k", r.IntN(60)))
 	in.Recipient, in.Total = numbers[r.IntN(len(numbers))], r.IntN(4)
+	if r.IntN(4) == 0 {
+		in.Channel, in.Recipient, in.Total = orders.Email, addresses[r.IntN(len(addresses))], 1
+	}
 	_, known, err := r.j.Known(ctx(), org, in.Key, in.At)
 	if err != nil {
 		r.Fatal(err)
@@ -123,7 +126,13 @@ func (r *run) answerOne() {
 	if a.Outcome == handover.Refused {
 		a.Status = orders.SMSFailedRejected
 	}
+	if s.Channel == orders.Email {
+		r.mailAnswer(&a)
+	}
 	for i := range a.Total {
+		if s.Channel == orders.Email {
+			break
+		}
 		if a.Outcome == handover.NotSent || r.IntN(5) == 0 {
 			continue
 		}
@@ -185,6 +194,10 @@ func (r *run) reportOne() {
 		return
 	}
 	s := r.claims[max(len(r.claims)-1-r.IntN(12), 0)]
+	if s.Channel == orders.Email {
+		r.event(r.mailReport(s))
+		return
+	}
 	report := r.report(verdicts[r.IntN(len(verdicts))], r.refs(s, r.IntN(1+r.partsOf(s)), r.IntN(6) > 0)...)
 	if r.IntN(8) == 0 { // another system's id before the message's own
 		report.Refs, report.IDs = append([]string{fmt.Sprint("x", r.IntN(r.ids))}, report.Refs...), 2
@@ -293,6 +306,7 @@ func (r *run) compare() {
 			r.Fatalf("%v past its deadline: Due forgot it", want.Status)
 		}
 	}
+	r.compareBlocks()
 	r.compareFeed(false)
 	r.compareFeed(true)
 	r.beyond(org, uint64(len(r.model.feed))+1+r.Uint64N(1<<62), uint64(len(r.model.feed)))

@@ -77,7 +77,7 @@ func (l *Ledger) Accept(in *orders.AcceptRequest) (orders.Shipment, bool, error)
 // claim stores a shipment that is about to be sent, or must not be.
 func (l *Ledger) claim(s *orders.Shipment) error {
 	b, err := l.Store.Blocked(s.Organisation, s.Channel, orders.BlockForm(s.Channel, s.Recipient))
-	blocked := !b.At.IsZero() && !b.Off
+	blocked := b.Blocks(s.Accepted)
 	if errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrUnsure) {
 		blocked, err = true, nil // nobody knows; the recipient may have asked for it
 	}
@@ -85,7 +85,7 @@ func (l *Ledger) claim(s *orders.Shipment) error {
 		return err
 	}
 	if blocked {
-		s.Block()
+		s.Block(b)
 		if s.Listed {
 			s.Listed = false
 			if err := l.Store.Unlist(s); err != nil {

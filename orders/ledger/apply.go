@@ -49,19 +49,24 @@ func (l *Ledger) answer(a *orders.Answer) (eff orders.Effect, err error) {
 	if eff.Shipment, eff.Found, err = l.Store.Shipment(a.Shipment); err != nil || !eff.Found {
 		return eff, err
 	}
+	deadline := eff.Shipment.Deadline
 	if err := l.step(&eff, func(s *orders.Shipment) bool { return s.Answer(*a) }); err != nil {
 		return eff, err
 	}
+	dated := !eff.Shipment.Deadline.Equal(deadline)
 	claimed, err := l.bind(&eff.Shipment, a)
+	if err == nil {
+		claimed, err = l.claimMailReport(claimed, &eff.Shipment)
+	}
 	if err != nil {
 		return eff, err
 	}
 	for _, c := range claimed {
-		if err := l.step(&eff, func(s *orders.Shipment) bool { return s.Report(c.part, c.report) }); err != nil {
+		if _, err := l.tell(&eff, c.part, &c.report); err != nil {
 			return eff, err
 		}
 	}
-	return eff, l.put(&eff.Shipment, false)
+	return eff, l.put(&eff.Shipment, dated)
 }
 
 // report applies a report to the part that it is about, or parks it.
@@ -83,14 +88,35 @@ func (l *Ledger) report(r *orders.Report) (eff orders.Effect, err error) {
 		return eff, err
 	}
 	eff.Shipment, eff.Found = *s, true
-	before := s.Parts[part].State
-	if err := l.step(&eff, func(s *orders.Shipment) bool { return s.Report(part, *r) }); err != nil {
-		return eff, err
-	}
-	if len(eff.Changes) == 0 && s.Parts[part].State == before {
-		return eff, nil // a repeat: nothing to store
+	changed, err := l.tell(&eff, part, r)
+	if err != nil || !changed {
+		return eff, err // a repeat: nothing to store
 	}
 	return eff, l.put(&eff.Shipment, false)
+}
+
+// tell applies a report to a part, and to the block list. It reports whether the shipment has changed.
+func (l *Ledger) tell(eff *orders.Effect, part int, r *orders.Report) (changed bool, err error) {
+	before := knownOf(&eff.Shipment, part)
+	if err := l.step(eff, func(s *orders.Shipment) bool { return s.Report(part, *r) }); err != nil {
+		return false, err
+	}
+	after := knownOf(&eff.Shipment, part)
+	if after == before {
+		return false, nil
+	}
+	return true, l.suppress(eff, r, before, after)
+}
+
+// known is what a report may change in a shipment.
+type known struct {
+	status                          orders.Status
+	state                           orders.PartState
+	unreported, relayed, complained bool
+}
+
+func knownOf(s *orders.Shipment, part int) known {
+	return known{s.Status, s.Parts[part].State, s.Unreported, s.Relayed, s.Complained}
 }
 
 func (l *Ledger) expire(e *orders.Expiry) (eff orders.Effect, err error) {

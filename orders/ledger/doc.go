@@ -7,6 +7,7 @@
 //	refs.go    which part a report is about, and what an answer binds
 //	match.go   reports about shipments whose answer never came
 //	park.go    reports that wait for their answer
+//	mail.go    reports about mails, and the suppressions that they begin and end
 //	names.go   what a batch of events names, for an engine that loads it in one trip
 //
 // # One transaction
@@ -20,8 +21,9 @@
 //
 // An engine may read from disk at each call of the Store, as one with a B+tree in memory does. One
 // with a server behind it locks and loads first all that the events need: what they name (Names), the
-// shipments and parked reports that these references lead to, the references of those reports, and the
-// shipments that the index of unanswered ones has of the numbers.
+// shipments and parked reports that these references lead to, the references of those reports, the
+// shipments that the index of unanswered ones has of the numbers, and the entries of block lists of the
+// shipments' recipients.
 // Then it runs the rules in memory, and writes what was put in one trip. The model of
 // orders/journaltest is such an engine, and fails on a get of anything else. Only a report that is
 // parked where too many of its carrier wait needs more: that carrier's oldest one.

@@ -30,18 +30,18 @@ func (l *Ledger) unanswered(to orders.Recipient) (found []orders.Shipment, err e
 	return found, err
 }
 
-// put stores a shipment, and keeps the index of unanswered shipments.
-func (l *Ledger) put(s *orders.Shipment, claimed bool) error {
+// put stores a shipment, its deadline if that is new, and keeps the index of unanswered shipments.
+func (l *Ledger) put(s *orders.Shipment, dated bool) error {
 	list := s.Unanswered() && s.Recipient.Number() != ""
 	if list == s.Listed {
-		return l.Store.PutShipment(s, claimed)
+		return l.Store.PutShipment(s, dated)
 	}
 	s.Listed = list
 	do := l.Store.Unlist
 	if list {
 		do = l.Store.List
 	}
-	return errors.Join(do(s), l.Store.PutShipment(s, claimed))
+	return errors.Join(do(s), l.Store.PutShipment(s, dated))
 }
 
 // echoed applies a report, none of whose references is bound, to the unanswered part that has its user
@@ -132,7 +132,7 @@ func (l *Ledger) attach(s *orders.Shipment, part int, r *orders.Report) (eff ord
 	}
 	slices.SortStableFunc(reports, func(a, b claimedReport) int { return cmp.Compare(a.report.At.UnixMicro(), b.report.At.UnixMicro()) })
 	for _, c := range reports {
-		if err := l.step(&eff, func(s *orders.Shipment) bool { return s.Report(c.part, c.report) }); err != nil {
+		if _, err := l.tell(&eff, c.part, &c.report); err != nil {
 			return eff, err
 		}
 	}

@@ -17,14 +17,21 @@ func Names(events []orders.Event) (shipments []uuid.UUID, refs []Name, numbers [
 		switch e := e.(type) {
 		case orders.Answer:
 			shipments = append(shipments, e.Shipment)
+			before := len(refs)
 			for _, p := range e.Parts {
 				for _, ref := range p.Refs {
 					refs = append(refs, Name{e.Carrier, ref})
 				}
 			}
+			if len(refs) == before { // as in the answer to a mail
+				refs = append(refs, Name{orders.MailReports, e.Shipment.String()})
+			}
 		case orders.Report:
 			for _, ref := range e.Refs {
 				refs = append(refs, Name{e.Carrier, ref})
+				if id, err := uuid.Parse(ref); err == nil && e.Carrier == orders.MailReports {
+					shipments = append(shipments, id)
+				}
 			}
 			for _, h := range e.Hints {
 				refs = append(refs, Name{e.Carrier, h.Ref})

@@ -11,6 +11,9 @@ import (
 // about returns the shipment and part that a report is about; nil where none of its references
 // leads to it.
 func (l *Ledger) about(r *orders.Report) (*orders.Shipment, int, error) {
+	if r.Carrier == orders.MailReports {
+		return l.aboutMail(r)
+	}
 	parts := make([]orders.Binding, 0, 4)
 	for i, name := range r.Refs {
 		have, err := l.Store.Ref(r.Carrier, name)

@@ -30,9 +30,9 @@ type Store interface {
 	Room() error
 
 	Shipment(id uuid.UUID) (s orders.Shipment, ok bool, err error)
-	// PutShipment stores a shipment under its id, and its deadline if it is claimed in this
+	// PutShipment stores a shipment under its id, and its deadline if dated: then that is new in this
 	// transaction.
-	PutShipment(s *orders.Shipment, claimed bool) error
+	PutShipment(s *orders.Shipment, dated bool) error
 	// AppendFeed appends an entry of the shipment's present status to the feed of its organisation.
 	AppendFeed(s *orders.Shipment) error
 
@@ -65,6 +65,9 @@ type Store interface {
 	// Blocked returns the entry of a recipient in a block list; the zero Block where there is none.
 	Blocked(organisation string, c orders.Channel, to orders.Recipient) (orders.Block, error)
 	PutBlocked(b orders.Block) error
+	// Suppressions returns how many of the entries in all block lists are suppressions (Block.Suppression).
+	// An engine removes one SuppressionMemory after its end.
+	Suppressions() (int, error)
 }
 
 // Ref is what is known of a reference: the part that it is bound to, the part that had it before,
@@ -94,6 +97,8 @@ type Ledger struct {
 	// a new one, whose octets may exceed the bound. Another carrier's are not touched.
 	MaxParked       int
 	MaxParkedOctets int64
+	// MaxSuppressions bounds the suppressions in all block lists together. Beyond it no more begin.
+	MaxSuppressions int
 	Log             *slog.Logger
 }
 
