@@ -254,6 +254,9 @@ func (c *checker) boundRef(k []byte, b ledger.Binding) {
 	if err != nil || !ok {
 		return // none, reported by shipped, or swept
 	}
+	if b.Part >= len(s.Parts) && len(s.Parts) == 1 {
+		return // a report about the whole message has made one part of all (Shipment.Attach)
+	}
 	bears := func(name string) bool { return bytes.Equal(refKey(s.Carrier, name), k) }
 	if b.Part >= len(s.Parts) || !slices.ContainsFunc(s.Parts[b.Part].Refs, bears) {
 		c.fault("shipment %s: bound to a reference that part %d does not have", s.ID, b.Part)
