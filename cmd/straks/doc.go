@@ -22,6 +22,7 @@
 //	complete.go completion
 //	man.go      manual pages, for the packages
 //	serve.go    serve
+//	log.go      how the lines of the log look
 //	dump_*.go   no core files
 //	setup.go    init, token: before the first start
 //	dkim.go     dkim new, show: keys that sign mails
@@ -39,6 +40,7 @@
 //	status.go   status: the state of a running daemon
 //	trace.go    trace: the way of a message
 //	block.go    block list, show, add, lift
+//	logs.go     logs: the daemon's log, for people
 //	debug.go    debug words: what a carrier says just now
 //	terminal.go whether the output is a terminal
 //	admin.go    requests to the admin listener

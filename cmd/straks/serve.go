@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -31,9 +30,10 @@ func serveCommand(ctx context.Context, args []string, e env) error {
 		return err
 	}
 	signal.Ignore(syscall.SIGPIPE) // the log's reader may go away
-	lines := logqueue.New(e.stderr)
+	style := styleOf(e.stderr, cfg.Log)
+	lines := logqueue.New(e.stderr, style.handler)
 	defer lines.Close()
-	log := newLogger(lines, cfg)
+	log := slog.New(style.handler(lines))
 	defer ignoreHangup(log)()
 	forbidDumps(log)
 	tune()
@@ -48,11 +48,6 @@ func serveCommand(ctx context.Context, args []string, e env) error {
 	d.Close()
 	log.Info("stopped")
 	return err
-}
-
-// newLogger writes JSON lines, which a log collector reads.
-func newLogger(w io.Writer, cfg *config.Config) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: cfg.Log.SlogLevel()}))
 }
 
 // ignoreHangup logs each SIGHUP, which would end the process, until stop is called.

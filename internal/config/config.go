@@ -14,7 +14,7 @@
 //
 // A password is never in the file, but in a file of its own. A key that ends in _file names
 // that file: as a path, or as a bare name in $CREDENTIALS_DIRECTORY, where systemd puts the
-// credentials of LoadCredential=. Of a bearer token the file has only the SHA-256.
+// credentials of LoadCredential=, also those of a whole folder. Of a bearer token the file has only the SHA-256.
 //
 // # Files
 //
@@ -169,11 +169,15 @@ func (j *Journal) check(c *checker) {
 	faults.Range(c.List, "max_queue", j.MaxQueue, 1, 1_000_000)
 }
 
-// Log is written to stderr, as JSON lines.
+// Log is written to stderr.
 type Log struct {
-	Level string // "debug", "info", "warn" or "error": "info". No level contains the text of messages
+	Level  string // "debug", "info", "warn" or "error": "info". No level contains the text of messages
+	Format string // "json", "text" or "auto": "auto", text for people on a terminal, else a line of JSON for each event
 }
 
-func (l *Log) setDefaults() { l.Level = "info" }
+func (l *Log) setDefaults() { l.Level, l.Format = "info", "auto" }
 
-func (l *Log) check(c *checker) { c.OneOf("level", l.Level, "debug", "info", "warn", "error") }
+func (l *Log) check(c *checker) {
+	c.OneOf("level", l.Level, "debug", "info", "warn", "error")
+	c.OneOf("format", l.Format, "auto", "json", "text")
+}

@@ -20,6 +20,7 @@ const (
 // out, and a line says how many.
 type Queue struct {
 	to    io.Writer
+	gap   *slog.Logger  // writes to it
 	wake  chan struct{} // 1
 	ended chan struct{} // closed when everything is written
 
@@ -29,9 +30,10 @@ type Queue struct {
 	closed  bool
 }
 
-// New returns a queue that writes to a writer, in its own goroutine, until Close.
-func New(to io.Writer) *Queue {
-	q := &Queue{to: to, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+// New returns a queue that writes to a writer, in its own goroutine, until Close. The handler gives
+// the queue's own line the look of the others.
+func New(to io.Writer, handler func(io.Writer) slog.Handler) *Queue {
+	q := &Queue{to: to, gap: slog.New(handler(to)), wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go q.run()
 	return q
 }
@@ -73,7 +75,6 @@ func (q *Queue) signal() {
 // run is the writing goroutine. It ends when the queue is closed and empty.
 func (q *Queue) run() {
 	defer close(q.ended)
-	gap := slog.New(slog.NewJSONHandler(q.to, nil))
 	var lines []byte
 	for last := false; !last; {
 		<-q.wake
@@ -81,7 +82,7 @@ func (q *Queue) run() {
 		lines, leftOut, last = q.take(lines[:0])
 		q.to.Write(lines) // an error means that the reader has gone: there is nowhere to report it
 		if leftOut > 0 {
-			gap.Warn("log lines left out: the log's reader is too slow", "left_out", leftOut)
+			q.gap.Warn("log lines left out: the log's reader is too slow", "left_out", leftOut)
 		}
 	}
 }

@@ -3,10 +3,14 @@ package logqueue
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 )
+
+func jsonLines(to io.Writer) slog.Handler { return slog.NewJSONHandler(to, nil) }
 
 // stuck is a writer whose every Write waits for let.
 type stuck struct {
@@ -23,7 +27,7 @@ func (s *stuck) Write(p []byte) (int, error) {
 func TestLogQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stuck{let: make(chan struct{})}
-		q := New(s)
+		q := New(s, jsonLines)
 		line := func(i int) string { return fmt.Sprintf("%09d\n", i) }
 		q.Write([]byte(line(0)))
 		synctest.Wait() // the first line is being written
@@ -51,7 +55,7 @@ func TestLogQueue(t *testing.T) {
 func TestLogQueueFlushes(t *testing.T) {
 	for range 100 {
 		var out bytes.Buffer
-		q := New(&out)
+		q := New(&out, jsonLines)
 		fmt.Fprint(q, "one\n")
 		fmt.Fprint(q, "two\n")
 		if q.Close(); out.String() != "one\ntwo\n" {
