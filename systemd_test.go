@@ -26,9 +26,11 @@ func systemdAnalyze(t *testing.T, args ...string) (string, error) {
 	return string(out), err
 }
 
-func units(t *testing.T) []string {
+func units(t *testing.T) []string { return unitsOf(t, "systemd/*.service") }
+
+func unitsOf(t *testing.T, pattern string) []string {
 	t.Helper()
-	paths, err := filepath.Glob("systemd/*.service")
+	paths, err := filepath.Glob(pattern)
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no units: %v", err)
 	}
@@ -53,10 +55,10 @@ func TestUnitsAreSealed(t *testing.T) {
 
 // TestUnitsAreRight: systemd finds no fault, except that the binary is not installed.
 func TestUnitsAreRight(t *testing.T) {
-	for _, unit := range units(t) {
+	for _, unit := range unitsOf(t, "systemd/straks*.*") {
 		out, _ := systemdAnalyze(t, "verify", "--no-pager", unit) // fails since the binary is missing
 		for line := range strings.Lines(out) {
-			if strings.Contains(line, ".service:") && strings.Contains(line, "straks") && !strings.Contains(line, "/usr/local/bin/straks is not executable") {
+			if (strings.Contains(line, ".service:") || strings.Contains(line, ".socket:")) && strings.Contains(line, "straks") && !strings.Contains(line, "/usr/local/bin/straks is not executable") {
 				t.Error(strings.TrimSpace(line))
 			}
 		}

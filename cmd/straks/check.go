@@ -121,7 +121,7 @@ func unreadable(cfg *config.Config, a account) (warnings faults.Faults) {
 	list := faults.New()
 	for _, f := range cfg.Files() {
 		if path := a.barred(f.Path); path != "" {
-			list.Add(f.Key, "names a file that the user %q can't read (see %s): name it by LoadCredential= in the unit, or give the user access", a.name, path)
+			list.Add(f.Key, "names a file that the user %q can't read (see %s): move it to /etc/straks/credentials and give its bare name, or give the user access", a.name, path)
 		}
 	}
 	// StateDirectory= gives the folder to a dynamic user, and its files only where the folder is another's.

@@ -143,7 +143,7 @@ func writeNew(path string, text []byte) error {
 // writeStanza writes the keys as the configuration has them.
 func writeStanza(w *strings.Builder, domain, selector string, keys []newKey) {
 	fmt.Fprintf(w, "# For the configuration. Where the domain has keys already, its [dkim.next] takes the lines from selector on.\n"+
-		"# Under systemd, hand the files over by LoadCredential= and give their bare names.\n\n"+
+		"# Under systemd, move the files to /etc/straks/credentials and give their bare names.\n\n"+
 		"[[dkim]]\ndomain = %q\nselector = %q\nrsa_key_file = %q\ned25519_key_file = %q\n", domain, selector, keys[0].path, keys[1].path)
 }
 

@@ -44,7 +44,7 @@ func mailKey(_ context.Context, args []string, e env) error {
 %[1]s. 3600 IN TXT "v=spf1 ip4:192.0.2.1 -all"
 
 # For the configuration. Where there is a key already, it becomes former_return_path_key_file, and is
-# removed after five days. Under systemd, hand the file over by LoadCredential= and give its bare name.
+# removed after five days. Under systemd, move the file to /etc/straks/credentials and give its bare name.
 
 [mail]
 bounce_domain = %[1]q

@@ -5,9 +5,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"straks/internal/config"
 )
 
 func main() {
+	config.AdoptCredentials(config.CredentialFolder)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
@@ -35,6 +38,7 @@ func commands() []command {
 		{"trace", "find a message by its number or an id, and tell its way", traceCommand},
 		{"block", "list and change who gets no messages: list, show, add, lift", blockCommand},
 		{"debug", "show what a carrier says, word for word, while it says it", debugCommand},
+		{"logs", "print the daemon's log in readable lines, all of it or about one message", logsCommand},
 		{"journal", "look after the journal: stats, check, compact, migrate, backup", journalCommand},
 		{"completion", "print the script that completes the command line in a shell", completionCommand},
 		{"version", "print the version", versionCommand},

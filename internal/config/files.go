@@ -38,8 +38,26 @@ func (c *checker) locate(name, path string) string {
 	return path
 }
 
+// CredentialFolder is where the packages of distributions have credentials. The unit hands it over as a
+// whole, by LoadCredential=straks:/etc/straks/credentials.
+const CredentialFolder = "/etc/straks/credentials"
+
+// folderPrefix is what systemd puts before the name of a file in such a folder (systemd.exec(5)).
+const folderPrefix = "straks_"
+
+// AdoptCredentials lets bare names be those of files in the folder, where systemd handed over no credentials and the
+// folder can be read: root's commands then find what the daemon has.
+func AdoptCredentials(folder string) {
+	if os.Getenv("CREDENTIALS_DIRECTORY") != "" {
+		return
+	}
+	if _, err := os.ReadDir(folder); err == nil {
+		_ = os.Setenv("CREDENTIALS_DIRECTORY", folder) // fails for a name that is no name only
+	}
+}
+
 // credential returns the path of a secret. A bare name is that of a credential, in the folder
-// where systemd puts them.
+// where systemd puts them, or of a file in a folder that was handed over as a credential.
 func credential(path string) (string, error) {
 	if path == "" || strings.ContainsRune(path, filepath.Separator) {
 		return path, nil
@@ -47,9 +65,17 @@ func credential(path string) (string, error) {
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")
 	if dir == "" {
 		return "", errors.New("is the name of a credential, but $CREDENTIALS_DIRECTORY is not set: " +
-			"use LoadCredential= in the unit, set the variable, or give a path")
+			"put it into " + CredentialFolder + ", which root can read and the unit hands over; or set the variable, or give a path")
+	}
+	if inFolder := filepath.Join(dir, folderPrefix+path); exists(inFolder) {
+		return inFolder, nil
 	}
 	return filepath.Join(dir, path), nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // warnReadable warns of a secret that everybody can read.

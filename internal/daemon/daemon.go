@@ -72,20 +72,38 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.limiter, err = api.NewConnections(d.cfg.API.Limits(), d.log, d.registry); err != nil {
 		return err
 	}
-	if d.api, err = listen("api", d.cfg.API.Listen); err != nil {
+	return d.listen()
+}
+
+// listen opens every listener, or takes those that systemd opened.
+func (d *Daemon) listen() (err error) {
+	systemd, err := inherit()
+	if err != nil {
+		return err
+	}
+	defer func() { systemd.close() }()
+	if d.api, err = systemd.listen("api", d.cfg.API.Listen); err != nil {
 		return err
 	}
 	if addr := d.cfg.Metrics.Listen; addr != "" {
-		if d.metrics, err = listen("metrics", addr); err != nil {
+		if d.metrics, err = systemd.listen("metrics", addr); err != nil {
 			return err
 		}
 	}
-	if d.cfg.Admin.Socket() {
+	if d.admin, err = systemd.take("admin", d.cfg.Admin.Listen); err != nil {
+		return err
+	}
+	switch {
+	case d.admin != nil:
+	case d.cfg.Admin.Socket():
 		d.admin, err = listenSocket(d.cfg.Admin)
-	} else {
+	default:
 		d.admin, err = listen("admin", d.cfg.Admin.Listen)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return systemd.rest()
 }
 
 // wire builds channels, service and API, each over those before.

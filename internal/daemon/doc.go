@@ -27,6 +27,7 @@
 //	run.go      Run: the parts and their order
 //	stack.go    parts that end in the reverse order of their start
 //	status.go   /status, and the status line of systemd
+//	activation.go  listeners that systemd opened
 //	listen.go   listeners on TCP, TLS, and serving until a context ends
 //	socket.go   the admin listener on a unix socket
 //	admin.go    the admin listener's routes: status, profiles, backup

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -75,6 +76,9 @@ func tryListeners(cfg *config.Config, found, warnings *faults.List) {
 			continue
 		}
 		l, err := listen(section, addr)
+		if errors.Is(err, syscall.EADDRINUSE) && heldBySystemd(addr) {
+			continue // the daemon gets the socket
+		}
 		if err != nil {
 			found.In(section).Add("listen", "can't be used: %v", errors.Unwrap(err))
 			continue
