@@ -51,6 +51,9 @@ var (
 	ErrInvalidToken = errors.New("invalid token")
 )
 
+// errUnknown is the error of a token that is none of the static ones.
+var errUnknown = fmt.Errorf("%w: unknown", ErrInvalidToken)
+
 // maxToken bounds the token that is hashed for an unknown caller, in octets.
 const maxToken = 8 << 10
 
@@ -139,7 +142,7 @@ func (t *Tokens) Authenticate(r *http.Request) (Principal, error) {
 		found = subtle.ConstantTimeSelect(same, i, found)
 	}
 	if found < 0 {
-		return Principal{}, fmt.Errorf("%w: unknown", ErrInvalidToken)
+		return Principal{}, errUnknown
 	}
 	known := t.tokens[found]
 	who := Principal{Organisation: known.Organisation, Token: known.Name, Scopes: known.Scopes}

@@ -21,6 +21,7 @@
 //	config.go        the whole, the API's listener, the journal, the log
 //	listeners.go     the private listeners: metrics and admin
 //	organisation.go  organisations, their tokens, the senders
+//	issuer.go        issuers of JSON web tokens
 //	carrier.go       SMSCs, routes and relays
 //	dkim.go          signatures of mails, and their keys
 //	mail.go          where reports about mails come back
@@ -60,6 +61,7 @@ type Config struct {
 	Routes        []smpp.Route   `toml:"route"`        // none: every SMSC, in the order of the file
 	Relays        []Relay        `toml:"relay"`        // none: no e-mail
 	DKIM          []DKIM         `toml:"dkim"`         // none: no mail is signed
+	Issuers       []Issuer       `toml:"issuer"`       // none: static tokens only
 
 	files []File
 }

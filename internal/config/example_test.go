@@ -58,7 +58,8 @@ func withDefaults(t *testing.T, cfg *Config) string {
 		relays[i] = relays[i].WithDefaults()
 	}
 	seen := *cfg
-	seen.SMSCs, seen.Routes, seen.Relays, seen.DKIM = nil, nil, nil, nil // of [[dkim]] every key is an example
+	seen.SMSCs, seen.Routes, seen.Relays = nil, nil, nil
+	seen.DKIM, seen.Issuers, seen.Organisations[0].Identities = nil, nil, nil // every key of them is an example
 	text, err := json.MarshalIndent(struct {
 		Config  any
 		Gateway any

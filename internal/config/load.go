@@ -78,7 +78,7 @@ func syntaxError(text string, err error) error {
 var quoted = regexp.MustCompile(`["'` + "`" + `].{2,}["'` + "`" + `]|[0-9]{4,}`)
 
 // array is the beginning of a key in an array of tables.
-var array = regexp.MustCompile(`^(smsc|relay|organisation|route|dkim)\[([0-9]+)\]`)
+var array = regexp.MustCompile(`^(smsc|relay|organisation|route|dkim|issuer)\[([0-9]+)\]`)
 
 // nameStanzas notes which stanza each fault is in, where that has a name.
 func (f *file) nameStanzas(all []faults.Fault) {
@@ -111,6 +111,7 @@ func (cfg *Config) check(c *checker) {
 	cfg.SMS.check(c.in("sms"))
 	cfg.Email.check(c.in("email"))
 	cfg.checkOrganisations(c)
+	cfg.checkIssuers(c)
 	cfg.checkCarriers(c)
 	cfg.checkDKIM(c)
 	cfg.checkMail(c.in("mail"))

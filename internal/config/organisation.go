@@ -108,8 +108,10 @@ type Organisation struct {
 	InboundNumbers []string
 	// Feed is what its feed shows where a request does not say: "final", an entry for each shipment when
 	// its status is final, as Altinn's; or "all", every change from acceptance on: "final".
-	Feed   string
-	Tokens []Token `toml:"token"` // none: nobody can send for it
+	Feed string
+	// Identities are the organisation's names at issuers of JSON web tokens, by the issuer's name: none.
+	Identities map[string][]string
+	Tokens     []Token `toml:"token"` // without tokens and identities nobody can send for it
 }
 
 func (o *Organisation) setDefaults() { o.Feed = FeedFinal }
@@ -140,7 +142,7 @@ func (o *Organisation) check(c *checker) {
 	if o.Burst == 0 {
 		o.Burst = int(math.Ceil(o.Rate))
 	}
-	if len(o.Tokens) == 0 {
+	if len(o.Tokens) == 0 && len(o.Identities) == 0 {
 		c.warn("token", "there is none, so nobody can send for %q; \"straks token new -org %s\" makes one", o.Name, o.Name)
 	}
 	seen := make(map[string]string)

@@ -13,6 +13,7 @@ import (
 	"straks/api"
 	"straks/internal/config"
 	"straks/internal/connlimit"
+	"straks/internal/issuer"
 	"straks/internal/rawwords"
 	"straks/orders"
 	"straks/orders/mail"
@@ -33,9 +34,10 @@ type Daemon struct {
 	sms      *sms.Channel  // nil: no SMS
 	mail     *mail.Channel // nil: no e-mail
 	service  *orders.Service
-	smscs    rawwords.Hub // what SMSCs say, for operators who listen
-	relays   rawwords.Hub // what relays say, likewise
-	handler  *api.Handler // of the API
+	smscs    rawwords.Hub     // what SMSCs say, for operators who listen
+	relays   rawwords.Hub     // what relays say, likewise
+	issuers  []*issuer.Issuer // of JSON web tokens
+	handler  *api.Handler     // of the API
 	api      net.Listener
 	tls      *tls.Config        // of the API's connections; nil: they are plain
 	metrics  net.Listener       // nil: the admin listener serves its routes
@@ -134,11 +136,11 @@ func (d *Daemon) wire() (err error) {
 		}
 	}
 	d.service = orders.NewService(service)
-	tokens, err := api.NewTokens(cfg.Tokens())
+	callers, err := d.callers()
 	if err != nil {
 		return err
 	}
-	d.handler, err = api.New(api.Config{Service: d.service, Auth: tokens, BasePath: cfg.API.BasePath,
+	d.handler, err = api.New(api.Config{Service: d.service, Auth: callers, BasePath: cfg.API.BasePath,
 		MaxBody: int64(cfg.API.MaxBody), MaxBodySMS: int64(cfg.API.MaxBodySMS), MaxRequests: cfg.API.MaxConnections, Rates: cfg.Rates(), Numbers: cfg.Numbers.Rules(), FeedsWithAll: cfg.FeedsWithAll(), Docs: cfg.API.Docs, Log: d.log, Registerer: d.registry})
 	return err
 }

@@ -28,6 +28,7 @@
 //	stack.go    parts that end in the reverse order of their start
 //	status.go   /status, and the status line of systemd
 //	activation.go  listeners that systemd opened
+//	callers.go  who may call the API: static tokens and issuers
 //	listen.go   listeners on TCP, TLS, and serving until a context ends
 //	socket.go   the admin listener on a unix socket
 //	admin.go    the admin listener's routes: status, profiles, backup

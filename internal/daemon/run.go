@@ -21,6 +21,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	defer lose(nil)
 	s.start("journal", func(ctx context.Context) error { return d.watchJournal(ctx, lose) })
 	s.start("service", d.service.Run)
+	for _, i := range d.issuers {
+		s.start("issuer "+i.Name(), i.Run)
+	}
 	if d.sms != nil {
 		s.start("smpp", func(ctx context.Context) error { return d.sms.Run(ctx, d.service) })
 	}

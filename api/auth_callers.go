@@ -1,0 +1,46 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Callers authenticates by static tokens and by JSON web tokens.
+type Callers struct {
+	static *Tokens
+	web    *webTokens
+}
+
+// NewCallers returns an authenticator over static tokens and issuers of JSON web tokens. Its error lists all
+// faults.
+func NewCallers(tokens []Token, issuers []TokenIssuer) (*Callers, error) {
+	static, err := NewTokens(tokens)
+	web, webErr := newWebTokens(issuers, time.Now)
+	if err := errors.Join(err, webErr); err != nil {
+		return nil, err
+	}
+	return &Callers{static, web}, nil
+}
+
+// Authenticate implements Authenticator. A header of its own that an issuer uses decides where a request has it:
+// Altinn's apps send PlatformAccessToken beside the token of a person, who is no organisation.
+func (c *Callers) Authenticate(r *http.Request) (Principal, error) {
+	for _, header := range c.web.headers {
+		if values := r.Header[header]; len(values) > 0 {
+			if len(values) > 1 || len(values[0]) > maxToken {
+				return Principal{}, fmt.Errorf("%w: malformed %s", ErrInvalidToken, header)
+			}
+			return c.web.authenticate(r.Context(), header, values[0])
+		}
+	}
+	who, err := c.static.Authenticate(r)
+	if !errors.Is(err, errUnknown) || len(c.web.issuers[""]) == 0 {
+		return who, err
+	}
+	if token, bad := Bearer(r); bad == nil && isWebToken(token) {
+		return c.web.authenticate(r.Context(), "", token)
+	}
+	return who, err
+}

@@ -1,0 +1,229 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/internal/issuer"
+	"straks/internal/issuer/issuertest"
+	"straks/orders"
+)
+
+// idps are the issuers of a test: one whose tokens are bearer tokens, and Altinn's apps, which have a header of their own.
+type idps struct {
+	bearer, apps *issuertest.Provider
+	key, appKey  issuertest.Key
+	auth         *Callers
+}
+
+// newIDPs starts issuers whose tokens the organisation ttd has under the number 991825827 or the name "ttd".
+func newIDPs(t testing.TB) *idps {
+	t.Helper()
+	w := &idps{bearer: issuertest.New(t), apps: issuertest.New(t), key: issuertest.NewKey("1", jose.ES256), appKey: issuertest.NewKey("1", jose.RS256)}
+	w.bearer.Publish(w.key)
+	w.apps.Publish(w.appKey)
+	organisations := map[string]string{"991825827": "ttd", "ttd": "ttd", "974760673": "other"}
+	scopes := map[string][]string{ScopeCreate: {ScopeCreate}}
+	uses := []TokenIssuer{
+		{Issuer: run(t, w.bearer, "idp"), Claims: []string{"consumer.ID", "urn:altinn:org"}, Prefix: "0192:", Organisations: organisations, ScopeClaim: "scope", Scopes: scopes},
+		{Issuer: run(t, w.apps, "apps"), Header: "PlatformAccessToken", Claims: []string{"urn:altinn:org"}, Organisations: organisations, Grants: []string{ScopeCreate}},
+	}
+	var err error
+	if w.auth, err = NewCallers([]Token{{Organisation: "ttd", Name: "backend", SHA256: sum(ttdToken)}}, uses); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// run runs an issuer over the provider until the test ends.
+func run(t testing.TB, p *issuertest.Provider, name string) *issuer.Issuer {
+	t.Helper()
+	i, err := issuer.New(issuer.Config{Name: name, Issuer: p.URL, CAFile: p.CAFile(t), Audiences: []string{"straks"}, Leeway: 10 * time.Second},
+		slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- i.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-done })
+	return i
+}
+
+// claims are those of a good token of the bearer's issuer, with changes; nil removes one.
+func (w *idps) claims(changes ...map[string]any) map[string]any {
+	c := map[string]any{"iss": w.bearer.URL, "aud": "straks", "exp": time.Now().Add(time.Minute).Unix(), "scope": "x " + ScopeCreate,
+		"consumer": map[string]string{"authority": "iso6523-actorid-upis", "ID": "0192:991825827"}}
+	for _, change := range changes {
+		maps.Copy(c, change)
+	}
+	maps.DeleteFunc(c, func(_ string, v any) bool { return v == nil })
+	return c
+}
+
+// TestEveryCaller: every route and every kind of caller, with the answer that each gets.
+func TestEveryCaller(t *testing.T) {
+	idp := newIDPs(t)
+	w := start(t, func(cfg *Config, _ *orders.Config) { cfg.Auth = idp.auth })
+	der, _ := x509.MarshalPKIXPublicKey(idp.key.Private.Public())
+	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	stranger := issuertest.NewKey("1", jose.ES256)
+	unknown := issuertest.Key{ID: "nobody", Algorithm: jose.ES256, Private: stranger.Private}
+	now := time.Now()
+	bearer := func(changes ...map[string]any) option { return as(idp.key.Sign(idp.claims(changes...))) }
+	app := func(changes ...map[string]any) string {
+		return idp.appKey.Sign(idp.claims(append([]map[string]any{{"iss": idp.apps.URL, "scope": nil, "consumer": nil, "urn:altinn:org": "ttd"}}, changes...)...))
+	}
+	apps := func(token string, options ...option) option {
+		return func(r *http.Request) {
+			r.Header.Del("Authorization")
+			r.Header.Set("PlatformAccessToken", token)
+			for _, o := range options {
+				o(r)
+			}
+		}
+	}
+	parts := strings.Split(idp.key.Sign(idp.claims()), ".")
+	callers := []struct {
+		name   string
+		as     option
+		status int // 0: let in
+		owner  bool
+	}{
+		{"nobody", header("Authorization", ""), 401, false},
+		{"garbage", as("garbage"), 401, false},
+		{"garbage with two dots", as("a.b.c"), 401, false},
+		{"static", as(ttdToken), 0, true},
+		{"right", bearer(), 0, true},
+		{"right, scopes as an array", bearer(map[string]any{"scope": []string{ScopeCreate}}), 0, true},
+		{"right, by another claim", bearer(map[string]any{"consumer": nil, "urn:altinn:org": "ttd"}), 0, true},
+		{"another organisation", bearer(map[string]any{"consumer": map[string]string{"ID": "0192:974760673"}}), 0, false},
+		{"expired", bearer(map[string]any{"exp": now.Add(-time.Minute).Unix()}), 401, false},
+		{"without exp", bearer(map[string]any{"exp": nil}), 401, false},
+		{"not yet", bearer(map[string]any{"nbf": now.Add(time.Minute).Unix()}), 401, false},
+		{"wrong audience", bearer(map[string]any{"aud": "other"}), 401, false},
+		{"wrong issuer", bearer(map[string]any{"iss": "https://other.example"}), 401, false},
+		{"the issuer of the other header", bearer(map[string]any{"iss": idp.apps.URL}), 401, false},
+		{"alg none", as(strings.Join([]string{"eyJhbGciOiJub25lIn0", parts[1], ""}, ".")), 401, false},
+		{"HS256 with the public key", as(issuertest.Sign(jose.SigningKey{Algorithm: jose.HS256, Key: public}, "1", idp.claims())), 401, false},
+		{"a stranger's key", as(stranger.Sign(idp.claims())), 401, false},
+		{"a stranger's key, by RS256", as(issuertest.NewKey("1", jose.RS256).Sign(idp.claims())), 401, false},
+		{"unknown kid", as(unknown.Sign(idp.claims())), 401, false},
+		{"signature of another token", as(parts[0] + "." + parts[1] + "." + strings.Split(idp.key.Sign(idp.claims()), ".")[2][1:] + "A"), 401, false},
+		{"two organisations of ours", bearer(map[string]any{"consumer": map[string]string{"ID": "0192:974760673"}, "urn:altinn:org": "ttd"}), 401, false},
+		{"no organisation of ours", bearer(map[string]any{"consumer": map[string]string{"ID": "0192:000000000"}}), 403, false},
+		{"no organisation", bearer(map[string]any{"consumer": nil}), 403, false},
+		{"organisation that is an object", bearer(map[string]any{"consumer": map[string]any{"ID": map[string]string{"x": "991825827"}}}), 403, false},
+		{"missing scope", bearer(map[string]any{"scope": "altinn:serviceowner/notifications"}), 403, false},
+		{"no scope", bearer(map[string]any{"scope": nil}), 403, false},
+		{"scope within a word", bearer(map[string]any{"scope": "x" + ScopeCreate}), 403, false},
+		{"an app", apps(app()), 0, true},
+		{"an app beside a person's token", apps(app(), as("person")), 0, true},
+		{"an app of a stranger's", apps(stranger.Sign(idp.claims())), 401, false},
+		{"an expired app", apps(app(map[string]any{"exp": now.Add(-time.Minute).Unix()}), as(ttdToken)), 401, false},
+		{"an app's token as a bearer token", as(app()), 401, false},
+		{"a bearer token as an app's", apps(idp.key.Sign(idp.claims())), 401, false},
+		{"two apps", func(r *http.Request) { r.Header["Platformaccesstoken"] = []string{app(), app()} }, 401, false},
+		{"a static token as an app's", apps(ttdToken), 401, false},
+	}
+	made := w.sendSMS("made", as(ttdToken))
+	id := made.header.Get("Location")[len(DefaultBasePath+"/future/shipment/"):]
+	for n, c := range callers {
+		for _, route := range []struct {
+			method, path, body string
+			right, strange     int // for the owner, and for another organisation
+		}{
+			{"POST", "/future/orders/instant/sms", strings.Replace(smsBody, `"k"`, fmt.Sprintf(`"sms%d"`, n), 1), 201, 201},
+			{"POST", "/future/orders/instant/email", strings.NewReplacer(`"k"`, fmt.Sprintf(`"email%d"`, n), " post@example.org ", "post@example.org").Replace(emailBody), 201, 201},
+			{"GET", "/future/shipment/" + id, "", 200, 404},
+			{"GET", "/future/shipment?idempotencyId=made", "", 200, 404},
+			{"GET", "/future/shipment/feed", "", 200, 200},
+		} {
+			want := c.status
+			switch {
+			case want == 0 && c.owner:
+				want = route.right
+			case want == 0:
+				want = route.strange
+			}
+			if a := w.do(route.method, route.path, route.body, c.as); a.status != want {
+				t.Errorf("%s: %s %s: %d %s, want %d", c.name, route.method, route.path, a.status, a.body, want)
+			}
+		}
+	}
+	for _, secret := range append(parts, "991825827", "iso6523") {
+		if secret != "" && strings.Contains(w.log.String(), secret) {
+			t.Errorf("%.20s… is in the log", secret)
+		}
+	}
+}
+
+// TestVerifiedTokens: a token that was verified is not good for longer than it says, nor with other keys.
+func TestVerifiedTokens(t *testing.T) {
+	idp := newIDPs(t)
+	token := idp.key.Sign(idp.claims())
+	r, _ := http.NewRequest("GET", "/", nil)
+	as(token)(r)
+	for range 2 {
+		if who, err := idp.auth.Authenticate(r); err != nil || who.Organisation != "ttd" {
+			t.Fatal(who, err)
+		}
+	}
+	idp.auth.web.now = func() time.Time { return time.Now().Add(time.Hour) }
+	sum := sha256.Sum256([]byte("\n" + token))
+	if _, ok := idp.auth.web.known.get(sum, idp.auth.web.now()); ok {
+		t.Error("a token is good for longer than it says")
+	}
+	for n := range 2*maxVerified + 2 {
+		idp.auth.web.known.put(sha256.Sum256([]byte(fmt.Sprint(n))), entry{})
+	}
+	if n := len(idp.auth.web.known.young) + len(idp.auth.web.known.older); n > 2*maxVerified {
+		t.Errorf("%d tokens are kept", n)
+	}
+}
+
+// BenchmarkAuthenticate compares a static token with web tokens: known, and verified for the first time.
+func BenchmarkAuthenticate(b *testing.B) {
+	idp := newIDPs(b)
+	request := func(token string) *http.Request {
+		r, _ := http.NewRequest("GET", "/", nil)
+		as(token)(r)
+		return r
+	}
+	ask := func(b *testing.B, r *http.Request) {
+		if _, err := idp.auth.Authenticate(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+	static, known := request(ttdToken), request(idp.key.Sign(idp.claims()))
+	b.Run("static", func(b *testing.B) {
+		for b.Loop() {
+			ask(b, static)
+		}
+	})
+	b.Run("known", func(b *testing.B) {
+		for b.Loop() {
+			ask(b, known)
+		}
+	})
+	b.Run("ES256", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			idp.auth.web.known = newVerified()
+			b.StartTimer()
+			ask(b, known)
+		}
+	})
+}

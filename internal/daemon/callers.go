@@ -1,0 +1,23 @@
+package daemon
+
+import (
+	"fmt"
+
+	"straks/api"
+	"straks/internal/issuer"
+)
+
+// callers returns the authenticator of the API: static tokens, and the JSON web tokens of the issuers.
+func (d *Daemon) callers() (api.Authenticator, error) {
+	var issuers []api.TokenIssuer
+	for _, t := range d.cfg.TokenIssuers() {
+		i, err := issuer.New(t.Keys, d.log, d.registry)
+		if err != nil {
+			return nil, fmt.Errorf("issuer %q: %w", t.Keys.Name, err)
+		}
+		d.issuers = append(d.issuers, i)
+		t.Use.Issuer = i
+		issuers = append(issuers, t.Use)
+	}
+	return api.NewCallers(d.cfg.Tokens(), issuers)
+}
