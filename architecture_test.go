@@ -61,6 +61,7 @@ var forbidden = []struct {
 	{"internal/pemfile", nil, "straks", "what two packages share knows neither"},
 	{"internal/logqueue", nil, "straks", "what two packages share knows neither"},
 	{"internal/logtest", nil, "straks", "what two packages share knows neither"},
+	{"internal/lot", nil, "straks", "what two packages share knows neither"},
 	{"internal/printable", nil, "straks", "what two packages share knows neither"},
 	{"internal/suggest", nil, "straks", "what two packages share knows neither"},
 	{"internal/issuer", nil, "straks/api", "what a token claims is no matter of who may call"},

@@ -2,10 +2,11 @@ package smpp
 
 import (
 	"cmp"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
+
+	"straks/internal/lot"
 )
 
 // route is a Route that knows its SMSCs.
@@ -68,41 +69,7 @@ func (r *route) senderFor(m *Message, c *smsc) string {
 // configuration's order, where those with weights take turns at random, in proportion to
 // their weights.
 func (r *route) order() []*smsc {
-	if len(r.Weights) < 2 {
-		return r.smscs
-	}
-	weighted := r.draw()
-	order := make([]*smsc, 0, len(r.smscs))
-	for _, s := range r.smscs {
-		switch {
-		case r.Weights[s.Name] == 0:
-			order = append(order, s)
-		case weighted != nil:
-			order, weighted = append(order, weighted...), nil
-		}
-	}
-	return order
-}
-
-// draw returns the SMSCs with weights, drawn one by one without replacement.
-func (r *route) draw() []*smsc {
-	left := slices.DeleteFunc(slices.Clone(r.smscs), func(s *smsc) bool { return r.Weights[s.Name] == 0 })
-	sum := 0
-	for _, s := range left {
-		sum += r.Weights[s.Name]
-	}
-	drawn := make([]*smsc, 0, len(left))
-	for len(left) > 0 {
-		lot, i := rand.IntN(sum), 0
-		for lot >= r.Weights[left[i].Name] {
-			lot -= r.Weights[left[i].Name]
-			i++
-		}
-		drawn = append(drawn, left[i])
-		sum -= r.Weights[left[i].Name]
-		left = slices.Delete(left, i, i+1)
-	}
-	return drawn
+	return lot.Order(r.smscs, func(s *smsc) int { return r.Weights[s.Name] })
 }
 
 // Plan is what Send would do with a message now.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"net"
 	"net/textproto"
@@ -260,24 +259,6 @@ func (c *client) handshake(ctx context.Context, by time.Time, config *tls.Config
 	c.use(conn)
 	c.ext = nil
 	return nil
-}
-
-// auth logs in (RFC 4954 §4) with PLAIN (RFC 4616), or with LOGIN: the name, then the password,
-// whatever the challenges say.
-func (c *client) auth(ctx context.Context, by time.Time, mechanism, username, password string) error {
-	encode := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
-	command, responses := "AUTH LOGIN", []string{encode(username), encode(password)}
-	if mechanism == "PLAIN" {
-		command, responses = "AUTH PLAIN "+encode("\x00"+username+"\x00"+password), nil
-	}
-	for {
-		_, err := c.ask(ctx, by, 235, command)
-		var challenge *reply
-		if !errors.As(err, &challenge) || challenge.code != 334 || len(responses) == 0 {
-			return err
-		}
-		command, responses = responses[0], responses[1:]
-	}
 }
 
 // body writes a mail and its final dot. It fails before the dot where the relay has already

@@ -233,7 +233,7 @@ func TestBodyNotRead(t *testing.T) {
 	config := plain("mx", relay)
 	config.TLS = TLSOff
 	p := newPool(t, config)
-	r := p.relays[0]
+	r := p.relay(0)
 	c, err := r.acquire(within(t), keptConnection)
 	if err != nil {
 		t.Fatal(err)
@@ -248,7 +248,7 @@ func TestBodyNotRead(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if res := p.round(ctx, l); res.Outcome != handover.NotSent || !hasReason(res.Err, ReasonTimeout) {
+	if res := round(p, ctx, l); res.Outcome != handover.NotSent || !hasReason(res.Err, ReasonTimeout) {
 		t.Fatalf("got %+v", res)
 	}
 }

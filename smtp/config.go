@@ -2,9 +2,11 @@ package smtp
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -25,6 +27,55 @@ const (
 	// requires a certificate that verifies.
 	TLSImplicit TLSMode = "implicit"
 )
+
+// Config is the configuration of a Pool.
+type Config struct {
+	// Relays are the relays to hand mails to. Required, at least one.
+	Relays []Relay
+	// Routes decide which relays a mail goes to. Without any, every mail goes to the relays in
+	// the order above. With some, a mail that no route matches is refused before it is stored.
+	Routes []Route
+	// Keys sign the mails of their domains; mails of other domains are not signed.
+	Keys []DKIMKey
+}
+
+// WithDefaults returns the configuration with every default filled in, and domains in A-labels.
+func (c Config) WithDefaults() Config {
+	c.Relays, c.Routes = slices.Clone(c.Relays), slices.Clone(c.Routes)
+	for i := range c.Relays {
+		c.Relays[i] = c.Relays[i].WithDefaults()
+	}
+	if len(c.Routes) == 0 {
+		all := Route{Name: "default"}
+		for _, r := range c.Relays {
+			all.Relays = append(all.Relays, r.Name)
+		}
+		c.Routes = []Route{all}
+	}
+	for i := range c.Routes {
+		r := &c.Routes[i]
+		r.Name = cmp.Or(r.Name, fmt.Sprintf("mail-route-%d", i+1))
+		r.RecipientDomains, r.SenderDomains = listedDomains(r.RecipientDomains), listedDomains(r.SenderDomains)
+	}
+	return c
+}
+
+// listedDomains returns the domains as ParseListedDomain does, and leaves wrong ones as they are.
+func listedDomains(domains []string) []string {
+	parsed := slices.Clone(domains)
+	for i, d := range parsed {
+		if domain, err := ParseListedDomain(d); err == nil {
+			parsed[i] = domain
+		}
+	}
+	return parsed
+}
+
+// Secret is a password or token that may change while the relay is in use. It is read at each login.
+type Secret interface {
+	// Read returns the secret. Its error quotes nothing of it.
+	Read() (string, error)
+}
 
 // Relay is the configuration of one mail relay. Only Name and Addr are required. The keys of
 // the configuration file are the names of the fields, in snake_case.
@@ -50,7 +101,8 @@ type Relay struct {
 	CAFile string
 
 	// ClientCert and ClientKey are PEM files with our certificate and its key, for
-	// relays that ask for a certificate. Default: none. Give both or none.
+	// relays that ask for a certificate. Default: none. Give both or none. These files and CAFile
+	// are read again, for the next connection, when they have changed.
 	ClientCert string
 	ClientKey  string
 
@@ -59,11 +111,17 @@ type Relay struct {
 
 	// Username and Password log in to the relay (AUTH, RFC 4954). Default: no
 	// login. After a refused login the next is tried after 30 s or more, so that
-	// the account is not locked; after a temporary refusal (4yz), after 1 s.
+	// the account is not locked; after a temporary refusal (4yz), after 1 s. A new password is
+	// tried at once.
 	Username string
 	Password string
 
-	// Mechanism is "PLAIN" or "LOGIN". Default: PLAIN where the relay offers it, else LOGIN.
+	// Secret takes the place of Password, if it is not nil.
+	Secret Secret `toml:"-"`
+
+	// Mechanism is "PLAIN", "LOGIN" or "XOAUTH2". With XOAUTH2 the password is an access token
+	// of OAuth 2.0, as Google's and Microsoft's relays want it. Default: PLAIN where the relay
+	// offers it, else LOGIN.
 	Mechanism string
 
 	// InsecureAuth allows the login over a connection that is not encrypted, or not
@@ -79,13 +137,30 @@ type Relay struct {
 	// all are in use a mail goes to the next relay, or waits until its send deadline.
 	MaxConns int
 
+	// MinIdle is how many connections are kept open while there is no mail, 1 to MaxConns. A
+	// burst of more mails waits for new ones. Default: 2, or MaxConns if that is less.
+	MinIdle int
+
+	// MaxAge is how long a connection is used before it is replaced, 1s at least. Up to a tenth
+	// less, at random, so that connections made together are not replaced together. Default: 30m.
+	MaxAge time.Duration
+
+	// MaxMails is how many mails one connection carries before it is replaced, 1 to 1000000.
+	// Default: 500. Keep it below the relay's own limit (Exim: 1000), else a mail loses time there.
+	MaxMails int
+
+	// Rate is how many mails a second the relay gets at most, 0.01 to 1000000, evenly spaced.
+	// Beyond it, mails go to the next relay, or wait until their send deadline. Default 0: no
+	// limit.
+	Rate float64
+
 	// KeepAlive is how long a connection may be silent before we send NOOP; after 9
 	// of them it is replaced. Default: 30s. Keep it below the relay's own idle limit
 	// (Postfix 300s), else the relay closes the connection whenever there is no mail.
 	KeepAlive time.Duration
 
 	// IdleTimeout is how long a connection stays open without a mail. Default: 2m.
-	// The last one is not closed.
+	// MinIdle of them are not closed.
 	IdleTimeout time.Duration
 
 	// DialTimeout bounds connecting: TCP, TLS, greeting, EHLO and login together.
@@ -134,6 +209,9 @@ func (r Relay) WithDefaults() Relay {
 	r.Helo = cmp.Or(r.Helo, hostname())
 	r.MinTLSVersion = cmp.Or(r.MinTLSVersion, "1.2")
 	r.MaxConns = cmp.Or(r.MaxConns, 8)
+	r.MinIdle = cmp.Or(r.MinIdle, min(2, r.MaxConns))
+	r.MaxAge = cmp.Or(r.MaxAge, 30*time.Minute)
+	r.MaxMails = cmp.Or(r.MaxMails, 500)
 	r.KeepAlive = cmp.Or(r.KeepAlive, 30*time.Second)
 	r.IdleTimeout = cmp.Or(r.IdleTimeout, 2*time.Minute)
 	r.DialTimeout = cmp.Or(r.DialTimeout, 3*time.Second)

@@ -71,7 +71,7 @@ func TestValidate(t *testing.T) {
 		{with(func(r *Relay) { r.DialTimeout, r.DataTimeout = -time.Second, 30 }), "dial_timeout data_timeout"},
 	}
 	for _, test := range tests {
-		found := Validate([]Relay{{Name: "other", Addr: "127.0.0.1:25"}, test.relay})
+		found := Config{Relays: []Relay{{Name: "other", Addr: "127.0.0.1:25"}, test.relay}}.Check()
 		want := strings.Fields(test.keys)
 		for i := range want {
 			want[i] = "relay[1]." + want[i]
@@ -81,15 +81,15 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%+v: faults %v, want %v", test.relay, found, want)
 		}
 	}
-	if got := keys(Validate([]Relay{good, good})); fmt.Sprint(got) != "[relay[1].name]" {
+	if got := keys(Config{Relays: []Relay{good, good}}.Check()); fmt.Sprint(got) != "[relay[1].name]" {
 		t.Errorf("the same name twice: %v", got)
 	}
-	_, err := New([]Relay{{}}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	_, err := New(Config{Relays: []Relay{{}}}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	var found faults.Faults
 	if !errors.As(err, &found) || len(found) != 2 {
 		t.Errorf("New: %v", err)
 	}
-	if _, err := New(nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err == nil {
+	if _, err := New(Config{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err == nil {
 		t.Error("a pool without relays")
 	}
 }

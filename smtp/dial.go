@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"time"
 )
@@ -26,7 +27,8 @@ func (r *relay) dial(ctx context.Context) (*conn, error) {
 		return nil, err
 	}
 	now := time.Now()
-	return &conn{client: c, relay: r.Relay, used: now, mailed: now}, nil
+	until := now.Add(r.MaxAge - rand.N(r.MaxAge/10))
+	return &conn{client: c, relay: r.Relay, used: now, mailed: now, until: until}, nil
 }
 
 // heard passes a reply on, word for word.
@@ -42,7 +44,7 @@ func (r *relay) heard(said *reply) {
 // establish makes a TCP connection ready for MAIL. Its error is a *Failure.
 func (r *relay) establish(ctx context.Context, by time.Time, c *client) error {
 	if r.TLS == TLSImplicit {
-		if err := c.handshake(ctx, by, r.tls); err != nil {
+		if err := c.handshake(ctx, by, r.tlsConfig()); err != nil {
 			return err
 		}
 	}
@@ -74,7 +76,7 @@ func (r *relay) establish(ctx context.Context, by time.Time, c *client) error {
 func (r *relay) startTLS(ctx context.Context, by time.Time, c *client) error {
 	err := errors.New("relay does not offer STARTTLS")
 	if c.ext.offers("STARTTLS") {
-		err = c.startTLS(ctx, by, r.tls)
+		err = c.startTLS(ctx, by, r.tlsConfig())
 	}
 	var refused *reply
 	switch {
@@ -100,7 +102,20 @@ func (r *relay) login(ctx context.Context, by time.Time, c *client) error {
 	if !c.ext.offersAuth(mechanism) {
 		return &Failure{ReasonAuth, fmt.Errorf("relay does not offer AUTH %s", mechanism)}
 	}
-	return c.auth(ctx, by, mechanism, r.Username, r.Password)
+	password := r.Password
+	if r.Secret != nil {
+		var err error
+		if password, err = r.Secret.Read(); err != nil { // it may be about to be replaced
+			return &Failure{ReasonUnfit, fmt.Errorf("no login: the password or token can't be read: %w", err)}
+		}
+	}
+	err := c.auth(ctx, by, mechanism, r.Username, password)
+	if err != nil && failureOf(err, loginReason(err)).Reason == ReasonAuth {
+		r.mu.Lock()
+		r.health.refused = password
+		r.mu.Unlock()
+	}
+	return err
 }
 
 // loginReason distinguishes a login that was refused from one that the relay can't check now:

@@ -11,10 +11,11 @@ import (
 )
 
 // signedFields are the fields that a signature covers. Each is named once more than a mail has it, so that none
-// can be added (RFC 6376 §5.4.2).
+// can be added (RFC 6376 §5.4.2), except Feedback-ID, to which others add.
 var signedFields = []string{
 	"From", "From", "Subject", "Subject", "To", "To", "Date", "Date", "Message-ID", "Message-ID",
 	"Reply-To", "Reply-To", "MIME-Version", "MIME-Version", "Content-Type", "Content-Type",
+	"Feedback-ID",
 }
 
 // signatureLife is how long a signature is valid. Relays keep a mail for five days by default, and several may
@@ -36,16 +37,10 @@ type signer struct {
 }
 
 // newSigner returns a signer with these keys. All keys of a domain sign each of its mails.
-func newSigner(keys []DKIMKey, log *slog.Logger) *signer {
-	s := &signer{keys: make(map[string][]DKIMKey), log: log, mails: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "straks_smtp_dkim_mails_total",
-		Help: "Mails by what DKIM made of them; unsigned: there is no key for the domain of the sender, failed: sent without a signature that they should have.",
-	}, []string{"result"})}
+func newSigner(keys []DKIMKey, mails *prometheus.CounterVec, log *slog.Logger) *signer {
+	s := &signer{keys: make(map[string][]DKIMKey), log: log, mails: mails}
 	for _, k := range keys {
 		s.keys[k.Domain] = append(s.keys[k.Domain], k)
-	}
-	for _, result := range []string{dkimSigned, dkimUnsigned, dkimFailed} {
-		s.mails.WithLabelValues(result)
 	}
 	return s
 }

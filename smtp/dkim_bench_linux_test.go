@@ -26,7 +26,7 @@ func BenchmarkDKIM(b *testing.B) {
 		name string
 		keys []DKIMKey
 	}{{"off", nil}, {"rsa2048", keys[:1]}, {"ed25519", keys[1:]}, {"both", keys}} {
-		s := newSigner(set.keys, slog.New(slog.DiscardHandler))
+		s := newSigner(set.keys, newMetrics().signed, slog.New(slog.DiscardHandler))
 		m := to("kari@mottaker.example")
 		m.HTML, m.Body = true, "<p>"+strings.Repeat("Koden er <b>483920</b>. ", 80)
 		b.Run(set.name, func(b *testing.B) {

@@ -85,7 +85,7 @@ func awkwardMails() []Message {
 // signingPool returns a pool that signs. It is not run.
 func signingPool(t testing.TB, relay Relay, keys []DKIMKey) *Pool {
 	t.Helper()
-	p, err := New([]Relay{relay}, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), keys...)
+	p, err := New(Config{Relays: []Relay{relay}, Keys: keys}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func TestDKIMChoosesTheDomain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSigner([]DKIMKey{{"example.org", "a", private}, {"mail.example.org", "b", private}, {"xn--blbr-roah.example", "c", private}}, slog.New(slog.DiscardHandler))
+	s := newSigner([]DKIMKey{{"example.org", "a", private}, {"mail.example.org", "b", private}, {"xn--blbr-roah.example", "c", private}}, newMetrics().signed, slog.New(slog.DiscardHandler))
 	for from, want := range map[string]string{
 		"x@example.org": "example.org", "x@EXAMPLE.org": "example.org", "x@mail.example.org": "mail.example.org",
 		"x@a.b.mail.example.org": "mail.example.org", "x@other.example.org": "example.org", "x@blåbær.example": "xn--blbr-roah.example",
@@ -241,7 +241,7 @@ func TestDKIMFailureIsCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	weak := DKIMKey{"avsender.example", "", private} // no selector: go-msgauth refuses it
-	s := newSigner([]DKIMKey{weak, {"avsender.example", "b", private}}, slog.New(slog.DiscardHandler))
+	s := newSigner([]DKIMKey{weak, {"avsender.example", "b", private}}, newMetrics().signed, slog.New(slog.DiscardHandler))
 	l := mustLetter(t, "kari@mottaker.example")
 	s.sign(l, time.Now())
 	if n := strings.Count(string(l.data), "DKIM-Signature:"); n != 1 || testutil.ToFloat64(s.mails.WithLabelValues(dkimFailed)) != 1 {

@@ -4,11 +4,13 @@
 // # Files
 //
 //	pool.go         several relays: the order in which a mail tries them
+//	route.go        the relays of a mail, by its domains and organisation
 //	relay.go        one relay: its connections and their slots
 //	maintain.go     idle connections: keepalive, probes, reconnects; drain
 //	health.go       the state of a relay, its back-off, and its state for operators
 //	silence.go      a relay that does not reply to the final dot
 //	dial.go         a new connection: TLS, greeting, EHLO, login
+//	auth.go         the mechanisms of a login
 //	transaction.go  one mail on one connection, up to the reply to its final dot
 //	flight.go       MAIL, RCPT and DATA in one round trip
 //	late.go         replies to the final dot that arrive after Send has ended
@@ -20,6 +22,7 @@
 //	message.go      the mail: its check, its header, its encoding
 //	envelope.go     the envelope sender, and whether reports come back
 //	subjectline.go  the subject as encoded words
+//	name.go         the sender's name beside its address
 //	dkim.go         the signatures of a mail
 //	dkimkey.go      the keys of signatures, and their DNS records
 //	text.go         the text alternative of an HTML mail
@@ -78,16 +81,17 @@
 //
 // # Several relays
 //
-// They are tried in the order of the configuration, modified by their health: connected
-// before not, well before in trouble, free before busy. Each gets its share of the
+// A mail has one route, which names its relays. They are tried in that order, modified by their health:
+// connected before not, well before in trouble, free before busy or at their rate. Each gets its share of the
 // time left up to the dot. When no relay can be reached, all are tried again until
 // the context ends.
 //
 // A 4yz to RCPT gets a second attempt on a new connection, once, when no other relay takes the mail: at once
 // after postscreen's 4.3.2, else after 250 to 500 ms, in which Postfix verifies an address.
 //
-// A relay that refuses us at its greeting or EHLO is dialled once in refusedPause. A mail that finds no other
-// relay is NotSent at once, rather than waiting for it.
+// A relay that was reached, and refuses us or breaks off before it is ready for a mail (greeting, TLS, EHLO,
+// login), is dialled once in refusedPause. A mail that finds no other relay is NotSent at once, rather than waiting for
+// it.
 //
 // A relay in trouble (it broke off, timed out, or replied that it is unfit) goes last, until
 // a probe finds it well. The probe is a NOOP, and may be wrong about mails: so after the next
@@ -99,8 +103,8 @@
 //
 // # Ownership
 //
-// Pool.Run starts one goroutine per relay, relay.maintain, and joins it. It keeps at least
-// one connection open, sends NOOP on idle ones, replaces exhausted ones (see maxReuse), and
+// Pool.Run starts one goroutine per relay, relay.maintain, and joins it. It keeps
+// Relay.MinIdle connections open, sends NOOP on idle ones, replaces exhausted ones (too old, MaxMails, maxReuse), and
 // reconnects with jittered back-off.
 //
 // A connection belongs to the Send or the maintain that took it from its relay's stack,

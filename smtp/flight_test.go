@@ -55,8 +55,8 @@ func TestRoundTrips(t *testing.T) {
 			config.Name, config.Addr, config.TLS = "mx", listen(t, dialogue(test.replies...)).Addr(), TLSOff
 			p := newPool(t, config)
 			var counted *turns
-			dial := p.relays[0].dialTCP
-			p.relays[0].dialTCP = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			dial := p.relay(0).dialTCP
+			p.relay(0).dialTCP = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				c, err := dial(ctx, network, addr)
 				counted = &turns{Conn: c}
 				return counted, err
@@ -98,7 +98,7 @@ func TestNoLoneDot(t *testing.T) {
 			relay := listen(t, relaytest.Profile{Script: script})
 			p := newPool(t, plain("mx", relay))
 			for n := range 3 {
-				res := p.round(within(t), mustLetter(t, "kari@mottaker.example"))
+				res := round(p, within(t), mustLetter(t, "kari@mottaker.example"))
 				if res.Outcome != test.outcome || res.Err == nil || !strings.HasPrefix(test.reply, fmt.Sprint(res.Code)) {
 					t.Errorf("got %+v", res)
 				}
@@ -138,7 +138,7 @@ func TestFlightEndsAsOneByOne(t *testing.T) {
 							p, relay := memoryPool(t, Relay{DataTimeout: 5 * time.Second}, relaytest.Dialogue(replies...))
 							ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 							defer cancel()
-							results[i] = p.round(ctx, mustLetter(t, "kari@mottaker.example"))
+							results[i] = round(p, ctx, mustLetter(t, "kari@mottaker.example"))
 							accepted, _ := relay.connections()
 							if dots := relay.count("\r\n.\r\n"); dots > 1 || dots == 1 && verb != "." && results[i].Outcome != handover.Accepted || accepted > 2 {
 								t.Errorf("%d dots on %d connections: %+v", dots, accepted, results[i])
@@ -170,7 +170,7 @@ func TestReplyMissing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, relay := memoryPool(t, Relay{}, relaytest.Dialogue(append(replies, pipelining)...))
-				res := p.round(within(t), mustLetter(t, "kari@mottaker.example"))
+				res := round(p, within(t), mustLetter(t, "kari@mottaker.example"))
 				if res.Outcome != handover.NotSent || p.States()[0].Open != 0 || relay.count("\r\n.\r\n") > 0 {
 					t.Errorf("got %+v", res)
 				}
@@ -287,8 +287,8 @@ func BenchmarkSendFar(b *testing.B) {
 			config := plain("mx", listen(b, dialogue(replies...)))
 			config.TLS = TLSOff
 			p := newPool(b, config)
-			dial := p.relays[0].dialTCP
-			p.relays[0].dialTCP = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			dial := p.relay(0).dialTCP
+			p.relay(0).dialTCP = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				c, err := dial(ctx, network, addr)
 				if err != nil {
 					return nil, err

@@ -35,6 +35,7 @@ type health struct {
 	logins     int       // refused logins among them
 	probe      time.Time // when maintain probes a relay in trouble; zero when it is well
 	noDial     time.Time // after a refusal: no attempt to connect before then; zero when none is in force
+	refused    string    // the password of the last refused login
 	full       int       // connections, open or under way, when another was refused at its greeting; 0 when there were none
 }
 
@@ -69,7 +70,7 @@ func (r *relay) rank(l *letter) int {
 		rank = 3
 	case s.Troubled || s.Overdue > 0:
 		rank = 2
-	case len(r.slots) == cap(r.slots):
+	case len(r.slots) == cap(r.slots), r.limited():
 		rank = 1
 	}
 	if l.utf8 && !s.SMTPUTF8 {
@@ -92,7 +93,7 @@ func (r *relay) connected(c *conn) {
 	if h.dials > 0 {
 		r.silence.Restarted()
 	}
-	h.dials, h.logins = 0, 0
+	h.dials, h.logins, h.refused = 0, 0, ""
 	if h.full == 0 || h.Open > h.full { // else one more was refused meanwhile
 		h.noDial, h.full = time.Time{}, 0
 	}
@@ -103,20 +104,20 @@ func (r *relay) connected(c *conn) {
 	}
 }
 
-// disconnected records a closed connection, and reports whether it was the last.
-func (r *relay) disconnected() bool {
+// disconnected records a closed connection, and returns how many are left.
+func (r *relay) disconnected() (open int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	h := &r.health
 	h.Open--
 	if h.Open > 0 {
-		return false
+		return h.Open
 	}
 	h.Since = time.Now()
 	if h.Reason == "" {
 		h.Reason = "no connection left"
 	}
-	return true
+	return 0
 }
 
 // record records how a transaction ended. A transaction that began too late for a reply
@@ -158,23 +159,24 @@ func (r *relay) probed() {
 	}
 }
 
-// refusedPause is the least time between attempts to connect to a relay that refuses us at its greeting,
-// or that can't check logins now.
+// refusedPause is the least time between attempts to connect to a relay that was reached, and refused us or broke
+// off before it was ready for a mail: at its greeting, EHLO or TLS, or because it can't check logins now.
 const refusedPause = time.Second
 
 // unreachable records that no connection could be made. After a refused login the next attempt comes after 30 s
-// at first and 10 minutes at last; after another refusal, after refusedPause.
-func (r *relay) unreachable(err error) {
+// at first and 10 minutes at last, or as soon as the password changes. If the relay was reached, it comes after
+// refusedPause; but not where it was the caller that had too little time.
+func (r *relay) unreachable(err error, hurried bool) {
 	r.recordFailure(err, func(h *health, reason Reason) {
 		h.dials++
-		switch reason {
-		case ReasonAuth:
+		switch {
+		case reason == ReasonAuth:
 			h.logins++
 			h.noDial, h.full = time.Now().Add(min(15*time.Second<<min(h.logins, 6), 10*time.Minute)), 0
-		case ReasonUnfit, ReasonGreeting:
-			h.noDial, h.full = time.Now().Add(refusedPause), h.Open+max(h.dialling-1, 0)
-		default:
+		case reason == ReasonDial, hurried:
 			h.noDial, h.full = time.Time{}, 0
+		default:
+			h.noDial, h.full = time.Now().Add(refusedPause), h.Open+max(h.dialling-1, 0)
 		}
 	})
 }
@@ -221,6 +223,22 @@ func (r *relay) mayDial(replacing int) error {
 	return nil
 }
 
+// newPassword ends the pause after a refused login where the password has changed since.
+func (r *relay) newPassword() {
+	r.mu.Lock()
+	refused := r.health.refused
+	r.mu.Unlock()
+	if refused == "" || r.Secret == nil {
+		return
+	}
+	if secret, err := r.Secret.Read(); err != nil || secret == refused {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.health.logins, r.health.noDial, r.health.refused = 0, time.Time{}, ""
+}
+
 // dialled records the end of an attempt to connect.
 func (r *relay) dialled() {
 	r.mu.Lock()
@@ -233,7 +251,7 @@ func (r *relay) lockedOut() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	h := &r.health
-	return h.Open == 0 && h.dialling == 0 && time.Now().Before(h.noDial)
+	return h.Open == 0 && (h.dialling == 0 || h.full == 0) && time.Now().Before(h.noDial)
 }
 
 // backOff returns the pause after a failed attempt to connect: 100 ms, doubling to 10 s, half

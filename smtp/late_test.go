@@ -173,13 +173,13 @@ func TestLateYields(t *testing.T) {
 			relaytest.Dialogue(reply)(c)
 		})
 		late, all := handler()
-		p.relays[0].handler.Late = late
+		p.relay(0).handler.Late = late
 		if res := sendBriefly(t, p); res.Outcome != handover.Unknown {
 			t.Fatalf("got %+v", res)
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 3*yieldAfter)
 		defer cancel()
-		if err := p.relays[0].probe(ctx); !errors.Is(err, context.DeadlineExceeded) || p.States()[0].Open != 1 {
+		if err := p.relay(0).probe(ctx); !errors.Is(err, context.DeadlineExceeded) || p.States()[0].Open != 1 {
 			t.Fatalf("the probe: %v, %+v", err, p.States()[0])
 		}
 		start := time.Now()

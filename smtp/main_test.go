@@ -29,8 +29,25 @@ func listen(t testing.TB, p relaytest.Profile) *relaytest.Relay {
 	return r
 }
 
-// plain is the configuration of a relay without TLS.
-func plain(name string, r *relaytest.Relay) Relay { return Relay{Name: name, Addr: r.Addr()} }
+// plain is the configuration of a relay without TLS, with one connection while there is no mail.
+func plain(name string, r *relaytest.Relay) Relay {
+	return Relay{Name: name, Addr: r.Addr(), MinIdle: 1}
+}
+
+func (p *Pool) relay(i int) *relay { return p.setup.Load().relays[i] }
+
+func byHealth(p *Pool, l *letter) []*relay {
+	l.relays = p.setup.Load().relays
+	return l.byHealth()
+}
+
+// round has the letter try each relay of the pool once.
+func round(p *Pool, ctx context.Context, l *letter) Result {
+	if l.relays == nil {
+		l.relays = p.setup.Load().relays
+	}
+	return p.round(ctx, l)
+}
 
 // newPool returns a pool that is not run: it connects when a mail is sent.
 func newPool(t testing.TB, relays ...Relay) *Pool {
@@ -41,26 +58,31 @@ func newPool(t testing.TB, relays ...Relay) *Pool {
 // newLatePool returns a pool that passes late replies on. It is not run.
 func newLatePool(t testing.TB, late func(string, Result), relays ...Relay) *Pool {
 	t.Helper()
-	p, err := New(relays, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	p, err := New(Config{Relays: relays}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range p.relays {
+	for _, r := range p.setup.Load().relays {
 		r.handler.Late = late
 	}
+	stopAtEnd(t, p)
+	return p
+}
+
+// stopAtEnd closes the connections of a pool that is not run, when the test ends.
+func stopAtEnd(t testing.TB, p *Pool) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		p.Run(ctx, Handler{Late: late})
+		p.Run(ctx, Handler{})
 	})
-	return p
 }
 
 // runPool returns a pool that runs until the test ends and is ready: the connections that
 // were made at its start are idle.
 func runPool(t testing.TB, relays ...Relay) *Pool {
 	t.Helper()
-	p, err := New(relays, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	p, err := New(Config{Relays: relays}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

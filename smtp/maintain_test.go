@@ -120,7 +120,7 @@ func TestRenewsAfterRefusals(t *testing.T) {
 		relaytest.Reply{Verb: "RCPT", Text: "550 5.1.1 No such user\r\n"}))
 	p := newPool(t, plain("mx", relay))
 	for range 30 {
-		if res := p.round(within(t), mustLetter(t, "nosuch@mottaker.example")); res.Refusal != NoSuchMailbox {
+		if res := round(p, within(t), mustLetter(t, "nosuch@mottaker.example")); res.Refusal != NoSuchMailbox {
 			t.Fatalf("got %+v", res)
 		}
 	}
@@ -143,11 +143,11 @@ func TestFrozenRelayIsLeftAlone(t *testing.T) {
 	if p.States()[0].Failures != 1 {
 		t.Fatalf("state %+v", p.States()[0])
 	}
-	if order := p.byHealth(&letter{}); order[0].Name != "second" {
+	if order := byHealth(p, &letter{}); order[0].Name != "second" {
 		t.Error("the relay in trouble goes first")
 	}
 	// It froze for one mail: the probe finds it well.
-	eventually.True(t, "the relay to be well", func() bool { return p.byHealth(&letter{})[0].Name == "first" })
+	eventually.True(t, "the relay to be well", func() bool { return byHealth(p, &letter{})[0].Name == "first" })
 	if res := p.Send(within(t), to("kari@mottaker.example")); res.Relay != "first" {
 		t.Fatalf("got %+v", res)
 	}
@@ -157,7 +157,7 @@ func TestFrozenRelayIsLeftAlone(t *testing.T) {
 func TestNoTimeForANOOP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, _ := memoryPool(t, Relay{CommandTimeout: 2 * time.Second}, relaytest.Dialogue(relaytest.Reply{Verb: "NOOP", Text: "250 ok\r\n", After: after(time.Hour)}))
-		r := p.relays[0]
+		r := p.relay(0)
 		for _, test := range []struct {
 			within time.Duration
 			blamed bool

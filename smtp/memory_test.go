@@ -91,12 +91,13 @@ func (s slow) Write(p []byte) (int, error) {
 func memoryPool(t *testing.T, config Relay, play func(net.Conn)) (*Pool, *memoryRelay) {
 	t.Helper()
 	config.Name, config.Addr = "mx", "relay.test:25"
-	p, err := New([]Relay{config}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	config.MinIdle = max(config.MinIdle, 1)
+	p, err := New(Config{Relays: []Relay{config}}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := &memoryRelay{play: play}
-	p.relays[0].dialTCP = m.dial
+	p.relay(0).dialTCP = m.dial
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()

@@ -15,12 +15,15 @@ import (
 
 // Message is one mail to one recipient.
 type Message struct {
-	ID      string // shipment id, a UUID: becomes the Message-ID and the DSN envelope id
-	From    string // sender's address; the caller fills in a default
-	To      string // recipient's address
-	Subject string
-	Body    string
-	HTML    bool // Body is HTML; the mail then has a text alternative too
+	ID           string // shipment id, a UUID: becomes the Message-ID and the DSN envelope id
+	Organisation string // chooses the route, and stands in Feedback-ID
+	From         string // sender's address; the caller fills in a default
+	Name         string // of the sender, shown with From; may be empty
+	ReplyTo      string // address for replies; empty: those go to From
+	To           string // recipient's address
+	Subject      string
+	Body         string
+	HTML         bool // Body is HTML; the mail then has a text alternative too
 
 	Envelope
 }
@@ -45,6 +48,8 @@ type Field string
 const (
 	FieldID      Field = "id"
 	FieldFrom    Field = "from"
+	FieldName    Field = "name"
+	FieldReplyTo Field = "reply_to"
 	FieldTo      Field = "to"
 	FieldSubject Field = "subject"
 	FieldBody    Field = "body"
@@ -78,13 +83,21 @@ const (
 	maxBody    = 4 << 20 // octets, before encoding
 )
 
-// Check returns every fault of m, as Faults, or nil. It looks at nothing but m: a recipient
+// Check returns every fault of m, as Faults, or nil. It looks at nothing but m and the routes: a recipient
 // that no relay can serve is found by Send.
 func (p *Pool) Check(m Message) error {
-	if _, _, faults := check(m); len(faults) > 0 {
+	if faults := p.setup.Load().check(m); len(faults) > 0 {
 		return faults
 	}
 	return nil
+}
+
+func (s *setup) check(m Message) Faults {
+	from, to, faults := check(m)
+	if faults == nil && s.routeOf(from, to, m.Organisation) == nil {
+		faults = Faults{{FieldTo, noRoute}}
+	}
+	return faults
 }
 
 // check returns the addresses of m, or every fault of m.
@@ -99,6 +112,12 @@ func check(m Message) (from, to address, faults Faults) {
 	}
 	if _, err := parseReturnPath(m.ReturnPath); err != nil {
 		fault(FieldReturnPath, err.Error())
+	}
+	if reply, err := parseAddress(m.ReplyTo); m.ReplyTo != "" && (err != nil || reply.utf8()) {
+		fault(FieldReplyTo, "must be one address of ASCII letters")
+	}
+	if err := CheckName(m.Name); err != nil {
+		fault(FieldName, err.Error())
 	}
 	if !isMessageID(m.ID) {
 		fault(FieldID, "must be 1 to 64 letters, digits or hyphens")
@@ -134,7 +153,8 @@ type letter struct {
 	returnPath string // as MAIL FROM has it between its angle brackets
 	utf8       bool   // an address needs SMTPUTF8
 	data       []byte
-	message    Message // to recognise quotations in a relay's text
+	message    Message  // to recognise quotations in a relay's text
+	relays     []*relay // of its route, in the order in which it tries them if all are well
 	declines   []decline
 	deferrals  []*relay // that replied 4yz to RCPT once, and get a second attempt
 }
@@ -196,12 +216,23 @@ func fields(m Message, from, to address, date time.Time) mail.Header {
 	var h mail.Header
 	h.Set("X-Auto-Response-Suppress", "OOF, AutoReply") // the same for Exchange; reports may come
 	h.Set("Auto-Submitted", "auto-generated")           // RFC 3834 §5: prevents vacation replies
+	h.Set("Feedback-ID", feedbackID(m.Organisation))
 	h.SetMessageID(m.ID + "@" + from.domain)
 	h.Set("Subject", encoded(m.Subject))
 	h.Set("To", "<"+to.String()+">")
-	h.Set("From", "<"+from.String()+">")
+	if reply, err := parseAddress(m.ReplyTo); err == nil {
+		h.Set("Reply-To", mailbox("Reply-To", m.Name, reply))
+	}
+	h.Set("From", mailbox("From", m.Name, from))
 	h.SetDate(date)
 	return h
+}
+
+// feedbackID returns the value by which mailbox providers sort complaints: the organisation, the kind of mail and
+// the sender, with nothing about the recipient or the mail. It is "campaign:customer:type:sender":
+// https://support.google.com/a/answer/6254652.
+func feedbackID(organisation string) string {
+	return "instant:" + organisation + ":notification:straks"
 }
 
 // writeText writes one text part in a suitable encoding.

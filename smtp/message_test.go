@@ -122,6 +122,7 @@ func TestSubjectArrivesAsWritten(t *testing.T) {
 func TestHeaderFields(t *testing.T) {
 	date := time.Date(2026, 2, 4, 11, 33, 9, 0, time.UTC)
 	m := to("kari@mottaker.example")
+	m.Organisation = "skatt"
 	l, err := newLetter(m, date)
 	if err != nil {
 		t.Fatal(err)
@@ -134,9 +135,53 @@ func TestHeaderFields(t *testing.T) {
 		"From": "<varsel@avsender.example>", "To": "<kari@mottaker.example>", "Subject": "Din kode",
 		"Message-Id": "<" + m.ID + "@avsender.example>", "Date": "Wed, 04 Feb 2026 11:33:09 +0000",
 		"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "OOF, AutoReply", "Mime-Version": "1.0",
+		"Feedback-Id": "instant:skatt:notification:straks",
 	} {
 		if values := got.Header[field]; len(values) != 1 || values[0] != want {
 			t.Errorf("%s: %q", field, values)
+		}
+	}
+	for _, field := range []string{"Reply-To", "List-Unsubscribe", "BIMI-Selector", "Sender", "Return-Path"} {
+		if values := got.Header[field]; values != nil {
+			t.Errorf("%s: %q", field, values)
+		}
+	}
+}
+
+// A name and an address for replies arrive as written, in lines that every relay takes.
+func TestSenderName(t *testing.T) {
+	for _, name := range []string{"", "Skatteetaten", "NAV (arbeid)", "Kjell, Inc.", `Bank "A" \ Co`, "Digdir.no", "Språkrådet", strings.Repeat("Ø", maxName),
+		strings.Repeat("a", maxName), "=?utf-8?q?x?=", strings.Repeat("\U0001F511", maxName), "To  blanke", "Statens vegvesen, trafikant- og kjøretøyområdet i Nord-Norge"} {
+		m := to("kari@mottaker.example")
+		m.From, m.Name, m.ReplyTo = strings.Repeat("v", 60)+"@"+strings.Repeat("avsender.", 10)+"example", name, "svar@blåbær.example"
+		l, err := newLetter(m, time.Now())
+		if err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+		header, _, _ := strings.Cut(string(l.data), "\r\n\r\n")
+		for line := range strings.SplitSeq(header, "\r\n") {
+			if strings.Contains(line, "=?") && len(line) > 76 || len(line) > 998 {
+				t.Errorf("%q: a line of %d: %q", name, len(line), line)
+			}
+		}
+		got, err := stdmail.ReadMessage(bytes.NewReader(l.data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for field, want := range map[string]string{"From": m.From, "Reply-To": "svar@xn--blbr-roah.example"} {
+			found, err := got.Header.AddressList(field)
+			if err != nil || len(found) != 1 || found[0].Name != name || found[0].Address != want {
+				t.Errorf("%q: %s is %v, %v: %q", name, field, found, err, got.Header.Get(field))
+			}
+		}
+	}
+}
+
+func TestCheckName(t *testing.T) {
+	for name, ok := range map[string]bool{"": true, "NAV": true, " NAV": false, "a\r\nBcc: b": false, "a@b": false, "a\u202eb": false, "a\xff": false,
+		strings.Repeat("ø", 71): false, strings.Repeat("ø", 70): true, "a\tb": false} {
+		if err := CheckName(name); (err == nil) != ok {
+			t.Errorf("%q: %v", name, err)
 		}
 	}
 }

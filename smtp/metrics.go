@@ -16,6 +16,7 @@ type metrics struct {
 	failures *prometheus.CounterVec
 	late     *prometheus.CounterVec
 	silent   *prometheus.CounterVec
+	signed   *prometheus.CounterVec // by result
 }
 
 // relayMetrics are the series of one relay.
@@ -35,7 +36,7 @@ func newMetrics() *metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{"relay"}, labels...))
 	}
-	return &metrics{
+	m := &metrics{
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "straks_smtp_handover_seconds",
 			Help:    "Time of one transaction on a relay, from MAIL to the last reply.",
@@ -46,11 +47,19 @@ func newMetrics() *metrics {
 		failures: counter("straks_smtp_failures_total", "Connections that could not be made or broke, by reason.", "reason"),
 		silent:   counter("straks_smtp_refused_unanswered_total", "Mails that were refused at once, since the relay does not reply to the final dot."),
 		late:     counter("straks_smtp_late_replies_total", "Replies to a mail after its send deadline, by class; none: no reply arrived.", "class"),
+		signed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "straks_smtp_dkim_mails_total",
+			Help: "Mails by what DKIM made of them; unsigned: there is no key for the domain of the sender, failed: sent without a signature that they should have.",
+		}, []string{"result"}),
 	}
+	for _, result := range []string{dkimSigned, dkimUnsigned, dkimFailed} {
+		m.signed.WithLabelValues(result)
+	}
+	return m
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.seconds, m.replies, m.connects, m.failures, m.late, m.silent}
+	return []prometheus.Collector{m.seconds, m.replies, m.connects, m.failures, m.late, m.silent, m.signed}
 }
 
 // of returns the series of one relay, all of them initialised.
@@ -91,17 +100,36 @@ func (r *relayMetrics) handedOver(res Result) {
 	r.replies.WithLabelValues(class(res.Code)).Inc()
 }
 
-// gauges read a relay's state when metrics are collected.
-func (r *relay) gauges() []prometheus.Collector {
-	gauge := func(name, help string, value func(RelayState) float64) prometheus.Collector {
-		opts := prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: prometheus.Labels{"relay": r.Name}}
-		return prometheus.NewGaugeFunc(opts, func() float64 { return value(r.state()) })
+// gauges read the state of each relay when metrics are collected.
+type gauges struct{ pool *Pool }
+
+func gauge(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, []string{"relay"}, nil)
+}
+
+var (
+	openGauge    = gauge("straks_smtp_connections", "Open connections to a relay.")
+	inUseGauge   = gauge("straks_smtp_connections_in_use", "Open connections that carry a mail now.")
+	upGauge      = gauge("straks_smtp_relay_up", "1 while at least one connection to the relay is open.")
+	overdueGauge = gauge("straks_smtp_overdue_seconds", "For how long replies to the final dot have been missing, while the relay does not answer; else 0.")
+)
+
+// Describe implements prometheus.Collector.
+func (g gauges) Describe(descs chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{openGauge, inUseGauge, upGauge, overdueGauge} {
+		descs <- d
 	}
-	return []prometheus.Collector{
-		gauge("straks_smtp_connections", "Open connections to a relay.", func(s RelayState) float64 { return float64(s.Open) }),
-		gauge("straks_smtp_connections_in_use", "Open connections that carry a mail now.", func(s RelayState) float64 { return float64(s.InUse) }),
-		gauge("straks_smtp_relay_up", "1 while at least one connection to the relay is open.", func(s RelayState) float64 { return float64(min(s.Open, 1)) }),
-		gauge("straks_smtp_overdue_seconds", "For how long replies to the final dot have been missing, while the relay does not answer; else 0.",
-			func(s RelayState) float64 { return s.Overdue.Seconds() }),
+}
+
+// Collect implements prometheus.Collector.
+func (g gauges) Collect(metrics chan<- prometheus.Metric) {
+	for _, s := range g.pool.States() {
+		show := func(d *prometheus.Desc, value float64) {
+			metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, s.Name)
+		}
+		show(openGauge, float64(s.Open))
+		show(inUseGauge, float64(s.InUse))
+		show(upGauge, float64(min(s.Open, 1)))
+		show(overdueGauge, s.Overdue.Seconds())
 	}
 }

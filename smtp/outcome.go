@@ -85,6 +85,8 @@ var (
 	ErrClosed = errors.New("smtp: closed")
 	// ErrBusy: all connections of the relay stayed in use until the deadline.
 	ErrBusy = errors.New("smtp: all connections are in use")
+	// ErrRate: the rate of the relay left no room for the mail until its deadline.
+	ErrRate = errors.New("smtp: the rate is used up")
 )
 
 // errNoUTF8 means that the relay is well but lacks SMTPUTF8 (RFC 6531).

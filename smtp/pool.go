@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,33 +20,31 @@ import (
 // Pool hands mails to one of several relays over connections that it keeps open.
 // Any goroutine may call its methods.
 type Pool struct {
-	relays []*relay
-	signer *signer
-	log    *slog.Logger
+	setup   atomic.Pointer[setup]
+	metrics *metrics
+	log     *slog.Logger
 }
 
-// New checks the configuration (see Validate) and registers the metrics. It connects to no
-// relay. Relays are tried in the order given, the healthy ones first. The keys sign the mails of their
-// domains; mails of other domains are not signed.
-func New(relays []Relay, log *slog.Logger, registerer prometheus.Registerer, keys ...DKIMKey) (*Pool, error) {
-	if len(relays) == 0 {
-		return nil, errors.New("smtp: no relay is configured")
-	}
-	if err := Validate(relays).Err(); err != nil {
+// setup is a configuration in use. It does not change.
+type setup struct {
+	relays []*relay // in the configuration's order
+	routes []*route
+	signer *signer
+}
+
+// New checks the configuration (see Config.Check) and registers the metrics. It connects to no
+// relay.
+func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Pool, error) {
+	if err := c.Check().Err(); err != nil {
 		return nil, err
 	}
-	m := newMetrics()
-	p := &Pool{log: log, signer: newSigner(keys, log)}
-	collectors := append(m.collectors(), p.signer.mails)
-	for _, config := range relays {
-		r, err := newRelay(config.WithDefaults(), log, m)
-		if err != nil {
-			return nil, fmt.Errorf("relay %s: %w", config.Name, err)
-		}
-		p.relays = append(p.relays, r)
-		collectors = append(collectors, r.gauges()...)
+	p := &Pool{log: log, metrics: newMetrics()}
+	s, err := p.newSetup(c.WithDefaults())
+	if err != nil {
+		return nil, err
 	}
-	for _, c := range collectors {
+	p.setup.Store(s)
+	for _, c := range append(p.metrics.collectors(), gauges{p}) {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("smtp: %w", err)
 		}
@@ -53,43 +52,61 @@ func New(relays []Relay, log *slog.Logger, registerer prometheus.Registerer, key
 	return p, nil
 }
 
+// newSetup makes the relays and routes of a configuration that was checked and has its defaults.
+func (p *Pool) newSetup(c Config) (*setup, error) {
+	s := &setup{signer: newSigner(c.Keys, p.metrics.signed, p.log)}
+	byName := make(map[string]*relay)
+	for _, config := range c.Relays {
+		r, err := newRelay(config, p.log, p.metrics)
+		if err != nil {
+			return nil, fmt.Errorf("relay %s: %w", config.Name, err)
+		}
+		s.relays = append(s.relays, r)
+		byName[r.Name] = r
+	}
+	for _, config := range c.Routes {
+		r := &route{Route: config}
+		for _, name := range config.Relays {
+			r.relays = append(r.relays, byName[name])
+			r.window += byName[name].MaxConns
+		}
+		s.routes = append(s.routes, r)
+	}
+	return s, nil
+}
+
 // Run keeps connections to all relays open until ctx ends. Then it lets no more mails in, waits
 // for those under way and for late replies, sends QUIT and returns nil. Before Run the handler
 // gets nothing, and late replies are not awaited.
 func (p *Pool) Run(ctx context.Context, h Handler) error {
 	var wg sync.WaitGroup
-	for _, r := range p.relays {
+	for _, r := range p.setup.Load().relays {
 		wg.Go(func() { r.run(ctx, h) })
 	}
 	wg.Wait()
 	return nil
 }
 
-// Capacity returns how many mails can be under way at a time, over all relays: the
-// sum of Relay.MaxConns.
-func (p *Pool) Capacity() int {
-	n := 0
-	for _, r := range p.relays {
-		n += r.MaxConns
-	}
-	return n
-}
-
 // longestSend bounds a Send whose context has no deadline.
 const longestSend = time.Minute
 
-// Send hands m to the first relay that takes it, and returns when ctx ends at the latest.
+// Send hands m to the first relay of its route that takes it, and returns when ctx ends at the latest.
 // After a relay that surely did not take it the next is tried; when no relay could be
 // reached, all are tried again until ctx ends, except those that declined the mail. Once the final dot may have
 // left, no other relay gets the mail. It is Refused when every relay declined it, for a reason
 // other than us.
 func (p *Pool) Send(ctx context.Context, m Message) Result {
-	now := time.Now()
+	s, now := p.setup.Load(), time.Now()
 	l, err := newLetter(m, now)
 	if err != nil {
 		return unsendable(err)
 	}
-	p.signer.sign(l, now)
+	route := s.routeOf(l.from, l.to, m.Organisation)
+	if route == nil {
+		return unsendable(Faults{{FieldTo, noRoute}})
+	}
+	l.relays = route.order()
+	s.signer.sign(l, now)
 	ctx, cancel := context.WithTimeout(ctx, longestSend)
 	defer cancel()
 	for pause := 25 * time.Millisecond; ; pause = min(2*pause, time.Second) {
@@ -124,7 +141,7 @@ func unsendable(err error) Result {
 func (p *Pool) round(ctx context.Context, l *letter) Result {
 	var last Result
 	again, silent, deferral := false, false, time.Duration(0)
-	candidates := p.byHealth(l)
+	candidates := l.byHealth()
 	replaced := slices.ContainsFunc(candidates, (*relay).replies)
 	for i, r := range candidates {
 		if err := r.admit(replaced); err != nil {
@@ -158,26 +175,26 @@ func (p *Pool) round(ctx context.Context, l *letter) Result {
 			break
 		}
 	}
-	if refusal := l.refusal(); len(l.declines) == len(p.relays) && refusal != NotRefused {
+	if refusal := l.refusal(); len(l.declines) == len(l.relays) && refusal != NotRefused {
 		last.Outcome, last.Refusal = handover.Refused, refusal
 	}
 	last.again, last.deferral = again, deferral
 	if silent && !replaced { // a known outage: no wait for its end
 		last.again = false
 		if deferral == 0 {
-			p.countSilence()
+			countSilence(l.relays)
 		}
 	}
 	return last
 }
 
 // byHealth returns the relays that have not declined the letter, the healthiest first.
-func (p *Pool) byHealth(l *letter) []*relay {
-	ranks := make(map[*relay]int, len(p.relays))
-	for _, r := range p.relays {
+func (l *letter) byHealth() []*relay {
+	ranks := make(map[*relay]int, len(l.relays))
+	for _, r := range l.relays {
 		ranks[r] = r.rank(l)
 	}
-	candidates := slices.DeleteFunc(slices.Clone(p.relays), l.declinedBy)
+	candidates := slices.DeleteFunc(slices.Clone(l.relays), l.declinedBy)
 	slices.SortStableFunc(candidates, func(a, b *relay) int {
 		return cmp.Or(ranks[a]-ranks[b], a.lastProbe().Compare(b.lastProbe()))
 	})
@@ -213,8 +230,9 @@ func (p *Pool) Ready() error {
 
 // States returns the state of each relay, in the order of the configuration.
 func (p *Pool) States() []RelayState {
-	states := make([]RelayState, len(p.relays))
-	for i, r := range p.relays {
+	relays := p.setup.Load().relays
+	states := make([]RelayState, len(relays))
+	for i, r := range relays {
 		states[i] = r.state()
 	}
 	return states

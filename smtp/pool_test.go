@@ -72,13 +72,6 @@ func TestPoolBound(t *testing.T) {
 	}
 }
 
-func TestCapacity(t *testing.T) {
-	p := newPool(t, Relay{Name: "a", Addr: "127.0.0.1:1", MaxConns: 3}, Relay{Name: "b", Addr: "127.0.0.1:1"})
-	if n := p.Capacity(); n != 11 {
-		t.Errorf("%d mails at a time, want 3 and the default of 8", n)
-	}
-}
-
 // A relay that allows fewer connections than MaxConns still gets every mail.
 func TestOneConnectionAtMost(t *testing.T) {
 	relay := listen(t, relaytest.Profile{MaxConns: 1, Delay: time.Millisecond})
@@ -162,7 +155,7 @@ func TestOverloadKeepsConnections(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	relay := listen(t, relaytest.Profile{Rules: relaytest.StandardRules()})
 	registry := prometheus.NewRegistry()
-	p, err := New([]Relay{plain("mx", relay)}, slog.New(slog.NewTextHandler(io.Discard, nil)), registry)
+	p, err := New(Config{Relays: []Relay{plain("mx", relay)}}, slog.New(slog.NewTextHandler(io.Discard, nil)), registry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,14 +163,14 @@ func TestMetrics(t *testing.T) {
 		p.Send(within(t), to(local+"@mottaker.example"))
 	}
 	for class, want := range map[string]float64{"2yz": 2, "4yz": 2, "5yz": 1, "none": 0} {
-		if got := testutil.ToFloat64(p.relays[0].metrics.replies.WithLabelValues(class)); got != want {
+		if got := testutil.ToFloat64(p.relay(0).metrics.replies.WithLabelValues(class)); got != want {
 			t.Errorf("replies of class %s: %v", class, got)
 		}
 	}
 	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
 		t.Errorf("lint: %v, %v", problems, err)
 	}
-	if _, err := New([]Relay{plain("mx", relay)}, slog.New(slog.DiscardHandler), registry); err == nil {
+	if _, err := New(Config{Relays: []Relay{plain("mx", relay)}}, slog.New(slog.DiscardHandler), registry); err == nil {
 		t.Error("registered twice without an error")
 	}
 	ctx, cancel := context.WithCancel(context.Background())

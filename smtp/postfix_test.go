@@ -27,7 +27,7 @@ func TestPostfix(t *testing.T) {
 		t.Skip("postfix starts as root only")
 	}
 	world := listen(t, relaytest.Profile{SMTPUTF8: true, DSN: true})
-	config := Relay{Name: "postfix", Addr: startPostfix(t, world.Addr()), Helo: "straks.example.org"}
+	config := Relay{Name: "postfix", Addr: startPostfix(t, world.Addr()), Helo: "straks.example.org", MinIdle: 1}
 	p := runPool(t, config)
 	if s := p.States()[0]; !s.SMTPUTF8 {
 		t.Fatalf("state %+v", s)

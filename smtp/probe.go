@@ -37,11 +37,11 @@ func (s *Seen) Offers(keyword string) bool { return slices.Contains(s.Extensions
 // it breaks off at once: no mail is sent. The error is a *Failure.
 func Probe(ctx context.Context, config Relay, senders []string) (*Seen, error) {
 	config = config.WithDefaults()
-	settings, err := config.tlsConfig()
+	certificates, err := config.tlsFiles()
 	if err != nil {
 		return nil, &Failure{ReasonTLS, err}
 	}
-	r := &relay{Relay: config, tls: settings, dialTCP: new(net.Dialer).DialContext}
+	r := &relay{Relay: config, certificates: certificates, dialTCP: new(net.Dialer).DialContext}
 	c, err := r.dial(ctx)
 	if err != nil {
 		return nil, err

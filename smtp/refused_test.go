@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -22,22 +23,29 @@ func greets(reply string) func(net.Conn) {
 	}
 }
 
-// A relay that refuses us at its greeting or EHLO is dialled once a second at most, by mails and by maintain
-// together, and no mail waits for it. A mail gets it as soon as it lets us in.
+// A relay that refuses us or breaks off before it is ready for a mail is dialled once a second at most, by mails and
+// by maintain together, and no mail waits for it. A mail gets it as soon as it lets us in.
 func TestRefusedAtTheGreeting(t *testing.T) {
-	for name, refusing := range map[string]func(net.Conn){
-		"554":  greets("554 5.7.1 No SMTP service here"),
-		"421":  greets("421 4.7.0 Try again later"),
-		"EHLO": relaytest.Dialogue(relaytest.Reply{Verb: "EHLO", Text: "550 5.7.1 Not you\r\n"}),
+	for name, test := range map[string]struct {
+		refusing func(net.Conn)
+		config   Relay
+	}{
+		"554":            {greets("554 5.7.1 No SMTP service here"), Relay{}},
+		"421":            {greets("421 4.7.0 Try again later"), Relay{}},
+		"EHLO":           {relaytest.Dialogue(relaytest.Reply{Verb: "EHLO", Text: "550 5.7.1 Not you\r\n"}), Relay{}},
+		"closes":         {func(net.Conn) {}, Relay{}},
+		"garbage":        {relaytest.Garbage, Relay{}},
+		"closes at EHLO": {relaytest.Dialogue(relaytest.Reply{Verb: "EHLO", Close: true}), Relay{}},
+		"no STARTTLS":    {relaytest.Dialogue(), Relay{TLS: TLSStartTLS}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var letsIn atomic.Bool
-				p, relay := memoryPool(t, Relay{}, func(c net.Conn) {
+				p, relay := memoryPool(t, test.config, func(c net.Conn) {
 					if letsIn.Load() {
 						relaytest.Dialogue()(c)
 					} else {
-						refusing(c)
+						test.refusing(c)
 					}
 				})
 				runs(t, p, nil)
@@ -53,12 +61,67 @@ func TestRefusedAtTheGreeting(t *testing.T) {
 				if accepted, _ := relay.connections(); accepted < seconds/2 || accepted > seconds+1 {
 					t.Errorf("dialled %d times in %d s", accepted, seconds)
 				}
+				if test.config.TLS == TLSStartTLS {
+					return // Dialogue can't encrypt
+				}
 				letsIn.Store(true)
 				time.Sleep(refusedPause)
 				if res := p.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.Accepted {
 					t.Errorf("let in: %+v", res)
 				}
 			})
+		})
+	}
+}
+
+// The same where TLS fails, at each stage.
+func TestRefusedByTLS(t *testing.T) {
+	cert, ca, _ := certificate(t)
+	old, oldCA, _ := certificateUntil(t, time.Now().Add(-time.Minute))
+	server := &tls.Config{Certificates: []tls.Certificate{cert}}
+	starttls := func(then string, ends bool) relaytest.Profile {
+		return dialogue(relaytest.Reply{Verb: "EHLO", Text: "250-relay.test\r\n250 STARTTLS\r\n"}, relaytest.Reply{Verb: "STARTTLS", Text: then, Close: ends})
+	}
+	script := func(script func(net.Conn)) relaytest.Profile { return relaytest.Profile{Script: script} }
+	implicit, trusted := Relay{TLS: TLSImplicit}, Relay{TLS: TLSImplicit, CAFile: ca}
+	another := trusted
+	another.ServerName = "other.test"
+	for name, test := range map[string]struct {
+		profile relaytest.Profile
+		config  Relay
+	}{
+		"not offered":             {relaytest.Profile{}, Relay{TLS: TLSStartTLS}},
+		"454":                     {starttls("454 4.7.0 Not now\r\n", false), Relay{TLS: TLSStartTLS}},
+		"closed before":           {starttls("", true), Relay{}},
+		"closed after 220":        {starttls("220 go\r\n", true), Relay{}},
+		"plain after 220":         {starttls("220 go\r\n250 ok\r\n", false), Relay{}},
+		"closes in the handshake": {script(func(c net.Conn) { io.ReadFull(c, make([]byte, 5)) }), implicit},
+		"no TLS":                  {script(func(c net.Conn) { io.WriteString(c, "220 relay.test\r\n"); io.Copy(io.Discard, c) }), implicit},
+		"unknown authority":       {relaytest.Profile{TLS: server, Implicit: true}, implicit},
+		"another name":            {relaytest.Profile{TLS: server, Implicit: true}, another},
+		"expired":                 {relaytest.Profile{TLS: &tls.Config{Certificates: []tls.Certificate{old}}, Implicit: true}, Relay{TLS: TLSImplicit, CAFile: oldCA}},
+		"554 after":               {script(func(c net.Conn) { greets("554 5.7.1 No SMTP service here")(tls.Server(c, server)) }), trusted},
+		"closed after":            {script(func(c net.Conn) { tls.Server(c, server).Handshake() }), trusted},
+		"certificate wanted":      {relaytest.Profile{TLS: &tls.Config{Certificates: server.Certificates, ClientAuth: tls.RequireAnyClientCert}, Implicit: true}, trusted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bad, good := listen(t, test.profile), listen(t, relaytest.Profile{})
+			config := test.config
+			config.Name, config.Addr = "bad", bad.Addr()
+			start, alone, both := time.Now(), newPool(t, config), newPool(t, config, plain("good", good))
+			for range 30 {
+				if res := alone.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.NotSent || res.Err == nil {
+					t.Fatalf("got %+v", res)
+				}
+				if res := both.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.Accepted || res.Relay != "good" {
+					t.Fatalf("got %+v", res)
+				}
+			}
+			// Each Send that waits for its end would dial every second until then.
+			if accepted, _ := bad.Connections(); accepted > 2*(1+int(time.Since(start)/refusedPause)) || time.Since(start) > patience {
+				t.Errorf("dialled %d times in %s", accepted, time.Since(start))
+			}
 		})
 	}
 }
@@ -103,7 +166,7 @@ func TestRoomAfterTooManyConnections(t *testing.T) {
 		if accepted, _ := relay.connections(); accepted != 2 {
 			t.Fatalf("%d connections", accepted)
 		}
-		for _, c := range p.relays[0].idle {
+		for _, c := range p.relay(0).idle {
 			c.abandon() // as after a loss
 		}
 		synctest.Wait()

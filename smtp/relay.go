@@ -2,28 +2,33 @@ package smtp
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"straks/internal/handover"
+	"straks/internal/pemfile"
 	"straks/internal/silence"
 )
 
 // relay is one configured relay with its connections.
 type relay struct {
 	Relay
-	tls     *tls.Config
-	dialTCP func(ctx context.Context, network, addr string) (net.Conn, error)
-	log     *slog.Logger
-	metrics *relayMetrics
-	slots   chan struct{} // one for each connection that is made, used, or checked
-	wake    chan struct{} // wakes run when no connection is left
+	certificates *pemfile.Files
+	limiter      *rate.Limiter // of mails; nil: no limit
+	dialTCP      func(ctx context.Context, network, addr string) (net.Conn, error)
+	log          *slog.Logger
+	metrics      *relayMetrics
+	slots        chan struct{} // one for each connection that is made, used, or checked
+	wake         chan struct{} // wakes run when a connection is to be made or replaced
 
+	warmAgain time.Time      // when warm may make connections again; of run
 	listeners sync.WaitGroup // goroutines that wait for a late reply
 
 	mu      sync.Mutex
@@ -37,20 +42,29 @@ type relay struct {
 }
 
 func newRelay(r Relay, log *slog.Logger, m *metrics) (*relay, error) {
-	config, err := r.tlsConfig()
+	certificates, err := r.tlsFiles()
 	if err != nil {
 		return nil, err
 	}
+	log = log.With("relay", r.Name)
+	certificates.Report = func(err error) {
+		log.Warn("certificate files have changed and can't be used; the previous ones stay in use", "err", err)
+	}
+	var limiter *rate.Limiter
+	if r.Rate > 0 {
+		limiter = rate.NewLimiter(rate.Limit(r.Rate), 1)
+	}
 	return &relay{
-		Relay:   r,
-		tls:     config,
-		dialTCP: new(net.Dialer).DialContext,
-		log:     log.With("relay", r.Name),
-		metrics: m.of(r.Name),
-		slots:   make(chan struct{}, r.MaxConns),
-		wake:    make(chan struct{}, 1),
-		silence: silence.New(leastSilence),
-		health:  health{RelayState: RelayState{Name: r.Name, Addr: r.Addr, Since: time.Now(), Reason: "not connected yet"}},
+		Relay:        r,
+		certificates: certificates,
+		limiter:      limiter,
+		dialTCP:      new(net.Dialer).DialContext,
+		log:          log,
+		metrics:      m.of(r.Name),
+		slots:        make(chan struct{}, r.MaxConns),
+		wake:         make(chan struct{}, 1),
+		silence:      silence.New(leastSilence),
+		health:       health{RelayState: RelayState{Name: r.Name, Addr: r.Addr, Since: time.Now(), Reason: "not connected yet"}},
 	}, nil
 }
 
@@ -61,6 +75,9 @@ func (r *relay) send(ctx context.Context, l *letter, handoverBy time.Time) Resul
 	if l.deferredBy(r) {
 		use = newConnection
 	}
+	if err := r.token(ctx, handoverBy); err != nil {
+		return Result{Relay: r.Name, Err: fmt.Errorf("relay %s: %w", r.Name, err), again: true}
+	}
 	res, kept := r.try(ctx, l, handoverBy, use)
 	broke := res.fresh || hasReason(res.Err, ReasonLost) || hasReason(res.Err, ReasonProtocol)
 	if kept && broke && res.Outcome == handover.NotSent && ctx.Err() == nil {
@@ -69,6 +86,22 @@ func (r *relay) send(ctx context.Context, l *letter, handoverBy time.Time) Resul
 	r.record(res)
 	return res
 }
+
+// token waits until the rate allows another mail. It does not wait where that would take longer than the mail has.
+func (r *relay) token(ctx context.Context, by time.Time) error {
+	if r.limiter == nil {
+		return nil
+	}
+	ctx, cancel := context.WithDeadline(ctx, by)
+	defer cancel()
+	if r.limiter.Wait(ctx) != nil {
+		return ErrRate
+	}
+	return nil
+}
+
+// limited reports whether a mail would have to wait for the rate.
+func (r *relay) limited() bool { return r.limiter != nil && r.limiter.Tokens() < 1 }
 
 // use is which connection a mail takes.
 type use uint8
@@ -178,7 +211,8 @@ func (r *relay) connection(ctx context.Context, use use) (*conn, error) {
 	}
 }
 
-// pop takes the connection used last off the stack; nil when there is none.
+// pop takes the connection used last off the stack, one that is exhausted only where there is no other; nil when
+// there is none.
 func (r *relay) pop() (*conn, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -188,8 +222,15 @@ func (r *relay) pop() (*conn, error) {
 	if len(r.idle) == 0 {
 		return nil, nil
 	}
-	c := r.idle[len(r.idle)-1]
-	r.idle = r.idle[:len(r.idle)-1]
+	last := len(r.idle) - 1
+	for i := last; i >= 0; i-- {
+		if !r.idle[i].exhausted() {
+			last = i
+			break
+		}
+	}
+	c := r.idle[last]
+	r.idle = slices.Delete(r.idle, last, last+1)
 	return c, nil
 }
 
@@ -200,9 +241,10 @@ func (r *relay) connect(ctx context.Context, replacing int) (*conn, error) {
 		return nil, err
 	}
 	defer r.dialled()
+	start := time.Now()
 	c, err := r.dial(ctx)
 	if err != nil {
-		r.unreachable(err)
+		r.unreachable(err, ctx.Err() != nil && r.tooShort(time.Since(start)))
 		return nil, err
 	}
 	r.connected(c)
@@ -217,7 +259,8 @@ func (r *relay) renew(ctx context.Context, c *conn) (*conn, error) {
 	return next, err
 }
 
-// release puts the connection back on the stack, or closes it, and frees the slot.
+// release puts the connection back on the stack, or closes it, and frees the slot. One that is exhausted is
+// replaced by maintain, so that no mail waits for that.
 func (r *relay) release(c *conn) {
 	r.mu.Lock()
 	keep := !c.dead && !r.closed
@@ -225,8 +268,11 @@ func (r *relay) release(c *conn) {
 		r.idle = append(r.idle, c)
 	}
 	r.mu.Unlock()
-	if !keep {
+	switch {
+	case !keep:
 		r.discard(c)
+	case c.exhausted():
+		r.wakeUp()
 	}
 	<-r.slots
 }
@@ -234,9 +280,13 @@ func (r *relay) release(c *conn) {
 // discard closes a connection that was taken off the stack.
 func (r *relay) discard(c *conn) {
 	c.abandon()
-	if !r.disconnected() {
-		return
+	if r.disconnected() < r.MinIdle {
+		r.wakeUp()
 	}
+}
+
+// wakeUp has maintain look after the connections now.
+func (r *relay) wakeUp() {
 	select {
 	case r.wake <- struct{}{}:
 	default:

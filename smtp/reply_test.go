@@ -134,7 +134,7 @@ func TestCodeAlone(t *testing.T) {
 			p := newPool(t, plain("mx", relay))
 			for local, want := range map[string]handover.Outcome{"kari": handover.Accepted, "nosuch": handover.Refused} {
 				for range 2 {
-					if res := p.round(within(t), mustLetter(t, local+"@mottaker.example")); res.Outcome != want {
+					if res := round(p, within(t), mustLetter(t, local+"@mottaker.example")); res.Outcome != want {
 						t.Errorf("%s: got %+v", local, res)
 					}
 				}
@@ -185,6 +185,7 @@ func TestQueueID(t *testing.T) {
 		"OK: queued as <abc@relay.example>":                                 "",
 		"OK":                                                                "",
 		"Ok: queued as 1 with a lot of other words":                         "",
+		"Ok: queued as 0A3F2C4":                                             "0A3F2C4", // of a small inode
 		"Ok: queued as HKQTZR":                                              "",
 		"Ok: queued as 48392017":                                            "",
 		"Ok: queued as 1C4D9E2F7A3B":                                        "", // it is in the mail
@@ -253,7 +254,7 @@ func TestNothingLeaks(t *testing.T) {
 	for _, verb := range []string{"RCPT", "."} {
 		relay := listen(t, dialogue(relaytest.Reply{Verb: verb, Text: quote}))
 		var log logtest.Log
-		p, err := New([]Relay{plain("mx", relay)}, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), prometheus.NewRegistry())
+		p, err := New(Config{Relays: []Relay{plain("mx", relay)}}, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), prometheus.NewRegistry())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -275,7 +276,7 @@ func TestNothingLeaks(t *testing.T) {
 // An operator who asks gets each reply word for word.
 func TestWords(t *testing.T) {
 	relay := listen(t, dialogue(relaytest.Reply{Verb: "RCPT", Text: "554-5.7.1 banned 'HKQTZR'\r\n554 5.7.1 see you\r\n"}))
-	p, err := New([]Relay{plain("mx", relay)}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	p, err := New(Config{Relays: []Relay{plain("mx", relay)}}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,8 +74,8 @@ func (r *relay) lastProbe() time.Time {
 }
 
 // countSilence counts a mail that was refused, for each relay that is silent.
-func (p *Pool) countSilence() {
-	for _, r := range p.relays {
+func countSilence(relays []*relay) {
+	for _, r := range relays {
 		r.mu.Lock()
 		silent := r.silence.Silent(time.Now())
 		r.mu.Unlock()

@@ -22,7 +22,7 @@ const impatience = time.Second
 func impatient(t *testing.T, relays ...Relay) *Pool {
 	t.Helper()
 	p := runPool(t, relays...)
-	for _, r := range p.relays {
+	for _, r := range p.setup.Load().relays {
 		r.mu.Lock()
 		r.silence = silence.New(impatience)
 		r.handler.Late = func(string, Result) {}

@@ -12,7 +12,6 @@ import (
 // folded.
 const (
 	maxEncodedWord = 75
-	firstWord      = 76 - len("Subject: ")
 	maxPlainWord   = 60
 )
 
@@ -22,7 +21,13 @@ func encoded(subject string) string {
 	if isPlain(subject) {
 		return subject
 	}
-	q, b := encodedWords(subject, 'q', qEncode), encodedWords(subject, 'b', base64.StdEncoding.EncodeToString)
+	return shortest("Subject", subject)
+}
+
+// shortest returns the text in encoded words of the encoding that makes it shorter.
+func shortest(field, text string) string {
+	room := maxEncodedWord + 1 - len(field+": ")
+	q, b := encodedWords(room, text, 'q', qEncode), encodedWords(room, text, 'b', base64.StdEncoding.EncodeToString)
 	if len(q) < len(b) {
 		return q
 	}
@@ -43,10 +48,10 @@ func isPlain(subject string) bool {
 	return true
 }
 
-// encodedWords returns the text in encoded words, with a space between them, which readers leave out.
-func encodedWords(text string, encoding rune, encode func([]byte) string) string {
+// encodedWords returns the text in encoded words, the first with room for that many characters, with a space between
+// them, which readers leave out.
+func encodedWords(room int, text string, encoding rune, encode func([]byte) string) string {
 	var words []string
-	room := firstWord
 	for start := 0; start < len(text); room = maxEncodedWord {
 		word, end := "", start
 		for end < len(text) {

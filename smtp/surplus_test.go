@@ -45,7 +45,7 @@ func TestSurplusBeforeTheDot(t *testing.T) {
 		relaytest.Reply{Verb: "DATA", Text: "354 go on\r\n250 ok\r\n"},
 		relaytest.Reply{Verb: ".", Text: "554 5.7.1 Content refused\r\n"}))})
 	p := newPool(t, Relay{Name: "mx", Addr: relay.Addr(), TLS: TLSImplicit, CAFile: ca})
-	if res := p.round(within(t), mustLetter(t, "kari@mottaker.example")); res.Outcome != handover.NotSent || !hasReason(res.Err, ReasonProtocol) {
+	if res := round(p, within(t), mustLetter(t, "kari@mottaker.example")); res.Outcome != handover.NotSent || !hasReason(res.Err, ReasonProtocol) {
 		t.Errorf("got %+v", res)
 	}
 }
@@ -55,7 +55,7 @@ func TestSurplusOnAKeptConnection(t *testing.T) {
 	relay := listen(t, dialogue(relaytest.Reply{Verb: "MAIL", Nth: 2, Text: "250 ok\r\n250 ok\r\n"}))
 	p := newPool(t, plain("mx", relay))
 	for range 2 {
-		if res := p.round(within(t), mustLetter(t, "kari@mottaker.example")); res.Outcome != handover.Accepted {
+		if res := round(p, within(t), mustLetter(t, "kari@mottaker.example")); res.Outcome != handover.Accepted {
 			t.Errorf("got %+v", res)
 		}
 	}

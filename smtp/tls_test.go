@@ -25,13 +25,19 @@ import (
 // the PEM files of it and its key.
 func certificate(t *testing.T) (cert tls.Certificate, certFile, keyFile string) {
 	t.Helper()
+	return certificateUntil(t, time.Now().Add(time.Hour))
+}
+
+// certificateUntil is certificate with an end.
+func certificateUntil(t *testing.T, end time.Time) (cert tls.Certificate, certFile, keyFile string) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "relay.test"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: end,
 		DNSNames: []string{"relay.test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		IsCA: true, BasicConstraintsValid: true,
 	}
@@ -140,7 +146,7 @@ func TestOneGreetingWithoutTLS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPool(t, plain("mx", listen(t, dialogue(append(replies, noMore)...))))
-			if res := p.round(within(t), mustLetter(t, "kari@mottaker.example")); res.Outcome != handover.Accepted {
+			if res := round(p, within(t), mustLetter(t, "kari@mottaker.example")); res.Outcome != handover.Accepted {
 				t.Errorf("got %+v", res)
 			}
 			// The extensions that it offered are known.
@@ -148,7 +154,7 @@ func TestOneGreetingWithoutTLS(t *testing.T) {
 			if name == "HELO only" {
 				want = handover.Refused
 			}
-			if res := p.round(within(t), mustLetter(t, "gørild@mottaker.example")); res.Outcome != want {
+			if res := round(p, within(t), mustLetter(t, "gørild@mottaker.example")); res.Outcome != want {
 				t.Errorf("SMTPUTF8: got %+v", res)
 			}
 		})
@@ -158,7 +164,7 @@ func TestOneGreetingWithoutTLS(t *testing.T) {
 // A surplus reply to EHLO is not taken for the reply to MAIL.
 func TestSurplusAfterEHLO(t *testing.T) {
 	p := newPool(t, plain("mx", listen(t, dialogue(relaytest.Reply{Verb: "EHLO", Text: "250 relay.test\r\n250 relay.test\r\n"}))))
-	if res := p.round(within(t), mustLetter(t, "kari@mottaker.example")); !hasReason(res.Err, ReasonProtocol) {
+	if res := round(p, within(t), mustLetter(t, "kari@mottaker.example")); !hasReason(res.Err, ReasonProtocol) {
 		t.Errorf("got %+v", res)
 	}
 }
@@ -191,7 +197,7 @@ func TestLoginRefused(t *testing.T) {
 	if accepted, _ := relay.Connections(); accepted != 1 {
 		t.Errorf("%d attempts", accepted)
 	}
-	if wait := p.relays[0].backOff(); wait < 20*time.Second {
+	if wait := p.relay(0).backOff(); wait < 20*time.Second {
 		t.Errorf("the back-off is only %s", wait)
 	}
 }
@@ -203,9 +209,9 @@ func TestLoginPostponed(t *testing.T) {
 		relaytest.Reply{Verb: "EHLO", Text: "250-relay.test\r\n250 AUTH PLAIN\r\n"},
 		relaytest.Reply{Verb: "AUTH", Text: "454 4.7.0 Temporary authentication failure\r\n"}))
 	p := newPool(t, Relay{Name: "mx", Addr: relay.Addr(), InsecureAuth: true, TLS: TLSOff, Username: "straks", Password: "hemmelig"})
-	r := p.relays[0]
+	r := p.relay(0)
 	for range 10 {
-		r.unreachable(&Failure{ReasonDial, errors.New("connection refused")})
+		r.unreachable(&Failure{ReasonDial, errors.New("connection refused")}, false)
 	}
 	for range 3 {
 		if res := p.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.NotSent {
@@ -218,7 +224,7 @@ func TestLoginPostponed(t *testing.T) {
 	if wait := time.Until(r.health.noDial); wait > time.Second {
 		t.Errorf("no login for %s", wait)
 	}
-	r.unreachable(&Failure{ReasonAuth, errors.New("relay replied 535")})
+	r.unreachable(&Failure{ReasonAuth, errors.New("relay replied 535")}, false)
 	if wait := time.Until(r.health.noDial); wait < 20*time.Second || wait > 30*time.Second {
 		t.Errorf("after the first refusal: no login for %s", wait)
 	}

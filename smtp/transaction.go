@@ -16,6 +16,8 @@ type conn struct {
 	relay   Relay
 	used    time.Time // when the last reply arrived
 	mailed  time.Time // when it last carried a mail, or was made
+	until   time.Time // when it is too old
+	mails   int       // transactions that were begun
 	dotAt   time.Time // when the dot was written
 	dotBy   time.Time // when the wait for the reply to the dot ends
 	reuse   int       // commands besides mails, and mails not accepted: see exhausted
@@ -33,8 +35,10 @@ const maxIdle = 5 * time.Second
 // reply by a second after 10 errors, or 100 commands without a mail.
 const maxReuse = 9
 
-// exhausted reports whether the connection should be replaced before the relay breaks off.
-func (c *conn) exhausted() bool { return c.reuse >= maxReuse }
+// exhausted reports whether the connection should be replaced before the relay breaks off, or is too old.
+func (c *conn) exhausted() bool {
+	return c.reuse >= maxReuse || c.mails >= c.relay.MaxMails || !time.Now().Before(c.until)
+}
 
 // quitTime bounds QUIT and its reply.
 const quitTime = time.Second
@@ -90,6 +94,7 @@ func (c *conn) abandon() {
 // written is called when the dot was written.
 func (c *conn) deliver(ctx context.Context, l *letter, handoverBy time.Time, written func(time.Time)) (res Result, late bool) {
 	start := time.Now()
+	c.mails++
 	times := Times{Connection: start}
 	at, r, err := c.transact(ctx, l, handoverBy)
 	if err == nil {

@@ -18,22 +18,35 @@ import (
 	"straks/smpp"
 )
 
-// routeCommand prints which way an SMS would go and how it would be encoded. It makes
-// no connection, so it cannot know which binds are up.
+// routeCommand prints which way an SMS or a mail would go, and how it would be encoded. It makes
+// no connection, so it cannot know which binds and relays are up.
 func routeCommand(_ context.Context, args []string, e env) error {
-	fs := newFlags("route NUMBER [flags]")
+	fs := newFlags("route NUMBER|ADDRESS [flags]")
 	path := fs.configFlag()
 	org := fs.String("org", "", "`organisation` that sends (default: the configuration's first)")
 	sender := fs.String("sender", "", "sender, if not the default one")
 	text := fs.String("text", "Your code is 123456", "`text` of the message")
-	ttl := fs.Duration("ttl", time.Hour, "how long it is worth delivering, 1m to 48h")
-	operands, err := fs.parse(args, e, "NUMBER")
+	ttl := fs.Duration("ttl", time.Hour, "how long an SMS is worth delivering, 1m to 48h")
+	operands, err := fs.parse(args, e, "NUMBER|ADDRESS")
 	if err != nil {
 		return err
 	}
 	cfg, _, err := config.LoadSealed(*path)
 	if err != nil {
 		return err
+	}
+	if *org == "" {
+		*org = cfg.Organisations[0].Name
+	}
+	if !cfg.Has(*org) {
+		return fmt.Errorf("no organisation %q in the configuration", *org)
+	}
+	if strings.Contains(operands[0], "@") {
+		if len(cfg.Relays) == 0 {
+			return fmt.Errorf("%s has no [[relay]]: e-mail is not set up", *path)
+		}
+		return routeMail(cfg, orders.Message{Channel: orders.Email, Organisation: *org, To: orders.Recipient(strings.TrimSpace(operands[0])),
+			From: strings.TrimSpace(*sender), Subject: "Code", Body: *text}, e.stdout)
 	}
 	if len(cfg.SMSCs) == 0 {
 		return fmt.Errorf("%s has no [[smsc]]: SMS is not set up", *path)
@@ -53,12 +66,6 @@ func routeCommand(_ context.Context, args []string, e env) error {
 
 // dryMessage returns the message as the daemon would make it of a request.
 func dryMessage(cfg *config.Config, org, number, sender, text string, ttl time.Duration) (orders.Message, error) {
-	if org == "" {
-		org = cfg.Organisations[0].Name
-	}
-	if !cfg.Has(org) {
-		return orders.Message{}, fmt.Errorf("no organisation %q in the configuration", org)
-	}
 	number, err := cfg.Numbers.Rules().Parse(number)
 	switch {
 	case err != nil:

@@ -28,7 +28,13 @@ func TestRoute(t *testing.T) {
 		{[]string{"+4799999999", "-ttl", "61.5s"}, exitFailed, []string{"refused with 400", "whole seconds"}},
 		{[]string{"+4799999999", "-ttl", "48h"}, exitDone, []string{"norway"}},
 		{[]string{"+4799999999", "-org", "nobody"}, exitFailed, []string{`no organisation "nobody"`}},
-		{nil, exitUsage, []string{"NUMBER is missing"}},
+		{nil, exitUsage, []string{"NUMBER|ADDRESS is missing"}},
+		{[]string{"kari@example.org"}, exitDone, []string{"route         all", "1. relay        mx", "opportunistic", "from          no-reply@", "10.0.0.6:25", "2 to 8"}},
+		{[]string{"kari@example.org", "-sender", "varsel@avsender.no", "-org", "ttd"}, exitDone, []string{"from          varsel@avsender.no"}},
+		{[]string{"pål@example.org"}, exitDone, []string{"SMTPUTF8"}},
+		{[]string{"kari@example"}, exitFailed, []string{"refused       recipient: has a domain that is not valid", "400"}},
+		{[]string{"kari@example.org", "-sender", "nobody"}, exitFailed, []string{"refused       sender: must be one address", "400"}},
+		{[]string{"kari@example.org", "-org", "nobody"}, exitFailed, []string{`no organisation "nobody"`}},
 	} {
 		code, stdout, stderr := straks(t, "", append([]string{"route", "-config", example}, tt.args...)...)
 		if code != tt.code {

@@ -3,13 +3,11 @@ package config
 import (
 	"cmp"
 	"errors"
-	"net/netip"
 	"reflect"
 
 	"straks/dlr"
 	"straks/internal/faults"
 	"straks/smpp"
-	"straks/smtp"
 )
 
 // SMSC is one account at one SMSC: the gateway's keys, and those that only the file has.
@@ -117,73 +115,6 @@ func (cfg *Config) asWritten() smpp.Config {
 	return gateway
 }
 
-// Relay is one mail relay: the pool's keys, and those that only the file has.
-type Relay struct {
-	smtp.Relay
-
-	// PasswordFile is the file that holds the login's password: a path, or the name
-	// of a credential. Default none; required with username.
-	PasswordFile string
-
-	// Egress are the addresses and networks that the relay sends from, as receivers see them:
-	// "192.0.2.10", "2001:db8::/64". "straks doctor" looks whether SPF lets them send; nothing else uses
-	// them. Default none: that is not looked at.
-	Egress []string
-}
-
-// reserved keeps the password out of the file.
-func (r *Relay) reserved() map[string]string { return relayReserved }
-
-var relayReserved = map[string]string{
-	"password": passwordReserved["password"],
-	"dsn":      "has gone: reports are asked for wherever they come back ([mail] bounce_domain), and no_dsn = true turns that off for a relay",
-}
-
-// check checks the keys that only the file has; the pool's Validate checks the others.
-func (r *Relay) check(c *checker) {
-	r.Password = c.secret("password_file", r.PasswordFile)
-	c.reads("ca_file", r.CAFile)
-	c.keyPair("client_cert", &r.ClientCert, "client_key", &r.ClientKey)
-	for i, written := range r.Egress {
-		_, err := parseNetwork(written)
-		c.Unless(err == nil, faults.Index("egress", i), "must be an address or a network, like \"192.0.2.10\" or \"2001:db8::/64\"")
-	}
-	c.Unless((r.Username == "") == (r.PasswordFile == ""), "password_file", "and username go together: give both, or none for no login")
-}
-
-// parseNetwork parses an address, which is the network of itself, or a network.
-func parseNetwork(written string) (netip.Prefix, error) {
-	addr, err := netip.ParseAddr(written)
-	if err == nil && addr.Zone() == "" && !addr.Is4In6() {
-		return netip.PrefixFrom(addr, addr.BitLen()), nil
-	}
-	network, err := netip.ParsePrefix(written)
-	if err == nil && network.Addr().Is4In6() {
-		err = errors.New("IPv4 in IPv6")
-	}
-	return network.Masked(), err
-}
-
-// EgressNetworks returns the networks that the relay sends from.
-func (r *Relay) EgressNetworks() []netip.Prefix {
-	var all []netip.Prefix
-	for _, written := range r.Egress {
-		if network, err := parseNetwork(written); err == nil { // check has recorded the others
-			all = append(all, network)
-		}
-	}
-	return all
-}
-
-// SMTP returns the configuration of the pool of relays.
-func (cfg *Config) SMTP() []smtp.Relay {
-	relays := make([]smtp.Relay, len(cfg.Relays))
-	for i, r := range cfg.Relays {
-		relays[i] = r.Relay
-	}
-	return relays
-}
-
 // checkCarriers checks the keys that only the file has, and lets each carrier's package
 // check its own.
 func (cfg *Config) checkCarriers(c *checker) {
@@ -199,11 +130,7 @@ func (cfg *Config) checkCarriers(c *checker) {
 			c.Add(f.Key, "%s", f.Message)
 		}
 	}
-	for i, r := range cfg.SMTP() {
-		cfg.Relays[i].check(c.at("relay", i))
-		c.zeros("relay", i, r, r.WithDefaults())
-	}
-	c.Join(smtp.Validate(cfg.SMTP()))
+	cfg.checkRelays(c)
 	cfg.checkRoutes(c)
 }
 
@@ -224,10 +151,16 @@ func (c *checker) zeros(table string, i int, carrier, withDefaults any) {
 // checkRoutes records routes of unknown organisations: such a route never matches, and the
 // messages would silently take another.
 func (cfg *Config) checkRoutes(c *checker) {
-	for i, r := range cfg.Routes {
-		for j, name := range r.Organisations {
-			c.At("route", i).Unless(cfg.Has(name), faults.Index("organisations", j), "is %q: no organisation has that name", name)
+	check := func(l *faults.List, organisations []string) {
+		for j, name := range organisations {
+			l.Unless(cfg.Has(name), faults.Index("organisations", j), "is %q: no organisation has that name", name)
 		}
+	}
+	for i, r := range cfg.Routes {
+		check(c.At("route", i), r.Organisations)
+	}
+	for i, r := range cfg.MailRoutes {
+		check(c.At("mail_route", i), r.Organisations)
 	}
 }
 

@@ -22,7 +22,8 @@
 //	listeners.go     the private listeners: metrics and admin
 //	organisation.go  organisations, their tokens, the senders
 //	issuer.go        issuers of JSON web tokens
-//	carrier.go       SMSCs, routes and relays
+//	carrier.go       SMSCs and routes of both kinds
+//	relay.go         relays
 //	dkim.go          signatures of mails, and their keys
 //	mail.go          where reports about mails come back
 //	load.go          reading a file, and what several sections must agree on
@@ -43,6 +44,7 @@ import (
 	"straks/internal/faults"
 	"straks/orders"
 	"straks/smpp"
+	"straks/smtp"
 )
 
 // Config is the whole configuration.
@@ -60,6 +62,7 @@ type Config struct {
 	SMSCs         []SMSC         `toml:"smsc"`         // none: no SMS
 	Routes        []smpp.Route   `toml:"route"`        // none: every SMSC, in the order of the file
 	Relays        []Relay        `toml:"relay"`        // none: no e-mail
+	MailRoutes    []smtp.Route   `toml:"mail_route"`   // none: every relay, in the order of the file
 	DKIM          []DKIM         `toml:"dkim"`         // none: no mail is signed
 	Issuers       []Issuer       `toml:"issuer"`       // none: static tokens only
 

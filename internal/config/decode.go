@@ -170,7 +170,7 @@ func fieldsOf(t reflect.Type) []field {
 			for _, inner := range fieldsOf(f.Type) {
 				fields = append(fields, field{inner.name, append([]int{i}, inner.index...)})
 			}
-		case !f.IsExported():
+		case !f.IsExported(), name == "-":
 		case name != "":
 			fields = append(fields, field{name, []int{i}})
 		default:

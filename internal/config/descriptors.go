@@ -17,7 +17,7 @@ func (cfg *Config) Descriptors() int {
 	for _, s := range cfg.Gateway().WithDefaults().SMSCs {
 		n += 2 * s.Binds
 	}
-	for _, r := range cfg.SMTP() {
+	for _, r := range cfg.SMTP().Relays {
 		n += 2 * r.WithDefaults().MaxConns
 	}
 	return n

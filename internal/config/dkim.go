@@ -115,6 +115,15 @@ func (k *DKIMKeys) files(domain string) []keyFile {
 	return files
 }
 
+// Records returns the names of the DNS records of the keys that sign.
+func (d *DKIM) Records() []string {
+	var names []string
+	for _, f := range d.files(d.Domain) {
+		names = append(names, f.key.Name())
+	}
+	return names
+}
+
 // keyFile is a key of DKIM and the file that holds it.
 type keyFile struct {
 	name string // of the key in the configuration

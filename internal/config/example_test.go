@@ -53,12 +53,9 @@ func first(a, b string) []string { return []string{a, b} }
 // withDefaults writes the configuration as the daemon sees it.
 func withDefaults(t *testing.T, cfg *Config) string {
 	t.Helper()
-	relays := cfg.SMTP()
-	for i := range relays {
-		relays[i] = relays[i].WithDefaults()
-	}
+	relays := cfg.SMTP().WithDefaults().Relays
 	seen := *cfg
-	seen.SMSCs, seen.Routes, seen.Relays = nil, nil, nil
+	seen.SMSCs, seen.Routes, seen.Relays, seen.MailRoutes = nil, nil, nil, nil
 	seen.DKIM, seen.Issuers, seen.Organisations[0].Identities = nil, nil, nil // every key of them is an example
 	text, err := json.MarshalIndent(struct {
 		Config  any

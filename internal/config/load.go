@@ -78,7 +78,7 @@ func syntaxError(text string, err error) error {
 var quoted = regexp.MustCompile(`["'` + "`" + `].{2,}["'` + "`" + `]|[0-9]{4,}`)
 
 // array is the beginning of a key in an array of tables.
-var array = regexp.MustCompile(`^(smsc|relay|organisation|route|dkim|issuer)\[([0-9]+)\]`)
+var array = regexp.MustCompile(`^(smsc|relay|organisation|route|mail_route|dkim|issuer)\[([0-9]+)\]`)
 
 // nameStanzas notes which stanza each fault is in, where that has a name.
 func (f *file) nameStanzas(all []faults.Fault) {

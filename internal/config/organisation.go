@@ -12,6 +12,7 @@ import (
 	"straks/internal/faults"
 	"straks/orders/sms"
 	"straks/smpp"
+	"straks/smtp"
 )
 
 // SMS is the part of every organisation's SMS.
@@ -98,11 +99,17 @@ type Organisation struct {
 	Name          string // in logs, metrics and the journal: letters, digits, '.', '-', '_'; never change it. Required
 	SMSSender     string // of its SMS that name none. Empty: sms.default_sender
 	EmailSender   string // From of its mails that name none. Empty: email.default_sender
+	EmailName     string // its name, shown with From, in all of its mails: at most 70 characters. Empty: the address alone
+	EmailReplyTo  string // address for replies to all of its mails. Empty: replies go to From
 	Transliterate bool   // true: typographic quotes, dashes and similar characters are replaced where that saves a message from UCS-2 (153 instead of 67 characters a part): false
 	// Rate is the number of orders a second that it may place in the long run, and Burst
 	// the number at once; further orders get 429. Default 0: no limit.
 	Rate  float64
 	Burst int // default: one second's worth
+	// EmailSenderDomains are the domains that a request may give in senderEmailAddress; each
+	// stands for those below it too. Other addresses get 400, except the organisation's default
+	// sender. Default: any.
+	EmailSenderDomains []string
 	// InboundNumbers are the numbers and short codes whose inbound messages are for it:
 	// stop words sent there block the sender's number for this organisation. Default none.
 	InboundNumbers []string
@@ -132,6 +139,13 @@ func (o *Organisation) check(c *checker) {
 	if o.EmailSender != "" {
 		c.mailAddress("email_sender", o.EmailSender)
 	}
+	if o.EmailReplyTo != "" {
+		c.mailAddress("email_reply_to", o.EmailReplyTo)
+	}
+	if err := smtp.CheckName(o.EmailName); err != nil {
+		c.Add("email_name", "%v", err)
+	}
+	smtp.CheckListedDomains(c.List, "email_sender_domains", o.EmailSenderDomains)
 	c.Unless(o.Rate >= 0 && o.Rate <= maxRate && o.Burst >= 0 && (o.Rate > 0 || o.Burst == 0), "rate",
 		"is %v with burst %d; both are positive, the rate %d at most, or 0 for no limit", o.Rate, o.Burst, int(maxRate))
 	for i, number := range o.InboundNumbers {

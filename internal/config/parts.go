@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"straks/api"
+	"straks/orders/mail"
 	"straks/orders/sms"
 )
 
@@ -80,11 +81,14 @@ func (cfg *Config) SMSChannel() sms.Config {
 	return c
 }
 
-// EmailSenders returns the From of mails that name none, by organisation.
-func (cfg *Config) EmailSenders() map[string]string {
-	senders := make(map[string]string)
+// EmailSenders returns what the e-mail channel knows of each organisation.
+func (cfg *Config) EmailSenders() map[string]mail.Organisation {
+	senders := make(map[string]mail.Organisation)
 	for _, o := range cfg.Organisations {
-		senders[o.Name] = cmp.Or(o.EmailSender, cfg.Email.DefaultSender)
+		senders[o.Name] = mail.Organisation{
+			Sender: cmp.Or(o.EmailSender, cfg.Email.DefaultSender), Name: o.EmailName, ReplyTo: o.EmailReplyTo,
+			SenderDomains: o.EmailSenderDomains,
+		}
 	}
 	return senders
 }

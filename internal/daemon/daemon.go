@@ -126,7 +126,7 @@ func (d *Daemon) wire() (err error) {
 		service.SMS, service.HintForms = d.sms, d.sms.HintForms()
 	}
 	if len(cfg.Relays) > 0 {
-		if d.pool, err = smtp.New(cfg.SMTP(), d.log, d.registry, cfg.SigningKeys()...); err != nil {
+		if d.pool, err = smtp.New(cfg.SMTP(), d.log, d.registry); err != nil {
 			return err
 		}
 		d.mail = mail.New(cfg.EmailSenders(), cfg.Mail.Paths(), d.pool, &d.relays, d.log)

@@ -1,9 +1,12 @@
 package mail
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,9 +17,18 @@ import (
 	"straks/smtp"
 )
 
+// Organisation is what the channel knows of one.
+type Organisation struct {
+	Sender  string // From of its mails that name none
+	Name    string // shown with From in all of its mails; may be empty
+	ReplyTo string // of all of its mails; empty: replies go to From
+	// SenderDomains are the domains that its requests may name in From, and those below them; none: any.
+	SenderDomains []string
+}
+
 // Channel is the carrier of e-mail orders.
 type Channel struct {
-	senders map[string]string
+	senders map[string]Organisation
 	paths   ReturnPaths
 	pool    *smtp.Pool
 	words   *rawwords.Hub // gets the relays' replies; may be nil
@@ -25,19 +37,17 @@ type Channel struct {
 
 var _ orders.Carrier = (*Channel)(nil)
 
-// New returns the channel over a pool of relays. senders has, by organisation, the
-// From of mails that name none; paths are their envelope senders. words gets the relays' replies, and may be nil.
-func New(senders map[string]string, paths ReturnPaths, pool *smtp.Pool, words *rawwords.Hub, log *slog.Logger) *Channel {
+// New returns the channel over a pool of relays. senders has the organisations by name; paths are the envelope
+// senders of their mails. words gets the relays' replies, and may be nil.
+func New(senders map[string]Organisation, paths ReturnPaths, pool *smtp.Pool, words *rawwords.Hub, log *slog.Logger) *Channel {
 	return &Channel{senders: senders, paths: paths, pool: pool, words: words, log: log}
 }
 
 // message returns m as the pool sends it.
 func (c *Channel) message(m orders.Message) smtp.Message {
-	from := m.From
-	if from == "" {
-		from = c.senders[m.Organisation]
-	}
-	return smtp.Message{ID: m.Shipment.String(), From: from,
+	o := c.senders[m.Organisation]
+	return smtp.Message{ID: m.Shipment.String(), Organisation: m.Organisation,
+		From: cmp.Or(m.From, o.Sender), Name: o.Name, ReplyTo: o.ReplyTo,
 		To: string(m.To), Subject: m.Subject, Body: m.Body, HTML: m.HTML,
 		Envelope: c.paths.of(m.Shipment)}
 }
@@ -46,6 +56,8 @@ func (c *Channel) message(m orders.Message) smtp.Message {
 var fields = map[smtp.Field]orders.Field{
 	smtp.FieldTo:      orders.FieldRecipient,
 	smtp.FieldFrom:    orders.FieldSender,
+	smtp.FieldName:    orders.FieldSender,
+	smtp.FieldReplyTo: orders.FieldSender,
 	smtp.FieldSubject: orders.FieldSubject,
 	smtp.FieldBody:    orders.FieldBody,
 }
@@ -59,14 +71,33 @@ func (c *Channel) Check(m orders.Message) []orders.Fault {
 			faults = append(faults, orders.Fault{Field: fields[f.Field], Message: f.Message})
 		}
 	}
+	if allowed, ok := c.mayUse(m); !ok && !slices.ContainsFunc(faults, aboutSender) {
+		faults = append(faults, orders.Fault{Field: orders.FieldSender, Message: "has a domain that your organisation may not send from; allowed: " +
+			strings.Join(allowed, ", ") + ", and domains below"})
+	}
 	return faults
 }
+
+func aboutSender(f orders.Fault) bool { return f.Field == orders.FieldSender }
+
+// mayUse reports whether the organisation may use the From that its request names, and the domains that it may use.
+func (c *Channel) mayUse(m orders.Message) (allowed []string, ok bool) {
+	o := c.senders[m.Organisation]
+	ok = len(o.SenderDomains) == 0 || m.From == "" || strings.EqualFold(m.From, o.Sender) || smtp.InDomains(m.From, o.SenderDomains)
+	return o.SenderDomains, ok
+}
+
+// Explain returns how Send would hand the message over now, and sends nothing.
+func (c *Channel) Explain(m orders.Message) smtp.Plan { return c.pool.Explain(c.message(m)) }
 
 // Ready implements orders.Carrier.
 func (c *Channel) Ready() error { return c.pool.Ready() }
 
-// Lane implements orders.Carrier. Any relay may take any mail.
-func (c *Channel) Lane(orders.Message) orders.Lane { return orders.Lane{Window: c.pool.Capacity()} }
+// Lane implements orders.Carrier. Mails of one route wait for the same relays.
+func (c *Channel) Lane(m orders.Message) orders.Lane {
+	name, window := c.pool.Lane(c.message(m))
+	return orders.Lane{Name: name, Window: window}
+}
 
 // Parts implements orders.Carrier.
 func (c *Channel) Parts(orders.Message) int { return 1 }

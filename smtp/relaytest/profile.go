@@ -16,7 +16,7 @@ type Profile struct {
 	Implicit bool        // speak TLS from the first octet instead (needs TLS)
 
 	Username, Password string   // when set, MAIL is refused with 530 before a login
-	Mechanisms         []string // of AUTH; nil means PLAIN and LOGIN
+	Mechanisms         []string // of AUTH, XOAUTH2 among them, where Password is the token; nil means PLAIN and LOGIN
 
 	MaxConns        int // further connections get 421 and are closed; 0 means no limit
 	MaxMailsPerConn int // then MAIL gets 421 and the connection is closed; 0 means no limit

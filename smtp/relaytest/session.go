@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/emersion/go-sasl"
@@ -38,6 +39,8 @@ func (s *session) Auth(mechanism string) (sasl.Server, error) {
 		return sasl.NewPlainServer(func(_, username, password string) error { return s.login(username, password) }), nil
 	case "LOGIN":
 		return &loginServer{check: s.login}, nil
+	case "XOAUTH2":
+		return &tokenServer{check: s.login}, nil
 	}
 	return nil, gosmtp.ErrAuthUnknownMechanism
 }
@@ -172,4 +175,31 @@ func (l *loginServer) Next(response []byte) (challenge []byte, done bool, err er
 		return []byte("Password:"), false, nil
 	}
 	return nil, true, l.check(l.username, string(response))
+}
+
+// tokenServer is SASL XOAUTH2: a wrong token gets a challenge with the error, which the client answers by an
+// empty line before the login is refused.
+type tokenServer struct {
+	check  func(username, token string) error
+	failed error
+}
+
+func (x *tokenServer) Next(response []byte) (challenge []byte, done bool, err error) {
+	switch {
+	case x.failed != nil && len(response) > 0:
+		return nil, true, errors.New("relaytest: the error challenge wants an empty response")
+	case x.failed != nil:
+		return nil, true, x.failed
+	case response == nil:
+		return nil, false, nil
+	}
+	username, token, ok := strings.Cut(strings.TrimPrefix(string(response), "user="), "\x01auth=Bearer ")
+	token, ended := strings.CutSuffix(token, "\x01\x01")
+	if !ok || !ended {
+		return nil, true, errors.New("relaytest: not a response of XOAUTH2")
+	}
+	if x.failed = x.check(username, token); x.failed != nil {
+		return []byte(`{"status":"401","schemes":"bearer"}`), false, nil
+	}
+	return nil, true, nil
 }
