@@ -98,7 +98,7 @@ func TestMaxAge(t *testing.T) {
 			if accepted > n {
 				n = accepted
 			}
-			if open != 1 {
+			if open > 2 { // the next is made before the last is closed
 				t.Fatalf("%d open", open)
 			}
 		}

@@ -33,7 +33,7 @@
 //	demo.go     demo: two orders through a sandbox
 //	smsc.go     smsc: the simulated SMSC alone
 //	route.go    route: where an SMS would go
-//	route_mail.go     the same for a mail
+//	route_mail.go  the same for a mail
 //	send.go     send, and its outcome
 //	feed.go     shipment, feed
 //	client.go   what send, shipment and feed share
