@@ -109,8 +109,13 @@ func (p *Pool) Send(ctx context.Context, m Message) Result {
 	s.signer.sign(l, now)
 	ctx, cancel := context.WithTimeout(ctx, longestSend)
 	defer cancel()
+	var last Result
 	for pause := 25 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		res := p.round(ctx, l)
+		if res.Outcome == handover.NotSent && last.Err != nil && errors.Is(res.Err, ErrBusy) { // as in a round without time left
+			res.Relay, res.Code, res.Enhanced, res.Err = last.Relay, last.Code, last.Enhanced, last.Err
+		}
+		last = res
 		wait := max(pause/2+rand.N(pause), res.deferral)
 		if res.Outcome != handover.NotSent || !worthwhile(ctx, res, wait) || !sleep(ctx, wait) {
 			p.report(l, res)
