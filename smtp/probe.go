@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -26,16 +27,16 @@ type Seen struct {
 	Extensions []string
 	// Size is the octets that a mail may have; 0 where the relay announces no limit.
 	Size int64
-	// Refused has the relay's refusal of MAIL for each sender that it does not take.
-	Refused map[string]error
+	// Refused is the relay's refusal of MAIL; nil where it takes the return path.
+	Refused error
 }
 
 // Offers reports whether the relay offers an extension.
 func (s *Seen) Offers(keyword string) bool { return slices.Contains(s.Extensions, keyword) }
 
-// Probe connects to a relay as the pool does, logs in, and begins a transaction for each of the senders, which
-// it breaks off at once: no mail is sent. The error is a *Failure.
-func Probe(ctx context.Context, config Relay, senders []string) (*Seen, error) {
+// Probe connects to a relay as the pool does, logs in, and begins a transaction with the return path, which it
+// breaks off at once: no mail is sent. The error is a *Failure; Seen is nil where there was no connection.
+func Probe(ctx context.Context, config Relay, returnPath string) (*Seen, error) {
 	config = config.WithDefaults()
 	certificates, err := config.tlsFiles()
 	if err != nil {
@@ -47,31 +48,70 @@ func Probe(ctx context.Context, config Relay, senders []string) (*Seen, error) {
 		return nil, err
 	}
 	defer c.leave()
-	seen := &Seen{Extensions: slices.Sorted(maps.Keys(c.ext)), Size: c.ext.size(), Refused: make(map[string]error)}
+	seen := &Seen{Extensions: slices.Sorted(maps.Keys(c.ext)), Size: c.ext.size()}
 	if secure, ok := c.conn.(*tls.Conn); ok {
 		state := secure.ConnectionState()
 		seen.TLS, seen.Certificate = &state, verifyCertificate(&state, config.ServerName)
 	}
-	for _, sender := range senders {
-		if err := c.tryMail(ctx, sender); err != nil {
-			refused, ok := err.(*reply)
-			if !ok {
-				return seen, failureOf(err, ReasonLost)
-			}
-			seen.Refused[sender] = refused
+	if err := c.tryMail(ctx, returnPath); err != nil {
+		refused, ok := err.(*reply)
+		if !ok {
+			return seen, failureOf(err, ReasonLost)
 		}
+		seen.Refused = refused
 	}
 	return seen, nil
 }
 
-// tryMail sends MAIL, and RSET so that no mail comes of it.
-func (c *conn) tryMail(ctx context.Context, sender string) error {
-	a, err := parseAddress(sender)
+// ProbeRecipients connects to the server at addr, in the clear, and asks whether it takes a report to each of the
+// recipients, without sending one. The result has nil for each that it takes. The error, a *Failure, says why it was
+// not asked, or not for all.
+func ProbeRecipients(ctx context.Context, addr string, recipients []string) ([]error, error) {
+	r := &relay{Relay: Relay{Addr: addr, TLS: TLSOff}.WithDefaults(), dialTCP: new(net.Dialer).DialContext}
+	r.DialTimeout, r.CommandTimeout = probeTime, probeTime
+	c, err := r.dial(ctx)
 	if err != nil {
-		return fmt.Errorf("the sender %w", err)
+		return nil, err
+	}
+	defer c.leave()
+	by := func() time.Time { return time.Now().Add(probeTime) }
+	if _, err := c.ask(ctx, by(), 250, "MAIL FROM:<>"); err != nil {
+		return nil, failureOf(err, ReasonUnfit)
+	}
+	var results []error
+	for _, recipient := range recipients {
+		a, err := parseAddress(recipient)
+		if err != nil {
+			return results, fmt.Errorf("the recipient %w", err)
+		}
+		_, err = c.ask(ctx, by(), 25, "RCPT TO:<"+a.String()+">")
+		if _, refused := err.(*reply); err != nil && !refused {
+			c.dead = true
+			return results, failureOf(err, ReasonLost)
+		}
+		results = append(results, err)
+	}
+	return results, nil
+}
+
+// Temporary reports whether an error is a reply that says to come again later (4yz).
+func Temporary(err error) bool {
+	var r *reply
+	return errors.As(err, &r) && r.is(4)
+}
+
+// probeTime bounds connecting to a server that is not our relay, and each command to it. Such a server may look up
+// names and addresses before it answers.
+const probeTime = 10 * time.Second
+
+// tryMail sends MAIL, and RSET so that no mail comes of it.
+func (c *conn) tryMail(ctx context.Context, returnPath string) error {
+	path, err := parseReturnPath(returnPath)
+	if err != nil {
+		return fmt.Errorf("the return path %w", err)
 	}
 	by := time.Now().Add(c.relay.CommandTimeout)
-	_, refused := c.ask(ctx, by, 250, "MAIL FROM:<"+a.String()+">")
+	_, refused := c.ask(ctx, by, 250, "MAIL FROM:<"+path+">")
 	if _, ok := refused.(*reply); refused != nil && !ok {
 		c.dead = true
 		return refused

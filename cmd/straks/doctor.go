@@ -23,12 +23,13 @@ import (
 
 // doctorCommand looks at what lies outside of straks: DNS records, relays, SMSCs, the clock.
 func doctorCommand(ctx context.Context, args []string, e env) error {
-	fs := newFlags("doctor [-config FILE | -admin ADDRESS] [-resolver HOST:PORT] [-json]")
+	fs := newFlags("doctor [-config FILE | -admin ADDRESS] [-resolver HOST:PORT] [-json] [-no-loop]")
 	fs.notes = "It sends no message. Where no straks runs, it binds to each SMSC once, and unbinds. Exit code 1: there is something to\n" +
 		"change (fix), or something could not be looked at (unknown).\n"
 	admin := fs.adminFlags()
 	server := fs.String("resolver", "", "the DNS server to ask, `HOST:PORT` (default: those of /etc/resolv.conf)")
 	asJSON := fs.Bool("json", false, "print the findings as JSON")
+	noLoop := fs.Bool("no-loop", false, "don't ask the mail servers of the bounce domain whether straks is behind them")
 	if _, err := fs.parse(args, e); err != nil {
 		return err
 	}
@@ -40,6 +41,7 @@ func doctorCommand(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
+	plan.Loop = !*noLoop
 	waiting := newWaiting(e)
 	findings := doctor.Examine(ctx, plan, resolver, waiting.watch)
 	waiting.end()

@@ -36,7 +36,7 @@ func diagnosed(t *testing.T, w *daemontest.World, s *dnstest.Server, want int) (
 // TestDoctor: an operator publishes what the doctor says, and it is content; with the daemon running, it makes no bind.
 func TestDoctor(t *testing.T) {
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{DSN: true, SMTPUTF8: true}, "")
-	w.EditConfig("[[organisation]]\n", "[email]\ndefault_sender = \"no-reply@example.org\"\n[[organisation]]\n")
+	w.EditConfig("[[organisation]]\n", "[mail]\nreturn_path = \"returns@example.org\"\n[email]\ndefault_sender = \"no-reply@example.org\"\n[[organisation]]\n")
 	w.EditConfig("tls = \"off\"\n", "tls = \"off\"\negress = [\"198.51.100.7\", \"2001:db8::/64\"]\n")
 	code, made, stderr := straks(t, "", "dkim", "new", "-selector", "s1", "-out", w.Dir, "example.org")
 	_, stanza, _ := strings.Cut(made, "[[dkim]]")
@@ -49,7 +49,7 @@ func TestDoctor(t *testing.T) {
 	levels, findings, stderr := diagnosed(t, w, s, exitFailed)
 	for name, want := range map[string]string{
 		"example.org/SPF": "fix", "example.org/DKIM s1": "fix", "example.org/DKIM s1-ed25519": "fix", "example.org/DMARC": "fix",
-		"relay mx/TLS": "ok", "relay mx/DSN": "ok", "relay mx/PIPELINING": "ok", "relay mx/senders": "ok", "smsc telco/bind": "note",
+		"relay mx/TLS": "ok", "relay mx/DSN": "ok", "relay mx/PIPELINING": "ok", "relay mx/return path": "ok", "smsc telco/bind": "note",
 	} {
 		if levels[name] != want {
 			t.Errorf("%s is %q, want %q", name, levels[name], want)
@@ -104,7 +104,7 @@ func TestDoctorWithoutSecrets(t *testing.T) {
 // TestDoctorShowsNothingHarmful: words of the DNS do not reach the terminal as they are.
 func TestDoctorShowsNothingHarmful(t *testing.T) {
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
-	w.EditConfig("[[organisation]]\n", "[email]\ndefault_sender = \"no-reply@example.org\"\n[[organisation]]\n")
+	w.EditConfig("[[organisation]]\n", "[mail]\nreturn_path = \"returns@example.org\"\n[email]\ndefault_sender = \"no-reply@example.org\"\n[[organisation]]\n")
 	s := dnstest.Serve(t, `example.org. 60 IN TXT "v=spf1 \027[2J\226\128\174 -all"`+"\n"+`_dmarc.example.org. 60 IN TXT "v=DMARC1; p=\027]0;x\007"`)
 	for _, form := range [][]string{{}, {"-json"}} {
 		_, out, stderr := straks(t, "", append([]string{"doctor", "-config", w.ConfigFile(), "-resolver", s.Addr}, form...)...)

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/pem"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"straks/internal/config"
@@ -24,7 +22,7 @@ import (
 )
 
 // examineRelay runs the check of one relay, and returns its findings by name.
-func examineRelay(t *testing.T, p *Plan, profile relaytest.Profile, relay smtp.Relay, senders ...string) map[string]Finding {
+func examineRelay(t *testing.T, p *Plan, profile relaytest.Profile, relay smtp.Relay) map[string]Finding {
 	t.Helper()
 	r, err := relaytest.Listen("127.0.0.1:0", profile)
 	if err != nil {
@@ -32,17 +30,12 @@ func examineRelay(t *testing.T, p *Plan, profile relaytest.Profile, relay smtp.R
 	}
 	defer r.Close()
 	relay.Name, relay.Addr = "mx", r.Addr()
-	var all []sender
-	for _, s := range senders {
-		_, domain, _ := strings.Cut(s, "@")
-		all = append(all, sender{domain: domain, address: s})
-	}
 	configured := config.Relay{Relay: relay}
 	if relay.Username != "" {
 		configured.PasswordFile = "mx.password"
 	}
 	named := make(map[string]Finding)
-	for _, f := range p.relayCheck(within(t), configured, all) {
+	for _, f := range p.relayCheck(within(t), configured) {
 		named[f.Check] = f
 	}
 	if n := r.Taken(); n != 0 {
@@ -71,18 +64,18 @@ func TestRelay(t *testing.T) {
 	}{
 		"all well": {full, login, map[string][]string{
 			"TLS": {"note", "expires"}, "login": {"ok", "straks"}, "DSN": {"ok"}, "PIPELINING": {"ok"}, "SMTPUTF8": {"ok"},
-			"senders": {"ok", "no-reply@example.org"}}},
+			"return path": {"ok", "<bounces@example.org>"}}},
 		"nothing offered": {relaytest.Profile{}, smtp.Relay{}, map[string][]string{
-			"TLS": {"ok", "this machine"}, "DSN": {"note", "RFC 3461"}, "SMTPUTF8": {"note"}, "senders": {"ok"}}},
+			"TLS": {"ok", "this machine"}, "DSN": {"note", "RFC 3461"}, "SMTPUTF8": {"note"}, "return path": {"ok"}}},
 		"wrong password": {full, smtp.Relay{Username: "straks", Password: "wrong", CAFile: ca, ServerName: "smsc.example"},
 			map[string][]string{"connection": {"fix", "auth", "password"}}},
 		"other name": {full, smtp.Relay{CAFile: ca}, map[string][]string{"connection": {"fix", "tls", "configure: server_name"}}},
 		"unknown authority": {full, smtp.Relay{TLS: smtp.TLSStartTLS, ServerName: "smsc.example"},
 			map[string][]string{"connection": {"fix", "ca_file"}}},
-		"any certificate": {relaytest.Profile{TLS: secure}, smtp.Relay{}, map[string][]string{"TLS": {"note"}, "senders": {"ok"}}},
+		"any certificate": {relaytest.Profile{TLS: secure}, smtp.Relay{}, map[string][]string{"TLS": {"note"}, "return path": {"ok"}}},
 		"no TLS":          {relaytest.Profile{}, smtp.Relay{TLS: smtp.TLSStartTLS}, map[string][]string{"connection": {"fix", "STARTTLS"}}},
-		"sender refused": {relaytest.Profile{Script: refusing("553 5.7.1 not you")}, smtp.Relay{},
-			map[string][]string{"senders": {"fix", "no-reply@example.org", "553 5.7.1"}, "SIZE": {"note", "1000 octets"}, "PIPELINING": {"note", "four round trips"}}},
+		"return path refused": {relaytest.Profile{Script: refusing("553 5.7.1 not you")}, smtp.Relay{},
+			map[string][]string{"return path": {"fix", "bounces@example.org", "553 5.7.1"}, "SIZE": {"note", "1000 octets"}, "PIPELINING": {"note", "four round trips"}}},
 		"hangs up":   {relaytest.Profile{Script: func(net.Conn) {}}, smtp.Relay{}, map[string][]string{"connection": {"fix", "lost"}}},
 		"greets 554": {relaytest.Profile{Script: func(c net.Conn) { io.WriteString(c, "554 go away\r\n") }}, smtp.Relay{Helo: "here"}, map[string][]string{"connection": {"fix", "greeting", "configure: helo"}}},
 		"garbage":    {relaytest.Profile{Script: relaytest.Garbage}, smtp.Relay{}, map[string][]string{"connection": {"fix", "not an SMTP reply"}}},
@@ -91,7 +84,7 @@ func TestRelay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := examineRelay(t, &Plan{}, c.profile, c.relay, "no-reply@example.org")
+			got := examineRelay(t, &Plan{Config: &config.Config{Mail: config.Mail{ReturnPath: "bounces@example.org"}}}, c.profile, c.relay)
 			for check, want := range c.want {
 				f, ok := got[check]
 				if !ok {
@@ -114,54 +107,16 @@ func saysOf(all map[string]Finding) (says []string) {
 	return says
 }
 
-// TestManySenders: no connection tries more senders than a relay stands.
-func TestManySenders(t *testing.T) {
-	var mu sync.Mutex
-	var most int
-	script := func(c net.Conn) {
-		n := 0
-		relaytest.Dialogue()(&spy{Conn: c, read: func(b []byte) {
-			mu.Lock()
-			defer mu.Unlock()
-			n += bytes.Count(b, []byte("MAIL FROM"))
-			most = max(most, n)
-		}})
-	}
-	var senders []string
-	for i := range 10 {
-		senders = append(senders, "no-reply@"+string(rune('a'+i))+".example")
-	}
-	got := examineRelay(t, &Plan{}, relaytest.Profile{Script: script}, smtp.Relay{}, senders...)
-	wants(t, []Finding{got["senders"]}, []string{"ok", "j.example"})
-	mu.Lock()
-	defer mu.Unlock()
-	if most != sendersAtOnce {
-		t.Errorf("%d senders on one connection", most)
-	}
-}
-
-// spy sees what is read.
-type spy struct {
-	net.Conn
-	read func([]byte)
-}
-
-func (s *spy) Read(b []byte) (int, error) {
-	n, err := s.Conn.Read(b)
-	s.read(b[:n])
-	return n, err
-}
-
 func TestRelayIsLeftAlone(t *testing.T) {
 	connected := errors.New("none")
 	script := func(net.Conn) { connected = errors.New("connected") }
-	p := &Plan{Running: &Running{Relay: []smtp.RelayState{{Name: "mx", Reason: "auth: relay replied 535 5.7.8"}}}}
+	p := &Plan{Config: &config.Config{}, Running: &Running{Relay: []smtp.RelayState{{Name: "mx", Reason: "auth: relay replied 535 5.7.8"}}}}
 	got := examineRelay(t, p, relaytest.Profile{Script: script}, smtp.Relay{Username: "straks", Password: "x"})
 	wants(t, []Finding{got["login"]}, []string{"fix", "535", "no"})
 	if connected.Error() != "none" {
 		t.Error("there was an attempt to log in")
 	}
-	p = &Plan{Secrets: errors.New("permission denied")}
+	p = &Plan{Config: &config.Config{}, Secrets: errors.New("permission denied")}
 	got = examineRelay(t, p, relaytest.Profile{}, smtp.Relay{Username: "straks", InsecureAuth: true, TLS: smtp.TLSOff})
 	wants(t, []Finding{got["login"], got["TLS"]}, []string{"unknown", "permission denied"}, []string{"ok"})
 }

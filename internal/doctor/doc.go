@@ -28,7 +28,8 @@
 //	spfterms.go the terms of an SPF record, and their look-ups
 //	dkim.go     DNS records of our keys
 //	dmarc.go    DMARC of a sender's domain, and what is aligned
-//	relay.go    TLS, login and extensions of a relay
+//	mx.go       the way of reports to our listener
+//	relay.go    TLS, login, extensions and return path at a relay
 //	smsc.go     binds
 //	clock.go    the clock
 package doctor

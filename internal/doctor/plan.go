@@ -23,6 +23,10 @@ type Plan struct {
 	// Running is what a daemon with this configuration says of its carriers; nil where none answers. Its binds
 	// are left alone, and count.
 	Running *Running
+	// Loop: the servers that take mail for the bounce domain are asked whether straks is behind them.
+	Loop bool
+	// MXPort is the port of these servers. Default: 25.
+	MXPort string
 	// Occupied is why no bind must be made, where no daemon answers: empty if one may be made.
 	Occupied string
 }
@@ -63,10 +67,14 @@ func (p *Plan) mailChecks(r *Resolver) []check {
 	var all []check
 	senders := p.senders()
 	networks, unsaid := p.egress()
-	for _, domain := range p.returnDomains(senders) {
-		all = append(all, check{domain, "SPF", func(ctx context.Context) []Finding {
-			return spfCheck(ctx, r, domain, networks, unsaid)
-		}})
+	domain := p.returnDomain()
+	if domain == "" {
+		all = append(all, check{"return path", "SPF", func(context.Context) []Finding { return nullSender() }})
+	} else {
+		all = append(all, check{domain, "SPF", func(ctx context.Context) []Finding { return spfCheck(ctx, r, domain, networks, unsaid) }})
+	}
+	if p.Config.Mail.BounceDomain != "" {
+		all = append(all, check{domain, "MX", func(ctx context.Context) []Finding { return p.mxCheck(ctx, r, domain) }})
 	}
 	if p.UnreadKeys != nil {
 		all = append(all, check{"keys of DKIM", "DKIM", func(context.Context) []Finding {
@@ -81,12 +89,12 @@ func (p *Plan) mailChecks(r *Resolver) []check {
 			if strings.HasSuffix(s.domain, ".localdomain") {
 				return []Finding{noSender(s)}
 			}
-			return dmarcCheck(ctx, r, s.domain, p.returnDomain(s.domain), p.signer(s.domain))
+			return dmarcCheck(ctx, r, s.domain, domain, p.signer(s.domain))
 		}})
 	}
 	for _, relay := range p.Config.Relays {
 		all = append(all, check{"relay " + relay.Name, "SMTP", func(ctx context.Context) []Finding {
-			return p.relayCheck(ctx, relay, senders)
+			return p.relayCheck(ctx, relay)
 		}})
 	}
 	// Stable: the checks of a domain stand together, in the order above.
@@ -141,18 +149,30 @@ func noSender(s sender) Finding {
 	return f
 }
 
-// returnDomain returns the domain of the return path of mails from a domain.
-func (p *Plan) returnDomain(from string) string { return from }
-
-// returnDomains returns the domains that SPF is about.
-func (p *Plan) returnDomains(senders []sender) []string {
-	var all []string
-	for _, s := range senders {
-		if domain := p.returnDomain(s.domain); domain != "" && !slices.Contains(all, domain) && !strings.HasSuffix(domain, ".localdomain") {
-			all = append(all, domain)
-		}
+// returnPath returns a return path as mails have it; empty for the null sender.
+func (p *Plan) returnPath() string {
+	if p.Config.Mail.BounceDomain != "" {
+		return "postmaster@" + p.Config.Mail.BounceDomain
 	}
-	return all
+	return p.Config.Mail.ReturnPath
+}
+
+// returnDomain returns the domain that SPF is about; empty where mails have the null sender.
+func (p *Plan) returnDomain() string {
+	_, domain, _ := strings.Cut(p.returnPath(), "@")
+	domain, err := smtp.ParseDomain(domain)
+	if err != nil {
+		return ""
+	}
+	return domain
+}
+
+// nullSender is the finding of mails without a return path.
+func nullSender() []Finding {
+	f := found(Note, "Mails have the null sender: no report comes back, and SPF speaks for the relay's own name only, which was not looked at.")
+	f.Configure = []string{"[mail]", `bounce_domain = "bounce.example.org"   # a domain below yours`, `return_path_key_file = "return-path.key"`}
+	f.Run = []string{"straks mail key bounce.example.org"}
+	return []Finding{f}
 }
 
 // signer returns the domain whose keys sign mails from a domain: its own, or the nearest above it that has some.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,29 +18,20 @@ const (
 	soonExpired = 14 * 24 * time.Hour
 	// leastSize is the size of mails that a relay should take: the default of api.max_body, with its encoding.
 	leastSize = 2 << 20
-	// sendersAtOnce bounds the senders that one connection tries: relays close one with many commands and no mail.
-	sendersAtOnce = 4
 )
 
 // relayCheck connects to a relay as the daemon does.
-func (p *Plan) relayCheck(ctx context.Context, relay config.Relay, senders []sender) []Finding {
+func (p *Plan) relayCheck(ctx context.Context, relay config.Relay) []Finding {
 	if f, refused := p.lockedOut(relay); refused {
 		return []Finding{f}
-	}
-	var addresses []string
-	for _, s := range senders {
-		if !strings.HasSuffix(s.domain, ".localdomain") {
-			addresses = append(addresses, s.address)
-		}
 	}
 	login := found(OK, "The login as %q works.", relay.Username)
 	if p.Secrets != nil && relay.Username != "" {
 		login = found(Unknown, "The password can't be read, so no login was made: %v", p.Secrets)
 		relay.TLS, relay.Username = relay.WithDefaults().TLS, ""
-		addresses = nil
 	}
-	first := addresses[:min(len(addresses), sendersAtOnce)]
-	seen, err := smtp.Probe(ctx, relay.Relay, first)
+	path := p.returnPath()
+	seen, err := smtp.Probe(ctx, relay.Relay, path)
 	if seen == nil {
 		return []Finding{named(connectFault(relay, err), "connection")}
 	}
@@ -50,15 +40,10 @@ func (p *Plan) relayCheck(ctx context.Context, relay config.Relay, senders []sen
 		all = append(all, named(login, "login"))
 	}
 	all = append(all, extensions(seen)...)
-	for chunk := range slices.Chunk(addresses[len(first):], sendersAtOnce) {
-		more, again := smtp.Probe(ctx, relay.Relay, chunk)
-		if err = errors.Join(err, again); more != nil {
-			for s, refusal := range more.Refused {
-				seen.Refused[s] = refusal
-			}
-		}
+	if login.Level == Unknown {
+		return all // without a login, it says nothing that the relay refuses a mail
 	}
-	return append(all, named(sendersFinding(seen, addresses, err), "senders"))
+	return append(all, named(returnPathTaken(path, seen, err), "return path"))
 }
 
 func named(f Finding, check string) Finding {
@@ -171,21 +156,18 @@ func extension(seen *smtp.Seen, keyword, with, without string) Finding {
 	return named(found(Note, "%s", without), keyword)
 }
 
-// sendersFinding says whether the relay takes our senders at MAIL. Some relays refuse only at RCPT.
-func sendersFinding(seen *smtp.Seen, addresses []string, err error) Finding {
-	var refused []string
-	for _, s := range addresses {
-		if refusal := seen.Refused[s]; refusal != nil {
-			refused = append(refused, fmt.Sprintf("%s (%v)", s, refusal))
-		}
-	}
+// returnPathTaken says whether the relay takes our return path at MAIL. Some relays refuse only at RCPT.
+func returnPathTaken(path string, seen *smtp.Seen, err error) Finding {
 	switch {
-	case len(refused) > 0:
-		return found(Fix, "The relay refuses mails from %s: let it take these senders, or name others.", strings.Join(refused, ", "))
+	case seen.Refused != nil:
+		f := found(Fix, "The relay refuses MAIL FROM:<%s> (%v): let it take this return path.", path, seen.Refused)
+		if path == "" {
+			f = found(Fix, "The relay refuses the null sender, MAIL FROM:<> (%v): give mails a return path.", seen.Refused)
+			f.Configure = []string{"[mail]", `return_path = "postmaster@example.org"   # a mailbox of yours; better: bounce_domain`}
+		}
+		return f
 	case err != nil:
-		return found(Unknown, "Not all senders could be tried: %v.", err)
-	case len(addresses) == 0:
-		return found(Note, "There is no sender to try.")
+		return found(Unknown, "Whether the relay takes MAIL FROM:<%s> could not be tried: %v.", path, err)
 	}
-	return found(OK, "The relay takes MAIL FROM %s.", strings.Join(addresses, ", "))
+	return found(OK, "The relay takes MAIL FROM:<%s>.", path)
 }
