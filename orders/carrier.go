@@ -37,6 +37,9 @@ type Handover struct {
 	Parts   []PartAnswer
 	Detail  string // the carrier's error, for operators; no text, no recipient
 
+	Wait       time.Duration // these two are as in Answer
+	Unreported bool
+
 	Bind     string    // the connection, like "telco/1"; may be empty
 	Encoding string    // of an SMS; may be empty
 	Slot     time.Time // these three are as in Trace; zero where a stage was not reached

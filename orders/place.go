@@ -204,7 +204,7 @@ func (s *Service) handOver(ctx context.Context, f *inFlight, p *permit, o *Order
 	s.settle(f, p, shipment, Answer{
 		Shipment: shipment.ID, Claim: shipment.Claim, At: s.cfg.Now().UTC(),
 		Outcome: h.Outcome, Status: h.Status, Carrier: h.Carrier,
-		Total: h.Total, Parts: h.Parts, Detail: h.Detail, Trace: h.trace(c.started, c.stored),
+		Total: h.Total, Parts: h.Parts, Detail: h.Detail, Trace: h.trace(c.started, c.stored), Wait: h.Wait, Unreported: h.Unreported,
 	})
 	s.metrics.stage(o, stageSettle, started)
 }

@@ -18,6 +18,7 @@ type Result struct {
 	Code     int     // its reply code (RFC 5321 §4.2); 0 when it gave none
 	Enhanced [3]int  // its enhanced code (RFC 3463); zeros when it gave none
 	QueueID  string  // the relay's identifier of the mail, where its reply has one of a known form
+	Reports  bool    // the relay was asked for reports, of delivery too (RFC 3461)
 	Err      error   // nil when Outcome is Accepted; safe to log
 	Times    Times
 

@@ -227,7 +227,7 @@ func (c *conn) result(l *letter, at stage, r *reply, err error) Result {
 		return c.replied(l, at, r)
 	}
 	c.dead = true
-	res := Result{Relay: c.relay.Name, Outcome: handover.NotSent, again: true}
+	res := Result{Relay: c.relay.Name, Outcome: handover.NotSent, Reports: c.asksForReports(l), again: true}
 	if at == stageDot {
 		res.Outcome = handover.Unknown
 	}
@@ -241,7 +241,7 @@ func (c *conn) result(l *letter, at stage, r *reply, err error) Result {
 // replied returns the Result of a reply.
 func (c *conn) replied(l *letter, at stage, r *reply) Result {
 	d := classify(r, at)
-	res := Result{Relay: c.relay.Name, Outcome: d.outcome, Code: r.code, Enhanced: r.enhanced}
+	res := Result{Relay: c.relay.Name, Outcome: d.outcome, Code: r.code, Enhanced: r.enhanced, Reports: c.asksForReports(l)}
 	if d.outcome == handover.Refused {
 		res.Refusal = d.refusal
 	} else if r.is(5) {

@@ -24,7 +24,7 @@ func routeMail(cfg *config.Config, m orders.Message, w io.Writer) error {
 		return err
 	}
 	m.Shipment = uuid.New()
-	channel := mail.New(cfg.EmailSenders(), cfg.Mail.Paths(), pool, nil, log)
+	channel := mail.New(mail.Config{Organisations: cfg.EmailSenders(), Paths: cfg.Mail.Paths()}, pool, log, nil)
 	plan, refused := channel.Explain(m), channel.Check(m)
 	out := newTable(w)
 	out.row("to", string(m.To))

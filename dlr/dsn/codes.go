@@ -49,6 +49,8 @@ type finding struct {
 	code  Code // none, or said
 	reply int
 	text  string // the text that the codes stand in, for phrases
+
+	madeUp bool // see Result.MadeUp
 }
 
 // diagnosis reads a Diagnostic-Code (RFC 3464 §2.3.6): a type, ';', and a text of any form.

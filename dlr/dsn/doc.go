@@ -35,7 +35,8 @@
 //
 // The code of a failure comes from Status, else from the enhanced code in Diagnostic-Code, else from its
 // reply code, else from the first "550 5.1.1" of the text for people. x.0.0 is "not said": Exim and
-// OpenSMTPD write 5.0.0 where a code is known. Comments (RFC 5322 §3.2.2) are removed from every field.
+// OpenSMTPD write 5.0.0 where a code is known. sendmail writes 5.1.1 for any 550 without an enhanced code
+// (MadeUp). Comments (RFC 5322 §3.2.2) are removed from every field.
 //
 //	4.y.z, 4yz             Transient: the server gave up after temporary errors
 //	5.1.1, 5.1.2, 5.1.10…  NoSuchMailbox

@@ -26,7 +26,7 @@ var (
 		"no mailbox here by that name", "unknown recipient", "recipient not found", "recipientnotfound", "recipnotfound",
 		"not listed in domino directory", "not listed in public name & address book",
 	}
-	contentPhrases = []string{"spam", "blocked", "policy", "blacklist", "blocklist", "content rejected", "virus"}
+	contentPhrases = []string{"quarantine", "spam", "blocked", "policy", "blacklist", "blocklist", "content rejected", "virus"}
 	fullPhrases    = []string{"mailbox full", "mailbox is full", "over quota", "quota exceeded"}
 
 	// deniedPhrase is what Exchange Online writes with 5.4.1 for an address that its directory lacks.

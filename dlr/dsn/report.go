@@ -107,7 +107,7 @@ func readGroup(group fields, human string) Result {
 		r.Verdict, r.Phrase = Transient, find(withoutAddresses(human), expiryPhrases)
 	case verdict == Bounced:
 		f := cause(group, status, human)
-		r.Code, r.Reply = f.code, f.reply
+		r.Code, r.Reply, r.MadeUp = f.code, f.reply, f.madeUp
 		r.Verdict, r.Phrase = reason(f, status[0])
 	}
 	return r
@@ -154,7 +154,7 @@ func isLastWord(group fields, human string) bool {
 func cause(group fields, status Code, human string) finding {
 	diag := diagnosis(group.get("diagnostic-code"))
 	if status.said() && status[0] != 2 {
-		return finding{status, diag.reply, diag.text}
+		return finding{status, diag.reply, diag.text, diag.reply != 0 && diag.code != status}
 	}
 	if diag.code != (Code{}) || diag.reply != 0 {
 		return diag

@@ -95,6 +95,7 @@ type Result struct {
 	Verdict Verdict
 	Action  string // the report's Action, a word of RFC 3464 §2.3.3; empty where it has none
 	Code    Code   // none where the report does not say; never x.0.0
+	MadeUp  bool   // Code is the reporting server's own word: the reply that it got has none, or another one
 	Reply   int    // the reply code (RFC 5321 §4.2.3) that the code came from; 0 for none
 	Phrase  string // of our tables, in lower case; empty where the text has none
 	Keys    []Key  // most reliable first, each shipment once; at most maxKeys

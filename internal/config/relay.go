@@ -4,14 +4,24 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"straks/internal/faults"
+	"straks/orders/mail"
 	"straks/smtp"
 )
 
 // Relay is one mail relay: the pool's keys, and those that only the file has.
 type Relay struct {
 	smtp.Relay
+
+	// SettleAfter is how long the reports about a mail are waited for, from its acceptance: 1 minute to 48 hours.
+	// Default: 48h. It should be longer than the relay keeps mails.
+	SettleAfter time.Duration
+	// NoReport is what a mail is that the relay took, and of which no report has come after SettleAfter:
+	// "succeeded" (Email_Succeeded is its last status) or "failed_ttl" (Email_Failed_TTL). Default: "failed_ttl"
+	// where the relay was asked for reports of delivery, so that one should have come, else "succeeded".
+	NoReport string
 
 	// PasswordFile is the file that holds the login's password: a path, or the name
 	// of a credential. It is read again at each login. Default none; required with username, unless
@@ -41,6 +51,9 @@ var relayReserved = map[string]string{
 func (r *Relay) check(c *checker) {
 	c.reads("ca_file", r.CAFile)
 	c.keyPair("client_cert", &r.ClientCert, "client_key", &r.ClientKey)
+	faults.Range(c.List, "settle_after", r.SettleAfter, mail.ShortestWait, mail.LongestWait)
+	c.Unless(r.NoReport == "" || r.NoReport == string(mail.Succeeded) || r.NoReport == string(mail.FailedTTL), "no_report",
+		"is %q, want %q or %q; without it, the relay's answer to EHLO decides", r.NoReport, mail.Succeeded, mail.FailedTTL)
 	for i, written := range r.Egress {
 		_, err := parseNetwork(written)
 		c.Unless(err == nil, faults.Index("egress", i), "must be an address or a network, like \"192.0.2.10\" or \"2001:db8::/64\"")
@@ -123,4 +136,15 @@ func (cfg *Config) checkRelays(c *checker) {
 	if len(cfg.Relays) > 0 || len(cfg.MailRoutes) > 0 {
 		c.Join(cfg.SMTP().Check())
 	}
+}
+
+func (r *Relay) setDefaults() { r.SettleAfter = mail.LongestWait }
+
+// Waits returns, by relay, how long reports are waited for.
+func (cfg *Config) Waits() map[string]mail.Wait {
+	waits := make(map[string]mail.Wait, len(cfg.Relays))
+	for _, r := range cfg.Relays {
+		waits[r.Name] = mail.Wait{Time: r.SettleAfter, NoReport: mail.NoReport(r.NoReport)}
+	}
+	return waits
 }

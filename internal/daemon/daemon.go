@@ -129,7 +129,8 @@ func (d *Daemon) wire() (err error) {
 		if d.pool, err = smtp.New(cfg.SMTP(), d.log, d.registry); err != nil {
 			return err
 		}
-		d.mail = mail.New(cfg.EmailSenders(), cfg.Mail.Paths(), d.pool, &d.relays, d.log)
+		d.mail = mail.New(mail.Config{Organisations: cfg.EmailSenders(), Paths: cfg.Mail.Paths(), Waits: cfg.Waits(), Words: &d.relays},
+			d.pool, d.log, d.registry)
 		service.Email = d.mail
 		for _, r := range cfg.Relays {
 			service.Relays = append(service.Relays, r.Name)

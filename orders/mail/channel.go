@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/internal/handover"
 	"straks/internal/rawwords"
@@ -28,28 +30,35 @@ type Organisation struct {
 
 // Channel is the carrier of e-mail orders.
 type Channel struct {
-	senders map[string]Organisation
-	paths   ReturnPaths
+	Config
 	pool    *smtp.Pool
-	words   *rawwords.Hub // gets the relays' replies; may be nil
 	log     *slog.Logger
+	metrics *metrics
+	service atomic.Pointer[orders.Service] // gets reports; nil before Run
+}
+
+// Config is the configuration of a Channel.
+type Config struct {
+	Organisations map[string]Organisation // by name
+	Paths         ReturnPaths             // the envelope senders
+	Waits         map[string]Wait         // by relay
+	Words         *rawwords.Hub           // gets the relays' replies; may be nil
 }
 
 var _ orders.Carrier = (*Channel)(nil)
 
-// New returns the channel over a pool of relays. senders has the organisations by name; paths are the envelope
-// senders of their mails. words gets the relays' replies, and may be nil.
-func New(senders map[string]Organisation, paths ReturnPaths, pool *smtp.Pool, words *rawwords.Hub, log *slog.Logger) *Channel {
-	return &Channel{senders: senders, paths: paths, pool: pool, words: words, log: log}
+// New returns the channel over a pool of relays.
+func New(cfg Config, pool *smtp.Pool, log *slog.Logger, reg prometheus.Registerer) *Channel {
+	return &Channel{Config: cfg, pool: pool, log: log, metrics: newMetrics(reg)}
 }
 
 // message returns m as the pool sends it.
 func (c *Channel) message(m orders.Message) smtp.Message {
-	o := c.senders[m.Organisation]
+	o := c.Organisations[m.Organisation]
 	return smtp.Message{ID: m.Shipment.String(), Organisation: m.Organisation,
 		From: cmp.Or(m.From, o.Sender), Name: o.Name, ReplyTo: o.ReplyTo,
 		To: string(m.To), Subject: m.Subject, Body: m.Body, HTML: m.HTML,
-		Envelope: c.paths.of(m.Shipment)}
+		Envelope: c.Paths.of(m.Shipment)}
 }
 
 // fields maps the pool's names for what a fault is about.
@@ -82,7 +91,7 @@ func aboutSender(f orders.Fault) bool { return f.Field == orders.FieldSender }
 
 // mayUse reports whether the organisation may use the From that its request names, and the domains that it may use.
 func (c *Channel) mayUse(m orders.Message) (allowed []string, ok bool) {
-	o := c.senders[m.Organisation]
+	o := c.Organisations[m.Organisation]
 	ok = len(o.SenderDomains) == 0 || m.From == "" || strings.EqualFold(m.From, o.Sender) || smtp.InDomains(m.From, o.SenderDomains)
 	return o.SenderDomains, ok
 }
@@ -113,16 +122,18 @@ var refusals = map[smtp.Refusal]orders.Status{
 // Send implements orders.Carrier.
 func (c *Channel) Send(ctx context.Context, m orders.Message) orders.Handover {
 	r := c.pool.Send(ctx, c.message(m))
+	wait, unreported := c.wait(r)
 	return orders.Handover{Outcome: r.Outcome, Status: refusals[r.Refusal], Carrier: r.Relay, Total: 1,
-		Parts: part(r), Detail: detail(r), Slot: r.Times.Connection, Written: r.Times.Written, Answered: r.Times.Answered}
+		Parts: part(r), Detail: detail(r), Wait: wait, Unreported: unreported, Slot: r.Times.Connection, Written: r.Times.Written, Answered: r.Times.Answered}
 }
 
 // Run runs the pool until ctx ends, and gives the service the replies that come
 // after their hand-over has ended as unknown.
 func (c *Channel) Run(ctx context.Context, service *orders.Service) error {
+	c.service.Store(service)
 	return c.pool.Run(ctx, smtp.Handler{
 		Late:  func(message string, r smtp.Result) { c.late(service, message, r) },
-		Words: func(relay string, verbatim func() string) { c.words.Say(relay, "reply", verbatim) },
+		Words: func(relay string, verbatim func() string) { c.Words.Say(relay, "reply", verbatim) },
 	})
 }
 
@@ -134,6 +145,7 @@ func (c *Channel) late(service *orders.Service, message string, r smtp.Result) {
 	}
 	a := orders.Answer{Shipment: id, At: time.Now().UTC(), Outcome: r.Outcome, Status: refusals[r.Refusal],
 		Carrier: r.Relay, Total: 1, Parts: part(r), Detail: detail(r)}
+	a.Wait, a.Unreported = c.wait(r)
 	if err := service.Late(a); err != nil {
 		c.log.Error("late reply lost: the deadline settles the shipment", "shipment", id, "relay", r.Relay, "err", err)
 	}

@@ -20,10 +20,10 @@ func channel(t *testing.T, routes ...smtp.Route) *Channel {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(map[string]Organisation{
+	return New(Config{Organisations: map[string]Organisation{
 		"free":  {Sender: "no-reply@any.example"},
 		"bound": {Sender: "no-reply@operator.example", SenderDomains: []string{"Example.org", "blåbær.example"}},
-	}, ReturnPaths{}, pool, nil, log)
+	}, Paths: ReturnPaths{}}, pool, log, nil)
 }
 
 func order(organisation, from, to string) orders.Message {
