@@ -83,6 +83,9 @@ func newMaintainer(g *Gateway, b *bind, h Handler) *maintainer {
 func (m *maintainer) run(ctx context.Context) {
 	addrs := m.smsc.addrs()
 	for attempt := m.index; ctx.Err() == nil; attempt++ {
+		if m.hold(ctx); ctx.Err() != nil {
+			break
+		}
 		m.addr = addrs[attempt%len(addrs)]
 		s, err := m.dial(ctx)
 		switch {
@@ -93,9 +96,9 @@ func (m *maintainer) run(ctx context.Context) {
 			if unbound {
 				delay = max(delay, m.smsc.RebindPause)
 			}
-			sleep(ctx, delay)
+			m.rest(ctx, delay)
 		case ctx.Err() == nil:
-			sleep(ctx, m.bindFailed(err))
+			m.rest(ctx, m.bindFailed(err))
 		}
 	}
 	m.setState(StateClosed, "shut down", "")
@@ -149,7 +152,13 @@ func (m *maintainer) use(ctx context.Context, s *session.Session) (lived time.Du
 	if m.mode != session.Receiver {
 		defer m.g.slots.shut(m.bind)
 	}
+	drained, stop := m.drained(ctx)
+	defer stop()
 	select {
+	case <-drained:
+		lived, unbound = time.Since(bound), true
+		m.setState(StateClosing, "drained by an operator", m.addr)
+		m.unbind(s, m.g.drainTime)
 	case <-s.Done():
 		lived, unbound = time.Since(bound), errors.Is(s.Err(), session.ErrUnbound)
 		m.setState(StateConnecting, s.Err().Error(), m.addr)

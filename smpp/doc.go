@@ -17,6 +17,7 @@
 //	rate.go      the rate of a bind
 //	bind.go      a bind that is bound again when it is lost
 //	limiter.go   attempts after refused credentials
+//	operate.go   what an operator may do with an SMSC: pause, drain, resume, try now
 //	states.go    the states of binds
 //	probe.go     a bind to look at an SMSC, without a message
 //	metrics.go   counters and gauges

@@ -174,6 +174,8 @@ type smsc struct {
 	binds        []*bind                     // that submit
 	receivers    []*bind                     // that only receive
 	limiter      bindLimiter
+	control      control
+	paused       bool            // under slots.mu: no message may start on it
 	queue        list.List       // of *waiter, under slots.mu
 	silence      silence.Tracker // likewise
 	downSince    time.Time       // likewise: when the last bind was lost; of use while none is up
@@ -182,7 +184,7 @@ type smsc struct {
 
 // newSMSC makes an SMSC of a configuration that was checked.
 func newSMSC(c SMSC, secret *tls.Config, m *metrics) *smsc {
-	s := &smsc{SMSC: c, tls: secret, limiter: newBindLimiter(c.RefusedDelay), dispositions: make(map[wire.Status]Disposition),
+	s := &smsc{SMSC: c, tls: secret, limiter: newBindLimiter(c.RefusedDelay), control: newControl(), dispositions: make(map[wire.Status]Disposition),
 		silence: silence.New(leastSilence(&c)), downSince: time.Now(), metrics: m.of(c.Name)}
 	for key, value := range c.Status {
 		status, _ := ParseStatus(key)

@@ -158,6 +158,17 @@ func (l *bindLimiter) refusedAlone(b *bind, now time.Time) time.Duration {
 	return delay
 }
 
+// tryNow ends the waits that are under way.
+func (l *bindLimiter) tryNow() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.until = time.Time{}
+	for _, r := range l.byBind {
+		r.until = time.Time{}
+	}
+	l.wakeAll()
+}
+
 // delayAfter returns the wait after a refusal that n others preceded.
 func (l *bindLimiter) delayAfter(n int) time.Duration { return jitter(l.delay << min(n, 4)) }
 

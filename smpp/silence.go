@@ -29,8 +29,8 @@ import (
 // silent. Carriers whose responses take one to three seconds are in use.
 func leastSilence(c *SMSC) time.Duration { return max(4*time.Second, 4*c.StallAfter) }
 
-// up reports whether a bind of the SMSC is up.
-func (c *smsc) up() bool { return slices.ContainsFunc(c.binds, (*bind).up) }
+// up reports whether a bind of the SMSC is up, and messages may start on it.
+func (c *smsc) up() bool { return !c.paused && slices.ContainsFunc(c.binds, (*bind).up) }
 
 // silent reports whether the SMSC is up, and does not respond. One that is down
 // is waited for like any other.
@@ -79,7 +79,7 @@ const knownDown = 5 * time.Second
 
 // down reports whether every SMSC of the route has been down for a while.
 func (w *want) down() bool {
-	return !w.started && !slices.ContainsFunc(w.order, func(c *smsc) bool { return c.up() || time.Since(c.downSince) < knownDown })
+	return !w.started && !slices.ContainsFunc(w.order, func(c *smsc) bool { return c.up() || !c.paused && time.Since(c.downSince) < knownDown })
 }
 
 // probe takes a slot of a silent SMSC, if a probe is due; else it returns nil. A window that is full

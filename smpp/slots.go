@@ -87,7 +87,7 @@ func (s *slots) acquire(ctx context.Context, want want) (*slot, error) {
 	defer s.mu.Unlock()
 	// Nearly always the first SMSC has a free slot. A message that has started can go to no
 	// other bind, and takes a stalled one too.
-	if first := want.order[0]; want.started || !first.silent(time.Now()) {
+	if first := want.order[0]; want.started || !first.paused && !first.silent(time.Now()) {
 		if slot := s.take(first, want.avoid, want.started); slot != nil {
 			return slot, nil
 		}
@@ -95,6 +95,9 @@ func (s *slots) acquire(ctx context.Context, want want) (*slot, error) {
 	w := &waiter{want: want, woken: make(chan struct{})}
 	defer w.leave()
 	for _, c := range want.order {
+		if c.paused && !want.started {
+			continue
+		}
 		if want.shuns(c) {
 			if slot := s.probe(c, want, true); slot != nil {
 				return slot, nil
@@ -118,11 +121,14 @@ func (s *slots) acquire(ctx context.Context, want want) (*slot, error) {
 		}
 		return nil, err
 	}
+	if !want.started && want.allPaused() {
+		return nil, ErrPaused
+	}
 	if want.down() {
 		return nil, errNoBind
 	}
 	for _, c := range want.order {
-		if want.shuns(c) {
+		if want.shuns(c) || c.paused && !want.started {
 			continue
 		}
 		if slot := s.take(c, want.avoid, true); slot != nil {
@@ -274,7 +280,7 @@ func (s *slots) serve(b *bind) {
 	for e := b.smsc.queue.Front(); e != nil && b.inFlight < b.smsc.Window && !s.closed; e = next {
 		next = e.Next()
 		w, now := e.Value.(*waiter), time.Now()
-		if slices.Contains(w.avoid, b) || !w.started && !b.smsc.admits(now) {
+		if slices.Contains(w.avoid, b) || !w.started && (b.smsc.paused || !b.smsc.admits(now)) {
 			continue
 		}
 		w.slot = b.occupy(now)
@@ -300,6 +306,9 @@ func (s *slots) close(all []*smsc) {
 // join adds the waiter to the queue of an SMSC, if that has room for it: at the end, or
 // behind those at its front that have started.
 func (w *waiter) join(c *smsc) bool {
+	if c.paused && !w.started {
+		return false
+	}
 	if c.queue.Len() >= c.MaxWaiting && !w.started && len(w.avoid) == 0 {
 		return false
 	}

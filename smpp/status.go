@@ -147,6 +147,24 @@ func DefaultDisposition(s wire.Status) Disposition {
 	return dispFailed
 }
 
+// Reading returns what the gateway makes of a response of the SMSC with a status, in the words of the
+// configuration: "accepted", "throttled", "temporary", "rebind", or a refusal. It is empty for a status that is
+// not of SMPP 3.4, or an SMSC that there is not.
+func (g *Gateway) Reading(smsc, status string) string {
+	c, err := g.named(smsc)
+	if err != nil {
+		return ""
+	}
+	s, err := ParseStatus(status)
+	switch {
+	case err != nil:
+		return ""
+	case s == wire.ESMEOK:
+		return "accepted"
+	}
+	return c.classify(s).String()
+}
+
 // ParseDisposition reads "throttled", "temporary" or "rebind", or the name of a refusal.
 func ParseDisposition(s string) (Disposition, error) {
 	if i := slices.Index(retryNames[1:], s); i >= 0 {

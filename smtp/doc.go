@@ -8,6 +8,7 @@
 //	relay.go        one relay: its connections and their slots
 //	maintain.go     idle connections: keepalive, probes, reconnects; drain
 //	health.go       the state of a relay, its back-off, and its state for operators
+//	operate.go      what an operator may do with a relay: pause, drain, resume, try now
 //	silence.go      a relay that does not reply to the final dot
 //	dial.go         a new connection: TLS, greeting, EHLO, login
 //	auth.go         the mechanisms of a login

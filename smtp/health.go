@@ -20,6 +20,8 @@ type RelayState struct {
 	MaxConns  int       `json:"maxConns"`
 	Troubled  bool      `json:"troubled"`  // it failed lately: other relays go first
 	Failures  int       `json:"failures"`  // transactions, NOOPs and attempts to connect that failed in a row
+	Paused    bool      `json:"paused,omitempty"` // by an operator: it gets no mail
+	Next      time.Time `json:"next,omitzero"`    // of the next attempt to connect; zero while none is planned
 	Encrypted bool      `json:"encrypted"` // the last connection had TLS
 	SMTPUTF8  bool      `json:"smtpUTF8"`  // the last connection offered it
 
@@ -30,6 +32,7 @@ type RelayState struct {
 // health is the state of a relay, and what decides about its next use. relay.mu guards it.
 type health struct {
 	RelayState           // Up, InUse, Troubled and MaxConns are set when it is read
+	drained    bool      // by an operator: it must have no connection
 	dialling   int       // attempts to connect under way
 	dials      int       // failed attempts to connect since the last connection
 	logins     int       // refused logins among them

@@ -16,7 +16,9 @@ func (r *relay) run(ctx context.Context, h Handler) {
 	r.handler = h
 	r.mu.Unlock()
 	for ctx.Err() == nil {
-		pause := time.NewTimer(r.maintain(ctx))
+		wait := r.maintain(ctx)
+		r.setNext(wait)
+		pause := time.NewTimer(wait)
 		select {
 		case <-pause.C:
 		case <-r.wake:
@@ -31,6 +33,10 @@ func (r *relay) run(ctx context.Context, h Handler) {
 
 // maintain does what is due, and returns the time until something may be due again.
 func (r *relay) maintain(ctx context.Context) time.Duration {
+	if r.drained() {
+		r.closeIdle()
+		return time.Second
+	}
 	// Looking after idle connections costs a system call for each. To find one closed
 	// saves a mail the reconnect.
 	pause := min(time.Second, r.KeepAlive/4)
@@ -198,13 +204,8 @@ func (r *relay) popDue() (c *conn, unused bool) {
 func (r *relay) drain(ctx context.Context) {
 	r.mu.Lock()
 	r.closed = true
-	idle := r.idle
-	r.idle = nil
 	r.mu.Unlock()
-	for _, c := range idle {
-		c.leave()
-		r.discard(c)
-	}
+	r.closeIdle()
 	defer r.endLate()
 	for range r.MaxConns {
 		select {

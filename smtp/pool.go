@@ -146,7 +146,10 @@ func unsendable(err error) Result {
 func (p *Pool) round(ctx context.Context, l *letter) Result {
 	var last Result
 	again, silent, deferral := false, false, time.Duration(0)
-	candidates := l.byHealth()
+	candidates := slices.DeleteFunc(l.byHealth(), (*relay).paused)
+	if len(candidates) == 0 && len(l.declines) < len(l.relays) {
+		last.Err = ErrPaused
+	}
 	replaced := slices.ContainsFunc(candidates, (*relay).replies)
 	for i, r := range candidates {
 		if err := r.admit(replaced); err != nil {
@@ -222,6 +225,9 @@ func (p *Pool) Ready() error {
 	var why []error
 	for _, s := range p.States() {
 		switch {
+		case s.Paused:
+			why = append(why, fmt.Errorf("relay %s is paused by an operator", s.Name))
+			continue
 		case s.Overdue > 0:
 			why = append(why, errors.New(s.Reason))
 			continue
