@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -90,6 +91,7 @@ type Token struct {
 type Tokens struct {
 	tokens []Token
 	sums   [][sha256.Size]byte // of tokens, in their order
+	used   []atomic.Int64      // when each was last accepted, in unix µs; 0: not yet
 	now    func() time.Time
 }
 
@@ -117,7 +119,20 @@ func NewTokens(tokens []Token) (*Tokens, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
+	t.used = make([]atomic.Int64, len(t.tokens))
 	return t, nil
+}
+
+// Used returns when tokens were last accepted, by organisation and name. Those that were not since the start are
+// absent.
+func (t *Tokens) Used() map[[2]string]time.Time {
+	used := make(map[[2]string]time.Time)
+	for i, token := range t.tokens {
+		if at := t.used[i].Load(); at != 0 {
+			used[[2]string{token.Organisation, token.Name}] = time.UnixMicro(at)
+		}
+	}
+	return used
 }
 
 func parseSum(s string) (sum [sha256.Size]byte, err error) {
@@ -149,6 +164,7 @@ func (t *Tokens) Authenticate(r *http.Request) (Principal, error) {
 	if !known.Expires.IsZero() && !t.now().Before(known.Expires) {
 		return who, fmt.Errorf("%w: expired at %s", ErrInvalidToken, known.Expires.Format(time.RFC3339))
 	}
+	t.used[found].Store(t.now().UnixMicro())
 	return who, nil
 }
 

@@ -24,6 +24,9 @@ func NewCallers(tokens []Token, issuers []TokenIssuer) (*Callers, error) {
 	return &Callers{static, web}, nil
 }
 
+// Used returns when static tokens were last accepted; see Tokens.Used.
+func (c *Callers) Used() map[[2]string]time.Time { return c.static.Used() }
+
 // Authenticate implements Authenticator. A header of its own that an issuer uses decides where a request has it:
 // Altinn's apps send PlatformAccessToken beside the token of a person, who is no organisation.
 func (c *Callers) Authenticate(r *http.Request) (Principal, error) {

@@ -42,6 +42,7 @@
 //	trace.go    trace: the way of a message
 //	block.go    block list, show, add, lift
 //	logs.go     logs: the daemon's log, for people
+//	console.go  console user; carrier pause, drain, resume, try
 //	debug.go    debug words: what a carrier says just now
 //	terminal.go whether the output is a terminal
 //	admin.go    requests to the admin listener

@@ -3,24 +3,17 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"straks/api/client"
+	"straks/internal/browsertest"
 	"straks/internal/daemon/daemontest"
 )
 
@@ -44,73 +37,6 @@ func runSandbox(t *testing.T) (line struct{ BaseURL, Token, Docs string }) {
 		t.Fatal(err)
 	}
 	return line
-}
-
-// browser is a headless Chromium, and what it did.
-type browser struct {
-	ctx context.Context
-
-	mu     sync.Mutex
-	asked  []string // the URLs
-	errors []string // of its console, with warnings, and exceptions
-}
-
-// startBrowser needs Debian's chromium, which .ci/browser-deps installs.
-func startBrowser(t *testing.T) *browser {
-	t.Helper()
-	program, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("needs chromium")
-	}
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(program), chromedp.NoSandbox,
-		chromedp.DisableGPU, chromedp.WSURLReadTimeout(2*time.Minute),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
-	bounded, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	t.Cleanup(cancel)
-	allocator, cancel := chromedp.NewExecAllocator(bounded, options...)
-	t.Cleanup(cancel)
-	b := &browser{}
-	b.ctx, cancel = chromedp.NewContext(allocator, chromedp.WithListener(b.listen))
-	t.Cleanup(cancel)
-	b.do(t) // starts it
-	return b
-}
-
-func (b *browser) listen(event any) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch e := event.(type) {
-	case *network.EventRequestWillBeSent:
-		b.asked = append(b.asked, e.Request.URL)
-	case *log.EventEntryAdded: // refused by the policy, not found, and the like
-		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
-			b.errors = append(b.errors, e.Entry.Text+" "+e.Entry.URL)
-		}
-	case *runtime.EventConsoleAPICalled:
-		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning || e.Type == runtime.ConsoleAPICalledTypeAssert {
-			text, _ := json.Marshal(e.Args)
-			b.errors = append(b.errors, string(text))
-		}
-	case *runtime.EventExceptionThrown:
-		b.errors = append(b.errors, e.ExceptionDetails.Text)
-	}
-}
-
-func (b *browser) do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
-	t.Helper()
-	get(t, b, chromedp.Steps(steps...))
-}
-
-// get is do for an action that has a result.
-func get[T any](t *testing.T, b *browser, action chromedp.Action[T]) T {
-	t.Helper()
-	result, err := chromedp.Run(b.ctx, action)
-	if err != nil {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		t.Fatalf("%v; the console has %q", err, b.errors)
-	}
-	return result
 }
 
 // operations returns the calls of the document that the daemon serves, as "POST /path".
@@ -137,12 +63,12 @@ func operations(t *testing.T, baseURL string) (calls []string) {
 // TestDocsInBrowser: /docs shows every call, makes one with a token, has no error in the console, and asks no
 // host but this one.
 func TestDocsInBrowser(t *testing.T) {
-	b := startBrowser(t)
+	b := browsertest.Start(t)
 	sb := runSandbox(t)
 	const each = `[...document.querySelectorAll(".opblock-summary")].map(e =>
 		e.querySelector(".opblock-summary-method").textContent + " " + e.querySelector(".opblock-summary-path").dataset.path)`
-	b.do(t, chromedp.Navigate(sb.Docs), chromedp.WaitVisible(".opblock-summary-path"))
-	shown := get(t, b, chromedp.Evaluate[[]string](each))
+	b.Do(t, chromedp.Navigate(sb.Docs), chromedp.WaitVisible(".opblock-summary-path"))
+	shown := browsertest.Get(t, b, chromedp.Evaluate[[]string](each))
 	slices.Sort(shown)
 	if want := operations(t, sb.BaseURL); !slices.Equal(shown, want) {
 		t.Errorf("the page shows\n%q, the document has\n%q", shown, want)
@@ -157,28 +83,18 @@ func TestDocsInBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	const feed = "#operations-Shipments-getFeed "
-	b.do(t,
+	b.Do(t,
 		chromedp.Click(".btn.authorize"), chromedp.SendKeys(`.modal-ux input`, sb.Token), chromedp.Click(".modal-btn.authorize"),
 		chromedp.Click(".modal-ux .btn-done"),
 		chromedp.Click(feed+".opblock-summary-control"), chromedp.Click(feed+".try-out__btn"), chromedp.Click(feed+".execute"))
-	status := get(t, b, chromedp.Text(feed+".live-responses-table tbody .response-col_status"))
-	address := get(t, b, chromedp.Text(feed+".request-url"))
+	status := browsertest.Get(t, b, chromedp.Text(feed+".live-responses-table tbody .response-col_status"))
+	address := browsertest.Get(t, b, chromedp.Text(feed+".request-url"))
 	if !strings.HasPrefix(strings.TrimSpace(status), "200") || !strings.Contains(address, sb.BaseURL+"/future/shipment/feed") {
 		t.Errorf("the feed: %s from %s", status, address)
 	}
 
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.errors) > 0 {
-		t.Errorf("the console has %q", b.errors)
+	if errors := b.Errors(); len(errors) > 0 {
+		t.Errorf("the console has %q", errors)
 	}
-	if len(b.asked) < 5 {
-		t.Errorf("only %d requests were seen: %q", len(b.asked), b.asked)
-	}
-	host := strings.TrimSuffix(sb.BaseURL, "/notifications/api/v1")
-	for _, asked := range b.asked {
-		if u, err := url.Parse(asked); err != nil || u.Scheme != "data" && fmt.Sprint(u.Scheme, "://", u.Host) != host {
-			t.Errorf("it asked for %s", asked)
-		}
-	}
+	b.CheckRequests(t, strings.TrimSuffix(sb.BaseURL, "/notifications/api/v1"), 5)
 }

@@ -37,6 +37,8 @@ func commands() []command {
 		{"status", "print the state of a running daemon and its carriers", statusCommand},
 		{"trace", "find a message by its number or an id, and tell its way", traceCommand},
 		{"block", "list and change who gets no messages: list, show, add, lift", blockCommand},
+		{"carrier", "pause an SMSC or relay, drain it, or have it try now: pause, drain, resume, try", carrierCommand},
+		{"console", "make a user of the console: user", consoleCommand},
 		{"debug", "show what a carrier says, word for word, while it says it", debugCommand},
 		{"logs", "print the daemon's log in readable lines, all of it or about one message", logsCommand},
 		{"journal", "look after the journal: stats, check, compact, migrate, backup", journalCommand},

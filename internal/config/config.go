@@ -20,6 +20,7 @@
 //
 //	config.go        the whole, the API's listener, the journal, the log
 //	listeners.go     the private listeners: metrics and admin
+//	console.go       the operator's console, its users and its provider of logins
 //	organisation.go  organisations, their tokens, the senders
 //	issuer.go        issuers of JSON web tokens
 //	carrier.go       SMSCs and routes of both kinds
@@ -52,6 +53,7 @@ type Config struct {
 	API           API
 	Metrics       Metrics
 	Admin         Admin
+	Console       Console // absent: there is none
 	Journal       Journal
 	Log           Log
 	Numbers       Numbers

@@ -57,6 +57,7 @@ func withDefaults(t *testing.T, cfg *Config) string {
 	seen := *cfg
 	seen.SMSCs, seen.Routes, seen.Relays, seen.MailRoutes = nil, nil, nil, nil
 	seen.DKIM, seen.Issuers, seen.Organisations[0].Identities = nil, nil, nil // every key of them is an example
+	seen.Console = Console{}                                                  // likewise
 	text, err := json.MarshalIndent(struct {
 		Config  any
 		Gateway any

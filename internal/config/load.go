@@ -105,6 +105,7 @@ func (f *file) nameStanzas(all []faults.Fault) {
 func (cfg *Config) check(c *checker) {
 	cfg.API.check(c.in("api"))
 	cfg.checkPrivate(c)
+	cfg.Console.check(c.in("console"))
 	cfg.Journal.check(c.in("journal"))
 	cfg.Log.check(c.in("log"))
 	cfg.Numbers.check(c.in("numbers"))
@@ -123,7 +124,7 @@ func (cfg *Config) check(c *checker) {
 // checkAddresses checks that no two listeners have the same address.
 func (cfg *Config) checkAddresses(c *checker) {
 	seen := make(map[string]string)
-	for _, l := range []struct{ section, addr string }{{"api", cfg.API.Listen}, {"metrics", cfg.Metrics.Listen}, {"admin", cfg.Admin.Listen}} {
+	for _, l := range []struct{ section, addr string }{{"api", cfg.API.Listen}, {"metrics", cfg.Metrics.Listen}, {"admin", cfg.Admin.Listen}, {"console", cfg.Console.Listen}} {
 		if first := seen[l.addr]; first != "" {
 			c.In(l.section).Add("listen", "is that of %s: each listener must have its own", first)
 		}

@@ -69,7 +69,7 @@ func (all *inherited) listen(section, addr string) (net.Listener, error) {
 }
 
 // sections are those of the configuration that have listeners.
-var sections = []string{"api", "metrics", "admin", "mail"}
+var sections = []string{"api", "metrics", "admin", "mail", "console"}
 
 // rest returns the error of sockets that belong to no section: nobody would ever answer on them.
 func (all inherited) rest() error {

@@ -18,19 +18,20 @@ import (
 // to maxPrivateBody; a handler of another method than GET changes something.
 func (d *Daemon) adminRoutes() map[string]http.Handler {
 	routes := map[string]http.Handler{
-		"GET /status":          http.HandlerFunc(d.serveStatus),
-		"GET /debug/words":     http.HandlerFunc(d.serveWords),
-		"GET /trace":           http.HandlerFunc(d.serveTrace),
-		"GET /blocks":          http.HandlerFunc(d.serveBlocks),
-		"POST /blocks":         http.HandlerFunc(d.changeBlock),
-		"/debug/pprof/":        http.HandlerFunc(pprof.Index),
-		"/debug/pprof/cmdline": http.HandlerFunc(pprof.Cmdline),
-		"/debug/pprof/profile": http.HandlerFunc(pprof.Profile),
-		"/debug/pprof/symbol":  http.HandlerFunc(pprof.Symbol),
-		"/debug/pprof/trace":   http.HandlerFunc(pprof.Trace),
+		"GET /status":                  http.HandlerFunc(d.serveStatus),
+		"GET /debug/words":             http.HandlerFunc(d.serveWords),
+		"GET /trace":                   http.HandlerFunc(d.serveTrace),
+		"GET /blocks":                  http.HandlerFunc(d.serveBlocks),
+		"POST /carriers/{name}/{what}": http.HandlerFunc(d.operateCarrier),
+		"POST /blocks":                 http.HandlerFunc(d.changeBlock),
+		"/debug/pprof/":                http.HandlerFunc(pprof.Index),
+		"/debug/pprof/cmdline":         http.HandlerFunc(pprof.Cmdline),
+		"/debug/pprof/profile":         http.HandlerFunc(pprof.Profile),
+		"/debug/pprof/symbol":          http.HandlerFunc(pprof.Symbol),
+		"/debug/pprof/trace":           http.HandlerFunc(pprof.Trace),
 	}
 	if j, ok := d.journal.(backuper); ok {
-		routes["GET /journal/backup"] = backupHandler(j, d.log, BackupTimeout)
+		routes["GET /journal/backup"] = backupHandler(j, d.log, BackupTimeout, d.backedUp)
 	}
 	return routes
 }
@@ -88,7 +89,7 @@ const (
 // journal backup". While the copy is made the answer is 102, with the octets that are
 // copied and their number ("1048576/8388608") as X-Progress. An answer that cannot be completed is cut off, so that
 // it is not mistaken for a whole one.
-func backupHandler(j backuper, log *slog.Logger, timeout time.Duration) http.HandlerFunc {
+func backupHandler(j backuper, log *slog.Logger, timeout time.Duration, taken func()) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		told := time.Now()
 		c, err := j.Copy(r.Context(), func(done, all int64) {
@@ -113,6 +114,7 @@ func backupHandler(j backuper, log *slog.Logger, timeout time.Duration) http.Han
 			panic(http.ErrAbortHandler) // net/http cuts the connection
 		}
 		log.Info("backup taken", "bytes", c.Size)
+		taken()
 	}
 }
 

@@ -29,7 +29,7 @@ func TestBackupThatFails(t *testing.T) {
 	}
 	defer c.Close()
 	r, w := httptest.NewRequest("GET", "/journal/backup", nil), httptest.NewRecorder()
-	backupHandler(j, slog.New(slog.DiscardHandler), BackupTimeout)(w, r)
+	backupHandler(j, slog.New(slog.DiscardHandler), BackupTimeout, func() {})(w, r)
 	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "another backup") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
@@ -57,7 +57,7 @@ func TestBackupIsNotHeldUp(t *testing.T) {
 	ended := make(chan any, 1)
 	admin := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() { ended <- recover() }()
-		backupHandler(j, slog.New(slog.DiscardHandler), 50*time.Millisecond)(w, r)
+		backupHandler(j, slog.New(slog.DiscardHandler), 50*time.Millisecond, func() {})(w, r)
 	}))
 	admin.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		c.(*net.TCPConn).SetWriteBuffer(4096)

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,15 +52,11 @@ const (
 // serveBlocks lists block lists: all, those of organisation=NAME, or the entries of recipient=… in each.
 func (d *Daemon) serveBlocks(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	organisations := d.cfg.Names()
-	if name := q.Get("organisation"); name != "" {
-		if !d.cfg.Has(name) {
-			http.Error(w, fmt.Sprintf("no organisation has that name; there are %q", organisations), http.StatusBadRequest)
-			return
-		}
-		organisations = []string{name}
+	if name := q.Get("organisation"); name != "" && !d.cfg.Has(name) {
+		http.Error(w, fmt.Sprintf("no organisation has that name; there are %q", d.cfg.Names()), http.StatusBadRequest)
+		return
 	}
-	page, err := d.blocksOf(r, organisations)
+	page, err := d.blocksOf(r.Context(), blockQuery{q.Get("organisation"), q.Get("recipient"), q.Get("after"), blocksPage})
 	if err != nil {
 		refuseBlocks(w, err)
 		return
@@ -67,10 +64,15 @@ func (d *Daemon) serveBlocks(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, page)
 }
 
-func (d *Daemon) blocksOf(r *http.Request, organisations []string) (page BlockPage, err error) {
-	q := r.URL.Query()
+// blockQuery asks for a page of all block lists, or of one organisation's; with a recipient, for its entries.
+type blockQuery struct {
+	organisation, recipient, after string
+	limit                          int // entries that are looked at
+}
+
+func (d *Daemon) blocksOf(ctx context.Context, q blockQuery) (page BlockPage, err error) {
 	add := func(query orders.BlockQuery) error {
-		found, err := d.service.Blocks(r.Context(), query)
+		found, err := d.service.Blocks(ctx, query)
 		for _, b := range found.Blocks {
 			page.Blocks = append(page.Blocks, entryOf(b))
 		}
@@ -78,10 +80,14 @@ func (d *Daemon) blocksOf(r *http.Request, organisations []string) (page BlockPa
 		return err
 	}
 	page.Blocks = []BlockEntry{}
-	if q.Get("recipient") == "" {
-		return page, add(orders.BlockQuery{Organisation: q.Get("organisation"), After: q.Get("after"), Limit: blocksPage})
+	if q.recipient == "" {
+		return page, add(orders.BlockQuery{Organisation: q.organisation, After: q.after, Limit: q.limit})
 	}
-	channel, to, err := d.recipient(q.Get("recipient"))
+	organisations := d.cfg.Names()
+	if q.organisation != "" {
+		organisations = []string{q.organisation}
+	}
+	channel, to, err := d.recipient(q.recipient)
 	for _, name := range organisations {
 		if err == nil {
 			err = add(orders.BlockQuery{Organisation: name, Channel: channel, Recipient: to, Limit: 1})
@@ -107,7 +113,7 @@ func (d *Daemon) changeBlock(w http.ResponseWriter, r *http.Request) {
 	}
 	b, err := d.block(&c)
 	if err == nil {
-		err = d.storeBlock(r, b)
+		err = d.storeBlock(r.Context(), b)
 	}
 	if err != nil {
 		refuseBlocks(w, err)
@@ -144,7 +150,7 @@ func (d *Daemon) block(c *BlockChange) (orders.Block, error) {
 }
 
 // storeBlock returns when the change is on disk.
-func (d *Daemon) storeBlock(r *http.Request, b orders.Block) error {
+func (d *Daemon) storeBlock(ctx context.Context, b orders.Block) error {
 	stored := make(chan error, 1)
 	if err := d.service.Block(b, func(err error) { stored <- err }); err != nil {
 		return err
@@ -152,8 +158,8 @@ func (d *Daemon) storeBlock(r *http.Request, b orders.Block) error {
 	select {
 	case err := <-stored:
 		return err
-	case <-r.Context().Done():
-		return r.Context().Err()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // callers returns the authenticator of the API: static tokens, and the JSON web tokens of the issuers.
-func (d *Daemon) callers() (api.Authenticator, error) {
+func (d *Daemon) callers() (*api.Callers, error) {
 	var issuers []api.TokenIssuer
 	for _, t := range d.cfg.TokenIssuers() {
 		i, err := issuer.New(t.Keys, d.log, d.registry)

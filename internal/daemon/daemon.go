@@ -43,6 +43,9 @@ type Daemon struct {
 	metrics  net.Listener       // nil: the admin listener serves its routes
 	limiter  *connlimit.Limiter // of the API's connections
 	admin    net.Listener
+	tokens   *api.Callers
+	tail     logTail          // of the log, for the console
+	console  *consoleListener // nil: there is none
 	draining atomic.Bool
 }
 
@@ -51,6 +54,9 @@ type Daemon struct {
 // migration of a journal of an older schema. reg must be empty.
 func New(ctx context.Context, cfg *config.Config, log *slog.Logger, reg *prometheus.Registry) (*Daemon, error) {
 	d := &Daemon{cfg: cfg, log: log, registry: reg}
+	if cfg.Console.On() {
+		d.log = slog.New(d.tail.handler(log.Handler()))
+	}
 	reg.MustRegister(collectors.NewGoCollector(), buildInfo(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if err := d.open(ctx); err != nil {
@@ -89,6 +95,11 @@ func (d *Daemon) listen() (err error) {
 	}
 	if addr := d.cfg.Metrics.Listen; addr != "" {
 		if d.metrics, err = systemd.listen("metrics", addr); err != nil {
+			return err
+		}
+	}
+	if d.cfg.Console.On() {
+		if err := d.openConsole(&systemd); err != nil {
 			return err
 		}
 	}
@@ -137,11 +148,10 @@ func (d *Daemon) wire() (err error) {
 		}
 	}
 	d.service = orders.NewService(service)
-	callers, err := d.callers()
-	if err != nil {
+	if d.tokens, err = d.callers(); err != nil {
 		return err
 	}
-	d.handler, err = api.New(api.Config{Service: d.service, Auth: callers, BasePath: cfg.API.BasePath,
+	d.handler, err = api.New(api.Config{Service: d.service, Auth: d.tokens, BasePath: cfg.API.BasePath,
 		MaxBody: int64(cfg.API.MaxBody), MaxBodySMS: int64(cfg.API.MaxBodySMS), MaxRequests: cfg.API.MaxConnections, Rates: cfg.Rates(), Numbers: cfg.Numbers.Rules(), FeedsWithAll: cfg.FeedsWithAll(), Docs: cfg.API.Docs, Log: d.log, Registerer: d.registry})
 	return err
 }
@@ -166,6 +176,9 @@ func (d *Daemon) Close() {
 		if l != nil {
 			l.Close()
 		}
+	}
+	if d.console != nil {
+		d.console.listen.Close()
 	}
 	if d.journal != nil {
 		if err := d.journal.Close(); err != nil {

@@ -16,7 +16,7 @@
 //	smtp     relays get QUIT
 //	smpp     nothing more is submitted; receipts are acknowledged until the unbind
 //	service  stores what has arrived
-//	notify, metrics, admin
+//	notify, console, metrics, admin
 //	journal  closed last
 //
 // # Files
@@ -34,6 +34,11 @@
 //	admin.go    the admin listener's routes: status, profiles, backup
 //	trace.go    /trace: what became of messages
 //	blocks.go   /blocks: block lists, read and changed by operators
+//	operate.go  carriers that an operator pauses, drains, resumes: /carriers, and the console's page
+//	console.go  the console's listener, and what its first page shows
+//	traffic.go  what was counted lately, for the console
+//	support.go  messages and block lists, for the console
+//	logtail.go  the last warnings of the log, for the console
 //	words.go    /debug/words: what a carrier says, for an operator who listens
 //	metrics.go  the metrics listener's routes: metrics, health, readiness
 //	guard.go    bounds of both, and access to the admin listener on TCP

@@ -16,6 +16,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	if d.metrics != nil {
 		s.start("metrics", d.serveMetrics)
 	}
+	if d.console != nil {
+		s.start("console", d.serveConsole)
+	}
 	s.start("notify", func(ctx context.Context) error { return n.run(ctx, d.statusLine) })
 	lost, lose := context.WithCancelCause(context.Background()) // with the journal
 	defer lose(nil)
@@ -33,7 +36,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	s.start("drain", func(ctx context.Context) error { return d.drain(ctx, lost) })
 	s.start("api", d.serveAPI)
 	version, _, _ := Version()
-	d.log.Info("serving", "api", d.APIAddr(), "metrics", d.MetricsAddr(), "admin", d.AdminAddr(), "version", version)
+	d.log.Info("serving", "api", d.APIAddr(), "metrics", d.MetricsAddr(), "admin", d.AdminAddr(), "console", d.ConsoleAddr(), "version", version)
 	n.ready()
 	ready()
 	return s.wait(ctx, func() {

@@ -45,6 +45,7 @@ type Channel struct {
 	gateway *smpp.Gateway
 	words   map[string]word   // by word, in capitals
 	owners  map[string]string // organisation by bare inbound number
+	tally   *tally            // of receipts, for operators
 	metrics metrics
 	log     *slog.Logger
 	few     *ratelog.Log // lines that SMSCs can cause
@@ -62,7 +63,7 @@ type metrics struct {
 // New returns the channel over a gateway. Messages can be sent while Run runs.
 func New(cfg Config, gateway *smpp.Gateway, log *slog.Logger, reg prometheus.Registerer) *Channel {
 	c := &Channel{cfg: cfg, gateway: gateway, words: make(map[string]word), owners: make(map[string]string),
-		metrics: newMetrics(reg), log: log, few: ratelog.New(log, 3), one: ratelog.New(log, 1)}
+		metrics: newMetrics(reg), tally: newTally(), log: log, few: ratelog.New(log, 3), one: ratelog.New(log, 1)}
 	for _, w := range cfg.StopWords {
 		c.words[spelling(w)] = wordStop
 	}

@@ -13,6 +13,7 @@
 //	channel.go  Config, Channel, and the life of a message up to its hand-over
 //	answer.go   submit_sm_resp, in time or late: references, refusals, parts
 //	receipt.go  deliver_sm and data_sm: receipts become reports
+//	tally.go    what receipts said, counted for operators
 //	join.go     receipts that come in several parts; when a part is acknowledged
 //	inbound.go  messages from phones: stop and start words
 package sms

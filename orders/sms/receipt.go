@@ -60,6 +60,7 @@ func (r *receiver) deliverWhole(smsc string, m *wire.Message, at time.Time, resp
 		respond(wire.ESMEOK)
 		return
 	}
+	r.tally.count(smsc, &report)
 	report.ByRecipient = r.cfg.SMSCs[smsc].SettleByRecipient
 	if err := r.service.Receive(report, func(err error) { respond(stored(err)) }); err != nil {
 		respond(stored(err))

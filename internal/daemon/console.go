@@ -1,0 +1,172 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"straks/console"
+	"straks/internal/pemfile"
+	"straks/internal/recent"
+	"straks/orders/bolt"
+)
+
+// consoleSource is what the console shows and does, made of the daemon's parts.
+type consoleSource struct {
+	*Daemon
+	started time.Time
+	recent  *recent.Recorder
+	ends    []console.End // certificates and tokens
+	backup  atomic.Int64  // when the last one was taken, in unix µs; 0: none
+	bounds  atomic.Pointer[map[string][]time.Duration]
+}
+
+// consoleListener is the console's part of the daemon.
+type consoleListener struct {
+	pages  *console.Console
+	source *consoleSource
+	listen net.Listener
+	tls    *tls.Config
+}
+
+// openConsole takes what of the console can be refused.
+func (d *Daemon) openConsole(systemd *inherited) (err error) {
+	cfg := &d.cfg.Console
+	l := &consoleListener{source: &consoleSource{Daemon: d, started: time.Now(), recent: recent.New()}}
+	if cfg.TLSCertFile != "" {
+		pair, err := pemfile.Pair(cfg.TLSCertFile, cfg.TLSKeyFile)
+		if err != nil {
+			return fmt.Errorf("console.tls_cert_file: %w", err)
+		}
+		l.tls = &tls.Config{Certificates: pair, MinVersion: tls.VersionTLS12}
+	}
+	l.source.ends = d.ends(l.tls)
+	if l.pages, err = console.New(console.Config{Source: l.source, Accounts: cfg.Accounts(), OIDC: cfg.Provider(),
+		Session: cfg.Session, Idle: cfg.Idle, Log: d.log}); err != nil {
+		return err
+	}
+	if l.listen, err = systemd.listen("console", cfg.Listen); err != nil {
+		return err
+	}
+	d.console = l
+	return nil
+}
+
+// serveConsole serves the pages, and samples the counters that they show, until ctx ends.
+func (d *Daemon) serveConsole(ctx context.Context) error {
+	sampling, stop := context.WithCancel(ctx)
+	sampled := make(chan struct{})
+	go func() {
+		defer close(sampled)
+		d.console.source.sampleEvery(sampling)
+	}()
+	defer func() {
+		stop()
+		<-sampled
+	}()
+	l := d.console.listen
+	if d.console.tls != nil {
+		l = tls.NewListener(l, d.console.tls)
+	}
+	return servePrivate(ctx, d.console.pages, l, false, d.log)
+}
+
+// ConsoleAddr returns the address of the console; empty where there is none.
+func (d *Daemon) ConsoleAddr() string {
+	if d.console == nil {
+		return ""
+	}
+	return d.console.listen.Addr().String()
+}
+
+// backedUp notes that a backup was taken.
+func (d *Daemon) backedUp() {
+	if d.console != nil {
+		d.console.source.backup.Store(time.Now().UnixMicro())
+	}
+}
+
+// ends returns when certificates of ours and tokens end.
+func (d *Daemon) ends(consoleTLS *tls.Config) (all []console.End) {
+	for name, c := range map[string]*tls.Config{"api": d.tls, "console": consoleTLS} {
+		if c != nil {
+			all = append(all, console.End{Kind: "certificate", Name: name, At: c.Certificates[0].Leaf.NotAfter})
+		}
+	}
+	for _, o := range d.cfg.Organisations {
+		for _, t := range o.Tokens {
+			if !t.Expires.IsZero() {
+				all = append(all, console.End{Kind: "token", Name: o.Name + " " + t.Name, At: t.Expires})
+			}
+		}
+	}
+	sortEnds(all)
+	return all
+}
+
+// Now implements console.Overview.
+func (s *consoleSource) Now() console.Now {
+	version, _, _ := Version()
+	n := console.Now{At: time.Now(), Started: s.started, Version: version, InFlight: s.service.InFlight(),
+		Minutes: s.orders(recent.Minutes), Hour: s.orders(recent.Hour), Journal: s.journalState(), Ends: s.ends}
+	if err := s.Ready(); err != nil {
+		n.Reason = err.Error()
+	}
+	n.Ready = n.Reason == ""
+	for _, c := range s.carrierStates() {
+		n.Carriers = append(n.Carriers, c.CarrierNow)
+	}
+	for _, l := range s.tail.last() {
+		n.Warnings = append(n.Warnings, console.Warning{At: l.at, Error: l.level >= errorLevel, Text: l.text})
+	}
+	return n
+}
+
+// Organisations implements console.Organisations.
+func (s *consoleSource) Organisations() (all []console.Organisation) {
+	used := s.tokens.Used()
+	for _, o := range s.cfg.Organisations {
+		shown := console.Organisation{Name: o.Name, Rate: o.Rate, Burst: o.Burst,
+			Outcomes: s.counts(recent.Day, "org/"+o.Name+"/", orderOutcomes), Results: s.counts(recent.Day, "org/"+o.Name+"/", results)}
+		for _, t := range o.Tokens {
+			shown.Tokens = append(shown.Tokens, console.Token{Name: t.Name, Scopes: t.Scopes, Expires: t.Expires, Used: used[[2]string{o.Name, t.Name}]})
+		}
+		all = append(all, shown)
+	}
+	return all
+}
+
+// journalState is the state of the store. Its growth is that of the octets in use, over the last day at most.
+func (s *consoleSource) journalState() console.Journal {
+	j := console.Journal{Free: -1, DaysLeft: -1}
+	if levels, ok := s.journal.Levels().(bolt.Stats); ok {
+		j.File, j.Size = levels.FileSize, levels.FileSize-levels.FreeSize
+	}
+	if at := s.backup.Load(); at != 0 {
+		j.LastBackup = time.UnixMicro(at)
+	}
+	if free, ok := freeOctets(s.cfg.Journal.Path); ok {
+		j.Free = free
+	}
+	over := min(time.Since(s.recent.Since()), 24*time.Hour)
+	if s.recent.Since().IsZero() || over < growthKnown {
+		return j
+	}
+	j.Growth = int64(s.recent.Total(recent.Day, journalKey) * float64(24*time.Hour) / float64(over))
+	switch {
+	case j.Free < 0:
+	case j.Growth <= 0:
+		j.Growth, j.DaysLeft = 0, manyDays
+	default:
+		j.DaysLeft = int(min((j.Free+j.File-j.Size)/j.Growth, manyDays))
+	}
+	return j
+}
+
+const (
+	growthKnown = 15 * time.Minute // what is younger says nothing of a day
+	manyDays    = 10_000
+)

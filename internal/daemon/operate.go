@@ -1,0 +1,216 @@
+package daemon
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"straks/console"
+	"straks/internal/recent"
+	"straks/orders"
+	"straks/smpp"
+	"straks/smtp"
+)
+
+// operable are carriers of one kind that an operator can control.
+type operable interface {
+	Pause(name string) error
+	Drain(name string) error
+	Resume(name string) error
+	TryNow(name string) error
+}
+
+// operate has the carrier of that name do what an operator asks for.
+func (d *Daemon) operate(name, what string) error {
+	var c operable
+	states := d.carriers()
+	switch {
+	case slices.ContainsFunc(states.SMSC, func(b smpp.BindState) bool { return b.SMSC == name }):
+		c = d.gateway
+	case slices.ContainsFunc(states.Relay, func(r smtp.RelayState) bool { return r.Name == name }):
+		c = d.pool
+	default:
+		return fmt.Errorf("%w: no SMSC or relay is called %q", console.ErrNone, name)
+	}
+	switch console.Action(what) {
+	case console.Pause:
+		return c.Pause(name)
+	case console.Drain:
+		return c.Drain(name)
+	case console.Resume:
+		return c.Resume(name)
+	case console.TryNow:
+		return c.TryNow(name)
+	}
+	return errRequest(fmt.Sprintf("the action is %q, want pause, drain, resume or try", what))
+}
+
+// operateCarrier is POST /carriers/{name}/{what}, for "straks carrier". Each is a line in the log, with who and why.
+func (d *Daemon) operateCarrier(w http.ResponseWriter, r *http.Request) {
+	name, what := r.PathValue("name"), r.PathValue("what")
+	err := d.operate(name, what)
+	outcome := "ok"
+	if err != nil {
+		outcome = "failed"
+	}
+	d.log.Info("carrier changed by an operator", "carrier", cut(name), "what", cut(what), "outcome", outcome,
+		"by", cut(r.URL.Query().Get("by")), "reason", cut(r.URL.Query().Get("reason")))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	writeJSON(w, struct{}{})
+}
+
+// Do implements console.Carriers.
+func (s *consoleSource) Do(name string, what console.Action) error {
+	return s.operate(name, string(what))
+}
+
+// Carrier implements console.Carriers.
+func (s *consoleSource) Carrier(name string) (console.Carrier, error) {
+	for _, c := range s.carrierStates() {
+		if c.Name == name {
+			return c, nil
+		}
+	}
+	return console.Carrier{}, console.ErrNone
+}
+
+// carrierStates returns all carriers, the SMSCs first, in the order of the configuration.
+func (s *consoleSource) carrierStates() (all []console.Carrier) {
+	states := s.carriers()
+	for i := 0; i < len(states.SMSC); {
+		n := i
+		for n < len(states.SMSC) && states.SMSC[n].SMSC == states.SMSC[i].SMSC {
+			n++
+		}
+		all = append(all, s.smscOf(states.SMSC[i:n]))
+		i = n
+	}
+	for _, r := range states.Relay {
+		all = append(all, s.relayOf(r))
+	}
+	for i := range all {
+		c := &all[i]
+		c.Minutes, c.Hour = s.carrierTraffic(recent.Minutes, c.Name), s.carrierTraffic(recent.Hour, c.Name)
+		c.LastSuccess = s.recent.Changed("carrier/" + c.Name + "/accepted")
+	}
+	return all
+}
+
+// smscOf sums the binds of an SMSC up.
+func (s *consoleSource) smscOf(binds []smpp.BindState) console.Carrier {
+	c := console.Carrier{CarrierNow: console.CarrierNow{Name: binds[0].SMSC, Channel: orders.SMS.String()}, Routes: true}
+	up, closed := 0, 0
+	answers := make(map[string]uint64)
+	paused := false
+	for _, b := range binds {
+		c.Connections = append(c.Connections, console.Connection{Name: b.Bind, Mode: b.Mode, Address: b.Addr, State: string(b.State), Since: b.Since,
+			Next: b.Next, Reason: b.Reason, InFlight: b.InFlight, Window: b.Window, Rate: b.Rate, ResponseTime: b.ResponseTime, Connects: b.Binds})
+		c.InFlight, c.Window = c.InFlight+b.InFlight, c.Window+b.Window
+		paused = paused || b.Paused
+		for code, n := range b.Answers {
+			answers[code] += n
+		}
+		switch {
+		case b.State == smpp.StateBound || b.State == smpp.StateStalled && b.Overdue == 0:
+			up++
+		case b.Reason != "" && c.Reason == "":
+			c.Reason = b.Reason
+		}
+		if b.State == smpp.StateClosed {
+			closed++
+		}
+		if b.Since.After(c.Since) {
+			c.Since = b.Since
+		}
+		if c.NextAttempt.IsZero() || !b.Next.IsZero() && b.Next.Before(c.NextAttempt) {
+			c.NextAttempt = b.Next
+		}
+	}
+	refused := slices.ContainsFunc(binds, func(b smpp.BindState) bool { return b.State == smpp.StateRefused })
+	silent := slices.ContainsFunc(binds, func(b smpp.BindState) bool { return b.Overdue > 0 })
+	switch {
+	case paused && closed == len(binds):
+		c.State = console.Drained
+	case paused && slices.ContainsFunc(binds, func(b smpp.BindState) bool { return b.State == smpp.StateClosing }):
+		c.State = console.Draining
+	case paused:
+		c.State, c.Reason = console.Paused, ""
+	case silent:
+		c.State = console.Silent
+	case up == len(binds):
+		c.State, c.Reason = console.Up, ""
+	case up > 0:
+		c.State = console.Partly
+	case refused:
+		c.State = console.Refused
+	default:
+		c.State = console.Down
+	}
+	for _, code := range slices.Sorted(maps.Keys(answers)) {
+		c.Answers = append(c.Answers, console.Code{Code: code, Reading: s.gateway.Reading(c.Name, code), Count: answers[code]})
+	}
+	counts, last := s.sms.Receipts(c.Name)
+	c.LastReceipt = last
+	for _, said := range counts {
+		c.Receipts = append(c.Receipts, console.Code{Code: cmp.Or(said.Said, "–"), Reading: said.Status.String(), Count: said.Count})
+	}
+	return c
+}
+
+// relayOf shows a relay.
+func (s *consoleSource) relayOf(r smtp.RelayState) console.Carrier {
+	c := console.Carrier{CarrierNow: console.CarrierNow{Name: r.Name, Channel: orders.Email.String(), Since: r.Since, Reason: r.Reason,
+		NextAttempt: r.Next, InFlight: r.InUse, Window: r.MaxConns}}
+	state := "down"
+	switch {
+	case r.Paused && r.Open == 0:
+		c.State = console.Drained
+	case r.Paused:
+		c.State, state = console.Paused, "bound"
+	case r.Overdue > 0:
+		c.State, state = console.Silent, "stalled"
+	case r.Up && r.Troubled:
+		c.State, state = console.Partly, "bound"
+	case r.Up:
+		c.State, state, c.Reason = console.Up, "bound", ""
+	default:
+		c.State = console.Down
+	}
+	c.Connections = []console.Connection{{Name: r.Name, Address: r.Addr, State: state, Since: r.Since, Next: r.Next, Reason: c.Reason, InFlight: r.InUse, Window: r.MaxConns}}
+	for class, n := range s.replies(r.Name) {
+		c.Answers = append(c.Answers, console.Code{Code: class, Reading: class, Count: n})
+	}
+	slices.SortFunc(c.Answers, func(a, b console.Code) int { return strings.Compare(a.Code, b.Code) })
+	return c
+}
+
+// Route implements console.Carriers.
+func (s *consoleSource) Route(q console.RouteQuestion) (console.RouteAnswer, error) {
+	if s.sms == nil || !s.cfg.Has(q.Organisation) {
+		return console.RouteAnswer{}, errRequest("no organisation has that name")
+	}
+	number, err := s.cfg.Numbers.Rules().Parse(q.Number)
+	if err != nil {
+		return console.RouteAnswer{}, errRequest("the number " + err.Error())
+	}
+	plan := s.sms.Explain(orders.Message{Organisation: q.Organisation, To: orders.Recipient(number), From: q.Sender, Body: "Your code is 123456", Expires: time.Now().Add(time.Hour)})
+	answer := console.RouteAnswer{Route: plan.Route}
+	for _, f := range plan.Faults {
+		answer.Faults = append(answer.Faults, fmt.Sprintf("%s: %s", f.Field, f.Message))
+	}
+	for _, p := range plan.SMSCs {
+		one := console.RouteSMSC{Name: p.Name, Sender: cmp.Or(p.Source, "–"), Encoding: string(p.Encoding), Parts: p.Parts}
+		for _, f := range p.Faults {
+			one.Faults = append(one.Faults, fmt.Sprintf("%s: %s", f.Field, f.Message))
+		}
+		answer.SMSCs = append(answer.SMSCs, one)
+	}
+	return answer, nil
+}
