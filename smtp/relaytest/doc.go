@@ -7,6 +7,7 @@
 //	profile.go   the behaviour of a relay, and the mails that it records
 //	session.go   an ordinary connection: the backend of go-smtp's server
 //	rules.go     recipients that fail
+//	reports.go   reports about mails that the relay took; reporttext.go: their texts
 //	scripts.go   misbehaviour that a server library can't produce
 //	listener.go  counts, limits and closes connections
 //
@@ -32,6 +33,24 @@
 //	lost       taken, and the connection closed without a reply
 //
 // All other recipients get their mail.
+//
+// # Reports
+//
+// With Profile.Reports the relay takes mails as a smarthost does, and reports to their return paths what became of
+// them. With StandardReports:
+//
+//	nosuch       failed 5.1.1
+//	full         failed 5.2.2
+//	spam         failed 5.7.1
+//	quarantined  failed 5.7.1, put into quarantine
+//	later        delayed, then failed with 4.2.0
+//	delivered    delivered
+//	relayed      relayed, as of all other recipients
+//	expanded     expanded, and nothing after it
+//	returned     relayed, then failed with 5.1.1 by the server beyond
+//	autoreply    relayed, then an automatic reply
+//	complaint    relayed, then a complaint
+//	silent       nothing
 //
 // # Ownership
 //

@@ -10,7 +10,7 @@ import (
 // SMTPUTF8 nor DSN.
 type Profile struct {
 	SMTPUTF8 bool // offer SMTPUTF8 (RFC 6531)
-	DSN      bool // offer DSN (RFC 3461); no report is sent
+	DSN      bool // offer DSN (RFC 3461)
 
 	TLS      *tls.Config // certificate; STARTTLS is offered when set
 	Implicit bool        // speak TLS from the first octet instead (needs TLS)
@@ -24,6 +24,8 @@ type Profile struct {
 	Rules    []Rule        // the first that matches the recipient decides; see StandardRules
 	Greylist int           // the first N attempts for each recipient get 451 4.7.1
 	Delay    time.Duration // before the replies to MAIL, RCPT and the final dot
+
+	Reports *Reports // what comes back of the mails that were taken; nil: nothing
 
 	Freeze Stage // send nothing from there on
 	Drop   Stage // close the connection there, without a reply

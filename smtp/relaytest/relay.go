@@ -22,6 +22,7 @@ type Relay struct {
 	close    sync.Once
 	closeErr error
 	joined   sync.WaitGroup
+	reporter *reporter
 
 	mu       sync.Mutex
 	messages []Message
@@ -59,6 +60,7 @@ func Listen(addr string, p Profile) (*Relay, error) {
 		attempts: make(map[string]int),
 		changed:  make(chan struct{}),
 	}
+	r.reporter = newReporter(r)
 	if p.Script != nil {
 		r.joined.Go(r.playScript)
 	} else {
@@ -137,6 +139,7 @@ func (r *Relay) Close() error {
 			r.server.Shutdown(context.Background())
 		}
 		r.joined.Wait()
+		r.reporter.hangUp()
 	})
 	return r.closeErr
 }
@@ -195,6 +198,19 @@ func (r *Relay) record(m Message) {
 	r.taken++
 	close(r.changed)
 	r.changed = make(chan struct{})
+	r.reporter.report(m)
+}
+
+// wait returns after d, or when the relay closes, and reports whether it closes.
+func (r *Relay) wait(d time.Duration) (closes bool) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return false
+	case <-r.closing:
+		return true
+	}
 }
 
 // greylisted reports whether this attempt for a recipient is refused.

@@ -32,16 +32,24 @@ func StandardRules() []Rule {
 
 // ruleFor returns the first rule that matches the recipient, or nil.
 func (p *Profile) ruleFor(to string) *Rule {
-	local, _, _ := strings.Cut(to, "@")
-	if end := strings.IndexAny(local, "+."); end >= 0 {
-		local = local[:end]
+	if p.Reports.rule(to) != nil {
+		return nil
 	}
 	for i := range p.Rules {
-		if strings.EqualFold(p.Rules[i].Local, local) {
+		if isFor(p.Rules[i].Local, to) {
 			return &p.Rules[i]
 		}
 	}
 	return nil
+}
+
+// isFor reports whether a rule for a local part is for the recipient.
+func isFor(rule, to string) bool {
+	local, _, _ := strings.Cut(to, "@")
+	if end := strings.IndexAny(local, "+."); end >= 0 {
+		local = local[:end]
+	}
+	return strings.EqualFold(rule, local)
 }
 
 func (r *Rule) reply() error {

@@ -146,14 +146,7 @@ func (s *session) stage(at Stage) error {
 }
 
 // wait returns after d, or when the relay closes.
-func (s *session) wait(d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-s.relay.closing:
-	}
-}
+func (s *session) wait(d time.Duration) { s.relay.wait(d) }
 
 func (s *session) Reset()        { s.mail, s.rule = Message{}, nil }
 func (s *session) Logout() error { return nil }
