@@ -27,8 +27,8 @@ type Profile struct {
 	OnSubmit       func(Submit) // called by the connection's reader for every submit; must not block
 	MaxConnections int          // at a time; 0 means 1000
 
-	// OnReceipt is called for every receipt, duplicates included, before its first
-	// delivery. It must not block.
+	// OnReceipt is called for every receipt, duplicates included, when its delay is over
+	// and before its first delivery. It must not block.
 	OnReceipt func(about Submit, state string)
 	// OnAck is called for every deliver_sm and data_sm that was answered ESME_ROK, with
 	// the time from writing it to the response. It must not block.

@@ -235,6 +235,8 @@ func Endings() []Ending {
 		{"9914", "duplicate=1", "delivered, with its receipt twice"},
 		{"9915", "intermediate=ACCEPTD,receipt-delay=3s", "delivered after three seconds, with an intermediate receipt at once"},
 		{"9916", "lose=1", "accepted, but never answered; its receipt comes"},
+		{"9917", "status=ESME_RSYSERR", "never taken: the order gets 503 at the send deadline"},
+		{"9918", "delay=3s", "answered after three seconds: the order gets its 201 late"},
 	}
 }
 

@@ -48,11 +48,11 @@ func (p *play) wanted(state string) bool {
 func (p *play) receipt(wait time.Duration, state string, class byte) {
 	p.smsc.n.count(&p.smsc.n.Receipts)
 	p.smsc.n.add(&p.smsc.n.WaitingNow, 1)
-	if observe := p.smsc.script().OnReceipt; observe != nil {
-		observe(p.submit, state)
-	}
 	a := p.bound()
 	p.smsc.clock.after(wait, func() {
+		if observe := p.smsc.script().OnReceipt; observe != nil {
+			observe(p.submit, state)
+		}
 		d := &delivery{command: wire.DeliverSM, msg: p.receiptMessage(state, class)}
 		if p.Receipt.DataSM {
 			d.command = wire.DataSM

@@ -8,6 +8,7 @@
 //	session.go   an ordinary connection: the backend of go-smtp's server
 //	rules.go     recipients that fail
 //	reports.go   reports about mails that the relay took; reporttext.go: their texts
+//	trouble.go   trouble of the whole relay that begins and ends: busy, slow, down
 //	scripts.go   misbehaviour that a server library can't produce
 //	listener.go  counts, limits and closes connections
 //
@@ -31,6 +32,7 @@
 //	toolate    452 4.2.2  temporary failure, only after the final dot
 //	filtered   554 5.7.1  refused for its content, only after the final dot
 //	lost       taken, and the connection closed without a reply
+//	slow       taken, and the final dot answered after three seconds
 //
 // All other recipients get their mail.
 //

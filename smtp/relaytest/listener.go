@@ -14,6 +14,7 @@ type listener struct {
 	open     map[*countedConn]struct{}
 	accepted int
 	closed   bool
+	down     bool // new connections are closed at once
 }
 
 // countedConn has a number, and is counted as open until it is closed.
@@ -32,6 +33,10 @@ func (l *listener) Accept() (net.Conn, error) {
 		if c := l.admit(raw); c != nil {
 			return c, nil
 		}
+		if l.isDown() {
+			raw.Close()
+			continue
+		}
 		raw.Write([]byte("421 4.7.0 Too many connections\r\n"))
 		raw.Close()
 	}
@@ -40,13 +45,25 @@ func (l *listener) Accept() (net.Conn, error) {
 func (l *listener) admit(raw net.Conn) net.Conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || l.max > 0 && len(l.open) >= l.max {
+	if l.closed || l.down || l.max > 0 && len(l.open) >= l.max {
 		return nil
 	}
 	l.accepted++
 	c := &countedConn{Conn: raw, number: l.accepted, from: l}
 	l.open[c] = struct{}{}
 	return c
+}
+
+func (l *listener) setDown(down bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = down
+}
+
+func (l *listener) isDown() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.down
 }
 
 // shut stops listening and closes every connection.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	gosmtp "github.com/emersion/go-smtp"
@@ -23,6 +24,7 @@ type Relay struct {
 	closeErr error
 	joined   sync.WaitGroup
 	reporter *reporter
+	ails     atomic.Pointer[Trouble] // nil: nothing
 
 	mu       sync.Mutex
 	messages []Message

@@ -3,6 +3,7 @@ package relaytest
 import (
 	"context"
 	"errors"
+	"net"
 	"net/textproto"
 	"strings"
 	"testing"
@@ -49,6 +50,9 @@ func code(err error) int {
 func TestStandardRules(t *testing.T) {
 	r := listen(t, Profile{Rules: StandardRules()})
 	for _, rule := range StandardRules() {
+		if rule.Delay > 0 {
+			continue // it takes the mail; TestSlowRecipient waits for it
+		}
 		for _, to := range []string{rule.Local + "@x.example", strings.ToUpper(rule.Local) + "+7@x.example", rule.Local + ".b@x.example"} {
 			if err := send(dial(t, r), to); err == nil || code(err) != rule.Code {
 				t.Errorf("%s: %v", to, err)
@@ -57,6 +61,48 @@ func TestStandardRules(t *testing.T) {
 	}
 	if err := send(dial(t, r), "nosuchluck@x.example"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSlowRecipient: the mail is there before the reply.
+func TestSlowRecipient(t *testing.T) {
+	const delay = 300 * time.Millisecond
+	r := listen(t, Profile{Rules: []Rule{{Local: "slow", AtDot: true, Delay: delay}}})
+	began := time.Now()
+	if err := send(dial(t, r), "slow@x.example"); err != nil || time.Since(began) < delay || r.Taken() != 1 {
+		t.Errorf("%v after %v, %d taken", err, time.Since(began), r.Taken())
+	}
+}
+
+// TestTrouble: each trouble begins and ends while the relay runs.
+func TestTrouble(t *testing.T) {
+	r := listen(t, Profile{})
+	c := dial(t, r)
+	r.SetTrouble(Trouble{Busy: true})
+	if err := send(c, "a@x.example"); code(err) != 451 {
+		t.Errorf("busy: %v", err)
+	}
+	const delay = 100 * time.Millisecond
+	r.SetTrouble(Trouble{Delay: delay})
+	began := time.Now()
+	if err := send(c, "a@x.example"); err != nil || time.Since(began) < 3*delay {
+		t.Errorf("slow: %v after %v", err, time.Since(began))
+	}
+	r.SetTrouble(Trouble{Down: true})
+	if err := send(c, "a@x.example"); err == nil {
+		t.Error("down: an open connection went on")
+	}
+	raw, err := net.Dial("tcp", r.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	if n, err := raw.Read(make([]byte, 1)); n > 0 || err == nil {
+		t.Errorf("down: a new connection got %d octets, %v", n, err)
+	}
+	r.SetTrouble(Trouble{})
+	if err := send(dial(t, r), "a@x.example"); err != nil || r.Taken() != 2 {
+		t.Errorf("afterwards: %v, %d taken", err, r.Taken())
 	}
 }
 

@@ -1,7 +1,9 @@
 package relaytest
 
 import (
+	"fmt"
 	"strings"
+	"time"
 
 	gosmtp "github.com/emersion/go-smtp"
 )
@@ -12,8 +14,12 @@ type Rule struct {
 	Code     int    // reply
 	Enhanced [3]int // enhanced code (RFC 3463)
 	Text     string
-	AtDot    bool // reply to the final dot instead of RCPT
-	Drop     bool // take the mail, then close without a reply; Code is not used
+	Note     string // what happens, for people; empty: Code and Text say it
+	AtDot    bool   // reply to the final dot instead of RCPT
+	Drop     bool   // take the mail, then close without a reply; Code is not used
+
+	// Delay takes the mail, and replies to the final dot after this time; Code is not used.
+	Delay time.Duration
 }
 
 // StandardRules is the table of the package comment.
@@ -26,7 +32,8 @@ func StandardRules() []Rule {
 		{Local: "later", Code: 451, Enhanced: [3]int{4, 3, 0}, Text: "Try again later"},
 		{Local: "toolate", Code: 452, Enhanced: [3]int{4, 2, 2}, Text: "Mailbox full for now", AtDot: true},
 		{Local: "filtered", Code: 554, Enhanced: [3]int{5, 7, 1}, Text: "Content refused", AtDot: true},
-		{Local: "lost", AtDot: true, Drop: true},
+		{Local: "lost", AtDot: true, Drop: true, Note: "taken, and the connection closed without a reply"},
+		{Local: "slow", AtDot: true, Delay: 3 * time.Second, Note: "answered after three seconds: the order gets its 201 late"},
 	}
 }
 
@@ -51,6 +58,21 @@ func isFor(rule, to string) bool {
 	}
 	return strings.EqualFold(rule, local)
 }
+
+// What returns what happens to a mail, in words.
+func (r Rule) What() string {
+	if r.Note != "" {
+		return r.Note
+	}
+	what := fmt.Sprintf("%d %d.%d.%d %s", r.Code, r.Enhanced[0], r.Enhanced[1], r.Enhanced[2], r.Text)
+	if r.AtDot {
+		what += ", only after the final dot"
+	}
+	return what
+}
+
+// refuses reports whether the mail is not taken.
+func (r *Rule) refuses() bool { return !r.Drop && r.Delay == 0 }
 
 func (r *Rule) reply() error {
 	return &gosmtp.SMTPError{Code: r.Code, EnhancedCode: r.Enhanced, Message: r.Text}

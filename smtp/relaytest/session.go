@@ -62,6 +62,9 @@ func (s *session) Mail(from string, opts *gosmtp.MailOptions) error {
 		s.closeSoon()
 		return &gosmtp.SMTPError{Code: 421, EnhancedCode: gosmtp.EnhancedCode{4, 7, 0}, Message: "Too many mails on this connection"}
 	}
+	if s.relay.trouble().Busy {
+		return &gosmtp.SMTPError{Code: 451, EnhancedCode: gosmtp.EnhancedCode{4, 3, 2}, Message: "System busy, try again later"}
+	}
 	s.mails++
 	s.mail = Message{From: from, UTF8: opts.UTF8, EnvelopeID: opts.EnvelopeID, Helo: s.conn.Hostname(), User: s.user}
 	s.mail.Connection, s.mail.Encrypted = s.origin()
@@ -116,14 +119,17 @@ func (s *session) Data(body io.Reader) error {
 		}
 		return err
 	}
-	if s.rule != nil && !s.rule.Drop {
+	if s.rule != nil && s.rule.refuses() {
 		return s.rule.reply()
 	}
 	s.mail.Data = data
 	s.relay.record(s.mail)
-	if s.rule != nil {
+	if s.rule != nil && s.rule.Drop {
 		s.conn.Conn().Close()
 		return nil
+	}
+	if s.rule != nil {
+		s.wait(s.rule.Delay)
 	}
 	return s.stage(AtDot)
 }
@@ -131,8 +137,8 @@ func (s *session) Data(body io.Reader) error {
 // stage delays, freezes or drops where the profile says so.
 func (s *session) stage(at Stage) error {
 	p := &s.relay.profile
-	if p.Delay > 0 && at != AtBody {
-		s.wait(p.Delay)
+	if delay := max(p.Delay, s.relay.trouble().Delay); delay > 0 && at != AtBody {
+		s.wait(delay)
 	}
 	switch {
 	case s.relay.fails(p.Freeze, at):
