@@ -18,7 +18,7 @@ func demoCommand(ctx context.Context, args []string, e env) error {
 	if _, err := newFlags("demo").parse(args, e); err != nil {
 		return err
 	}
-	sb, err := newSandbox(ctx, "127.0.0.1:0", e)
+	sb, err := newSandbox(ctx, sandboxOptions{listen: "127.0.0.1:0"}, e)
 	if err != nil {
 		return err
 	}

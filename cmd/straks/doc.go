@@ -29,7 +29,8 @@
 //	mail.go     mail key: the key of return paths
 //	check.go    check: the configuration, and what the daemon would find
 //	doctor.go   doctor: DNS records, relays, SMSCs, the clock
-//	sandbox.go  sandbox: a daemon between simulated carriers
+//	sandbox.go  sandbox: a daemon between simulated carriers, with an inbox
+//	sandbox_text.go  what the sandbox prints on a terminal
 //	demo.go     demo: two orders through a sandbox
 //	smsc.go     smsc: the simulated SMSC alone
 //	route.go    route: where an SMS would go

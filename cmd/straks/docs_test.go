@@ -18,7 +18,7 @@ import (
 )
 
 // runSandbox runs the sandbox command until the test ends, and returns its line.
-func runSandbox(t *testing.T) (line struct{ BaseURL, Token, Docs string }) {
+func runSandbox(t *testing.T) (line struct{ BaseURL, Token, Docs, Inbox string }) {
 	t.Helper()
 	t.Setenv("TMPDIR", t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())

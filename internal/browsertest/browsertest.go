@@ -44,7 +44,9 @@ func Start(t *testing.T) *Browser {
 	b := &Browser{}
 	b.ctx, cancel = chromedp.NewContext(allocator, chromedp.WithListener(b.listen))
 	t.Cleanup(cancel)
-	b.Do(t) // starts it
+	if err := chromedp.Do(b.ctx); err != nil { // starts it; it lives as long as this context
+		t.Fatal(err)
+	}
 	return b
 }
 
@@ -74,10 +76,12 @@ func (b *Browser) Do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 	Get(t, b, chromedp.Steps(steps...))
 }
 
-// Get is Do for an action that has a result.
+// Get is Do for an action that has a result, which must come within a minute.
 func Get[T any](t *testing.T, b *Browser, action chromedp.Action[T]) T {
 	t.Helper()
-	result, err := chromedp.Run(b.ctx, action)
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	defer cancel()
+	result, err := chromedp.Run(ctx, action)
 	if err != nil {
 		t.Fatalf("%v; the console has %q", err, b.Errors())
 	}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"straks/smpp/smsctest"
+)
+
+// print tells a person where everything is, and how to begin.
+func (sb *sandbox) print(w io.Writer) {
+	fmt.Fprintf(w, `The sandbox is ready. Nothing leaves this machine. Ctrl-C ends it.
+
+  export STRAKS_URL=%s
+  export STRAKS_TOKEN=%s
+
+  Inbox   %s   shows every SMS and mail, and makes the carriers fail
+  API     %s   its calls, to try in a browser
+
+  straks send sms -to %s "Your code is 123456"
+
+Messages to phone numbers that end like this fail, each in its own way:
+
+`, sb.BaseURL, sb.Token, sb.Inbox, sb.Docs, "+4799999999")
+	for _, e := range smsctest.Endings() {
+		fmt.Fprintf(w, "  …%s  %s\n", e.Suffix, e.What)
+	}
+	fmt.Fprintf(w, "\n%s%s is the token of an organisation that may place one order in five seconds (429).\n", "$STRAKS_TOKEN", limitedSuffix)
+}
