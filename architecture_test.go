@@ -67,7 +67,7 @@ var forbidden = []struct {
 	{"internal/disktest", nil, "straks", "what two packages share knows neither"},
 	{"internal/inbox", nil, "straks/orders", "the inbox sees what carriers see, and calls the API as any client does"},
 	{"internal/inbox", nil, "straks/internal", "the inbox sees what carriers see, and calls the API as any client does"},
-{"internal/faults", nil, "straks", "what two packages share knows neither"},
+	{"internal/faults", nil, "straks", "what two packages share knows neither"},
 	{"internal/pemfile", nil, "straks", "what two packages share knows neither"},
 	{"internal/logqueue", nil, "straks", "what two packages share knows neither"},
 	{"internal/logtest", nil, "straks", "what two packages share knows neither"},

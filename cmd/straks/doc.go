@@ -14,7 +14,7 @@
 //
 // The daemon is internal/daemon. serve.go runs it with what belongs to the process:
 // signals, the log, the Go runtime. No command takes a password or a token as an
-// argument.
+// argument, except "sandbox": its token opens nothing but the sandbox.
 //
 //	main.go     main, and the table of commands
 //	run.go      exit codes, flags and operands
@@ -30,7 +30,7 @@
 //	check.go    check: the configuration, and what the daemon would find
 //	doctor.go   doctor: DNS records, relays, SMSCs, the clock
 //	sandbox.go  sandbox: a daemon between simulated carriers, with an inbox
-//	sandbox_text.go  what the sandbox prints on a terminal
+//	sandbox_text.go what the sandbox prints on a terminal
 //	demo.go     demo: two orders through a sandbox
 //	smsc.go     smsc: the simulated SMSC alone
 //	route.go    route: where an SMS would go
