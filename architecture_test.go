@@ -74,6 +74,8 @@ var forbidden = []struct {
 	{"internal/lot", nil, "straks", "what two packages share knows neither"},
 	{"internal/printable", nil, "straks", "what two packages share knows neither"},
 	{"internal/suggest", nil, "straks", "what two packages share knows neither"},
+	{"internal/audit", nil, "straks/api", "what two packages share knows neither"},
+	{"internal/audit", nil, "straks/orders", "what two packages share knows neither"},
 	{"internal/issuer", nil, "straks/api", "what a token claims is no matter of who may call"},
 	{"internal/issuer", nil, "straks/orders", "what a token claims is no matter of what its bearer wants"},
 	{"internal/numbers", nil, "straks", "what a number is depends on nothing of ours"},

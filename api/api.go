@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/internal/audit"
 	"straks/internal/numbers"
 	"straks/internal/ratelog"
 	"straks/orders"
@@ -37,6 +38,7 @@ type Config struct {
 	FeedsWithAll map[string]bool       // organisations whose feed shows every change where a request does not say
 	Numbers      *numbers.Rules        // that SMS may go to; nil: all valid ones
 	Docs         bool                  // serve the page that renders the document, at /docs
+	Audit        *audit.Log            // records what organisations do; may be nil
 	Log          *slog.Logger          // slog.Default()
 	Registerer   prometheus.Registerer // nil: metrics are not exported
 }
@@ -58,6 +60,7 @@ type api struct {
 	rates      rates
 	numbers    *numbers.Rules
 	allChanges map[string]bool // by organisation
+	audit      *audit.Log
 	log        *slog.Logger
 	denials    *ratelog.Log // tokens that were refused
 	shortages  *ratelog.Log // requests for which an organisation's share was used up
@@ -81,7 +84,7 @@ func New(cfg Config) (*Handler, error) {
 		service: cfg.Service, auth: cfg.Auth, rates: newRates(cfg.Rates), numbers: cfg.Numbers, allChanges: cfg.FeedsWithAll,
 		base:    strings.TrimRight(cmp.Or(cfg.BasePath, DefaultBasePath), "/"),
 		maxBody: cmp.Or(cfg.MaxBody, DefaultMaxBody), maxBodySMS: cmp.Or(cfg.MaxBodySMS, DefaultMaxSMS),
-		log: cmp.Or(cfg.Log, slog.Default()),
+		audit: cfg.Audit, log: cmp.Or(cfg.Log, slog.Default()),
 	}
 	if err := a.check(cfg); err != nil {
 		return nil, err

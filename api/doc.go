@@ -14,6 +14,7 @@
 //	      static      the OpenAPI document                                    document.go
 //	      docs        the page that renders it: Swagger UI, from docs/        docs.go
 //	        read        look-ups take turns between organisations             reads.go
+//	    record      the caller's part of the audit                            audit.go
 //	    problemOf   every error becomes an answer here, and nowhere else      problem.go, trace.go
 //
 // No body is read before its sender is known. All faults of a body are reported at once:

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"straks/internal/audit"
 	"straks/orders"
 )
 
@@ -63,6 +64,7 @@ func (a *api) feed(x *exchange) error {
 		return err
 	}
 	if streams {
+		a.record(x, audit.Event{Action: audit.ReadFeed, Object: "stream"})
 		return a.stream(x, q, batch)
 	}
 	if len(batch) == 0 && q.wait > 0 {
@@ -70,6 +72,9 @@ func (a *api) feed(x *exchange) error {
 		if err != nil {
 			return err
 		}
+	}
+	if len(batch) > 0 { // else nothing was read: those who wait for the feed ask every minute
+		a.record(x, audit.Event{Action: audit.ReadFeed, Object: fmt.Sprintf("from %d", batch[0].seq)})
 	}
 	return a.page(x, q.FeedQuery, batch)
 }

@@ -23,6 +23,7 @@ func (a *api) place(read form, octets int64) endpoint {
 		if !errors.Is(err, orders.ErrBusy) && !errors.Is(err, errFull) { // of those a sample is logged
 			level, attrs := orderAttrs(x, p, &shipment, created, err, time.Since(started))
 			a.log.LogAttrs(x.r.Context(), level, "order", attrs...)
+			a.recordOrder(x, &shipment, created, err)
 		}
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"straks/internal/audit"
 	"straks/orders"
 )
 
@@ -81,6 +82,7 @@ func (a *api) shipment(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	a.record(x, audit.Event{Action: audit.ReadShipment, Object: s.ID.String()})
 	return x.reply(http.StatusOK, q.answer(&s))
 }
 
@@ -114,5 +116,6 @@ func (a *api) shipmentByKey(x *exchange) error {
 	if !known { // new, or free to be tried again
 		return orders.ErrNotFound
 	}
+	a.record(x, audit.Event{Action: audit.ReadShipment, Object: s.ID.String()})
 	return x.reply(http.StatusOK, q.answer(&s))
 }

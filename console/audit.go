@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+
+	"straks/internal/audit"
 )
 
 // event is one line of the audit.
@@ -27,4 +29,24 @@ func (c *Console) audit(r *http.Request, u *User, e event, attrs ...slog.Attr) {
 		all = append(all, slog.String("why", cut(e.why)))
 	}
 	c.log.LogAttrs(context.Background(), slog.LevelInfo, "console", append(all, attrs...)...)
+	c.record(r, u, e, attrs)
+}
+
+// record is audit for the daemon's record.
+func (c *Console) record(r *http.Request, u *User, e event, attrs []slog.Attr) {
+	done := audit.Event{Action: audit.Console, Peer: r.RemoteAddr, Object: e.what, Outcome: e.outcome, Reason: e.why}
+	if u != nil {
+		done.User = u.Name
+	}
+	for _, a := range attrs {
+		switch a.Key {
+		case "shipment", "carrier":
+			done.Object += " " + a.Value.String()
+		case "organisation":
+			done.Organisation = a.Value.String()
+		case "found":
+			done.Count = int(a.Value.Int64())
+		}
+	}
+	c.recorder.Record(done)
 }

@@ -8,6 +8,7 @@ import (
 	"path"
 	"time"
 
+	"straks/internal/audit"
 	"straks/internal/ratelog"
 )
 
@@ -18,7 +19,8 @@ type Config struct {
 	OIDC     *OIDC         // nil: none
 	Session  time.Duration // from a login until the next; DefaultSession
 	Idle     time.Duration // without a request until the next login; DefaultIdle
-	Log      *slog.Logger  // required; the audit goes there too
+	Log      *slog.Logger  // required; who did what goes there too
+	Audit    *audit.Log    // records who did what; may be nil
 }
 
 const (
@@ -43,6 +45,7 @@ type Console struct {
 	streams   chan struct{} // one for each that is open
 	templates [2]templates  // by language
 	log       *slog.Logger
+	recorder  *audit.Log
 	failures  *ratelog.Log // logins
 	handler   http.Handler
 }
@@ -58,7 +61,7 @@ func New(cfg Config) (*Console, error) {
 	if cfg.Idle == 0 {
 		cfg.Idle = DefaultIdle
 	}
-	c := &Console{source: cfg.Source, sessions: newSessions(cfg.Session, cfg.Idle), log: cfg.Log,
+	c := &Console{source: cfg.Source, sessions: newSessions(cfg.Session, cfg.Idle), log: cfg.Log, recorder: cfg.Audit,
 		byAddress: newThrottle(5, 5*time.Minute), byUser: newThrottle(10, 30*time.Second), failures: ratelog.New(cfg.Log, maxFailures), streams: make(chan struct{}, maxStreams)}
 	var err error
 	if c.accounts, err = newAccounts(cfg.Accounts); err != nil {

@@ -41,6 +41,7 @@ func commands() []command {
 		{"console", "make a user of the console: user", consoleCommand},
 		{"debug", "show what a carrier says, word for word, while it says it", debugCommand},
 		{"logs", "print the daemon's log in readable lines, all of it or about one message", logsCommand},
+		{"audit", "look after the record of who did what: verify", auditCommand},
 		{"journal", "look after the journal: stats, check, compact, migrate, backup", journalCommand},
 		{"completion", "print the script that completes the command line in a shell", completionCommand},
 		{"version", "print the version", versionCommand},

@@ -25,6 +25,7 @@
 //	issuer.go        issuers of JSON web tokens
 //	carrier.go       SMSCs and routes of both kinds
 //	relay.go         relays
+//	audit.go         the record of who did what
 //	dkim.go          signatures of mails, and their keys
 //	mail.go          where reports about mails come back
 //	load.go          reading a file, and what several sections must agree on
@@ -56,6 +57,7 @@ type Config struct {
 	Console       Console // absent: there is none
 	Journal       Journal
 	Log           Log
+	Audit         Audit
 	Numbers       Numbers
 	SMS           SMS
 	Email         Email
@@ -68,8 +70,12 @@ type Config struct {
 	DKIM          []DKIM         `toml:"dkim"`         // none: no mail is signed
 	Issuers       []Issuer       `toml:"issuer"`       // none: static tokens only
 
-	files []File
+	files  []File
+	digest string // of the file's text
 }
+
+// Digest returns the SHA-256 of the file, in hex digits.
+func (cfg *Config) Digest() string { return cfg.digest }
 
 // API is the listener that clients speak to.
 type API struct {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -52,6 +53,7 @@ func parse(text string, now time.Time, sealed bool) (*Config, []Warning, faults.
 	c.table(reflect.ValueOf(cfg).Elem(), top)
 	cfg.check(c)
 	cfg.files = c.file.files
+	cfg.digest = fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
 	byKey := func(a, b faults.Fault) int { return cmp.Compare(a.Key, b.Key) }
 	found, warnings := c.All(), c.file.warnings
 	c.file.nameStanzas(found)
@@ -108,6 +110,7 @@ func (cfg *Config) check(c *checker) {
 	cfg.Console.check(c.in("console"))
 	cfg.Journal.check(c.in("journal"))
 	cfg.Log.check(c.in("log"))
+	cfg.Audit.check(c.in("audit"))
 	cfg.Numbers.check(c.in("numbers"))
 	cfg.SMS.check(c.in("sms"))
 	cfg.Email.check(c.in("email"))

@@ -2,6 +2,7 @@ package connlimit
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -108,6 +109,9 @@ type conn struct {
 	among     place // in limiter.idle
 	amongPeer place // in peer.idle
 }
+
+// NetConn returns the connection beneath, as tls.Conn's method does.
+func (c *conn) NetConn() net.Conn { return c.Conn }
 
 // admit returns the connection, after it has made room for it; nil if there is none.
 func (l *Limiter) admit(nc net.Conn) *conn {
@@ -271,7 +275,7 @@ type contextKey struct{}
 
 // unwrap returns the connection beneath TLS, nil if it is not one of a Limiter.
 func unwrap(nc net.Conn) *conn {
-	if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
+	if t, ok := nc.(*tls.Conn); ok {
 		nc = t.NetConn()
 	}
 	c, _ := nc.(*conn)

@@ -11,6 +11,8 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"straks/internal/audit"
 )
 
 // adminRoutes returns what operators can ask for, by pattern of http.ServeMux. Each
@@ -31,7 +33,11 @@ func (d *Daemon) adminRoutes() map[string]http.Handler {
 		"/debug/pprof/trace":           http.HandlerFunc(pprof.Trace),
 	}
 	if j, ok := d.journal.(backuper); ok {
-		routes["GET /journal/backup"] = backupHandler(j, d.log, BackupTimeout, d.backedUp)
+		backup := backupHandler(j, d.log, BackupTimeout, d.backedUp)
+		routes["GET /journal/backup"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			d.operated(r, audit.Event{Action: audit.Backup, Outcome: "begun"}, "")
+			backup(w, r)
+		})
 	}
 	return routes
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"straks/internal/audit"
 	"straks/orders"
 )
 
@@ -61,6 +62,7 @@ func (d *Daemon) serveBlocks(w http.ResponseWriter, r *http.Request) {
 		refuseBlocks(w, err)
 		return
 	}
+	d.operated(r, audit.Event{Action: audit.ReadBlocks, Organisation: q.Get("organisation"), Count: len(page.Blocks), Outcome: "ok"}, q.Get("by"))
 	writeJSON(w, page)
 }
 
@@ -119,6 +121,11 @@ func (d *Daemon) changeBlock(w http.ResponseWriter, r *http.Request) {
 		refuseBlocks(w, err)
 		return
 	}
+	action := audit.AddBlock
+	if b.Off {
+		action = audit.LiftBlock
+	}
+	d.operated(r, audit.Event{Action: action, Organisation: b.Organisation, Object: b.Channel.String(), Outcome: "ok", Reason: b.Reason}, b.By)
 	d.log.Info("block list changed by an operator", "organisation", b.Organisation, "recipient", b.Recipient, "lifted", b.Off)
 	writeJSON(w, entryOf(b))
 }

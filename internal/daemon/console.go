@@ -45,7 +45,7 @@ func (d *Daemon) openConsole(systemd *inherited) (err error) {
 	}
 	l.source.ends = d.ends(l.tls)
 	if l.pages, err = console.New(console.Config{Source: l.source, Accounts: cfg.Accounts(), OIDC: cfg.Provider(),
-		Session: cfg.Session, Idle: cfg.Idle, Log: d.log}); err != nil {
+		Session: cfg.Session, Idle: cfg.Idle, Log: d.log, Audit: d.audit}); err != nil {
 		return err
 	}
 	if l.listen, err = systemd.listen("console", cfg.Listen); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"straks/api"
+	"straks/internal/audit"
 	"straks/internal/config"
 	"straks/internal/connlimit"
 	"straks/internal/issuer"
@@ -37,6 +38,7 @@ type Daemon struct {
 	smscs    rawwords.Hub     // what SMSCs say, for operators who listen
 	relays   rawwords.Hub     // what relays say, likewise
 	issuers  []*issuer.Issuer // of JSON web tokens
+	audit    *audit.Log       // nil: there is none
 	handler  *api.Handler     // of the API
 	api      net.Listener
 	tls      *tls.Config        // of the API's connections; nil: they are plain
@@ -69,6 +71,9 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger, reg *prometh
 // open takes what can be refused. After an error Close releases what was taken.
 func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.journal, err = openJournal(ctx, d.cfg, d.log, d.registry); err != nil {
+		return err
+	}
+	if err := d.openAudit(); err != nil {
 		return err
 	}
 	if err := d.wire(); err != nil {
@@ -152,7 +157,7 @@ func (d *Daemon) wire() (err error) {
 		return err
 	}
 	d.handler, err = api.New(api.Config{Service: d.service, Auth: d.tokens, BasePath: cfg.API.BasePath,
-		MaxBody: int64(cfg.API.MaxBody), MaxBodySMS: int64(cfg.API.MaxBodySMS), MaxRequests: cfg.API.MaxConnections, Rates: cfg.Rates(), Numbers: cfg.Numbers.Rules(), FeedsWithAll: cfg.FeedsWithAll(), Docs: cfg.API.Docs, Log: d.log, Registerer: d.registry})
+		MaxBody: int64(cfg.API.MaxBody), MaxBodySMS: int64(cfg.API.MaxBodySMS), MaxRequests: cfg.API.MaxConnections, Rates: cfg.Rates(), Numbers: cfg.Numbers.Rules(), FeedsWithAll: cfg.FeedsWithAll(), Docs: cfg.API.Docs, Audit: d.audit, Log: d.log, Registerer: d.registry})
 	return err
 }
 

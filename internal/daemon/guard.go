@@ -36,6 +36,8 @@ func servePrivate(ctx context.Context, h http.Handler, l net.Listener, tokens bo
 	limiter := connlimit.New(connlimit.Limits{Open: maxPrivateConns, NoTokens: !tokens}, log)
 	srv := privateServer(h, log)
 	limiter.Attach(srv)
+	limited := srv.ConnContext
+	srv.ConnContext = func(ctx context.Context, nc net.Conn) context.Context { return withPeer(limited(ctx, nc), nc) }
 	return serveHTTP(ctx, srv, limiter.Listener(l), time.Second)
 }
 

@@ -16,11 +16,13 @@ import (
 )
 
 // TestMonitoringMatchesTheDaemon: every metric that alert rules, dashboard and documents
-// name exists from the start, with the labels and values that they name, if the API has TLS and an issuer.
+// name exists from the start, with the labels and values that they name, if the API has TLS and an issuer, and
+// there is an audit.
 func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
 	_, _, file := certificate(t)
 	w.Configure("[api]", fmt.Sprintf("tls_cert_file = %[1]q\ntls_key_file = %[1]q", file))
+	w.EditConfig("[journal]\n", fmt.Sprintf("[audit]\ndir = %q\n[journal]\n", w.Dir+"/audit"))
 	w.EditConfig("[[organisation]]", "[[issuer]]\nname = \"idp\"\npreset = \"maskinporten\"\njwks_url = \"http://127.0.0.1:1/jwk\"\n\n[[organisation]]")
 	w.Start()
 	families, err := w.Registry.Gather()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"straks/console"
+	"straks/internal/audit"
 	"straks/internal/recent"
 	"straks/orders"
 	"straks/smpp"
@@ -57,8 +58,10 @@ func (d *Daemon) operateCarrier(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		outcome = "failed"
 	}
+	q := r.URL.Query()
+	d.operated(r, audit.Event{Action: audit.ChangeCarrier, Object: name + " " + what, Outcome: outcome, Reason: q.Get("reason")}, q.Get("by"))
 	d.log.Info("carrier changed by an operator", "carrier", cut(name), "what", cut(what), "outcome", outcome,
-		"by", cut(r.URL.Query().Get("by")), "reason", cut(r.URL.Query().Get("reason")))
+		"by", cut(q.Get("by")), "reason", cut(q.Get("reason")))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return

@@ -12,6 +12,9 @@ import (
 func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	s, n := newStack(d.log), newNotifier(d.log)
 	defer n.close()
+	if d.audit != nil {
+		s.start("audit", d.audit.Run)
+	}
 	s.start("admin", d.serveAdmin)
 	if d.metrics != nil {
 		s.start("metrics", d.serveMetrics)

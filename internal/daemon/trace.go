@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"straks/internal/audit"
 	"straks/orders"
 )
 
@@ -80,6 +81,7 @@ func (d *Daemon) serveTrace(w http.ResponseWriter, r *http.Request) {
 	}
 	d.log.Info("messages looked up by an operator", "by_what", kind, "found", len(found),
 		"by", cut(q.Get("by")), "reason", cut(q.Get("reason")))
+	d.operated(r, audit.Event{Action: audit.Lookup, Object: kind, Count: len(found), Outcome: "ok", Reason: q.Get("reason")}, q.Get("by"))
 	answer := TraceAnswer{Shipments: []TracedShipment{}}
 	for i := range found {
 		if i == maxTraced {

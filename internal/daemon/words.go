@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"straks/internal/audit"
 	"straks/internal/rawwords"
 )
 
@@ -29,6 +30,7 @@ func (d *Daemon) serveWords(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d.log.Warn("an operator reads what a carrier says, word for word", "carrier", carrier, "for", long.String())
+	d.operated(r, audit.Event{Action: audit.ListenToWords, Object: carrier, Outcome: "ok"}, r.URL.Query().Get("by"))
 	ctx, cancel := context.WithTimeout(r.Context(), long)
 	defer cancel()
 	w.Header().Set("Content-Type", "application/x-ndjson")
