@@ -10,6 +10,7 @@
 //	reports.go   reports about mails that the relay took; reporttext.go: their texts
 //	trouble.go   trouble of the whole relay that begins and ends: busy, slow, down
 //	scripts.go   misbehaviour that a server library can't produce
+//	fault.go     Faulty: a relay that is wrong in one reply
 //	listener.go  counts, limits and closes connections
 //
 // # Behaviour
