@@ -23,7 +23,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/goleak"
 
 	"straks/internal/eventually"
 	"straks/orders"
@@ -31,8 +30,6 @@ import (
 	"straks/smtp"
 	"straks/smtp/relaytest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // switchboard is the carrier of one service, with a channel for each organisation: one journal serves all cases.
 type switchboard struct {
