@@ -177,7 +177,7 @@ func (f *faults) open(t *testing.T, faulty *relaytest.Faulty, config smtp.Relay,
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Channel = New(map[string]Organisation{c.organisation: {Sender: "varsel@avsender.example"}}, ReturnPaths{}, pool, nil, log)
+	c.Channel = New(Config{Organisations: map[string]Organisation{c.organisation: {Sender: "varsel@avsender.example"}}}, pool, log, nil)
 	f.board.mu.Lock()
 	f.board.channels[c.organisation] = c
 	f.board.mu.Unlock()
