@@ -8,8 +8,9 @@ type Now struct {
 	Started  time.Time // of the daemon: counts are of no time before
 	Version  string
 	Ready    bool
-	Reason   string // why it is not ready
-	InFlight int    // orders
+	Reason   string   // why it is not ready
+	Sends    []string // channels that can send, while not all can
+	InFlight int      // orders
 	Carriers []CarrierNow
 	Minutes  Traffic // of the last 5 minutes
 	Hour     Traffic

@@ -12,7 +12,7 @@ import (
 )
 
 // families are the beginnings of keys whose rest is data.
-var families = []string{"outcome.", "state.", "step.", "reading.", "do.", "help.", "end."}
+var families = []string{"outcome.", "state.", "step.", "reading.", "do.", "help.", "end.", "only."}
 
 // TestWords: each text that a page or the code names is in the table, in both languages with the same values; and each
 // text of the table is used.

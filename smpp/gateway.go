@@ -176,6 +176,7 @@ type smsc struct {
 	limiter      bindLimiter
 	control      control
 	paused       bool            // under slots.mu: no message may start on it
+	pausedAt     time.Time       // likewise: since when, while it is
 	queue        list.List       // of *waiter, under slots.mu
 	silence      silence.Tracker // likewise
 	downSince    time.Time       // likewise: when the last bind was lost; of use while none is up

@@ -89,6 +89,9 @@ func (g *Gateway) named(name string) (*smsc, error) {
 func (s *slots) pause(c *smsc, paused bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if paused && !c.paused {
+		c.pausedAt = time.Now()
+	}
 	c.paused = paused
 	if !paused {
 		for _, b := range c.binds {

@@ -36,7 +36,7 @@ func TestPause(t *testing.T) {
 		t.Errorf("ready: %v", err)
 	}
 	for _, b := range g.States() {
-		if b.State != StateBound || !b.Paused {
+		if b.State != StateBound || b.Paused.IsZero() {
 			t.Errorf("%+v", b)
 		}
 	}
@@ -89,7 +89,7 @@ func TestPauseKeepsParts(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	eventually.True(t, "the bind to be closed", func() bool { return g.States()[0].State == StateClosed && len(s.Binds()) == 0 })
-	if b := g.States()[0]; b.Reason != "drained by an operator" || !b.Paused {
+	if b := g.States()[0]; b.Reason != "drained by an operator" || b.Paused.IsZero() {
 		t.Errorf("%+v", b)
 	}
 	g.Resume("telco")

@@ -34,7 +34,7 @@ type BindState struct {
 	Reason   string    `json:"reason,omitempty"` // why it is not bound
 	Since    time.Time `json:"since"`            // of the last change between the states
 	Next     time.Time `json:"next,omitzero"`    // of the next attempt to bind; zero while none is planned
-	Paused   bool      `json:"paused,omitempty"` // by an operator: no message starts on the SMSC
+	Paused   time.Time `json:"paused,omitzero"`  // since when no message starts on the SMSC, by an operator; zero: it is not so
 	InFlight int       `json:"inFlight"`         // slots of the window in use
 	Window   int       `json:"window"`           // 0 for a receiver
 	Rate     float64   `json:"rate"`             // submits per second that are allowed now; 0 for no limit
@@ -77,7 +77,10 @@ func (s *slots) fill(b *bind, state BindState, now time.Time) BindState {
 	state.Window, state.Ceiling, state.Rate = b.smsc.Window, b.smsc.Rate, b.pacer.current(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	state.InFlight, state.Paused = b.inFlight, b.smsc.paused
+	state.InFlight = b.inFlight
+	if b.smsc.paused {
+		state.Paused = b.smsc.pausedAt
+	}
 	if state.State != StateBound {
 		return state
 	}
@@ -108,8 +111,8 @@ func (g *Gateway) Ready() error {
 	for _, b := range g.States() {
 		switch {
 		case b.Window == 0:
-		case b.Paused:
-			down = append(down, b.SMSC+" is paused by an operator")
+		case !b.Paused.IsZero():
+			silent = append(silent, b.SMSC+" is paused by an operator")
 		case b.Overdue > 0:
 			silent = append(silent, b.Reason)
 		case b.State == StateBound || b.State == StateStalled:
@@ -118,7 +121,6 @@ func (g *Gateway) Ready() error {
 			down = append(down, strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", b.Bind, b.State, b.Reason), ": "))
 		}
 	}
-	down = slices.Compact(down)
 	why := slices.Compact(silent)
 	if len(down) > 0 {
 		why = append(why, "no bind is up: "+strings.Join(down, "; "))

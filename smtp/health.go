@@ -18,12 +18,12 @@ type RelayState struct {
 	Open      int       `json:"open"`             // connections, in use or idle
 	InUse     int       `json:"inUse"`
 	MaxConns  int       `json:"maxConns"`
-	Troubled  bool      `json:"troubled"`         // it failed lately: other relays go first
-	Failures  int       `json:"failures"`         // transactions, NOOPs and attempts to connect that failed in a row
-	Paused    bool      `json:"paused,omitempty"` // by an operator: it gets no mail
-	Next      time.Time `json:"next,omitzero"`    // of the next attempt to connect; zero while none is planned
-	Encrypted bool      `json:"encrypted"`        // the last connection had TLS
-	SMTPUTF8  bool      `json:"smtpUTF8"`         // the last connection offered it
+	Troubled  bool      `json:"troubled"`        // it failed lately: other relays go first
+	Failures  int       `json:"failures"`        // transactions, NOOPs and attempts to connect that failed in a row
+	Paused    time.Time `json:"paused,omitzero"` // since when it gets no mail, by an operator; zero: it is not so
+	Next      time.Time `json:"next,omitzero"`   // of the next attempt to connect; zero while none is planned
+	Encrypted bool      `json:"encrypted"`       // the last connection had TLS
+	SMTPUTF8  bool      `json:"smtpUTF8"`        // the last connection offered it
 
 	// Overdue is for how long the relay has replied to no final dot; 0 while it does. Nanoseconds in JSON.
 	Overdue time.Duration `json:"overdue,omitempty"`

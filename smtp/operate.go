@@ -49,7 +49,13 @@ func (p *Pool) operate(name, what string, paused, drained bool) error {
 		return err
 	}
 	r.mu.Lock()
-	r.health.Paused, r.health.drained = paused, drained
+	switch {
+	case !paused:
+		r.health.Paused = time.Time{}
+	case r.health.Paused.IsZero():
+		r.health.Paused = time.Now()
+	}
+	r.health.drained = drained
 	r.mu.Unlock()
 	r.wakeUp()
 	p.log.Warn("relay "+what+" by an operator", "relay", name)
@@ -69,7 +75,7 @@ func (p *Pool) named(name string) (*relay, error) {
 func (r *relay) paused() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.health.Paused
+	return !r.health.Paused.IsZero()
 }
 
 // drained reports whether the relay must have no connection.

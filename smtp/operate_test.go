@@ -43,7 +43,7 @@ func TestOperate(t *testing.T) {
 	if err := p.Ready(); err == nil || !strings.Contains(err.Error(), "relay one is paused by an operator") {
 		t.Errorf("ready: %v", err)
 	}
-	if s := p.States()[0]; !s.Paused || !s.Up {
+	if s := p.States()[0]; s.Paused.IsZero() || !s.Up {
 		t.Errorf("%+v", s)
 	}
 	p.Drain("one")

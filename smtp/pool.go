@@ -225,7 +225,7 @@ func (p *Pool) Ready() error {
 	var why []error
 	for _, s := range p.States() {
 		switch {
-		case s.Paused:
+		case !s.Paused.IsZero():
 			why = append(why, fmt.Errorf("relay %s is paused by an operator", s.Name))
 			continue
 		case s.Overdue > 0:

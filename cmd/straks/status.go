@@ -83,14 +83,14 @@ func (s *status) print(w io.Writer, now time.Time) error {
 		out.section("BIND", "MODE", "ADDRESS", "STATE", "SINCE", "WINDOW", "RATE", "RESPONSE", "ANSWERS", "REASON")
 	}
 	for _, b := range s.SMSC {
-		out.row(b.Bind, b.Mode, b.Addr, b.State, ago(now, b.Since), fmt.Sprintf("%d/%d", b.InFlight, b.Window), rate(b.Rate),
+		out.row(b.Bind, b.Mode, b.Addr, string(b.State)+choose(b.Paused.IsZero(), "", ", paused"), ago(now, b.Since), fmt.Sprintf("%d/%d", b.InFlight, b.Window), rate(b.Rate),
 			b.ResponseTime.Round(10*time.Microsecond), answers(b.Answers), b.Reason)
 	}
 	if len(s.Relay) > 0 {
 		out.section("RELAY", "ADDRESS", "STATE", "SINCE", "IN USE", "OPEN", "TLS", "REASON")
 	}
 	for _, r := range s.Relay {
-		out.row(r.Name, r.Addr, choose(r.Up, "up", "down"), ago(now, r.Since), r.InUse, fmt.Sprintf("%d/%d", r.Open, r.MaxConns),
+		out.row(r.Name, r.Addr, choose(r.Up, "up", "down")+choose(r.Paused.IsZero(), "", ", paused"), ago(now, r.Since), r.InUse, fmt.Sprintf("%d/%d", r.Open, r.MaxConns),
 			choose(r.Encrypted, "yes", "no"), r.Reason)
 	}
 	j := s.Journal

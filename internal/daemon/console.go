@@ -11,6 +11,7 @@ import (
 	"straks/console"
 	"straks/internal/pemfile"
 	"straks/internal/recent"
+	"straks/orders"
 	"straks/orders/bolt"
 )
 
@@ -115,7 +116,9 @@ func (s *consoleSource) Now() console.Now {
 	if err := s.Ready(); err != nil {
 		n.Reason = err.Error()
 	}
-	n.Ready = n.Reason == ""
+	if n.Ready = n.Reason == ""; !n.Ready && s.journal.Ready() == nil {
+		n.Sends = s.sends()
+	}
 	for _, c := range s.carrierStates() {
 		n.Carriers = append(n.Carriers, c.CarrierNow)
 	}
@@ -123,6 +126,16 @@ func (s *consoleSource) Now() console.Now {
 		n.Warnings = append(n.Warnings, console.Warning{At: l.at, Error: l.level >= errorLevel, Text: l.text})
 	}
 	return n
+}
+
+// sends returns the channels that can send.
+func (s *consoleSource) sends() (all []string) {
+	for _, channel := range []orders.Channel{orders.SMS, orders.Email} {
+		if s.service.ReadyFor(channel) == nil {
+			all = append(all, channel.String())
+		}
+	}
+	return all
 }
 
 // Organisations implements console.Organisations.

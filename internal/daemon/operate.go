@@ -111,12 +111,14 @@ func (s *consoleSource) smscOf(binds []smpp.BindState) console.Carrier {
 	c := console.Carrier{CarrierNow: console.CarrierNow{Name: binds[0].SMSC, Channel: orders.SMS.String()}, Routes: true}
 	up, closed := 0, 0
 	answers := make(map[string]uint64)
-	paused := false
+	var paused time.Time
 	for _, b := range binds {
 		c.Connections = append(c.Connections, console.Connection{Name: b.Bind, Mode: b.Mode, Address: b.Addr, State: string(b.State), Since: b.Since,
 			Next: b.Next, Reason: b.Reason, InFlight: b.InFlight, Window: b.Window, Rate: b.Rate, ResponseTime: b.ResponseTime, Connects: b.Binds})
 		c.InFlight, c.Window = c.InFlight+b.InFlight, c.Window+b.Window
-		paused = paused || b.Paused
+		if !b.Paused.IsZero() {
+			paused = b.Paused
+		}
 		for code, n := range b.Answers {
 			answers[code] += n
 		}
@@ -139,12 +141,12 @@ func (s *consoleSource) smscOf(binds []smpp.BindState) console.Carrier {
 	refused := slices.ContainsFunc(binds, func(b smpp.BindState) bool { return b.State == smpp.StateRefused })
 	silent := slices.ContainsFunc(binds, func(b smpp.BindState) bool { return b.Overdue > 0 })
 	switch {
-	case paused && closed == len(binds):
+	case !paused.IsZero() && closed == len(binds):
 		c.State = console.Drained
-	case paused && slices.ContainsFunc(binds, func(b smpp.BindState) bool { return b.State == smpp.StateClosing }):
+	case !paused.IsZero() && slices.ContainsFunc(binds, func(b smpp.BindState) bool { return b.State == smpp.StateClosing }):
 		c.State = console.Draining
-	case paused:
-		c.State, c.Reason = console.Paused, ""
+	case !paused.IsZero():
+		c.State, c.Reason, c.Since = console.Paused, "", paused
 	case silent:
 		c.State = console.Silent
 	case up == len(binds):
@@ -173,10 +175,10 @@ func (s *consoleSource) relayOf(r smtp.RelayState) console.Carrier {
 		NextAttempt: r.Next, InFlight: r.InUse, Window: r.MaxConns}}
 	state := "down"
 	switch {
-	case r.Paused && r.Open == 0:
-		c.State = console.Drained
-	case r.Paused:
-		c.State, state = console.Paused, "bound"
+	case !r.Paused.IsZero() && r.Open == 0:
+		c.State, c.Reason = console.Drained, ""
+	case !r.Paused.IsZero():
+		c.State, state, c.Since = console.Paused, "bound", r.Paused
 	case r.Overdue > 0:
 		c.State, state = console.Silent, "stalled"
 	case r.Up && r.Troubled:

@@ -69,8 +69,8 @@ func tryJournal(path string, found, warnings *faults.List) (running bool) {
 
 // tryListeners listens on every address, all at the same time, as the daemon does.
 func tryListeners(cfg *config.Config, found, warnings *faults.List) {
-	addresses := map[string]string{"api": cfg.API.Listen, "metrics": cfg.Metrics.Listen, "admin": cfg.Admin.Listen}
-	for _, section := range []string{"api", "metrics", "admin"} {
+	addresses := map[string]string{"api": cfg.API.Listen, "metrics": cfg.Metrics.Listen, "admin": cfg.Admin.Listen, "console": cfg.Console.Listen}
+	for _, section := range []string{"api", "metrics", "admin", "console"} {
 		addr := addresses[section]
 		if addr == "" || section == "admin" && cfg.Admin.Socket() {
 			continue

@@ -110,15 +110,15 @@ func (s *series) keep(span Span, had, most int) {
 func Step(span Span) time.Duration { return shapes[span].step }
 
 // Growth returns by how much the sum of the counters grew in each step of the span, the oldest first. Steps
-// before the first sample are left out.
+// before the first sample are left out; the last one of Hour and Day may not be over.
 func (r *Recorder) Growth(span Span, keys ...string) []float64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := r.counts[span] - 1
-	if n < 1 {
+	if n < 0 || n < 1 && span == Minutes {
 		return nil
 	}
-	grown := make([]float64, n)
+	grown := make([]float64, n, n+1)
 	for _, key := range keys {
 		s := r.series[key]
 		if s == nil {
@@ -129,7 +129,21 @@ func (r *Recorder) Growth(span Span, keys ...string) []float64 {
 			grown[i+n-len(kept)] += max(kept[i]-kept[i-1], 0) // a gauge may fall
 		}
 	}
-	return grown
+	if span == Minutes { // its steps are the samples
+		return grown
+	}
+	last := 0.0
+	for _, key := range keys {
+		if s := r.series[key]; s != nil {
+			kept := 0.0
+			if had := s.kept[span]; len(had) > 0 {
+				kept = had[len(had)-1]
+			}
+			last += max(s.value-kept, 0)
+		}
+	}
+	grown = append(grown, last)
+	return grown[max(len(grown)-shapes[span].steps, 0):]
 }
 
 // Total returns by how much the sum of the counters grew over the span, to the last sample.
