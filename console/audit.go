@@ -24,7 +24,7 @@ func (c *Console) audit(r *http.Request, u *User, e event, attrs ...slog.Attr) {
 	if u != nil {
 		all = append(all, slog.String("user", u.Name), slog.String("roles", u.roles()))
 	}
-	all = append(all, slog.String("remote", r.RemoteAddr))
+	all = append(all, slog.String("remote", clientOf(r)))
 	if e.why != "" {
 		all = append(all, slog.String("why", cut(e.why)))
 	}
@@ -34,7 +34,7 @@ func (c *Console) audit(r *http.Request, u *User, e event, attrs ...slog.Attr) {
 
 // record is audit for the daemon's record.
 func (c *Console) record(r *http.Request, u *User, e event, attrs []slog.Attr) {
-	done := audit.Event{Action: audit.Console, Peer: r.RemoteAddr, Object: e.what, Outcome: e.outcome, Reason: e.why}
+	done := audit.Event{Action: audit.Console, Peer: clientOf(r), Object: e.what, Outcome: e.outcome, Reason: e.why}
 	if u != nil {
 		done.User = u.Name
 	}

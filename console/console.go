@@ -43,6 +43,7 @@ type Console struct {
 	byAddress *throttle
 	byUser    *throttle
 	streams   chan struct{} // one for each that is open
+	searches  chan struct{} // one for each that runs
 	templates [2]templates  // by language
 	log       *slog.Logger
 	recorder  *audit.Log
@@ -62,7 +63,7 @@ func New(cfg Config) (*Console, error) {
 		cfg.Idle = DefaultIdle
 	}
 	c := &Console{source: cfg.Source, sessions: newSessions(cfg.Session, cfg.Idle), log: cfg.Log, recorder: cfg.Audit,
-		byAddress: newThrottle(5, 5*time.Minute), byUser: newThrottle(10, 30*time.Second), failures: ratelog.New(cfg.Log, maxFailures), streams: make(chan struct{}, maxStreams)}
+		byAddress: newThrottle(5, 5*time.Minute), byUser: newThrottle(10, 30*time.Second), failures: ratelog.New(cfg.Log, maxFailures), streams: make(chan struct{}, maxStreams), searches: make(chan struct{}, maxSearches)}
 	var err error
 	if c.accounts, err = newAccounts(cfg.Accounts); err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ func (c *Console) loginPage(w http.ResponseWriter, r *http.Request, status int, 
 // logIn checks a password. What it answers to a user who does not exist does not differ from what it answers
 // to a wrong password, also in time and in the waits.
 func (c *Console) logIn(w http.ResponseWriter, r *http.Request) {
-	l, address := languageOf(r), addressKey(r.RemoteAddr)
+	l, address := languageOf(r), addressKey(clientOf(r))
 	if err := r.ParseForm(); err != nil {
 		c.loginPage(w, r, http.StatusRequestEntityTooLarge, l.say("tooLarge"))
 		return
@@ -88,7 +88,7 @@ func (c *Console) auditLogin(r *http.Request, u *User, outcome, by string) {
 		name = ""
 	}
 	c.failures.Write("login "+outcome, slog.LevelInfo, "console", slog.String("what", "login by "+by), slog.String("outcome", outcome),
-		slog.String("user", name), slog.String("remote", r.RemoteAddr))
+		slog.String("user", name), slog.String("remote", clientOf(r)))
 }
 
 // admit begins a session.

@@ -94,8 +94,29 @@ func TestThrottle(t *testing.T) {
 	if len(f.of) > maxThrottled {
 		t.Errorf("%d keys", len(f.of))
 	}
-	if a, b := addressKey("[2001:db8::1]:1"), addressKey("[2001:db8::2]:9"); a != b || a == addressKey("[2001:db8:0:1::1]:1") || addressKey("192.0.2.1:5") != "192.0.2.1" {
+	if a, b := addressKey("2001:db8::1"), addressKey("2001:db8::2"); a != b || a == addressKey("2001:db8:0:1::1") || addressKey("::ffff:192.0.2.1") != "192.0.2.1" {
 		t.Errorf("addresses %s %s", a, b)
+	}
+}
+
+// TestClientBehindProxy: of a proxy on this machine, the last address that it names; of all others, their own.
+func TestClientBehindProxy(t *testing.T) {
+	for _, c := range []struct{ remote, forwarded, want string }{
+		{"192.0.2.7:1", "", "192.0.2.7"},
+		{"192.0.2.7:1", "198.51.100.1", "192.0.2.7"},
+		{"127.0.0.1:1", "", "127.0.0.1"},
+		{"127.0.0.1:1", "198.51.100.1", "198.51.100.1"},
+		{"[::1]:1", "10.9.9.9, 198.51.100.1", "198.51.100.1"},
+		{"127.0.0.1:1", "198.51.100.1, nonsense", "127.0.0.1"},
+	} {
+		r, _ := http.NewRequest("GET", "/", nil)
+		r.RemoteAddr = c.remote
+		if c.forwarded != "" {
+			r.Header.Set("X-Forwarded-For", c.forwarded)
+		}
+		if got := clientOf(r); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
 	}
 }
 

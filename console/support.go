@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -31,6 +32,26 @@ func (c *Console) showFind(w http.ResponseWriter, r *http.Request, s *session) {
 // maxSearch bounds what is searched for, in octets.
 const maxSearch = 1024
 
+const (
+	maxSearches   = 2 // at a time: each reads all messages of its time
+	longestSearch = time.Minute
+)
+
+var errSearches = errors.New("other searches run, or this one takes too long")
+
+// search finds messages, when others have been found and within longestSearch.
+func (c *Console) search(ctx context.Context, text string, since time.Duration) (Found, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, longestSearch, errSearches)
+	defer cancel()
+	select {
+	case c.searches <- struct{}{}:
+		defer func() { <-c.searches }()
+	case <-ctx.Done():
+		return Found{}, context.Cause(ctx)
+	}
+	return c.source.Find(ctx, text, since)
+}
+
 func (c *Console) find(w http.ResponseWriter, r *http.Request, s *session) {
 	l := languageOf(r)
 	d := findData{Sinces: sinces, Since: r.PostForm.Get("since"), Text: strings.TrimSpace(r.PostForm.Get("text")), Reason: cut(strings.TrimSpace(r.PostForm.Get("reason")))}
@@ -44,7 +65,9 @@ func (c *Console) find(w http.ResponseWriter, r *http.Request, s *session) {
 	status := http.StatusOK
 	if d.Text == "" || len(d.Text) > maxSearch {
 		v.Problem, status = l.say("findMissing"), http.StatusBadRequest
-	} else if found, err := c.source.Find(r.Context(), d.Text, back); err != nil {
+	} else if found, err := c.search(r.Context(), d.Text, back); errors.Is(err, errSearches) {
+		v.Problem, status = l.say("findBusy"), http.StatusServiceUnavailable
+	} else if err != nil {
 		v.Problem, status = l.say("cantRead"), http.StatusServiceUnavailable
 		c.audit(r, &s.user, event{"find", "failed", d.Reason}, slog.Any("err", err))
 	} else {

@@ -2,7 +2,9 @@ package console
 
 import (
 	"net"
+	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 )
@@ -86,15 +88,30 @@ func (t *throttle) succeeded(key string) {
 	delete(t.of, key)
 }
 
-// addressKey is the IPv4 address of a client, or the /64 of IPv6, which one host has as a whole.
-func addressKey(remote string) string {
-	host, _, err := net.SplitHostPort(remote)
+// clientOf returns the address of the client. Where this machine is the peer, that is a proxy, whose last word in
+// X-Forwarded-For counts: what comes before it may be the client's own invention.
+func clientOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		return remote
+		return r.RemoteAddr
 	}
-	ip, err := netip.ParseAddr(host)
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
+		said := r.Header.Values("X-Forwarded-For")
+		if len(said) > 0 {
+			words := strings.Split(said[len(said)-1], ",")
+			if client, err := netip.ParseAddr(strings.TrimSpace(words[len(words)-1])); err == nil {
+				return client.String()
+			}
+		}
+	}
+	return host
+}
+
+// addressKey is the IPv4 address of a client, or the /64 of IPv6, which one host has as a whole.
+func addressKey(client string) string {
+	ip, err := netip.ParseAddr(client)
 	if err != nil {
-		return host
+		return client
 	}
 	if ip = ip.Unmap(); ip.Is6() {
 		prefix, _ := ip.WithZone("").Prefix(64)

@@ -131,6 +131,7 @@ var words = map[string][2]string{
 	"foundNone":   {"Ingen melding passer. Søk lenger tilbake, eller be om nummeret en gang til.", "No message matches. Look further back, or ask for the number again."},
 	"foundMore":   {"Det finnes flere. Velg en kortere tid, eller søk på en id.", "There are more. Choose a shorter time, or search for an id."},
 	"foundCount":  {"Treff: %d", "Matches: %d"},
+	"findBusy":    {"Søket tok for lang tid. Velg en kortere tid, eller søk på shipmentId.", "The search took too long. Choose a shorter time, or search for the shipmentId."},
 	"findMissing": {"Skriv et nummer, en adresse eller en id.", "Give a number, an address or an id."},
 	"message":     {"Melding", "Message"},
 	"when":        {"Når", "When"},

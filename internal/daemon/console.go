@@ -97,6 +97,17 @@ func (d *Daemon) ends(consoleTLS *tls.Config) (all []console.End) {
 			all = append(all, console.End{Kind: "certificate", Name: name, At: c.Certificates[0].Leaf.NotAfter})
 		}
 	}
+	ofFile := func(name, cert, key string) {
+		if pair, err := pemfile.Pair(cert, key); cert != "" && err == nil {
+			all = append(all, console.End{Kind: "certificate", Name: name, At: pair[0].Leaf.NotAfter})
+		}
+	}
+	for _, s := range d.cfg.SMSCs {
+		ofFile(s.Name, s.TLS.CertFile, s.TLS.KeyFile)
+	}
+	for _, r := range d.cfg.Relays {
+		ofFile(r.Name, r.ClientCert, r.ClientKey)
+	}
 	for _, o := range d.cfg.Organisations {
 		for _, t := range o.Tokens {
 			if !t.Expires.IsZero() {

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"straks/console"
+	"straks/internal/daemon/daemontest"
+	"straks/internal/eventually"
+	"straks/smpp/smsctest"
+	"straks/smtp/relaytest"
+)
+
+// TestConsoleUser: the stanza is one that check takes, and its hash is of the password.
+func TestConsoleUser(t *testing.T) {
+	code, stanza, stderr := straks(t, "correct horse battery\n", "console", "user", "kari", "-roles", "support,operate")
+	if code != exitDone || !strings.Contains(stanza, `roles = ["support", "operate"]`) || strings.Contains(stanza, "horse") {
+		t.Fatalf("exit %d, %s %s", code, stanza, stderr)
+	}
+	w := daemontest.New(t, smsctest.Profile{}, "")
+	text, err := os.ReadFile(w.ConfigFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "straks.toml")
+	if err := os.WriteFile(path, []byte(string(text)+"\n[console]\nlisten = \"127.0.0.1:0\"\n"+stanza), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, stdout, stderr := straks(t, "", "check", "-config-only", "-config", path); code != exitDone {
+		t.Errorf("check: exit %d, %s %s", code, stdout, stderr)
+	}
+	hash := stanza[strings.Index(stanza, `"$2`)+1:]
+	if err := console.CheckHash(hash[:strings.Index(hash, `"`)]); err != nil {
+		t.Error(err)
+	}
+	for args, want := range map[string]string{"console user kari": "12 at least", "console user k/i": "letters, digits", "console user kari -roles admin": "view, support, operate", "console": "console what: user?"} {
+		if code, _, stderr := straks(t, "short\n", strings.Fields(args)...); code == exitDone || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit %d, %s", args, code, stderr)
+		}
+	}
+}
+
+// TestCarrier: an SMSC and a relay are paused and resumed, status says so, and the log who and why.
+func TestCarrier(t *testing.T) {
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	log := w.KeepLog()
+	w.Start()
+	for _, name := range []string{"telco", "mx"} {
+		for _, what := range []string{"pause", "drain", "resume", "try"} {
+			code, stdout, stderr := straks(t, "", "carrier", what, name, "-reason", "planned work", "-admin", w.Daemon.AdminAddr())
+			if code != exitDone {
+				t.Errorf("%s %s: exit %d, %s %s", what, name, code, stdout, stderr)
+			}
+			_, stdout, _ = straks(t, "", "status", "-admin", w.Daemon.AdminAddr())
+			if paused := strings.Contains(stdout, ", paused"); paused != (what == "pause" || what == "drain") {
+				t.Errorf("%s %s: status says %s", what, name, stdout)
+			}
+		}
+	}
+	eventually.True(t, "both carriers", func() bool { return w.Daemon.Ready() == nil })
+	if !strings.Contains(log.String(), `"carrier":"mx","what":"drain","outcome":"ok"`) || !strings.Contains(log.String(), `"reason":"planned work"`) {
+		t.Error("the log does not say it")
+	}
+	if code, _, stderr := straks(t, "", "carrier", "pause", "none", "-admin", w.Daemon.AdminAddr()); code != exitFailed || !strings.Contains(stderr, "no SMSC or relay") {
+		t.Errorf("a carrier that there is not: exit %d, %s", code, stderr)
+	}
+}
