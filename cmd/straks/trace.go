@@ -10,6 +10,7 @@ import (
 
 	"straks/internal/daemon"
 	"straks/internal/printable"
+	"straks/orders/simulated"
 )
 
 // maxTraceAnswer bounds the answer of /trace, in octets.
@@ -90,6 +91,8 @@ func sentence(s *daemon.TracedShipment) string {
 		after = after.Round(time.Second)
 	}
 	switch {
+	case s.Carrier == simulated.Name:
+		return "Not sent: the organisation only tests (its mode in the configuration). To its client it looks delivered."
 	case s.Relayed:
 		return fmt.Sprintf("Delivered to the recipient's mail server, %v after the order. That server may yet return it.", after)
 	case s.Delivered:

@@ -23,6 +23,7 @@
 //	console.go       the operator's console, its users and its provider of logins
 //	organisation.go  organisations, their tokens, the senders
 //	issuer.go        issuers of JSON web tokens
+//	mode.go          organisations that only test
 //	carrier.go       SMSCs and routes of both kinds
 //	relay.go         relays
 //	audit.go         the record of who did what

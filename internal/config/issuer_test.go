@@ -89,12 +89,12 @@ func TestIssuerFaults(t *testing.T) {
 		}
 	}
 	_, warnings, _, _ := parse(withIssuers+strings.Replace(issuers, `own = ["login"]`, "", 1), now, false)
-	if !strings.Contains(warnings2text(warnings), "good for nothing") {
+	if !strings.Contains(textOf(warnings), "good for nothing") {
 		t.Error("no warning of an issuer without identities")
 	}
 }
 
-func warnings2text(all []Warning) string {
+func textOf(all []Warning) string {
 	var b strings.Builder
 	for _, w := range all {
 		b.WriteString(w.Key + " " + w.Message + "\n")

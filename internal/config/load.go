@@ -116,6 +116,7 @@ func (cfg *Config) check(c *checker) {
 	cfg.Email.check(c.in("email"))
 	cfg.checkOrganisations(c)
 	cfg.checkIssuers(c)
+	cfg.checkModes(c)
 	cfg.checkCarriers(c)
 	cfg.checkDKIM(c)
 	cfg.checkMail(c.in("mail"))

@@ -118,10 +118,15 @@ type Organisation struct {
 	Feed string
 	// Identities are the organisation's names at issuers of JSON web tokens, by the issuer's name: none.
 	Identities map[string][]string
-	Tokens     []Token `toml:"token"` // without tokens and identities nobody can send for it
+	// Mode is which of its messages leave: "live", all; "allowlist", those to AllowedRecipients; "simulate", none.
+	// Others look delivered to the client: "live".
+	Mode string
+	// AllowedRecipients are numbers, addresses and domains ("@example.org") for the mode "allowlist".
+	AllowedRecipients []string
+	Tokens            []Token `toml:"token"` // without tokens and identities nobody can send for it
 }
 
-func (o *Organisation) setDefaults() { o.Feed = FeedFinal }
+func (o *Organisation) setDefaults() { o.Feed, o.Mode = FeedFinal, ModeLive }
 
 // What a feed shows.
 const (

@@ -18,6 +18,7 @@ import (
 	"straks/internal/rawwords"
 	"straks/orders"
 	"straks/orders/mail"
+	"straks/orders/simulated"
 	"straks/orders/sms"
 	"straks/smpp"
 	"straks/smtp"
@@ -26,29 +27,30 @@ import (
 // Daemon is the whole program, wired. New takes what can be refused (journal,
 // listeners), Run works, Close releases everything.
 type Daemon struct {
-	cfg      *config.Config
-	log      *slog.Logger
-	registry *prometheus.Registry
-	journal  engine
-	gateway  *smpp.Gateway // nil: no SMS
-	pool     *smtp.Pool    // nil: no e-mail
-	sms      *sms.Channel  // nil: no SMS
-	mail     *mail.Channel // nil: no e-mail
-	service  *orders.Service
-	smscs    rawwords.Hub     // what SMSCs say, for operators who listen
-	relays   rawwords.Hub     // what relays say, likewise
-	issuers  []*issuer.Issuer // of JSON web tokens
-	audit    *audit.Log       // nil: there is none
-	handler  *api.Handler     // of the API
-	api      net.Listener
-	tls      *tls.Config        // of the API's connections; nil: they are plain
-	metrics  net.Listener       // nil: the admin listener serves its routes
-	limiter  *connlimit.Limiter // of the API's connections
-	admin    net.Listener
-	tokens   *api.Callers
-	tail     logTail          // of the log, for the console
-	console  *consoleListener // nil: there is none
-	draining atomic.Bool
+	cfg       *config.Config
+	log       *slog.Logger
+	registry  *prometheus.Registry
+	journal   engine
+	gateway   *smpp.Gateway // nil: no SMS
+	pool      *smtp.Pool    // nil: no e-mail
+	sms       *sms.Channel  // nil: no SMS
+	mail      *mail.Channel // nil: no e-mail
+	service   *orders.Service
+	smscs     rawwords.Hub         // what SMSCs say, for operators who listen
+	relays    rawwords.Hub         // what relays say, likewise
+	issuers   []*issuer.Issuer     // of JSON web tokens
+	simulated []*simulated.Carrier // before the channels, where an organisation only tests
+	audit     *audit.Log           // nil: there is none
+	handler   *api.Handler         // of the API
+	api       net.Listener
+	tls       *tls.Config        // of the API's connections; nil: they are plain
+	metrics   net.Listener       // nil: the admin listener serves its routes
+	limiter   *connlimit.Limiter // of the API's connections
+	admin     net.Listener
+	tokens    *api.Callers
+	tail      logTail          // of the log, for the console
+	console   *consoleListener // nil: there is none
+	draining  atomic.Bool
 }
 
 // New returns a daemon that has opened its journal and listens, but does not work
@@ -139,7 +141,7 @@ func (d *Daemon) wire() (err error) {
 		channel := cfg.SMSChannel()
 		channel.Words = &d.smscs
 		d.sms = sms.New(channel, d.gateway, d.log, d.registry)
-		service.SMS, service.HintForms = d.sms, d.sms.HintForms()
+		service.SMS, service.HintForms = d.kept(orders.SMS, d.sms), d.sms.HintForms()
 	}
 	if len(cfg.Relays) > 0 {
 		if d.pool, err = smtp.New(cfg.SMTP(), d.log, d.registry); err != nil {
@@ -147,10 +149,13 @@ func (d *Daemon) wire() (err error) {
 		}
 		d.mail = mail.New(mail.Config{Organisations: cfg.EmailSenders(), Paths: cfg.Mail.Paths(), Waits: cfg.Waits(), Words: &d.relays},
 			d.pool, d.log, d.registry)
-		service.Email = d.mail
+		service.Email = d.kept(orders.Email, d.mail)
 		for _, r := range cfg.Relays {
 			service.Relays = append(service.Relays, r.Name)
 		}
+	}
+	if len(d.simulated) > 0 {
+		service.Relays = append(service.Relays, simulated.Name)
 	}
 	d.service = orders.NewService(service)
 	if d.tokens, err = d.callers(); err != nil {

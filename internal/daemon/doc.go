@@ -32,6 +32,7 @@
 //	listen.go   listeners on TCP, TLS, and serving until a context ends
 //	socket.go   the admin listener on a unix socket
 //	admin.go    the admin listener's routes: status, profiles, backup
+//	kept.go     messages of organisations that only test
 //	audit.go    what operators do is recorded; peer_*.go says who is at a socket
 //	trace.go    /trace: what became of messages
 //	blocks.go   /blocks: block lists, read and changed by operators

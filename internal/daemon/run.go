@@ -30,6 +30,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	for _, i := range d.issuers {
 		s.start("issuer "+i.Name(), i.Run)
 	}
+	for _, c := range d.simulated {
+		s.start("simulated", func(ctx context.Context) error { return c.Run(ctx, d.service) })
+	}
 	if d.sms != nil {
 		s.start("smpp", func(ctx context.Context) error { return d.sms.Run(ctx, d.service) })
 	}
