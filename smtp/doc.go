@@ -4,6 +4,7 @@
 // # Files
 //
 //	pool.go         several relays: the order in which a mail tries them
+//	setup.go        the configuration in use, and a change of it
 //	route.go        the relays of a mail, by its domains and organisation
 //	relay.go        one relay: its connections and their slots
 //	maintain.go     idle connections: keepalive, probes, reconnects; drain

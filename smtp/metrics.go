@@ -19,6 +19,15 @@ type metrics struct {
 	signed   *prometheus.CounterVec // by result
 }
 
+// forget removes the series of a relay.
+func (m *metrics) forget(name string) {
+	relay := prometheus.Labels{"relay": name}
+	m.seconds.DeletePartialMatch(relay)
+	for _, counters := range []*prometheus.CounterVec{m.replies, m.connects, m.failures, m.late, m.silent} {
+		counters.DeletePartialMatch(relay)
+	}
+}
+
 // relayMetrics are the series of one relay.
 type relayMetrics struct {
 	seconds  prometheus.ObserverVec // by outcome

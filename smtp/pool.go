@@ -23,13 +23,9 @@ type Pool struct {
 	setup   atomic.Pointer[setup]
 	metrics *metrics
 	log     *slog.Logger
-}
 
-// setup is a configuration in use. It does not change.
-type setup struct {
-	relays []*relay // in the configuration's order
-	routes []*route
-	signer *signer
+	changing sync.Mutex // held while the setup changes
+	running  *running   // nil before and after Run
 }
 
 // New checks the configuration (see Config.Check) and registers the metrics. It connects to no
@@ -39,7 +35,7 @@ func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Pool, e
 		return nil, err
 	}
 	p := &Pool{log: log, metrics: newMetrics()}
-	s, err := p.newSetup(c.WithDefaults())
+	s, err := p.newSetup(c.WithDefaults(), new(setup))
 	if err != nil {
 		return nil, err
 	}
@@ -52,38 +48,13 @@ func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Pool, e
 	return p, nil
 }
 
-// newSetup makes the relays and routes of a configuration that was checked and has its defaults.
-func (p *Pool) newSetup(c Config) (*setup, error) {
-	s := &setup{signer: newSigner(c.Keys, p.metrics.signed, p.log)}
-	byName := make(map[string]*relay)
-	for _, config := range c.Relays {
-		r, err := newRelay(config, p.log, p.metrics)
-		if err != nil {
-			return nil, fmt.Errorf("relay %s: %w", config.Name, err)
-		}
-		s.relays = append(s.relays, r)
-		byName[r.Name] = r
-	}
-	for _, config := range c.Routes {
-		r := &route{Route: config}
-		for _, name := range config.Relays {
-			r.relays = append(r.relays, byName[name])
-			r.window += byName[name].MaxConns
-		}
-		s.routes = append(s.routes, r)
-	}
-	return s, nil
-}
-
 // Run keeps connections to all relays open until ctx ends. Then it lets no more mails in, waits
 // for those under way and for late replies, sends QUIT and returns nil. Before Run the handler
-// gets nothing, and late replies are not awaited.
+// gets nothing, and late replies are not awaited. It may be called once.
 func (p *Pool) Run(ctx context.Context, h Handler) error {
-	var wg sync.WaitGroup
-	for _, r := range p.setup.Load().relays {
-		wg.Go(func() { r.run(ctx, h) })
-	}
-	wg.Wait()
+	p.begin(ctx, h)
+	<-ctx.Done()
+	p.end()
 	return nil
 }
 
@@ -101,11 +72,9 @@ func (p *Pool) Send(ctx context.Context, m Message) Result {
 	if err != nil {
 		return unsendable(err)
 	}
-	route := s.routeOf(l.from, l.to, m.Organisation)
-	if route == nil {
+	if !l.take(s) {
 		return unsendable(Faults{{FieldTo, noRoute}})
 	}
-	l.relays = route.order()
 	s.signer.sign(l, now)
 	ctx, cancel := context.WithTimeout(ctx, longestSend)
 	defer cancel()
@@ -116,6 +85,10 @@ func (p *Pool) Send(ctx context.Context, m Message) Result {
 			res.Relay, res.Code, res.Enhanced, res.Err = last.Relay, last.Code, last.Enhanced, last.Err
 		}
 		last = res
+		if now := p.setup.Load(); now != s && res.Outcome == handover.NotSent && ctx.Err() == nil && l.take(now) {
+			s = now // its relay may be gone
+			continue
+		}
 		wait := max(pause/2+rand.N(pause), res.deferral)
 		if res.Outcome != handover.NotSent || !worthwhile(ctx, res, wait) || !sleep(ctx, wait) {
 			p.report(l, res)

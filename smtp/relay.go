@@ -28,8 +28,9 @@ type relay struct {
 	slots        chan struct{} // one for each connection that is made, used, or checked
 	wake         chan struct{} // wakes run when a connection is to be made or replaced
 
-	warmAgain time.Time      // when warm may make connections again; of run
-	listeners sync.WaitGroup // goroutines that wait for a late reply
+	cancel    context.CancelFunc // ends run; nil before it. Under Pool.changing
+	warmAgain time.Time          // when warm may make connections again; of run
+	listeners sync.WaitGroup     // goroutines that wait for a late reply
 
 	mu      sync.Mutex
 	idle    []*conn // a stack: the connection used last is taken first
@@ -262,6 +263,7 @@ func (r *relay) renew(ctx context.Context, c *conn) (*conn, error) {
 // release puts the connection back on the stack, or closes it, and frees the slot. One that is exhausted is
 // replaced by maintain, so that no mail waits for that.
 func (r *relay) release(c *conn) {
+	exhausted := c.exhausted() // later, c may be another's
 	r.mu.Lock()
 	keep := !c.dead && !r.closed
 	if keep {
@@ -271,7 +273,7 @@ func (r *relay) release(c *conn) {
 	switch {
 	case !keep:
 		r.discard(c)
-	case c.exhausted():
+	case exhausted:
 		r.wakeUp()
 	}
 	<-r.slots
