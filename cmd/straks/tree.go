@@ -11,6 +11,7 @@ import (
 
 	"straks/internal/daemon"
 	"straks/internal/suggest"
+	"straks/orders/bolt"
 )
 
 // usage is what a command says of itself: see action.
@@ -150,5 +151,5 @@ func versionCommand(_ context.Context, args []string, e env) error {
 
 func versionLine() string {
 	version, revision, goVersion := daemon.Version()
-	return fmt.Sprintf("straks %s %s %s", version, revision, goVersion)
+	return fmt.Sprintf("straks %s %s %s, journal schema %d", version, revision, goVersion, bolt.SchemaVersion)
 }

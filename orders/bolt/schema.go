@@ -23,6 +23,10 @@ const (
 // ErrOutdated reports a journal of an older version, or one whose migration has not ended.
 var ErrOutdated = errors.New("straks serve brings it up to date when it starts; take a backup first (straks journal backup)")
 
+// SchemaVersion is the version of the journals that this package writes. It opens older ones, and no
+// newer ones.
+const SchemaVersion = schemaVersion
+
 // schema returns the version of the journal. While it is being migrated, that is
 // between, and from the version that it had.
 func (t tables) schema() (version, from uint32, err error) {
