@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,16 +37,8 @@ func manualTree(table []command) *cobra.Command {
 // page returns the command as its manual page has it.
 func (c command) page() *cobra.Command {
 	u := c.usage()
-	synopsis := strings.Fields(u.flags.synopsis)
-	at := max(0, len(synopsis)-1)
-	for i, word := range synopsis { // "journal stats [-config FILE]": the page of stats stands below that of journal
-		if word == c.name {
-			at = i
-			break
-		}
-	}
 	p := &cobra.Command{
-		Use:                   strings.Join(synopsis[at:], " "),
+		Use:                   c.synopsis(u),
 		Short:                 c.help,
 		Long:                  strings.ToUpper(c.help[:1]) + c.help[1:] + ".",
 		DisableFlagsInUseLine: true,
@@ -59,6 +52,18 @@ func (c command) page() *cobra.Command {
 		p.AddCommand(a.page())
 	}
 	return p
+}
+
+// synopsis returns the synopsis from the name of the command on: the page of "journal stats" stands below that
+// of "journal". Several actions may share "carrier pause|drain NAME".
+func (c command) synopsis(u usage) string {
+	words := strings.Fields(u.flags.synopsis)
+	for i, word := range words {
+		if slices.Contains(strings.Split(word, "|"), c.name) {
+			return strings.Join(append([]string{c.name}, words[i+1:]...), " ")
+		}
+	}
+	return c.name
 }
 
 // writeManual writes the pages of a command and of those below it. The date of a page is

@@ -30,12 +30,12 @@ func TestCommandsDescribeThemselves(t *testing.T) {
 		if c.help == "" || strings.HasSuffix(c.help, ".") || u.flags == nil {
 			t.Errorf("%v: help %q, flags %v", words, c.help, u.flags)
 		}
-		if len(words) > 1 {
-			checkHelp(t, words...)
-		}
-		help := append([]string{"help"}, words...)
-		if code, stdout, _ := straks(t, "", help...); code != exitDone || !strings.HasPrefix(stdout, "usage: straks "+strings.Join(words, " ")) {
-			t.Errorf("%v: exit %d, %q", help, code, stdout)
+		for _, line := range [][]string{append(slices.Clone(words), "-h"), append([]string{"help"}, words...)} {
+			code, stdout, stderr := straks(t, "", line...)
+			synopsis, _, _ := strings.Cut(stdout, "\n")
+			if code != exitDone || !strings.HasPrefix(synopsis, "usage: straks "+words[0]) || !strings.Contains(synopsis, c.name) || stderr != "" {
+				t.Errorf("%v: exit %d, %q, %q", line, code, stdout, stderr)
+			}
 		}
 	})
 }
