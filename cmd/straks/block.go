@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/user"
+	"strings"
 	"time"
 
 	"straks/internal/daemon"
@@ -44,19 +45,33 @@ func blockList(ctx context.Context, args []string, e env) error {
 		return err
 	}
 	p := newBlockPrinter(e, *asJSON)
-	query := url.Values{"organisation": {*organisation}}
+	err = eachBlock(ctx, c, *organisation, func(b daemon.BlockEntry) error {
+		if b.Blocked || *lifted {
+			p.print(b)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return p.end("nobody is blocked")
+}
+
+// eachBlock visits the entries of all block lists, or of one organisation's.
+func eachBlock(ctx context.Context, c *adminClient, organisation string, visit func(daemon.BlockEntry) error) error {
+	query := url.Values{"organisation": {organisation}}
 	for {
 		var page daemon.BlockPage
 		if err := c.getJSON(ctx, "/blocks?"+query.Encode(), maxBlocks, &page); err != nil {
 			return err
 		}
 		for _, b := range page.Blocks {
-			if b.Blocked || *lifted {
-				p.print(b)
+			if err := visit(b); err != nil {
+				return err
 			}
 		}
 		if page.Next == "" {
-			return p.end("nobody is blocked")
+			return nil
 		}
 		if page.Next <= query.Get("after") {
 			return fmt.Errorf("%s: the answer is not that of a straks: its pages do not advance", c.where)
@@ -105,7 +120,11 @@ func changeBlock(ctx context.Context, args []string, e env, what, done string) e
 	admin := fs.adminFlags()
 	organisation := fs.String("organisation", "", "the `NAME` of the organisation whose list it is. Required")
 	reason := fs.String("reason", "", "`TEXT` for operators who look at the entry later. Required")
-	operands, err := fs.parse(args, e, what, "RECIPIENT (a phone number or an e-mail address)")
+	who := "RECIPIENT (a phone number or an e-mail address)"
+	if what == "lift" {
+		who = "RECIPIENT (a phone number, an e-mail address, or @DOMAIN for all suppressed addresses of a domain)"
+	}
+	operands, err := fs.parse(args, e, what, who)
 	switch {
 	case err != nil:
 		return err
@@ -118,18 +137,47 @@ func changeBlock(ctx context.Context, args []string, e env, what, done string) e
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(daemon.BlockChange{Organisation: *organisation, Recipient: operands[1], Lift: what == "lift", Reason: *reason, By: operator()})
+	change := daemon.BlockChange{Organisation: *organisation, Recipient: operands[1], Lift: what == "lift", Reason: *reason, By: operator()}
+	if change.Lift && strings.HasPrefix(operands[1], "@") {
+		return liftDomain(ctx, c, change, e)
+	}
+	b, err := postBlock(ctx, c, change)
+	if err == nil {
+		_, err = fmt.Fprintf(e.stdout, "%s %s\n", printable.Text(b.Recipient), done)
+	}
+	return err
+}
+
+func postBlock(ctx context.Context, c *adminClient, change daemon.BlockChange) (b daemon.BlockEntry, err error) {
+	body, err := json.Marshal(change)
 	if err != nil {
-		return err
+		return b, err
 	}
-	var b daemon.BlockEntry
 	if err := c.doJSON(ctx, http.MethodPost, "/blocks", body, maxBlocks, &b); err != nil {
+		return b, err
+	}
+	if b.Recipient == "" || b.Blocked == change.Lift {
+		return b, errors.New("the answer is not that of a straks: the entry is another")
+	}
+	return b, nil
+}
+
+// liftDomain ends all suppressions of a domain, "@example.org": its servers have called addresses unknown that
+// exist. Other entries stay, since a person wanted them.
+func liftDomain(ctx context.Context, c *adminClient, change daemon.BlockChange, e env) error {
+	domain, lifted := strings.ToLower(change.Recipient), 0
+	err := eachBlock(ctx, c, change.Organisation, func(b daemon.BlockEntry) error {
+		if !b.Blocked || b.Until.IsZero() || !strings.HasSuffix(strings.ToLower(b.Recipient), domain) {
+			return nil
+		}
+		change.Recipient = b.Recipient
+		_, err := postBlock(ctx, c, change)
+		if err == nil {
+			lifted++
+		}
 		return err
-	}
-	if b.Recipient == "" || b.Blocked != (what == "add") {
-		return errors.New("the answer is not that of a straks: the entry is another")
-	}
-	_, err = fmt.Fprintf(e.stdout, "%s %s\n", printable.Text(b.Recipient), done)
+	})
+	fmt.Fprintf(e.stdout, "%d suppressed addresses of %s lifted\n", lifted, printable.Text(domain))
 	return err
 }
 
