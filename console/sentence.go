@@ -16,6 +16,10 @@ func (l lang) sentence(m *Message, now time.Time) string {
 		text = l.say("said.delivered", carrier, after)
 	case strings.HasSuffix(m.Status, "_RecipientReserved"):
 		text = l.say("said.blocked")
+	case strings.HasSuffix(m.Status, "_SuppressedRecipient"):
+		text = l.say("said.suppressed")
+	case m.Final && strings.HasSuffix(m.Status, "_Succeeded"):
+		text = l.say("said.settled", carrier, deadline)
 	case strings.HasSuffix(m.Status, "_TTL"):
 		text = l.say("said.ttl", carrier, deadline)
 	case m.Final:
@@ -31,5 +35,7 @@ func (l lang) sentence(m *Message, now time.Time) string {
 	return strings.ToUpper(string(first[:1])) + string(first[1:])
 }
 
-// blocked reports whether the message was not sent since its recipient is blocked.
-func blocked(m *Message) bool { return strings.HasSuffix(m.Status, "_RecipientReserved") }
+// blocked reports whether the message was not sent since its recipient is blocked or suppressed.
+func blocked(m *Message) bool {
+	return strings.HasSuffix(m.Status, "_RecipientReserved") || strings.HasSuffix(m.Status, "_SuppressedRecipient")
+}
