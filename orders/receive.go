@@ -77,8 +77,11 @@ func (s *Service) store(batch []inbound) (strange bool) {
 		return false
 	}
 	if err != nil {
-		s.sampled.Write("receipts", slog.LevelError, "receipts not stored: the SMSC gets a temporary error and sends them again",
-			slog.Int("receipts", len(batch)), slog.Any("err", err))
+		message := "receipts not stored: the SMSC gets a temporary error and sends them again"
+		if r, ok := batch[0].event.(Report); ok && r.Carrier == MailReports { // and so are all of its lane
+			message = "reports about mails not stored: their senders get a temporary error and send them again"
+		}
+		s.sampled.Write("receipts", slog.LevelError, message, slog.Int("receipts", len(batch)), slog.Any("err", err))
 	}
 	parked := 0
 	for i, in := range batch {

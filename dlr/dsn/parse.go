@@ -14,6 +14,9 @@ type Envelope struct {
 	// Shipment is that of the token in the address that the mail came to, verified; uuid.Nil where it
 	// came to another address.
 	Shipment uuid.UUID
+	// Token returns the shipment of an address that is a return path of ours, verified; uuid.Nil for any other. A
+	// complaint names the return path of its mail (RFC 5965 §3.2), and comes to another address. May be nil.
+	Token func(address string) uuid.UUID
 }
 
 // Parse reads one mail. It never fails: a mail that it does not understand is Nothing.
@@ -21,7 +24,7 @@ func Parse(mail []byte, envelope Envelope) Result {
 	t := readTree(mail)
 	var k keys
 	k.add(ReturnPath, envelope.Shipment)
-	r := t.verdict(&k)
+	r := t.verdict(&k, envelope.Token)
 	for _, p := range t.parts {
 		k.addMessageID(p.headerOfOriginal().get("message-id"))
 	}
@@ -31,7 +34,7 @@ func Parse(mail []byte, envelope Envelope) Result {
 
 // verdict returns what the mail is, by the first form that it has. A delivery report decides before
 // Auto-Submitted, which reports have too.
-func (t *tree) verdict(k *keys) Result {
+func (t *tree) verdict(k *keys, token func(string) uuid.UUID) Result {
 	if report, ok := t.findReport(); ok {
 		for _, group := range report.groups {
 			k.addEnvelopeID(group.get("original-envelope-id"))
@@ -43,6 +46,12 @@ func (t *tree) verdict(k *keys) Result {
 		return r
 	}
 	if complaint, ok := t.findComplaint(); ok {
+		if token != nil {
+			k.add(ReturnPath, token(address(complaint.get("original-mail-from"))))
+			for _, p := range t.parts {
+				k.add(ReturnPath, token(address(p.headerOfOriginal().get("return-path"))))
+			}
+		}
 		k.addEnvelopeID(complaint.get("original-envelope-id"))
 		return Result{Verdict: Complaint}
 	}
@@ -62,6 +71,11 @@ func (p part) headerOfOriginal() fields {
 		return readFields(header)
 	}
 	return nil
+}
+
+// address returns a path without its angle brackets (RFC 5321 §4.1.2).
+func address(path string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(withoutComments(path)), "<"), ">")
 }
 
 // maxKeys bounds Result.Keys.

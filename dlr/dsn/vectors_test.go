@@ -154,14 +154,14 @@ func TestKeys(t *testing.T) {
 		envelope Envelope
 		want     []Key
 	}{
-		"all differ":       {mail(envelope.String(), "<"+message.String()+"@bank.example>"), Envelope{own}, []Key{{ReturnPath, own}, {EnvelopeID, envelope}, {MessageID, message}}},
-		"all the same":     {mail(own.String(), "<"+own.String()+"@bank.example>"), Envelope{own}, []Key{{ReturnPath, own}}},
+		"all differ":       {mail(envelope.String(), "<"+message.String()+"@bank.example>"), Envelope{Shipment: own}, []Key{{ReturnPath, own}, {EnvelopeID, envelope}, {MessageID, message}}},
+		"all the same":     {mail(own.String(), "<"+own.String()+"@bank.example>"), Envelope{Shipment: own}, []Key{{ReturnPath, own}}},
 		"no return path":   {mail(envelope.String(), "<"+envelope.String()+"@bank.example>"), Envelope{}, []Key{{EnvelopeID, envelope}}},
 		"Haraka's":         {mail("<"+envelope.String()+"@bank.example>", ""), Envelope{}, []Key{{EnvelopeID, envelope}}},
 		"upper case":       {mail(strings.ToUpper(envelope.String()), ""), Envelope{}, []Key{{EnvelopeID, envelope}}},
 		"none of our form": {mail("482913", "<482913@bank.example>"), Envelope{}, nil},
 		"other forms":      {mail("{"+envelope.String()+"}", message.String()), Envelope{}, nil},
-		"the token alone":  {[]byte("Subject: hi\n\nhello\n"), Envelope{own}, []Key{{ReturnPath, own}}},
+		"the token alone":  {[]byte("Subject: hi\n\nhello\n"), Envelope{Shipment: own}, []Key{{ReturnPath, own}}},
 	} {
 		if got := Parse(c.mail, c.envelope).Keys; fmt.Sprint(got) != fmt.Sprint(c.want) {
 			t.Errorf("%s: got %v, want %v", name, got, c.want)

@@ -38,14 +38,15 @@ type Report struct {
 //
 // Without a token, a shipment's id is enough. Besides those, the client has that, and readers of its logs and of
 // replies to the mail. The inbound server takes such reports only where there is no bounce domain. Such a report
-// changes a status, but suppresses no address: a person could be locked out by it.
+// changes a status, but suppresses no address: a person could be locked out by it. A complaint comes to no address
+// with a token, but has the return path of its mail in it.
 func (c *Channel) Report(ctx context.Context, r Report) error {
 	service := c.service.Load()
 	if service == nil {
 		return orders.ErrUnavailable
 	}
-	result := dsn.Parse(r.Mail, dsn.Envelope{Shipment: r.Shipment})
-	report, ok := reportOf(result, r.Shipment != uuid.Nil)
+	result := dsn.Parse(r.Mail, dsn.Envelope{Shipment: r.Shipment, Token: c.Paths.shipment})
+	report, ok := reportOf(result)
 	c.metrics.count(result)
 	c.log.LogAttrs(ctx, slog.LevelDebug, "mail came back", slog.String("says", result.String()), slog.Any("about", report.Refs))
 	if !ok {
@@ -81,7 +82,8 @@ var statuses = map[dsn.Verdict]orders.Status{
 
 // reportOf returns what the journal must know of a mail that came back. ok is false where that is nothing: an
 // automatic reply, a mail of a person, or one that names no mail of ours.
-func reportOf(result dsn.Result, token bool) (report orders.Report, ok bool) {
+func reportOf(result dsn.Result) (report orders.Report, ok bool) {
+	token := len(result.Keys) > 0 && result.Keys[0].Source == dsn.ReturnPath
 	status, known := statuses[result.Verdict]
 	if result.Verdict == dsn.Filtered && result.Phrase == "quarantine" {
 		status = orders.EmailFailedQuarantined

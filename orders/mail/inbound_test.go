@@ -16,6 +16,7 @@ import (
 
 	"straks/orders"
 	"straks/smtp/relaytest"
+	"straks/smtp/returnpath"
 )
 
 // dsnReport returns a report as Postfix writes it.
@@ -269,6 +270,35 @@ func TestWaitForReports(t *testing.T) {
 		s := w.send("k", "kari@example.org")
 		if s.Unreported != c.unreported || s.Deadline.Sub(s.Accepted) != c.wait {
 			t.Errorf("case %d: unreported %v, wait %v; want %v, %v", i, s.Unreported, s.Deadline.Sub(s.Accepted), c.unreported, c.wait)
+		}
+	}
+}
+
+// A complaint comes to an address without a token, and has that of its mail in a field: the token of the field
+// counts, and not the ids.
+func TestComplaintNamesTheReturnPath(t *testing.T) {
+	keys, err := returnpath.NewKeys(returnpath.Key{ID: 1, Secret: make([]byte, returnpath.MinSecret)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	complaint, err := os.ReadFile("../../dlr/dsn/testdata/unverified/arf-abuse.eml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, relaytest.Profile{}, Config{Paths: ReturnPaths{Domain: "bounce.bank.example", Keys: keys, ComeBack: true}})
+	for i, c := range []struct {
+		from func(orders.Shipment) string
+		want orders.Status
+	}{
+		{func(s orders.Shipment) string { return keys.Address(s.ID, "BOUNCE.bank.example") }, orders.EmailFailedSuppressedRecipient},
+		{func(s orders.Shipment) string { return keys.Address(s.ID, "another.example") }, orders.EmailSucceeded},
+		{func(s orders.Shipment) string { return "b+" + strings.Repeat("a", 44) + "@bounce.bank.example" }, orders.EmailSucceeded},
+	} {
+		to := fmt.Sprintf("person%d@example.org", i)
+		s := w.send(fmt.Sprint("a", i), to)
+		w.report(uuid.Nil, strings.Replace(string(complaint), "b+token@bounces.bank.example", c.from(s), 1))
+		if next := w.send(fmt.Sprint("b", i), to); next.Status != c.want {
+			t.Errorf("case %d: %v, want %v", i, next.Status, c.want)
 		}
 	}
 }

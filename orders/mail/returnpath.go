@@ -1,6 +1,8 @@
 package mail
 
 import (
+	"strings"
+
 	"github.com/google/uuid"
 
 	"straks/smtp"
@@ -17,6 +19,16 @@ type ReturnPaths struct {
 	Address string
 	// ComeBack: what is sent to these addresses arrives at Channel.Report.
 	ComeBack bool
+}
+
+// shipment returns the shipment of a return path of ours; uuid.Nil for any other address.
+func (r ReturnPaths) shipment(address string) uuid.UUID {
+	at := strings.LastIndexByte(address, '@')
+	if r.Keys == nil || at < 0 || !strings.EqualFold(address[at+1:], r.Domain) {
+		return uuid.Nil
+	}
+	id, _ := r.Keys.Parse(address[:at])
+	return id
 }
 
 // of returns the envelope of a shipment's mail. The sender of its From is never the envelope sender: replies of
