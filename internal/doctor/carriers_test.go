@@ -118,7 +118,7 @@ func TestRelayIsLeftAlone(t *testing.T) {
 	}
 	p = &Plan{Config: &config.Config{}, Secrets: errors.New("permission denied")}
 	got = examineRelay(t, p, relaytest.Profile{}, smtp.Relay{Username: "straks", InsecureAuth: true, TLS: smtp.TLSOff})
-	wants(t, []Finding{got["login"], got["TLS"]}, []string{"unknown", "permission denied"}, []string{"ok"})
+	wants(t, []Finding{got["login"], got["TLS"]}, []string{"unknown", "can't be read"}, []string{"ok"})
 }
 
 func TestBinds(t *testing.T) {
@@ -152,7 +152,7 @@ func TestBinds(t *testing.T) {
 	wants(t, check(&Plan{Running: down}, account, false), []string{"fix", "no route to host"})
 	wants(t, check(&Plan{Running: &Running{}}, account, false), []string{"fix", "another configuration", "run: systemctl"})
 	wants(t, check(&Plan{Occupied: "the journal is open"}, account, false), []string{"unknown", "the journal is open"})
-	wants(t, check(&Plan{Secrets: errors.New("permission denied")}, account, true), []string{"unknown", "permission denied"})
+	wants(t, check(&Plan{Secrets: errors.New("permission denied")}, account, true), []string{"unknown", "can't be read"})
 	if now := s.Stats().Binds; now != binds {
 		t.Errorf("%d binds were made where none must be", now-binds)
 	}

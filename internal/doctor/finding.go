@@ -1,6 +1,9 @@
 package doctor
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Level is what a finding asks of the operator.
 type Level string
@@ -39,4 +42,13 @@ func Count(all []Finding, level Level) int {
 		}
 	}
 	return n
+}
+
+// sentence returns an error as the end of a sentence.
+func sentence(err error) string {
+	text := err.Error()
+	if strings.HasSuffix(text, "?") || strings.HasSuffix(text, ".") {
+		return text
+	}
+	return text + "."
 }

@@ -53,8 +53,13 @@ type sender struct {
 // checks returns all checks, in the order of their findings.
 func (p *Plan) checks(r *Resolver) []check {
 	var all []check
+	if p.Secrets != nil {
+		all = append(all, check{"configuration", "secrets", func(context.Context) []Finding {
+			return []Finding{found(Unknown, "Not all secrets can be read, so there are no logins: run this as root or as the user of the service. %v", p.Secrets)}
+		}})
+	}
 	if len(p.Config.Relays) > 0 {
-		all = p.mailChecks(r)
+		all = append(all, p.mailChecks(r)...)
 	}
 	for i, s := range p.Config.Gateway().SMSCs {
 		sealed := p.Secrets != nil && p.Config.SMSCs[i].PasswordFile != ""

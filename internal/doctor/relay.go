@@ -25,9 +25,10 @@ func (p *Plan) relayCheck(ctx context.Context, relay config.Relay) []Finding {
 	if f, refused := p.lockedOut(relay); refused {
 		return []Finding{f}
 	}
+	logsIn := relay.Username != ""
 	login := found(OK, "The login as %q works.", relay.Username)
-	if p.Secrets != nil && relay.Username != "" {
-		login = found(Unknown, "The password can't be read, so no login was made: %v", p.Secrets)
+	if p.Secrets != nil && logsIn {
+		login = found(Unknown, "The password can't be read, so no login was made.")
 		relay.TLS, relay.Username = relay.WithDefaults().TLS, ""
 	}
 	path := p.returnPath()
@@ -36,7 +37,7 @@ func (p *Plan) relayCheck(ctx context.Context, relay config.Relay) []Finding {
 		return []Finding{named(connectFault(relay, err), "connection")}
 	}
 	all := []Finding{named(relayTLS(relay, seen), "TLS")}
-	if relay.PasswordFile != "" {
+	if logsIn {
 		all = append(all, named(login, "login"))
 	}
 	all = append(all, extensions(seen)...)
@@ -67,7 +68,7 @@ func (p *Plan) lockedOut(relay config.Relay) (Finding, bool) {
 
 // connectFault is the finding of a connection that failed.
 func connectFault(relay config.Relay, err error) Finding {
-	f := found(Fix, "No connection to %s: %v.", relay.Addr, err)
+	f := found(Fix, "No connection to %s: %s", relay.Addr, sentence(err))
 	var failure *smtp.Failure
 	if !errors.As(err, &failure) {
 		return f

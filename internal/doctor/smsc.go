@@ -17,10 +17,10 @@ func (p *Plan) bindCheck(ctx context.Context, s smpp.SMSC, sealed bool) []Findin
 		return p.runningBinds(s)
 	}
 	if p.Occupied != "" {
-		return []Finding{found(Unknown, "No bind was made: %s.", p.Occupied)}
+		return []Finding{found(Unknown, "No bind was made: %s", p.Occupied)}
 	}
 	if sealed {
-		return []Finding{found(Unknown, "The password can't be read, so no bind was made: %v", p.Secrets)}
+		return []Finding{found(Unknown, "The password can't be read, so no bind was made.")}
 	}
 	addresses := append([]string{s.Addr}, s.MoreAddrs...)
 	var all []Finding
@@ -41,7 +41,7 @@ func (p *Plan) bindCheck(ctx context.Context, s smpp.SMSC, sealed bool) []Findin
 
 // bindFault is the finding of a bind that failed.
 func bindFault(addr string, err error) Finding {
-	f := found(Fix, "%s: %v.", addr, err)
+	f := found(Fix, "%s: %s", addr, sentence(err))
 	var refusal *session.BindError
 	switch {
 	case !errors.As(err, &refusal):
