@@ -103,7 +103,7 @@ func New(cfg Config) (*Handler, error) {
 			return nil, err
 		}
 	}
-	if a.metrics, err = newMetrics(cfg.Registerer, a.tails, a.octets); err != nil {
+	if a.metrics, err = newMetrics(cfg.Registerer, a.tails, a.octets, a.rates); err != nil {
 		return nil, err
 	}
 	if _, err := new(numbers.Rules).Parse("+4799999999"); err != nil { // also loads the metadata, before the first caller waits for it

@@ -19,9 +19,10 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 	inFlight prometheus.Gauge
 	refused  *prometheus.CounterVec
+	limited  *prometheus.CounterVec
 }
 
-func newMetrics(reg prometheus.Registerer, ts *tails, octets *shares) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, ts *tails, octets *shares, limits rates) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_http_requests_total",
 			Help: "Requests answered, by route, method and status."}, []string{"route", "method", "status"}),
@@ -31,9 +32,14 @@ func newMetrics(reg prometheus.Registerer, ts *tails, octets *shares) (*metrics,
 			Help: "Requests being answered."}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_http_refused_total",
 			Help: "Requests refused because the share of their organisation was used up, by what of: requests, octets."}, []string{"reason"}),
+		limited: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_orders_limited_total",
+			Help: "Orders that got 429 because the rate of their organisation was used up."}, []string{"organisation"}),
 	}
 	m.refused.WithLabelValues("requests")
 	m.refused.WithLabelValues("octets")
+	for organisation := range limits {
+		m.limited.WithLabelValues(organisation)
+	}
 	if reg == nil {
 		return m, nil
 	}
@@ -44,7 +50,7 @@ func newMetrics(reg prometheus.Registerer, ts *tails, octets *shares) (*metrics,
 	most := prometheus.NewGauge(prometheus.GaugeOpts{Name: "straks_http_body_octets_limit",
 		Help: "The most of straks_http_body_octets."})
 	most.Set(float64(octets.total))
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.refused, waiting, held, most} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.refused, m.limited, waiting, held, most} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

@@ -40,6 +40,7 @@ func (a *api) take(x *exchange, read form, octets int64) (*placing, orders.Shipm
 	p.order.Organisation = x.who.Organisation
 	a.keepOnly(x, p)
 	if err := a.rates.allow(x.who.Organisation); err != nil {
+		a.metrics.limited.WithLabelValues(x.who.Organisation).Inc()
 		shipment, err := a.repeated(x, p, err)
 		return p, shipment, false, err
 	}

@@ -24,6 +24,7 @@ func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	w.Configure("[api]", fmt.Sprintf("tls_cert_file = %[1]q\ntls_key_file = %[1]q", file))
 	w.EditConfig("[journal]\n", fmt.Sprintf("[audit]\ndir = %q\n[journal]\n", w.Dir+"/audit"))
 	w.EditConfig("[[organisation]]", "[[issuer]]\nname = \"idp\"\npreset = \"maskinporten\"\njwks_url = \"http://127.0.0.1:1/jwk\"\n\n[[organisation]]")
+	w.EditConfig("[[organisation]]\n", "[[organisation]]\nrate = 1000.0\n")
 	w.Start()
 	families, err := w.Registry.Gather()
 	if err != nil {
@@ -36,7 +37,7 @@ func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	selector := regexp.MustCompile(`\b(straks_[a-z_]+)(\{[^}]*\})?`)
 	matcher := regexp.MustCompile(`([a-z]+)(=~|!~|!=|=)\\?"([^"\\]*)`)
 	asked := 0
-	for _, file := range []string{"configs/alerts.yml", "configs/dashboard.json", "configs/straks.toml", "docs/operations.md", "docs/performance.md", "README.md"} {
+	for _, file := range []string{"configs/alerts.yml", "configs/rules.yml", "configs/dashboard.json", "configs/straks.toml", "docs/operations.md", "docs/monitoring.md", "docs/performance.md", "README.md"} {
 		text, err := os.ReadFile("../../" + file)
 		if err != nil {
 			t.Fatal(err)

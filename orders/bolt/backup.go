@@ -89,13 +89,22 @@ func (j *Journal) Copy(ctx context.Context, progress func(done, all int64)) (c *
 	return &Copy{Size: size, file: f, done: func() { j.copying.Store(false) }}, nil
 }
 
-// roomBeside fails where less than that is free on the disk of a file, in octets.
-func roomBeside(path string, octets int64) error {
+// freeBeside returns the octets that are free on the disk of a file, for users other than root.
+func freeBeside(path string) (int64, error) {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(filepath.Dir(path), &st); err != nil {
+		return 0, err
+	}
+	return int64(st.Bavail) * int64(st.Bsize), nil
+}
+
+// roomBeside fails where less than that is free on the disk of a file, in octets.
+func roomBeside(path string, octets int64) error {
+	free, err := freeBeside(path)
+	if err != nil {
 		return err
 	}
-	if free := int64(st.Bavail) * int64(st.Bsize); free < octets {
+	if free < octets {
 		return fmt.Errorf("it needs %d MiB on the disk of the journal, of which %d MiB are free: make room, or stop straks and copy the file",
 			octets>>20, free>>20)
 	}

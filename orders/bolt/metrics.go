@@ -60,6 +60,14 @@ func newMetrics(reg prometheus.Registerer, j *Journal) *metrics {
 		func() float64 { return float64(j.Levels().FileSize) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "straks_journal_free_bytes", Help: "Size of the journal's free pages."},
 		func() float64 { return float64(j.Levels().FreeSize) })
+	gauge("straks_journal_disk_free_bytes", "Free on the disk of the journal; -1 where that can't be read.", func() float64 {
+		free, err := freeBeside(j.path)
+		if err != nil {
+			return -1
+		}
+		return float64(free)
+	})
+	gauge("straks_journal_max_bytes", "max_size, at which orders are refused; 0 for none.", func() float64 { return float64(j.opt.MaxSize) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "straks_journal_feed_entries", Help: "Entries in the feeds of all organisations."},
 		func() float64 { return float64(j.Levels().FeedEntries) })
 	return &metrics{

@@ -58,12 +58,13 @@ type metrics struct {
 	unreadable prometheus.Counter
 	incomplete prometheus.Counter
 	inbound    *prometheus.CounterVec
+	errors     *errorCounter
 }
 
 // New returns the channel over a gateway. Messages can be sent while Run runs.
 func New(cfg Config, gateway *smpp.Gateway, log *slog.Logger, reg prometheus.Registerer) *Channel {
 	c := &Channel{cfg: cfg, gateway: gateway, words: make(map[string]word), owners: make(map[string]string),
-		metrics: newMetrics(reg), tally: newTally(), log: log, few: ratelog.New(log, 3), one: ratelog.New(log, 1)}
+		metrics: newMetrics(reg, cfg.SMSCs), tally: newTally(), log: log, few: ratelog.New(log, 3), one: ratelog.New(log, 1)}
 	for _, w := range cfg.StopWords {
 		c.words[spelling(w)] = wordStop
 	}
@@ -79,7 +80,7 @@ func New(cfg Config, gateway *smpp.Gateway, log *slog.Logger, reg prometheus.Reg
 	return c
 }
 
-func newMetrics(reg prometheus.Registerer) metrics {
+func newMetrics(reg prometheus.Registerer, smscs map[string]SMSC) metrics {
 	m := metrics{
 		unreadable: prometheus.NewCounter(prometheus.CounterOpts{Name: "straks_receipts_unreadable_total",
 			Help: "Receipts without an id or a state."}),
@@ -87,11 +88,12 @@ func newMetrics(reg prometheus.Registerer) metrics {
 			Help: "Receipts in several parts, not all of which came within a minute. They are read as far as they came."}),
 		inbound: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_inbound_messages_total",
 			Help: "Messages from phones, by what they ask for."}, []string{"word"}),
+		errors: newErrorCounter(smscs),
 	}
 	for _, w := range []word{wordOther, wordStop, wordStart} {
 		m.inbound.WithLabelValues(string(w))
 	}
-	reg.MustRegister(m.unreadable, m.incomplete, m.inbound)
+	reg.MustRegister(m.unreadable, m.incomplete, m.inbound, m.errors.vec)
 	return m
 }
 

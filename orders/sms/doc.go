@@ -14,6 +14,7 @@
 //	answer.go   submit_sm_resp, in time or late: references, refusals, parts
 //	receipt.go  deliver_sm and data_sm: receipts become reports
 //	tally.go    what receipts said, counted for operators
+//	errors.go   error codes of receipts, counted
 //	join.go     receipts that come in several parts; when a part is acknowledged
 //	inbound.go  messages from phones: stop and start words
 package sms

@@ -54,6 +54,7 @@ func (r *receiver) deliverWhole(smsc string, m *wire.Message, at time.Time, resp
 		return
 	}
 	r.cfg.Words.Say(smsc, "receipt", func() string { return verbatim(m) })
+	r.metrics.errors.count(smsc, receipt.Error, dialect.Cause(receipt))
 	report, ok := newReport(smsc, dialect, receipt, at)
 	if !ok {
 		r.unreadable(smsc, receipt)
