@@ -83,5 +83,13 @@ func number(v float64) string {
 	return whole
 }
 
+// decimal writes the numbers of a text as the language does: Norwegian has a decimal comma.
+func (l lang) decimal(text string) string {
+	if l == norwegian {
+		return strings.Replace(text, ".", ",", 1)
+	}
+	return text
+}
+
 // daysTo returns the whole days until a time, negative once it has passed.
 func daysTo(at, now time.Time) int { return int(math.Floor(at.Sub(now).Hours() / 24)) }

@@ -41,8 +41,9 @@ type templates map[string]*template.Template
 
 func parseTemplates(l lang) (templates, error) {
 	functions := template.FuncMap{
-		"t": l.say, "clock": clock, "exact": exact, "machine": machine, "span": span, "size": size, "number": number,
-		"plot": l.plotOf, "sentence": l.sentence, "meaning": l.meaning, "days": daysTo, "isBlocked": blocked,
+		"t": l.say, "clock": clock, "exact": exact, "machine": machine, "span": func(d time.Duration) string { return l.decimal(span(d)) }, "size": func(n int64) string { return l.decimal(size(n)) },
+		"number": func(v float64) string { return l.decimal(number(v)) },
+		"plot":   l.plotOf, "sentence": l.sentence, "meaning": l.meaning, "days": daysTo, "isBlocked": blocked,
 		"count":  func(n int) string { return number(float64(n)) },
 		"counts": func(n uint64) string { return number(float64(n)) },
 		"well":   CarrierState.well,

@@ -8,7 +8,7 @@ import (
 
 // sentence says what became of a message.
 func (l lang) sentence(m *Message, now time.Time) string {
-	carrier, after := cmp.Or(m.Carrier, l.say("theCarrier")), span(m.Updated.Sub(m.Accepted))
+	carrier, after := cmp.Or(m.Carrier, l.say("theCarrier")), l.decimal(span(m.Updated.Sub(m.Accepted)))
 	deadline := clock(m.Deadline, now)
 	text := ""
 	switch {

@@ -111,6 +111,9 @@ func TestFormats(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
+	if norwegian.decimal("1.9 s") != "1,9 s" || english.decimal("1.9 s") != "1.9 s" {
+		t.Error("decimals")
+	}
 	if daysTo(now.Add(-time.Second), now) != -1 || daysTo(now.Add(36*time.Hour), now) != 1 {
 		t.Error("days")
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,9 @@ type consoleSource struct {
 	ends    []console.End // certificates and tokens
 	backup  atomic.Int64  // when the last one was taken, in unix µs; 0: none
 	bounds  atomic.Pointer[map[string][]time.Duration]
+
+	mu    sync.Mutex
+	shown console.Now // by Now
 }
 
 // consoleListener is the console's part of the daemon.
@@ -119,8 +123,21 @@ func (d *Daemon) ends(consoleTLS *tls.Config) (all []console.End) {
 	return all
 }
 
+// nowAge is how old the answer of Now may be: all open pages ask for it every second.
+const nowAge = 500 * time.Millisecond
+
 // Now implements console.Overview.
 func (s *consoleSource) Now() console.Now {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.shown.At) > nowAge {
+		s.shown = s.look()
+	}
+	return s.shown
+}
+
+// look returns the state of the whole.
+func (s *consoleSource) look() console.Now {
 	version, _, _ := Version()
 	n := console.Now{At: time.Now(), Started: s.started, Version: version, InFlight: s.service.InFlight(),
 		Minutes: s.orders(recent.Minutes), Hour: s.orders(recent.Hour), Journal: s.journalState(), Ends: s.ends}
