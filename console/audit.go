@@ -20,13 +20,14 @@ const maxWhy = 200
 
 // audit writes who did what, with what outcome, and why. No recipient may be among the attributes.
 func (c *Console) audit(r *http.Request, u *User, e event, attrs ...slog.Attr) {
+	e.why = masked(cut(e.why))
 	all := []slog.Attr{slog.String("what", e.what), slog.String("outcome", e.outcome)}
 	if u != nil {
 		all = append(all, slog.String("user", u.Name), slog.String("roles", u.roles()))
 	}
 	all = append(all, slog.String("remote", clientOf(r)))
 	if e.why != "" {
-		all = append(all, slog.String("why", cut(e.why)))
+		all = append(all, slog.String("why", e.why))
 	}
 	c.log.LogAttrs(context.Background(), slog.LevelInfo, "console", append(all, attrs...)...)
 	c.record(r, u, e, attrs)

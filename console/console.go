@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
+	"sync"
 	"time"
 
 	"straks/internal/audit"
@@ -49,6 +50,8 @@ type Console struct {
 	recorder  *audit.Log
 	failures  *ratelog.Log // logins
 	handler   http.Handler
+	closing   chan struct{} // closed by Close
+	close     sync.Once
 }
 
 // New returns the console. The error is about the configuration.
@@ -63,7 +66,7 @@ func New(cfg Config) (*Console, error) {
 		cfg.Idle = DefaultIdle
 	}
 	c := &Console{source: cfg.Source, sessions: newSessions(cfg.Session, cfg.Idle), log: cfg.Log, recorder: cfg.Audit,
-		byAddress: newThrottle(5, 5*time.Minute), byUser: newThrottle(10, 30*time.Second), failures: ratelog.New(cfg.Log, maxFailures), streams: make(chan struct{}, maxStreams), searches: make(chan struct{}, maxSearches)}
+		byAddress: newThrottle(5, 5*time.Minute), byUser: newThrottle(10, 30*time.Second), failures: ratelog.New(cfg.Log, maxFailures), streams: make(chan struct{}, maxStreams), searches: make(chan struct{}, maxSearches), closing: make(chan struct{})}
 	var err error
 	if c.accounts, err = newAccounts(cfg.Accounts); err != nil {
 		return nil, err
@@ -79,6 +82,9 @@ func New(cfg Config) (*Console, error) {
 	c.handler = c.headers(http.NewCrossOriginProtection().Handler(c.mux()))
 	return c, nil
 }
+
+// Close ends the streams of open pages, now and from then on: they would hold up a shutdown.
+func (c *Console) Close() { c.close.Do(func() { close(c.closing) }) }
 
 // ServeHTTP implements http.Handler.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }

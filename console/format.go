@@ -3,10 +3,17 @@ package console
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 )
+
+// recipients are phone numbers, and other long numbers of persons, and e-mail addresses.
+var recipients = regexp.MustCompile(`\+?[0-9](?: ?[0-9]){7,}|[^\s@<>()",;]+@[^\s@<>()",;]+`)
+
+// masked takes recipients out of a user's words. Pages ask users to leave them out.
+func masked(s string) string { return recipients.ReplaceAllString(s, "***") }
 
 // cut bounds a user's words, at the end of a character.
 func cut(s string) string {

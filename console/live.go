@@ -30,6 +30,10 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request, s *session) {
 		return
 	}
 	defer c.sessions.endStream(s)
+	if _, err := c.livePage(r, s); err != nil {
+		http.NotFound(w, r)
+		return
+	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
 	tick, end := time.NewTicker(liveEvery), time.NewTimer(liveLongest)
@@ -58,6 +62,8 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request, s *session) {
 		case <-end.C:
 			return
 		case <-r.Context().Done():
+			return
+		case <-c.closing:
 			return
 		}
 	}

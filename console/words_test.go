@@ -111,6 +111,12 @@ func TestFormats(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
+	for text, want := range map[string]string{"called by +47 999 99 999 today": "called by *** today", "case 1234567": "case 1234567", "kari@example.org, 99999999": "***, ***",
+		"0047 99999999": "***", "work of 2026-11-29": "work of 2026-11-29"} {
+		if got := masked(text); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
 	if norwegian.decimal("1.9 s") != "1,9 s" || english.decimal("1.9 s") != "1.9 s" {
 		t.Error("decimals")
 	}

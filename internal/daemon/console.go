@@ -72,6 +72,7 @@ func (d *Daemon) serveConsole(ctx context.Context) error {
 		stop()
 		<-sampled
 	}()
+	defer context.AfterFunc(ctx, d.console.pages.Close)()
 	l := d.console.listen
 	if d.console.tls != nil {
 		l = tls.NewListener(l, d.console.tls)

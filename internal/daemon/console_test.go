@@ -314,7 +314,7 @@ func TestConsoleSupport(t *testing.T) {
 	id := w.Send("k", "+4799999999").ShipmentID
 	w.Await(id, "SMS_Delivered")
 	for _, text := range []string{"+47 999 99 999", "k", "ref-k", id} {
-		code, page := p.post("/find", "text", text, "since", "hours24", "reason", "case 7")
+		code, page := p.post("/find", "text", text, "since", "hours24", "reason", "case 7 of +4799999999")
 		if code != http.StatusOK || !strings.Contains(page, "/message/"+id) || !strings.Contains(page, "Delivered by telco") {
 			t.Errorf("%s: %d %s", text, code, page)
 		}
@@ -343,7 +343,7 @@ func TestConsoleSupport(t *testing.T) {
 		t.Errorf("nonsense: %d", code)
 	}
 	log := w.log.String()
-	for _, want := range []string{`"why":"case 7","by_what":"recipient","found":1`, `"what":"lift","outcome":"ok"`, `"recipient":"+4799***"`} {
+	for _, want := range []string{`"why":"case 7 of ***","by_what":"recipient","found":1`, `"what":"lift","outcome":"ok"`, `"recipient":"+4799***"`} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log lacks %s", want)
 		}
