@@ -5,12 +5,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/creack/pty"
 
 	"straks/api/client"
 	"straks/internal/daemon/daemontest"
@@ -30,7 +33,7 @@ func TestSandboxSaysWhereItIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var sb struct{ BaseURL, Token, Org, Admin, SMSC, Relay string }
+	var sb struct{ BaseURL, Token, Org, Inbox, Admin, SMSC, Relay string }
 	if err := json.Unmarshal([]byte(line), &sb); err != nil {
 		t.Fatalf("%v in %q", err, line)
 	}
@@ -42,6 +45,11 @@ func TestSandboxSaysWhereItIs(t *testing.T) {
 		if err != nil || resp.StatusCode != http.StatusOK {
 			t.Fatalf("%s: %v, %v", path, resp, err)
 		}
+		resp.Body.Close()
+	}
+	if resp, err := http.Get(sb.Inbox + "/messages.json"); err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("the inbox: %v, %v", resp, err)
+	} else {
 		resp.Body.Close()
 	}
 	c, err := client.New(sb.BaseURL, sb.Token, nil)
@@ -69,6 +77,94 @@ func TestSandboxSaysWhereItIs(t *testing.T) {
 	}
 }
 
+// TestSandboxOnTerminal: a person gets lines to copy, and the numbers that fail; the token is the given one.
+func TestSandboxOnTerminal(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	t.Setenv("STRAKS_TOKEN", "given")
+	screen, tty, err := pty.Open()
+	if err != nil {
+		t.Skipf("no pseudo-terminal here: %v", err)
+	}
+	defer screen.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, []string{"sandbox", "-listen", "localhost:0"}, strings.NewReader(""), tty, os.Stderr)
+		tty.Close()
+	}()
+	var text strings.Builder
+	lines := bufio.NewScanner(screen)
+	for lines.Scan() && !strings.Contains(lines.Text(), limitedSuffix) {
+		text.WriteString(strings.TrimRight(lines.Text(), "\r") + "\n")
+	}
+	go func() {
+		for lines.Scan() { // or the program can't write
+		}
+	}()
+	shown := text.String()
+	var base string
+	for line := range strings.Lines(shown) {
+		if _, url, ok := strings.Cut(strings.TrimSpace(line), "export STRAKS_URL="); ok {
+			base = url
+		}
+	}
+	for _, want := range []string{"  export STRAKS_TOKEN=given\n", "Inbox   http://localhost:", "/docs", "…9901  undeliverable"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("it lacks %q:\n%s", want, shown)
+		}
+	}
+	// The copied lines work, and the token with the suffix gets 429.
+	c, err := client.New(base, "given", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.SendSMS(ctx, daemontest.SMS("k", "+4799999999")); err != nil {
+		t.Error(err)
+	}
+	limited, err := client.New(base, "given"+limitedSuffix, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused *client.Problem
+	for i := range 2 {
+		_, err = limited.SendSMS(ctx, daemontest.SMS(strings.Repeat("k", i+1), "+4799999999"))
+	}
+	if !errors.As(err, &refused) || refused.Status != http.StatusTooManyRequests || refused.RetryAfter == 0 {
+		t.Errorf("two orders at once: %v", err)
+	}
+	cancel()
+	if got := <-code; got != exitDone {
+		t.Errorf("exit code %d", got)
+	}
+}
+
+func TestSandboxRefuses(t *testing.T) {
+	for args, want := range map[string]string{"-token a\x01b": "letters, digits", "-token=a,b": "letters, digits", "surplus": "surplus"} {
+		var log bytes.Buffer
+		if code := run(t.Context(), append([]string{"sandbox", "-listen", "127.0.0.1:0"}, strings.Fields(args)...), nil, io.Discard, &log); code != exitUsage || !strings.Contains(log.String(), want) {
+			t.Errorf("%s: exit code %d, %s", args, code, log.String())
+		}
+	}
+}
+
+// TestSandboxHelpShowsNoToken: that of the environment may be another straks'.
+func TestSandboxHelpShowsNoToken(t *testing.T) {
+	t.Setenv("STRAKS_TOKEN", "hemmelig")
+	var out bytes.Buffer
+	if run(t.Context(), []string{"sandbox", "-h"}, nil, &out, &out); strings.Contains(out.String(), "hemmelig") || !strings.Contains(out.String(), "-token") {
+		t.Error(out.String())
+	}
+}
+
+func TestNextPort(t *testing.T) {
+	for addr, want := range map[string]string{"127.0.0.1:8080": "127.0.0.1:8082", "0.0.0.0:9080": "0.0.0.0:9082", "[::1]:80": "[::1]:82", "127.0.0.1:0": "127.0.0.1:0", ":8080": ":8082"} {
+		if got := nextPort(addr, 2); got != want {
+			t.Errorf("%s: %s, want %s", addr, got, want)
+		}
+	}
+}
+
 // TestSandboxWithoutItsPort: the port may be another daemon's.
 func TestSandboxWithoutItsPort(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
@@ -81,6 +177,9 @@ func TestSandboxWithoutItsPort(t *testing.T) {
 		var out, log bytes.Buffer
 		if code := run(t.Context(), []string{"sandbox", "-listen", listen}, nil, &out, &log); code != exitFailed {
 			t.Errorf("%s: exit code %d", listen, code)
+		}
+		if want == "address already in use" && !strings.Contains(log.String(), "straks sandbox -listen") {
+			t.Errorf("it does not say what to do: %s", log.String())
 		}
 		if !strings.Contains(log.String(), "api.listen") || !strings.Contains(log.String(), want) || out.Len() > 0 {
 			t.Errorf("%s: %s%s", listen, log.String(), out.String())

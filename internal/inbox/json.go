@@ -40,7 +40,9 @@ func parse(values url.Values, known ...string) (p parameters, err error) {
 		}
 		switch name {
 		case "to":
-			p.To = value
+			if p.To = value; addressKey(value) == "" {
+				err = errors.New("to is empty: give a number or an address, or leave it out")
+			}
 		case "q":
 			p.Words = value
 		case "channel":
