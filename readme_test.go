@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"straks/smpp/smsctest"
+	"straks/smtp/relaytest"
 )
 
 func readDoc(t *testing.T, path string) string {
@@ -20,12 +21,17 @@ func readDoc(t *testing.T, path string) string {
 	return string(text)
 }
 
-// TestReadmeTellsTheEndings: the README has all numbers of the sandbox that fail.
-func TestReadmeTellsTheEndings(t *testing.T) {
-	readme := readDoc(t, "README.md")
+// TestSandboxDocument: docs/sandbox.md has all numbers and addresses of the sandbox that fail.
+func TestSandboxDocument(t *testing.T) {
+	doc := readDoc(t, "docs/sandbox.md")
+	for _, rule := range relaytest.StandardRules() {
+		if row := fmt.Sprintf("| `%s@` | %s |", rule.Local, rule.What()); !strings.Contains(doc, row) {
+			t.Errorf("docs/sandbox.md lacks %s", row)
+		}
+	}
 	for _, e := range smsctest.Endings() {
-		if row := fmt.Sprintf("| `%s` | %s |", e.Suffix, e.What); !strings.Contains(readme, row) {
-			t.Errorf("README.md lacks %s", row)
+		if row := fmt.Sprintf("| `%s` | %s |", e.Suffix, e.What); !strings.Contains(doc, row) {
+			t.Errorf("docs/sandbox.md lacks %s", row)
 		}
 	}
 }

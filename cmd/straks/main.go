@@ -22,7 +22,7 @@ func commands() []command {
 	return []command{
 		{"serve", "run the daemon", serveCommand},
 		{"demo", "show the main job: an SMS and an e-mail through a sandbox", demoCommand},
-		{"sandbox", "run a daemon with simulated carriers, on loopback", sandboxCommand},
+		{"sandbox", "run a daemon with simulated carriers, and an inbox that shows what they got", sandboxCommand},
 		{"init", "create the journal", initCommand},
 		{"check", "report all faults of a configuration", checkCommand},
 		{"doctor", "look at DNS records, relays, SMSCs and the clock, and say what to change", doctorCommand},
