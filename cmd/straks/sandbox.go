@@ -259,6 +259,7 @@ func portOf(addr string) string {
 const sandboxConfig = `
 [api]
 listen = %q
+plain_http = true
 docs = true
 [admin]
 listen = %q

@@ -84,6 +84,7 @@ type API struct {
 	BasePath    string // before every route: "/notifications/api/v1"; "/" for none
 	TLSCertFile string // PEM chain; with tls_key_file, the listener speaks TLS. Without: plain HTTP
 	TLSKeyFile  string // PEM key: a path, or a name in $CREDENTIALS_DIRECTORY
+	PlainHTTP   bool   `toml:"plain_http"` // the listener may be reached from other machines without TLS: false
 	Docs        bool   // serve a page that renders the OpenAPI document, at /docs: false
 
 	// SendDeadline bounds an order from its acceptance to the carrier's answer: 5s.
@@ -135,6 +136,9 @@ func (a *API) check(c *checker) {
 	c.listen("listen", a.Listen)
 	c.basePath("base_path", a.BasePath)
 	c.keyPair("tls_cert_file", &a.TLSCertFile, "tls_key_file", &a.TLSKeyFile)
+	c.Unless(a.TLSCertFile != "" || c.file.sealed || a.PlainHTTP || loopback(a.Listen), "tls_cert_file",
+		"is missing: api.listen can be reached from other machines, and codes and tokens would cross the network in the clear. "+
+			"Give a certificate, listen on 127.0.0.1 for a proxy that speaks TLS, or set plain_http = true where the network is yours")
 	c.Duration("send_deadline", a.SendDeadline, 100*time.Millisecond, time.Minute)
 	faults.Range(c.List, "max_in_flight", a.MaxInFlight, 0, 1_000_000)
 	faults.Range(c.List, "max_body", a.MaxBody, 4<<10, 16<<20)
