@@ -65,7 +65,7 @@ func credential(path string) (string, error) {
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")
 	if dir == "" {
 		return "", errors.New("is the name of a credential, but $CREDENTIALS_DIRECTORY is not set: " +
-			"put it into " + CredentialFolder + ", which root can read and the unit hands over; or set the variable, or give a path")
+			"put it into " + CredentialFolder + ", which the unit hands over, and run commands as root, who can read it; or set the variable, or give a path")
 	}
 	if inFolder := filepath.Join(dir, folderPrefix+path); exists(inFolder) {
 		return inFolder, nil
