@@ -5,10 +5,10 @@ import (
 	"net/netip"
 )
 
-// addressOf returns the address that shares a bound with others: an IPv4 address, or the /64
+// Address returns the address that shares a bound with others: an IPv4 address, or the /64
 // of an IPv6 address, which is what one subscriber has. It is the zero Prefix for other
 // networks, like unix sockets.
-func addressOf(remote net.Addr) netip.Prefix {
+func Address(remote net.Addr) netip.Prefix {
 	tcp, ok := remote.(*net.TCPAddr)
 	if !ok {
 		return netip.Prefix{}

@@ -115,7 +115,7 @@ func (c *conn) NetConn() net.Conn { return c.Conn }
 
 // admit returns the connection, after it has made room for it; nil if there is none.
 func (l *Limiter) admit(nc net.Conn) *conn {
-	c := &conn{Conn: nc, limiter: l, address: addressOf(nc.RemoteAddr()), class: fresh}
+	c := &conn{Conn: nc, limiter: l, address: Address(nc.RemoteAddr()), class: fresh}
 	l.mu.Lock()
 	reason, victim := l.shortage(c.address)
 	if reason != "" && victim == nil {
@@ -230,6 +230,24 @@ func (l *Limiter) state(nc net.Conn, s http.ConnState) {
 		}
 	case http.StateIdle:
 		c.active = false
+		c.park()
+	}
+}
+
+// Keep protects a connection that a server other than net/http's has accepted from being closed for another, or
+// ends that. Limits.NoTokens must be set.
+func (l *Limiter) Keep(nc net.Conn, keep bool) {
+	c := unwrap(nc)
+	if c == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case c.closed:
+	case keep:
+		c.unpark()
+	default:
 		c.park()
 	}
 }

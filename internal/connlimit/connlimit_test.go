@@ -344,14 +344,14 @@ func TestAddressOf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := addressOf(addr).String(); got != want {
+		if got := Address(addr).String(); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}
-	if p := addressOf(&net.UnixAddr{Name: "/run/x"}); p.IsValid() {
+	if p := Address(&net.UnixAddr{Name: "/run/x"}); p.IsValid() {
 		t.Errorf("a unix socket: %s", p)
 	}
-	if p := addressOf(&net.TCPAddr{}); p.IsValid() {
+	if p := Address(&net.TCPAddr{}); p.IsValid() {
 		t.Errorf("no address: %s", p)
 	}
 }
