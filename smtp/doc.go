@@ -22,6 +22,7 @@
 //	outcome.go      what a reply allows: the table from reply codes to reasons
 //	subject.go      what a refusal is about: the recipient, the sender or us
 //	message.go      the mail: its check, its header, its encoding
+//	attached.go     a mail that carries another one
 //	envelope.go     the envelope sender, and whether reports come back
 //	subjectline.go  the subject as encoded words
 //	name.go         the sender's name beside its address

@@ -26,6 +26,7 @@ type Message struct {
 	HTML         bool // Body is HTML; the mail then has a text alternative too
 
 	Envelope
+	Attached *Attached // a mail that this one carries; the text is then plain. May be nil
 }
 
 // LogValue keeps text, subject and recipient out of logs.
@@ -180,6 +181,9 @@ func newLetter(m Message, date time.Time) (*letter, error) {
 func build(m Message, from, to address, date time.Time) ([]byte, error) {
 	var out bytes.Buffer
 	header := fields(m, from, to, date)
+	if m.Attached != nil {
+		return buildAttached(header, m)
+	}
 	if !m.HTML {
 		err := writeText(&header.Header, "text/plain", m.Body, func(h message.Header) (io.WriteCloser, error) {
 			return message.CreateWriter(&out, h)

@@ -8,6 +8,7 @@
 //	1  it failed; the reason is on stderr
 //	2  the command line is wrong
 //	3  send: the order was taken, but its message failed for good
+//	65, 67, 75  report: those of sysexits.h
 //
 // A command is one entry of the table in main.go, and a function that defines its flags, calls
 // flags.parse or choice, and does the work. Help, completion and manual pages come of these flags.
@@ -27,6 +28,7 @@
 //	setup.go    init, token: before the first start
 //	dkim.go     dkim new, show: keys that sign mails
 //	mail.go     mail key: the key of return paths
+//	report.go   report: a report from a pipe
 //	check.go    check: the configuration, and what the daemon would find
 //	doctor.go   doctor: DNS records, relays, SMSCs, the clock
 //	sandbox.go  sandbox: a daemon between simulated carriers, with an inbox

@@ -31,6 +31,7 @@ func commands() []command {
 		{"token", "make a bearer token and its stanza for the configuration", tokenCommand},
 		{"dkim", "make the keys that sign mails, and print their DNS records: new, show", dkimCommand},
 		{"mail", "make the key of the addresses that reports about mails come back to: key", mailCommand},
+		{"report", "give the daemon a report about a mail, from a mail server's pipe", reportCommand},
 		{"send", "send one SMS or one e-mail", sendCommand},
 		{"shipment", "print the status of one shipment", shipmentCommand},
 		{"feed", "print what became of your shipments, in order", feedCommand},

@@ -55,6 +55,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	err := execute(ctx, args, env{stdin: stdin, stdout: stdout, stderr: stderr})
 	var usage usageError
 	var ended endedError
+	var exit sysexit
 	code := exitFailed
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
@@ -63,6 +64,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		code = exitUsage
 	case errors.As(err, &ended):
 		code = exitEnded
+	case errors.As(err, &exit):
+		code = exit.code
 	}
 	complain(stderr, err)
 	return code

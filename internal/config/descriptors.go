@@ -14,6 +14,12 @@ const (
 // carrier's connection counts twice: the new one may be open before the old one is closed.
 func (cfg *Config) Descriptors() int {
 	n := cfg.API.MaxConnections + ownDescriptors
+	if cfg.Mail.Listen != "" {
+		n += cfg.Mail.MaxConnections
+	}
+	if cfg.Mail.LMTP != "" {
+		n += cfg.Mail.MaxConnections
+	}
 	for _, s := range cfg.Gateway().WithDefaults().SMSCs {
 		n += 2 * s.Binds
 	}

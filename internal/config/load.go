@@ -128,7 +128,8 @@ func (cfg *Config) check(c *checker) {
 // checkAddresses checks that no two listeners have the same address.
 func (cfg *Config) checkAddresses(c *checker) {
 	seen := make(map[string]string)
-	for _, l := range []struct{ section, addr string }{{"api", cfg.API.Listen}, {"metrics", cfg.Metrics.Listen}, {"admin", cfg.Admin.Listen}, {"console", cfg.Console.Listen}} {
+	for _, l := range []struct{ section, addr string }{{"api", cfg.API.Listen}, {"metrics", cfg.Metrics.Listen}, {"admin", cfg.Admin.Listen}, {"console", cfg.Console.Listen},
+		{"mail", cfg.Mail.Listen}} {
 		if first := seen[l.addr]; first != "" {
 			c.In(l.section).Add("listen", "is that of %s: each listener must have its own", first)
 		}

@@ -100,3 +100,46 @@ func TestDSNHasGone(t *testing.T) {
 		t.Errorf("%v %v", err, found)
 	}
 }
+
+// Where reports come back, relays are asked for them.
+func TestReportsComeBack(t *testing.T) {
+	dir := keyFiles(t)
+	domain := "bounce_domain = \"retur.example.org\"\nreturn_path_key_file = \"" + dir + "/active\"\n"
+	for section, want := range map[string]bool{
+		domain: false,
+		domain + "listen = \":2525\"\npostmaster = \"x@example.org\"\n":  true,
+		domain + "lmtp = \"/run/straks/lmtp.sock\"\n":                    true,
+		"return_path = \"x@example.org\"\n":                              false,
+		"return_path = \"x@example.org\"\nlmtp = \"/run/straks/lmtp\"\n": true,
+	} {
+		cfg, _, found, err := parse(withMail(section), now, false)
+		if err != nil || len(found) > 0 {
+			t.Fatalf("%v %v", err, found)
+		}
+		if got := cfg.Mail.Paths().ComeBack; got != want {
+			t.Errorf("%s: %v", section, got)
+		}
+	}
+}
+
+func TestListenerFaults(t *testing.T) {
+	dir := keyFiles(t)
+	domain := "bounce_domain = \"retur.example.org\"\nreturn_path_key_file = \"" + dir + "/active\"\n"
+	for _, test := range []struct{ section, key, want string }{
+		{"listen = \":25\"\n", "mail.listen", "no use without bounce_domain"},
+		{"lmtp = \"/run/x\"\n", "mail.lmtp", "no use without"},
+		{domain + "lmtp = \"x\"\n", "mail.lmtp", "absolute"},
+		{domain + "listen = \"25\"\n", "mail.listen", "host:port"},
+		{domain + "listen = \"127.0.0.1:8080\"\n", "mail.listen", "each listener must have its own"},
+		{domain + "listen = \":25\"\npostmaster = \"ops@retur.example.org\"\n", "mail.postmaster", "would come back"},
+		{domain + "listen = \":25\"\ntls_cert_file = \"" + dir + "/active\"\n", "mail.tls_key_file", "go together"},
+		{domain + "max_mail = \"1KiB\"\n", "mail.max_mail", "between"},
+		{domain + "max_memory = \"1MiB\"\n", "mail.max_memory", "twice max_mail"},
+		{domain + "lmtp = \"/run/x\"\nlmtp_mode = \"0066\"\n", "mail.lmtp_mode", "owner"},
+	} {
+		_, _, found, err := parse(withMail(test.section), now, false)
+		if text := found.Error(); err != nil || !strings.Contains(text, test.key) || !strings.Contains(text, test.want) {
+			t.Errorf("%s: %v\n%s", test.section, err, text)
+		}
+	}
+}

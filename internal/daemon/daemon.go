@@ -51,6 +51,8 @@ type Daemon struct {
 	tail      logTail          // of the log, for the console
 	console   *consoleListener // nil: there is none
 	draining  atomic.Bool
+
+	mailBack
 }
 
 // New returns a daemon that has opened its journal and listens, but does not work
@@ -116,11 +118,14 @@ func (d *Daemon) listen() (err error) {
 	switch {
 	case d.admin != nil:
 	case d.cfg.Admin.Socket():
-		d.admin, err = listenSocket(d.cfg.Admin)
+		d.admin, err = listenSocket("admin.listen", adminSocket(d.cfg.Admin))
 	default:
 		d.admin, err = listen("admin", d.cfg.Admin.Listen)
 	}
 	if err != nil {
+		return err
+	}
+	if err := d.listenMail(&systemd); err != nil {
 		return err
 	}
 	return systemd.rest()
@@ -150,6 +155,9 @@ func (d *Daemon) wire() (err error) {
 		d.mail = mail.New(mail.Config{Organisations: cfg.EmailSenders(), Paths: cfg.Mail.Paths(), Waits: cfg.Waits(), Words: &d.relays},
 			d.pool, d.log, d.registry)
 		service.Email = d.kept(orders.Email, d.mail)
+		if err := d.wireInbound(); err != nil {
+			return err
+		}
 		for _, r := range cfg.Relays {
 			service.Relays = append(service.Relays, r.Name)
 		}
@@ -182,7 +190,7 @@ func (d *Daemon) MetricsAddr() string {
 
 // Close releases what New took. It may be called once, after Run has returned.
 func (d *Daemon) Close() {
-	for _, l := range []net.Listener{d.api, d.metrics, d.admin} {
+	for _, l := range []net.Listener{d.api, d.metrics, d.admin, d.reports, d.lmtp} {
 		if l != nil {
 			l.Close()
 		}

@@ -14,6 +14,7 @@
 //	api      no new connections; requests in flight get their answers
 //	drain    orders whose clients have gone reach their outcome
 //	smtp     relays get QUIT
+//	inbound  mails that have begun are stored, none begins
 //	smpp     nothing more is submitted; receipts are acknowledged until the unbind
 //	service  stores what has arrived
 //	notify, console, metrics, admin
@@ -30,7 +31,8 @@
 //	activation.go  listeners that systemd opened
 //	callers.go  who may call the API: static tokens and issuers
 //	listen.go   listeners on TCP, TLS, and serving until a context ends
-//	socket.go   the admin listener on a unix socket
+//	socket.go   listeners on unix sockets
+//	inbound.go  the listeners for reports about mails
 //	admin.go    the admin listener's routes: status, profiles, backup
 //	kept.go     messages of organisations that only test
 //	audit.go    what operators do is recorded; peer_*.go says who is at a socket

@@ -16,13 +16,14 @@ import (
 )
 
 // TestMonitoringMatchesTheDaemon: every metric that alert rules, dashboard and documents
-// name exists from the start, with the labels and values that they name, if the API has TLS and an issuer, and
-// there is an audit.
+// name exists from the start, with the labels and values that they name, if the API has TLS and an issuer,
+// there is an audit, and reports about mails are taken.
 func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
 	_, _, file := certificate(t)
 	w.Configure("[api]", fmt.Sprintf("tls_cert_file = %[1]q\ntls_key_file = %[1]q", file))
 	w.EditConfig("[journal]\n", fmt.Sprintf("[audit]\ndir = %q\n[journal]\n", w.Dir+"/audit"))
+	w.TakeReports(fmt.Sprintf("tls_cert_file = %[1]q\ntls_key_file = %[1]q", file))
 	w.EditConfig("[[organisation]]", "[[issuer]]\nname = \"idp\"\npreset = \"maskinporten\"\njwks_url = \"http://127.0.0.1:1/jwk\"\n\n[[organisation]]")
 	w.EditConfig("[[organisation]]\n", "[[organisation]]\nrate = 1000.0\n")
 	w.Start()
@@ -37,7 +38,7 @@ func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	selector := regexp.MustCompile(`\b(straks_[a-z_]+)(\{[^}]*\})?`)
 	matcher := regexp.MustCompile(`([a-z]+)(=~|!~|!=|=)\\?"([^"\\]*)`)
 	asked := 0
-	for _, file := range []string{"configs/alerts.yml", "configs/rules.yml", "configs/dashboard.json", "configs/straks.toml", "docs/operations.md", "docs/monitoring.md", "docs/performance.md", "README.md"} {
+	for _, file := range []string{"configs/alerts.yml", "configs/rules.yml", "configs/dashboard.json", "configs/straks.toml", "docs/operations.md", "docs/mail.md", "docs/monitoring.md", "docs/performance.md", "README.md"} {
 		text, err := os.ReadFile("../../" + file)
 		if err != nil {
 			t.Fatal(err)

@@ -69,8 +69,9 @@ func tryJournal(path string, found, warnings *faults.List) (running bool) {
 
 // tryListeners listens on every address, all at the same time, as the daemon does.
 func tryListeners(cfg *config.Config, found, warnings *faults.List) {
-	addresses := map[string]string{"api": cfg.API.Listen, "metrics": cfg.Metrics.Listen, "admin": cfg.Admin.Listen, "console": cfg.Console.Listen}
-	for _, section := range []string{"api", "metrics", "admin", "console"} {
+	addresses := map[string]string{"api": cfg.API.Listen, "metrics": cfg.Metrics.Listen, "admin": cfg.Admin.Listen, "console": cfg.Console.Listen,
+		"mail": cfg.Mail.Listen}
+	for _, section := range []string{"api", "metrics", "admin", "console", "mail"} {
 		addr := addresses[section]
 		if addr == "" || section == "admin" && cfg.Admin.Socket() {
 			continue
@@ -86,26 +87,29 @@ func tryListeners(cfg *config.Config, found, warnings *faults.List) {
 		defer l.Close()
 	}
 	if cfg.Admin.Socket() {
-		trySocket(cfg.Admin, found.In("admin"), warnings.In("admin"))
+		trySocket("listen", adminSocket(cfg.Admin), found.In("admin"), warnings.In("admin"))
+	}
+	if cfg.Mail.LMTP != "" {
+		trySocket("lmtp", lmtpSocket(cfg.Mail), found.In("mail"), warnings.In("mail"))
 	}
 }
 
 // trySocket makes a socket beside the one that the configuration names. The folder of the default one is made by
 // systemd when the unit starts, or by a daemon that root starts.
-func trySocket(a config.Admin, found, warnings *faults.List) {
-	folder := filepath.Dir(a.Listen)
-	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) && a.Listen == config.DefaultAdmin {
-		warnings.Add("listen", "is in %s, which does not exist now: the systemd unit makes it, and so does a daemon that root starts; else set listen to a path elsewhere", folder)
+func trySocket(key string, s socket, found, warnings *faults.List) {
+	folder := filepath.Dir(s.path)
+	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) && folder == filepath.Dir(config.DefaultAdmin) {
+		warnings.Add(key, "is in %s, which does not exist now: the systemd unit makes it, and so does a daemon that root starts; else set listen to a path elsewhere", folder)
 		return
 	}
-	if err := checkFree(a.Listen); err != nil {
-		found.Add("listen", "can't be used: %v", err)
+	if err := checkFree(s.path); err != nil {
+		found.Add(key, "can't be used: %v", err)
 		return
 	}
-	a.Listen = filepath.Join(folder, ".try") // is no longer than what config lets pass
-	l, err := bindSocket(a)
+	s.path = filepath.Join(folder, ".try") // is no longer than what config lets pass
+	l, err := bindSocket(s)
 	if err != nil {
-		found.Add("listen", "can't be used: %v", err)
+		found.Add(key, "can't be used: %v", err)
 		return
 	}
 	l.Close()

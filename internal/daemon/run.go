@@ -36,6 +36,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	if d.sms != nil {
 		s.start("smpp", func(ctx context.Context) error { return d.sms.Run(ctx, d.service) })
 	}
+	if d.inbound != nil {
+		s.start("inbound", d.serveInbound)
+	}
 	if d.mail != nil {
 		s.start("smtp", func(ctx context.Context) error { return d.mail.Run(ctx, d.service) })
 	}

@@ -30,27 +30,41 @@ type socketListener struct {
 // no time can anybody connect whom the configuration does not admit.
 //
 // The folder of the default path is made where it is missing: without systemd, /run is empty after each boot.
-func listenSocket(a config.Admin) (net.Listener, error) {
-	if a.Listen == config.DefaultAdmin {
-		_ = os.Mkdir(filepath.Dir(a.Listen), 0o755) // it is there, or what follows says that it is not
+func listenSocket(key string, s socket) (net.Listener, error) {
+	if s.path == config.DefaultAdmin {
+		_ = os.Mkdir(filepath.Dir(s.path), 0o755) // it is there, or what follows says that it is not
 	}
-	l, err := bindSocket(a)
+	l, err := bindSocket(s)
 	if err != nil {
-		return nil, fmt.Errorf("admin.listen: %w", err)
+		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	return l, nil
 }
 
-func bindSocket(a config.Admin) (_ *socketListener, err error) {
-	unlock, err := lockFolder(filepath.Dir(a.Listen))
+// socket is what the configuration says of a unix socket.
+type socket struct {
+	path     string
+	mode     config.FileMode
+	group    string // empty: the daemon's own
+	groupKey string // of the configuration
+}
+
+func adminSocket(a config.Admin) socket { return socket{a.Listen, a.Mode, a.Group, "admin.group"} }
+
+func lmtpSocket(m config.Mail) socket {
+	return socket{m.LMTP, m.LMTPMode, m.LMTPGroup, "mail.lmtp_group"}
+}
+
+func bindSocket(s socket) (_ *socketListener, err error) {
+	unlock, err := lockFolder(filepath.Dir(s.path))
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	if err := checkFree(a.Listen); err != nil {
+	if err := checkFree(s.path); err != nil {
 		return nil, err
 	}
-	draft := a.Listen + ".new"
+	draft := s.path + ".new"
 	if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -64,7 +78,7 @@ func bindSocket(a config.Admin) (_ *socketListener, err error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &socketListener{UnixListener: listener.(*net.UnixListener), path: a.Listen}
+	l := &socketListener{UnixListener: listener.(*net.UnixListener), path: s.path}
 	l.SetUnlinkOnClose(false)
 	defer func() {
 		if err != nil {
@@ -72,13 +86,13 @@ func bindSocket(a config.Admin) (_ *socketListener, err error) {
 			os.Remove(draft)
 		}
 	}()
-	if err := admit(draft, a); err != nil {
+	if err := admit(draft, s); err != nil {
 		return nil, err
 	}
 	if l.info, err = os.Lstat(draft); err != nil {
 		return nil, err
 	}
-	return l, os.Rename(draft, a.Listen)
+	return l, os.Rename(draft, s.path)
 }
 
 // Close ends the listener and removes its file, unless the file is another's by now.
@@ -141,17 +155,17 @@ func checkFree(path string) error {
 
 // admit gives a new socket its group and its permissions, in this order: the group must not
 // gain what the former one was meant to have.
-func admit(path string, a config.Admin) error {
-	if a.Group != "" {
-		id, err := groupID(a.Group)
+func admit(path string, s socket) error {
+	if s.group != "" {
+		id, err := groupID(s.group)
 		if err != nil {
-			return fmt.Errorf("admin.group: %w", err)
+			return fmt.Errorf("%s: %w", s.groupKey, err)
 		}
 		if err := os.Lchown(path, -1, id); err != nil {
-			return fmt.Errorf("admin.group: the daemon can't give its socket to %q, of which it must be a member (Group= in the systemd unit): %w", a.Group, err)
+			return fmt.Errorf("%s: the daemon can't give its socket to %q, of which it must be a member (Group= in the systemd unit): %w", s.groupKey, s.group, err)
 		}
 	}
-	return os.Chmod(path, fs.FileMode(a.Mode))
+	return os.Chmod(path, fs.FileMode(s.mode))
 }
 
 // groupID returns the number of a group that is given by name or number.

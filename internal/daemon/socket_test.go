@@ -42,7 +42,7 @@ func TestSocketPermissions(t *testing.T) {
 	for _, umask := range []int{0, 0o077, 0o777} {
 		a := socketIn(t)
 		old := syscall.Umask(umask)
-		l, err := listenSocket(a)
+		l, err := listenSocket("admin.listen", adminSocket(a))
 		syscall.Umask(old)
 		if err != nil {
 			t.Fatal(err)
@@ -96,7 +96,7 @@ func TestSocketIsNeverOpen(t *testing.T) {
 	<-watching
 	for range 200 {
 		before := seen.Load()
-		l, err := listenSocket(a)
+		l, err := listenSocket("admin.listen", adminSocket(a))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,11 +113,11 @@ func TestSocketIsNeverOpen(t *testing.T) {
 // not, and nothing else is.
 func TestSocketInTheWay(t *testing.T) {
 	a := socketIn(t)
-	first, err := listenSocket(a)
+	first, err := listenSocket("admin.listen", adminSocket(a))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listenSocket(a); err == nil || !strings.Contains(err.Error(), "admin.listen: another process listens on "+a.Listen) {
+	if _, err := listenSocket("admin.listen", adminSocket(a)); err == nil || !strings.Contains(err.Error(), "admin.listen: another process listens on "+a.Listen) {
 		t.Errorf("over a live one: %v", err)
 	}
 	first.(*socketListener).UnixListener.Close() // as kill -9 does: the file stays
@@ -127,7 +127,7 @@ func TestSocketInTheWay(t *testing.T) {
 	if err := os.WriteFile(a.Listen+".new", nil, 0o600); err != nil { // killed while it started
 		t.Fatal(err)
 	}
-	second, err := listenSocket(a)
+	second, err := listenSocket("admin.listen", adminSocket(a))
 	if err != nil {
 		t.Fatalf("over a stale one: %v", err)
 	}
@@ -142,7 +142,7 @@ func TestSocketInTheWay(t *testing.T) {
 	if err := os.WriteFile(a.Listen, []byte("kept"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listenSocket(a); err == nil || !strings.Contains(err.Error(), "is not a socket") {
+	if _, err := listenSocket("admin.listen", adminSocket(a)); err == nil || !strings.Contains(err.Error(), "is not a socket") {
 		t.Errorf("over a file: %v", err)
 	}
 	if text, _ := os.ReadFile(a.Listen); string(text) != "kept" {
@@ -153,7 +153,7 @@ func TestSocketInTheWay(t *testing.T) {
 // Of several daemons that start at once over a stale socket, one gets it.
 func TestSocketOfSeveral(t *testing.T) {
 	a := socketIn(t)
-	stale, err := listenSocket(a)
+	stale, err := listenSocket("admin.listen", adminSocket(a))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestSocketOfSeveral(t *testing.T) {
 	listeners := make(chan net.Listener, 8)
 	for range cap(listeners) {
 		wg.Go(func() {
-			if l, err := listenSocket(a); err == nil {
+			if l, err := listenSocket("admin.listen", adminSocket(a)); err == nil {
 				listeners <- l
 			}
 		})
@@ -189,7 +189,7 @@ func TestSocketFaults(t *testing.T) {
 	} {
 		broken := a
 		tt.change(&broken)
-		if l, err := listenSocket(broken); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if l, err := listenSocket("admin.listen", adminSocket(broken)); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, %v", name, l, err)
 		}
 		if left, _ := os.ReadDir(filepath.Dir(a.Listen)); len(left) != 0 {
@@ -197,7 +197,7 @@ func TestSocketFaults(t *testing.T) {
 		}
 	}
 	a.Group = "0"
-	l, err := listenSocket(a)
+	l, err := listenSocket("admin.listen", adminSocket(a))
 	if err != nil {
 		if !errors.Is(err, fs.ErrPermission) {
 			t.Error(err)

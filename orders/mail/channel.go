@@ -138,6 +138,9 @@ func (c *Channel) Run(ctx context.Context, service *orders.Service) error {
 }
 
 func (c *Channel) late(service *orders.Service, message string, r smtp.Result) {
+	if strings.HasPrefix(message, forwardedID) {
+		return // no order's
+	}
 	id, err := uuid.Parse(message)
 	if err != nil {
 		c.log.Error("late reply to a mail that is not ours", "relay", r.Relay, "err", err)

@@ -4,6 +4,7 @@
 //
 //	channel.go  Channel: messages become mails, replies become hand-overs
 //	returnpath.go  ReturnPaths: where reports about a mail come back
+//	forward.go  mails to the operator
 //	inbound.go  reports that arrive by mail become statuses
 //	wait.go     how long reports are waited for, and what their absence means
 //	metrics.go  straks_mail_reports_total

@@ -30,6 +30,7 @@ import (
 	"straks/orders/bolt"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
+	"straks/smtp/returnpath"
 )
 
 // World is a daemon between an SMSC and a relay. Its methods fail the test on an error.
@@ -152,6 +153,24 @@ func (w *World) EditConfig(old, new string) {
 		w.T.Fatal(err)
 	}
 }
+
+// BounceDomain is the domain of return paths of a world that takes reports.
+const BounceDomain = "retur.example.org"
+
+// TakeReports lets the daemon listen for reports about mails, on TCP and on a unix socket. lines are further keys of
+// [mail]. It comes before Start.
+func (w *World) TakeReports(lines string) {
+	w.T.Helper()
+	key := filepath.Join(w.Dir, "return-path.key")
+	if err := os.WriteFile(key, []byte(returnpath.NewKey().Text()), 0o600); err != nil {
+		w.T.Fatal(err)
+	}
+	w.EditConfig("[[relay]]\n", fmt.Sprintf("[mail]\nbounce_domain = %q\nreturn_path_key_file = %q\nlisten = \"127.0.0.1:0\"\nlmtp = %q\n%s\n[[relay]]\n",
+		BounceDomain, key, w.LMTPSocket(), lines))
+}
+
+// LMTPSocket returns the path of the socket for reports.
+func (w *World) LMTPSocket() string { return filepath.Join(filepath.Dir(w.socket), "lmtp.sock") }
 
 // Config reads the configuration.
 func (w *World) Config() *config.Config {
