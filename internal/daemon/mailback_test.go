@@ -7,6 +7,7 @@ import (
 
 	"straks/internal/daemon/daemontest"
 	"straks/smpp/smsctest"
+	"straks/smtp/inbound"
 	"straks/smtp/relaytest"
 )
 
@@ -23,7 +24,7 @@ func mailWorld(t *testing.T, lines string) *daemontest.World {
 func ordered(t *testing.T, w *daemontest.World, key string) (string, relaytest.Message) {
 	t.Helper()
 	before := len(w.Relay.Messages())
-	p, err := w.Client.SendEmail(t.Context(), daemontest.Mail(key, "kari@example.org"))
+	p, err := w.Client.SendEmail(t.Context(), daemontest.Mail(key, key+"@example.org"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,4 +84,53 @@ func TestPostmasterIsForwarded(t *testing.T) {
 	if text := string(w.Relay.Messages()[1].Data); !strings.Contains(text, "base64") {
 		t.Errorf("got\n%s", text)
 	}
+}
+
+// report is a report as Postfix writes it, reduced to what counts.
+func report(action, status string) string {
+	return "Subject: report\r\nMIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n" +
+		"--b\r\n\r\nFor people.\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example.org\r\n\r\n" +
+		"Final-Recipient: rfc822; kari@example.org\r\nAction: " + action + "\r\nStatus: " + status + "\r\n\r\n--b--\r\n"
+}
+
+// An order goes out, and what a server reports comes back and settles it: over SMTP, LMTP and a relay that is slow.
+func TestOrderOutReportBack(t *testing.T) {
+	w := mailWorld(t, "")
+	send := func(to, text string) error {
+		return netsmtp.SendMail(w.Daemon.MailAddr(), nil, "", []string{to}, []byte(text))
+	}
+	for key, test := range map[string]struct{ action, status, want string }{
+		"relayed": {"relayed", "2.0.0", "Email_Delivered"},
+		"unknown": {"failed", "5.1.1", "Email_Failed_RecipientNotIdentified"},
+		"expired": {"failed", "4.4.1", "Email_Failed_TransientError"},
+	} {
+		id, m := ordered(t, w, key)
+		if err := send(m.From, report(test.action, test.status)); err != nil {
+			t.Fatal(err)
+		}
+		w.Await(id, test.want)
+	}
+	id, m := ordered(t, w, "lmtp")
+	if err := inbound.Submit(t.Context(), w.LMTPSocket(), "", []string{m.From}, []byte(report("delivered", "2.0.0"))); err != nil {
+		t.Fatal(err)
+	}
+	w.Await(id, "Email_Delivered")
+	_, other := ordered(t, w, "forged")
+	forged := []byte(other.From)
+	forged[10] ^= 1
+	if err := send(string(forged), report("failed", "5.1.1")); err == nil {
+		t.Error("a forged token was taken")
+	}
+}
+
+// A daemon that ends lets a report arrive that has begun, and a restarted one takes reports about mails from before.
+func TestReportAfterRestart(t *testing.T) {
+	w := mailWorld(t, "")
+	id, m := ordered(t, w, "k")
+	w.Stop()
+	w.Start()
+	if err := netsmtp.SendMail(w.Daemon.MailAddr(), nil, "", []string{m.From}, []byte(report("failed", "5.1.1"))); err != nil {
+		t.Fatal(err)
+	}
+	w.Await(id, "Email_Failed_RecipientNotIdentified")
 }
