@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"straks/orders"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 )
@@ -62,6 +63,43 @@ func TestEveryAlertHasAnAnswer(t *testing.T) {
 	for _, a := range alerts {
 		if !strings.Contains(operations, "`"+a[1]+"`") {
 			t.Errorf("docs/operations.md lacks %s", a[1])
+		}
+	}
+}
+
+// TestEveryStatusIsExplained: docs/statuses.md has each status, marked as final where it is, and no other.
+func TestEveryStatusIsExplained(t *testing.T) {
+	doc := readDoc(t, "docs/statuses.md")
+	known := make(map[string]bool)
+	for _, status := range orders.Statuses() {
+		name := status.String()
+		known[name] = known[name] || status.Final()
+		if !strings.Contains(doc, "| `"+name+"`") {
+			t.Errorf("docs/statuses.md lacks %s", name)
+		}
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(\\w+)`( F)? \\|").FindAllStringSubmatch(doc, -1) {
+		final, ok := known[m[1]]
+		if !ok || final != (m[2] != "") && m[1] != "Email_Succeeded" { // which may be either
+			t.Errorf("docs/statuses.md: %s, final: %v", m[1], m[2] != "")
+		}
+	}
+}
+
+// TestSupportReadsWhatTraceSays: the guides for support desks have the words of "straks trace".
+func TestSupportReadsWhatTraceSays(t *testing.T) {
+	source := readDoc(t, "cmd/straks/trace.go")
+	for _, doc := range []string{"docs/support.md", "docs/support.nb.md"} {
+		rows := regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(readDoc(t, doc), -1)
+		if len(rows) < 10 {
+			t.Errorf("%s has %d rows", doc, len(rows))
+		}
+		for _, row := range rows {
+			for part := range strings.SplitSeq(row[1], "…") {
+				if !strings.Contains(source, strings.TrimSpace(part)) {
+					t.Errorf("%s: straks trace does not say %q", doc, part)
+				}
+			}
 		}
 	}
 }
