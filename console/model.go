@@ -25,6 +25,7 @@ type Traffic struct {
 	Outcomes []Count       // of orders
 	Rate     []float64     // orders in each step, the oldest first
 	Failed   []float64     // of these, those that no carrier took
+	Waits    []float64     // response time in each step that half of the answers were under, in ms
 	Median   time.Duration // from an order to the carrier's answer
 	Slow     time.Duration // that only one of a hundred exceeds
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"html/template"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -20,8 +21,8 @@ const (
 // label says the same in words.
 func plot(label string, all, failed []float64) template.HTML {
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg class="plot" viewBox="0 0 %d %d" role="img" aria-label="%s" preserveAspectRatio="none">`, plotWidth, plotHeight, html.EscapeString(label))
-	most := 1.0
+	fmt.Fprintf(&b, `<svg class="plot" viewBox="0 0 %d %d" role="img" aria-label="%s" preserveAspectRatio="none"><title>%[3]s</title>`, plotWidth, plotHeight, html.EscapeString(label))
+	most := math.SmallestNonzeroFloat64
 	if len(all) > 0 {
 		most = max(most, slices.Max(all))
 	}
@@ -36,6 +37,16 @@ func plot(label string, all, failed []float64) template.HTML {
 	}
 	fmt.Fprintf(&b, `<line class="axis" x1="0" y1="%[2]d" x2="%[1]d" y2="%[2]d"/></svg>`, plotWidth, plotHeight-1)
 	return template.HTML(b.String()) // numbers, and a label that is escaped
+}
+
+// latencyOf draws the response times, with its label in words.
+func (l lang) latencyOf(title string, t Traffic) template.HTML {
+	most := 0.0
+	for _, v := range t.Waits {
+		most = max(most, v)
+	}
+	asTime := func(ms float64) string { return l.decimal(span(time.Duration(ms * float64(time.Millisecond)))) }
+	return plot(l.say("latencyLabel", title, asTime(most), t.Step.Round(time.Second).String()), t.Waits, nil)
 }
 
 // bar draws one bar. One that is not empty is at least a line high.

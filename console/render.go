@@ -43,7 +43,7 @@ func parseTemplates(l lang) (templates, error) {
 	functions := template.FuncMap{
 		"t": l.say, "clock": clock, "exact": exact, "machine": machine, "span": func(d time.Duration) string { return l.decimal(span(d)) }, "size": func(n int64) string { return l.decimal(size(n)) },
 		"number": func(v float64) string { return l.decimal(number(v)) },
-		"plot":   l.plotOf, "sentence": l.sentence, "meaning": l.meaning, "days": daysTo, "isBlocked": blocked,
+		"plot":   l.plotOf, "latency": l.latencyOf, "sentence": l.sentence, "meaning": l.meaning, "days": daysTo, "isBlocked": blocked,
 		"count":  func(n int) string { return number(float64(n)) },
 		"counts": func(n uint64) string { return number(float64(n)) },
 		"well":   CarrierState.well,

@@ -30,6 +30,7 @@ func TestWords(t *testing.T) {
 		text, err := templateFiles.ReadFile(path)
 		note(string(text), `[({]t "([\w.]+)"`)
 		note(string(text), `\(t "([\w.]+)"`)
+		note(string(text), `:= t "([\w.]+)"`)
 		return err
 	})
 	if err != nil {

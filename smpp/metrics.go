@@ -175,12 +175,13 @@ var (
 	bindWindow   = prometheus.NewDesc("straks_smpp_window_size", "Slots of the window.", bindLabels, nil)
 	bindRate     = prometheus.NewDesc("straks_smpp_rate_limit", "Submits per second that the bind may send now; 0 for no limit.", bindLabels, nil)
 	waiting      = prometheus.NewDesc("straks_smpp_waiting", "Messages that wait for a slot in a window of the SMSC.", []string{"smsc"}, nil)
+	pausedNow    = prometheus.NewDesc("straks_smpp_paused", "1 while an operator has paused or drained the SMSC.", []string{"smsc"}, nil)
 	overdue      = prometheus.NewDesc("straks_smpp_overdue_seconds", "For how long responses to submit_sm have been missing, while the SMSC does not answer; else 0.", []string{"smsc"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (m stateMetrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{bindUp, bindState, bindSince, bindInFlight, bindWindow, bindRate, waiting, overdue} {
+	for _, d := range []*prometheus.Desc{bindUp, bindState, bindSince, bindInFlight, bindWindow, bindRate, waiting, pausedNow, overdue} {
 		ch <- d
 	}
 }
@@ -206,6 +207,7 @@ func (m stateMetrics) Collect(ch chan<- prometheus.Metric) {
 	for _, c := range m.gateway.smscs {
 		late, _ := m.gateway.slots.overdue(c, time.Now())
 		gauge(overdue, late.Seconds(), c.Name)
+		gauge(pausedNow, truth(m.gateway.slots.isPaused(c)), c.Name)
 	}
 }
 

@@ -112,6 +112,13 @@ func (s *slots) pause(c *smsc, paused bool) {
 	}
 }
 
+// isPaused reports whether an operator has paused the SMSC.
+func (s *slots) isPaused(c *smsc) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return c.paused
+}
+
 // allPaused reports whether every SMSC of the route is paused.
 func (w *want) allPaused() bool {
 	for _, c := range w.order {

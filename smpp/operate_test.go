@@ -32,6 +32,9 @@ func TestPause(t *testing.T) {
 	if r := g.send("hei", time.Minute); r.Outcome != handover.NotSent || !errors.Is(r.Err, ErrPaused) || time.Since(start) > 30*time.Second {
 		t.Errorf("both are paused: %+v", r)
 	}
+	if g.value(t, "straks_smpp_paused", "smsc", "one") != 1 {
+		t.Error("the metric does not show it")
+	}
 	if err := g.Ready(); err == nil || !strings.Contains(err.Error(), "one is paused by an operator") {
 		t.Errorf("ready: %v", err)
 	}

@@ -121,11 +121,12 @@ var (
 	inUseGauge   = gauge("straks_smtp_connections_in_use", "Open connections that carry a mail now.")
 	upGauge      = gauge("straks_smtp_relay_up", "1 while at least one connection to the relay is open.")
 	overdueGauge = gauge("straks_smtp_overdue_seconds", "For how long replies to the final dot have been missing, while the relay does not answer; else 0.")
+	pausedGauge  = gauge("straks_smtp_paused", "1 while an operator has paused or drained the relay.")
 )
 
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{openGauge, inUseGauge, upGauge, overdueGauge} {
+	for _, d := range []*prometheus.Desc{openGauge, inUseGauge, upGauge, overdueGauge, pausedGauge} {
 		descs <- d
 	}
 }
@@ -140,5 +141,10 @@ func (g gauges) Collect(metrics chan<- prometheus.Metric) {
 		show(inUseGauge, float64(s.InUse))
 		show(upGauge, float64(min(s.Open, 1)))
 		show(overdueGauge, s.Overdue.Seconds())
+		paused := 0.0
+		if !s.Paused.IsZero() {
+			paused = 1
+		}
+		show(pausedGauge, paused)
 	}
 }

@@ -178,12 +178,33 @@ func (s *consoleSource) traffic(span recent.Span, prefix, latency string, outcom
 	}
 	t := console.Traffic{Step: recent.Step(span), Outcomes: s.counts(span, prefix, outcomes),
 		Rate: s.recent.Growth(span, keys(outcomes)...), Failed: s.recent.Growth(span, keys(failed)...)}
+	t.Waits = s.waits(span, latency)
 	var buckets []recent.Bucket
 	for _, bound := range (*cmp.Or(s.bounds.Load(), &map[string][]time.Duration{}))[latency] {
 		buckets = append(buckets, recent.Bucket{Most: bound, Count: s.recent.Total(span, latency+bound.String())})
 	}
 	t.Median, t.Slow = recent.Quantile(0.5, buckets), recent.Quantile(0.99, buckets)
 	return t
+}
+
+// waits returns the median of the response times in each step, in ms; 0 where there were none.
+func (s *consoleSource) waits(span recent.Span, latency string) (all []float64) {
+	bounds := (*cmp.Or(s.bounds.Load(), &map[string][]time.Duration{}))[latency]
+	counts := make([][]float64, len(bounds))
+	for i, bound := range bounds {
+		counts[i] = s.recent.Growth(span, latency+bound.String())
+	}
+	buckets := make([]recent.Bucket, len(bounds))
+	for step := 0; len(counts) > 0 && step < len(counts[0]); step++ {
+		for i, bound := range bounds {
+			buckets[i] = recent.Bucket{Most: bound}
+			if step < len(counts[i]) { // a sample may have come between two
+				buckets[i].Count = counts[i][step]
+			}
+		}
+		all = append(all, float64(recent.Quantile(0.5, buckets))/float64(time.Millisecond))
+	}
+	return all
 }
 
 func sortEnds(all []console.End) {
