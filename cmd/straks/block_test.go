@@ -82,3 +82,44 @@ func TestBlockCommand(t *testing.T) {
 		}
 	}
 }
+
+// A provider has called existing addresses unknown. An operator sees that, and lifts all of them; other entries stay.
+func TestLiftSuppressedAddresses(t *testing.T) {
+	relay := relaytest.Sandbox()
+	relay.Reports.Delay = 0
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relay, "")
+	w.TakeReports("")
+	w.Start()
+	w.Relay.ReportTo("tcp", w.Daemon.MailAddr())
+	admin := []string{"-admin", w.Daemon.AdminAddr()}
+	send := func(key, to, want string) {
+		t.Helper()
+		p, err := w.Client.SendEmail(t.Context(), daemontest.Mail(key, to))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Await(p.ShipmentID, want)
+	}
+	send("a", "nosuch+1@example.org", "Email_Failed_RecipientNotIdentified")
+	send("b", "nosuch+2@Example.ORG", "Email_Failed_RecipientNotIdentified")
+	send("c", "nosuch@another.example", "Email_Failed_RecipientNotIdentified")
+	send("d", "nosuch+1@example.org", "Email_Failed_SuppressedRecipient")
+	if code, _, stderr := straks(t, "", append([]string{"block", "add", "kari@example.org", "-organisation", "ttd", "-reason", "asked"}, admin...)...); code != exitDone {
+		t.Fatal(stderr)
+	}
+	if _, out, _ := straks(t, "", append([]string{"trace", "nosuch+1@example.org"}, admin...)...); !strings.Contains(out, "Not sent: earlier mails to the address came back") ||
+		!strings.Contains(out, "no_such_mailbox: failed 550 5.1.1") {
+		t.Errorf("trace:\n%s", out)
+	}
+	_, out, _ := straks(t, "", append([]string{"block", "list"}, admin...)...)
+	if strings.Count(out, "suppressed until ") != 3 || strings.Count(out, "bounce") != 3 || !strings.Contains(out, "5.1.1") {
+		t.Errorf("list:\n%s", out)
+	}
+	code, out, stderr := straks(t, "", append([]string{"block", "lift", "@EXAMPLE.org", "-organisation", "ttd", "-reason", "the provider failed"}, admin...)...)
+	if code != exitDone || !strings.Contains(out, "2 suppressed addresses of @example.org lifted") {
+		t.Errorf("exit %d, %s%s", code, out, stderr)
+	}
+	send("e", "nosuch+1@example.org", "Email_Failed_RecipientNotIdentified") // sent, and returned once more
+	send("f", "kari@example.org", "Email_Failed_RecipientReserved")
+	send("g", "nosuch@another.example", "Email_Failed_SuppressedRecipient")
+}

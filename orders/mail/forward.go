@@ -23,8 +23,11 @@ const forwardedID = "forwarded-"
 
 // Forward hands a mail to the operator, over the relays: as an attachment of a mail of ours, since its own sender's
 // DKIM and SPF would not hold for us. nil means that a relay has it. Nobody gets a report about the new mail (its return path
-// is the null sender), so it can't come back as one. The error is inbound.ErrRefused where no relay ever takes it.
+// is the null sender), so it can't come back as one. A complaint that names a return path of ours counts first. The error is inbound.ErrRefused where no relay ever takes it.
 func (c *Channel) Forward(ctx context.Context, o Operator, m inbound.Mail) error {
+	if err := c.complained(ctx, m.Data); err != nil {
+		return err
+	}
 	r := c.pool.Send(ctx, smtp.Message{
 		ID: forwardedID + uuid.NewString(), From: o.From, To: o.To, Subject: "Mail to " + m.To + "@" + o.Domain,
 		Body: fmt.Sprintf("straks has received the attached mail to %s@%s.\n\n"+

@@ -64,6 +64,16 @@ func (c *Channel) Report(ctx context.Context, r Report) error {
 	}
 }
 
+// complained stores a complaint that came to abuse@ or postmaster@, where providers send complaints. All other mails
+// to them are for people.
+func (c *Channel) complained(ctx context.Context, mail []byte) error {
+	result := dsn.Parse(mail, dsn.Envelope{Token: c.Paths.shipment})
+	if result.Verdict != dsn.Complaint || len(result.Keys) == 0 || result.Keys[0].Source != dsn.ReturnPath {
+		return nil
+	}
+	return c.Report(ctx, Report{Mail: mail})
+}
+
 // statuses maps what a report says to a status.
 var statuses = map[dsn.Verdict]orders.Status{
 	dsn.Delivered: orders.EmailDelivered,

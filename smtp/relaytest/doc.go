@@ -8,6 +8,7 @@
 //	session.go   an ordinary connection: the backend of go-smtp's server
 //	rules.go     recipients that fail
 //	reports.go   reports about mails that the relay took; reporttext.go: their texts
+//	sandbox.go   the profile of the sandbox's relay
 //	trouble.go   trouble of the whole relay that begins and ends: busy, slow, down
 //	scripts.go   misbehaviour that a server library can't produce
 //	fault.go     Faulty: a relay that is wrong in one reply
@@ -54,6 +55,8 @@
 //	autoreply    relayed, then an automatic reply
 //	complaint    relayed, then a complaint
 //	silent       nothing
+//
+// In the sandbox, refused@ (550 5.1.1) and busy@ (451) are refused at RCPT, since nosuch@ and later@ are taken.
 //
 // # Ownership
 //
