@@ -54,7 +54,7 @@ func (b *crashBook) balance(t *testing.T, st smsctest.Stats) (unanswered int) {
 	if st.Receipts > st.Acked || st.Rejected+st.Dropped > 0 {
 		t.Errorf("receipts lost: %+v", st)
 	}
-	if ends["SMS_Delivered"] == 0 || ends["Email_Succeeded"] == 0 {
+	if ends["SMS_Delivered"] == 0 || ends["Email_Delivered"] == 0 {
 		t.Error("too little happened to tell anything")
 	}
 	return unanswered
@@ -102,7 +102,12 @@ func (o *crashOrder) lossy() bool {
 }
 
 // allFinal reports whether the SMSC has made a final receipt for each part.
-func (o *crashOrder) allFinal() bool { return o.number != "" && len(o.final) == o.parts }
+func (o *crashOrder) allFinal() bool {
+	if o.address != "" { // the relay has reported what it took
+		return len(o.taken) > 0 && !strings.HasPrefix(o.address, "silent")
+	}
+	return len(o.final) == o.parts
+}
 
 // end returns the status that an order with a known outcome must have, by what its
 // carrier did.
@@ -120,8 +125,12 @@ func (o *crashOrder) end() string {
 		return "SMS_Failed_Undelivered"
 	case len(o.taken) < o.parts:
 		return "none: it was not taken whole"
-	case o.address != "":
+	case strings.HasPrefix(o.address, "silent"):
 		return "Email_Succeeded"
+	case strings.HasPrefix(o.address, "full"):
+		return "Email_Failed_Bounced"
+	case o.address != "":
+		return "Email_Delivered"
 	case states["DELIVRD"] == o.parts:
 		return "SMS_Delivered"
 	}
@@ -133,10 +142,22 @@ func (o *crashOrder) way(end string) []string {
 	// Where the SMSC's answer is lost, or came to a daemon that was killed, the receipt alone shows
 	// that it was accepted.
 	straight := (o.lossy() || o.unanswered > 0) && len(o.fed) == 1
-	if o.address != "" || end == "SMS_Accepted" || end == "SMS_Failed_InvalidRecipient" || straight {
+	switch {
+	case end == "SMS_Accepted" || end == "SMS_Failed_InvalidRecipient" || end == "Email_Succeeded" || end == "Email_Failed_RecipientNotIdentified":
 		return []string{end}
+	case o.address == "" && straight:
+		return []string{end}
+	case o.address == "":
+		return []string{"SMS_Accepted", end}
 	}
-	return []string{"SMS_Accepted", end}
+	way := []string{"Email_Succeeded", "Email_Delivered", end}
+	if end == "Email_Delivered" {
+		way = way[:2]
+	}
+	if len(o.fed) > 0 && o.fed[0] == "Email_Delivered" { // the report overtook the relay's answer, or that was lost
+		way = way[1:]
+	}
+	return way
 }
 
 // auditJournal opens the journal of the dead daemon, checks its invariants, and compares

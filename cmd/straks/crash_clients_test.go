@@ -129,6 +129,10 @@ func (b *crashBook) newOrder() *crashOrder {
 		o.address = "nosuch@example.org"
 	case n%40 == 23:
 		o.address = fmt.Sprintf("lost.%d@example.org", n%100)
+	case n%40 == 7:
+		o.address = fmt.Sprintf("full.%d@example.org", n%400)
+	case n%40 == 27:
+		o.address = fmt.Sprintf("silent.%d@example.org", n%400)
 	case n%4 == 3:
 		o.address = fmt.Sprintf("kari%d@example.org", n%400)
 	default:

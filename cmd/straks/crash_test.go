@@ -51,6 +51,8 @@ func testCrash(t *testing.T, echo bool) {
 	book := newCrashBook()
 	w := daemontest.NewStopped(t, book.smsc(seed, echo), book.relay(), `binds = 2
 response_timeout = "1s"`)
+	w.TakeReports("")
+	w.Relay.ReportTo("unix", w.LMTPSocket())
 	c := &crash{World: w, book: book, rng: rand.New(rand.NewPCG(seed, 1)), boot: 100 * time.Millisecond}
 
 	load, calm := context.WithCancel(t.Context())
@@ -172,10 +174,18 @@ func (c *crash) settled() bool {
 const crashLossy, crashRefused = "6", "9"
 
 // relay returns a relay that greylists, does not know some recipients, and closes the
-// connection after the mails of others.
+// connection after the mails of others. It reports what became of mails, except those to silent@, and sends a report again
+// that a daemon has not taken.
 func (b *crashBook) relay() relaytest.Profile {
-	return relaytest.Profile{Greylist: 1, Rules: relaytest.StandardRules(), OnMessage: b.mailed, Delay: time.Millisecond}
+	reports := &relaytest.Reports{Rules: []relaytest.ReportRule{
+		{Local: "full", Reports: []relaytest.Report{relaytest.Relayed, crashBounce}},
+		{Local: "silent"},
+	}}
+	return relaytest.Profile{DSN: true, Greylist: 1, Rules: relaytest.StandardRules(), Reports: reports, OnMessage: b.mailed, Delay: time.Millisecond}
 }
+
+// crashBounce is a mailbox that is full, as the server beyond the relay finds out.
+var crashBounce = relaytest.Report{Action: "failed", Status: "5.2.2", Diagnostic: "552 5.2.2 Mailbox full"}
 
 // settle waits until nothing is in flight, and compares the records. It returns how many
 // requests got no answer.
@@ -187,6 +197,7 @@ func (c *crash) settle() (unanswered int) {
 	if err := c.SMSC.Wait(ctx, func(st smsctest.Stats) bool { return st.WaitingNow == 0 }); err != nil {
 		t.Fatalf("receipts are left: %v", err)
 	}
+	eventually.True(t, "reports about mails to be taken", func() bool { _, waiting := c.Relay.Reported(); return waiting == 0 })
 	eventually.True(t, "receipts without an answer to be applied", func() bool { return c.settled() })
 	b.readFeed(t, c.Feed())
 	for _, o := range b.orders {
