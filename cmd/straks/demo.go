@@ -70,7 +70,7 @@ func demo(ctx context.Context, sb *sandbox, out io.Writer) error {
 		return err
 	}
 	fmt.Fprint(out, "\nThe feed:\n")
-	return follow(ctx, c, out, map[string]string{first.ShipmentID: "SMS_Delivered", second.ShipmentID: "Email_Succeeded"})
+	return follow(ctx, c, out, map[string]string{first.ShipmentID: "SMS_Delivered", second.ShipmentID: "Email_Delivered"})
 }
 
 // report makes a call and prints its result.

@@ -22,6 +22,7 @@ import (
 	"straks/internal/inbox"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
+	"straks/smtp/returnpath"
 )
 
 const (
@@ -138,6 +139,7 @@ func newSandbox(ctx context.Context, o sandboxOptions, e env) (_ *sandbox, err e
 	if sb.daemon, err = daemon.New(ctx, cfg, newLogger(e.stderr, cfg), prometheus.NewRegistry()); err != nil {
 		return nil, err
 	}
+	sb.relay.ReportTo("tcp", sb.daemon.MailAddr())
 	if sb.page, err = net.Listen("tcp", nextPort(o.listen, 1)); err != nil {
 		return nil, fmt.Errorf("the inbox: %w", err)
 	}
@@ -157,8 +159,9 @@ func (sb *sandbox) simulate(box *inbox.Inbox) (err error) {
 	if sb.smsc, err = smsctest.Listen("127.0.0.1:0", p); err != nil {
 		return err
 	}
-	sb.relay, err = relaytest.Listen("127.0.0.1:0", relaytest.Profile{SMTPUTF8: true, Rules: relaytest.StandardRules(), Keep: 1, OnMessage: box.Mailed})
-	if err != nil {
+	relay := relaytest.Sandbox()
+	relay.Keep, relay.OnMessage = 1, box.Mailed // the inbox has them
+	if sb.relay, err = relaytest.Listen("127.0.0.1:0", relay); err != nil {
 		return err
 	}
 	sb.SMSC, sb.Relay = sb.smsc.Addr(), sb.relay.Addr()
@@ -238,11 +241,13 @@ func explainPort(err error) error {
 // other daemon.
 func (sb *sandbox) config(listen string) (*config.Config, error) {
 	file := filepath.Join(sb.dir, "straks.toml")
-	password := filepath.Join(sb.dir, "smsc.password")
+	password, key := filepath.Join(sb.dir, "smsc.password"), filepath.Join(sb.dir, "return-path.key")
 	text := fmt.Sprintf(sandboxConfig, listen, nextPort("127.0.0.1:"+portOf(listen), 2), filepath.Join(sb.dir, "journal.db"), sb.Org,
-		sandboxNumber, sha256.Sum256([]byte(sb.Token)), sb.Org+limitedSuffix, sha256.Sum256([]byte(sb.Token+limitedSuffix)), sb.SMSC, password, sb.Relay)
-	if err := os.WriteFile(password, []byte("sandbox"), 0o600); err != nil {
-		return nil, err
+		sandboxNumber, sha256.Sum256([]byte(sb.Token)), sb.Org+limitedSuffix, sha256.Sum256([]byte(sb.Token+limitedSuffix)), sb.SMSC, password, sb.Relay, key)
+	for name, secret := range map[string]string{password: "sandbox", key: returnpath.NewKey().Text()} {
+		if err := os.WriteFile(name, []byte(secret), 0o600); err != nil {
+			return nil, err
+		}
 	}
 	if err := os.WriteFile(file, []byte(strings.TrimSpace(text)), 0o600); err != nil {
 		return nil, err
@@ -291,6 +296,11 @@ reconnect_max = "1s"
 name = "sandbox"
 addr = %q
 tls = "off"
+[mail]
+bounce_domain = "bounce.sandbox.example"
+return_path_key_file = %q
+listen = "127.0.0.1:0"
+postmaster = "postmaster@example.org"
 `
 
 // close releases everything, at any stage.

@@ -68,6 +68,25 @@ func TestSandboxSaysWhereItIs(t *testing.T) {
 			return err == nil && s.Recipients[0].Status == want
 		})
 	}
+	ids := map[string]string{}
+	for to := range sandboxMails {
+		p, err := c.SendEmail(ctx, daemontest.Mail(to, to+"@example.org"))
+		if err != nil {
+			t.Fatalf("%s: %v", to, err)
+		}
+		ids[to] = p.ShipmentID
+	}
+	for to, want := range sandboxMails {
+		eventually.True(t, want+" of "+to, func() bool {
+			s, err := c.Shipment(ctx, ids[to])
+			return err == nil && s.Recipients[0].Status == want
+		})
+	}
+	if p, err := c.SendEmail(ctx, daemontest.Mail("again", "nosuch@example.org")); err != nil {
+		t.Error(err)
+	} else if s, err := c.Shipment(ctx, p.ShipmentID); err != nil || s.Recipients[0].Status != "Email_Failed_SuppressedRecipient" {
+		t.Errorf("%+v, %v", s, err)
+	}
 	cancel()
 	if got := <-code; got != exitDone {
 		t.Errorf("exit code %d", got)
@@ -75,6 +94,15 @@ func TestSandboxSaysWhereItIs(t *testing.T) {
 	if left, _ := os.ReadDir(os.Getenv("TMPDIR")); len(left) != 0 {
 		t.Errorf("left over: %v", left)
 	}
+}
+
+// sandboxMails are the last statuses of mails in the sandbox.
+var sandboxMails = map[string]string{
+	"anybody": "Email_Delivered", "delivered": "Email_Delivered", "autoreply": "Email_Delivered", "complaint": "Email_Delivered",
+	"nosuch": "Email_Failed_RecipientNotIdentified", "full": "Email_Failed_Bounced", "spam": "Email_Failed_FilteredSpam",
+	"quarantined": "Email_Failed_Quarantined", "later": "Email_Failed_TransientError", "returned": "Email_Failed_RecipientNotIdentified",
+	"expanded": "Email_Succeeded", "silent": "Email_Succeeded", "lost": "Email_Delivered",
+	"refused": "Email_Failed_RecipientNotIdentified", "badsyntax": "Email_Failed_InvalidFormat", "filtered": "Email_Failed_FilteredSpam",
 }
 
 // TestSandboxOnTerminal: a person gets lines to copy, and the numbers that fail; the token is the given one.
@@ -195,7 +223,7 @@ func TestDemo(t *testing.T) {
 	if code := run(t.Context(), []string{"demo"}, nil, &out, &log); code != exitDone {
 		t.Fatalf("exit code %d: %s", code, log.String())
 	}
-	for _, want := range []string{"201 Created", "200 OK", "SMS_Delivered", "Email_Succeeded"} {
+	for _, want := range []string{"201 Created", "200 OK", "SMS_Delivered", "Email_Succeeded", "Email_Delivered"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the demo does not show %q:\n%s", want, out.String())
 		}

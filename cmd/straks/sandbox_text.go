@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"straks/smpp/smsctest"
+	"straks/smtp/relaytest"
 )
 
 // print tells a person where everything is, and how to begin.
@@ -24,6 +25,11 @@ Messages to phone numbers that end like this fail, each in its own way:
 `, sb.BaseURL, sb.Token, sb.Inbox, sb.Docs, "+4799999999")
 	for _, e := range smsctest.Endings() {
 		fmt.Fprintf(w, "  …%s  %s\n", e.Suffix, e.What)
+	}
+	fmt.Fprint(w, "\nSo do mails to these, at any domain (nosuch+1@ is like nosuch@, and not suppressed with it):\n\n")
+	relay := relaytest.Sandbox()
+	for _, r := range relay.Recipients() {
+		fmt.Fprintf(w, "  %-12s %s\n", r.Local+"@", r.What)
 	}
 	fmt.Fprintf(w, "\n%s%s is the token of an organisation that may place one order in five seconds (429).\n", "$STRAKS_TOKEN", limitedSuffix)
 }

@@ -173,8 +173,9 @@ func (s *Server) showTry(w http.ResponseWriter, r *http.Request) {
 	for _, e := range smsctest.Endings() {
 		v.Endings = append(v.Endings, ending{"+479999" + e.Suffix, e.What})
 	}
-	for _, rule := range relaytest.StandardRules() {
-		v.Endings = append(v.Endings, ending{rule.Local + "@example.org", rule.What()})
+	relay := relaytest.Sandbox()
+	for _, r := range relay.Recipients() {
+		v.Endings = append(v.Endings, ending{r.Local + "@example.org", r.What})
 	}
 	s.render(w, r, v)
 }
