@@ -46,12 +46,17 @@ func TestPackageInMachine(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, version := range map[string]string{"old.deb": "1.0.0", "new.deb": "2.0.0"} {
-		if err := os.Link(built(t, version, "deb"), filepath.Join(shared, name)); err != nil {
-			t.Fatal(err)
+	if _, err := exec.LookPath("rpm"); err != nil {
+		t.Skip("needs rpm")
+	}
+	for name, version := range map[string]string{"old": "1.0.0", "new": "2.0.0"} {
+		for _, format := range []string{"deb", "rpm"} {
+			if err := os.Link(built(t, version, format), filepath.Join(shared, name+"."+format)); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "systemd-nspawn", "--directory="+root, "--volatile=overlay", "--boot", "--register=no", "--keep-unit",
 		"--private-network", fmt.Sprintf("--machine=straks-%d", os.Getpid()), "--bind="+shared+":/ci",

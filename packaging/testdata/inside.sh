@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs in a machine that systemd has booted: installs the package, sends a message as docs/install.md says,
-# restarts, upgrades and rolls back under load, removes and purges. /ci has old.deb and new.deb.
+# restarts, upgrades and rolls back under load, removes and purges; then the same files as an .rpm, without the
+# load. /ci has old.deb, new.deb, old.rpm and new.rpm.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 step() { printf '== %s (%ds)\n' "$*" "$SECONDS"; }
@@ -8,6 +9,8 @@ fail() { echo "FAILED: $*"; systemctl status --no-pager straks.service straks.so
 is() { [[ "$1" == "$2" ]] || fail "$3: \"$1\", want \"$2\""; }
 has() { [[ "$1" == *"$2"* ]] || fail "$3: \"$1\" lacks \"$2\""; }
 state() { systemctl is-enabled "$1" 2>/dev/null || true; systemctl is-active "$1" 2>/dev/null || true; }
+
+rm -f /var/lib/man-db/auto-update # an index of all manual pages of this machine takes longer than all else
 
 step "install: nothing is enabled or started, and nothing is open"
 out=$(dpkg -i /ci/old.deb 2>&1) || fail "install: $out"
@@ -81,4 +84,22 @@ step "purge: journal and credentials stay, and it says so"
 out=$(dpkg -P straks 2>&1) || fail "purge: $out"
 [[ ! -e /etc/straks/straks.toml && -s /var/lib/private/straks/journal.db && -s /etc/straks/credentials/telco.password ]] || fail "what stays: $(ls -R /etc/straks)"
 has "$out" "/var/lib/private/straks is left as it is" "what purge says"
+
+step "the .rpm: install, upgrade, erase"
+rpms() { rpm --force-debian --nodeps "$@" 2>&1; }
+rm -r /var/lib/private/straks
+out=$(rpms -i /ci/old.rpm) || fail "install: $out"
+has "$out" "does not run yet" "what the package says"
+for unit in straks.service straks.socket; do is "$(state $unit)" $'disabled\ninactive' "$unit"; done
+is "$(stat -c '%a %U' /etc/straks/credentials)" "700 root" "the folder of credentials"
+echo "# mine" >>/etc/straks/straks.toml
+systemctl start straks-init
+systemctl enable --now straks.socket straks.service 2>/dev/null
+before=$(pid); out=$(rpms -U /ci/new.rpm) || fail "upgrade: $out"
+[[ $(pid) != "$before" && $(pid) != 0 ]] || fail "the old daemon runs"
+tail -1 /etc/straks/straks.toml | grep -qx "# mine" || fail "the configuration was replaced"
+out=$(rpms -e straks) || fail "erase: $out"
+for unit in straks.service straks.socket; do [[ $(systemctl is-active $unit) != active ]] || fail "$unit runs"; done
+[[ ! -e /usr/bin/straks && -s /var/lib/private/straks/journal.db ]] || fail "what stays"
+has "$out" "left as they are" "what the package says"
 step "PASSED"
