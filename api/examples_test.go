@@ -115,6 +115,7 @@ func TestDocumentExamples(t *testing.T) {
 	}
 	s.tryParameters(t)
 	s.trySchemas(t)
+	s.tryWebhook(t)
 	s.all(func(place string) {
 		if !s.used[place] {
 			t.Errorf("no test uses the example at %s", place)

@@ -102,6 +102,9 @@ func full(batch []tailEntry) bool {
 	return len(batch) >= feedBatch || octets >= batchOctets
 }
 
+// EncodeEntry returns an entry of the feed as JSON, as the feed has it.
+func EncodeEntry(e orders.FeedEntry) []byte { return encodeEntry(e) }
+
 // encodeEntry returns an entry as JSON.
 func encodeEntry(e orders.FeedEntry) []byte {
 	v := answerOf(e.Shipment)

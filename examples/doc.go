@@ -8,6 +8,8 @@
 // idempotencyId until there is an answer, and follow, which reads the feed from a kept
 // cursor. csharp is not run by the test: there is no .NET in Debian.
 //
+// A receiver of webhooks stands beside it in Go, Java, Python and TypeScript; docs/webhooks.md explains it.
+//
 //	generated/oapi-codegen generated/ogen generated/openapi-typescript
 //
 // Each of these has a client that is generated from the OpenAPI document, and a program that uses it.

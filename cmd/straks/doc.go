@@ -47,6 +47,7 @@
 //	audit.go    audit verify
 //	logs.go     logs: the daemon's log, for people
 //	console.go  console user; carrier pause, drain, resume, try
+//	webhook.go  webhook list, test, resume, secret, verify
 //	debug.go    debug words: what a carrier says just now
 //	terminal.go whether the output is a terminal
 //	admin.go    requests to the admin listener

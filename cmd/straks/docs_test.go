@@ -47,13 +47,18 @@ func operations(t *testing.T, baseURL string) (calls []string) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var document struct{ Paths map[string]map[string]any }
+	var document struct{ Paths, Webhooks map[string]map[string]any }
 	if err := json.NewDecoder(resp.Body).Decode(&document); err != nil {
 		t.Fatal(err)
 	}
 	for path, methods := range document.Paths {
 		for method := range methods {
 			calls = append(calls, strings.ToUpper(method)+" "+path)
+		}
+	}
+	for name, methods := range document.Webhooks {
+		for method := range methods {
+			calls = append(calls, strings.ToUpper(method)+" "+name)
 		}
 	}
 	slices.Sort(calls)

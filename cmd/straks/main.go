@@ -40,6 +40,7 @@ func commands() []command {
 		{"block", "list and change who gets no messages: list, show, add, lift", blockCommand},
 		{"carrier", "pause an SMSC or relay, drain it, or have it try now: pause, drain, resume, try", carrierCommand},
 		{"console", "make a user of the console: user", consoleCommand},
+		{"webhook", "look after receivers of the feed: list, test, resume, secret, verify", webhookCommand},
 		{"debug", "show what a carrier says, word for word, while it says it", debugCommand},
 		{"logs", "print the daemon's log in readable lines, all of it or about one message", logsCommand},
 		{"audit", "look after the record of who did what: verify", auditCommand},

@@ -93,6 +93,10 @@ func (s *status) print(w io.Writer, now time.Time) error {
 		out.row(r.Name, r.Addr, choose(r.Up, "up", "down")+choose(r.Paused.IsZero(), "", ", paused"), ago(now, r.Since), r.InUse, fmt.Sprintf("%d/%d", r.Open, r.MaxConns),
 			choose(r.Encrypted, "yes", "no"), r.Reason)
 	}
+	if len(s.Webhook) > 0 {
+		fmt.Fprintln(out)
+		webhookRows(out, s.Webhook, now)
+	}
 	j := s.Journal
 	out.section("JOURNAL", "FILE", "FREE INSIDE", "FEED ENTRIES", "PARKED RECEIPTS")
 	out.row("", j.FileSize, j.FreeSize, j.FeedEntries, j.Parked)

@@ -22,6 +22,7 @@
 //	listeners.go     the private listeners: metrics and admin
 //	console.go       the operator's console, its users and its provider of logins
 //	organisation.go  organisations, their tokens, the senders
+//	webhook.go       receivers of an organisation's feed
 //	issuer.go        issuers of JSON web tokens
 //	mode.go          organisations that only test
 //	carrier.go       SMSCs and routes of both kinds

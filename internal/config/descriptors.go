@@ -26,6 +26,9 @@ func (cfg *Config) Descriptors() int {
 	for _, r := range cfg.SMTP().Relays {
 		n += 2 * r.WithDefaults().MaxConns
 	}
+	for _, w := range cfg.Webhooks() {
+		n += 2 * (w.MaxInFlight + 1)
+	}
 	return n
 }
 

@@ -124,6 +124,8 @@ type Organisation struct {
 	// AllowedRecipients are numbers, addresses and domains ("@example.org") for the mode "allowlist".
 	AllowedRecipients []string
 	Tokens            []Token `toml:"token"` // without tokens and identities nobody can send for it
+	// Webhooks are the receivers to which its feed is sent, 16 at most. Default none.
+	Webhooks []Webhook `toml:"webhook"`
 }
 
 func (o *Organisation) setDefaults() { o.Feed, o.Mode = FeedFinal, ModeLive }
@@ -169,6 +171,13 @@ func (o *Organisation) check(c *checker) {
 		at := c.at("token", i)
 		o.Tokens[i].check(at)
 		at.Unique("name", o.Tokens[i].Name, seen)
+	}
+	c.Unless(len(o.Webhooks) <= maxWebhooks, "webhook", "are %d, at most %d are possible", len(o.Webhooks), maxWebhooks)
+	hooks := make(map[string]string)
+	for i := range o.Webhooks {
+		at := c.at("webhook", i)
+		o.Webhooks[i].check(at)
+		at.Unique("name", o.Webhooks[i].Name, hooks)
 	}
 }
 

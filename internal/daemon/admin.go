@@ -26,6 +26,8 @@ func (d *Daemon) adminRoutes() map[string]http.Handler {
 		"GET /blocks":                  http.HandlerFunc(d.serveBlocks),
 		"POST /carriers/{name}/{what}": http.HandlerFunc(d.operateCarrier),
 		"POST /blocks":                 http.HandlerFunc(d.changeBlock),
+		"GET /webhooks":                http.HandlerFunc(d.serveWebhooks),
+		"POST /webhooks":               http.HandlerFunc(d.operateWebhook),
 		"/debug/pprof/":                http.HandlerFunc(pprof.Index),
 		"/debug/pprof/cmdline":         http.HandlerFunc(pprof.Cmdline),
 		"/debug/pprof/profile":         http.HandlerFunc(pprof.Profile),

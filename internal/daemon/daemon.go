@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"straks/api"
+	"straks/hooks"
 	"straks/internal/audit"
 	"straks/internal/config"
 	"straks/internal/connlimit"
@@ -36,6 +37,7 @@ type Daemon struct {
 	sms       *sms.Channel  // nil: no SMS
 	mail      *mail.Channel // nil: no e-mail
 	service   *orders.Service
+	hooks     *hooks.Dispatcher
 	smscs     rawwords.Hub         // what SMSCs say, for operators who listen
 	relays    rawwords.Hub         // what relays say, likewise
 	issuers   []*issuer.Issuer     // of JSON web tokens
@@ -166,6 +168,7 @@ func (d *Daemon) wire() (err error) {
 		service.Relays = append(service.Relays, simulated.Name)
 	}
 	d.service = orders.NewService(service)
+	d.wireWebhooks()
 	if d.tokens, err = d.callers(); err != nil {
 		return err
 	}

@@ -4,7 +4,7 @@
 //
 // Everything is built in one direction (daemon.go):
 //
-//	journal -> smpp.Gateway, smtp.Pool -> sms.Channel, mail.Channel -> orders.Service -> api.Handler
+//	journal -> smpp.Gateway, smtp.Pool -> sms.Channel, mail.Channel -> orders.Service -> hooks.Dispatcher, api.Handler
 //
 // and runs in the same order (run.go). What a part finds on its own (a receipt, a
 // late response) it gives to the handler that its Run takes. A shutdown ends the
@@ -16,6 +16,7 @@
 //	smtp     relays get QUIT
 //	inbound  mails that have begun are stored, none begins
 //	smpp     nothing more is submitted; receipts are acknowledged until the unbind
+//	webhooks store how far they are
 //	service  stores what has arrived
 //	notify, console, metrics, admin
 //	journal  closed last
@@ -43,6 +44,7 @@
 //	traffic.go  what was counted lately, for the console
 //	support.go  messages and block lists, for the console
 //	logtail.go  the last warnings of the log, for the console
+//	webhooks.go  /webhooks: their states, resumed and tested by operators
 //	words.go    /debug/words: what a carrier says, for an operator who listens
 //	metrics.go  the metrics listener's routes: metrics, health, readiness
 //	guard.go    bounds of both, and access to the admin listener on TCP

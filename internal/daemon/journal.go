@@ -16,6 +16,7 @@ import (
 // may also be a backuper.
 type engine interface {
 	orders.Journal
+	orders.Cursors
 
 	// Ready returns nil when an order could be stored now, else the reason why not.
 	Ready() error

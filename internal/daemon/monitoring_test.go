@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
+	"straks/hooks"
 	"straks/internal/daemon/daemontest"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
@@ -26,6 +28,11 @@ func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	w.TakeReports(fmt.Sprintf("tls_cert_file = %[1]q\ntls_key_file = %[1]q", file))
 	w.EditConfig("[[organisation]]", "[[issuer]]\nname = \"idp\"\npreset = \"maskinporten\"\njwks_url = \"http://127.0.0.1:1/jwk\"\n\n[[organisation]]")
 	w.EditConfig("[[organisation]]\n", "[[organisation]]\nrate = 1000.0\n")
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte(hooks.NewSecret()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.EditConfig("[[organisation.token]]", fmt.Sprintf("[[organisation.webhook]]\nname = \"crm\"\nurl = \"http://127.0.0.1:9/\"\nsecret_file = %q\n[[organisation.token]]", secret))
 	w.Start()
 	families, err := w.Registry.Gather()
 	if err != nil {

@@ -26,7 +26,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	lost, lose := context.WithCancelCause(context.Background()) // with the journal
 	defer lose(nil)
 	s.start("journal", func(ctx context.Context) error { return d.watchJournal(ctx, lose) })
+	d.hooks.Begin(ctx) // before anything enters the feed
 	s.start("service", d.service.Run)
+	s.start("webhooks", d.hooks.Run)
 	for _, i := range d.issuers {
 		s.start("issuer "+i.Name(), i.Run)
 	}

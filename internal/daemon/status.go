@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"straks/hooks"
 	"straks/internal/printable"
 	"straks/smpp"
 	"straks/smtp"
@@ -19,6 +20,7 @@ type Status struct {
 	InFlight int               `json:"inFlight"`         // orders between request and outcome
 	SMSC     []smpp.BindState  `json:"smsc"`
 	Relay    []smtp.RelayState `json:"relay"`
+	Webhook  []hooks.State     `json:"webhook"`
 	Journal  any               `json:"journal"` // of the engine: bolt.Stats
 }
 
@@ -46,7 +48,7 @@ func (d *Daemon) Status() Status {
 	if s.Ready {
 		s.Silent = silentCarriers(s.SMSC, s.Relay)
 	}
-	s.Journal = d.journal.Levels()
+	s.Journal, s.Webhook = d.journal.Levels(), d.hooks.States()
 	return s
 }
 
