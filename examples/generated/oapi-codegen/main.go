@@ -80,16 +80,16 @@ func run(ctx context.Context, url, token, phone string) error {
 		}
 	}
 
-	shipment, err := c.GetShipmentWithResponse(ctx, id.String())
+	shipment, err := c.GetShipmentWithResponse(ctx, id.String(), nil)
 	if err != nil {
 		return err
 	}
-	if shipment.JSON200 == nil || shipment.JSON200.Status != ShipmentPropertiesStatusOrderCompleted {
+	if shipment.JSON200 == nil || shipment.JSON200.Status != ShipmentStatusOrderCompleted {
 		return errors.New(shipment.Status())
 	}
 	fmt.Println("shipment", shipment.JSON200.ShipmentId, shipment.JSON200.Recipients[0].Status)
 
-	unknown, err := c.GetShipmentWithResponse(ctx, uuid.NewString())
+	unknown, err := c.GetShipmentWithResponse(ctx, uuid.NewString(), nil)
 	if err != nil {
 		return err
 	}

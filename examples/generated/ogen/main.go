@@ -90,8 +90,8 @@ func run(ctx context.Context, url, token, phone string) error {
 	if err != nil {
 		return err
 	}
-	shipment, ok := known.(*straks.ShipmentProperties)
-	if !ok || shipment.Status != straks.ShipmentPropertiesStatusOrderCompleted {
+	shipment, ok := known.(*straks.Shipment)
+	if !ok || shipment.Status != straks.ShipmentStatusOrderCompleted {
 		return fmt.Errorf("shipment: %+v", known)
 	}
 	fmt.Println("shipment", shipment.ShipmentId, shipment.Recipients[0].Status)
