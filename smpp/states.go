@@ -117,6 +117,8 @@ func (g *Gateway) Ready() error {
 			silent = append(silent, b.Reason)
 		case b.State == StateBound || b.State == StateStalled:
 			return nil
+		case b.State == StateRefused:
+			silent = append(silent, fmt.Sprintf("%s refuses our account (%s): check system_id, the password and system_type", b.SMSC, b.Reason))
 		default:
 			down = append(down, strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", b.Bind, b.State, b.Reason), ": "))
 		}

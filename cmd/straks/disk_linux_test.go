@@ -179,7 +179,7 @@ func (s *faulty) tells(readiness, reason, unavailable string) {
 	eventually.True(t, "the metric to tell", func() bool {
 		return strings.Contains(s.page("/metrics"), "\nstraks_journal_unavailable "+unavailable+"\n")
 	})
-	s.manager.Await("orders in flight; "+readiness, reason, "WATCHDOG=1")
+	s.manager.Await("orders under way; "+readiness, reason, "WATCHDOG=1")
 }
 
 func (s *faulty) page(path string) string {

@@ -164,7 +164,7 @@ const sendExits = `Exit status:
 type endedError string
 
 func (e endedError) Error() string {
-	return fmt.Sprintf("it ended as %s; the same key sends nothing any more", string(e))
+	return fmt.Sprintf("it ended as %s; the same key sends nothing any more. To try again, use a new -key", string(e))
 }
 
 // report prints what became of an order that was accepted. The answer alone does not
@@ -195,7 +195,7 @@ func outcome(placed client.Placed, s client.Shipment) string {
 	case s.Failed():
 		return "failed, " + now
 	case strings.HasSuffix(now, "_New"), strings.HasSuffix(now, "_Sending"):
-		return "perhaps sent, the carrier has not answered"
+		return "perhaps sent: the carrier did not answer in time. It may arrive, and is never sent again; a receipt or the end of its time settles it"
 	}
 	return "sent"
 }

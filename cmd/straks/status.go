@@ -16,6 +16,7 @@ import (
 	"straks/internal/daemon"
 	"straks/internal/printable"
 	"straks/orders/bolt"
+	"straks/smpp"
 )
 
 // maxStatus bounds the answer of /status, in octets: a few hundred binds.
@@ -77,14 +78,14 @@ func (s *status) print(w io.Writer, now time.Time) error {
 	} else if s.Silent != "" {
 		readiness = "ready, but " + printable.Line(s.Silent)
 	}
-	fmt.Fprintf(w, "straks %s, %s, %d orders in flight\n", printable.Text(s.Version), readiness, s.InFlight)
+	fmt.Fprintf(w, "straks %s, %s, %s\n", printable.Text(s.Version), readiness, daemon.UnderWay(s.InFlight))
 	out := newTable(w)
 	if len(s.SMSC) > 0 {
 		out.section("BIND", "MODE", "ADDRESS", "STATE", "SINCE", "WINDOW", "RATE", "RESPONSE", "ANSWERS", "REASON")
 	}
 	for _, b := range s.SMSC {
 		out.row(b.Bind, b.Mode, b.Addr, string(b.State)+choose(b.Paused.IsZero(), "", ", paused"), ago(now, b.Since), fmt.Sprintf("%d/%d", b.InFlight, b.Window), rate(b.Rate),
-			b.ResponseTime.Round(10*time.Microsecond), answers(b.Answers), b.Reason)
+			responseTime(&b), answers(b.Answers), b.Reason)
 	}
 	if len(s.Relay) > 0 {
 		out.section("RELAY", "ADDRESS", "STATE", "SINCE", "IN USE", "OPEN", "TLS", "REASON")
@@ -98,21 +99,49 @@ func (s *status) print(w io.Writer, now time.Time) error {
 		webhookRows(out, s.Webhook, now)
 	}
 	j := s.Journal
-	out.section("JOURNAL", "FILE", "FREE INSIDE", "FEED ENTRIES", "PARKED RECEIPTS")
-	out.row("", j.FileSize, j.FreeSize, j.FeedEntries, j.Parked)
+	out.section("JOURNAL", "IN USE", "FREE INSIDE", "FREE ON THE DISK", "FEED ENTRIES", "EARLY RECEIPTS")
+	out.row("", binaryOctets(j.FileSize-j.FreeSize), binaryOctets(j.FreeSize), binaryOctets(j.DiskFree), j.FeedEntries, j.Parked)
 	return out.Flush()
 }
 
-// answers lists how often each command_status came, ESME_ROK first.
+// responseTime returns how long the SMSC takes to respond on a bind, or for how long it has not.
+func responseTime(b *smpp.BindState) string {
+	switch {
+	case b.Overdue > 0:
+		return "none for " + b.Overdue.Round(time.Second).String()
+	case b.ResponseTime == 0:
+		return "-"
+	}
+	return b.ResponseTime.Round(10 * time.Microsecond).String()
+}
+
+// answers lists how often each command_status came since the start, ESME_ROK first, the others with their share.
 func answers(counts map[string]uint64) string {
 	const ok = "ESME_ROK"
+	var all uint64
+	for _, n := range counts {
+		all += n
+	}
 	list := []string{fmt.Sprintf("%d ok", counts[ok])}
 	for _, status := range slices.Sorted(maps.Keys(counts)) {
-		if status != ok {
-			list = append(list, fmt.Sprintf("%d %s", counts[status], status))
+		if n := counts[status]; status != ok && n > 0 {
+			list = append(list, fmt.Sprintf("%d %s (%.2g %%)", n, status, 100*float64(n)/float64(all)))
 		}
 	}
 	return strings.Join(list, ", ")
+}
+
+// binaryOctets writes a size: "76 KiB", "16 MiB".
+func binaryOctets(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d octets", n)
+	}
+	size, names := float64(n)/unit, []string{"KiB", "MiB", "GiB", "TiB"}
+	for size >= unit && len(names) > 1 {
+		size, names = size/unit, names[1:]
+	}
+	return fmt.Sprintf("%.3g %s", size, names[0])
 }
 
 func choose(b bool, yes, no string) string {

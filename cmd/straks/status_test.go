@@ -40,7 +40,7 @@ func TestStatus(t *testing.T) {
 	defer admin.Close()
 
 	out := succeed(t, "status", "-admin", admin.URL)
-	for _, want := range []string{"not ready: no bind to telco", "telco/1", "refused", "ESME_RINVPASWD", "1m", "3/32", "50/s", " 0.5/s", "12.35ms", "96 ok, 4 ESME_RTHROTTLED", "mx", "up", "2/8", "12345678901"} {
+	for _, want := range []string{"not ready: no bind to telco", "telco/1", "refused", "ESME_RINVPASWD", "1m", "3/32", "50/s", " 0.5/s", "12.35ms", "96 ok, 4 ESME_RTHROTTLED (4 %)", "mx", "up", "2/8", "11.5 GiB"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing:\n%s", want, out)
 		}

@@ -21,15 +21,15 @@ func TestSystemdIsTold(t *testing.T) {
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
 	w.Start()
 	m.Await("READY=1")
-	m.Await("STATUS=0 orders in flight; ready", "WATCHDOG=1")
+	m.Await("STATUS=0 orders under way; ready", "WATCHDOG=1")
 	m.Await("WATCHDOG=1")
 
 	w.SMSC.Down()
-	m.Await("STATUS=0 orders in flight; not ready: ", "WATCHDOG=1") // a carrier's outage is no reason for a restart
+	m.Await("STATUS=0 orders under way; not ready: ", "WATCHDOG=1") // a carrier's outage is no reason for a restart
 	if err := w.SMSC.Up(); err != nil {
 		t.Fatal(err)
 	}
-	m.Await("STATUS=0 orders in flight; ready")
+	m.Await("STATUS=0 orders under way; ready")
 
 	w.SMSC.Freeze(time.Hour)
 	gone := make(chan error, 1)
@@ -37,7 +37,7 @@ func TestSystemdIsTold(t *testing.T) {
 		_, err := w.Client.SendSMS(context.Background(), daemontest.SMS("k", "+4799999999"))
 		gone <- err
 	}()
-	m.Await("STATUS=1 orders in flight; ")
+	m.Await("STATUS=1 order under way; ")
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); w.Stop() }()
 	m.Await("STOPPING=1")
@@ -56,7 +56,7 @@ func TestSystemdIsToldEveryReason(t *testing.T) {
 	w := daemontest.New(t, smsctest.Profile{}, "")
 	w.SMSC.Down()
 	w.Relay.Close()
-	m.Await("STATUS=0 orders in flight; not ready: ", "telco/1 is ", "; ", "relay mx: ")
+	m.Await("STATUS=0 orders under way; not ready: ", "telco/1 is ", "; ", "relay mx: ")
 }
 
 // A carrier that is connected and does not answer is named.

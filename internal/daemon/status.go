@@ -68,10 +68,18 @@ func silentCarriers(smscs []smpp.BindState, relays []smtp.RelayState) string {
 	return strings.Join(all, "; ")
 }
 
+// UnderWay returns "1 order under way", "2 orders under way".
+func UnderWay(orders int) string {
+	if orders == 1 {
+		return "1 order under way"
+	}
+	return fmt.Sprintf("%d orders under way", orders)
+}
+
 // statusLine is what systemctl shows. It must never block: systemd restarts a
 // daemon that cannot say how it is.
 func (d *Daemon) statusLine() string {
-	line := fmt.Sprintf("%d orders in flight", d.service.InFlight())
+	line := UnderWay(d.service.InFlight())
 	if err := d.Ready(); err != nil {
 		return line + "; not ready: " + printable.Line(err.Error())
 	}

@@ -157,6 +157,11 @@ func TestPlan(t *testing.T) {
 	if got := names(p); got != "bounce.example.org/SPF bounce.example.org/MX example.org/DMARC relay mx/SMTP this machine/clock" {
 		t.Error(got)
 	}
+	p.Config.Organisations[0].EmailSenderDomains = []string{"Other.example", "example.org"}
+	if got := names(p); got != "bounce.example.org/SPF bounce.example.org/MX other.example/DMARC example.org/DMARC relay mx/SMTP this machine/clock" {
+		t.Error(got)
+	}
+	p.Config.Organisations[0].EmailSenderDomains = nil
 	p.Config.Mail.BounceDomain, p.Config.Mail.ReturnPath = "", "returns@EXAMPLE.org"
 	if got := names(p); got != "example.org/SPF example.org/DMARC relay mx/SMTP this machine/clock" {
 		t.Error(got)

@@ -137,6 +137,11 @@ func (p *Plan) senders() []sender {
 		} else {
 			lacking = true
 		}
+		for _, d := range o.EmailSenderDomains {
+			if domain, err := smtp.ParseListedDomain(d); err == nil {
+				add("no-reply@"+domain, "email_sender_domains of organisation "+o.Name)
+			}
+		}
 	}
 	if lacking {
 		add(p.Config.Email.DefaultSender, "email.default_sender")

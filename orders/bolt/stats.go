@@ -16,6 +16,7 @@ type Stats struct {
 	Schema        int       `json:"schema,omitempty"`
 	FileSize      int64     `json:"fileSize"`            // of all pages, free ones included; the file is up to 16 MiB longer, for growth
 	FreeSize      int64     `json:"freeSize"`            // of pages that will be used again
+	DiskFree      int64     `json:"diskFree,omitempty"`  // on the disk of the file, for users other than root
 	Organisations int       `json:"organisations"`       // that have a feed
 	FeedStart     uint64    `json:"feedStart,omitempty"` // the numbers of each feed begin above it
 	FeedEntries   uint64    `json:"feedEntries"`
@@ -64,6 +65,7 @@ func (r *reader) Levels() (st Stats) {
 			return nil
 		})
 	})
+	st.DiskFree, _ = freeBeside(r.path) // 0 where that can't be read
 	levels := r.parkedLevels()
 	all := levels.total()
 	st.Parked, st.ParkedOctets = all.n, all.octets
