@@ -18,7 +18,7 @@ import (
 )
 
 // runSandbox runs the sandbox command until the test ends, and returns its line.
-func runSandbox(t *testing.T) (line struct{ BaseURL, Token, Docs, Inbox string }) {
+func runSandbox(t *testing.T, flags ...string) (line struct{ BaseURL, Token, Docs, Inbox, Admin string }) {
 	t.Helper()
 	t.Setenv("TMPDIR", t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
@@ -26,7 +26,7 @@ func runSandbox(t *testing.T) (line struct{ BaseURL, Token, Docs, Inbox string }
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		run(ctx, []string{"sandbox", "-listen", "127.0.0.1:0"}, strings.NewReader(""), in, os.Stderr)
+		run(ctx, append([]string{"sandbox", "-listen", "127.0.0.1:0"}, flags...), strings.NewReader(""), in, os.Stderr)
 		in.Close()
 	}()
 	t.Cleanup(func() {

@@ -176,6 +176,29 @@ func TestSandboxRefuses(t *testing.T) {
 	}
 }
 
+// TestSandboxOfAContainer: on every interface, other containers reach the inbox by the name of its service; the admin
+// listener stays on loopback.
+func TestSandboxOfAContainer(t *testing.T) {
+	sb := runSandbox(t, "-listen", "0.0.0.0:0", "-token", "t")
+	if !strings.HasPrefix(sb.BaseURL, "http://localhost:") || !strings.HasPrefix(sb.Admin, "http://127.0.0.1:") || sb.Token != "t" {
+		t.Errorf("%+v", sb)
+	}
+	for host, want := range map[string]int{"sandbox:8081": 200, "localhost:8081": 200, "evil.example": 421} {
+		req, err := http.NewRequest("GET", sb.Inbox+"/messages.json", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.Body.Close(); resp.StatusCode != want {
+			t.Errorf("%s: %d, want %d", host, resp.StatusCode, want)
+		}
+	}
+}
+
 // TestSandboxHelpShowsNoToken: that of the environment may be another straks'.
 func TestSandboxHelpShowsNoToken(t *testing.T) {
 	t.Setenv("STRAKS_TOKEN", "hemmelig")

@@ -24,9 +24,10 @@ const maxStatus = 4 << 20
 
 // statusCommand prints the state of a running daemon's binds, relays and journal.
 func statusCommand(ctx context.Context, args []string, e env) error {
-	fs := newFlags("status [-json] [-config FILE | -admin ADDRESS] [-timeout TIME]")
+	fs := newFlags("status [-json] [-ready] [-config FILE | -admin ADDRESS] [-timeout TIME]")
 	admin := fs.adminFlags()
 	asJSON := fs.Bool("json", false, "print the JSON of /status")
+	ready := fs.Bool("ready", false, "fail unless orders can be sent, for health checks; prints nothing else")
 	timeout := fs.Duration("timeout", client.Timeout, "`time` to wait for the answer")
 	if _, err := fs.parse(args, e); err != nil {
 		return err
@@ -44,6 +45,12 @@ func statusCommand(ctx context.Context, args []string, e env) error {
 	s, err := parseStatus(raw)
 	if err != nil {
 		return fmt.Errorf("%s: the answer is not the status of a straks: %w", c.where, err)
+	}
+	if *ready {
+		if !s.Ready {
+			return fmt.Errorf("not ready: %s", printable.Line(s.Reason))
+		}
+		return nil
 	}
 	if *asJSON {
 		_, err := fmt.Fprintf(e.stdout, "%s\n", bytes.TrimSpace(printable.JSON(raw)))

@@ -57,9 +57,15 @@ func TestStatus(t *testing.T) {
 	if code, _, stderr := straks(t, "", "status", "-admin", admin.URL+"/elsewhere"); code != exitFailed || !strings.Contains(stderr, "admin.listen") {
 		t.Errorf("another listener: exit %d, %s", code, stderr)
 	}
+	if code, out, stderr := straks(t, "", "status", "-ready", "-admin", admin.URL); code != exitFailed || out != "" || !strings.Contains(stderr, "not ready: no bind to telco") {
+		t.Errorf("-ready: exit %d, %s%s", code, out, stderr)
+	}
 	answer = []byte(`{"version": "v1", "ready": true, "silent": "telco does not answer (5 s overdue)"}`)
 	if out := succeed(t, "status", "-admin", admin.URL); !strings.Contains(out, "v1, ready, but telco does not answer (5 s overdue), 0 orders") {
 		t.Errorf("a silent carrier beside a good one:\n%s", out)
+	}
+	if out := succeed(t, "status", "-ready", "-admin", admin.URL); out != "" {
+		t.Errorf("-ready printed %s", out)
 	}
 	admin.Close()
 	if code, _, stderr := straks(t, "", "status", "-admin", admin.URL); code != exitFailed || !strings.Contains(stderr, "is the daemon running") {
