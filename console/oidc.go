@@ -189,7 +189,35 @@ func (c *Console) userOf(r *http.Request) (u User, err error) {
 	if err := id.Claims(&claims); err != nil {
 		return u, err
 	}
+	if err := c.oidc.addUserInfo(ctx, provider, token, id.Subject, claims); err != nil {
+		return u, fmt.Errorf("userinfo: %w", err)
+	}
 	return c.oidc.user(id.Subject, claims), nil
+}
+
+// addUserInfo adds claims of the provider's UserInfo endpoint where the ID token lacks that of the roles: some
+// providers tell groups there only (OpenID Connect Core §5.3).
+func (l *login) addUserInfo(ctx context.Context, p *oidc.Provider, token *oauth2.Token, subject string, claims map[string]any) error {
+	if len(claimed(claims, l.RoleClaim)) > 0 || p.UserInfoEndpoint() == "" {
+		return nil
+	}
+	info, err := p.UserInfo(ctx, oauth2.StaticTokenSource(token))
+	if err != nil {
+		return err
+	}
+	if info.Subject != subject {
+		return errors.New("it is about another user")
+	}
+	var more map[string]any
+	if err := info.Claims(&more); err != nil {
+		return err
+	}
+	for name, value := range more {
+		if claims[name] == nil {
+			claims[name] = value
+		}
+	}
+	return nil
 }
 
 // withoutCode returns the error's text without the code of the login.

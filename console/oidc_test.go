@@ -33,11 +33,12 @@ type provider struct {
 	mu     sync.Mutex
 	claims map[string]any        // of the next login, over the good ones
 	codes  map[string]url.Values // the requests of the codes that were given
+	info   map[string]any        // of the UserInfo endpoint
 	state  string                // answered in place of the right one; empty: the right one
 }
 
 func newProvider(t *testing.T) *provider {
-	p := &provider{t: t, codes: make(map[string]url.Values)}
+	p := &provider{t: t, codes: make(map[string]url.Values), info: map[string]any{"sub": "1234"}}
 	var err error
 	if p.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		t.Fatal(err)
@@ -52,10 +53,18 @@ func newProvider(t *testing.T) *provider {
 	}
 	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{"issuer": p.server.URL, "authorization_endpoint": p.server.URL + "/authorize", "token_endpoint": p.server.URL + "/token",
-			"jwks_uri": p.server.URL + "/keys", "id_token_signing_alg_values_supported": []string{"ES256"}})
+			"jwks_uri": p.server.URL + "/keys", "userinfo_endpoint": p.server.URL + "/userinfo", "id_token_signing_alg_values_supported": []string{"ES256"}})
 	})
 	mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &p.key.PublicKey, KeyID: "k", Algorithm: "ES256", Use: "sig"}}})
+	})
+	mux.HandleFunc("/userinfo", func(w http.ResponseWriter, r *http.Request) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if r.Header.Get("Authorization") != "Bearer a" {
+			t.Errorf("userinfo is asked for by %q", r.Header.Get("Authorization"))
+		}
+		answer(w, p.info)
 	})
 	mux.HandleFunc("/authorize", p.authorize)
 	mux.HandleFunc("/token", func(w http.ResponseWriter, r *http.Request) {
@@ -180,6 +189,16 @@ func TestOIDC(t *testing.T) {
 		code, _, client := login()
 		if code != http.StatusUnauthorized && code != http.StatusForbidden || get(client, "/") != http.StatusSeeOther {
 			t.Errorf("%s: %d", name, code)
+		}
+	}
+	elsewhere := map[string]any{"realm_access": map[string]any{"roles": []string{"ops"}}, "sub": "1234"}
+	for subject, want := range map[string]int{"1234": http.StatusOK, "another": http.StatusUnauthorized} {
+		elsewhere["sub"] = subject
+		p.mu.Lock()
+		p.claims, p.info = map[string]any{"realm_access": nil}, elsewhere
+		p.mu.Unlock()
+		if code, _, _ := login(); code != want {
+			t.Errorf("roles from the UserInfo of %s: %d, want %d", subject, code, want)
 		}
 	}
 	p.mu.Lock()
