@@ -6,12 +6,13 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // carrierData is the page Carrier.
 type carrierData struct {
 	Carrier
-	Started       Now
+	Started       time.Time
 	Actions       []Action
 	Organisations []Organisation
 	Question      RouteQuestion
@@ -42,7 +43,7 @@ func (c *Console) carrierView(name string, s *session, v view, d carrierData) (v
 	if err != nil {
 		return v, err
 	}
-	d.Carrier, d.Started, d.Organisations = carrier, c.source.Now(), c.source.Organisations()
+	d.Carrier, d.Started, d.Organisations = carrier, c.source.Now().Started, c.source.Organisations()
 	d.Actions = []Action{Pause, Drain, Resume, TryNow}
 	v.Page, v.Title, v.User, v.Data = "carrier", carrier.Name, &s.user, d
 	v.Back, v.Live = "/carrier/"+url.PathEscape(carrier.Name), "/live?page=carrier&name="+url.QueryEscape(carrier.Name)

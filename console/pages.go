@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"strings"
+	"time"
 )
 
 // nowData is the state of the whole with what its sentence names.
@@ -35,7 +36,7 @@ func (c *Console) showNow(w http.ResponseWriter, r *http.Request, s *session) {
 
 func (c *Console) showOrganisations(w http.ResponseWriter, r *http.Request, s *session) {
 	c.render(w, r, http.StatusOK, view{Page: "organisations", Title: "organisations", User: &s.user, Data: struct {
-		Started       Now
+		Started       time.Time
 		Organisations []Organisation
-	}{c.source.Now(), c.source.Organisations()}})
+	}{c.source.Now().Started, c.source.Organisations()}})
 }

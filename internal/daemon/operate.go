@@ -106,30 +106,19 @@ func (s *consoleSource) carrierStates() (all []console.Carrier) {
 	return all
 }
 
-// smscOf sums the binds of an SMSC up.
+// smscOf shows an SMSC: the sum of its binds.
 func (s *consoleSource) smscOf(binds []smpp.BindState) console.Carrier {
-	c := console.Carrier{CarrierNow: console.CarrierNow{Name: binds[0].SMSC, Channel: orders.SMS.String()}, Routes: true}
-	up, closed := 0, 0
+	c := console.Carrier{CarrierNow: console.CarrierNow{Name: binds[0].SMSC, Channel: orders.SMS.String(), State: smscState(binds)}, Routes: true}
 	answers := make(map[string]uint64)
-	var paused time.Time
 	for _, b := range binds {
 		c.Connections = append(c.Connections, console.Connection{Name: b.Bind, Mode: b.Mode, Address: b.Addr, State: string(b.State), Since: b.Since,
 			Next: b.Next, Reason: b.Reason, InFlight: b.InFlight, Window: b.Window, Rate: b.Rate, ResponseTime: b.ResponseTime, Connects: b.Binds})
 		c.InFlight, c.Window = c.InFlight+b.InFlight, c.Window+b.Window
-		if !b.Paused.IsZero() {
-			paused = b.Paused
-		}
 		for code, n := range b.Answers {
 			answers[code] += n
 		}
-		switch {
-		case b.State == smpp.StateBound || b.State == smpp.StateStalled && b.Overdue == 0:
-			up++
-		case b.Reason != "" && c.Reason == "":
-			c.Reason = b.Reason
-		}
-		if b.State == smpp.StateClosed {
-			closed++
+		if !usable(b) {
+			c.Reason = cmp.Or(c.Reason, b.Reason)
 		}
 		if b.Since.After(c.Since) {
 			c.Since = b.Since
@@ -138,25 +127,11 @@ func (s *consoleSource) smscOf(binds []smpp.BindState) console.Carrier {
 			c.NextAttempt = b.Next
 		}
 	}
-	refused := slices.ContainsFunc(binds, func(b smpp.BindState) bool { return b.State == smpp.StateRefused })
-	silent := slices.ContainsFunc(binds, func(b smpp.BindState) bool { return b.Overdue > 0 })
-	switch {
-	case !paused.IsZero() && closed == len(binds):
-		c.State = console.Drained
-	case !paused.IsZero() && slices.ContainsFunc(binds, func(b smpp.BindState) bool { return b.State == smpp.StateClosing }):
-		c.State = console.Draining
-	case !paused.IsZero():
-		c.State, c.Reason, c.Since = console.Paused, "", paused
-	case silent:
-		c.State = console.Silent
-	case up == len(binds):
-		c.State, c.Reason = console.Up, ""
-	case up > 0:
-		c.State = console.Partly
-	case refused:
-		c.State = console.Refused
-	default:
-		c.State = console.Down
+	switch c.State {
+	case console.Up:
+		c.Reason = ""
+	case console.Paused:
+		c.Reason, c.Since = "", pausedSince(binds)
 	}
 	for _, code := range slices.Sorted(maps.Keys(answers)) {
 		c.Answers = append(c.Answers, console.Code{Code: code, Reading: s.gateway.Reading(c.Name, code), Count: answers[code]})
@@ -164,9 +139,60 @@ func (s *consoleSource) smscOf(binds []smpp.BindState) console.Carrier {
 	counts, last := s.sms.Receipts(c.Name)
 	c.LastReceipt = last
 	for _, said := range counts {
-		c.Receipts = append(c.Receipts, console.Code{Code: cmp.Or(said.Said, "–"), Reading: said.Status.String(), Count: said.Count})
+		code := console.Code{Code: cmp.Or(said.Said, "–"), Count: said.Count}
+		if said.Status.Valid() {
+			code.Reading = said.Status.String()
+		}
+		c.Receipts = append(c.Receipts, code)
 	}
 	return c
+}
+
+// smscState returns the state of an SMSC as a whole.
+func smscState(binds []smpp.BindState) console.CarrierState {
+	count := func(is func(smpp.BindState) bool) (n int) {
+		for _, b := range binds {
+			if is(b) {
+				n++
+			}
+		}
+		return n
+	}
+	in := func(state smpp.State) int { return count(func(b smpp.BindState) bool { return b.State == state }) }
+	up := count(usable)
+	switch paused := !pausedSince(binds).IsZero(); {
+	case paused && in(smpp.StateClosed) == len(binds):
+		return console.Drained
+	case paused && in(smpp.StateClosing) > 0:
+		return console.Draining
+	case paused:
+		return console.Paused
+	case count(func(b smpp.BindState) bool { return b.Overdue > 0 }) > 0:
+		return console.Silent
+	case up == len(binds):
+		return console.Up
+	case up > 0:
+		return console.Partly
+	case in(smpp.StateRefused) > 0:
+		return console.Refused
+	}
+	return console.Down
+}
+
+// usable reports whether a bind is up, and answers.
+func usable(b smpp.BindState) bool {
+	return b.State == smpp.StateBound || b.State == smpp.StateStalled && b.Overdue == 0
+}
+
+// pausedSince returns when an operator paused the SMSC; zero while it is not paused. A bind that only receives does
+// not say so.
+func pausedSince(binds []smpp.BindState) (at time.Time) {
+	for _, b := range binds {
+		if !b.Paused.IsZero() {
+			at = b.Paused
+		}
+	}
+	return at
 }
 
 // relayOf shows a relay.
