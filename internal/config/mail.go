@@ -43,7 +43,7 @@ type Mail struct {
 
 	MaxConnections           int     // of the server, at a time; beyond it, an idle one is closed for each new one: 256
 	MaxConnectionsPerAddress int     // of those, from one IPv4 address or one /64 of IPv6: 32
-	MaxRatePerAddress        float64 // mails a second from one address; further ones are told to come again: 1000
+	MaxRatePerAddress        float64 // mails a second from one address; further ones are told to come again: 5000
 	MaxMail                  Size    // of one mail: 1MiB
 	MaxMemory                Size    // of all mails that are being received: 64MiB
 

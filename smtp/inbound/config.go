@@ -30,7 +30,7 @@ type Config struct {
 type Limits struct {
 	Connections    int     // at a time, on each of the two listeners: 256
 	PerAddress     int     // of those on TCP, from one IPv4 address or /64 of IPv6: 32
-	RatePerAddress float64 // mails a second from one address: 1000, and as many at once
+	RatePerAddress float64 // mails a second from one address: 5000, and as many at once
 	MailOctets     int     // of one mail: 1 MiB
 	TotalOctets    int     // of all mails that are being received or stored: 64 MiB
 
@@ -44,7 +44,7 @@ type Limits struct {
 func (l Limits) WithDefaults() Limits {
 	l.Connections = cmp.Or(l.Connections, 256)
 	l.PerAddress = cmp.Or(l.PerAddress, 32)
-	l.RatePerAddress = cmp.Or(l.RatePerAddress, 1000)
+	l.RatePerAddress = cmp.Or(l.RatePerAddress, 5000)
 	l.MailOctets = cmp.Or(l.MailOctets, 1<<20)
 	l.TotalOctets = cmp.Or(l.TotalOctets, 64<<20)
 	l.Command = cmp.Or(l.Command, time.Minute)
