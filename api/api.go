@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -27,20 +28,18 @@ const (
 
 // Config is what the API is made of. Zero values have the defaults named.
 type Config struct {
-	Service      *orders.Service       // required
-	Auth         Authenticator         // required
-	BasePath     string                // DefaultBasePath; "/" for none
-	MaxBody      int64                 // of a request, in octets; DefaultMaxBody
-	MaxBodySMS   int64                 // of a request for an SMS, where that is less; DefaultMaxSMS
-	MaxRequests  int                   // under way at a time, over all connections (else 503), shared between organisations; 4096
-	MaxReads     int                   // answered at a time, so that they don't starve orders; a quarter of GOMAXPROCS, which is half of the processors
-	Rates        map[string]Rate       // of orders, by organisation; an absent one has no limit
-	FeedsWithAll map[string]bool       // organisations whose feed shows every change where a request does not say
-	Numbers      *numbers.Rules        // that SMS may go to; nil: all valid ones
-	Docs         bool                  // serve the page that renders the document, at /docs
-	Audit        *audit.Log            // records what organisations do; may be nil
-	Log          *slog.Logger          // slog.Default()
-	Registerer   prometheus.Registerer // nil: metrics are not exported
+	Service     *orders.Service       // required
+	Auth        Authenticator         // required
+	BasePath    string                // DefaultBasePath; "/" for none
+	MaxBody     int64                 // of a request, in octets; DefaultMaxBody
+	MaxBodySMS  int64                 // of a request for an SMS, where that is less; DefaultMaxSMS
+	MaxRequests int                   // under way at a time, over all connections (else 503), shared between organisations; 4096
+	MaxReads    int                   // answered at a time, so that they don't starve orders; a quarter of GOMAXPROCS, which is half of the processors
+	Settings                          // that may change while the API works
+	Docs        bool                  // serve the page that renders the document, at /docs
+	Audit       *audit.Log            // records what organisations do; may be nil
+	Log         *slog.Logger          // slog.Default()
+	Registerer  prometheus.Registerer // nil: metrics are not exported
 }
 
 type api struct {
@@ -57,9 +56,7 @@ type api struct {
 	reads      *reads
 	tails      *tails
 	closing    chan struct{} // closed by Handler.Close
-	rates      rates
-	numbers    *numbers.Rules
-	allChanges map[string]bool // by organisation
+	settings   atomic.Pointer[settings]
 	audit      *audit.Log
 	log        *slog.Logger
 	denials    *ratelog.Log // tokens that were refused
@@ -81,11 +78,12 @@ func (h *Handler) Close() { h.once.Do(func() { close(h.api.closing) }) }
 // New returns the handler of the whole API.
 func New(cfg Config) (*Handler, error) {
 	a := &api{
-		service: cfg.Service, auth: cfg.Auth, rates: newRates(cfg.Rates), numbers: cfg.Numbers, allChanges: cfg.FeedsWithAll,
+		service: cfg.Service, auth: cfg.Auth,
 		base:    strings.TrimRight(cmp.Or(cfg.BasePath, DefaultBasePath), "/"),
 		maxBody: cmp.Or(cfg.MaxBody, DefaultMaxBody), maxBodySMS: cmp.Or(cfg.MaxBodySMS, DefaultMaxSMS),
 		audit: cfg.Audit, log: cmp.Or(cfg.Log, slog.Default()),
 	}
+	a.settings.Store(newSettings(cfg.Settings, nil))
 	if err := a.check(cfg); err != nil {
 		return nil, err
 	}
@@ -103,7 +101,7 @@ func New(cfg Config) (*Handler, error) {
 			return nil, err
 		}
 	}
-	if a.metrics, err = newMetrics(cfg.Registerer, a.tails, a.octets, a.rates); err != nil {
+	if a.metrics, err = newMetrics(cfg.Registerer, a.tails, a.octets, a.settings.Load().rates); err != nil {
 		return nil, err
 	}
 	if _, err := new(numbers.Rules).Parse("+4799999999"); err != nil { // also loads the metadata, before the first caller waits for it

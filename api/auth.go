@@ -135,6 +135,15 @@ func (t *Tokens) Used() map[[2]string]time.Time {
 	return used
 }
 
+// accepted notes when a token was accepted, if there is one with that organisation and name.
+func (t *Tokens) accepted(organisationAndName [2]string, at time.Time) {
+	for i, token := range t.tokens {
+		if organisationAndName == [2]string{token.Organisation, token.Name} {
+			t.used[i].Store(at.UnixMicro())
+		}
+	}
+}
+
 func parseSum(s string) (sum [sha256.Size]byte, err error) {
 	b, err := hex.DecodeString(s)
 	if err != nil || len(b) != len(sum) {

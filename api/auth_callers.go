@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
 // Callers authenticates by static tokens and by JSON web tokens.
 type Callers struct {
-	static *Tokens
+	static atomic.Pointer[Tokens]
 	web    *webTokens
 }
 
@@ -21,11 +22,27 @@ func NewCallers(tokens []Token, issuers []TokenIssuer) (*Callers, error) {
 	if err := errors.Join(err, webErr); err != nil {
 		return nil, err
 	}
-	return &Callers{static, web}, nil
+	c := &Callers{web: web}
+	c.static.Store(static)
+	return c, nil
+}
+
+// SetTokens puts static tokens in the place of those in use, which stay where the error is not nil: see NewTokens.
+// When a token was last accepted is kept. Only one goroutine at a time may call it.
+func (c *Callers) SetTokens(tokens []Token) error {
+	static, err := NewTokens(tokens)
+	if err != nil {
+		return err
+	}
+	for organisationAndName, at := range c.static.Load().Used() {
+		static.accepted(organisationAndName, at)
+	}
+	c.static.Store(static)
+	return nil
 }
 
 // Used returns when static tokens were last accepted; see Tokens.Used.
-func (c *Callers) Used() map[[2]string]time.Time { return c.static.Used() }
+func (c *Callers) Used() map[[2]string]time.Time { return c.static.Load().Used() }
 
 // Authenticate implements Authenticator. A header of its own that an issuer uses decides where a request has it:
 // Altinn's apps send PlatformAccessToken beside the token of a person, who is no organisation.
@@ -38,7 +55,7 @@ func (c *Callers) Authenticate(r *http.Request) (Principal, error) {
 			return c.web.authenticate(r.Context(), header, values[0])
 		}
 	}
-	who, err := c.static.Authenticate(r)
+	who, err := c.static.Load().Authenticate(r)
 	if !errors.Is(err, errUnknown) || len(c.web.issuers[""]) == 0 {
 		return who, err
 	}

@@ -41,7 +41,7 @@ type feedRequest struct {
 
 // feed answers one page of what became of the organisation's shipments, or streams it.
 func (a *api) feed(x *exchange) error {
-	q, faults := feedQuery(x.r.URL.RawQuery, a.allChanges[x.who.Organisation])
+	q, faults := feedQuery(x.r.URL.RawQuery, a.settings.Load().allChanges[x.who.Organisation])
 	streams := acceptsStream(x.r.Header)
 	if streams && q.Descending {
 		faults.add("orderBy", "must be asc for a stream of events")

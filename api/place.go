@@ -36,10 +36,10 @@ func (a *api) take(x *exchange, read form, octets int64) (*placing, orders.Shipm
 	if err != nil {
 		return nil, orders.Shipment{}, false, err
 	}
-	p := decode(body, read, a.numbers)
+	p := decode(body, read, a.settings.Load().numbers)
 	p.order.Organisation = x.who.Organisation
 	a.keepOnly(x, p)
-	if err := a.rates.allow(x.who.Organisation); err != nil {
+	if err := a.settings.Load().rates.allow(x.who.Organisation); err != nil {
 		a.metrics.limited.WithLabelValues(x.who.Organisation).Inc()
 		shipment, err := a.repeated(x, p, err)
 		return p, shipment, false, err

@@ -18,10 +18,16 @@ type Rate struct {
 // never written to after it was made.
 type rates map[string]*rate.Limiter
 
-func newRates(given map[string]Rate) rates {
+// newRates returns the buckets of these organisations. One that had a bucket keeps it, with what is in it.
+func newRates(given map[string]Rate, old rates) rates {
 	l := make(rates, len(given))
 	for organisation, r := range given {
-		l[organisation] = rate.NewLimiter(rate.Limit(r.PerSecond), r.Burst)
+		if l[organisation] = old[organisation]; l[organisation] == nil {
+			l[organisation] = rate.NewLimiter(rate.Limit(r.PerSecond), r.Burst)
+			continue
+		}
+		l[organisation].SetLimit(rate.Limit(r.PerSecond))
+		l[organisation].SetBurst(r.Burst)
 	}
 	return l
 }

@@ -12,7 +12,7 @@ import (
 // is over, there is one order again.
 func TestRefusalsCostNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newRates(map[string]Rate{"ttd": {PerSecond: 0.1, Burst: 1}})
+		l := newRates(map[string]Rate{"ttd": {PerSecond: 0.1, Burst: 1}}, nil)
 		if err := l.allow("ttd"); err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +48,7 @@ func TestRetryAfterOfARate(t *testing.T) {
 		{Rate{PerSecond: 0.4, Burst: 1}, "3"}, {Rate{PerSecond: 100, Burst: 1}, "1"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			l := newRates(map[string]Rate{"ttd": c.rate})
+			l := newRates(map[string]Rate{"ttd": c.rate}, nil)
 			if c.rate.Burst > 0 {
 				l.allow("ttd")
 			}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -19,12 +20,17 @@ type changeOf struct {
 // changeCounters counts changes of status, by names of the configuration: those of others, which were
 // in it once, are "other".
 type changeCounters struct {
-	vec           *prometheus.CounterVec
-	organisations []string
-	carriers      map[Channel][]string
+	vec   *prometheus.CounterVec
+	names atomic.Pointer[configured]
 
 	mu    sync.RWMutex
 	known map[changeOf]prometheus.Counter
+}
+
+// configured are names of the configuration in use.
+type configured struct {
+	organisations []string
+	carriers      map[Channel][]string
 }
 
 // maxSeries bounds the series that are created before they are used.
@@ -35,21 +41,26 @@ func newChangeCounters(organisations, smscs, relays []string) *changeCounters {
 		vec: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_status_changes_total",
 			Help: "Shipments that reached a status after their hand-over began, by organisation and SMSC or relay."},
 			[]string{"status", "organisation", "smsc", "relay"}),
-		organisations: organisations,
-		carriers:      map[Channel][]string{SMS: smscs, Email: relays},
-		known:         make(map[changeOf]prometheus.Counter),
+		known: make(map[changeOf]prometheus.Counter),
 	}
+	c.configure(organisations, smscs, relays)
+	return c
+}
+
+// configure counts by these names from now on.
+func (c *changeCounters) configure(organisations, smscs, relays []string) {
+	names := &configured{organisations, map[Channel][]string{SMS: smscs, Email: relays}}
+	c.names.Store(names)
 	n := 0
 	for _, organisation := range organisations {
 		for _, status := range Statuses() {
-			for _, carrier := range c.carriers[status.Channel()] {
+			for _, carrier := range names.carriers[status.Channel()] {
 				if n++; status.InFeed() && n < maxSeries {
 					c.of(changeOf{status, organisation, carrier})
 				}
 			}
 		}
 	}
-	return c
 }
 
 // bounded returns a name if it is one of these, "" for none, else "other".
@@ -62,7 +73,8 @@ func bounded(name string, names []string) string {
 
 // count counts a change of the shipment to a status.
 func (c *changeCounters) count(s *Shipment, to Status) {
-	c.of(changeOf{to, bounded(s.Organisation, c.organisations), bounded(s.Carrier, c.carriers[s.Channel])}).Inc()
+	names := c.names.Load()
+	c.of(changeOf{to, bounded(s.Organisation, names.organisations), bounded(s.Carrier, names.carriers[s.Channel])}).Inc()
 }
 
 func (c *changeCounters) of(k changeOf) prometheus.Counter {

@@ -106,15 +106,7 @@ func newMetrics(reg prometheus.Registerer, organisations, relays []string, forms
 	smscs := slices.Sorted(maps.Keys(forms))
 	m.changes = newChangeCounters(organisations, smscs, relays)
 	m.initLabels(organisations, stages)
-	for smsc, all := range forms {
-		m.dropped.WithLabelValues(smsc)
-		for _, by := range []MatchedBy{MatchedByReference, MatchedByRecipient} {
-			m.matched.WithLabelValues(smsc, string(by))
-		}
-		for _, form := range all {
-			m.mismatched.WithLabelValues(smsc, form)
-		}
-	}
+	m.initSMSCs(forms)
 	reg.MustRegister(m.orders, stages, m.changes.vec, m.matched, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.dropped, m.suppressions, m.inboxFull, m.removed, m.givenUp, m.refused, m.waits)
 	return m
 }
@@ -122,12 +114,8 @@ func newMetrics(reg prometheus.Registerer, organisations, relays []string, forms
 // initLabels creates every series at the start, so that a rate over it
 // includes its first step.
 func (m *metrics) initLabels(organisations []string, stages *prometheus.HistogramVec) {
+	m.initOrganisations(organisations)
 	for _, c := range []Channel{SMS, Email} {
-		for _, org := range organisations {
-			for _, o := range outcomes {
-				m.orders.WithLabelValues(org, c.String(), o)
-			}
-		}
 		for _, stage := range []string{stageAccept, stageHandOver, stageSettle} {
 			m.stages[stageOf{c, stage}] = stages.WithLabelValues(c.String(), stage)
 		}
@@ -143,6 +131,38 @@ func (m *metrics) initLabels(organisations []string, stages *prometheus.Histogra
 			m.receipts.WithLabelValues(status.String(), result)
 		}
 	}
+}
+
+// initOrganisations creates the series of each organisation.
+func (m *metrics) initOrganisations(organisations []string) {
+	for _, c := range []Channel{SMS, Email} {
+		for _, org := range organisations {
+			for _, o := range outcomes {
+				m.orders.WithLabelValues(org, c.String(), o)
+			}
+		}
+	}
+}
+
+// initSMSCs creates the series of each SMSC.
+func (m *metrics) initSMSCs(forms map[string][]string) {
+	for smsc, all := range forms {
+		m.dropped.WithLabelValues(smsc)
+		for _, by := range []MatchedBy{MatchedByReference, MatchedByRecipient} {
+			m.matched.WithLabelValues(smsc, string(by))
+		}
+		for _, form := range all {
+			m.mismatched.WithLabelValues(smsc, form)
+		}
+	}
+}
+
+// SetNames has the metrics go by names of a new configuration: see Config. Only one goroutine at a time may call it.
+func (s *Service) SetNames(organisations, relays []string, forms map[string][]string) {
+	m := s.metrics
+	m.changes.configure(organisations, slices.Sorted(maps.Keys(forms)), relays)
+	m.initOrganisations(organisations)
+	m.initSMSCs(forms)
 }
 
 // watch registers the gauges, which are computed when they are read.

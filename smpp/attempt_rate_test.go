@@ -60,7 +60,7 @@ func TestAStartedMessageDoesNotWaitBesideFreeSlots(t *testing.T) {
 		s, p := inBubble(t, 1<<16)
 		defer s.Close()
 		go acceptAll(p, 900*time.Millisecond)
-		g.slots.open(g.smscs[0].binds[0], s)
+		g.slots.open(g.smscs()[0].binds[0], s)
 		ctx, cancel := context.WithTimeout(t.Context(), 1400*time.Millisecond)
 		defer cancel()
 		start := time.Now()
@@ -76,7 +76,7 @@ func TestAStartedMessageDoesNotWaitBesideFreeSlots(t *testing.T) {
 func TestNoPartWaitsAfterOneThatCouldNotBeWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := undialled(t, SMSC{Name: "telco"})
-		b := g.smscs[0].binds[0]
+		b := g.smscs()[0].binds[0]
 		s, _ := inBubble(t, 1<<16)
 		g.slots.open(b, s)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -102,7 +102,7 @@ func TestNoPartWaitsForATokenAfterARefusal(t *testing.T) {
 		g := undialled(t, SMSC{Name: "telco", Rate: 1})
 		s, p := inBubble(t, 1<<16)
 		defer s.Close()
-		g.slots.open(g.smscs[0].binds[0], s)
+		g.slots.open(g.smscs()[0].binds[0], s)
 		start := time.Now()
 		long, short := make(chan Result, 1), make(chan Result, 1)
 		go func() { long <- g.Send(t.Context(), Message{ID: "m1", To: number, Text: threeParts}) }()
@@ -128,7 +128,7 @@ func TestNoMessageWaitsForTheRateOfALostBind(t *testing.T) {
 			go acceptAll(p, 0)
 			sessions = append(sessions, s)
 		}
-		first, second := g.smscs[0].binds[0], g.smscs[1].binds[0]
+		first, second := g.smscs()[0].binds[0], g.smscs()[1].binds[0]
 		g.slots.open(first, sessions[0])
 		results := make(chan Result, 5)
 		for range cap(results) {

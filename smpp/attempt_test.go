@@ -288,7 +288,7 @@ func TestAbandonedSubmitKeepsItsSlotUntilAnswered(t *testing.T) {
 	f := p.Next(wire.SubmitSM)
 	wantOutcome(t, peertest.Wait(t, results), handover.Unknown)
 	results = sending(g, "two", peertest.Patience)
-	eventually.True(t, "a message to wait", func() bool { return g.slots.queued(g.smscs)["telco"] == 1 })
+	eventually.True(t, "a message to wait", func() bool { return g.slots.queued(g.smscs())["telco"] == 1 })
 	p.Accept(f, "a")
 	p.Accept(p.Next(wire.SubmitSM), "b")
 	wantOutcome(t, peertest.Wait(t, results), handover.Accepted)
@@ -346,7 +346,7 @@ func TestNothingIsWrittenAtTheLastMoment(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g.slots.open(g.smscs[0].binds[0], s)
+		g.slots.open(g.smscs()[0].binds[0], s)
 		long := peertest.Message()
 		long.ShortMessage = make([]byte, 254)
 		first := make(chan error, 1)

@@ -83,7 +83,7 @@ func newMaintainer(g *Gateway, b *bind, h Handler) *maintainer {
 func (m *maintainer) run(ctx context.Context) {
 	addrs := m.smsc.addrs()
 	for attempt := m.index; ctx.Err() == nil; attempt++ {
-		if m.hold(ctx); ctx.Err() != nil {
+		if !m.hold(ctx) {
 			break
 		}
 		m.addr = addrs[attempt%len(addrs)]
@@ -158,7 +158,7 @@ func (m *maintainer) use(ctx context.Context, s *session.Session) (lived time.Du
 	case <-drained:
 		lived, unbound = time.Since(bound), true
 		m.setState(StateClosing, "drained by an operator", m.addr)
-		m.unbind(s, m.g.drainTime)
+		m.unbind(s, m.g.setup.Load().drainTime)
 	case <-s.Done():
 		lived, unbound = time.Since(bound), errors.Is(s.Err(), session.ErrUnbound)
 		m.setState(StateConnecting, s.Err().Error(), m.addr)
@@ -171,7 +171,7 @@ func (m *maintainer) use(ctx context.Context, s *session.Session) (lived time.Du
 		m.leave(s)
 	case <-ctx.Done():
 		m.setState(StateClosing, "shutting down", m.addr)
-		m.unbind(s, m.g.drainTime)
+		m.unbind(s, m.g.setup.Load().drainTime)
 	}
 	return lived, unbound
 }
@@ -238,17 +238,17 @@ const fastConnect = time.Second
 func (m *maintainer) sessionConfig() session.Config {
 	c := m.smsc
 	connect := c.ConnectTimeout
-	if m.backoff.fast(time.Now()) && c.tls == nil {
+	if m.backoff.fast(time.Now()) && c.certificates == nil {
 		connect = min(connect, fastConnect)
 	}
 	return session.Config{
-		Addr: m.addr, TLS: c.tls, Mode: m.mode,
+		Addr: m.addr, TLS: c.tlsConfig(), Mode: m.mode,
 		Bind: wire.Bind{
 			SystemID: c.SystemID, Password: c.Password, SystemType: c.SystemType, AddressRange: c.AddressRange,
 			InterfaceVersion: c.InterfaceVersion.octet(),
 		},
 		DialTimeout: connect, BindTimeout: c.ConnectTimeout, ResponseTimeout: c.ResponseTimeout,
-		DeadAfter: c.DeadLink, EnquireInterval: c.EnquireLink, UnbindTimeout: min(c.ConnectTimeout, m.g.drainTime),
+		DeadAfter: c.DeadLink, EnquireInterval: c.EnquireLink, UnbindTimeout: min(c.ConnectTimeout, m.g.setup.Load().drainTime),
 		Deliver: func(d *Delivery) { m.handler.Deliver(c.Name, d) },
 		Late:    m.late,
 		Expired: m.expired,

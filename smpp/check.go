@@ -214,20 +214,29 @@ func (t *TLS) check(l *faults.List) {
 	l.Unless(t.Mode != "off" || extras == "", "mode", `is "off", but other tls keys are given: set it to "on" or remove them`)
 }
 
-// config reads the files that the settings name, and records those that it can't read. It
+// files reads the files that the settings name, and records those that it can't read. It
 // returns nil where TLS is off.
-func (t *TLS) config(l *faults.List) *tls.Config {
+func (t *TLS) files(l *faults.List) *pemfile.Files {
 	if t.Mode != "on" {
+		return nil
+	}
+	if _, err := pemfile.Pool(t.CAFile); err != nil {
+		l.Add("ca_file", "%v", err)
+	}
+	if _, err := pemfile.Pair(t.CertFile, t.KeyFile); err != nil {
+		l.Add("cert_file", "%v", err)
+	}
+	files, _ := pemfile.Open(t.CAFile, t.CertFile, t.KeyFile) // without the faults above
+	return files
+}
+
+// config returns the settings of TLS for a connection, with the certificates as they are now; nil where TLS is off.
+func (t *TLS) config(files *pemfile.Files) *tls.Config {
+	if files == nil {
 		return nil
 	}
 	c := &tls.Config{ServerName: t.ServerName}
 	c.MinVersion, _ = pemfile.MinVersion(t.MinVersion) // checked
-	var err error
-	if c.RootCAs, err = pemfile.Pool(t.CAFile); err != nil {
-		l.Add("ca_file", "%v", err)
-	}
-	if c.Certificates, err = pemfile.Pair(t.CertFile, t.KeyFile); err != nil {
-		l.Add("cert_file", "%v", err)
-	}
+	c.RootCAs, c.Certificates = files.Current()
 	return c
 }

@@ -6,6 +6,7 @@
 //	check.go     its defaults and faults; TLS files
 //	message.go   Message and Result
 //	address.go   senders, recipients, type of number and numbering plan
+//	setup.go     the configuration in use, and a change of it
 //	route.go     the SMSCs that a message may go to, in which order; Explain
 //	build.go     encoding, parts, submit_sm, validity_period
 //	send.go      Send: attempts until one settles the message

@@ -3,7 +3,6 @@ package smpp
 import (
 	"container/list"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,7 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"straks/internal/faults"
+	"straks/internal/pemfile"
 	"straks/internal/silence"
 	"straks/smpp/session"
 	"straks/smpp/wire"
@@ -24,12 +23,14 @@ import (
 // Gateway keeps the binds and hands messages over. All methods are safe for
 // concurrent use.
 type Gateway struct {
-	smscs     []*smsc
-	routes    []*route
-	drainTime time.Duration
-	log       *slog.Logger
-	slots     slots
-	refs      atomic.Uint32 // last concatenation reference; the first is random
+	setup   atomic.Pointer[setup]
+	metrics *metrics
+	log     *slog.Logger
+	slots   slots
+	refs    atomic.Uint32 // last concatenation reference; the first is random
+
+	changing sync.Mutex // held while the setup changes
+	running  *work      // nil before and after Run
 }
 
 // Delivery is a deliver_sm or data_sm from an SMSC.
@@ -51,40 +52,15 @@ func New(c Config, log *slog.Logger, reg prometheus.Registerer) (*Gateway, error
 	if err := c.Check().Err(); err != nil {
 		return nil, err
 	}
-	c = c.WithDefaults()
-	secrets, err := c.tlsConfigs()
+	g := &Gateway{metrics: newMetrics(reg), log: log}
+	g.refs.Store(rand.Uint32())
+	now, err := g.newSetup(c.WithDefaults(), new(setup))
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{drainTime: c.DrainTime, log: log}
-	g.refs.Store(rand.Uint32())
-	m := newMetrics(reg)
-	byName := make(map[string]*smsc)
-	for i, conf := range c.SMSCs {
-		s := newSMSC(conf, secrets[i], m)
-		g.smscs = append(g.smscs, s)
-		byName[s.Name] = s
-	}
-	for _, conf := range c.Routes {
-		r := &route{Route: conf}
-		for _, name := range conf.SMSCs {
-			r.smscs = append(r.smscs, byName[name])
-			r.window += byName[name].Binds * byName[name].Window
-		}
-		g.routes = append(g.routes, r)
-	}
+	g.setup.Store(now)
 	reg.MustRegister(stateMetrics{g})
 	return g, nil
-}
-
-// tlsConfigs reads the files of every SMSC.
-func (c *Config) tlsConfigs() ([]*tls.Config, error) {
-	var all []*tls.Config
-	l := faults.New()
-	for i := range c.SMSCs {
-		all = append(all, c.SMSCs[i].TLS.config(l.At("smsc", i).In("tls")))
-	}
-	return all, l.All().Err()
 }
 
 // Run keeps all binds up until ctx ends; h receives what the SMSCs send. Then nothing
@@ -95,16 +71,9 @@ func (g *Gateway) Run(ctx context.Context, h Handler) error {
 	if h.Deliver == nil || h.Late == nil {
 		return errors.New("smpp: Handler needs both functions")
 	}
-	var binds sync.WaitGroup
-	for _, c := range g.smscs {
-		for _, b := range slices.Concat(c.binds, c.receivers) {
-			m := newMaintainer(g, b, h)
-			binds.Go(func() { m.run(ctx) })
-		}
-	}
+	g.begin(h)
 	g.watch(ctx)
-	g.slots.close(g.smscs)
-	binds.Wait()
+	g.end()
 	return nil
 }
 
@@ -169,7 +138,8 @@ var noRoute = []Fault{{FieldRecipient, "no route leads to this number"}}
 // smsc is an SMSC with its binds.
 type smsc struct {
 	SMSC
-	tls          *tls.Config                 // nil for none
+	certificates *pemfile.Files              // nil: TLS is off
+	gone         chan struct{}               // closed when none of its binds is kept any more
 	dispositions map[wire.Status]Disposition // overrides
 	binds        []*bind                     // that submit
 	receivers    []*bind                     // that only receive
@@ -184,8 +154,8 @@ type smsc struct {
 }
 
 // newSMSC makes an SMSC of a configuration that was checked.
-func newSMSC(c SMSC, secret *tls.Config, m *metrics) *smsc {
-	s := &smsc{SMSC: c, tls: secret, limiter: newBindLimiter(c.RefusedDelay), control: newControl(), dispositions: make(map[wire.Status]Disposition),
+func newSMSC(c SMSC, certificates *pemfile.Files, m *metrics) *smsc {
+	s := &smsc{SMSC: c, certificates: certificates, gone: make(chan struct{}), limiter: newBindLimiter(c.RefusedDelay), control: newControl(), dispositions: make(map[wire.Status]Disposition),
 		silence: silence.New(leastSilence(&c)), downSince: time.Now(), metrics: m.of(c.Name)}
 	for key, value := range c.Status {
 		status, _ := ParseStatus(key)

@@ -123,14 +123,14 @@ func (r *running) idle(t *testing.T) {
 				return false
 			}
 		}
-		for _, n := range r.slots.queued(r.smscs) {
+		for _, n := range r.slots.queued(r.smscs()) {
 			if n != 0 {
 				return false
 			}
 		}
 		return true
 	})
-	for _, c := range r.smscs {
+	for _, c := range r.smscs() {
 		for _, b := range c.binds {
 			b.pacer.idle(t)
 		}

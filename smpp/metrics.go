@@ -201,10 +201,10 @@ func (m stateMetrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(bindWindow, float64(b.Window), b.SMSC, b.Bind)
 		gauge(bindRate, b.Rate, b.SMSC, b.Bind)
 	}
-	for name, n := range m.gateway.slots.queued(m.gateway.smscs) {
+	for name, n := range m.gateway.slots.queued(m.gateway.smscs()) {
 		gauge(waiting, float64(n), name)
 	}
-	for _, c := range m.gateway.smscs {
+	for _, c := range m.gateway.smscs() {
 		late, _ := m.gateway.slots.overdue(c, time.Now())
 		gauge(overdue, late.Seconds(), c.Name)
 		gauge(pausedNow, truth(m.gateway.slots.isPaused(c)), c.Name)

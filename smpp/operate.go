@@ -24,6 +24,7 @@ var ErrPaused = errors.New("paused by an operator")
 type control struct {
 	mu      sync.Mutex
 	drained bool
+	retired bool          // it is not configured any more: its binds end when they are drained
 	changed chan struct{} // closed, and replaced, by each change and each TryNow
 }
 
@@ -39,7 +40,7 @@ func (c *control) state() (drained bool, changed <-chan struct{}) {
 func (c *control) set(drained bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.drained = drained
+	c.drained = drained || c.retired
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
@@ -77,7 +78,7 @@ func (g *Gateway) operate(name, what string, paused, drained bool) error {
 }
 
 func (g *Gateway) named(name string) (*smsc, error) {
-	for _, c := range g.smscs {
+	for _, c := range g.smscs() {
 		if c.Name == name {
 			return c, nil
 		}
@@ -129,12 +130,29 @@ func (w *want) allPaused() bool {
 	return true
 }
 
-// hold waits while the SMSC is drained, until ctx ends.
-func (m *maintainer) hold(ctx context.Context) {
+// retire is set(true), for good.
+func (c *control) retire() {
+	c.mu.Lock()
+	c.retired = true
+	c.mu.Unlock()
+	c.set(true)
+}
+
+func (c *control) isRetired() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.retired
+}
+
+// hold waits while the SMSC is drained; false when ctx ends, or where the SMSC is not configured any more.
+func (m *maintainer) hold(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		drained, changed := m.smsc.control.state()
 		if !drained {
-			return
+			return true
+		}
+		if m.smsc.control.isRetired() {
+			return false
 		}
 		m.setState(StateClosed, "drained by an operator", "")
 		select {
@@ -142,6 +160,7 @@ func (m *maintainer) hold(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
+	return false
 }
 
 // drainStep is how often a bind that is to be drained is looked at, and drainQuiet how often in a row nothing may
@@ -184,7 +203,7 @@ func (m *maintainer) drained(ctx context.Context) (done <-chan struct{}, stop fu
 func (m *maintainer) quiet(ctx context.Context, changed <-chan struct{}) bool {
 	tick := time.NewTicker(drainStep)
 	defer tick.Stop()
-	limit := time.NewTimer(m.g.drainTime)
+	limit := time.NewTimer(m.g.setup.Load().drainTime)
 	defer limit.Stop()
 	for idle := 0; idle < drainQuiet; {
 		select {

@@ -67,7 +67,7 @@ func TestPauseWakes(t *testing.T) {
 	go func() { submitted <- g.send("hei", time.Minute) }()
 	eventually.True(t, "the submit", func() bool { return g.States()[0].InFlight == 1 })
 	go func() { waiting <- g.send("hei", time.Minute) }()
-	eventually.True(t, "the message that waits", func() bool { return g.slots.queued(g.smscs)["telco"] == 1 })
+	eventually.True(t, "the message that waits", func() bool { return g.slots.queued(g.smscs())["telco"] == 1 })
 	g.Pause("telco")
 	if r := peertest.Wait(t, waiting); r.Outcome != handover.NotSent || !errors.Is(r.Err, ErrPaused) {
 		t.Errorf("it waited: %+v", r)

@@ -18,7 +18,7 @@ import (
 func Probe(ctx context.Context, config SMSC) []error {
 	config = Config{SMSCs: []SMSC{config}}.WithDefaults().SMSCs[0]
 	found := faults.New()
-	settings := config.TLS.config(found.In("tls"))
+	settings := config.TLS.config(config.TLS.files(found.In("tls")))
 	var results []error
 	for _, addr := range config.addrs() {
 		err := found.All().Err()

@@ -49,12 +49,14 @@ func (r *Route) match(m *Message) (s score, ok bool) {
 }
 
 // routeOf returns the route of a message, nil where there is none.
-func (g *Gateway) routeOf(m *Message) *route {
+func (g *Gateway) routeOf(m *Message) *route { return g.setup.Load().routeOf(m) }
+
+func (s *setup) routeOf(m *Message) *route {
 	var best *route
 	var bestScore score
-	for _, r := range g.routes {
-		if s, ok := r.match(m); ok && (best == nil || s.better(bestScore)) {
-			best, bestScore = r, s
+	for _, r := range s.routes {
+		if score, ok := r.match(m); ok && (best == nil || score.better(bestScore)) {
+			best, bestScore = r, score
 		}
 	}
 	return best

@@ -11,7 +11,7 @@ import (
 )
 
 func TestRouteOf(t *testing.T) {
-	g := &Gateway{}
+	s := new(setup)
 	for _, r := range []Route{
 		{Name: "default"},
 		{Name: "ttd", Organisations: []string{"ttd"}},
@@ -22,7 +22,7 @@ func TestRouteOf(t *testing.T) {
 		{Name: "norway second", Prefixes: []string{"+47"}},
 		{Name: "svalbard ttd", Prefixes: []string{"+4779"}, Organisations: []string{"ttd"}},
 	} {
-		g.routes = append(g.routes, &route{Route: r})
+		s.routes = append(s.routes, &route{Route: r})
 	}
 	for _, c := range []struct{ to, from, organisation, want string }{
 		{"+4512345678", "", "", "default"},
@@ -34,12 +34,12 @@ func TestRouteOf(t *testing.T) {
 		{"+4779000000", "Bank", "", "norway bank"},
 		{"+4779000000", "", "ttd", "svalbard ttd"},
 	} {
-		if r := g.routeOf(&Message{To: c.to, From: c.from, Organisation: c.organisation}); r.Name != c.want {
+		if r := s.routeOf(&Message{To: c.to, From: c.from, Organisation: c.organisation}); r.Name != c.want {
 			t.Errorf("%+v goes by %q", c, r.Name)
 		}
 	}
-	g.routes = g.routes[1:]
-	if r := g.routeOf(&Message{To: "+4512345678"}); r != nil {
+	s.routes = s.routes[1:]
+	if r := s.routeOf(&Message{To: "+4512345678"}); r != nil {
 		t.Errorf("goes by %q", r.Name)
 	}
 }
@@ -104,7 +104,7 @@ func TestParts(t *testing.T) {
 	}
 	for _, char := range []string{"[", "ж", "\u0958", "🦔", "é"} {
 		text := strings.Repeat(char, singlePart/len(char))
-		for _, c := range g.smscs {
+		for _, c := range g.smscs() {
 			var b build
 			if err := b.fill(c, text); err != nil || len(b.parts) != 1 {
 				t.Errorf("%s: %q has %d parts, %v", c.Name, text, len(b.parts), err)

@@ -39,6 +39,10 @@ func (g *Gateway) Send(ctx context.Context, m Message) Result {
 	begin, cancel := lastBegin(ctx)
 	defer cancel()
 	r := j.run(ctx, begin)
+	for next := j.moved(begin, r); next != nil; next = j.moved(begin, r) {
+		j = next
+		r = j.run(ctx, begin)
+	}
 	if c := j.at(r.SMSC); c != nil {
 		c.metrics.sends[r.Outcome].Inc()
 	}
@@ -57,6 +61,7 @@ func lastBegin(ctx context.Context) (context.Context, context.CancelFunc) {
 // job is one message being sent. Only the goroutine of Send uses it.
 type job struct {
 	g      *Gateway
+	setup  *setup
 	m      *Message
 	order  []*smsc  // those that can carry the message, in the order in which they are tried
 	builds []*build // one for each of them
@@ -70,11 +75,12 @@ type job struct {
 // newJob builds the message for every SMSC of its route. Faults mean that no SMSC
 // can carry it.
 func (g *Gateway) newJob(m *Message) (*job, []Fault) {
-	r := g.routeOf(m)
+	now := g.setup.Load()
+	r := now.routeOf(m)
 	if r == nil {
 		return nil, noRoute
 	}
-	j := &job{g: g, m: m}
+	j := &job{g: g, setup: now, m: m}
 	var first []Fault
 	ref := uint16(g.refs.Add(1))
 	for _, c := range r.order() {

@@ -189,7 +189,7 @@ func (g *Gateway) watch(ctx context.Context) {
 	for {
 		select {
 		case now := <-tick.C:
-			for _, c := range g.smscs {
+			for _, c := range g.smscs() {
 				late, _ := g.slots.overdue(c, now)
 				g.logSilence(c, late, logged[c])
 				if logged[c] = late > 0; late > 0 {
@@ -218,7 +218,7 @@ func (g *Gateway) countSilence(why error) {
 	if !errors.As(why, &silent) {
 		return
 	}
-	for _, c := range g.smscs {
+	for _, c := range g.smscs() {
 		if c.Name == silent.Carrier {
 			c.metrics.unanswered.Inc()
 		}

@@ -19,7 +19,7 @@ import (
 func (g *Gateway) Impatient(d time.Duration) {
 	g.slots.mu.Lock()
 	defer g.slots.mu.Unlock()
-	for _, c := range g.smscs {
+	for _, c := range g.smscs() {
 		c.silence = silence.New(d)
 	}
 }
@@ -254,7 +254,7 @@ func TestRefusedAtOnceWhileDown(t *testing.T) {
 	eventually.True(t, "the loss to be noticed", func() bool { return g.Ready() != nil })
 	early := make(chan Result, 1)
 	go func() { early <- g.send("hei", time.Minute) }()
-	eventually.True(t, "the message to wait", func() bool { return g.slots.queued(g.smscs)["telco"] == 1 })
+	eventually.True(t, "the message to wait", func() bool { return g.slots.queued(g.smscs())["telco"] == 1 })
 	time.Sleep(knownDown)
 	results := make(chan Result, 50)
 	for range cap(results) {

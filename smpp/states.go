@@ -53,7 +53,7 @@ type BindState struct {
 func (g *Gateway) States() []BindState {
 	now := time.Now()
 	var all []BindState
-	for _, c := range g.smscs {
+	for _, c := range g.smscs() {
 		for _, b := range c.binds {
 			all = append(all, g.slots.fill(b, b.shown(), now))
 		}

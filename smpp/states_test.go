@@ -99,7 +99,7 @@ func TestBindsShareTheLoad(t *testing.T) {
 // answering is a gateway with one bind, of the given rate. Each submit is answered after the delay.
 func answering(t *testing.T, rate float64, delay time.Duration) (*Gateway, *session.Session) {
 	g := undialled(t, SMSC{Name: "telco", Rate: rate, StallAfter: 300 * time.Millisecond})
-	b := g.smscs[0].binds[0]
+	b := g.smscs()[0].binds[0]
 	s, p := inBubble(t, 1<<16)
 	go acceptAll(p, delay)
 	g.slots.open(b, s)

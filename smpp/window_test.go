@@ -71,7 +71,7 @@ func bubbled(t *testing.T, account SMSC) (bubble, *peertest.Peer, func()) {
 	t.Helper()
 	account.Name = "telco"
 	g := undialled(t, account)
-	b := g.smscs[0].binds[0]
+	b := g.smscs()[0].binds[0]
 	ours, theirs := peertest.Pipe(1 << 16)
 	p := peertest.New(t, theirs)
 	go p.AcceptBind()
@@ -120,7 +120,7 @@ func TestWaitQueueIsBounded(t *testing.T) {
 		go func() { ended <- g.Send(ctx, m) }()
 	}
 	eventually.True(t, "the window and the queue to be full", func() bool {
-		return s.Stats().Submits == 2 && g.slots.queued(g.smscs)["telco"] == 3
+		return s.Stats().Submits == 2 && g.slots.queued(g.smscs())["telco"] == 3
 	})
 	if r := g.Send(ctx, m); r.Outcome != handover.NotSent || !errors.Is(r.Err, errQueueFull) {
 		t.Errorf("one more: %+v", r)
@@ -129,7 +129,7 @@ func TestWaitQueueIsBounded(t *testing.T) {
 	for range 5 {
 		<-ended
 	}
-	if n := g.slots.queued(g.smscs)["telco"]; n != 0 {
+	if n := g.slots.queued(g.smscs())["telco"]; n != 0 {
 		t.Errorf("%d wait that have left", n)
 	}
 }

@@ -181,7 +181,7 @@ func (c *adminClient) explain(err error) error {
 }
 
 // maxReason bounds the part of an error's body that is printed, in octets.
-const maxReason = 1 << 10
+const maxReason = 16 << 10
 
 // refused returns the error of an answer other than a success.
 func (c *adminClient) refused(resp *http.Response) error {

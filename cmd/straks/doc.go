@@ -35,6 +35,7 @@
 //	sandbox_text.go what the sandbox prints on a terminal
 //	demo.go     demo: two orders through a sandbox
 //	smsc.go     smsc: the simulated SMSC alone
+//	reload.go   reload: another configuration without a restart
 //	route.go    route: where an SMS would go
 //	route_mail.go  the same for a mail
 //	send.go     send, and its outcome

@@ -139,3 +139,19 @@ func (w *prefixed) Write(line []byte) (int, error) {
 	_, err := w.to.Write(w.line)
 	return len(line), err
 }
+
+// leveled passes on the lines from a level on, which may change.
+type leveled struct {
+	slog.Handler
+	level *slog.LevelVar
+}
+
+func (l leveled) Enabled(_ context.Context, at slog.Level) bool { return at >= l.level.Level() }
+
+func (l leveled) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return leveled{l.Handler.WithAttrs(attrs), l.level}
+}
+
+func (l leveled) WithGroup(name string) slog.Handler {
+	return leveled{l.Handler.WithGroup(name), l.level}
+}

@@ -21,6 +21,7 @@ func main() {
 func commands() []command {
 	return []command{
 		{"serve", "run the daemon", serveCommand},
+		{"reload", "have a running daemon read its configuration again", reloadCommand},
 		{"demo", "show the main job: an SMS and an e-mail through a sandbox", demoCommand},
 		{"sandbox", "run a daemon with simulated carriers, and an inbox that shows what they got", sandboxCommand},
 		{"init", "create the journal", initCommand},

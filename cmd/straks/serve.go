@@ -17,7 +17,7 @@ import (
 	"straks/internal/logqueue"
 )
 
-// serveCommand runs the daemon until SIGTERM or SIGINT. SIGHUP and SIGPIPE do not
+// serveCommand runs the daemon until SIGTERM or SIGINT. SIGHUP has it read the configuration again. SIGPIPE does not
 // end it: systemd takes a death by one of these for a clean exit.
 func serveCommand(ctx context.Context, args []string, e env) error {
 	fs := newFlags("serve [-config FILE]")
@@ -30,11 +30,15 @@ func serveCommand(ctx context.Context, args []string, e env) error {
 		return err
 	}
 	signal.Ignore(syscall.SIGPIPE) // the log's reader may go away
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // one that comes before Run counts when it runs
 	style := styleOf(e.stderr, cfg.Log)
 	lines := logqueue.New(e.stderr, style.handler)
 	defer lines.Close()
-	log := slog.New(style.handler(lines))
-	defer ignoreHangup(log)()
+	level := new(slog.LevelVar)
+	level.Set(style.level)
+	style.level = slog.LevelDebug
+	log := slog.New(leveled{style.handler(lines), level})
 	forbidDumps(log)
 	tune()
 	for _, w := range append(warnings, descriptorWarnings(cfg)...) {
@@ -44,22 +48,24 @@ func serveCommand(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
+	d.OnReload(func() (*config.Config, []config.Warning, error) { return config.Load(*path) },
+		func(cfg *config.Config) { level.Set(cfg.Log.SlogLevel()) })
+	stop := onHangup(hangups, d)
 	err = d.Run(ctx, func() {})
+	stop()
 	d.Close()
 	log.Info("stopped")
 	return err
 }
 
-// ignoreHangup logs each SIGHUP, which would end the process, until stop is called.
-// By custom the signal asks for the configuration to be read again; here that takes a
-// restart.
-func ignoreHangup(log *slog.Logger) (stop func()) {
-	hangups, ended := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(hangups, syscall.SIGHUP)
+// onHangup reads the configuration again at each SIGHUP, until stop is called. A refused configuration is in the log, and
+// the one in use stays.
+func onHangup(hangups chan os.Signal, d *daemon.Daemon) (stop func()) {
+	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		for range hangups {
-			log.Warn("SIGHUP is ignored: the configuration is read at the start only; restart to read it again")
+			_, _ = d.Reload() // which logs what came of it
 		}
 	}()
 	return func() {

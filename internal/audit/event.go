@@ -38,6 +38,7 @@ const (
 	LiftBlock     = "block.lift"
 	Backup        = "journal.backup"
 	ListenToWords = "carrier.words"
+	Reload        = "daemon.reload"  // the configuration was read again. Object: SHA-256 of the one in use, Outcome: done or refused
 	ChangeCarrier = "carrier.change" // Object: carrier and what was done to it
 	Console       = "console"        // Object: page or action of the console
 )

@@ -1,4 +1,4 @@
-// Package config reads the configuration: one TOML file, read once at the start.
+// Package config reads the configuration: one TOML file, read at the start and by each reload.
 //
 // The structs of this package are the manual: a field's comment gives its key's meaning,
 // unit and default, and configs/straks.toml says the same for operators (a test compares
@@ -30,6 +30,7 @@
 //	audit.go         the record of who did what
 //	dkim.go          signatures of mails, and their keys
 //	mail.go          where reports about mails come back
+//	reload.go        what takes effect at the start only
 //	load.go          reading a file, and what several sections must agree on
 //	decode.go        a TOML table into a struct
 //	values.go        single values: durations, sizes, digests

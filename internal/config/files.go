@@ -232,6 +232,6 @@ func (c *checker) validity(name string, cert *x509.Certificate) {
 	case cert.NotBefore.After(c.file.now):
 		c.warn(name, "names a certificate that is not valid before %s: peers that check it hang up until then", from)
 	case cert.NotAfter.Before(c.file.now.Add(renewal)):
-		c.warn(name, "names a certificate that expires on %s: replace it, and restart", until)
+		c.warn(name, "names a certificate that expires on %s: replace it", until)
 	}
 }

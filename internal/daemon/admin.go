@@ -28,6 +28,7 @@ func (d *Daemon) adminRoutes() map[string]http.Handler {
 		"POST /blocks":                 http.HandlerFunc(d.changeBlock),
 		"GET /webhooks":                http.HandlerFunc(d.serveWebhooks),
 		"POST /webhooks":               http.HandlerFunc(d.operateWebhook),
+		"POST /reload":                 http.HandlerFunc(d.serveReload),
 		"/debug/pprof/":                http.HandlerFunc(pprof.Index),
 		"/debug/pprof/cmdline":         http.HandlerFunc(pprof.Cmdline),
 		"/debug/pprof/profile":         http.HandlerFunc(pprof.Profile),
@@ -45,14 +46,14 @@ func (d *Daemon) adminRoutes() map[string]http.Handler {
 }
 
 // guarded reports whether requests for the admin listener must have a token.
-func (d *Daemon) guarded() bool { return !d.cfg.Admin.Socket() && d.cfg.Admin.Token() != "" }
+func (d *Daemon) guarded() bool { return !d.config().Admin.Socket() && d.config().Admin.Token() != "" }
 
 // adminHandler serves the admin listener. Without a metrics listener it serves the routes
 // of that one too, to which the guard does not apply: they are for monitoring.
 func (d *Daemon) adminHandler() http.Handler {
 	admin := buffered(newMux(d.adminRoutes()))
-	if !d.cfg.Admin.Socket() {
-		admin = guarded(d.cfg.Admin, d.log, admin)
+	if !d.config().Admin.Socket() {
+		admin = guarded(d.config().Admin, d.log, admin)
 	}
 	if d.metrics != nil {
 		return admin

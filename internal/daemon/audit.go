@@ -15,7 +15,7 @@ import (
 
 // openAudit opens the audit, nil where there is none, and records this start.
 func (d *Daemon) openAudit() error {
-	c := d.cfg.Audit
+	c := d.config().Audit
 	if c.Dir == "" {
 		return nil
 	}
@@ -27,8 +27,8 @@ func (d *Daemon) openAudit() error {
 		return err
 	}
 	version, _, _ := Version()
-	d.audit.Record(audit.Event{Action: audit.Start, Object: version, Outcome: "configuration " + d.cfg.Digest()})
-	for _, t := range d.cfg.Tokens() {
+	d.audit.Record(audit.Event{Action: audit.Start, Object: version, Outcome: "configuration " + d.config().Digest()})
+	for _, t := range d.config().Tokens() {
 		d.audit.Record(audit.Event{Action: audit.Token, Organisation: t.Organisation, Token: t.Name, Outcome: "valid",
 			Object: t.SHA256[:16], Reason: strings.Join(t.Scopes, " ")})
 	}

@@ -53,8 +53,8 @@ const (
 // serveBlocks lists block lists: all, those of organisation=NAME, or the entries of recipient=… in each.
 func (d *Daemon) serveBlocks(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	if name := q.Get("organisation"); name != "" && !d.cfg.Has(name) {
-		http.Error(w, fmt.Sprintf("no organisation has that name; there are %q", d.cfg.Names()), http.StatusBadRequest)
+	if name := q.Get("organisation"); name != "" && !d.config().Has(name) {
+		http.Error(w, fmt.Sprintf("no organisation has that name; there are %q", d.config().Names()), http.StatusBadRequest)
 		return
 	}
 	page, err := d.blocksOf(r.Context(), blockQuery{q.Get("organisation"), q.Get("recipient"), q.Get("after"), blocksPage})
@@ -85,7 +85,7 @@ func (d *Daemon) blocksOf(ctx context.Context, q blockQuery) (page BlockPage, er
 	if q.recipient == "" {
 		return page, add(orders.BlockQuery{Organisation: q.organisation, After: q.after, Limit: q.limit})
 	}
-	organisations := d.cfg.Names()
+	organisations := d.config().Names()
 	if q.organisation != "" {
 		organisations = []string{q.organisation}
 	}
@@ -137,8 +137,8 @@ func (e errRequest) Error() string { return string(e) }
 
 // block returns the change that a request asks for.
 func (d *Daemon) block(c *BlockChange) (orders.Block, error) {
-	if !d.cfg.Has(c.Organisation) {
-		return orders.Block{}, errRequest(fmt.Sprintf("no organisation has that name; there are %q", d.cfg.Names()))
+	if !d.config().Has(c.Organisation) {
+		return orders.Block{}, errRequest(fmt.Sprintf("no organisation has that name; there are %q", d.config().Names()))
 	}
 	channel, to, err := d.recipient(c.Recipient)
 	if err != nil {
@@ -179,7 +179,7 @@ func (d *Daemon) recipient(s string) (orders.Channel, orders.Recipient, error) {
 		}
 		return orders.Email, orders.Recipient(s), nil
 	}
-	number, err := d.cfg.Numbers.Rules().Parse(s)
+	number, err := d.config().Numbers.Rules().Parse(s)
 	if digits, ok := strings.CutPrefix(s, "+"); err != nil && ok && len(digits) >= 5 && len(digits) <= 15 && strings.Trim(digits, "0123456789") == "" {
 		number, err = s, nil
 	}

@@ -10,7 +10,7 @@ import (
 // callers returns the authenticator of the API: static tokens, and the JSON web tokens of the issuers.
 func (d *Daemon) callers() (*api.Callers, error) {
 	var issuers []api.TokenIssuer
-	for _, t := range d.cfg.TokenIssuers() {
+	for _, t := range d.config().TokenIssuers() {
 		i, err := issuer.New(t.Keys, d.log, d.registry)
 		if err != nil {
 			return nil, fmt.Errorf("issuer %q: %w", t.Keys.Name, err)
@@ -19,5 +19,5 @@ func (d *Daemon) callers() (*api.Callers, error) {
 		t.Use.Issuer = i
 		issuers = append(issuers, t.Use)
 	}
-	return api.NewCallers(d.cfg.Tokens(), issuers)
+	return api.NewCallers(d.config().Tokens(), issuers)
 }

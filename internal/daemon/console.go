@@ -3,14 +3,12 @@ package daemon
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"straks/console"
-	"straks/internal/pemfile"
 	"straks/internal/recent"
 	"straks/orders"
 	"straks/orders/bolt"
@@ -21,8 +19,7 @@ type consoleSource struct {
 	*Daemon
 	started time.Time
 	recent  *recent.Recorder
-	ends    []console.End // certificates and tokens
-	backup  atomic.Int64  // when the last one was taken, in unix µs; 0: none
+	backup  atomic.Int64 // when the last one was taken, in unix µs; 0: none
 	bounds  atomic.Pointer[map[string][]time.Duration]
 
 	mu    sync.Mutex
@@ -31,24 +28,19 @@ type consoleSource struct {
 
 // consoleListener is the console's part of the daemon.
 type consoleListener struct {
-	pages  *console.Console
-	source *consoleSource
-	listen net.Listener
-	tls    *tls.Config
+	pages       *console.Console
+	source      *consoleSource
+	listen      net.Listener
+	certificate certificate
 }
 
 // openConsole takes what of the console can be refused.
 func (d *Daemon) openConsole(systemd *inherited) (err error) {
-	cfg := &d.cfg.Console
+	cfg := &d.config().Console
 	l := &consoleListener{source: &consoleSource{Daemon: d, started: time.Now(), recent: recent.New()}}
-	if cfg.TLSCertFile != "" {
-		pair, err := pemfile.Pair(cfg.TLSCertFile, cfg.TLSKeyFile)
-		if err != nil {
-			return fmt.Errorf("console.tls_cert_file: %w", err)
-		}
-		l.tls = &tls.Config{Certificates: pair, MinVersion: tls.VersionTLS12}
+	if l.certificate, err = openCertificate("console.tls_cert_file", cfg.TLSCertFile, cfg.TLSKeyFile, d.log); err != nil {
+		return err
 	}
-	l.source.ends = d.ends(l.tls)
 	if l.pages, err = console.New(console.Config{Source: l.source, Accounts: cfg.Accounts(), OIDC: cfg.Provider(),
 		Session: cfg.Session, Idle: cfg.Idle, Log: d.log, Audit: d.audit}); err != nil {
 		return err
@@ -74,8 +66,8 @@ func (d *Daemon) serveConsole(ctx context.Context) error {
 	}()
 	defer context.AfterFunc(ctx, d.console.pages.Close)()
 	l := d.console.listen
-	if d.console.tls != nil {
-		l = tls.NewListener(l, d.console.tls)
+	if settings := d.console.certificate.config(); settings != nil {
+		l = tls.NewListener(l, settings)
 	}
 	return servePrivate(ctx, d.console.pages, l, false, d.log)
 }
@@ -96,24 +88,13 @@ func (d *Daemon) backedUp() {
 }
 
 // ends returns when certificates of ours and tokens end.
-func (d *Daemon) ends(consoleTLS *tls.Config) (all []console.End) {
-	for name, c := range map[string]*tls.Config{"api": d.tls, "console": consoleTLS} {
-		if c != nil {
-			all = append(all, console.End{Kind: "certificate", Name: name, At: c.Certificates[0].Leaf.NotAfter})
+func (d *Daemon) ends() (all []console.End) {
+	for name, c := range map[string]certificate{"api": d.certificate, "console": d.console.certificate} {
+		if c.files != nil {
+			all = append(all, console.End{Kind: "certificate", Name: name, At: c.end()})
 		}
 	}
-	ofFile := func(name, cert, key string) {
-		if pair, err := pemfile.Pair(cert, key); cert != "" && err == nil {
-			all = append(all, console.End{Kind: "certificate", Name: name, At: pair[0].Leaf.NotAfter})
-		}
-	}
-	for _, s := range d.cfg.SMSCs {
-		ofFile(s.Name, s.TLS.CertFile, s.TLS.KeyFile)
-	}
-	for _, r := range d.cfg.Relays {
-		ofFile(r.Name, r.ClientCert, r.ClientKey)
-	}
-	for _, o := range d.cfg.Organisations {
+	for _, o := range d.config().Organisations {
 		for _, t := range o.Tokens {
 			if !t.Expires.IsZero() {
 				all = append(all, console.End{Kind: "token", Name: o.Name + " " + t.Name, At: t.Expires})
@@ -141,7 +122,7 @@ func (s *consoleSource) Now() console.Now {
 func (s *consoleSource) look() console.Now {
 	version, _, _ := Version()
 	n := console.Now{At: time.Now(), Started: s.started, Version: version, InFlight: s.service.InFlight(),
-		Minutes: s.orders(recent.Minutes), Hour: s.orders(recent.Hour), Journal: s.journalState(), Ends: s.ends}
+		Minutes: s.orders(recent.Minutes), Hour: s.orders(recent.Hour), Journal: s.journalState(), Ends: s.ends()}
 	if err := s.Ready(); err != nil {
 		n.Reason = err.Error()
 	}
@@ -170,7 +151,7 @@ func (s *consoleSource) sends() (all []string) {
 // Organisations implements console.Organisations.
 func (s *consoleSource) Organisations() (all []console.Organisation) {
 	used := s.tokens.Used()
-	for _, o := range s.cfg.Organisations {
+	for _, o := range s.config().Organisations {
 		shown := console.Organisation{Name: o.Name, Rate: o.Rate, Burst: o.Burst,
 			Outcomes: s.counts(recent.Day, "org/"+o.Name+"/", orderOutcomes), Results: s.counts(recent.Day, "org/"+o.Name+"/", results)}
 		for _, t := range o.Tokens {
@@ -190,7 +171,7 @@ func (s *consoleSource) journalState() console.Journal {
 	if at := s.backup.Load(); at != 0 {
 		j.LastBackup = time.UnixMicro(at)
 	}
-	if free, ok := freeOctets(s.cfg.Journal.Path); ok {
+	if free, ok := freeOctets(s.config().Journal.Path); ok {
 		j.Free = free
 	}
 	over := min(time.Since(s.recent.Since()), 24*time.Hour)

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
 	"net"
 	"sync/atomic"
@@ -28,31 +27,33 @@ import (
 // Daemon is the whole program, wired. New takes what can be refused (journal,
 // listeners), Run works, Close releases everything.
 type Daemon struct {
-	cfg       *config.Config
-	log       *slog.Logger
-	registry  *prometheus.Registry
-	journal   engine
-	gateway   *smpp.Gateway // nil: no SMS
-	pool      *smtp.Pool    // nil: no e-mail
-	sms       *sms.Channel  // nil: no SMS
-	mail      *mail.Channel // nil: no e-mail
-	service   *orders.Service
-	hooks     *hooks.Dispatcher
-	smscs     rawwords.Hub         // what SMSCs say, for operators who listen
-	relays    rawwords.Hub         // what relays say, likewise
-	issuers   []*issuer.Issuer     // of JSON web tokens
-	simulated []*simulated.Carrier // before the channels, where an organisation only tests
-	audit     *audit.Log           // nil: there is none
-	handler   *api.Handler         // of the API
-	api       net.Listener
-	tls       *tls.Config        // of the API's connections; nil: they are plain
-	metrics   net.Listener       // nil: the admin listener serves its routes
-	limiter   *connlimit.Limiter // of the API's connections
-	admin     net.Listener
-	tokens    *api.Callers
-	tail      logTail          // of the log, for the console
-	console   *consoleListener // nil: there is none
-	draining  atomic.Bool
+	conf        atomic.Pointer[config.Config] // in use; it does not change
+	log         *slog.Logger
+	registry    *prometheus.Registry
+	journal     engine
+	gateway     *smpp.Gateway // nil: no SMS
+	pool        *smtp.Pool    // nil: no e-mail
+	sms         *sms.Channel  // nil: no SMS
+	mail        *mail.Channel // nil: no e-mail
+	service     *orders.Service
+	hooks       *hooks.Dispatcher
+	smscs       rawwords.Hub         // what SMSCs say, for operators who listen
+	relays      rawwords.Hub         // what relays say, likewise
+	issuers     []*issuer.Issuer     // of JSON web tokens
+	simulated   []*simulated.Carrier // before the channels, where an organisation only tests
+	audit       *audit.Log           // nil: there is none
+	handler     *api.Handler         // of the API
+	api         net.Listener
+	certificate certificate        // of the API's connections
+	metrics     net.Listener       // nil: the admin listener serves its routes
+	limiter     *connlimit.Limiter // of the API's connections
+	admin       net.Listener
+	tokens      *api.Callers
+	tail        logTail          // of the log, for the console
+	console     *consoleListener // nil: there is none
+	draining    atomic.Bool
+	notifier    *notifier
+	reload      reload
 
 	mailBack
 }
@@ -61,7 +62,9 @@ type Daemon struct {
 // yet: before Run nothing is sent and no connection is made. ctx bounds the
 // migration of a journal of an older schema. reg must be empty.
 func New(ctx context.Context, cfg *config.Config, log *slog.Logger, reg *prometheus.Registry) (*Daemon, error) {
-	d := &Daemon{cfg: cfg, log: log, registry: reg}
+	d := &Daemon{log: log, registry: reg}
+	d.conf.Store(cfg)
+	d.notifier = newNotifier(log)
 	if cfg.Console.On() {
 		d.log = slog.New(d.tail.handler(log.Handler()))
 	}
@@ -74,9 +77,11 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger, reg *prometh
 	return d, nil
 }
 
+func (d *Daemon) config() *config.Config { return d.conf.Load() }
+
 // open takes what can be refused. After an error Close releases what was taken.
 func (d *Daemon) open(ctx context.Context) (err error) {
-	if d.journal, err = openJournal(ctx, d.cfg, d.log, d.registry); err != nil {
+	if d.journal, err = openJournal(ctx, d.config(), d.log, d.registry); err != nil {
 		return err
 	}
 	if err := d.openAudit(); err != nil {
@@ -85,10 +90,10 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if err := d.wire(); err != nil {
 		return err
 	}
-	if d.tls, err = apiTLS(d.cfg.API, d.registry); err != nil {
+	if d.certificate, err = apiCertificate(d.config().API, d.log, d.registry); err != nil {
 		return err
 	}
-	if d.limiter, err = api.NewConnections(d.cfg.API.Limits(), d.log, d.registry); err != nil {
+	if d.limiter, err = api.NewConnections(d.config().API.Limits(), d.log, d.registry); err != nil {
 		return err
 	}
 	return d.listen()
@@ -101,28 +106,28 @@ func (d *Daemon) listen() (err error) {
 		return err
 	}
 	defer func() { systemd.close() }()
-	if d.api, err = systemd.listen("api", d.cfg.API.Listen); err != nil {
+	if d.api, err = systemd.listen("api", d.config().API.Listen); err != nil {
 		return err
 	}
-	if addr := d.cfg.Metrics.Listen; addr != "" {
+	if addr := d.config().Metrics.Listen; addr != "" {
 		if d.metrics, err = systemd.listen("metrics", addr); err != nil {
 			return err
 		}
 	}
-	if d.cfg.Console.On() {
+	if d.config().Console.On() {
 		if err := d.openConsole(&systemd); err != nil {
 			return err
 		}
 	}
-	if d.admin, err = systemd.take("admin", d.cfg.Admin.Listen); err != nil {
+	if d.admin, err = systemd.take("admin", d.config().Admin.Listen); err != nil {
 		return err
 	}
 	switch {
 	case d.admin != nil:
-	case d.cfg.Admin.Socket():
-		d.admin, err = listenSocket("admin.listen", adminSocket(d.cfg.Admin))
+	case d.config().Admin.Socket():
+		d.admin, err = listenSocket("admin.listen", adminSocket(d.config().Admin))
 	default:
-		d.admin, err = listen("admin", d.cfg.Admin.Listen)
+		d.admin, err = listen("admin", d.config().Admin.Listen)
 	}
 	if err != nil {
 		return err
@@ -135,7 +140,7 @@ func (d *Daemon) listen() (err error) {
 
 // wire builds channels, service and API, each over those before.
 func (d *Daemon) wire() (err error) {
-	cfg := d.cfg
+	cfg := d.config()
 	service := orders.Config{
 		Journal: d.journal, Organisations: cfg.Names(),
 		SendDeadline: cfg.API.SendDeadline, Retention: cfg.Journal.Retention,
@@ -145,36 +150,56 @@ func (d *Daemon) wire() (err error) {
 		if d.gateway, err = smpp.New(cfg.Gateway(), d.log, d.registry); err != nil {
 			return err
 		}
-		channel := cfg.SMSChannel()
-		channel.Words = &d.smscs
-		d.sms = sms.New(channel, d.gateway, d.log, d.registry)
+		d.sms = sms.New(d.smsConfig(cfg), d.gateway, d.log, d.registry)
 		service.SMS, service.HintForms = d.kept(orders.SMS, d.sms), d.sms.HintForms()
 	}
 	if len(cfg.Relays) > 0 {
 		if d.pool, err = smtp.New(cfg.SMTP(), d.log, d.registry); err != nil {
 			return err
 		}
-		d.mail = mail.New(mail.Config{Organisations: cfg.EmailSenders(), Paths: cfg.Mail.Paths(), Waits: cfg.Waits(), Words: &d.relays},
-			d.pool, d.log, d.registry)
+		d.mail = mail.New(d.mailConfig(cfg), d.pool, d.log, d.registry)
 		service.Email = d.kept(orders.Email, d.mail)
 		if err := d.wireInbound(); err != nil {
 			return err
 		}
-		for _, r := range cfg.Relays {
-			service.Relays = append(service.Relays, r.Name)
-		}
 	}
-	if len(d.simulated) > 0 {
-		service.Relays = append(service.Relays, simulated.Name)
-	}
+	service.Relays = relayNames(cfg)
 	d.service = orders.NewService(service)
 	d.wireWebhooks()
 	if d.tokens, err = d.callers(); err != nil {
 		return err
 	}
 	d.handler, err = api.New(api.Config{Service: d.service, Auth: d.tokens, BasePath: cfg.API.BasePath,
-		MaxBody: int64(cfg.API.MaxBody), MaxBodySMS: int64(cfg.API.MaxBodySMS), MaxRequests: cfg.API.MaxConnections, Rates: cfg.Rates(), Numbers: cfg.Numbers.Rules(), FeedsWithAll: cfg.FeedsWithAll(), Docs: cfg.API.Docs, Audit: d.audit, Log: d.log, Registerer: d.registry})
+		MaxBody: int64(cfg.API.MaxBody), MaxBodySMS: int64(cfg.API.MaxBodySMS), MaxRequests: cfg.API.MaxConnections, Settings: apiSettings(cfg), Docs: cfg.API.Docs, Audit: d.audit, Log: d.log, Registerer: d.registry})
 	return err
+}
+
+// What parts get of a configuration, at the start and by Reload.
+
+func (d *Daemon) smsConfig(cfg *config.Config) sms.Config {
+	c := cfg.SMSChannel()
+	c.Words = &d.smscs
+	return c
+}
+
+func (d *Daemon) mailConfig(cfg *config.Config) mail.Config {
+	return mail.Config{Organisations: cfg.EmailSenders(), Paths: cfg.Mail.Paths(), Waits: cfg.Waits(), Words: &d.relays}
+}
+
+func apiSettings(cfg *config.Config) api.Settings {
+	return api.Settings{Rates: cfg.Rates(), FeedsWithAll: cfg.FeedsWithAll(), Numbers: cfg.Numbers.Rules()}
+}
+
+// relayNames returns what stands for a relay in labels of metrics.
+func relayNames(cfg *config.Config) []string {
+	names := make([]string, len(cfg.Relays))
+	for i, r := range cfg.Relays {
+		names[i] = r.Name
+	}
+	if len(cfg.Modes()) > 0 {
+		names = append(names, simulated.Name)
+	}
+	return names
 }
 
 // APIAddr returns the address of the API, with the port that was chosen for port 0.

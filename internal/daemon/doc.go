@@ -27,6 +27,7 @@
 //	journal.go  the engine: opened, created and brought up to date, in one place
 //	preflight.go  what New would refuse, for "straks check"
 //	run.go      Run: the parts and their order
+//	reload.go   another configuration in the place of the one in use
 //	stack.go    parts that end in the reverse order of their start
 //	status.go   /status, and the status line of systemd
 //	activation.go  listeners that systemd opened

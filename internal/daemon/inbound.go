@@ -17,7 +17,7 @@ type mailBack struct {
 
 // wireInbound builds the server for reports, where one is configured.
 func (d *Daemon) wireInbound() (err error) {
-	if m := d.cfg.Mail; m.Listen+m.LMTP != "" {
+	if m := d.config().Mail; m.Listen+m.LMTP != "" {
 		d.inbound, err = inbound.New(m.Inbound(), d.log, d.registry)
 	}
 	return err
@@ -28,12 +28,12 @@ func (d *Daemon) listenMail(systemd *inherited) (err error) {
 	if d.inbound == nil {
 		return nil
 	}
-	if m := d.cfg.Mail; m.Listen != "" {
+	if m := d.config().Mail; m.Listen != "" {
 		if d.reports, err = systemd.listen("mail", m.Listen); err != nil {
 			return err
 		}
 	}
-	if m := d.cfg.Mail; m.LMTP != "" {
+	if m := d.config().Mail; m.LMTP != "" {
 		d.lmtp, err = listenSocket("mail.lmtp", lmtpSocket(m))
 	}
 	return err
@@ -41,7 +41,7 @@ func (d *Daemon) listenMail(systemd *inherited) (err error) {
 
 // serveInbound gives reports to the e-mail channel, and mails to the postmaster to the relays.
 func (d *Daemon) serveInbound(ctx context.Context) error {
-	operator := mail.Operator{Domain: d.cfg.Mail.BounceDomain, From: d.cfg.Email.DefaultSender, To: d.cfg.Mail.Postmaster}
+	operator := mail.Operator{Domain: d.config().Mail.BounceDomain, From: d.config().Email.DefaultSender, To: d.config().Mail.Postmaster}
 	return d.inbound.Run(ctx, d.reports, d.lmtp, inbound.Handler{
 		Report: func(ctx context.Context, m inbound.Mail) error {
 			return d.mail.Report(ctx, mail.Report{Shipment: m.Shipment, From: m.From, Mail: m.Data})

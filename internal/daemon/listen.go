@@ -3,9 +3,9 @@ package daemon
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -16,27 +16,48 @@ import (
 	"straks/internal/pemfile"
 )
 
-// apiTLS returns the TLS configuration of the API's listener, nil where there is
-// none. It registers a metric of the certificate in use, which may no longer be the
-// one in the file.
-func apiTLS(c config.API, reg prometheus.Registerer) (*tls.Config, error) {
-	if c.TLSCertFile == "" {
-		return nil, nil
-	}
-	pair, err := pemfile.Pair(c.TLSCertFile, c.TLSKeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("api.tls_cert_file: %w", err)
-	}
-	reg.MustRegister(certificateEnd(pair[0].Leaf))
-	return &tls.Config{Certificates: pair, MinVersion: tls.VersionTLS12}, nil
+// certificate is that of a listener. It follows its files.
+type certificate struct {
+	files *pemfile.Files // nil: the listener does not speak TLS
 }
 
-// certificateEnd is the metric of when a certificate expires.
-func certificateEnd(cert *x509.Certificate) prometheus.Collector {
-	end := prometheus.NewGauge(prometheus.GaugeOpts{Name: "straks_api_certificate_not_after_seconds",
-		Help: "Unix time at which the certificate expires that the API speaks TLS with; absent where it does not."})
-	end.Set(float64(cert.NotAfter.Unix()))
-	return end
+// openCertificate reads a certificate and its key. The key names them in errors.
+func openCertificate(key, certFile, keyFile string, log *slog.Logger) (certificate, error) {
+	if certFile == "" {
+		return certificate{}, nil
+	}
+	files, err := pemfile.Open("", certFile, keyFile)
+	if err != nil {
+		return certificate{}, fmt.Errorf("%s: %w", key, err)
+	}
+	files.Report = func(err error) {
+		log.Error("certificate files have changed and can't be used; the previous ones stay in use", "key", key, "err", err)
+	}
+	return certificate{files}, nil
+}
+
+// config returns the settings of TLS, nil where the listener does not speak it.
+func (c certificate) config() *tls.Config {
+	if c.files == nil {
+		return nil
+	}
+	own := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.files.Own(), nil }
+	return &tls.Config{GetCertificate: own, MinVersion: tls.VersionTLS12}
+}
+
+// end returns when the certificate expires.
+func (c certificate) end() time.Time { return c.files.Own().Leaf.NotAfter }
+
+// apiCertificate returns the certificate of the API's listener, and registers the metric of its end.
+func apiCertificate(c config.API, log *slog.Logger, reg prometheus.Registerer) (certificate, error) {
+	own, err := openCertificate("api.tls_cert_file", c.TLSCertFile, c.TLSKeyFile, log)
+	if err != nil || own.files == nil {
+		return own, err
+	}
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "straks_api_certificate_not_after_seconds",
+		Help: "Unix time at which the certificate expires that the API speaks TLS with; absent where it does not."},
+		func() float64 { return float64(own.end().Unix()) }))
+	return own, nil
 }
 
 func listen(section, addr string) (net.Listener, error) {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -32,7 +33,14 @@ func newNotifier(log *slog.Logger) *notifier {
 	return &notifier{log: ratelog.New(log, 3), addr: os.Getenv("NOTIFY_SOCKET")}
 }
 
-func (n *notifier) ready()    { n.notify(systemd.SdNotifyReady) }
+func (n *notifier) ready() { n.notify(systemd.SdNotifyReady) }
+
+// reloading says that the configuration is read again, until ready says that this has ended (sd_notify(3),
+// Type=notify-reload).
+func (n *notifier) reloading() {
+	n.notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", monotonic().Microseconds()))
+}
+
 func (n *notifier) stopping() { n.notify(systemd.SdNotifyStopping + "\nSTATUS=draining") }
 
 func (n *notifier) notify(state string) {

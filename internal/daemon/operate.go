@@ -224,10 +224,10 @@ func (s *consoleSource) relayOf(r smtp.RelayState) console.Carrier {
 
 // Route implements console.Carriers.
 func (s *consoleSource) Route(q console.RouteQuestion) (console.RouteAnswer, error) {
-	if s.sms == nil || !s.cfg.Has(q.Organisation) {
+	if s.sms == nil || !s.config().Has(q.Organisation) {
 		return console.RouteAnswer{}, errRequest("no organisation has that name")
 	}
-	number, err := s.cfg.Numbers.Rules().Parse(q.Number)
+	number, err := s.config().Numbers.Rules().Parse(q.Number)
 	if err != nil {
 		return console.RouteAnswer{}, errRequest("the number " + err.Error())
 	}

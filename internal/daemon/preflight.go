@@ -22,11 +22,12 @@ import (
 // that is a daemon which has the listeners too; then neither is looked at.
 func Preflight(cfg *config.Config) (found, warnings faults.Faults) {
 	list, noted := faults.New(), faults.New()
-	d := &Daemon{cfg: cfg, log: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry()}
+	d := &Daemon{log: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry()}
+	d.conf.Store(cfg)
 	if err := d.wire(); err != nil {
 		list.Add("configuration", "is refused: %v", err)
 	}
-	if _, err := apiTLS(cfg.API, d.registry); err != nil {
+	if _, err := apiCertificate(cfg.API, d.log, d.registry); err != nil {
 		list.Add("api.tls_cert_file", "is refused: %v", err)
 	}
 	if _, err := api.NewConnections(cfg.API.Limits(), d.log, d.registry); err != nil {

@@ -10,7 +10,7 @@ import (
 // Run works until ctx ends or a part fails, and calls ready when everything has
 // started. It may be called once.
 func (d *Daemon) Run(ctx context.Context, ready func()) error {
-	s, n := newStack(d.log), newNotifier(d.log)
+	s, n := newStack(d.log), d.notifier
 	defer n.close()
 	if d.audit != nil {
 		s.start("audit", d.audit.Run)
@@ -76,17 +76,17 @@ func (d *Daemon) serveMetrics(ctx context.Context) error {
 }
 
 func (d *Daemon) serveAPI(ctx context.Context) error {
-	c := d.cfg.API
+	c := d.config().API
 	limits := c.Limits()
 	srv := api.Server(d.handler, limits, d.limiter, d.log)
-	return serveHTTP(ctx, srv, api.Listener(d.api, d.limiter, d.tls), c.DrainTimeout)
+	return serveHTTP(ctx, srv, api.Listener(d.api, d.limiter, d.certificate.config()), c.DrainTimeout)
 }
 
 // drain ends when the API has ended and no order is in flight any more: clients
 // may have abandoned some. Where the journal is lost, no outcome can be stored, and none is waited for.
 func (d *Daemon) drain(ctx, lost context.Context) error {
 	<-ctx.Done()
-	drain, cancel := context.WithTimeout(lost, d.cfg.API.DrainTimeout)
+	drain, cancel := context.WithTimeout(lost, d.config().API.DrainTimeout)
 	defer cancel()
 	if err := d.service.Drain(drain); err != nil {
 		return fmt.Errorf("%d orders still in flight: %w", d.service.InFlight(), err)

@@ -71,7 +71,7 @@ const consolePage = 100
 
 // Blocks implements console.Blocks.
 func (s *consoleSource) Blocks(ctx context.Context, q console.BlockQuery) (p console.BlockPage, err error) {
-	if q.Organisation != "" && !s.cfg.Has(q.Organisation) {
+	if q.Organisation != "" && !s.config().Has(q.Organisation) {
 		return p, fmt.Errorf("%w: no organisation has that name", console.ErrRequest)
 	}
 	page, err := s.blocksOf(ctx, blockQuery{q.Organisation, q.Recipient, q.After, consolePage})

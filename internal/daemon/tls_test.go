@@ -55,6 +55,30 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// A renewed certificate is in use from the next connection on, without a restart or a reload.
+func TestRenewedCertificate(t *testing.T) {
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	_, _, file := certificate(t)
+	w.Configure("[api]", fmt.Sprintf("tls_cert_file = %[1]q\ntls_key_file = %[1]q", file))
+	w.Start()
+	next, trusted, renewed := certificate(t)
+	if err := os.Rename(renewed, file); err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted}}
+	defer transport.CloseIdleConnections()
+	c, err := client.New("https://"+w.Daemon.APIAddr()+"/notifications/api/v1", w.Token, &http.Client{Transport: transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.SendSMS(t.Context(), daemontest.SMS("k", "+4799999999")); err != nil {
+		t.Error(err)
+	}
+	if until := metric(w, "straks_api_certificate_not_after_seconds"); until != float64(next.Leaf.NotAfter.Unix()) {
+		t.Errorf("the certificate is said to expire at %v", until)
+	}
+}
+
 // metric returns the one value of a metric that has no labels.
 func metric(w *daemontest.World, name string) float64 {
 	w.T.Helper()

@@ -112,7 +112,7 @@ func (d *Daemon) trace(ctx context.Context, text string, since time.Time) (kind 
 		found, err = d.service.Find(ctx, query)
 		return "recipient", found, err
 	}
-	for _, name := range d.cfg.Names() {
+	for _, name := range d.config().Names() {
 		s, known, err := d.journal.Known(ctx, name, text, time.Now().UTC())
 		if err != nil {
 			return "", nil, err

@@ -28,7 +28,7 @@ const (
 // wireWebhooks builds the dispatcher of webhooks over the service.
 func (d *Daemon) wireWebhooks() {
 	version, _, _ := Version()
-	d.hooks = hooks.New(hooks.Config{Webhooks: d.cfg.Webhooks(), Feed: d.service, Cursors: d.journal, Encode: api.EncodeEntry,
+	d.hooks = hooks.New(hooks.Config{Webhooks: d.config().Webhooks(), Feed: d.service, Cursors: d.journal, Encode: api.EncodeEntry,
 		UserAgent: "straks/" + version, Log: d.log, Registerer: d.registry})
 }
 

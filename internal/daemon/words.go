@@ -46,11 +46,11 @@ func (d *Daemon) serveWords(w http.ResponseWriter, r *http.Request) {
 
 // listener returns what a query of /debug/words asks for.
 func (d *Daemon) listener(q url.Values) (hub *rawwords.Hub, carrier string, long time.Duration, err error) {
-	smscs, relays := make([]string, len(d.cfg.SMSCs)), make([]string, len(d.cfg.Relays))
-	for i, s := range d.cfg.SMSCs {
+	smscs, relays := make([]string, len(d.config().SMSCs)), make([]string, len(d.config().Relays))
+	for i, s := range d.config().SMSCs {
 		smscs[i] = s.Name
 	}
-	for i, r := range d.cfg.Relays {
+	for i, r := range d.config().Relays {
 		relays[i] = r.Name
 	}
 	switch smsc, relay := q.Get("smsc"), q.Get("relay"); {

@@ -30,7 +30,8 @@ type Organisation struct {
 
 // Channel is the carrier of e-mail orders.
 type Channel struct {
-	Config
+	config  atomic.Pointer[Config] // in use; it does not change
+	words   *rawwords.Hub
 	pool    *smtp.Pool
 	log     *slog.Logger
 	metrics *metrics
@@ -49,16 +50,22 @@ var _ orders.Carrier = (*Channel)(nil)
 
 // New returns the channel over a pool of relays.
 func New(cfg Config, pool *smtp.Pool, log *slog.Logger, reg prometheus.Registerer) *Channel {
-	return &Channel{Config: cfg, pool: pool, log: log, metrics: newMetrics(reg)}
+	c := &Channel{words: cfg.Words, pool: pool, log: log, metrics: newMetrics(reg)}
+	c.config.Store(&cfg)
+	return c
 }
+
+// Reconfigure puts a configuration in the place of the one in use, except Config.Words.
+func (c *Channel) Reconfigure(cfg Config) { c.config.Store(&cfg) }
 
 // message returns m as the pool sends it.
 func (c *Channel) message(m orders.Message) smtp.Message {
-	o := c.Organisations[m.Organisation]
+	cfg := c.config.Load()
+	o := cfg.Organisations[m.Organisation]
 	return smtp.Message{ID: m.Shipment.String(), Organisation: m.Organisation,
 		From: cmp.Or(m.From, o.Sender), Name: o.Name, ReplyTo: o.ReplyTo,
 		To: string(m.To), Subject: m.Subject, Body: m.Body, HTML: m.HTML,
-		Envelope: c.Paths.of(m.Shipment)}
+		Envelope: cfg.Paths.of(m.Shipment)}
 }
 
 // fields maps the pool's names for what a fault is about.
@@ -91,7 +98,7 @@ func aboutSender(f orders.Fault) bool { return f.Field == orders.FieldSender }
 
 // mayUse reports whether the organisation may use the From that its request names, and the domains that it may use.
 func (c *Channel) mayUse(m orders.Message) (allowed []string, ok bool) {
-	o := c.Organisations[m.Organisation]
+	o := c.config.Load().Organisations[m.Organisation]
 	ok = len(o.SenderDomains) == 0 || m.From == "" || strings.EqualFold(m.From, o.Sender) || smtp.InDomains(m.From, o.SenderDomains)
 	return o.SenderDomains, ok
 }
@@ -133,7 +140,7 @@ func (c *Channel) Run(ctx context.Context, service *orders.Service) error {
 	c.service.Store(service)
 	return c.pool.Run(ctx, smtp.Handler{
 		Late:  func(message string, r smtp.Result) { c.late(service, message, r) },
-		Words: func(relay string, verbatim func() string) { c.Words.Say(relay, "reply", verbatim) },
+		Words: func(relay string, verbatim func() string) { c.words.Say(relay, "reply", verbatim) },
 	})
 }
 

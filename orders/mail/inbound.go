@@ -45,7 +45,7 @@ func (c *Channel) Report(ctx context.Context, r Report) error {
 	if service == nil {
 		return orders.ErrUnavailable
 	}
-	result := dsn.Parse(r.Mail, dsn.Envelope{Shipment: r.Shipment, Token: c.Paths.shipment})
+	result := dsn.Parse(r.Mail, dsn.Envelope{Shipment: r.Shipment, Token: c.config.Load().Paths.shipment})
 	report, ok := reportOf(result)
 	c.metrics.count(result)
 	c.log.LogAttrs(ctx, slog.LevelDebug, "mail came back", slog.String("says", result.String()), slog.Any("about", report.Refs))
@@ -67,7 +67,7 @@ func (c *Channel) Report(ctx context.Context, r Report) error {
 // complained stores a complaint that came to abuse@ or postmaster@, where providers send complaints. All other mails
 // to them are for people.
 func (c *Channel) complained(ctx context.Context, mail []byte) error {
-	result := dsn.Parse(mail, dsn.Envelope{Token: c.Paths.shipment})
+	result := dsn.Parse(mail, dsn.Envelope{Token: c.config.Load().Paths.shipment})
 	if result.Verdict != dsn.Complaint || len(result.Keys) == 0 || result.Keys[0].Source != dsn.ReturnPath {
 		return nil
 	}

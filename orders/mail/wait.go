@@ -32,7 +32,7 @@ const (
 
 // wait returns how long to wait for reports about a mail, and whether none comes if it arrives.
 func (c *Channel) wait(r smtp.Result) (wait time.Duration, unreported bool) {
-	w := c.Waits[r.Relay]
+	w := c.config.Load().Waits[r.Relay]
 	if w.NoReport == ByRelay {
 		return w.Time, !r.Reports
 	}

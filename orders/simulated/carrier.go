@@ -13,6 +13,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -54,7 +55,7 @@ func (r *Rule) allows(to orders.Recipient) bool {
 type Carrier struct {
 	orders.Carrier
 	delivered orders.Status
-	rules     map[string]*Rule // by organisation; an absent one sends to everybody
+	rules     atomic.Pointer[map[string]*Rule] // by organisation; an absent one sends to everybody
 	pending   chan taken
 	log       *slog.Logger
 }
@@ -71,12 +72,17 @@ func New(channel orders.Channel, real orders.Carrier, rules map[string]*Rule, lo
 	if channel == orders.Email {
 		delivered = orders.EmailDelivered
 	}
-	return &Carrier{real, delivered, rules, make(chan taken, maxPending), log}
+	c := &Carrier{Carrier: real, delivered: delivered, pending: make(chan taken, maxPending), log: log}
+	c.SetRules(rules)
+	return c
 }
+
+// SetRules puts other rules in the place of those in use.
+func (c *Carrier) SetRules(rules map[string]*Rule) { c.rules.Store(&rules) }
 
 // keeps reports whether a message does not leave.
 func (c *Carrier) keeps(m *orders.Message) bool {
-	rule := c.rules[m.Organisation]
+	rule := (*c.rules.Load())[m.Organisation]
 	return rule != nil && !rule.allows(m.To)
 }
 

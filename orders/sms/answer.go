@@ -16,11 +16,11 @@ import (
 
 // handover returns how the gateway's attempt to send to a recipient ended.
 func (c *Channel) handover(to orders.Recipient, r smpp.Result) orders.Handover {
-	d := c.cfg.SMSCs[r.SMSC].Dialect
+	d := c.setup.Load().SMSCs[r.SMSC].Dialect
 	var parts []orders.PartAnswer
 	for _, p := range r.Parts {
 		if p.Taken {
-			c.cfg.Words.Say(r.SMSC, "response", func() string { return fmt.Sprintf("message_id %q", p.MessageID) })
+			c.said.Say(r.SMSC, "response", func() string { return fmt.Sprintf("message_id %q", p.MessageID) })
 		}
 		ref := d.AnswerRef(p.MessageID)
 		if ref == "" { // no response, or one without an id: a receipt may echo our user_message_reference
@@ -82,7 +82,7 @@ func (r *receiver) late(l smpp.LateResponse) {
 		return
 	}
 	a := orders.Answer{Shipment: id, At: time.Now().UTC(), Outcome: handover.Accepted, Carrier: l.SMSC}
-	d := r.cfg.SMSCs[l.SMSC].Dialect
+	d := r.setup.Load().SMSCs[l.SMSC].Dialect
 	var parts []orders.PartAnswer
 	if l.Status == wire.ESMEOK {
 		part := orders.PartAnswer{Index: l.Index, Taken: true}

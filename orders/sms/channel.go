@@ -3,6 +3,8 @@ package sms
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -41,11 +43,10 @@ type SMSC struct {
 
 // Channel is the carrier of SMS orders.
 type Channel struct {
-	cfg     Config
+	setup   atomic.Pointer[setup]
+	said    *rawwords.Hub
 	gateway *smpp.Gateway
-	words   map[string]word   // by word, in capitals
-	owners  map[string]string // organisation by bare inbound number
-	tally   *tally            // of receipts, for operators
+	tally   *tally // of receipts, for operators
 	metrics metrics
 	log     *slog.Logger
 	few     *ratelog.Log // lines that SMSCs can cause
@@ -61,10 +62,31 @@ type metrics struct {
 	errors     *errorCounter
 }
 
+// setup is a configuration in use. It does not change.
+type setup struct {
+	Config
+	words  map[string]word   // by word, in capitals
+	owners map[string]string // organisation by bare inbound number
+}
+
 // New returns the channel over a gateway. Messages can be sent while Run runs.
 func New(cfg Config, gateway *smpp.Gateway, log *slog.Logger, reg prometheus.Registerer) *Channel {
-	c := &Channel{cfg: cfg, gateway: gateway, words: make(map[string]word), owners: make(map[string]string),
-		metrics: newMetrics(reg, cfg.SMSCs), tally: newTally(), log: log, few: ratelog.New(log, 3), one: ratelog.New(log, 1)}
+	c := &Channel{said: cfg.Words, gateway: gateway, metrics: newMetrics(reg, cfg.SMSCs), tally: newTally(), log: log, few: ratelog.New(log, 3), one: ratelog.New(log, 1)}
+	c.setup.Store(newSetup(cfg))
+	return c
+}
+
+// Reconfigure puts a configuration in the place of the one in use, except Config.Words. An SMSC that is in it no
+// more may still deliver while it is unbound: how it spells is kept. Only one goroutine at a time may call it.
+func (c *Channel) Reconfigure(cfg Config) {
+	smscs := maps.Clone(c.setup.Load().SMSCs)
+	maps.Copy(smscs, cfg.SMSCs)
+	cfg.SMSCs = smscs
+	c.setup.Store(newSetup(cfg))
+}
+
+func newSetup(cfg Config) *setup {
+	c := &setup{Config: cfg, words: make(map[string]word), owners: make(map[string]string)}
 	for _, w := range cfg.StopWords {
 		c.words[spelling(w)] = wordStop
 	}
@@ -100,8 +122,9 @@ func newMetrics(reg prometheus.Registerer, smscs map[string]SMSC) metrics {
 // HintForms returns the forms of message ids that reports of each SMSC may hint
 // at; see orders.Config.
 func (c *Channel) HintForms() map[string][]string {
-	forms := make(map[string][]string, len(c.cfg.SMSCs))
-	for name := range c.cfg.SMSCs {
+	smscs := c.setup.Load().SMSCs
+	forms := make(map[string][]string, len(smscs))
+	for name := range smscs {
 		forms[name] = dlr.MismatchForms()
 	}
 	return forms
@@ -109,7 +132,7 @@ func (c *Channel) HintForms() map[string][]string {
 
 // message returns m as the gateway sends it.
 func (c *Channel) message(m orders.Message) smpp.Message {
-	o := c.cfg.Organisations[m.Organisation]
+	o := c.setup.Load().Organisations[m.Organisation]
 	from, text := smpp.FitSender(m.From), m.Body
 	if from == "" {
 		from = o.Sender

@@ -36,7 +36,7 @@ type request struct {
 // start word, when the block list is on disk.
 func (r *receiver) inbound(smsc string, m *wire.Message, respond func(wire.Status)) {
 	asked := r.asked(smsc, m)
-	owner, owned := r.owners[BareNumber(m.Dest)]
+	owner, owned := r.setup.Load().owners[BareNumber(m.Dest)]
 	if !owned {
 		asked.is = wordOther
 	}
@@ -98,7 +98,7 @@ func (c *Channel) asked(smsc string, m *wire.Message) request {
 		if err != nil || len(text) > maxWordMessage {
 			continue
 		}
-		if w := c.words[spelling(text)]; w != "" {
+		if w := c.setup.Load().words[spelling(text)]; w != "" {
 			return request{w, spelling(text)}
 		}
 	}
@@ -118,5 +118,5 @@ func (c *Channel) encodings(smsc string, dataCoding byte) []gsm.Encoding {
 	case 3:
 		return []gsm.Encoding{gsm.Latin1}
 	}
-	return []gsm.Encoding{c.cfg.SMSCs[smsc].Alphabet, gsm.GSM7}
+	return []gsm.Encoding{c.setup.Load().SMSCs[smsc].Alphabet, gsm.GSM7}
 }

@@ -47,13 +47,13 @@ func (r *receiver) deliver(smsc string, m *wire.Message, at time.Time, respond f
 // disk, not before. One that says nothing is acknowledged at once: nothing would
 // be won if it came again.
 func (r *receiver) deliverWhole(smsc string, m *wire.Message, at time.Time, respond func(wire.Status)) {
-	dialect := r.cfg.SMSCs[smsc].Dialect
+	dialect := r.setup.Load().SMSCs[smsc].Dialect
 	receipt, ok := dialect.Parse(parsed(m))
 	if !ok {
 		r.inbound(smsc, m, respond)
 		return
 	}
-	r.cfg.Words.Say(smsc, "receipt", func() string { return verbatim(m) })
+	r.said.Say(smsc, "receipt", func() string { return verbatim(m) })
 	r.metrics.errors.count(smsc, receipt.Error, dialect.Cause(receipt))
 	report, ok := newReport(smsc, dialect, receipt, at)
 	if !ok {
@@ -62,7 +62,7 @@ func (r *receiver) deliverWhole(smsc string, m *wire.Message, at time.Time, resp
 		return
 	}
 	r.tally.count(smsc, &report)
-	report.ByRecipient = r.cfg.SMSCs[smsc].SettleByRecipient
+	report.ByRecipient = r.setup.Load().SMSCs[smsc].SettleByRecipient
 	if err := r.service.Receive(report, func(err error) { respond(stored(err)) }); err != nil {
 		respond(stored(err))
 	}

@@ -190,6 +190,7 @@ func (w *World) Start() {
 	if w.Daemon, err = daemon.New(w.T.Context(), w.Config(), w.Log, w.Registry); err != nil {
 		w.T.Fatal(err)
 	}
+	w.Daemon.OnReload(func() (*config.Config, []config.Warning, error) { return config.Load(w.ConfigFile()) }, func(*config.Config) {})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Daemon.Run(ctx, func() {}) }()
