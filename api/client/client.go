@@ -114,8 +114,17 @@ func (c *Client) send(ctx context.Context, path string, m any) (Placed, error) {
 
 // Shipment returns the state of one shipment.
 func (c *Client) Shipment(ctx context.Context, id string) (Shipment, error) {
+	return c.shipment(ctx, id, "")
+}
+
+// ShipmentWithEvents returns one shipment with its way.
+func (c *Client) ShipmentWithEvents(ctx context.Context, id string) (Shipment, error) {
+	return c.shipment(ctx, id, "?include=events")
+}
+
+func (c *Client) shipment(ctx context.Context, id, query string) (Shipment, error) {
 	var s Shipment
-	_, err := c.call(ctx, http.MethodGet, "/future/shipment/"+url.PathEscape(id), nil, &s)
+	_, err := c.call(ctx, http.MethodGet, "/future/shipment/"+url.PathEscape(id)+query, nil, &s)
 	if err == nil {
 		err = s.check(id)
 	}

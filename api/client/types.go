@@ -64,6 +64,21 @@ type Shipment struct {
 	Status           string      `json:"status"` // "Order_Completed", …
 	LastUpdate       time.Time   `json:"lastUpdate"`
 	Recipients       []Recipient `json:"recipients"`
+	Events           []Event     `json:"events,omitempty"` // of ShipmentWithEvents
+}
+
+// Event is one step of a shipment's way. The contract says which of the texts each type has.
+type Event struct {
+	Type         string    `json:"type"` // "accepted", "submitted", …
+	Time         time.Time `json:"time"`
+	Milliseconds float64   `json:"milliseconds"` // since the order was accepted
+	Carrier      string    `json:"carrier,omitempty"`
+	Bind         string    `json:"bind,omitempty"`
+	Encoding     string    `json:"encoding,omitempty"`
+	Parts        int       `json:"parts,omitempty"`
+	MessageIDs   []string  `json:"messageIds,omitempty"`
+	Status       string    `json:"status,omitempty"`
+	Detail       string    `json:"detail,omitempty"`
 }
 
 // Recipient is the state of a shipment's one recipient.

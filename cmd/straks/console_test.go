@@ -67,3 +67,22 @@ func TestCarrier(t *testing.T) {
 		t.Errorf("a carrier that there is not: exit %d, %s", code, stderr)
 	}
 }
+
+// TestShipmentEvents: a token of a support desk shows the way of a message, and sends none.
+func TestShipmentEvents(t *testing.T) {
+	w := daemontest.New(t, smsctest.Profile{}, "")
+	id := w.Send("k", "+4799999999").ShipmentID
+	w.Await(id, "SMS_Delivered")
+	t.Setenv("STRAKS_URL", "http://"+w.Daemon.APIAddr()+"/notifications/api/v1")
+	t.Setenv("STRAKS_TOKEN", w.Token)
+	code, stdout, stderr := straks(t, "", "shipment", id, "-events")
+	if code != exitDone || !strings.Contains(stdout, "submitted") || !strings.Contains(stdout, "telco telco/1 gsm") || !strings.Contains(stdout, "DELIVRD") || strings.Contains(stdout, "123456") {
+		t.Errorf("exit %d, %s %s", code, stdout, stderr)
+	}
+	if _, stdout, _ := straks(t, "", "shipment", id); strings.Contains(stdout, "submitted") {
+		t.Errorf("nobody asked for %s", stdout)
+	}
+	if _, stdout, _ := straks(t, "", "shipment", id, "-events", "-json"); !strings.Contains(stdout, `"type":"submitted"`) {
+		t.Errorf("as JSON: %s", stdout)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"straks/api/client"
@@ -13,8 +14,9 @@ import (
 
 // shipmentCommand prints one shipment.
 func shipmentCommand(ctx context.Context, args []string, e env) error {
-	fs := newFlags("shipment ID [-json]")
+	fs := newFlags("shipment ID [-events] [-json]")
 	asJSON := fs.Bool("json", false, "print the JSON object of the API")
+	events := fs.Bool("events", false, "print the way of the message too, with its times")
 	operands, err := fs.parse(args, e, "ID")
 	if err != nil {
 		return err
@@ -23,15 +25,37 @@ func shipmentCommand(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	s, err := c.Shipment(ctx, operands[0])
+	look := c.Shipment
+	if *events {
+		look = c.ShipmentWithEvents
+	}
+	s, err := look(ctx, operands[0])
 	if err != nil {
 		return advise(err)
 	}
 	if *asJSON {
 		return printJSON(e.stdout, s)
 	}
-	_, err = fmt.Fprintln(e.stdout, line(s))
-	return err
+	fmt.Fprintln(e.stdout, line(s))
+	return printEvents(e.stdout, s.Events)
+}
+
+// printEvents prints the way of a message, a line for each step.
+func printEvents(w io.Writer, events []client.Event) error {
+	out := newTable(w)
+	for _, v := range events {
+		var words []string
+		for _, word := range append([]string{v.Carrier, v.Bind, v.Encoding, v.Status, v.Detail}, v.MessageIDs...) {
+			if word != "" {
+				words = append(words, word)
+			}
+		}
+		if v.Parts > 0 {
+			words = append(words, count(v.Parts, "part"))
+		}
+		out.row(v.Time.UTC().Format("2006-01-02T15:04:05.000Z"), fmt.Sprintf("+%.1f ms", v.Milliseconds), v.Type, strings.Join(words, " "))
+	}
+	return out.Flush()
 }
 
 // feedWait is how long the server holds an answer back; less than client.Timeout.
