@@ -108,7 +108,7 @@ func TestLiftSuppressedAddresses(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	if _, out, _ := straks(t, "", append([]string{"trace", "nosuch+1@example.org"}, admin...)...); !strings.Contains(out, "Not sent: earlier mails to the address came back") ||
-		!strings.Contains(out, "no_such_mailbox: failed 550 5.1.1") {
+		!strings.Contains(out, "no_such_mailbox: failed 550 5.1.1") || !strings.Contains(out, "Not delivered, as a report says") || !strings.Contains(out, "last report") {
 		t.Errorf("trace:\n%s", out)
 	}
 	_, out, _ := straks(t, "", append([]string{"block", "list"}, admin...)...)

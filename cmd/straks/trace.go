@@ -71,7 +71,7 @@ func printTrace(w io.Writer, s *daemon.TracedShipment) {
 	step(s.SlotMicros, "free to be sent")
 	step(s.WrittenMicros, strings.TrimRight("written to "+text(s.Bind)+" "+parts(s), " "))
 	step(s.AnsweredMicros, "answered by "+text(s.Carrier))
-	step(s.ReportedMicros, "last receipt")
+	step(s.ReportedMicros, choose(isMail(s), "last report", "last receipt"))
 	fmt.Fprintf(w, "  %23s  %s", s.Updated.Local().Format("2006-01-02 15:04:05.000"), text(s.Status))
 	if s.Detail != "" {
 		fmt.Fprintf(w, " (%s)", text(s.Detail))
@@ -83,9 +83,15 @@ func printTrace(w io.Writer, s *daemon.TracedShipment) {
 	fmt.Fprintln(w)
 }
 
+func isMail(s *daemon.TracedShipment) bool { return strings.HasPrefix(s.Status, "Email_") }
+
 // sentence says what became of the message.
 func sentence(s *daemon.TracedShipment) string {
 	carrier := printable.Text(s.Carrier)
+	source := orNobody(carrier) // of the last status
+	if isMail(s) && s.ReportedMicros > 0 {
+		source = "a report"
+	}
 	after := s.Updated.Sub(s.Accepted).Round(time.Millisecond)
 	if after > 10*time.Second {
 		after = after.Round(time.Second)
@@ -96,7 +102,7 @@ func sentence(s *daemon.TracedShipment) string {
 	case s.Relayed:
 		return fmt.Sprintf("Delivered to the recipient's mail server, %v after the order. That server may yet return it.", after)
 	case s.Delivered:
-		return fmt.Sprintf("Delivered, as %s says, %v after the order.", carrier, after)
+		return fmt.Sprintf("Delivered, as %s says, %v after the order.", source, after)
 	case strings.HasSuffix(s.Status, "_RecipientReserved"):
 		return "Not sent: the recipient is blocked (straks block show)."
 	case strings.HasSuffix(s.Status, "_SuppressedRecipient"):
@@ -106,7 +112,7 @@ func sentence(s *daemon.TracedShipment) string {
 	case strings.HasSuffix(s.Status, "_TTL"):
 		return fmt.Sprintf("Not known: no final receipt came from %s until %s.", orNobody(carrier), s.Deadline.Local().Format(time.DateTime))
 	case s.Final:
-		return fmt.Sprintf("Not delivered, as %s says, %v after the order: %s.", orNobody(carrier), after, printable.Text(s.Status))
+		return fmt.Sprintf("Not delivered, as %s says, %v after the order: %s.", source, after, printable.Text(s.Status))
 	case strings.HasSuffix(s.Status, "_New"):
 		return "Not sent: no carrier could take it. The caller was told, and may repeat it."
 	case strings.HasSuffix(s.Status, "_Sending") && s.AnsweredMicros == 0:
