@@ -251,7 +251,9 @@ func (s *Shipment) takeParts(a Answer) {
 func (s *Shipment) takeTrace(a Answer) {
 	switch {
 	case a.Trace != Trace{}:
+		reported := s.Trace.Reported // of a mail, a report may have come before
 		s.Trace = a.Trace
+		s.Trace.Reported = max(reported, a.Trace.Reported)
 	case a.Claim == uuid.Nil && s.Trace.Answered == 0:
 		s.Trace.Answered = a.At.Sub(s.Accepted)
 	default:

@@ -109,14 +109,19 @@ func mailReports(f *fixture) {
 func mailBeforeAnswer(f *fixture) {
 	for i, o := range []handover.Outcome{handover.Accepted, handover.Unknown, handover.NotSent, handover.Refused} {
 		s := f.mail(fmt.Sprint("k", i))
+		f.pass(time.Second)
 		e := f.apply(f.mailReport(orders.EmailDelivered, s.ID))
 		if !e.Found || e.Shipment.Status != orders.EmailDelivered {
 			f.Fatalf("before the answer: %+v", e)
 		}
-		if e := f.apply(f.answer(s, o)); !e.Found || len(e.Changes) != 0 {
+		a := f.answer(s, o)
+		a.Trace = orders.Trace{Stored: time.Millisecond, Answered: 2 * time.Second}
+		if e := f.apply(a); !e.Found || len(e.Changes) != 0 {
 			f.Fatalf("%v after the report: %+v", o, e)
 		}
-		f.status(s.ID, orders.EmailDelivered)
+		if now := f.status(s.ID, orders.EmailDelivered); now.Trace.Reported != time.Second {
+			f.Fatalf("%v: the report's time is %v", o, now.Trace.Reported)
+		}
 	}
 	s := f.mail("delayed") // so the relay has it
 	f.apply(f.mailReport(orders.EmailSucceeded, s.ID))
