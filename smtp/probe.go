@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"straks/internal/tlsfault"
@@ -74,24 +75,36 @@ func ProbeRecipients(ctx context.Context, addr string, recipients []string) ([]e
 		return nil, err
 	}
 	defer c.leave()
-	by := func() time.Time { return time.Now().Add(probeTime) }
-	if _, err := c.ask(ctx, by(), 250, "MAIL FROM:<>"); err != nil {
-		return nil, failureOf(err, ReasonUnfit)
-	}
 	var results []error
 	for _, recipient := range recipients {
-		a, err := parseAddress(recipient)
+		refusal, err := c.tryRecipient(ctx, recipient)
 		if err != nil {
-			return results, fmt.Errorf("the recipient %w", err)
+			return results, err
 		}
-		_, err = c.ask(ctx, by(), 25, "RCPT TO:<"+a.String()+">")
-		if _, refused := err.(*reply); err != nil && !refused {
-			c.dead = true
-			return results, failureOf(err, ReasonLost)
-		}
-		results = append(results, err)
+		results = append(results, refusal)
 	}
 	return results, nil
+}
+
+// tryRecipient begins a transaction of its own, since some servers take one recipient of a report, and breaks it
+// off. Without a refusal of RCPT the error is nil, or why there is no answer.
+func (c *conn) tryRecipient(ctx context.Context, recipient string) (refusal, err error) {
+	a, err := parseAddress(recipient)
+	if err != nil {
+		return nil, fmt.Errorf("the recipient %w", err)
+	}
+	for _, step := range []string{"MAIL FROM:<>", "RCPT TO:<" + a.String() + ">", "RSET"} {
+		_, err := c.ask(ctx, time.Now().Add(probeTime), 25, step)
+		_, refused := err.(*reply)
+		switch {
+		case refused && strings.HasPrefix(step, "RCPT"):
+			refusal = err
+		case err != nil:
+			c.dead = !refused
+			return nil, failureOf(err, ReasonUnfit)
+		}
+	}
+	return refusal, nil
 }
 
 // Temporary reports whether an error is a reply that says to come again later (4yz).

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"straks/internal/doctor/dnstest"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
+	"straks/smtp/returnpath"
 )
 
 // diagnosed runs doctor with -json, and returns its findings as "subject/check: level".
@@ -122,5 +124,44 @@ func TestWaitingLine(t *testing.T) {
 	w.watch("relay mx1", "SMTP", true)
 	if got := w.line(); got != "waiting for relay mx0 (SMTP), relay mx2 (SMTP), 2 more" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestDoctorFindsTheListener: the running daemon's own listener for reports is at the end of the way of reports, and
+// one with another key is not.
+func TestDoctorFindsTheListener(t *testing.T) {
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	for _, name := range []string{"one", "other"} {
+		put(t, filepath.Join(w.Dir, name+".key"), returnpath.NewKey().Text())
+	}
+	w.EditConfig("[[organisation]]\n", fmt.Sprintf("[mail]\nlisten = \"127.0.0.1:0\"\nbounce_domain = \"bounce.example.org\"\nreturn_path_key_file = %q\n[[organisation]]\n",
+		filepath.Join(w.Dir, "one.key")))
+	w.Start()
+	s := dnstest.Serve(t, "bounce.example.org. 60 IN MX 10 mx.example.org.\nmx.example.org. 60 IN A 127.0.0.1")
+	loop := func() (found doctor.Finding) {
+		r, err := doctor.NewResolver(s.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, none := w.ConfigFile(), ""
+		plan, err := doctorPlan(t.Context(), adminFlags{config: &file, admin: &none})
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan.Loop = true
+		_, plan.MXPort, _ = net.SplitHostPort(w.Daemon.MailAddr())
+		for _, f := range doctor.Examine(t.Context(), plan, r, nil) {
+			if f.Check == "MX" {
+				found = f
+			}
+		}
+		return found
+	}
+	if f := loop(); f.Level != doctor.OK || !strings.Contains(f.Says, "Reports reach straks") {
+		t.Errorf("%+v", f)
+	}
+	w.EditConfig("one.key", "other.key")
+	if f := loop(); f.Level != doctor.Fix || !strings.Contains(f.Says, "refuses reports to us") {
+		t.Errorf("%+v", f)
 	}
 }
