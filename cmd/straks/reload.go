@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
+	"straks/internal/config"
 	"straks/internal/daemon"
 	"straks/internal/printable"
 )
@@ -25,6 +27,9 @@ func reloadCommand(ctx context.Context, args []string, e env) error {
 		return err
 	}
 	c, err := admin.client()
+	if invalid := (*config.Invalid)(nil); errors.As(err, &invalid) {
+		return fmt.Errorf("refused, and the configuration in use stays: %w", invalid)
+	}
 	if err != nil {
 		return err
 	}
