@@ -154,7 +154,11 @@ func (o *orders) follow(c *client.Client, one *order, id string) {
 
 // try: POST /try with to, text and perhaps limited.
 func (s *Server) try(w http.ResponseWriter, r *http.Request) {
-	to, text := strings.TrimSpace(r.PostFormValue("to")), r.PostFormValue("text")
+	to, text := r.PostFormValue("to"), r.PostFormValue("text")
+	if rest, blank := strings.CutPrefix(to, " "); blank && strings.Trim(rest, "0123456789") == "" && rest != "" {
+		to = "+" + rest // a form that nobody escaped, as curl sends it
+	}
+	to = strings.TrimSpace(to)
 	if text == "" {
 		text = "Your code is 123456"
 	}

@@ -173,7 +173,7 @@ func TestConditions(t *testing.T) {
 // TestOrdersOfButtons: the page shows what the API answered, and what became of it.
 func TestOrdersOfButtons(t *testing.T) {
 	w := start(t, smsctest.Sandbox(), nil)
-	for to, want := range map[string]string{"+4799999903": "SMS_Failed_Rejected", "ola@example.org": "Email_Succeeded", "later@example.org": "503 Service Unavailable", "+47123": "400 Bad Request"} {
+	for to, want := range map[string]string{"+4799999903": "SMS_Failed_Rejected", "ola@example.org": "Email_Succeeded", "later@example.org": "503 Service Unavailable", "+47123": "400 Bad Request", " 4799999904": "SMS_Failed_InvalidRecipient"} {
 		if a := w.ask("POST", "/try", url.Values{"to": {to}}); a.status != 303 {
 			t.Fatalf("%s: %+v", to, a)
 		}
