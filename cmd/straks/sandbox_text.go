@@ -15,14 +15,12 @@ func (sb *sandbox) print(w io.Writer) {
   export STRAKS_URL=%s
   export STRAKS_TOKEN=%s
 
-  Inbox   %s   shows every SMS and mail, and makes the carriers fail
+  Inbox   %-*s   shows every SMS and mail, sends the first one, and makes the carriers fail
   API     %s   its calls, to try in a browser
-
-  straks send sms -to %s "Your code is 123456"
 
 Messages to phone numbers that end like this fail, each in its own way:
 
-`, sb.BaseURL, sb.Token, sb.Inbox, sb.Docs, "+4799999999")
+`, sb.BaseURL, sb.Token, len(sb.Docs), sb.Inbox, sb.Docs)
 	for _, e := range smsctest.Endings() {
 		fmt.Fprintf(w, "  …%s  %s\n", e.Suffix, e.What)
 	}
@@ -31,5 +29,5 @@ Messages to phone numbers that end like this fail, each in its own way:
 	for _, r := range relay.Recipients() {
 		fmt.Fprintf(w, "  %-12s %s\n", r.Local+"@", r.What)
 	}
-	fmt.Fprintf(w, "\n%s%s is the token of an organisation that may place one order in five seconds (429).\n", "$STRAKS_TOKEN", limitedSuffix)
+	fmt.Fprintf(w, "\nAll other numbers, like +4799999999, get their messages. %s%s is the token of an organisation that may place one order in five seconds (429).\n", "$STRAKS_TOKEN", limitedSuffix)
 }
