@@ -29,5 +29,5 @@ Messages to phone numbers that end like this fail, each in its own way:
 	for _, r := range relay.Recipients() {
 		fmt.Fprintf(w, "  %-12s %s\n", r.Local+"@", r.What)
 	}
-	fmt.Fprintf(w, "\nAll other numbers, like +4799999999, get their messages. %s%s is the token of an organisation that may place one order in five seconds (429).\n", "$STRAKS_TOKEN", limitedSuffix)
+	fmt.Fprintf(w, "\nEverybody else gets their messages, like +4799999999. %s%s is the token of an organisation that may place one order in five seconds (429).\n", "$STRAKS_TOKEN", limitedSuffix)
 }
