@@ -4,11 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"straks/console"
+	"straks/internal/config"
+	"straks/internal/pemfile"
 	"straks/internal/recent"
 	"straks/orders"
 	"straks/orders/bolt"
@@ -22,8 +25,10 @@ type consoleSource struct {
 	backup  atomic.Int64 // when the last one was taken, in unix µs; 0: none
 	bounds  atomic.Pointer[map[string][]time.Duration]
 
-	mu    sync.Mutex
-	shown console.Now // by Now
+	mu          sync.Mutex
+	shown       console.Now    // by Now
+	conf        *config.Config // of carriers
+	carrierEnds []console.End  // of the certificates that they ask for
 }
 
 // consoleListener is the console's part of the daemon.
@@ -101,6 +106,30 @@ func (d *Daemon) ends() (all []console.End) {
 			}
 		}
 	}
+	return all
+}
+
+// allEnds adds the certificates that we show to carriers. Their files are read once for each configuration, as the
+// carriers do. Under mu.
+func (s *consoleSource) allEnds() []console.End {
+	if cfg := s.config(); cfg != s.conf {
+		s.conf, s.carrierEnds = cfg, nil
+		add := func(name, cert, key string) {
+			if cert == "" {
+				return
+			}
+			if pair, err := pemfile.Pair(cert, key); err == nil {
+				s.carrierEnds = append(s.carrierEnds, console.End{Kind: "certificate", Name: name, At: pair[0].Leaf.NotAfter})
+			}
+		}
+		for _, c := range cfg.SMSCs {
+			add(c.Name, c.TLS.CertFile, c.TLS.KeyFile)
+		}
+		for _, r := range cfg.Relays {
+			add(r.Name, r.ClientCert, r.ClientKey)
+		}
+	}
+	all := slices.Concat(s.ends(), s.carrierEnds)
 	sortEnds(all)
 	return all
 }
@@ -122,7 +151,7 @@ func (s *consoleSource) Now() console.Now {
 func (s *consoleSource) look() console.Now {
 	version, _, _ := Version()
 	n := console.Now{At: time.Now(), Started: s.started, Version: version, InFlight: s.service.InFlight(),
-		Minutes: s.orders(recent.Minutes), Hour: s.orders(recent.Hour), Journal: s.journalState(), Ends: s.ends()}
+		Minutes: s.orders(recent.Minutes), Hour: s.orders(recent.Hour), Journal: s.journalState(), Ends: s.allEnds()}
 	if err := s.Ready(); err != nil {
 		n.Reason = err.Error()
 	}

@@ -35,7 +35,7 @@ func (d *Daemon) operate(name, what string) error {
 	case slices.ContainsFunc(states.Relay, func(r smtp.RelayState) bool { return r.Name == name }):
 		c = d.pool
 	default:
-		return fmt.Errorf("%w: no SMSC or relay is called %q", console.ErrNone, name)
+		return noCarrier(name)
 	}
 	switch console.Action(what) {
 	case console.Pause:
@@ -49,6 +49,14 @@ func (d *Daemon) operate(name, what string) error {
 	}
 	return errRequest(fmt.Sprintf("the action is %q, want pause, drain, resume or try", what))
 }
+
+// noCarrier is the error for a name that no carrier has.
+type noCarrier string
+
+func (e noCarrier) Error() string { return fmt.Sprintf("no SMSC or relay is called %q", string(e)) }
+
+// Is reports whether the console takes the error for this one.
+func (e noCarrier) Is(target error) bool { return target == console.ErrNone }
 
 // operateCarrier is POST /carriers/{name}/{what}, for "straks carrier". Each is a line in the log, with who and why.
 func (d *Daemon) operateCarrier(w http.ResponseWriter, r *http.Request) {
