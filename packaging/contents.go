@@ -37,6 +37,9 @@ func (t *tree) info(format, arch, version, binary, generated, sbom string) (*nfp
 		c.each(c.path(pattern), monitors)
 	}
 	c.each(c.path("docs/*.md"), documents+"docs/") // in folders as in the source, so that links lead to them
+	for _, folder := range []string{"configs/postfix/", "configs/proxy/"} {
+		c.each(c.path(folder+"*"), documents+folder)
+	}
 	for _, name := range []string{"README.md", "CHANGELOG.md", "configs/straks.toml", "api/openapi.yaml"} {
 		c.file(c.path(name), documents+name, 0o644)
 	}
