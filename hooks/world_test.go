@@ -32,7 +32,7 @@ const org = "ttd"
 
 // world is a service with a journal, and a dispatcher that reads its feed.
 type world struct {
-	*testing.T
+	testing.TB
 	journal  *bolt.Journal
 	service  *orders.Service
 	log      *logtest.Log
@@ -43,9 +43,9 @@ type world struct {
 	settings func(*Config)
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{T: t, journal: bolttest.New(t), log: &logtest.Log{}, end: func() {}}
+	w := &world{TB: t, journal: bolttest.New(t), log: &logtest.Log{}, end: func() {}}
 	w.service = orders.NewService(orders.Config{Journal: w.journal, SMS: &orderstest.Carrier{}, Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -124,7 +124,7 @@ func (w *world) state(name string) State {
 
 func (w *world) await(what string, condition func() bool) {
 	w.Helper()
-	eventually.True(w.T, what, condition)
+	eventually.True(w.TB, what, condition)
 }
 
 // call is a request as a receiver got it.

@@ -34,8 +34,8 @@ func crashKills(t *testing.T) int {
 }
 
 // TestCrash kills the daemon at random moments, under load, while clients repeat what was
-// not answered. Then it compares four records: the answers to clients, what SMSC and relay
-// accepted, the feed, and the journal.
+// not answered. Then it compares five records: the answers to clients, what SMSC and relay
+// accepted, the feed, what webhooks sent of it, and the journal.
 //
 // Every message that the SMSC delivered ends as delivered, also if its answer is lost: where the SMSC
 // echoes the user reference, and where it does not.
@@ -53,7 +53,7 @@ func testCrash(t *testing.T, echo bool) {
 response_timeout = "1s"`)
 	w.TakeReports("")
 	w.Relay.ReportTo("unix", w.LMTPSocket())
-	c := &crash{World: w, book: book, rng: rand.New(rand.NewPCG(seed, 1)), boot: 100 * time.Millisecond}
+	c := &crash{World: w, book: book, receiver: receiveCrashes(t, w), rng: rand.New(rand.NewPCG(seed, 1)), boot: 100 * time.Millisecond}
 
 	load, calm := context.WithCancel(t.Context())
 	defer calm()
@@ -82,6 +82,8 @@ type crash struct {
 	rng  *rand.Rand // of the killer only
 	boot time.Duration
 	api  clientCell
+
+	receiver *crashReceiver
 
 	metrics func() string // of the daemon; nil: it runs in this process
 }
@@ -199,7 +201,11 @@ func (c *crash) settle() (unanswered int) {
 	}
 	eventually.True(t, "reports about mails to be taken", func() bool { _, waiting := c.Relay.Reported(); return waiting == 0 })
 	eventually.True(t, "receipts without an answer to be applied", func() bool { return c.settled() })
-	b.readFeed(t, c.Feed())
+	feed := c.Feed()
+	b.readFeed(t, feed)
+	if c.receiver != nil {
+		c.receiver.check(t, feed)
+	}
 	for _, o := range b.orders {
 		o.status = c.Status(o.shipment)
 	}

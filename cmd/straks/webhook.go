@@ -132,6 +132,7 @@ func operateWebhook(ctx context.Context, admin adminFlags, do daemon.WebhookComm
 	if err != nil {
 		return err
 	}
+	do.By = operator()
 	body, err := json.Marshal(do)
 	if err != nil {
 		return err

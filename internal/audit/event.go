@@ -40,6 +40,7 @@ const (
 	ListenToWords = "carrier.words"
 	Reload        = "daemon.reload"  // the configuration was read again. Object: SHA-256 of the one in use, Outcome: done or refused
 	ChangeCarrier = "carrier.change" // Object: carrier and what was done to it
+	ChangeWebhook = "webhook.change" // Object: webhook and what was done to it: resume, test
 	Console       = "console"        // Object: page or action of the console
 )
 

@@ -8,10 +8,12 @@ import (
 
 	"straks/api"
 	"straks/hooks"
+	"straks/internal/audit"
 )
 
 // WebhookCommand is the body of POST /webhooks.
 type WebhookCommand struct {
+	By           string     `json:"by,omitempty"` // the operator's name
 	Organisation string     `json:"organisation"` // may be empty where one organisation only has a webhook of the name
 	Name         string     `json:"name"`
 	Do           string     `json:"do"`             // WebhookResume or WebhookTest
@@ -45,6 +47,11 @@ func (d *Daemon) operateWebhook(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer, err := d.webhook(r, &c)
+	outcome := "ok"
+	if err != nil {
+		outcome = "failed"
+	}
+	d.operated(r, audit.Event{Action: audit.ChangeWebhook, Organisation: c.Organisation, Object: c.Name + " " + c.Do, Outcome: outcome}, c.By)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
