@@ -74,6 +74,8 @@ var forbidden = []struct {
 	{"internal/inbox", nil, "straks/internal", "the inbox sees what carriers see, and calls the API as any client does"},
 	{"internal/faults", nil, "straks", "what two packages share knows neither"},
 	{"internal/pemfile", nil, "straks", "what two packages share knows neither"},
+	{"internal/limits", nil, "straks/api", "limits know orders only"},
+	{"internal/limits", nil, "straks/orders/bolt", "limits count over any journal"},
 	{"internal/logqueue", nil, "straks", "what two packages share knows neither"},
 	{"internal/logtest", nil, "straks", "what two packages share knows neither"},
 	{"internal/lot", nil, "straks", "what two packages share knows neither"},

@@ -84,6 +84,13 @@ func unavailable(outcome, detail string, after time.Duration) *problem {
 	return p
 }
 
+// limited is a 429 with the time after which a repeat may be let through.
+func limited(reason string, after time.Duration) *problem {
+	p := newProblem(http.StatusTooManyRequests, reason+" This call sent nothing: repeat it with the same idempotencyId.")
+	p.Code, p.outcome, p.header = codeRateLimit, "limited", retryAfter(after)
+	return p
+}
+
 // busy is the answer in an overload. It makes a statement about this call only: a request that
 // exceeds a share is refused before its idempotencyId is looked up, and an earlier call with
 // the same idempotencyId may be with the carrier.
@@ -111,9 +118,12 @@ var errPanicked = errors.New("panic")
 // 500, which shows the caller nothing of it.
 func problemOf(err error) *problem {
 	var p *problem
+	var limit *orders.LimitError
 	switch {
 	case errors.As(err, &p):
 		return p
+	case errors.As(err, &limit):
+		return limited("The limit of "+limit.Limit+" is reached.", limit.After)
 	case errors.Is(err, orders.ErrNotSent):
 		return unavailable("not_sent", "No carrier could take the message in time. It surely was not sent: try again with the same idempotencyId.", retryNotSent)
 	case errors.Is(err, orders.ErrBusy), errors.Is(err, errFull):

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"net/http"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -44,9 +43,7 @@ func (l rates) allow(organisation string) error {
 	if limiter.AllowN(now, 1) {
 		return nil
 	}
-	p := newProblem(http.StatusTooManyRequests, "The organisation's rate of orders is used up. This call sent nothing: repeat it with the same idempotencyId.")
-	p.Code, p.outcome, p.header = codeRateLimit, "limited", retryAfter(untilNext(limiter, now))
-	return p
+	return limited("The organisation's rate of orders is used up.", untilNext(limiter, now))
 }
 
 // untilNext is the time until the bucket holds one order again, a day at most.

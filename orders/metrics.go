@@ -17,7 +17,7 @@ const (
 
 // outcomes are those of an order: the four of a hand-over, and those of orders without
 // one.
-var outcomes = []string{"accepted", "refused", "not_sent", "unknown", "repeated", "blocked", "suppressed", "busy", "unavailable"}
+var outcomes = []string{"accepted", "refused", "not_sent", "unknown", "repeated", "blocked", "suppressed", "busy", "limited", "unavailable"}
 
 var receiptResults = []string{"applied", "noted", "repeated", "parked"}
 

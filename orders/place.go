@@ -67,16 +67,26 @@ func (s *Service) carry(ctx context.Context, f *inFlight, o *Order, lane Lane) {
 	defer s.forget(f)
 	ctx, cancel := context.WithTimeout(ctx, longestWait+s.cfg.SendDeadline)
 	defer cancel()
-	p := s.admit(ctx, f, o, lane)
-	if p == nil {
+	undo, counted := s.count(ctx, f, o)
+	if !counted {
 		return
 	}
-	defer p.release()
-	ctx, cancel = context.WithTimeout(ctx, s.cfg.SendDeadline)
-	defer cancel()
-	if c, ok := s.claim(ctx, f, p, o); ok {
-		s.handOver(ctx, f, p, o, c)
+	if !s.sent(ctx, f, o, lane) {
+		undo()
 	}
+}
+
+// sent is carry for an order that is counted. It returns false if the order surely did not leave.
+func (s *Service) sent(ctx context.Context, f *inFlight, o *Order, lane Lane) bool {
+	p := s.admit(ctx, f, o, lane)
+	if p == nil {
+		return false
+	}
+	defer p.release()
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.SendDeadline)
+	defer cancel()
+	c, ok := s.claim(ctx, f, p, o)
+	return ok && s.handOver(ctx, f, p, o, c)
 }
 
 // admit returns the permit of an order, perhaps after a wait. It returns nil if it finished the
@@ -189,8 +199,9 @@ func storeError(err error) error {
 	return errors.Join(ErrUnavailable, err)
 }
 
-// handOver sends the message of a claimed shipment and settles its outcome.
-func (s *Service) handOver(ctx context.Context, f *inFlight, p *permit, o *Order, c storedOrder) {
+// handOver sends the message of a claimed shipment and settles its outcome. It returns false if the message surely did
+// not leave.
+func (s *Service) handOver(ctx context.Context, f *inFlight, p *permit, o *Order, c storedOrder) bool {
 	m, shipment := o.message(), c.shipment
 	m.Shipment, m.Reference = shipment.ID, messageReference(shipment.Claim)
 	started := time.Now()
@@ -207,6 +218,7 @@ func (s *Service) handOver(ctx context.Context, f *inFlight, p *permit, o *Order
 		Total: h.Total, Parts: h.Parts, Detail: h.Detail, Trace: h.trace(c.started, c.stored), Wait: h.Wait, Unreported: h.Unreported,
 	})
 	s.metrics.stage(o, stageSettle, started)
+	return h.Outcome != handover.NotSent
 }
 
 // settle stores the answer and finishes the order. If the journal can't store the answer within

@@ -27,6 +27,7 @@ type Config struct {
 	Journal       Journal
 	SMS           Carrier               // nil: the channel is absent
 	Email         Carrier               // nil: the channel is absent
+	Limiter       Limiter               // nil: orders have no limits
 	Organisations []string              // for the labels of metrics
 	Relays        []string              // likewise
 	HintForms     map[string][]string   // by SMSC: every MismatchHint.Form of its reports, for the labels of a metric

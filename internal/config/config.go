@@ -22,6 +22,7 @@
 //	listeners.go     the private listeners: metrics and admin
 //	console.go       the operator's console, its users and its provider of logins
 //	organisation.go  organisations, their tokens, the senders
+//	limits.go        how many orders an organisation may place, and to whom
 //	webhook.go       receivers of an organisation's feed
 //	issuer.go        issuers of JSON web tokens
 //	mode.go          organisations that only test
@@ -62,6 +63,7 @@ type Config struct {
 	Log           Log
 	Audit         Audit
 	Numbers       Numbers
+	Limits        Limits
 	SMS           SMS
 	Email         Email
 	Mail          Mail

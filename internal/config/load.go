@@ -112,6 +112,7 @@ func (cfg *Config) check(c *checker) {
 	cfg.Log.check(c.in("log"))
 	cfg.Audit.check(c.in("audit"))
 	cfg.Numbers.check(c.in("numbers"))
+	cfg.Limits.check(c.in("limits"))
 	cfg.SMS.check(c.in("sms"))
 	cfg.Email.check(c.in("email"))
 	cfg.checkOrganisations(c)

@@ -10,6 +10,7 @@ import (
 
 	"straks/api"
 	"straks/internal/faults"
+	"straks/internal/limits"
 	"straks/orders/sms"
 	"straks/smpp"
 	"straks/smtp"
@@ -110,6 +111,11 @@ type Organisation struct {
 	// stands for those below it too. Other addresses get 400, except the organisation's default
 	// sender. Default: any.
 	EmailSenderDomains []string
+	// OrdersPerDay and OrdersPerMonth bound its orders in a day and in a month of UTC. Default 0: no limit.
+	OrdersPerDay   int
+	OrdersPerMonth int
+	// RecipientLimits bound its orders to one recipient, as limits.recipient does. Default: those of limits.recipient.
+	RecipientLimits []string
 	// InboundNumbers are the numbers and short codes whose inbound messages are for it:
 	// stop words sent there block the sender's number for this organisation. Default none.
 	InboundNumbers []string
@@ -124,8 +130,12 @@ type Organisation struct {
 	// AllowedRecipients are numbers, addresses and domains ("@example.org") for the mode "allowlist".
 	AllowedRecipients []string
 	Tokens            []Token `toml:"token"` // without tokens and identities nobody can send for it
+	// PrefixLimits bound its orders to numbers with a prefix. Default none.
+	PrefixLimits []PrefixLimit `toml:"prefix_limit"`
 	// Webhooks are the receivers to which its feed is sent, 16 at most. Default none.
 	Webhooks []Webhook `toml:"webhook"`
+
+	recipientLimits []limits.Window
 }
 
 func (o *Organisation) setDefaults() { o.Feed, o.Mode = FeedFinal, ModeLive }
@@ -142,6 +152,7 @@ const maxRate = 1e6
 func (o *Organisation) check(c *checker) {
 	c.Name("name", o.Name)
 	c.sender("sms_sender", o.SMSSender)
+	o.checkLimits(c)
 	c.OneOf("feed", o.Feed, FeedFinal, FeedAll)
 	if o.EmailSender != "" {
 		c.mailAddress("email_sender", o.EmailSender)

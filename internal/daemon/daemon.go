@@ -15,6 +15,7 @@ import (
 	"straks/internal/config"
 	"straks/internal/connlimit"
 	"straks/internal/issuer"
+	"straks/internal/limits"
 	"straks/internal/rawwords"
 	"straks/orders"
 	"straks/orders/mail"
@@ -36,6 +37,7 @@ type Daemon struct {
 	sms         *sms.Channel  // nil: no SMS
 	mail        *mail.Channel // nil: no e-mail
 	service     *orders.Service
+	limits      *limits.Limits // nil: there are none
 	hooks       *hooks.Dispatcher
 	smscs       rawwords.Hub         // what SMSCs say, for operators who listen
 	relays      rawwords.Hub         // what relays say, likewise
@@ -88,6 +90,9 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := d.wire(); err != nil {
+		return err
+	}
+	if err := d.countAgain(ctx); err != nil {
 		return err
 	}
 	if d.certificate, err = apiCertificate(d.config().API, d.log, d.registry); err != nil {
@@ -164,6 +169,7 @@ func (d *Daemon) wire() (err error) {
 		}
 	}
 	service.Relays = relayNames(cfg)
+	d.wireLimits(&service)
 	d.service = orders.NewService(service)
 	d.wireWebhooks()
 	if d.tokens, err = d.callers(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/internal/config"
+	"straks/internal/limits"
 	"straks/orders"
 	"straks/orders/bolt"
 )
@@ -17,6 +18,7 @@ import (
 type engine interface {
 	orders.Journal
 	orders.Cursors
+	limits.History
 
 	// Ready returns nil when an order could be stored now, else the reason why not.
 	Ready() error

@@ -33,6 +33,7 @@ func TestMonitoringMatchesTheDaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.EditConfig("[[organisation.token]]", fmt.Sprintf("[[organisation.webhook]]\nname = \"crm\"\nurl = \"http://127.0.0.1:9/\"\nsecret_file = %q\n[[organisation.token]]", secret))
+	w.EditConfig("[journal]\n", "[limits]\nrecipient = [\"100 in 1h\"]\n[journal]\n")
 	w.Start()
 	families, err := w.Registry.Gather()
 	if err != nil {

@@ -89,6 +89,7 @@
 //	sum.go        the sum of each record, and look-ups that trust no record without it
 //	seal.go       the migration that gives sums to a journal of before
 //	feed.go       reading a feed
+//	accepted.go   the shipments of a time, for limits to count again
 //	cursors.go    how far subscriptions have read
 //	deadlines.go  which shipments are due
 //	unanswered.go shipments whose answer never came

@@ -1,0 +1,102 @@
+package config
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"straks/internal/faults"
+	"straks/internal/limits"
+)
+
+// Limits bounds the orders to one recipient. A limit is written "5 in 10m": at most 5 orders in any 10 minutes; units are
+// s, m, h and d. Further orders get 429.
+type Limits struct {
+	Recipient       []string // of each organisation that has no recipient_limits. Default: none
+	RecipientAcross []string // of all organisations together. Default: none
+
+	across []limits.Window
+}
+
+func (l *Limits) check(c *checker) {
+	c.windows("recipient", l.Recipient)
+	l.across = c.windows("recipient_across", l.RecipientAcross)
+}
+
+// PrefixLimit bounds the orders to numbers with a prefix, so that a login page that is abused can't send to expensive
+// or far countries without end.
+type PrefixLimit struct {
+	Prefix     string        // '+', country code, and digits that follow it: "+371". Required
+	Per        time.Duration // any span of time, 1m to 31d: 1h
+	Orders     int           // in it; 0: no limit
+	Recipients int           // different numbers in it; 0: no limit
+}
+
+func (p *PrefixLimit) setDefaults() { p.Per = time.Hour }
+
+func (p *PrefixLimit) check(c *checker) {
+	if c.Required("prefix", p.Prefix) {
+		digits, plus := strings.CutPrefix(p.Prefix, "+")
+		c.Unless(plus && len(digits) >= 1 && len(digits) <= 15 && strings.Trim(digits, "0123456789") == "", "prefix", `is %q, must be like "+371"`, p.Prefix)
+	}
+	c.Duration("per", p.Per, time.Minute, 31*day)
+	faults.Range(c.List, "orders", p.Orders, 0, maxLimit)
+	faults.Range(c.List, "recipients", p.Recipients, 0, maxLimit)
+	c.Unless(p.Orders > 0 || p.Recipients > 0, "orders", "is missing, and so is recipients: give one of them, or both")
+}
+
+// maxLimit is more orders than any window sees.
+const maxLimit = 1_000_000_000
+
+// maxPerRecipient bounds the orders of a window of one recipient: each is kept by its time.
+const maxPerRecipient = 1000
+
+var windowForm = regexp.MustCompile(`^([0-9]{1,4}) in ([0-9]{1,5})([smhd])$`)
+
+// windows reads limits like "5 in 10m".
+func (c *checker) windows(key string, texts []string) (all []limits.Window) {
+	units := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": day}
+	for i, text := range texts {
+		m := windowForm.FindStringSubmatch(text)
+		if m == nil {
+			c.Add(faults.Index(key, i), `is %q, must be like "5 in 10m" (units s, m, h, d)`, text)
+			continue
+		}
+		orders, _ := strconv.Atoi(m[1])
+		n, _ := strconv.Atoi(m[2])
+		w := limits.Window{Orders: orders, Per: time.Duration(n) * units[m[3]]}
+		c.Unless(w.Orders >= 1 && w.Orders <= maxPerRecipient && w.Per >= time.Second && w.Per <= 31*day, faults.Index(key, i),
+			"is %q, must be 1 to %d orders in 1s to 31d", text, maxPerRecipient)
+		all = append(all, w)
+	}
+	return all
+}
+
+// checkLimits checks the limits of an organisation.
+func (o *Organisation) checkLimits(c *checker) {
+	faults.Range(c.List, "orders_per_day", o.OrdersPerDay, 0, maxLimit)
+	faults.Range(c.List, "orders_per_month", o.OrdersPerMonth, 0, maxLimit)
+	o.recipientLimits = c.windows("recipient_limits", o.RecipientLimits)
+	for i := range o.PrefixLimits {
+		o.PrefixLimits[i].check(c.at("prefix_limit", i))
+	}
+}
+
+// OrderLimits returns the limits of all organisations; limited is false where there are none.
+func (cfg *Config) OrderLimits() (l limits.Config, limited bool) {
+	l = limits.Config{Organisations: make(map[string]limits.Organisation), Across: cfg.Limits.across}
+	limited = len(l.Across) > 0
+	for _, o := range cfg.Organisations {
+		one := limits.Organisation{Day: o.OrdersPerDay, Month: o.OrdersPerMonth, Recipient: o.recipientLimits}
+		if len(o.RecipientLimits) == 0 {
+			one.Recipient = (&checker{faults.New(), new(file)}).windows("", cfg.Limits.Recipient)
+		}
+		for _, p := range o.PrefixLimits {
+			one.Prefixes = append(one.Prefixes, limits.Prefix{Prefix: p.Prefix, Per: p.Per, Orders: p.Orders, Recipients: p.Recipients})
+		}
+		limited = limited || one.Day+one.Month+len(one.Recipient)+len(one.Prefixes) > 0
+		l.Organisations[o.Name] = one
+	}
+	return l, limited
+}

@@ -1,0 +1,231 @@
+package limits
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/orders"
+)
+
+// Window is a number of orders in any span of time.
+type Window struct {
+	Orders int
+	Per    time.Duration
+}
+
+// Prefix bounds the orders to numbers with a prefix, and the recipients among them, in any span of time. 0 is no
+// bound.
+type Prefix struct {
+	Prefix     string // "+47"
+	Per        time.Duration
+	Orders     int
+	Recipients int
+}
+
+// Organisation has the limits of one organisation. Zero values are no limits.
+type Organisation struct {
+	Day, Month int      // orders in a day and in a month of UTC
+	Recipient  []Window // to each recipient
+	Prefixes   []Prefix // of each, all that match count
+}
+
+// Config is the limits of all organisations.
+type Config struct {
+	Organisations map[string]Organisation
+	Across        []Window // to each recipient, of all organisations together
+	Log           *slog.Logger
+	Registerer    prometheus.Registerer
+}
+
+// The rules, as metrics and log name them.
+const (
+	RuleDay        = "organisation_day"
+	RuleMonth      = "organisation_month"
+	RuleRecipient  = "recipient"
+	RuleAcross     = "recipient_across"
+	RulePrefix     = "prefix_orders"
+	RuleRecipients = "prefix_recipients"
+)
+
+var rules = []string{RuleDay, RuleMonth, RuleRecipient, RuleAcross, RulePrefix, RuleRecipients}
+
+// Limits counts. It is safe for concurrent use.
+type Limits struct {
+	cfg     Config
+	seed    maphash.Seed
+	metrics *metrics
+
+	mu     sync.Mutex
+	of     map[string]*counts
+	across *recipients // nil: no such limit
+}
+
+// counts are those of one organisation.
+type counts struct {
+	day, month calendar
+	recipients *recipients // nil: no such limit
+	prefixes   []*prefix
+}
+
+// New returns limits that have counted nothing yet.
+func New(cfg Config) *Limits {
+	l := &Limits{cfg: cfg, seed: maphash.MakeSeed(), of: make(map[string]*counts), across: newRecipients(cfg.Across)}
+	for name, o := range cfg.Organisations {
+		c := &counts{day: calendar{limit: o.Day, start: startOfDay}, month: calendar{limit: o.Month, start: startOfMonth}, recipients: newRecipients(o.Recipient)}
+		for _, p := range o.Prefixes {
+			c.prefixes = append(c.prefixes, newPrefix(p))
+		}
+		l.of[name] = c
+	}
+	l.metrics = newMetrics(cfg.Registerer, l)
+	return l
+}
+
+// refusal is a limit that is reached.
+type refusal struct {
+	rule  string
+	words string // continues "The limit of"
+	until time.Time
+}
+
+// Take counts an order, or returns an *orders.LimitError. undo takes it back; it may be called once.
+func (l *Limits) Take(organisation string, c orders.Channel, to orders.Recipient, at time.Time) (undo func(), err error) {
+	key, everywhere := l.key(organisation, c, to), l.key("", c, to)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r := l.refuse(organisation, key, everywhere, to, at); r != nil {
+		l.metrics.refused.WithLabelValues(organisation, r.rule).Inc()
+		return nil, &orders.LimitError{Rule: r.rule, Limit: r.words, After: max(r.until.Sub(at), time.Second)}
+	}
+	back := l.add(organisation, key, everywhere, to, at)
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		back()
+	}, nil
+}
+
+// key returns the hash of a recipient.
+func (l *Limits) key(organisation string, c orders.Channel, to orders.Recipient) uint64 {
+	var h maphash.Hash
+	h.SetSeed(l.seed)
+	h.WriteString(organisation)
+	h.WriteByte(0)
+	h.WriteByte(byte(c))
+	h.WriteString(string(orders.BlockForm(c, to))) // the letter case of an address gives no second allowance
+	return h.Sum64()
+}
+
+// refuse returns the limit that is reached, and of several the one that lasts longest. Under mu.
+func (l *Limits) refuse(organisation string, key, everywhere uint64, to orders.Recipient, at time.Time) (worst *refusal) {
+	consider := func(r *refusal, rule string) {
+		if r != nil && (worst == nil || r.until.After(worst.until)) {
+			worst, r.rule = r, rule
+		}
+	}
+	if c := l.of[organisation]; c != nil {
+		consider(c.day.refuse(at, "a day (of UTC) for your organisation"), RuleDay)
+		consider(c.month.refuse(at, "a month (of UTC) for your organisation"), RuleMonth)
+		consider(c.recipients.refuse(key, at, "to one recipient"), RuleRecipient)
+		for _, p := range c.prefixes {
+			if strings.HasPrefix(string(to), p.Prefix.Prefix) {
+				consider(p.refuse(at), RulePrefix)
+				consider(p.refuseRecipient(key, at), RuleRecipients)
+			}
+		}
+	}
+	consider(l.across.refuse(everywhere, at, "to one recipient, of all organisations together"), RuleAcross)
+	return worst
+}
+
+// add counts an order, and returns what takes it back. Under mu, as that.
+func (l *Limits) add(organisation string, key, everywhere uint64, to orders.Recipient, at time.Time) (undo func()) {
+	var undos []func()
+	if c := l.of[organisation]; c != nil {
+		undos = append(undos, c.day.add(at), c.month.add(at), c.recipients.add(key, at))
+		for _, p := range c.prefixes {
+			if strings.HasPrefix(string(to), p.Prefix.Prefix) {
+				undos = append(undos, p.add(key, at))
+			}
+		}
+		l.forgotten(c.recipients)
+	}
+	undos = append(undos, l.across.add(everywhere, at))
+	l.forgotten(l.across)
+	return func() {
+		for _, f := range undos {
+			f()
+		}
+	}
+}
+
+// forgotten reports recipients that had to leave early.
+func (l *Limits) forgotten(r *recipients) {
+	if r == nil || r.early == 0 {
+		return
+	}
+	l.metrics.forgotten.Add(float64(r.early))
+	l.cfg.Log.Error("limits: too many recipients to count, the oldest are forgotten and may get more than their limit", "recipients", r.early, "at_most", maxRecipients)
+	r.early = 0
+}
+
+// History is what Recover reads.
+type History interface {
+	// Accepted calls visit with each shipment that was accepted from since on and whose order may have left, in
+	// about the order of acceptance. Claim, Parts, Carrier and Detail may be empty.
+	Accepted(ctx context.Context, since time.Time, visit func(orders.Shipment)) error
+}
+
+// Recover counts what was accepted before this process began. Call it before the first Take.
+func (l *Limits) Recover(ctx context.Context, h History, now time.Time) error {
+	began, n := time.Now(), 0
+	since := l.since(now)
+	if !since.Before(now) {
+		return nil
+	}
+	err := h.Accepted(ctx, since, func(s orders.Shipment) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.add(s.Organisation, l.key(s.Organisation, s.Channel, s.Recipient), l.key("", s.Channel, s.Recipient), s.Recipient, s.Accepted)
+		n++
+	})
+	if err != nil {
+		return fmt.Errorf("limits: counting the orders since %s: %w", since.Format(time.RFC3339), err)
+	}
+	l.cfg.Log.Info("limits: counted again what was accepted before", "orders", n, "since", since, "duration", time.Since(began))
+	return nil
+}
+
+// since returns the time from which orders count now.
+func (l *Limits) since(now time.Time) time.Time {
+	since := now
+	earlier := func(t time.Time) {
+		if t.Before(since) {
+			since = t
+		}
+	}
+	windows := l.cfg.Across
+	for _, o := range l.cfg.Organisations {
+		windows = append(windows[:len(windows):len(windows)], o.Recipient...)
+		for _, p := range o.Prefixes {
+			earlier(now.Add(-p.Per))
+		}
+		if o.Day > 0 {
+			earlier(startOfDay(now))
+		}
+		if o.Month > 0 {
+			earlier(startOfMonth(now))
+		}
+	}
+	for _, w := range windows {
+		earlier(now.Add(-w.Per))
+	}
+	return since
+}

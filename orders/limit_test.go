@@ -1,0 +1,110 @@
+package orders_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/internal/handover"
+	"straks/internal/limits"
+	"straks/orders"
+)
+
+// limited returns a service whose organisation "ttd" has limits.
+func limited(t *testing.T, o limits.Organisation) (*world, *limits.Limits) {
+	t.Helper()
+	l := newLimits(o)
+	return newWorld(t, orders.Config{Limiter: l}), l
+}
+
+func newLimits(o limits.Organisation) *limits.Limits {
+	return limits.New(limits.Config{Organisations: map[string]limits.Organisation{"ttd": o}, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+}
+
+func smsTo(key, number string) orders.Order {
+	return orders.Order{Organisation: "ttd", Key: key, TTL: time.Hour, Message: orders.Message{Channel: orders.SMS, To: orders.Recipient(number), Body: "1"}}
+}
+
+// TestLimit: beyond a limit an order is refused, and nothing is sent; a repeat of a known key is answered, and neither
+// it nor an order that did not leave counts.
+func TestLimit(t *testing.T) {
+	t.Parallel()
+	w, _ := limited(t, limits.Organisation{Recipient: []limits.Window{{Orders: 2, Per: time.Hour}}})
+	place := func(key string, want error) orders.Shipment {
+		t.Helper()
+		s, _, err := w.Place(t.Context(), smsTo(key, "+4799999999"))
+		var limit *orders.LimitError
+		if want == nil && err != nil || want != nil && !errors.Is(err, want) && !errors.As(err, &limit) {
+			t.Fatalf("%s: %v, want %v", key, err, want)
+		}
+		return s
+	}
+	w.network.Does(orders.Handover{Outcome: handover.NotSent})
+	for i := range 5 {
+		place(fmt.Sprint("unsent", i), orders.ErrNotSent)
+	}
+	w.network.Sends(nil)
+	first := place("a", nil)
+	for range 5 {
+		place("a", nil)
+	}
+	place("unsent0", nil)
+	sent := len(w.network.Sent())
+	place("c", &orders.LimitError{})
+	if again := place("a", nil); again.ID != first.ID {
+		t.Errorf("a repeat beyond the limit is answered with %v, want %v", again.ID, first.ID)
+	}
+	if n := len(w.network.Sent()); n != sent {
+		t.Errorf("%d more were sent", n-sent)
+	}
+	if _, _, err := w.Place(t.Context(), smsTo("d", "+4799999998")); err != nil {
+		t.Errorf("another recipient: %v", err)
+	}
+}
+
+// TestLimitExact: 64 clients, some of whose orders do not leave, get what the limit allows, and another service over the
+// same journal counts the same.
+func TestLimitExact(t *testing.T) {
+	t.Parallel()
+	const most = 50
+	o := limits.Organisation{Prefixes: []limits.Prefix{{Prefix: "+47", Per: time.Hour, Orders: most}}}
+	w, _ := limited(t, o)
+	var n atomic.Int64
+	w.network.Sends(func(ctx context.Context, m orders.Message) orders.Handover {
+		if n.Add(1)%4 == 0 {
+			return orders.Handover{Outcome: handover.NotSent}
+		}
+		return orders.Handover{Outcome: handover.Accepted, Carrier: "telco", Total: 1, Parts: []orders.PartAnswer{{Refs: []string{m.Shipment.String()}, Taken: true}}}
+	})
+	var created atomic.Int64
+	var clients sync.WaitGroup
+	for c := range 64 {
+		clients.Go(func() {
+			for i := range 4 {
+				for range 2 { // each key comes twice
+					if _, ok, _ := w.Place(context.Background(), smsTo(fmt.Sprint(c/2, "-", i), fmt.Sprintf("+479%07d", c))); ok {
+						created.Add(1)
+					}
+				}
+			}
+		})
+	}
+	clients.Wait()
+	if created.Load() != most {
+		t.Errorf("%d orders were taken, want %d", created.Load(), most)
+	}
+	again := newLimits(o)
+	if err := again.Recover(t.Context(), w.journal.Journal.(limits.History), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := again.Take("ttd", orders.SMS, "+4799999999", time.Now()); err == nil {
+		t.Error("after a restart another order is taken")
+	}
+}
