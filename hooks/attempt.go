@@ -135,7 +135,7 @@ func plain(err error) string {
 		return "the receiver closed the connection without an answer"
 	case strings.Contains(err.Error(), "response headers exceeded"), strings.Contains(err.Error(), "header list"):
 		return fmt.Sprintf("the answer's headers have more than %d octets", maxAnswerHeader)
-	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "unsupported protocol"), strings.HasPrefix(err.Error(), "net/http: HTTP/"):
+	case strings.Contains(err.Error(), "malformed HTTP"), strings.HasPrefix(err.Error(), "readLoopPeekFailLocked"), strings.Contains(err.Error(), "unsupported protocol"), strings.HasPrefix(err.Error(), "net/http: HTTP/"):
 		return "the answer is not HTTP"
 	}
 	return tlsfault.Plain(err).Error()
