@@ -110,12 +110,17 @@ func (s *session) welcome() {
 func (s *session) Reset() {
 	s.mu.Lock()
 	s.from, s.to = "", nil
-	if s.receiving {
-		s.broken = true
-		s.conn.stop()
+	if s.receiving { // otherwise Data has done it, if it ran
+		s.giveUp()
 	}
 	s.mu.Unlock()
 	s.conn.protect(false)
+}
+
+// giveUp lets no mail begin on this connection any more. Under mu.
+func (s *session) giveUp() {
+	s.broken = true
+	s.conn.stop()
 }
 
 // Logout implements gosmtp.Session.
@@ -177,6 +182,9 @@ func (s *session) unread(err error) error {
 		s.count(resultBusy)
 		return errBusy // likewise
 	case errors.Is(err, gosmtp.ErrDataReset):
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.giveUp()
 		return err // BDAT was given up, nobody gets the reply
 	case errors.Is(err, gosmtp.ErrTooLongLine):
 		s.conn.stop()
