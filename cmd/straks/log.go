@@ -32,10 +32,19 @@ func styleOf(out io.Writer, c config.Log) logStyle {
 	switch {
 	case c.Format == "text", c.Format == "auto" && terminal:
 		s.text, s.colours = true, terminal && wantsColours()
-	case c.Format == "auto" && out == io.Writer(os.Stderr):
-		s.journal, _ = journal.StderrIsJournalStream()
+	case c.Format == "auto":
+		s.journal = isJournal(out)
 	}
 	return s
+}
+
+// isJournal reports whether an output is systemd's journal.
+func isJournal(out io.Writer) bool {
+	if out != io.Writer(os.Stderr) {
+		return false
+	}
+	is, err := journal.StderrIsJournalStream()
+	return is && err == nil
 }
 
 // wantsColours reports whether the person at the terminal did not turn colours off (no-color.org).

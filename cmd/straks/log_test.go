@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -79,24 +80,7 @@ func TestLogStyle(t *testing.T) {
 // Systemd's journal gets each line after its priority, and as JSON.
 func TestLogForJournal(t *testing.T) {
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
-	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	reader, stderr := os.NewFile(uintptr(pair[0]), "journal"), os.NewFile(uintptr(pair[1]), "stderr")
-	defer reader.Close()
-	info, err := stderr.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stat := info.Sys().(*syscall.Stat_t)
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "serve", "-config", w.ConfigFile())
-	cmd.Env = append(os.Environ(), asProgram+"=1", fmt.Sprintf("JOURNAL_STREAM=%d:%d", stat.Dev, stat.Ino))
-	cmd.Stderr = stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stderr.Close()
+	cmd, reader := inJournal(t, "serve", "-config", w.ConfigFile())
 	seen := make(map[string]bool)
 	for lines := bufio.NewScanner(reader); lines.Scan(); {
 		prefix, line, _ := strings.Cut(lines.Text(), ">")
@@ -117,5 +101,48 @@ func TestLogForJournal(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil || !seen["INFO"] || !seen["WARN"] {
 		t.Errorf("%v, levels %v", err, seen)
+	}
+}
+
+// inJournal starts the program as a service of systemd whose log is read here.
+func inJournal(t *testing.T, args ...string) (*exec.Cmd, io.Reader) {
+	t.Helper()
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, stderr := os.NewFile(uintptr(pair[0]), "journal"), os.NewFile(uintptr(pair[1]), "stderr")
+	t.Cleanup(func() { reader.Close() })
+	info, err := stderr.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat := info.Sys().(*syscall.Stat_t)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1", fmt.Sprintf("JOURNAL_STREAM=%d:%d", stat.Dev, stat.Ino))
+	cmd.Stderr = stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stderr.Close()
+	return cmd, reader
+}
+
+// The reason of a failed start has the priority of an error there, in each of its lines.
+func TestComplaintForJournal(t *testing.T) {
+	cmd, reader := inJournal(t, "check", "-config-only", "-config", writeConfig(t, "[jurnal]\n[[smsc]]\nwindow = 0.5\n"))
+	text, err := io.ReadAll(reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, reason, _ := strings.Cut(string(text), "\n<3>straks: ") // after the warnings
+	lines := strings.Split(strings.TrimSpace(reason), "\n")
+	if cmd.Wait() == nil || len(lines) < 3 {
+		t.Errorf("%s", text)
+	}
+	for _, line := range lines[1:] {
+		if !strings.HasPrefix(line, "<3>") {
+			t.Errorf("%s", line)
+		}
 	}
 }

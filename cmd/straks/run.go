@@ -71,8 +71,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return code
 }
 
-// complain prints an error. Parts of it may come from a server or a file: no character of
-// them moves the cursor or hides another.
+// complain prints an error, for systemd's journal with a priority (sd-daemon(3)). Parts of it may come from
+// a server or a file: no character of them moves the cursor or hides another.
 func complain(stderr io.Writer, err error) {
 	lines := strings.Split(err.Error(), "\n")
 	for i, l := range lines {
@@ -80,7 +80,11 @@ func complain(stderr io.Writer, err error) {
 			lines[i] = strings.ToValidUTF8(l[:maxLine], "") + "…"
 		}
 	}
-	fmt.Fprintf(stderr, "straks: %s\n", printable.Lines(strings.Join(lines, "\n")))
+	text := printable.Lines("straks: " + strings.Join(lines, "\n"))
+	if isJournal(stderr) {
+		text = "<3>" + strings.ReplaceAll(text, "\n", "\n<3>")
+	}
+	fmt.Fprintln(stderr, text)
 }
 
 // maxLine bounds a line of an error, in octets.

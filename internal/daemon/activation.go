@@ -93,24 +93,24 @@ func sameAddress(have net.Addr, want string) bool {
 		return have.String() == want
 	}
 	addr, err := net.ResolveTCPAddr("tcp", want)
-	if err != nil {
+	if err != nil || want == "" { // which stands for all addresses there
 		return false
 	}
 	everywhere := addr.IP == nil || addr.IP.IsUnspecified()
 	return (addr.Port == 0 || addr.Port == tcp.Port) && (everywhere && tcp.IP.IsUnspecified() || addr.IP.Equal(tcp.IP))
 }
 
-// systemctlTime bounds the question whether a socket is systemd's.
+// systemctlTime bounds the question which sockets are systemd's.
 const systemctlTime = 5 * time.Second
 
-// heldBySystemd reports whether an address that is in use is that of the unit's socket, which the daemon gets
-// when it starts.
-func heldBySystemd(addr string) bool {
+// socketsOfUnit returns the addresses of the unit's sockets on TCP that systemd has open, which the daemon gets when
+// it starts. There are none without systemd.
+func socketsOfUnit() (addrs []*net.TCPAddr) {
 	ctx, cancel := context.WithTimeout(context.Background(), systemctlTime)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "systemctl", "show", "--property=ActiveState,Triggers,Listen", "straks*.socket").Output()
 	if err != nil {
-		return false
+		return nil
 	}
 	for unit := range strings.SplitSeq(string(out), "\n\n") { // a paragraph for each unit
 		if !strings.Contains(unit, "ActiveState=active") || !strings.Contains(unit, "straks.service") {
@@ -121,11 +121,10 @@ func heldBySystemd(addr string) bool {
 			if !found {
 				continue
 			}
-			listens = strings.TrimSuffix(listens, " (Stream)")
-			if tcp, err := net.ResolveTCPAddr("tcp", listens); err == nil && sameAddress(tcp, addr) {
-				return true
+			if tcp, err := net.ResolveTCPAddr("tcp", strings.TrimSuffix(listens, " (Stream)")); err == nil {
+				addrs = append(addrs, tcp)
 			}
 		}
 	}
-	return false
+	return addrs
 }

@@ -26,6 +26,7 @@ func TestSameAddress(t *testing.T) {
 		{"[::]:8080", "0.0.0.0:8080", true},
 		{"[::1]:8080", "[::1]:8080", true},
 		{"127.0.0.1:8080", "", false},
+		{"[::]:8080", "", false},
 		{"127.0.0.1:8080", "/run/straks/admin.sock", false},
 	} {
 		have, err := net.ResolveTCPAddr("tcp", tt.have)
@@ -66,6 +67,10 @@ func TestPreflightKnowsTheSocket(t *testing.T) {
 		found, warnings := faults.New(), faults.New()
 		tryListeners(cfg, found, warnings)
 		if text := fmt.Sprint(found.All()); strings.Contains(text, "api.listen") != fault {
+			t.Errorf("%q: %s", answer, text)
+		}
+		other := strings.Contains(answer, ":1 (Stream)\nTriggers=straks.service\nActiveState=active")
+		if text := fmt.Sprint(warnings.All()); strings.Contains(text, "systemd's socket listens on") != other {
 			t.Errorf("%q: %s", answer, text)
 		}
 	}

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -72,13 +74,20 @@ func tryJournal(path string, found, warnings *faults.List) (running bool) {
 func tryListeners(cfg *config.Config, found, warnings *faults.List) {
 	addresses := map[string]string{"api": cfg.API.Listen, "metrics": cfg.Metrics.Listen, "admin": cfg.Admin.Listen, "console": cfg.Console.Listen,
 		"mail": cfg.Mail.Listen}
+	sockets := socketsOfUnit()
 	for _, section := range []string{"api", "metrics", "admin", "console", "mail"} {
 		addr := addresses[section]
+		ofSystemd := false
+		sockets = slices.DeleteFunc(sockets, func(l *net.TCPAddr) bool {
+			fits := sameAddress(l, addr)
+			ofSystemd = ofSystemd || fits
+			return fits
+		})
 		if addr == "" || section == "admin" && cfg.Admin.Socket() {
 			continue
 		}
 		l, err := listen(section, addr)
-		if errors.Is(err, syscall.EADDRINUSE) && heldBySystemd(addr) {
+		if errors.Is(err, syscall.EADDRINUSE) && ofSystemd {
 			continue // the daemon gets the socket
 		}
 		if err != nil {
@@ -86,6 +95,9 @@ func tryListeners(cfg *config.Config, found, warnings *faults.List) {
 			continue
 		}
 		defer l.Close()
+	}
+	for _, l := range sockets {
+		warnings.In("api").Add("listen", "is %s, and systemd's socket listens on %s, where nobody here does: straks.service would not start; change one (systemctl edit --full straks.socket)", cfg.API.Listen, l)
 	}
 	if cfg.Admin.Socket() {
 		trySocket("listen", adminSocket(cfg.Admin), found.In("admin"), warnings.In("admin"))
