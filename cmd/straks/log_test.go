@@ -93,13 +93,14 @@ func TestLogForJournal(t *testing.T) {
 		}
 		seen[event.Level] = true
 		if event.Msg == "serving" {
-			_ = cmd.Process.Signal(syscall.SIGHUP) // which it warns of
+			w.EditConfig("[journal]", "[[route]]\nsmscs = [\"nobody\"]\n[journal]")
+			_ = cmd.Process.Signal(syscall.SIGHUP) // the configuration is refused
 		}
-		if strings.HasPrefix(event.Msg, "SIGHUP") {
+		if strings.HasPrefix(event.Msg, "configuration refused") {
 			_ = cmd.Process.Signal(syscall.SIGTERM)
 		}
 	}
-	if err := cmd.Wait(); err != nil || !seen["INFO"] || !seen["WARN"] {
+	if err := cmd.Wait(); err != nil || !seen["INFO"] || !seen["ERROR"] {
 		t.Errorf("%v, levels %v", err, seen)
 	}
 }
