@@ -68,7 +68,7 @@ func (s *spec) tryWebhook(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameShape(t, "$", example, got)
-	_, types := s.follow("#/components/schemas/WebhookEvent/properties/type/enum")
+	_, types := s.follow("#/webhooks/shipment/post/requestBody/content/application~1json/schema/properties/type/enum")
 	if want := fmt.Sprint([]string{hooks.TypeCompleted, hooks.TypeChanged, hooks.TypeTest}); fmt.Sprint(types) != want {
 		t.Errorf("the document has the types %v, want %v", types, want)
 	}

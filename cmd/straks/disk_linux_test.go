@@ -92,6 +92,8 @@ response_timeout = "60s"
 dead_link = "60s"
 `, quiet.Addr()))
 	w.EditConfig(`send_deadline = "2s"`, "send_deadline = \"20s\"\ndrain_timeout = \"30s\"")
+	w.TakeReports("")
+	w.Relay.ReportTo("unix", w.LMTPSocket())
 	s := &faulty{crash: &crash{World: w, book: book}, quiet: quiet, manager: daemontest.NewManager(t)}
 	if fault.mount != nil {
 		s.disk = fault.mount(w)

@@ -34,15 +34,8 @@ func Serve(t *testing.T, zone string) *Server {
 	t.Helper()
 	s := &Server{State: State{Rcodes: make(map[string]int), Silent: make(map[string]bool), Asked: make(map[string]int)}}
 	s.Add(t, zone)
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Addr = packets.LocalAddr().String()
-	streams, err := net.Listen("tcp", s.Addr)
-	if err != nil {
-		t.Skip("the port of the test's UDP socket is not free for TCP")
-	}
+	packets, streams := listenBoth(t)
+	s.Addr = streams.Addr().String()
 	for _, d := range []*dns.Server{
 		{PacketConn: packets, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, m *dns.Msg) { s.answer("udp", w, m) })},
 		{Listener: streams, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, m *dns.Msg) { s.answer("tcp", w, m) })},
@@ -57,6 +50,26 @@ func Serve(t *testing.T, zone string) *Server {
 		})
 	}
 	return s
+}
+
+// listenBoth listens on one port over UDP and TCP. Which ports are free is not the same for both.
+func listenBoth(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	var failed error
+	for range 100 {
+		streams, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		packets, err := net.ListenPacket("udp", streams.Addr().String())
+		if err == nil {
+			return packets, streams
+		}
+		streams.Close()
+		failed = err
+	}
+	t.Fatal(failed)
+	return nil, nil
 }
 
 // Change changes the state while the server runs.
