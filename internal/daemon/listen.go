@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,8 +69,51 @@ func listen(section, addr string) (net.Listener, error) {
 	return l, nil
 }
 
+// newcomers are the connections of a server that have not begun their first request.
+type newcomers struct {
+	mu    sync.Mutex
+	conns map[net.Conn]struct{}
+}
+
+// watch counts the connections of a server that does not serve yet.
+func (n *newcomers) watch(srv *http.Server) {
+	n.conns = make(map[net.Conn]struct{})
+	next := srv.ConnState
+	srv.ConnState = func(c net.Conn, s http.ConnState) {
+		n.mu.Lock()
+		if delete(n.conns, c); s == http.StateNew {
+			n.conns[c] = struct{}{}
+		}
+		n.mu.Unlock()
+		if next != nil {
+			next(c, s)
+		}
+	}
+}
+
+// newcomersTime is how long a connection that was accepted just before the end may take to begin its request.
+const newcomersTime = 250 * time.Millisecond
+
+// await returns when each has begun its request, or the time is over, and a moment later.
+func (n *newcomers) await() {
+	waiting := func() int {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return len(n.conns)
+	}
+	for end := time.Now().Add(newcomersTime); waiting() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(5 * time.Millisecond) // from the state to net/http's look at the shutdown
+}
+
 // serveHTTP serves until ctx ends, then lets running requests finish within grace.
+//
+// A request that net/http has read when the shutdown begins gets no answer: its connection is closed. So nothing more is
+// accepted at first, and what was accepted begins its request.
 func serveHTTP(ctx context.Context, srv *http.Server, l net.Listener, grace time.Duration) error {
+	var fresh newcomers
+	fresh.watch(srv)
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(l) }()
 	select {
@@ -79,10 +123,12 @@ func serveHTTP(ctx context.Context, srv *http.Server, l net.Listener, grace time
 	}
 	drain, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
+	l.Close()
+	<-ended
+	fresh.await()
 	err := srv.Shutdown(drain)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = srv.Close()
 	}
-	<-ended
 	return err
 }
