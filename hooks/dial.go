@@ -14,7 +14,7 @@ import (
 // dialTimeout bounds the connection to one receiver, name and addresses included.
 const dialTimeout = 5 * time.Second
 
-// metadata are addresses at which clouds give credentials to whoever asks, beyond the link-local ones.
+// metadata are addresses at which clouds give credentials to any program that asks, beyond the link-local ones.
 var metadata = []netip.Addr{netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("100.100.100.200")}
 
 // Loopback reports whether a URL's host is this machine by its very name: no DNS can lead elsewhere.
@@ -34,7 +34,7 @@ type addresses struct {
 	loopback bool           // the URL's own host is loopback
 }
 
-// allow returns why there is to be no connection to the address, or nil.
+// allow returns why no connection to the address may be made, or nil.
 func (a addresses) allow(ip netip.Addr) error {
 	ip = ip.Unmap().WithZone("")
 	switch {

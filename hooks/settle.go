@@ -101,7 +101,7 @@ func (s *Subscription) passOver(ctx context.Context, out outcome) (n int) {
 	return n
 }
 
-// expired returns how many entries from the front of a page are to be passed over.
+// expired returns how many entries from the front of a page must be passed over.
 func (s *Subscription) expired(page []orders.FeedEntry, all bool) (n int) {
 	s.mu.Lock()
 	since := s.cursor.FailingSince

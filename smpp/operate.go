@@ -163,7 +163,7 @@ func (m *maintainer) hold(ctx context.Context) bool {
 	return false
 }
 
-// drainStep is how often a bind that is to be drained is looked at, and drainQuiet how often in a row nothing may
+// drainStep is how often a bind that drains is looked at, and drainQuiet how often in a row nothing may
 // be unanswered on it: between two parts of a message that has started nothing is.
 const (
 	drainStep  = 50 * time.Millisecond

@@ -26,7 +26,7 @@ type relay struct {
 	log          *slog.Logger
 	metrics      *relayMetrics
 	slots        chan struct{} // one for each connection that is made, used, or checked
-	wake         chan struct{} // wakes run when a connection is to be made or replaced
+	wake         chan struct{} // wakes run when a connection must be made or replaced
 
 	cancel    context.CancelFunc // ends run; nil before it. Under Pool.changing
 	warmAgain time.Time          // when warm may make connections again; of run

@@ -101,7 +101,7 @@ func TestMailStatuses(t *testing.T) {
 		t.Error("the metrics lack what came back")
 	}
 
-	// Those that are open end by their deadline: the one as taken, since no report was to come after "expanded".
+	// Those that are open end by their deadline: the one as taken, since no report comes after "expanded".
 	expire(t, w)
 	w.Start()
 	for to, want := range map[string]string{"expanded": "Email_Succeeded", "silent": "Email_Failed_TTL"} {

@@ -104,7 +104,7 @@ func connectFault(relay config.Relay, err error) Finding {
 
 func inRelay(relay config.Relay) string { return fmt.Sprintf("# in [[relay]], name = %q", relay.Name) }
 
-// relayTLS is what is to be said of the encryption.
+// relayTLS returns the finding about the encryption.
 func relayTLS(relay config.Relay, seen *smtp.Seen) Finding {
 	settings := relay.WithDefaults()
 	if seen.TLS == nil {
@@ -137,7 +137,7 @@ func relayTLS(relay config.Relay, seen *smtp.Seen) Finding {
 		version, seen.Certificate)
 }
 
-// extensions is what is to be said of the extensions that the relay offers.
+// extensions returns the findings about the extensions that the relay offers.
 func extensions(seen *smtp.Seen) []Finding {
 	all := []Finding{
 		extension(seen, "DSN", "Reports of delivery can be asked for.", "The relay offers no DSN (RFC 3461): no report of success comes back. Postfix: remove dsn from smtpd_discard_ehlo_keywords."),

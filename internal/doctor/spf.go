@@ -132,7 +132,7 @@ func joinedRecords(records []string, from []egress) string {
 	return joined + " " + all
 }
 
-// spfRecord returns what is to be said of the record as a whole.
+// spfRecord returns the finding about the record as a whole.
 func spfRecord(r *Resolver, domain string, w *walk) []Finding {
 	var all []Finding
 	for _, s := range w.wrong {

@@ -112,7 +112,7 @@ func TestFrameHeaders(t *testing.T) {
 	}
 }
 
-// FuzzFrame: no tag that a browser would read in what the frame gets is one that was to be left out.
+// FuzzFrame: no tag that a browser would read in what the frame gets is one that must be left out.
 func FuzzFrame(f *testing.F) {
 	f.Add(`<p>a<script>b</script><svg><style><img src=x onerror=y>`)
 	f.Fuzz(func(t *testing.T, page string) {

@@ -94,7 +94,7 @@ func (r *keyring) discover(ctx context.Context) (string, error) {
 	return "", failed
 }
 
-// CheckURL checks a URL that keys are read from. Plain HTTP is for this machine only: whoever can change an
+// CheckURL checks a URL that keys are read from. Plain HTTP is for this machine only: a party that can change an
 // answer on the way can sign tokens. The error continues the sentence that begins with the key.
 func CheckURL(s string) error {
 	u, err := url.Parse(s)
