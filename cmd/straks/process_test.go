@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -135,12 +136,21 @@ func (p *process) kill() error {
 }
 
 // logTail is the end of a log.
-type logTail struct{ lines []string }
+type logTail struct {
+	mu    sync.Mutex
+	lines []string
+}
 
 func (l *logTail) add(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.lines = append(l.lines, line); len(l.lines) > 4000 {
 		l.lines = append(l.lines[:0], l.lines[2000:]...)
 	}
 }
 
-func (l *logTail) String() string { return strings.Join(l.lines, "\n") }
+func (l *logTail) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.lines, "\n")
+}
