@@ -121,6 +121,16 @@ type client struct {
 	prepare func(t *testing.T, dir string)
 }
 
+// need skips the test where a program is not installed.
+func need(t *testing.T, programs []string) {
+	t.Helper()
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("needs %s", program)
+		}
+	}
+}
+
 const jackson = "/usr/share/java/jackson-databind.jar"
 
 var clients = []client{
@@ -177,11 +187,7 @@ func TestExamples(t *testing.T) {
 	for _, c := range clients {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			for _, program := range c.needs {
-				if _, err := exec.LookPath(program); err != nil {
-					t.Skipf("needs %s", program)
-				}
-			}
+			need(t, c.needs)
 			if c.prepare != nil {
 				c.prepare(t, c.dir)
 			}

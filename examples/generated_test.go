@@ -64,11 +64,7 @@ func TestGeneratedClients(t *testing.T) {
 // .ci/examples-deps does that.
 func (g generator) prepare(t *testing.T) string {
 	t.Helper()
-	for _, program := range g.needs {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("needs %s", program)
-		}
-	}
+	need(t, g.needs)
 	from, err := filepath.Abs(filepath.Join("generated", g.name))
 	if err != nil {
 		t.Fatal(err)

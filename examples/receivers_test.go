@@ -66,11 +66,7 @@ func TestReceivers(t *testing.T) {
 	for _, c := range receivers {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			for _, program := range c.needs {
-				if _, err := exec.LookPath(program); err != nil {
-					t.Skipf("needs %s", program)
-				}
-			}
+			need(t, c.needs)
 			if c.prepare != nil {
 				c.prepare(t, c.dir)
 			}

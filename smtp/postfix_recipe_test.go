@@ -7,9 +7,7 @@ import (
 	"net/textproto"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -35,31 +33,10 @@ func startRecipe(t *testing.T, world, listener *relaytest.Relay) *recipe {
 	if os.Getuid() != 0 {
 		t.Skip("postfix starts as root only")
 	}
-	dir, err := os.MkdirTemp("", "postfix") // t.TempDir is closed to Postfix's own user
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := postfixFolder(t)
 	p := &recipe{addr: freeAddr(t), world: world, listener: listener, conf: filepath.Join(dir, "conf")}
 	if err := os.CopyFS(p.conf, os.DirFS("../configs/postfix")); err != nil {
 		t.Fatal(err)
-	}
-	for _, folder := range []string{"", "conf", "queue", "data"} {
-		path := filepath.Join(dir, folder)
-		if err := os.MkdirAll(path, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(path, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	owner, err := user.Lookup("postfix")
-	if err != nil {
-		t.Skip(err)
-	}
-	uid, _ := strconv.Atoi(owner.Uid)
-	if err := os.Chown(filepath.Join(dir, "data"), uid, -1); err != nil {
-		t.Skip(err)
 	}
 	edit := func(file, old, new string) {
 		path := filepath.Join(p.conf, file)

@@ -75,15 +75,14 @@ func TestPostfix(t *testing.T) {
 	}
 }
 
-// startPostfix runs an instance of Postfix until the test's end and returns its address.
-func startPostfix(t *testing.T, nextHop string) string {
+// postfixFolder returns a folder with those of an instance of Postfix: conf, queue and data.
+func postfixFolder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "postfix") // t.TempDir is closed to Postfix's own user
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	conf := filepath.Join(dir, "conf")
 	for _, sub := range []string{"", "conf", "queue", "data"} {
 		path := filepath.Join(dir, sub)
 		if err := os.MkdirAll(path, 0o755); err != nil {
@@ -101,6 +100,14 @@ func startPostfix(t *testing.T, nextHop string) string {
 	if err := os.Chown(filepath.Join(dir, "data"), uid, -1); err != nil {
 		t.Skip(err)
 	}
+	return dir
+}
+
+// startPostfix runs an instance of Postfix until the test's end and returns its address.
+func startPostfix(t *testing.T, nextHop string) string {
+	t.Helper()
+	dir := postfixFolder(t)
+	conf := filepath.Join(dir, "conf")
 	addr := freeAddr(t)
 	host, port, _ := net.SplitHostPort(nextHop)
 	write(t, filepath.Join(conf, "main.cf"), fmt.Sprintf(mainCF, dir, host, port))
