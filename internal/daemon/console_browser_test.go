@@ -201,7 +201,7 @@ func (r *reader) search(id string) {
 	}
 }
 
-// unblock: who has replied STOP can have messages again.
+// unblock: a person who replied STOP can have messages again.
 func (r *reader) unblock() {
 	r.t.Helper()
 	eventually.True(r.t, "the block", func() bool {

@@ -5,7 +5,7 @@
 // relaytest. Nothing here is on the way of a message: without the inbox the sandbox's daemon
 // works the same.
 //
-//	store.go     Inbox: the messages, within a bound; who waits for a change
+//	store.go     Inbox: the messages, within a bound; requests that wait for a change
 //	message.go   a message, as JSON has it; which messages a reader asked for
 //	sms.go       submits and receipts become an SMS, parts become one message
 //	mail.go      a mail is taken apart
