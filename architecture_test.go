@@ -39,6 +39,7 @@ var forbidden = []struct {
 	{"orders", []string{"orders/sms", "orders/mail"}, "straks/dlr", "a report comes in the domain's words; channels translate it"},
 	{"orders", []string{"orders/bolt"}, "straks/orders/bolt", "orders runs over any journal"},
 	{"orders", []string{"orders/ledger", "orders/bolt", "orders/journaltest"}, "straks/orders/ledger", "the rules of the journal are for its engines"},
+	{"orders/sealed", nil, "straks", "what seals a recipient depends on nothing else of ours"},
 	{"orders/ledger", nil, "straks/internal", "the rules need the domain only"},
 	{"orders/ledger", nil, "straks/orders/sms", "the rules need the domain only"},
 	{"orders/ledger", nil, "straks/orders/mail", "the rules need the domain only"},
