@@ -194,6 +194,9 @@ func (a *attempt) submit(ctx, begin context.Context, i int, s *slot, written fun
 			if err := a.build.finish(a.bind.smsc, m, now); err != nil {
 				return err
 			}
+			if err := g.allowed(); err != nil { // last, so that no time passes between it and the write
+				return err
+			}
 			a.written.CompareAndSwap(0, max(now.Sub(a.ready).Nanoseconds(), 1))
 			g.slots.written(s, now)
 			written()

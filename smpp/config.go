@@ -20,6 +20,12 @@ type Config struct {
 	// DrainTime is how long a shutdown waits for responses to submits in flight.
 	// Default 5s. Messages without a response by then end as unknown.
 	DrainTime time.Duration
+
+	// Allow is no key of the file. It is asked at the moment when a submit_sm is written, whatever time has passed
+	// since the message was accepted: an error keeps it from being written, and counts as any other reason for
+	// which the bind can't take it now. Where a process is one of several, it may have lost the right to submit
+	// meanwhile. It must not block. Nil allows everything. Reconfigure does not change it.
+	Allow func() error `json:"-"`
 }
 
 // SMSC is one message centre: one account at one carrier.

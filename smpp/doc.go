@@ -30,7 +30,8 @@
 //	 2 smsc.build       encoding, parts, addresses, for each SMSC of it       build.go
 //	 3 slots.acquire    a slot in the window of a bind, or a wait for one     slots.go
 //	 4 attempt.pace     a token of that bind's rate                           rate.go
-//	 5 Session.Submit   queue, writer, wire; validity_period is set here      session/writer.go
+//	 5 Session.Submit   queue, writer, wire; validity_period is set here,     session/writer.go
+//	                    and Config.Allow is asked
 //	 6 attempt.submit   the response, or none                                 attempt.go, outcome.go
 //	 7 job.run          settled, or again from 3                              send.go
 //
@@ -46,6 +47,7 @@
 //	ESME_RINVBNDSTS                          another bind; this one is unbound and bound again
 //	generic_nack, in time or late            Unknown, unless it says that the PDU was not understood or too fast
 //	ErrNotSent: nothing of it was written    another bind at once
+//	Config.Allow says no                     the same, until time runs out: NotSent
 //	ErrUnknown: it may have left             Unknown. No other bind gets it; its response may come late
 //	no bind, no slot, no token in time       NotSent
 //	every wait queue of the route is full    NotSent, at once

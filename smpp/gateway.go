@@ -24,6 +24,7 @@ import (
 // concurrent use.
 type Gateway struct {
 	setup   atomic.Pointer[setup]
+	allow   func() error // nil: everything is allowed
 	metrics *metrics
 	log     *slog.Logger
 	slots   slots
@@ -52,7 +53,7 @@ func New(c Config, log *slog.Logger, reg prometheus.Registerer) (*Gateway, error
 	if err := c.Check().Err(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{metrics: newMetrics(reg), log: log}
+	g := &Gateway{allow: c.Allow, metrics: newMetrics(reg), log: log}
 	g.refs.Store(rand.Uint32())
 	now, err := g.newSetup(c.WithDefaults(), new(setup))
 	if err != nil {

@@ -30,6 +30,8 @@ const (
 	causeRebind    = "rebind"
 	causeNotSent   = "not_sent" // nothing was written
 	causeRate      = "rate"     // the bind's rate did not allow it in time
+
+	causeNotAllowed = "not_allowed" // Config.Allow did not
 )
 
 // PDUs that an SMSC should not have sent, or not then.
@@ -98,7 +100,7 @@ func (m *metrics) of(smsc string) *smscMetrics {
 		s.responses[name] = m.responses.WithLabelValues(smsc, name)
 		s.failures[name] = m.bindFailures.WithLabelValues(smsc, name)
 	}
-	for _, cause := range []string{causeThrottled, causeTemporary, causeRebind, causeNotSent, causeRate} {
+	for _, cause := range []string{causeThrottled, causeTemporary, causeRebind, causeNotSent, causeRate, causeNotAllowed} {
 		s.retries[cause] = m.retries.WithLabelValues(smsc, cause)
 	}
 	for _, kind := range []string{oddLate, oddUnmatched, oddUndecodable, oddOverflow} {

@@ -91,6 +91,8 @@ func (a *attempt) pendingCause() string {
 			return causeRebind
 		case errors.Is(p.err, errRate):
 			return causeRate
+		case errors.Is(p.err, errNotAllowed):
+			return causeNotAllowed
 		}
 		break
 	}

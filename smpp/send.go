@@ -17,6 +17,20 @@ var (
 	errBindLost = errors.New("the bind was lost before its rate allowed the message")
 )
 
+// errNotAllowed is why Config.Allow keeps a message from being written.
+var errNotAllowed = errors.New("this process may not submit now")
+
+// allowed asks Config.Allow.
+func (g *Gateway) allowed() error {
+	if g.allow == nil {
+		return nil
+	}
+	if err := g.allow(); err != nil {
+		return fmt.Errorf("%w: %w", errNotAllowed, err)
+	}
+	return nil
+}
+
 const (
 	// firstPause is how long a message waits after all binds have put it off. It doubles
 	// up to lastPause.
