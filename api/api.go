@@ -101,7 +101,7 @@ func New(cfg Config) (*Handler, error) {
 			return nil, err
 		}
 	}
-	if a.metrics, err = newMetrics(cfg.Registerer, a.tails, a.octets, a.settings.Load().rates); err != nil {
+	if a.metrics, err = newMetrics(cfg.Registerer, a.tails, a.octets, a.settings.Load()); err != nil {
 		return nil, err
 	}
 	if _, err := new(numbers.Rules).Parse("+4799999999"); err != nil { // also loads the metadata, before the first caller waits for it

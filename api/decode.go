@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -29,6 +30,7 @@ type placing struct {
 	faults  faults
 	paths   [5]string      // in the order of fields
 	numbers *numbers.Rules // which numbers an SMS may go to
+	refused string         // why a valid number is refused; empty where none is
 }
 
 var fields = [5]orders.Field{
@@ -107,6 +109,9 @@ func readSMS(body object, p *placing) {
 		number, err := p.numbers.Parse(phone)
 		if err != nil {
 			p.faults.add(phonePath, err.Error())
+		}
+		if refusal := (*numbers.Refusal)(nil); errors.As(err, &refusal) {
+			p.refused = refusal.Rule
 		}
 		phone = number
 	}

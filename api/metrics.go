@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/internal/numbers"
 )
 
 // milliseconds are buckets for times from half a millisecond to the send deadline.
@@ -20,9 +22,10 @@ type metrics struct {
 	inFlight prometheus.Gauge
 	refused  *prometheus.CounterVec
 	limited  *prometheus.CounterVec
+	numbers  *prometheus.CounterVec
 }
 
-func newMetrics(reg prometheus.Registerer, ts *tails, octets *shares, limits rates) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, ts *tails, octets *shares, s *settings) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_http_requests_total",
 			Help: "Requests answered, by route, method and status."}, []string{"route", "method", "status"}),
@@ -34,12 +37,12 @@ func newMetrics(reg prometheus.Registerer, ts *tails, octets *shares, limits rat
 			Help: "Requests refused because the share of their organisation was used up, by what of: requests, octets."}, []string{"reason"}),
 		limited: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_orders_limited_total",
 			Help: "Orders that got 429 because the rate of their organisation was used up."}, []string{"organisation"}),
+		numbers: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_orders_number_refused_total",
+			Help: "Orders that got 400 because nothing is sent to their number, though it is valid, by rule: prefix, own_prefix, country, type."}, []string{"organisation", "rule"}),
 	}
 	m.refused.WithLabelValues("requests")
 	m.refused.WithLabelValues("octets")
-	for organisation := range limits {
-		m.limited.WithLabelValues(organisation)
-	}
+	m.begin(s)
 	if reg == nil {
 		return m, nil
 	}
@@ -50,12 +53,24 @@ func newMetrics(reg prometheus.Registerer, ts *tails, octets *shares, limits rat
 	most := prometheus.NewGauge(prometheus.GaugeOpts{Name: "straks_http_body_octets_limit",
 		Help: "The most of straks_http_body_octets."})
 	most.Set(float64(octets.total))
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.refused, m.limited, waiting, held, most} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.refused, m.limited, m.numbers, waiting, held, most} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
 	}
 	return m, nil
+}
+
+// begin makes the metrics of organisations that orders are refused for.
+func (m *metrics) begin(s *settings) {
+	for organisation := range s.rates {
+		m.limited.WithLabelValues(organisation)
+	}
+	for organisation := range s.numbers {
+		for _, rule := range numbers.Refusals() {
+			m.numbers.WithLabelValues(organisation, rule)
+		}
+	}
 }
 
 // routeMetrics are those of one route, looked up once.

@@ -36,7 +36,7 @@ func (a *api) take(x *exchange, read form, octets int64) (*placing, orders.Shipm
 	if err != nil {
 		return nil, orders.Shipment{}, false, err
 	}
-	p := decode(body, read, a.settings.Load().numbers)
+	p := decode(body, read, a.settings.Load().numbers[x.who.Organisation])
 	p.order.Organisation = x.who.Organisation
 	a.keepOnly(x, p)
 	if err := a.settings.Load().rates.allow(x.who.Organisation); err != nil {
@@ -48,7 +48,11 @@ func (a *api) take(x *exchange, read form, octets int64) (*placing, orders.Shipm
 		p.add(a.service.Check(p.order))
 	}
 	if p.faults != nil {
-		shipment, err := a.repeated(x, p, invalid(p.faults, "This call sent nothing."))
+		reason := invalid(p.faults, "This call sent nothing.")
+		shipment, err := a.repeated(x, p, reason)
+		if p.refused != "" && errors.Is(err, reason) {
+			a.metrics.numbers.WithLabelValues(x.who.Organisation, p.refused).Inc()
+		}
 		return p, shipment, false, err
 	}
 	shipment, created, err := a.service.Place(x.r.Context(), p.order)
@@ -98,6 +102,9 @@ func orderAttrs(x *exchange, p *placing, s *orders.Shipment, created bool, err e
 		}
 		if p != nil && p.faults != nil {
 			attrs = append(attrs, slog.Any("faults", slices.Sorted(maps.Keys(p.faults))))
+			if p.refused != "" {
+				attrs = append(attrs, slog.String("number_refused", p.refused))
+			}
 		}
 	} else {
 		if created {

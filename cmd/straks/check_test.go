@@ -166,7 +166,7 @@ func TestCheckAndServeAgree(t *testing.T) {
 		{"a base path with a percent sign", api, api + "base_path = \"/%zz\"\n", nil, "api.base_path"},
 		{"a base path of Norwegian letters", api, api + "base_path = \"/bær\"\n", nil, ""},
 		{"no base path", api, api + "base_path = \"/\"\n", nil, ""},
-		{"a prefix that is none", "[[smsc]]", "[numbers]\nallow = [\"47\"]\n[[smsc]]", nil, "numbers.allow[0]"},
+		{"a prefix that is none", "home = [\"*\"]", "allow = [\"47\"]", nil, "numbers.allow[0]"},
 		{"a digest that is none", "[[smsc]]", "[[organisation]]\nname = \"x\"\n[[organisation.token]]\nname = \"a\"\nsha256 = \"abc\"\n[[smsc]]", nil, "organisation[0].token[0].sha256"},
 		{"an organisation twice", "[[smsc]]", "[[organisation]]\nname = \"ttd\"\n[[smsc]]", nil, "organisation[1].name"},
 		{"a route to nobody", "[[smsc]]", "[[route]]\nsmscs = [\"nobody\"]\n[[smsc]]", nil, "route[0].smscs[0]"},

@@ -66,7 +66,7 @@ func routeCommand(_ context.Context, args []string, e env) error {
 
 // dryMessage returns the message as the daemon would make it of a request.
 func dryMessage(cfg *config.Config, org, number, sender, text string, ttl time.Duration) (orders.Message, error) {
-	number, err := cfg.Numbers.Rules().Parse(number)
+	number, err := cfg.NumberRules()[org].Parse(number)
 	switch {
 	case err != nil:
 		return orders.Message{}, fmt.Errorf("it would be refused with 400: the number %w", err)

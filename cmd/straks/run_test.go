@@ -122,6 +122,8 @@ listen = "127.0.0.1:0"
 listen = "127.0.0.1:0"
 [journal]
 path = "` + filepath.Join(dir, "journal.db") + `"
+[numbers]
+home = ["*"]
 [[smsc]]
 name = "telco"
 addr = "127.0.0.1:2775"

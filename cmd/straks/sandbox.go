@@ -272,6 +272,8 @@ listen = %q
 level = "warn"
 [journal]
 path = %q
+[numbers]
+home = ["*"]
 [[organisation]]
 name = %q
 inbound_numbers = [%q]

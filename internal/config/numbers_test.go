@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -29,5 +30,61 @@ func TestNumbers(t *testing.T) {
 	}
 	if got := strings.Join(keys, " "); got != "numbers.allow[0] numbers.allow[1] numbers.deny[0]" {
 		t.Errorf("found at %q: %v", got, found)
+	}
+}
+
+// TestCountries: an organisation sends to its own countries, or to those of home; without any to all, and that is said.
+func TestCountries(t *testing.T) {
+	read := func(home, organisation string) (*Config, []Warning, []string) {
+		t.Helper()
+		text := strings.Replace(smallest, "name = \"ttd\"\n", "name = \"ttd\"\n"+organisation+"\n", 1)
+		cfg, warnings, found, err := parse(text+"[numbers]\n"+home, now, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []string
+		for _, f := range found {
+			all = append(all, f.Key+" "+f.Message)
+		}
+		return cfg, warnings, all
+	}
+	for _, c := range []struct {
+		home, organisation string
+		taken, refused     string
+		warned             bool
+	}{
+		{"", "", "+4799999999 +37120000001", "+4782012345", true},
+		{`home = ["NO"]`, "", "+4799999999", "+37120000001", false},
+		{`home = ["*"]`, "", "+4799999999 +37120000001", "", false},
+		{`home = ["NO"]`, `countries = ["LV", "+4779"]`, "+37120000001 +4779012345", "+4799999999", false},
+		{`home = ["NO"]`, `countries = ["*"]`, "+4799999999 +37120000001", "", false},
+		{"", `countries = ["NO"]`, "+4799999999", "+37120000001", false},
+		{"", `countries = ["*"]` + "\ndeny_numbers = [\"+371\"]", "+4799999999", "+37120000001", false},
+	} {
+		cfg, warnings, found := read(c.home, c.organisation)
+		if len(found) > 0 {
+			t.Errorf("%+v: %v", c, found)
+			continue
+		}
+		rules := cfg.NumberRules()["ttd"]
+		for _, number := range strings.Fields(c.taken) {
+			if _, err := rules.Parse(number); err != nil {
+				t.Errorf("%+v: %s: %v", c, number, err)
+			}
+		}
+		for _, number := range strings.Fields(c.refused) {
+			if _, err := rules.Parse(number); err == nil {
+				t.Errorf("%+v: %s is taken", c, number)
+			}
+		}
+		warned := slices.ContainsFunc(warnings, func(w Warning) bool { return w.Key == "numbers.home" })
+		if warned != c.warned {
+			t.Errorf("%+v: warnings %v", c, warnings)
+		}
+	}
+	_, _, found := read(`home = ["Norway", "*"]`, "countries = [\"no\"]\ndeny_numbers = [\"371\"]")
+	if text := strings.Join(found, "\n"); len(found) != 4 || !strings.Contains(text, `numbers.home[0] is wrong: "Norway" is no country`) ||
+		!strings.Contains(text, "numbers.home[1] is") || !strings.Contains(text, "organisation[0].countries[0]") || !strings.Contains(text, "organisation[0].deny_numbers[0]") {
+		t.Error(text)
 	}
 }

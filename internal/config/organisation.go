@@ -11,6 +11,7 @@ import (
 	"straks/api"
 	"straks/internal/faults"
 	"straks/internal/limits"
+	"straks/internal/numbers"
 	"straks/orders/sms"
 	"straks/smpp"
 	"straks/smtp"
@@ -116,6 +117,10 @@ type Organisation struct {
 	OrdersPerMonth int
 	// RecipientLimits bound its orders to one recipient, as limits.recipient does. Default: those of limits.recipient.
 	RecipientLimits []string
+	// Countries are those to which it sends SMS, like numbers.home: ["NO", "+46"]. Other numbers get 400. Default: numbers.home.
+	Countries []string
+	// DenyNumbers are prefixes of numbers that it sends nothing to, as in numbers.deny; no other rule lets them in. Default none.
+	DenyNumbers []string
 	// InboundNumbers are the numbers and short codes whose inbound messages are for it:
 	// stop words sent there block the sender's number for this organisation. Default none.
 	InboundNumbers []string
@@ -136,6 +141,7 @@ type Organisation struct {
 	Webhooks []Webhook `toml:"webhook"`
 
 	recipientLimits []limits.Window
+	denied          []numbers.Rule
 }
 
 func (o *Organisation) setDefaults() { o.Feed, o.Mode = FeedFinal, ModeLive }
@@ -153,6 +159,8 @@ func (o *Organisation) check(c *checker) {
 	c.Name("name", o.Name)
 	c.sender("sms_sender", o.SMSSender)
 	o.checkLimits(c)
+	c.countries("countries", o.Countries)
+	o.denied = c.numberRules("deny_numbers", o.DenyNumbers, true)
 	c.OneOf("feed", o.Feed, FeedFinal, FeedAll)
 	if o.EmailSender != "" {
 		c.mailAddress("email_sender", o.EmailSender)

@@ -193,7 +193,7 @@ func (d *Daemon) mailConfig(cfg *config.Config) mail.Config {
 }
 
 func apiSettings(cfg *config.Config) api.Settings {
-	return api.Settings{Rates: cfg.Rates(), FeedsWithAll: cfg.FeedsWithAll(), Numbers: cfg.Numbers.Rules()}
+	return api.Settings{Rates: cfg.Rates(), FeedsWithAll: cfg.FeedsWithAll(), Numbers: cfg.NumberRules()}
 }
 
 // relayNames returns what stands for a relay in labels of metrics.

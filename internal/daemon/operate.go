@@ -235,7 +235,7 @@ func (s *consoleSource) Route(q console.RouteQuestion) (console.RouteAnswer, err
 	if s.sms == nil || !s.config().Has(q.Organisation) {
 		return console.RouteAnswer{}, errRequest("no organisation has that name")
 	}
-	number, err := s.config().Numbers.Rules().Parse(q.Number)
+	number, err := s.config().NumberRules()[q.Organisation].Parse(q.Number)
 	if err != nil {
 		return console.RouteAnswer{}, errRequest("the number " + err.Error())
 	}

@@ -14,29 +14,28 @@ import (
 // characters of three octets between them.
 const maxSpelling = 128
 
-var (
-	errForm   = errors.New(`must be a valid phone number in international form: "+" or "00", then country code and number, like +4799999999`)
-	errDenied = errors.New("must be a number that this service sends to: its range is shut out here")
-)
+var errForm = errors.New(`must be a valid phone number in international form: "+" or "00", then country code and number, like +4799999999`)
 
 // Parse returns the number in E.164 with its plus sign. It takes every spelling that
 // libphonenumber reads of a number with its country code: blanks, hyphens, dots, slashes and
 // parentheses of any kind between the digits, full-width and Arabic digits, and invisible marks.
-// Letters, extensions and a number without its country code are refused. An error says how a number
-// must be written, never which one it was.
+// Letters, extensions and a number without its country code are refused. A valid number that must get no SMS comes
+// with a *Refusal. An error says how a number must be, never which one it was.
 func (r *Rules) Parse(s string) (string, error) {
 	digits, ok := internationalDigits(s)
 	if !ok {
 		return "", errForm
 	}
 	number, err := parseDigits(digits)
-	switch r.of(cmp.Or(number, digits)) {
-	case denied:
-		return "", errDenied
-	case allowed:
-		return cmp.Or(number, digits), nil
+	rule := r.of(cmp.Or(number, digits))
+	if err != nil && rule == nil {
+		return "", err
 	}
-	return number, err
+	number = cmp.Or(number, digits)
+	if refusal := r.refuse(number, rule); refusal != nil {
+		return number, refusal
+	}
+	return number, nil
 }
 
 // parseDigits holds digits behind a plus sign against the metadata. The number may lack a national

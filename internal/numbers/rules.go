@@ -11,12 +11,15 @@ type Rule struct {
 	Prefix string // E.164: "+8160"
 	Length int    // digits of the national number, behind the country code; 0: any
 	Deny   bool
+
+	satellite bool // of our own table: the range is denied since it is of satellite phones
 }
 
 // Rules are what decides before the metadata do. The zero value has the rules of our own
 // table only. A Rules is safe for concurrent use once it is made.
 type Rules struct {
 	byPrefix map[string][]Rule
+	own      *Own // nil: no organisation's
 }
 
 // E.164 §6: at most 15 digits. No country has numbers of fewer than 4, code included.
@@ -47,50 +50,39 @@ func ParseRule(s string, deny bool) (Rule, error) {
 }
 
 // NewRules returns the operator's rules, over those of our own table.
-func NewRules(rules []Rule) *Rules {
+func NewRules(rules []Rule) *Rules { return &Rules{byPrefix: by(rules)} }
+
+func by(rules []Rule) map[string][]Rule {
 	by := make(map[string][]Rule)
 	for _, r := range rules {
 		by[r.Prefix] = append(by[r.Prefix], r)
 	}
-	return &Rules{by}
+	return by
 }
 
-// verdict is what rules say of a number.
-type verdict uint8
-
-const (
-	unruled verdict = iota
-	allowed
-	denied
-)
-
-// of returns the verdict of the longest prefix, the operator's before our own.
-func (r *Rules) of(number string) verdict {
+// of returns the rule of the longest prefix, the operator's before our own; nil where there is none.
+func (r *Rules) of(number string) *Rule {
 	if r != nil && len(r.byPrefix) > 0 {
-		if v := longest(r.byPrefix, number); v != unruled {
-			return v
+		if rule := longest(r.byPrefix, number); rule != nil {
+			return rule
 		}
 	}
 	return longest(table(), number)
 }
 
-func longest(rules map[string][]Rule, number string) verdict {
+func longest(rules map[string][]Rule, number string) *Rule {
 	for n := min(len(number), mostDigits+1); n > 1; n-- {
-		v := unruled
-		for _, rule := range rules[number[:n]] {
-			switch {
-			case !rule.covers(number):
-			case rule.Deny:
-				return denied
-			default:
-				v = allowed
+		var found *Rule
+		for i, rule := range rules[number[:n]] {
+			if rule.covers(number) && (found == nil || rule.Deny) {
+				found = &rules[number[:n]][i]
 			}
 		}
-		if v != unruled {
-			return v
+		if found != nil {
+			return found
 		}
 	}
-	return unruled
+	return nil
 }
 
 // covers reports whether a number with the rule's prefix has the rule's length.

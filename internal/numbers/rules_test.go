@@ -55,7 +55,7 @@ func TestRules(t *testing.T) {
 		{"+81 60 1234 5678", "+816012345678"},
 	} {
 		got, err := r.Parse(c.in)
-		if got != c.want || (err == nil) != (c.want != "") {
+		if err == nil && got != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("Parse(%q) = %q, %v; want %q", c.in, got, err, c.want)
 		}
 	}

@@ -1,9 +1,12 @@
 package numbers
 
-import "sync"
+import (
+	"strings"
+	"sync"
+)
 
-// known are ranges that libphonenumber's metadata have wrong. A test holds each against the
-// library: an entry that a new version has made needless fails there, and goes.
+// known are ranges that libphonenumber's metadata have wrong, and those of satellite phones, which it calls mobile. A
+// test holds each against the library: an entry that a new version has made needless fails there, and goes.
 var known = []struct {
 	rule    string
 	deny    bool
@@ -17,16 +20,23 @@ var known = []struct {
 	{"+38649", true, "+38649123456", "likewise"},
 	{"+37744", true, "+37744123456", "likewise, by Monaco's code"},
 	{"+37745", true, "+37745123456", "likewise"},
+	{"+870", true, "+870773111632", satellite + "Inmarsat"},
+	{"+881", true, "+881612345678", satellite + "the GMSS: Iridium, Globalstar and others"},
+	{"+88216", true, "+8821612345678", satellite + "Thuraya"},
 }
 
+// satellite begins the source of ranges of satellite phones.
+const satellite = "Satellite phones: ITU-T E.164, list of assigned country codes, 2026-11: "
+
 var table = sync.OnceValue(func() map[string][]Rule {
-	by := make(map[string][]Rule)
+	var rules []Rule
 	for _, k := range known {
 		r, err := ParseRule(k.rule, k.deny)
 		if err != nil {
 			panic(err) // a mistake of ours, which the tests meet
 		}
-		by[r.Prefix] = append(by[r.Prefix], r)
+		r.satellite = strings.HasPrefix(k.source, satellite)
+		rules = append(rules, r)
 	}
-	return by
+	return by(rules)
 })

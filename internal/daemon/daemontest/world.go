@@ -112,6 +112,8 @@ listen = "127.0.0.1:0"
 listen = %q
 [journal]
 path = %q
+[numbers]
+home = ["*"]
 [[organisation]]
 name = "ttd"
 inbound_numbers = ["2077", "+4759440000"]
