@@ -99,6 +99,7 @@
 //	progress.go   how far Check and Migrate are
 //	stats.go      Stats, Compact
 //	backup.go     copies of a journal in use
+//	contents.go   all records, for another engine that takes them over
 //	metrics.go    metrics
 //
 // # What is written when

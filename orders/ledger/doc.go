@@ -8,6 +8,7 @@
 //	match.go   reports about shipments whose answer never came
 //	park.go    reports that wait for their answer
 //	mail.go    reports about mails, and the suppressions that they begin and end
+//	contents.go all records of a journal, for another engine that takes them over
 //	names.go   what a batch of events names, for an engine that loads it in one trip
 //
 // # One transaction
