@@ -104,7 +104,7 @@ func (s *Service) applied(event Event, e Effect) {
 		}
 	}
 	if len(e.Changes) > 0 {
-		s.changes.happened(e.Shipment.Organisation)
+		s.changes.Happened(e.Shipment.Organisation)
 	}
 	switch event := event.(type) {
 	case Report:

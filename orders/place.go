@@ -159,7 +159,7 @@ func (s *Service) claim(ctx context.Context, f *inFlight, p *permit, o *Order) (
 				outcome = "suppressed"
 			}
 			s.metrics.order(o, outcome)
-			s.changes.happened(o.Organisation)
+			s.changes.Happened(o.Organisation)
 			f.finish(shipment, true, nil)
 		case ours:
 			return storedOrder{&shipment, started, time.Since(started)}, true

@@ -52,7 +52,7 @@ type Service struct {
 	metrics    *metrics
 	carriers   map[Channel]Carrier
 	admissions map[Channel]*admission
-	changes    changes
+	changes    Changes
 	inbox      *inbox         // of receipts, late answers and changes of block lists, which may be stored in any order
 	stop       chan struct{}  // closed when retries must end
 	retries    sync.WaitGroup // of late answers, which the journal did not take at first

@@ -78,3 +78,15 @@ var countryCodes = sync.OnceValue(func() map[string]bool {
 	}
 	return codes
 })
+
+// CountryCode returns the country code of a number in E.164, without its plus sign; empty where no country has it.
+func CountryCode(number string) string {
+	codes := countryCodes()
+	digits := strings.TrimPrefix(number, "+")
+	for n := 1; n <= min(3, len(digits)); n++ { // no code begins another
+		if codes[digits[:n]] {
+			return digits[:n]
+		}
+	}
+	return ""
+}

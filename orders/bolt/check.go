@@ -41,6 +41,7 @@ func (r *reader) Check(ctx context.Context) error {
 		c.walk("lifted", c.liftedBlocks)
 		c.walk("unanswered", c.unansweredOnes)
 		c.walk("cursors", c.cursorsRead)
+		c.walk("verifications", c.verified)
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}

@@ -12,6 +12,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"straks/codes"
+	"straks/codes/codestest"
 	"straks/orders"
 	"straks/orders/journaltest"
 )
@@ -61,3 +63,29 @@ func TestJournal(t *testing.T) {
 type handle struct{ *Journal }
 
 func (*handle) Close() error { return nil }
+
+// TestCodes: the journal keeps verifications.
+func TestCodes(t *testing.T) {
+	t.Parallel()
+	codestest.Run(t, codestest.Engine{
+		Open: func(t *testing.T, dir string) codes.Store {
+			path := filepath.Join(dir, "journal.db")
+			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+				if err := Create(path, Options{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			j, err := Open(path, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return j
+		},
+		Close: func(t *testing.T, s codes.Store) {
+			j := s.(*Journal)
+			if err := errors.Join(j.Check(context.Background()), j.Close()); err != nil {
+				t.Error(err)
+			}
+		},
+	})
+}

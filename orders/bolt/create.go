@@ -58,8 +58,9 @@ func makeUnder(prefix string, opt Options) (path string, err error) {
 }
 
 func initialise(tx *bbolt.Tx, feedStart uint64) error {
-	for _, name := range [][]byte{bucketMeta, bucketKeys, bucketKeyFilter, bucketShipments, bucketRefs, bucketRefFilter,
-		bucketParked, bucketDeadlines, bucketFeed, bucketBlocked, bucketLifted, bucketUnanswered, bucketCursors} {
+	names := [][]byte{bucketMeta, bucketKeys, bucketKeyFilter, bucketShipments, bucketRefs, bucketRefFilter,
+		bucketParked, bucketDeadlines, bucketFeed, bucketBlocked, bucketLifted, bucketUnanswered, bucketCursors}
+	for _, name := range append(names, verificationBuckets...) {
 		if _, err := tx.CreateBucket(name); err != nil {
 			return err
 		}

@@ -21,6 +21,12 @@
 //	unanswered number | id              -> µs: until when the entry is kept. The answer of the
 //	                                    shipment never came
 //	cursors    organisation NUL name    -> how far a subscription has read the feed
+//	verifications, verification.requests, verification.addresses
+//	           id, hash or keyed hash   -> when it is due, µs; what package codes keeps
+//	verification.due
+//	           table, µs, key           -> nothing
+//	verification.feed
+//	           organisation | seq       -> µs; what package codes keeps
 //
 // Every record ends with its sum, a CRC-32C over its table, its key and the rest of it (sum.go). Where
 // nothing is the value, the sum is all there is.
@@ -59,6 +65,7 @@
 //   - Shipments leave from the front, and one that is unsettled waits there for its
 //     deadline; but no longer than a day and the retention after its deadline.
 //   - A cursor is not beyond its feed's newest number.
+//   - A record of a verification has the time of its entry in verification.due.
 //   - Each page of the file is in use once, or free (ReadOnly's Check walks that).
 //
 // # Where things are
@@ -91,6 +98,7 @@
 //	feed.go       reading a feed
 //	accepted.go   the shipments of a time, for limits to count again
 //	cursors.go    how far subscriptions have read
+//	codes.go      codes.Store: verifications
 //	deadlines.go  which shipments are due
 //	unanswered.go shipments whose answer never came
 //	sweep.go      retention

@@ -30,7 +30,7 @@ type migration func(t tables, budget int, log *slog.Logger) (moved int, err erro
 // migrations returns those from version 1 on, in order: the first makes a version
 // 2 of it.
 func migrations() []migration {
-	return []migration{nameSlotsByEnd, addFilters, keepClaims, sealRecords, addCursors, takeMailReports}
+	return []migration{nameSlotsByEnd, addFilters, keepClaims, sealRecords, addCursors, takeMailReports, addVerifications}
 }
 
 // Migrate brings the journal at path up to date, in as many transactions as it
@@ -175,6 +175,16 @@ func addCursors(t tables, _ int, _ *slog.Logger) (moved int, err error) {
 // takeMailReports makes version 7 of version 6, which knew nothing of reports about mails. It would take
 // EmailSucceededFinal for a record that can't be read, and a suppression for a block without an end.
 func takeMailReports(tables, int, *slog.Logger) (moved int, err error) { return 0, nil }
+
+// addVerifications makes version 8 of version 7, which had no verifications.
+func addVerifications(t tables, _ int, _ *slog.Logger) (moved int, err error) {
+	for _, name := range verificationBuckets {
+		if _, err := t.tx.CreateBucketIfNotExists(name); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
 
 // firstEnd is more than the number of any slot, and less than any end in s.
 const firstEnd = 1_000_000

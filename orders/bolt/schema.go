@@ -13,7 +13,7 @@ import (
 const (
 	// schemaVersion is the version that this package reads and writes. A change that raises it
 	// adds the step from the version before to migrations.
-	schemaVersion = 7
+	schemaVersion = 8
 
 	// between stands in place of the version during a migration: newer than any version that
 	// a program knows.

@@ -28,7 +28,7 @@ func scopeOf(table []byte, bucket ...byte) scope {
 	return scope(crc32.Update(crc32.Update(sum, castagnoli, []byte{0}), castagnoli, bucket))
 }
 
-// Scopes of the tables. Those of feeds and filters are in store.go and filter.go.
+// Scopes of the tables. Those of feeds, filters and verifications are in store.go, filter.go and codes.go.
 var (
 	metaScope       = scopeOf(bucketMeta)
 	keyScope        = scopeOf(bucketKeys)
@@ -40,6 +40,8 @@ var (
 	liftedScope     = scopeOf(bucketLifted)
 	unansweredScope = scopeOf(bucketUnanswered)
 	cursorScope     = scopeOf(bucketCursors)
+
+	verificationDueScope = scopeOf(bucketVerificationDue)
 )
 
 func (s scope) sum(key, payload []byte) uint32 {

@@ -23,7 +23,16 @@ var (
 	bucketLifted     = []byte("lifted")
 	bucketUnanswered = []byte("unanswered")
 	bucketCursors    = []byte("cursors")
+
+	bucketVerifications         = []byte("verifications")
+	bucketVerificationRequests  = []byte("verification.requests")
+	bucketVerificationAddresses = []byte("verification.addresses")
+	bucketVerificationDue       = []byte("verification.due")
+	bucketVerificationFeed      = []byte("verification.feed")
 )
+
+// verificationBuckets are those of package codes.
+var verificationBuckets = [][]byte{bucketVerifications, bucketVerificationRequests, bucketVerificationAddresses, bucketVerificationDue, bucketVerificationFeed}
 
 // tables is the schema over one transaction.
 type tables struct{ tx *bbolt.Tx }
