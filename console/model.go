@@ -48,6 +48,8 @@ const (
 	Paused   CarrierState = "paused"  // by an operator
 	Draining CarrierState = "draining"
 	Drained  CarrierState = "drained"
+
+	Elsewhere CarrierState = "elsewhere" // other nodes have all of its binds
 )
 
 // well reports whether messages go over the carrier.

@@ -111,6 +111,9 @@ var words = map[string][2]string{
 	"state.closing":    {"kobles fra", "closing"},
 	"state.closed":     {"frakoblet", "closed"},
 
+	"state.elsewhere":   {"på en annen node", "at another node"},
+	"state.taking_over": {"overtas", "being taken over"},
+
 	// Outcomes of orders.
 	"outcome.accepted":    {"tatt imot av operatør", "taken by the carrier"},
 	"outcome.refused":     {"avvist av operatør", "refused by the carrier"},

@@ -19,7 +19,7 @@ type bind struct {
 	smsc   *smsc
 	name   string // like "telco/1"
 	mode   session.Mode
-	index  int // among the binds of its SMSC
+	share  *share // which of the SMSC's binds it is
 	pacer  *pacer
 	rebind chan struct{} // 1: the session is of no use, bind again
 
@@ -29,15 +29,16 @@ type bind struct {
 	owed         int              // of those, the ones whose submit_sm was written
 	progress     time.Time        // when the last response came, or the oldest submit in flight was taken
 	stalledUntil time.Time        // until then it counts as stalled
+	leaving      bool             // no message may start on it
 
 	mu        sync.Mutex
 	responses map[string]uint64 // by status
 	state     BindState         // as shown, except the numbers of slots and pacer
 }
 
-func newBind(c *smsc, name string, mode session.Mode, index int) *bind {
+func newBind(c *smsc, name string, mode session.Mode, share *share) *bind {
 	return &bind{
-		smsc: c, name: name, mode: mode, index: index, pacer: newPacer(c.Rate), rebind: make(chan struct{}, 1),
+		smsc: c, name: name, mode: mode, share: share, pacer: newPacer(c.Rate), rebind: make(chan struct{}, 1),
 		state: BindState{SMSC: c.Name, Bind: name, Mode: mode.String(), State: StateConnecting, Since: time.Now()},
 	}
 }
@@ -71,7 +72,8 @@ type maintainer struct {
 	log     *slog.Logger
 	changes *ratelog.Log
 	backoff backoff
-	addr    string // of the current attempt
+	addr    string    // of the current attempt
+	held    *heldSlot // nil while the bind is another process's, or none shares it
 }
 
 func newMaintainer(g *Gateway, b *bind, h Handler) *maintainer {
@@ -79,12 +81,16 @@ func newMaintainer(g *Gateway, b *bind, h Handler) *maintainer {
 	return &maintainer{bind: b, g: g, handler: h, log: log, changes: ratelog.New(log, maxChanges), backoff: backoff{most: b.smsc.ReconnectMax}}
 }
 
-// run keeps the bind up until ctx ends.
+// run keeps the bind up until ctx ends, while it is ours.
 func (m *maintainer) run(ctx context.Context) {
+	defer m.disown()
 	addrs := m.smsc.addrs()
-	for attempt := m.index; ctx.Err() == nil; attempt++ {
+	for attempt := m.share.n; ctx.Err() == nil; attempt++ {
 		if !m.hold(ctx) {
 			break
+		}
+		if !m.own(ctx) {
+			continue
 		}
 		m.addr = addrs[attempt%len(addrs)]
 		s, err := m.dial(ctx)
@@ -97,7 +103,7 @@ func (m *maintainer) run(ctx context.Context) {
 				delay = max(delay, m.smsc.RebindPause)
 			}
 			m.rest(ctx, delay)
-		case ctx.Err() == nil:
+		case ctx.Err() == nil && !m.ended():
 			m.rest(ctx, m.bindFailed(err))
 		}
 	}
@@ -106,6 +112,8 @@ func (m *maintainer) run(ctx context.Context) {
 
 // dial makes one attempt to bind, when the SMSC's limiter permits it.
 func (m *maintainer) dial(ctx context.Context) (*session.Session, error) {
+	ctx, cancel := m.whileOurs(ctx)
+	defer cancel()
 	limiter := &m.smsc.limiter
 	if m.shown().State == StateConnecting && !limiter.isOpen() {
 		m.setState(StateConnecting, "until the SMSC has accepted the credentials, one bind at a time is tried", m.addr)
@@ -120,6 +128,7 @@ func (m *maintainer) dial(ctx context.Context) (*session.Session, error) {
 	switch {
 	case err == nil:
 		limiter.accepted(m.bind)
+	case m.inherits(err):
 	case errors.As(err, &refusal) && limiter.credentials(refusal):
 		delay, alone := limiter.refused(permit, time.Now())
 		m.log.Error(refusalAdvice(alone), "addr", m.addr, "reason", err, "next", delay.Round(time.Second).String())
@@ -146,6 +155,7 @@ func (m *maintainer) use(ctx context.Context, s *session.Session) (lived time.Du
 	default:
 	}
 	m.open(s)
+	m.inherited()
 	m.countBind()
 	m.changes.Write("bound", slog.LevelInfo, "bound", slog.String("addr", m.addr),
 		slog.String("mode", m.mode.String()))
@@ -157,7 +167,11 @@ func (m *maintainer) use(ctx context.Context, s *session.Session) (lived time.Du
 	select {
 	case <-drained:
 		lived, unbound = time.Since(bound), true
-		m.setState(StateClosing, "drained by an operator", m.addr)
+		reason := "drained by an operator"
+		if m.ended() {
+			reason = givenUp
+		}
+		m.setState(StateClosing, reason, m.addr)
 		m.unbind(s, m.g.setup.Load().drainTime)
 	case <-s.Done():
 		lived, unbound = time.Since(bound), errors.Is(s.Err(), session.ErrUnbound)
@@ -222,6 +236,9 @@ func (m *maintainer) bindFailed(err error) time.Duration {
 		}
 	}
 	m.smsc.metrics.bindFailed(label)
+	if m.inherits(err) {
+		return m.stillCounted(err)
+	}
 	changed := m.setState(state, err.Error(), m.addr)
 	delay := m.backoff.next(time.Now())
 	if state == StateDown && m.backoff.worthLogging(time.Now(), changed) {

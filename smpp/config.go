@@ -26,6 +26,9 @@ type Config struct {
 	// which the bind can't take it now. Where a process is one of several, it may have lost the right to submit
 	// meanwhile. It must not block. Nil allows everything. Reconfigure does not change it.
 	Allow func() error `json:"-"`
+	// Slots is no key of the file either. It shares the binds of an account with other processes; see BindSlots. Nil:
+	// every bind is ours. Reconfigure does not change it.
+	Slots BindSlots `json:"-"`
 }
 
 // SMSC is one message centre: one account at one carrier.

@@ -18,6 +18,7 @@
 //	rate.go      the rate of a bind
 //	bind.go      a bind that is bound again when it is lost
 //	limiter.go   attempts after refused credentials
+//	share.go     binds of an account that several processes share
 //	operate.go   what an operator may do with an SMSC: pause, drain, resume, try now
 //	states.go    the states of binds
 //	probe.go     a bind to look at an SMSC, without a message
@@ -88,6 +89,12 @@
 // session are unknown if they were written; those that were not written go to
 // another bind.
 //
+// # Several processes on one account
+//
+// Config.Slots says which binds are ours. A bind whose slot ends gets no new message; it is unbound when the
+// responses that are due have come, and then its slot is given back. A slot that was another
+// process's comes with a session that the SMSC may still count: see patience in share.go.
+//
 // # Goroutines and locks
 //
 // Gateway.Run starts one goroutine for each bind (maintainer.run) and joins them; its own watches for
@@ -101,6 +108,7 @@
 //	pacer.mu         one bind's rate, and the senders that wait for its tokens
 //	bind.mu          what States shows of one bind
 //	bindLimiter.mu   whether one SMSC accepts our credentials, and which bind tries next
+//	share.mu         the slot of one bind
 //	Session.mu       what is in flight on one session
 //
 // None is held across I/O or a callback, nor while another is taken, except

@@ -25,6 +25,7 @@ import (
 type Gateway struct {
 	setup   atomic.Pointer[setup]
 	allow   func() error // nil: everything is allowed
+	shared  BindSlots    // nil: every bind is ours
 	metrics *metrics
 	log     *slog.Logger
 	slots   slots
@@ -53,7 +54,7 @@ func New(c Config, log *slog.Logger, reg prometheus.Registerer) (*Gateway, error
 	if err := c.Check().Err(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{allow: c.Allow, metrics: newMetrics(reg), log: log}
+	g := &Gateway{allow: c.Allow, shared: c.Slots, metrics: newMetrics(reg), log: log}
 	g.refs.Store(rand.Uint32())
 	now, err := g.newSetup(c.WithDefaults(), new(setup))
 	if err != nil {
@@ -164,12 +165,13 @@ func newSMSC(c SMSC, certificates *pemfile.Files, m *metrics) *smsc {
 	}
 	for i := range c.Binds {
 		name := fmt.Sprintf("%s/%d", c.Name, i+1)
+		share := newShare(c.Name, i)
 		if c.Mode == ModeTransceiver {
-			s.binds = append(s.binds, newBind(s, name, session.Transceiver, i))
+			s.binds = append(s.binds, newBind(s, name, session.Transceiver, share))
 			continue
 		}
-		s.binds = append(s.binds, newBind(s, name+"t", session.Transmitter, i))
-		s.receivers = append(s.receivers, newBind(s, name+"r", session.Receiver, i))
+		s.binds = append(s.binds, newBind(s, name+"t", session.Transmitter, share))
+		s.receivers = append(s.receivers, newBind(s, name+"r", session.Receiver, share))
 	}
 	return s
 }

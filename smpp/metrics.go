@@ -170,7 +170,7 @@ type stateMetrics struct{ gateway *Gateway }
 
 var (
 	bindLabels   = []string{"smsc", "bind"}
-	bindUp       = prometheus.NewDesc("straks_smpp_bind_up", "1 while bound.", bindLabels, nil)
+	bindUp       = prometheus.NewDesc("straks_smpp_bind_up", "1 while bound; absent while another node has the bind, or its session still counts at the SMSC.", bindLabels, nil)
 	bindState    = prometheus.NewDesc("straks_smpp_bind_state", "1 for the state that the bind is in.", append(bindLabels, "state"), nil)
 	bindSince    = prometheus.NewDesc("straks_smpp_bind_state_since_seconds", "Unix time of the last change of state.", bindLabels, nil)
 	bindInFlight = prometheus.NewDesc("straks_smpp_window_in_use", "Slots of the window in use.", bindLabels, nil)
@@ -194,7 +194,9 @@ func (m stateMetrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	for _, b := range m.gateway.States() {
-		gauge(bindUp, truth(b.State == StateBound || b.State == StateStalled), b.SMSC, b.Bind)
+		if b.State != StateElsewhere && b.State != StateTakingOver { // which alarm nobody
+			gauge(bindUp, truth(b.State == StateBound || b.State == StateStalled), b.SMSC, b.Bind)
+		}
 		for _, s := range states {
 			gauge(bindState, truth(b.State == s), b.SMSC, b.Bind, string(s))
 		}

@@ -102,11 +102,22 @@ func (s *slots) pause(c *smsc, paused bool) {
 		}
 		return
 	}
+	s.refuse(c, func(w *waiter) error {
+		if !w.started && w.allPaused() {
+			return ErrPaused
+		}
+		return nil
+	})
+}
+
+// refuse refuses the messages that wait for the SMSC and for which why returns a reason. Under mu.
+func (s *slots) refuse(c *smsc, why func(*waiter) error) {
 	var next *list.Element
-	for e := c.queue.Front(); e != nil; e = next {
+	for e := c.queue.Front(); e != nil && !s.closed; e = next {
 		next = e.Next()
-		if w := e.Value.(*waiter); !s.closed && !w.started && w.allPaused() {
-			w.refused = ErrPaused
+		w := e.Value.(*waiter)
+		if err := why(w); err != nil {
+			w.refused = err
 			w.leave()
 			close(w.woken)
 		}
@@ -154,6 +165,7 @@ func (m *maintainer) hold(ctx context.Context) bool {
 		if m.smsc.control.isRetired() {
 			return false
 		}
+		m.disown() // another process may have it meanwhile
 		m.setState(StateClosed, "drained by an operator", "")
 		select {
 		case <-changed:
@@ -170,8 +182,8 @@ const (
 	drainQuiet = 5
 )
 
-// drained returns a channel that is closed when the SMSC is drained, and the bind has had the responses that are due or
-// Config.DrainTime has passed. stop must be called, and ends the wait.
+// drained returns a channel that is closed when the SMSC is drained, or its slot has ended, and the bind has had the
+// responses that are due or Config.DrainTime has passed. stop must be called, and ends the wait.
 func (m *maintainer) drained(ctx context.Context) (done <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	ready, ended := make(chan struct{}), make(chan struct{})
@@ -179,6 +191,10 @@ func (m *maintainer) drained(ctx context.Context) (done <-chan struct{}, stop fu
 		defer close(ended)
 		for {
 			drained, changed := m.smsc.control.state()
+			if m.ended() {
+				m.g.slots.leave(m.bind)
+				drained, changed = true, nil // no operator can change that
+			}
 			if drained && m.quiet(ctx, changed) {
 				close(ready)
 				return
@@ -188,6 +204,7 @@ func (m *maintainer) drained(ctx context.Context) (done <-chan struct{}, stop fu
 			}
 			select {
 			case <-changed:
+			case <-m.slotEnded():
 			case <-ctx.Done():
 				return
 			}
@@ -239,6 +256,7 @@ func (m *maintainer) rest(ctx context.Context, d time.Duration) {
 	select {
 	case <-timer.C:
 	case <-changed:
+	case <-m.slotEnded():
 	case <-ctx.Done():
 	}
 }

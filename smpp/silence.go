@@ -1,7 +1,6 @@
 package smpp
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"log/slog"
@@ -30,7 +29,7 @@ import (
 func leastSilence(c *SMSC) time.Duration { return max(4*time.Second, 4*c.StallAfter) }
 
 // up reports whether a bind of the SMSC is up, and messages may start on it.
-func (c *smsc) up() bool { return !c.paused && slices.ContainsFunc(c.binds, (*bind).up) }
+func (c *smsc) up() bool { return !c.paused && slices.ContainsFunc(c.binds, (*bind).open) }
 
 // silent reports whether the SMSC is up, and does not respond. One that is down
 // is waited for like any other.
@@ -90,7 +89,7 @@ func (s *slots) probe(c *smsc, want want, replaced bool) *slot {
 	if replaced != want.replaced() || !c.silent(now) || !c.silence.Due(now, replaced) {
 		return nil
 	}
-	slot := s.take(c, want.avoid, true)
+	slot := s.take(c, &want, true)
 	if slot != nil {
 		c.silence.Probed(now)
 	}
@@ -166,15 +165,7 @@ func (s *slots) overdue(c *smsc, now time.Time) (time.Duration, error) {
 func (s *slots) dismiss(c *smsc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var next *list.Element
-	for e := c.queue.Front(); e != nil; e = next {
-		next = e.Next()
-		if w := e.Value.(*waiter); !s.closed && w.unanswered() != nil {
-			w.refused = w.unanswered()
-			w.leave()
-			close(w.woken)
-		}
-	}
+	s.refuse(c, func(w *waiter) error { return w.unanswered() })
 }
 
 // watchEvery is how often watch looks for SMSCs that have become silent.

@@ -88,7 +88,7 @@ func (s *slots) acquire(ctx context.Context, want want) (*slot, error) {
 	// Nearly always the first SMSC has a free slot. A message that has started can go to no
 	// other bind, and takes a stalled one too.
 	if first := want.order[0]; want.started || !first.paused && !first.silent(time.Now()) {
-		if slot := s.take(first, want.avoid, want.started); slot != nil {
+		if slot := s.take(first, &want, want.started); slot != nil {
 			return slot, nil
 		}
 	}
@@ -105,7 +105,7 @@ func (s *slots) acquire(ctx context.Context, want want) (*slot, error) {
 			w.join(c) // it may answer meanwhile
 			continue
 		}
-		if slot := s.take(c, want.avoid, false); slot != nil {
+		if slot := s.take(c, &want, false); slot != nil {
 			return slot, nil
 		}
 		if w.join(c) && c.working(want.avoid) && s.await(ctx, w, c.WindowWait) {
@@ -131,7 +131,7 @@ func (s *slots) acquire(ctx context.Context, want want) (*slot, error) {
 		if want.shuns(c) || c.paused && !want.started {
 			continue
 		}
-		if slot := s.take(c, want.avoid, true); slot != nil {
+		if slot := s.take(c, &want, true); slot != nil {
 			return slot, nil
 		}
 	}
@@ -151,7 +151,7 @@ func (s *slots) why(want want) error {
 		return errClosing
 	case want.pause > 0:
 		return errAllTried
-	case slices.ContainsFunc(want.order, func(c *smsc) bool { return slices.ContainsFunc(c.binds, (*bind).up) }):
+	case slices.ContainsFunc(want.order, func(c *smsc) bool { return slices.ContainsFunc(c.binds, (*bind).open) }):
 		return errFull
 	}
 	return errNoBind
@@ -182,7 +182,7 @@ func (s *slots) await(ctx context.Context, w *waiter, d time.Duration) bool {
 // take takes a slot of the SMSC's bind that is loaded least, nil if none is free. Stalled
 // binds, and those whose rate would keep the message longer than WindowWait, are a last
 // resort.
-func (s *slots) take(c *smsc, avoid []*bind, lastResort bool) *slot {
+func (s *slots) take(c *smsc, want *want, lastResort bool) *slot {
 	if s.closed {
 		return nil
 	}
@@ -190,7 +190,7 @@ func (s *slots) take(c *smsc, avoid []*bind, lastResort bool) *slot {
 	var best *bind
 	var bestLoad float64
 	for _, b := range c.binds {
-		if !b.up() || b.inFlight >= c.Window || slices.Contains(avoid, b) {
+		if !b.up() || b.leaving && !want.started || b.inFlight >= c.Window || slices.Contains(want.avoid, b) {
 			continue
 		}
 		wait := b.pacer.wait(now)
@@ -212,7 +212,7 @@ func (s *slots) take(c *smsc, avoid []*bind, lastResort bool) *slot {
 func (c *smsc) working(avoid []*bind) bool {
 	now := time.Now()
 	return slices.ContainsFunc(c.binds, func(b *bind) bool {
-		return b.up() && !b.stalled(now) && !slices.Contains(avoid, b)
+		return b.open() && !b.stalled(now) && !slices.Contains(avoid, b)
 	})
 }
 
@@ -257,7 +257,7 @@ func (s *slots) release(slot *slot, use use) {
 func (s *slots) open(b *bind, with *session.Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b.session, b.inFlight, b.stalledUntil = with, 0, time.Time{}
+	b.session, b.inFlight, b.stalledUntil, b.leaving = with, 0, time.Time{}, false
 	b.smsc.silence.Restarted()
 	s.serve(b)
 }
@@ -268,10 +268,29 @@ func (s *slots) shut(b *bind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b.smsc.silence.Lost(time.Now(), b.owed)
-	if b.session, b.inFlight, b.owed = nil, 0, 0; !b.smsc.up() {
+	if b.session, b.inFlight, b.owed = nil, 0, 0; !b.smsc.up() && !b.leaving {
 		b.smsc.downSince = time.Now()
 	}
 	b.pacer.dismiss()
+}
+
+// leave lets no message start on a bind from now on. Those that wait, and can go nowhere else, are refused.
+func (s *slots) leave(b *bind) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b.leaving || b.session == nil {
+		return
+	}
+	if b.leaving = true; b.smsc.up() {
+		return
+	}
+	b.smsc.downSince = time.Now()
+	s.refuse(b.smsc, func(w *waiter) error {
+		if w.started || slices.ContainsFunc(w.order, (*smsc).up) {
+			return nil
+		}
+		return errNoBind
+	})
 }
 
 // serve gives free slots of a bind to those who wait for one.
@@ -280,7 +299,7 @@ func (s *slots) serve(b *bind) {
 	for e := b.smsc.queue.Front(); e != nil && b.inFlight < b.smsc.Window && !s.closed; e = next {
 		next = e.Next()
 		w, now := e.Value.(*waiter), time.Now()
-		if slices.Contains(w.avoid, b) || !w.started && (b.smsc.paused || !b.smsc.admits(now)) {
+		if slices.Contains(w.avoid, b) || !w.started && (b.leaving || b.smsc.paused || !b.smsc.admits(now)) {
 			continue
 		}
 		w.slot = b.occupy(now)
@@ -342,6 +361,9 @@ func (b *bind) occupy(now time.Time) *slot {
 
 // up reports whether messages can be submitted on the bind.
 func (b *bind) up() bool { return b.session != nil }
+
+// open reports whether messages may start on it.
+func (b *bind) open() bool { return b.up() && !b.leaving }
 
 // stallTimes is for how many times StallAfter a bind that left a submit
 // unanswered counts as stalled.

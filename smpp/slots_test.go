@@ -20,7 +20,7 @@ func counter(windows ...int) (*slots, []*smsc) {
 	var all []*smsc
 	for i, n := range windows {
 		c := &smsc{downSince: time.Now(), SMSC: SMSC{Name: string(rune('a' + i)), Window: n, WindowWait: 250 * time.Millisecond, StallAfter: time.Hour, MaxWaiting: 100}}
-		c.binds = []*bind{newBind(c, c.Name+"/1", session.Transceiver, 0), newBind(c, c.Name+"/2", session.Transceiver, 1)}
+		c.binds = []*bind{newBind(c, c.Name+"/1", session.Transceiver, newShare(c.Name, 0)), newBind(c, c.Name+"/2", session.Transceiver, newShare(c.Name, 1))}
 		all = append(all, c)
 	}
 	return &slots{}, all

@@ -20,9 +20,13 @@ const (
 	StateRefused    State = "refused" // it failed because the SMSC refused our credentials
 	StateClosing    State = "closing"
 	StateClosed     State = "closed"
+
+	// While processes share the binds of an account.
+	StateElsewhere  State = "elsewhere"   // another process has the bind
+	StateTakingOver State = "taking_over" // it was another's, whose session the SMSC still counts
 )
 
-var states = []State{StateConnecting, StateBound, StateStalled, StateDown, StateRefused, StateClosing, StateClosed}
+var states = []State{StateConnecting, StateBound, StateStalled, StateDown, StateRefused, StateClosing, StateClosed, StateElsewhere, StateTakingOver}
 
 // BindState is the state of one bind, with its numbers.
 type BindState struct {
@@ -82,6 +86,10 @@ func (s *slots) fill(b *bind, state BindState, now time.Time) BindState {
 		state.Paused = b.smsc.pausedAt
 	}
 	if state.State != StateBound {
+		return state
+	}
+	if b.leaving {
+		state.State, state.Reason = StateClosing, givenUp
 		return state
 	}
 	silence := &b.smsc.silence

@@ -83,6 +83,7 @@ func (o *smscOptions) flags() *flags {
 	fs.DurationVar(&o.outageFor, "outage-for", time.Second, "for this `time`")
 	fs.BoolVar(&p.Version33, "smpp33", false, "speak SMPP 3.3 only: no bind_transceiver, no TLVs")
 	fs.DurationVar(&p.Enquire, "enquire", 0, "`interval` of enquire_link towards the gateway; 0 for none")
+	fs.IntVar(&p.MaxBinds, "max-binds", 0, "binds of a system_id; one more is refused with ESME_RALYBND (default any number)")
 	fs.IntVar(&p.Window, "window", 0, "receipts awaiting their answer, for each bind (default 1000)")
 	fs.DurationVar(&p.Retry, "retry", 0, "`pause` after a receipt's temporary error (default 1s)")
 	fs.DurationVar(&p.AckTimeout, "ack-timeout", 0, "`time` after which an unanswered receipt is sent again (default 10s)")

@@ -167,7 +167,7 @@ func smscState(binds []smpp.BindState) console.CarrierState {
 		return n
 	}
 	in := func(state smpp.State) int { return count(func(b smpp.BindState) bool { return b.State == state }) }
-	up := count(usable)
+	up, elsewhere := count(usable), in(smpp.StateElsewhere)
 	switch paused := !pausedSince(binds).IsZero(); {
 	case paused && in(smpp.StateClosed) == len(binds):
 		return console.Drained
@@ -177,7 +177,9 @@ func smscState(binds []smpp.BindState) console.CarrierState {
 		return console.Paused
 	case count(func(b smpp.BindState) bool { return b.Overdue > 0 }) > 0:
 		return console.Silent
-	case up == len(binds):
+	case elsewhere == len(binds):
+		return console.Elsewhere
+	case up == len(binds)-elsewhere:
 		return console.Up
 	case up > 0:
 		return console.Partly

@@ -52,6 +52,8 @@ func (c *conn) finishBind(f wire.Frame, req *wire.Bind, status wire.Status) {
 	if status == wire.ESMEOK {
 		if a = c.smsc.account(req.SystemID); a == nil {
 			status = wire.ESMEBindFail
+		} else if script := c.smsc.script(); !a.reserve(f.ID, script.MaxBinds) {
+			status = script.BindsFull
 		}
 	}
 	if status != wire.ESMEOK {
@@ -109,14 +111,46 @@ type account struct {
 
 	mu      sync.Mutex
 	binds   []*conn
-	turn    int         // the bind that was tried last
-	waiting []*delivery // for a bind with a free slot in its window
+	joining []wire.CommandID // kinds of the binds that are accepted and have not joined yet
+	turn    int              // the bind that was tried last
+	waiting []*delivery      // for a bind with a free slot in its window
+}
+
+// reserve accepts one more bind of a kind, and reports whether there may be one. join must follow.
+func (a *account) reserve(kind wire.CommandID, most int) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	transmit, receive := 0, 0
+	for _, k := range append(a.kinds(), kind) {
+		if k != wire.BindReceiver {
+			transmit++
+		}
+		if k != wire.BindTransmitter {
+			receive++
+		}
+	}
+	if most > 0 && (kind != wire.BindReceiver && transmit > most || kind != wire.BindTransmitter && receive > most) {
+		return false
+	}
+	a.joining = append(a.joining, kind)
+	return true
+}
+
+// kinds returns the kind of each bind. The caller holds mu.
+func (a *account) kinds() []wire.CommandID {
+	kinds := slices.Clone(a.joining)
+	for _, c := range a.binds {
+		kinds = append(kinds, c.kind)
+	}
+	return kinds
 }
 
 // join adds a bind, unless its connection has ended meanwhile, and sends over it what waits.
 func (a *account) join(c *conn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	i := slices.Index(a.joining, c.kind)
+	a.joining = slices.Delete(a.joining, i, i+1)
 	if !c.alive() {
 		return
 	}

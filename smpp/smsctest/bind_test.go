@@ -263,3 +263,30 @@ func (e *esme) chat(n int) {
 		}
 	}
 }
+
+// TestMaxBinds: one bind more than the account may have is refused, in each direction, until another has gone.
+func TestMaxBinds(t *testing.T) {
+	s := listen(t, Profile{MaxBinds: 1, BindsFull: wire.ESMEBindFail})
+	first := bound(t, s, wire.BindTransmitter)
+	bound(t, s, wire.BindReceiver)
+	status := func(kind wire.CommandID, systemID string) wire.Status {
+		e := dial(t, s)
+		e.send(kind, &wire.Bind{SystemID: systemID})
+		return e.next().Status
+	}
+	for _, kind := range []wire.CommandID{wire.BindTransmitter, wire.BindReceiver, wire.BindTransceiver} {
+		if got := status(kind, "test"); got != wire.ESMEBindFail {
+			t.Errorf("one %v too many: %v", kind, got)
+		}
+	}
+	if got := status(wire.BindTransceiver, "other"); got != wire.ESMEOK {
+		t.Errorf("another account: %v", got)
+	}
+	first.send(wire.Unbind, nil)
+	expect[any](first, wire.UnbindResp)
+	first.ended()
+	if err := s.Wait(within(t), func(st Stats) bool { return st.Unbinds == 1 && len(s.Binds()) <= 2 }); err != nil {
+		t.Fatal(err)
+	}
+	bound(t, s, wire.BindTransmitter)
+}

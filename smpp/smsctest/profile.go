@@ -40,6 +40,8 @@ type Profile struct {
 	Accounts   map[string]string // system_id to password; an empty password is not checked. Nil accepts every bind
 	BindStatus wire.Status       // command_status of every bind response; anything but 0 refuses the bind
 	BindDelay  time.Duration     // before a bind is answered
+	MaxBinds   int               // of a system_id at a time that transmit, and likewise that receive; 0 means any number
+	BindsFull  wire.Status       // command_status of one bind more; 0 means ESME_RALYBND
 	ChattyBind bool              // an enquire_link is sent before each bind response
 	Enquire    time.Duration     // interval of our own enquire_link, for binds from now on; 0 means none
 	Window     int               // deliver_sm without a response, for each bind; 0 means 1000
@@ -156,6 +158,7 @@ func newScript(p Profile) *script {
 	s.AckTimeout = cmp.Or(p.AckTimeout, 10*time.Second)
 	s.Retry = cmp.Or(p.Retry, time.Second)
 	s.MaxWaiting = cmp.Or(p.MaxWaiting, 100_000)
+	s.BindsFull = cmp.Or(p.BindsFull, wire.ESMEAlyBnd)
 	s.base = newScene("", p.Behaviour)
 	for _, r := range p.Rules {
 		s.rules = append(s.rules, newScene(r.Suffix, r.Behaviour))
