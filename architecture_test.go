@@ -77,6 +77,7 @@ var forbidden = []struct {
 	{"internal/doctor", nil, "straks/internal/daemon", "it works without a daemon; the command asks the one that runs"},
 	{"internal/handover", nil, "straks", "a vocabulary that orders and both channels share depends on none of them"},
 	{"internal/connlimit", nil, "straks/api", "what two packages share knows neither"},
+	{"internal/cost", nil, "straks", "an amount of money depends on nothing of ours"},
 	{"internal/disktest", nil, "straks", "what two packages share knows neither"},
 	{"internal/inbox", nil, "straks/orders", "the inbox sees what carriers see, and calls the API as any client does"},
 	{"internal/inbox", nil, "straks/internal", "the inbox sees what carriers see, and calls the API as any client does"},

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"straks/orders"
@@ -78,6 +79,12 @@ func (a *api) placed(x *exchange, s orders.Shipment, created bool) error {
 	}
 	x.Header().Set("Location", a.base+"/future/shipment/"+s.ID.String())
 	x.Header().Set("Straks-Status", s.Status.String())
+	if s.Channel == orders.SMS {
+		x.Header().Set("Straks-Parts", strconv.Itoa(max(s.Cost.Parts, len(s.Parts), 1)))
+		if s.Cost.Class != "" {
+			x.Header().Set("Straks-Price-Class", s.Cost.Class)
+		}
+	}
 	return x.reply(status, orderAnswer{
 		OrderID:      s.OrderID,
 		Notification: notificationAnswer{ShipmentID: s.ID, SendersReference: s.SendersReference},
@@ -139,7 +146,7 @@ func carrierAttrs(s *orders.Shipment) (attrs []slog.Attr) {
 		attrs = append(attrs, slog.String("bind", s.Trace.Bind))
 	}
 	if s.Channel == orders.SMS && len(s.Parts) > 0 {
-		attrs = append(attrs, slog.Int("parts", len(s.Parts)))
+		attrs = append(attrs, slog.Int("parts", max(s.Cost.Parts, len(s.Parts))))
 	}
 	return attrs
 }

@@ -12,6 +12,7 @@ import (
 	"straks/internal/eventually"
 	"straks/internal/handover"
 	"straks/orders"
+	"straks/orders/orderstest"
 )
 
 // ids returns the two ids of an answer to an order.
@@ -264,6 +265,30 @@ func TestJournalUnavailable(t *testing.T) {
 	}
 	if n := len(w.sms.Sent()); n != 1 {
 		t.Errorf("%d messages left; want 1", n)
+	}
+}
+
+// TestAnswerTellsParts: how many parts an SMS has, and the class of their price, the first time and in a repeat.
+func TestAnswerTellsParts(t *testing.T) {
+	w := start(t)
+	want := func(a answer, status int, parts, class string) {
+		t.Helper()
+		if h := a.header; a.status != status || h.Get("Straks-Parts") != parts || h.Get("Straks-Price-Class") != class {
+			t.Errorf("%d %v, want %d, %q, %q", a.status, h, status, parts, class)
+		}
+	}
+	want(w.sendSMS("plain"), http.StatusCreated, "1", "")
+	w.sms.Sends(func(ctx context.Context, m orders.Message) orders.Handover {
+		h := orderstest.Accepts(ctx, m)
+		h.Cost = orders.Cost{Parts: 3, Amount: 1_350_000, Class: "+47"}
+		return h
+	})
+	want(w.sendSMS("long"), http.StatusCreated, "3", "+47")
+	want(w.sendSMS("long"), http.StatusOK, "3", "+47")
+	want(w.sendSMS("plain"), http.StatusOK, "1", "")
+	mail := w.sendEmail("mail")
+	if _, ok := mail.header["Straks-Parts"]; ok || mail.status != http.StatusCreated {
+		t.Errorf("a mail has parts: %d, %v", mail.status, mail.header)
 	}
 }
 

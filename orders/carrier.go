@@ -16,9 +16,9 @@ type Carrier interface {
 	// Lane returns the lane of the message. It is called for every order, so it must be cheap.
 	Lane(m Message) Lane
 
-	// Parts returns how many parts the message has at the most, whichever carrier gets it. It is
-	// called for every order, so it must be cheap.
-	Parts(m Message) int
+	// Estimate returns how many parts the message has at the most, and what it costs at the most, whichever carrier
+	// gets it. It is called for every order, so it must be cheap.
+	Estimate(m Message) (parts int, most Cost)
 
 	// Send hands the message over and returns its outcome when ctx ends at the
 	// latest. It never returns NotSent for a message of which an octet may have left.
@@ -35,6 +35,7 @@ type Handover struct {
 	Carrier string // SMSC or relay; empty where none was reached
 	Total   int    // parts that the message has
 	Parts   []PartAnswer
+	Cost    Cost   // Parts is 0 where none was reached
 	Detail  string // the carrier's error, for operators; no text, no recipient
 
 	Wait       time.Duration // these two are as in Answer

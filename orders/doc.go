@@ -107,6 +107,7 @@
 //	match.go      which part a report is about
 //	unanswered.go reports about shipments whose answer never came
 //	journal.go    Journal: the storage, which an engine implements (orders/bolt)
+//	cost.go       what a message costs
 //	limit.go      Limiter: what bounds an organisation's orders (internal/limits)
 //	cursor.go     Cursors: how far subscriptions have read the feed, which an engine implements too
 //	carrier.go    Carrier: the hand-over, which orders/sms and orders/mail implement

@@ -25,7 +25,7 @@ func limited(t *testing.T, o limits.Organisation) (*world, *limits.Limits) {
 }
 
 func newLimits(o limits.Organisation) *limits.Limits {
-	return limits.New(limits.Config{Organisations: map[string]limits.Organisation{"ttd": o}, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+	return limits.New(limits.Config{Organisations: map[string]limits.Organisation{"ttd": o}, Priced: o.Budget > 0, Currency: "NOK", Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
 }
 
 func smsTo(key, number string) orders.Order {

@@ -67,26 +67,27 @@ func (s *Service) carry(ctx context.Context, f *inFlight, o *Order, lane Lane) {
 	defer s.forget(f)
 	ctx, cancel := context.WithTimeout(ctx, longestWait+s.cfg.SendDeadline)
 	defer cancel()
-	undo, counted := s.count(ctx, f, o)
-	if !counted {
-		return
-	}
-	if !s.sent(ctx, f, o, lane) {
-		undo()
+	parts, most := s.carriers[o.Message.Channel].Estimate(o.message())
+	settle, counted := s.count(ctx, f, o, most)
+	if counted {
+		settle(s.sent(ctx, f, o, lane, parts, most))
 	}
 }
 
-// sent is carry for an order that is counted. It returns false if the order surely did not leave.
-func (s *Service) sent(ctx context.Context, f *inFlight, o *Order, lane Lane) bool {
+// sent is carry for an order that is counted. It returns what the order cost, and false if it surely did not leave.
+func (s *Service) sent(ctx context.Context, f *inFlight, o *Order, lane Lane, parts int, most Cost) (spent Cost, left bool) {
 	p := s.admit(ctx, f, o, lane)
 	if p == nil {
-		return false
+		return Cost{}, false
 	}
 	defer p.release()
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.SendDeadline)
 	defer cancel()
-	c, ok := s.claim(ctx, f, p, o)
-	return ok && s.handOver(ctx, f, p, o, c)
+	c, ok := s.claim(ctx, f, p, o, parts, most)
+	if !ok {
+		return Cost{}, false
+	}
+	return s.handOver(ctx, f, p, o, c)
 }
 
 // admit returns the permit of an order, perhaps after a wait. It returns nil if it finished the
@@ -136,11 +137,11 @@ type storedOrder struct {
 
 // claim stores the order, and reports whether it must be handed over now. If not, the order is
 // finished.
-func (s *Service) claim(ctx context.Context, f *inFlight, p *permit, o *Order) (storedOrder, bool) {
-	parts := s.carriers[o.Message.Channel].Parts(o.message())
+func (s *Service) claim(ctx context.Context, f *inFlight, p *permit, o *Order, parts int, most Cost) (storedOrder, bool) {
 	for {
 		started := time.Now()
 		in := acceptRequest(o, s.cfg.Now(), s.claimFor(), parts)
+		in.Cost = most
 		o.Message.Expires = started.Add(o.TTL) // which a step of the wall clock does not move
 		shipment, ours, err := s.accept(ctx, in)
 		s.metrics.stage(o, stageAccept, started)
@@ -199,9 +200,9 @@ func storeError(err error) error {
 	return errors.Join(ErrUnavailable, err)
 }
 
-// handOver sends the message of a claimed shipment and settles its outcome. It returns false if the message surely did
-// not leave.
-func (s *Service) handOver(ctx context.Context, f *inFlight, p *permit, o *Order, c storedOrder) bool {
+// handOver sends the message of a claimed shipment and settles its outcome. It returns what the message cost, and false
+// if it surely did not leave.
+func (s *Service) handOver(ctx context.Context, f *inFlight, p *permit, o *Order, c storedOrder) (spent Cost, left bool) {
 	m, shipment := o.message(), c.shipment
 	m.Shipment, m.Reference = shipment.ID, messageReference(shipment.Claim)
 	started := time.Now()
@@ -211,14 +212,14 @@ func (s *Service) handOver(ctx context.Context, f *inFlight, p *permit, o *Order
 	s.metrics.stage(o, stageHandOver, started)
 	s.metrics.order(o, h.Outcome.String())
 
-	started = time.Now()
+	started, spent = time.Now(), shipment.Cost.of(&h)
 	s.settle(f, p, shipment, Answer{
 		Shipment: shipment.ID, Claim: shipment.Claim, At: s.cfg.Now().UTC(),
-		Outcome: h.Outcome, Status: h.Status, Carrier: h.Carrier,
+		Outcome: h.Outcome, Status: h.Status, Carrier: h.Carrier, Cost: spent,
 		Total: h.Total, Parts: h.Parts, Detail: h.Detail, Trace: h.trace(c.started, c.stored), Wait: h.Wait, Unreported: h.Unreported,
 	})
 	s.metrics.stage(o, stageSettle, started)
-	return h.Outcome != handover.NotSent
+	return spent, h.Outcome != handover.NotSent
 }
 
 // settle stores the answer and finishes the order. If the journal can't store the answer within

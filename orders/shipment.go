@@ -41,6 +41,7 @@ type Shipment struct {
 	Total            int       // parts that the message will have, at the most; 0 once its answer is stored
 	Carrier          string    // name of the SMSC or relay that has or had it
 	Parts            []Part    // of the message, known from its Answer on
+	Cost             Cost      // at the most, until its Answer is stored
 	Detail           string    // the carrier's last word, for operators: "ESME_RINVDSTADR", "UNDELIV err:013"
 	Trace            Trace     // how the hand-over went, for operators
 
@@ -125,7 +126,8 @@ type AcceptRequest struct {
 	Channel          Channel
 	Recipient        Recipient
 	TTL              time.Duration
-	Total            int // parts that the message has at the most
+	Total            int  // parts that the message has at the most
+	Cost             Cost // at the most
 }
 
 // Answer is how a hand-over ended, or a late answer, which may come for each part.
@@ -138,6 +140,7 @@ type Answer struct {
 	Carrier  string
 	Total    int // parts that the message has
 	Parts    []PartAnswer
+	Cost     Cost // Parts is 0 where the answer says nothing of it, as a late one
 	Detail   string
 	Trace    Trace // zero in an answer that came late
 
@@ -168,6 +171,7 @@ func (s *Shipment) Retry(in AcceptRequest) {
 		Channel: in.Channel, Recipient: in.Recipient,
 		Status:   specials[in.Channel].sending,
 		Accepted: in.At, Updated: in.At, Deadline: in.At.Add(in.TTL), ClaimUntil: in.At.Add(in.ClaimFor), Total: max(in.Total, 1),
+		Cost: in.Cost,
 	}
 }
 
@@ -177,6 +181,7 @@ func (s *Shipment) Block(by Block) {
 	if by.Suppression() && s.Channel == Email {
 		s.Status = EmailFailedSuppressedRecipient
 	}
+	s.Cost.Amount = 0
 	s.endClaim()
 }
 
@@ -207,6 +212,9 @@ func (s *Shipment) Answer(a Answer) bool {
 		return s.become(sp.fresh, a.At, a.Detail)
 	}
 	s.endClaim()
+	if a.Cost.Parts > 0 {
+		s.Cost = a.Cost
+	}
 	s.takeParts(a)
 	s.takeTrace(a)
 	s.takeWait(a)

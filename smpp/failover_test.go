@@ -308,9 +308,11 @@ func TestLongMessages(t *testing.T) {
 			g := run(t, Config{SMSCs: []SMSC{c}}).allUp(t)
 			r := g.send(text, peertest.Patience)
 			wantOutcome(t, r, handover.Accepted)
-			if n := g.Parts(Message{To: number, Text: text}); n != r.Total {
-				t.Errorf("%s: %d parts were expected, %d sent", mode, n, r.Total)
-			}
+			g.Sizes(Message{To: number, Text: text}, func(s Size) {
+				if s.SMSC != "telco" || s.Parts != r.Total || s.Segments != r.Segments || s.Segments < 2 {
+					t.Errorf("%s: expected %+v, sent %d parts and %d segments", mode, s, r.Total, r.Segments)
+				}
+			})
 			checkLong(t, mode, text, r, s.Submits())
 			g.idle(t)
 		}

@@ -94,24 +94,28 @@ func (g *Gateway) Lane(m Message) (name string, window int) {
 // units, at most one for each octet, and GSM 03.38 160 septets, at most two for each.
 const singlePart = 70
 
-// Parts returns the most parts that the message can have at an SMSC of its route: a message
-// whose parts at the SMSC are not known has no more. It is 1 where Send refuses the message.
-func (g *Gateway) Parts(m Message) int {
-	if len(m.Text) <= singlePart {
-		return 1
-	}
+// Size is how long a message is at one SMSC.
+type Size struct {
+	SMSC     string
+	Parts    int // submits; a message whose parts at the SMSC are not known has no more
+	Segments int // short messages that the phone gets; more than Parts for a message_payload
+}
+
+// Sizes calls visit with the size of the message at each SMSC of its route that can carry its text.
+func (g *Gateway) Sizes(m Message, visit func(Size)) {
 	r := g.routeOf(&m)
 	if r == nil {
-		return 1
+		return
 	}
-	most := 1
 	for _, c := range r.smscs {
 		b := &build{}
-		if b.fill(c, m.Text) == nil {
-			most = max(most, len(b.parts))
+		switch {
+		case len(m.Text) <= singlePart:
+			visit(Size{c.Name, 1, 1})
+		case b.fill(c, m.Text) == nil:
+			visit(Size{c.Name, len(b.parts), b.segments})
 		}
 	}
-	return most
 }
 
 // Check returns everything that keeps the message from ever being sent, so that

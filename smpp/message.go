@@ -27,6 +27,8 @@ type Result struct {
 	SMSC    string // the one that has the message, may have it or refused it; empty if none was reached
 	Bind    string // likewise, like "telco/1"
 	Total   int    // number of parts there
+	// Segments is the number of short messages that the phone gets; more than Total for a message_payload.
+	Segments int
 	// Parts are those that were accepted or may have been, by index. A part
 	// that surely was not accepted is not among them.
 	Parts   []Part

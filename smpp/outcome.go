@@ -101,7 +101,7 @@ func (a *attempt) pendingCause() string {
 
 // result derives the outcome of the message from the states of its parts.
 func (a *attempt) result() Result {
-	r := Result{SMSC: a.bind.smsc.Name, Bind: a.bind.name, Total: len(a.parts), Times: a.times(), Encoding: a.build.encoding.String()}
+	r := Result{SMSC: a.bind.smsc.Name, Bind: a.bind.name, Total: len(a.parts), Segments: a.build.segments, Times: a.times(), Encoding: a.build.encoding.String()}
 	for i := range a.parts {
 		p := &a.parts[i]
 		if p.state == taken || p.state == doubtful {

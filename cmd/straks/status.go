@@ -105,6 +105,12 @@ func (s *status) print(w io.Writer, now time.Time) error {
 		fmt.Fprintln(out)
 		webhookRows(out, s.Webhook, now)
 	}
+	if s.Cost != nil {
+		out.section("COST THIS MONTH", s.Cost.Currency, "BUDGET", "USED")
+		for _, o := range s.Cost.Organisations {
+			out.row(o.Organisation, o.Spent, choose(o.Budget > 0, o.Budget.String(), "-"), choose(o.Budget > 0, o.Used(), "-"))
+		}
+	}
 	j := s.Journal
 	out.section("JOURNAL", "IN USE", "FREE INSIDE", "FREE ON THE DISK", "FEED ENTRIES", "EARLY RECEIPTS")
 	out.row("", binaryOctets(j.FileSize-j.FreeSize), binaryOctets(j.FreeSize), binaryOctets(j.DiskFree), j.FeedEntries, j.Parked)

@@ -23,6 +23,7 @@
 //	console.go       the operator's console, its users and its provider of logins
 //	organisation.go  organisations, their tokens, the senders
 //	limits.go        how many orders an organisation may place, and to whom
+//	cost.go          prices and budgets
 //	webhook.go       receivers of an organisation's feed
 //	issuer.go        issuers of JSON web tokens
 //	mode.go          organisations that only test
@@ -64,12 +65,14 @@ type Config struct {
 	Audit         Audit
 	Numbers       Numbers
 	Limits        Limits
+	Cost          Cost
 	SMS           SMS
 	Email         Email
 	Mail          Mail
 	Organisations []Organisation `toml:"organisation"` // at least one
 	SMSCs         []SMSC         `toml:"smsc"`         // none: no SMS
 	Routes        []smpp.Route   `toml:"route"`        // none: every SMSC, in the order of the file
+	Prices        []Price        `toml:"price"`        // none: what an SMS costs is not known
 	Relays        []Relay        `toml:"relay"`        // none: no e-mail
 	MailRoutes    []smtp.Route   `toml:"mail_route"`   // none: every relay, in the order of the file
 	DKIM          []DKIM         `toml:"dkim"`         // none: no mail is signed

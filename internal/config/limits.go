@@ -37,13 +37,18 @@ func (p *PrefixLimit) setDefaults() { p.Per = time.Hour }
 
 func (p *PrefixLimit) check(c *checker) {
 	if c.Required("prefix", p.Prefix) {
-		digits, plus := strings.CutPrefix(p.Prefix, "+")
-		c.Unless(plus && len(digits) >= 1 && len(digits) <= 15 && strings.Trim(digits, "0123456789") == "", "prefix", `is %q, must be like "+371"`, p.Prefix)
+		c.Unless(isPrefix(p.Prefix), "prefix", `is %q, must be like "+371"`, p.Prefix)
 	}
 	c.Duration("per", p.Per, time.Minute, 31*day)
 	faults.Range(c.List, "orders", p.Orders, 0, maxLimit)
 	faults.Range(c.List, "recipients", p.Recipients, 0, maxLimit)
 	c.Unless(p.Orders > 0 || p.Recipients > 0, "orders", "is missing, and so is recipients: give one of them, or both")
+}
+
+// isPrefix reports whether numbers in E.164 can begin with it.
+func isPrefix(s string) bool {
+	digits, plus := strings.CutPrefix(s, "+")
+	return plus && len(digits) >= 1 && len(digits) <= 15 && strings.Trim(digits, "0123456789") == ""
 }
 
 // maxLimit is more orders than any window sees.
@@ -85,10 +90,10 @@ func (o *Organisation) checkLimits(c *checker) {
 
 // OrderLimits returns the limits of all organisations; limited is false where there are none.
 func (cfg *Config) OrderLimits() (l limits.Config, limited bool) {
-	l = limits.Config{Organisations: make(map[string]limits.Organisation), Across: cfg.Limits.across}
-	limited = len(l.Across) > 0
+	l = limits.Config{Organisations: make(map[string]limits.Organisation), Across: cfg.Limits.across, Priced: cfg.priced(), Currency: cfg.Cost.Currency}
+	limited = len(l.Across) > 0 || l.Priced
 	for _, o := range cfg.Organisations {
-		one := limits.Organisation{Day: o.OrdersPerDay, Month: o.OrdersPerMonth, Recipient: o.recipientLimits}
+		one := limits.Organisation{Day: o.OrdersPerDay, Month: o.OrdersPerMonth, Recipient: o.recipientLimits, Budget: o.BudgetPerMonth}
 		if len(o.RecipientLimits) == 0 {
 			one.Recipient = (&checker{faults.New(), new(file)}).windows("", cfg.Limits.Recipient)
 		}

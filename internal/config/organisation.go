@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"straks/api"
+	"straks/internal/cost"
 	"straks/internal/faults"
 	"straks/internal/limits"
 	"straks/internal/numbers"
@@ -115,6 +116,9 @@ type Organisation struct {
 	// OrdersPerDay and OrdersPerMonth bound its orders in a day and in a month of UTC. Default 0: no limit.
 	OrdersPerDay   int
 	OrdersPerMonth int
+	// BudgetPerMonth bounds what its messages cost in a month of UTC, by the prices of [[price]] and cost.email: "5000.00".
+	// Default 0: no limit.
+	BudgetPerMonth cost.Amount
 	// RecipientLimits bound its orders to one recipient, as limits.recipient does. Default: those of limits.recipient.
 	RecipientLimits []string
 	// Countries are those to which it sends SMS, like numbers.home: ["NO", "+46"]. Other numbers get 400. Default: numbers.home.

@@ -71,7 +71,7 @@ func (cfg *Config) Names() []string {
 // SMSChannel returns the configuration of the SMS channel.
 func (cfg *Config) SMSChannel() sms.Config {
 	c := sms.Config{Organisations: make(map[string]sms.Organisation), SMSCs: make(map[string]sms.SMSC),
-		StopWords: cfg.SMS.StopWords, StartWords: cfg.SMS.StartWords}
+		StopWords: cfg.SMS.StopWords, StartWords: cfg.SMS.StartWords, Prices: cfg.PriceTable()}
 	for _, o := range cfg.Organisations {
 		c.Organisations[o.Name] = sms.Organisation{Sender: o.SMSSender, Transliterate: o.Transliterate, InboundNumbers: o.InboundNumbers}
 	}

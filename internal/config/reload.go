@@ -54,7 +54,7 @@ func (cfg *Config) KeepFixed(inUse *Config) (changed []string) {
 func (cfg *Config) keepLimits(inUse *Config) (changed bool) {
 	now, _ := cfg.OrderLimits()
 	was, _ := inUse.OrderLimits()
-	changed = !slices.Equal(now.Across, was.Across)
+	changed = !slices.Equal(now.Across, was.Across) || now.Priced != was.Priced || now.Currency != was.Currency
 	for name, limits := range now.Organisations {
 		changed = changed || !reflect.DeepEqual(limits, was.Organisations[name])
 	}
@@ -62,6 +62,9 @@ func (cfg *Config) keepLimits(inUse *Config) (changed bool) {
 		return false
 	}
 	cfg.Limits = inUse.Limits
+	if now.Priced != was.Priced || now.Currency != was.Currency {
+		cfg.Cost, cfg.Prices = inUse.Cost, inUse.Prices
+	}
 	for i := range cfg.Organisations {
 		o, used := &cfg.Organisations[i], Organisation{}
 		for _, u := range inUse.Organisations {
@@ -69,8 +72,8 @@ func (cfg *Config) keepLimits(inUse *Config) (changed bool) {
 				used = u
 			}
 		}
-		o.OrdersPerDay, o.OrdersPerMonth, o.RecipientLimits, o.recipientLimits, o.PrefixLimits =
-			used.OrdersPerDay, used.OrdersPerMonth, used.RecipientLimits, used.recipientLimits, used.PrefixLimits
+		o.OrdersPerDay, o.OrdersPerMonth, o.RecipientLimits, o.recipientLimits, o.PrefixLimits, o.BudgetPerMonth =
+			used.OrdersPerDay, used.OrdersPerMonth, used.RecipientLimits, used.recipientLimits, used.PrefixLimits, used.BudgetPerMonth
 	}
 	return true
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"straks/internal/cost"
 )
 
 const day = 24 * time.Hour
@@ -100,6 +102,11 @@ func setScalar(dst reflect.Value, src any) error {
 		return setDuration(at, src)
 	case *time.Time:
 		return setTime(at, src)
+	case *cost.Amount:
+		if _, ok := src.(string); !ok {
+			return fmt.Errorf("is %s; write an amount in quotes, like \"0.45\"", numberOf(src))
+		}
+		return at.UnmarshalText([]byte(src.(string)))
 	case encoding.TextUnmarshaler:
 		if s, ok := src.(string); ok {
 			return at.UnmarshalText([]byte(s))

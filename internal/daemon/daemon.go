@@ -189,7 +189,7 @@ func (d *Daemon) smsConfig(cfg *config.Config) sms.Config {
 }
 
 func (d *Daemon) mailConfig(cfg *config.Config) mail.Config {
-	return mail.Config{Organisations: cfg.EmailSenders(), Paths: cfg.Mail.Paths(), Waits: cfg.Waits(), Words: &d.relays}
+	return mail.Config{Organisations: cfg.EmailSenders(), Paths: cfg.Mail.Paths(), Waits: cfg.Waits(), Price: cfg.Cost.Email, Words: &d.relays}
 }
 
 func apiSettings(cfg *config.Config) api.Settings {

@@ -33,6 +33,7 @@ func TestMonitoringMatchesTheDaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.EditConfig("[[organisation.token]]", fmt.Sprintf("[[organisation.webhook]]\nname = \"crm\"\nurl = \"http://127.0.0.1:9/\"\nsecret_file = %q\n[[organisation.token]]", secret))
+	w.EditConfig("[[organisation]]\n", "[[price]]\nprice = \"1.00\"\n[[organisation]]\nbudget_per_month = \"1000.00\"\n")
 	w.EditConfig("[journal]\n", "[limits]\nrecipient = [\"100 in 1h\"]\n[journal]\n")
 	w.Start()
 	families, err := w.Registry.Gather()
@@ -46,7 +47,7 @@ func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	selector := regexp.MustCompile(`\b(straks_[a-z_]+)(\{[^}]*\})?`)
 	matcher := regexp.MustCompile(`([a-z]+)(=~|!~|!=|=)\\?"([^"\\]*)`)
 	asked := 0
-	for _, file := range []string{"configs/alerts.yml", "configs/rules.yml", "configs/dashboard.json", "configs/straks.toml", "docs/operations.md", "docs/mail.md", "docs/monitoring.md", "docs/performance.md", "README.md"} {
+	for _, file := range []string{"configs/alerts.yml", "configs/rules.yml", "configs/dashboard.json", "configs/straks.toml", "docs/operations.md", "docs/mail.md", "docs/cost.md", "docs/monitoring.md", "docs/performance.md", "README.md"} {
 		text, err := os.ReadFile("../../" + file)
 		if err != nil {
 			t.Fatal(err)

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"straks/hooks"
+	"straks/internal/limits"
 	"straks/internal/printable"
 	"straks/smpp"
 	"straks/smtp"
@@ -21,7 +23,22 @@ type Status struct {
 	SMSC     []smpp.BindState  `json:"smsc"`
 	Relay    []smtp.RelayState `json:"relay"`
 	Webhook  []hooks.State     `json:"webhook"`
-	Journal  any               `json:"journal"` // of the engine: bolt.Stats
+	Cost     *Cost             `json:"cost,omitempty"` // absent: nothing has a price
+	Journal  any               `json:"journal"`        // of the engine: bolt.Stats
+}
+
+// Cost is what the messages of this month cost.
+type Cost struct {
+	Currency      string            `json:"currency"`
+	Organisations []limits.Spending `json:"organisations"`
+}
+
+// cost returns what the messages of this month cost; nil where nothing has a price.
+func (d *Daemon) cost() *Cost {
+	if d.limits == nil || !d.limits.Priced() {
+		return nil
+	}
+	return &Cost{d.config().Cost.Currency, d.limits.Spending(time.Now())}
 }
 
 // carriers returns the states of all carriers.
@@ -48,7 +65,7 @@ func (d *Daemon) Status() Status {
 	if s.Ready {
 		s.Silent = silentCarriers(s.SMSC, s.Relay)
 	}
-	s.Journal, s.Webhook = d.journal.Levels(), d.hooks.States()
+	s.Journal, s.Webhook, s.Cost = d.journal.Levels(), d.hooks.States(), d.cost()
 	return s
 }
 

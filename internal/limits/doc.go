@@ -1,10 +1,11 @@
-// Package limits counts orders, and refuses those that are beyond an organisation's limits: a login page that is
-// abused must neither flood one phone nor cost a fortune.
+// Package limits counts orders and what they cost, and refuses those that are beyond an organisation's limits: a login
+// page that is abused must neither flood one phone nor cost a fortune.
 //
 //	limits.go     Config, Limits: Take and what it gives back; Recover
 //	recipient.go  orders to one recipient, in sliding windows
 //	prefix.go     orders and recipients of a prefix, in a sliding window
 //	calendar.go   orders of an organisation, by day and month
+//	budget.go     what an organisation spends, by month: Spend
 //	metrics.go    metrics
 //
 // # What is counted
@@ -12,11 +13,14 @@
 // An order counts from the moment before it is stored. It is given back if its key was known, if it was not stored,
 // or if it surely did not leave. So what has left never exceeds a limit, whatever number of clients call at a time.
 //
+// An order that is under way counts in the budget with the most that it can cost: its parts at the most expensive SMSC
+// of its route. Then what it did cost takes that place: the price of the SMSC that has it, or may have it, for each part.
+//
 // # Restarts
 //
 // The journal has every order that was accepted, so the counts need no place of their own there: Recover counts the
 // shipments of the longest window again. After a kill too, no order is missing. A shipment whose outcome is not known
-// counts.
+// counts. The journal has the cost of each shipment, by the prices of when it was sent: other prices change nothing of it.
 //
 // # Memory
 //

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/internal/cost"
 	"straks/orders"
 )
 
@@ -31,15 +32,18 @@ type Prefix struct {
 
 // Organisation has the limits of one organisation. Zero values are no limits.
 type Organisation struct {
-	Day, Month int      // orders in a day and in a month of UTC
-	Recipient  []Window // to each recipient
-	Prefixes   []Prefix // of each, all that match count
+	Day, Month int         // orders in a day and in a month of UTC
+	Recipient  []Window    // to each recipient
+	Prefixes   []Prefix    // of each, all that match count
+	Budget     cost.Amount // of a month of UTC
 }
 
 // Config is the limits of all organisations.
 type Config struct {
 	Organisations map[string]Organisation
 	Across        []Window // to each recipient, of all organisations together
+	Priced        bool     // messages have prices
+	Currency      string   // of prices and budgets
 	Log           *slog.Logger
 	Registerer    prometheus.Registerer
 }
@@ -52,9 +56,10 @@ const (
 	RuleAcross     = "recipient_across"
 	RulePrefix     = "prefix_orders"
 	RuleRecipients = "prefix_recipients"
+	RuleBudget     = "budget"
 )
 
-var rules = []string{RuleDay, RuleMonth, RuleRecipient, RuleAcross, RulePrefix, RuleRecipients}
+var rules = []string{RuleDay, RuleMonth, RuleRecipient, RuleAcross, RulePrefix, RuleRecipients, RuleBudget}
 
 // Limits counts. It is safe for concurrent use.
 type Limits struct {
@@ -72,13 +77,14 @@ type counts struct {
 	day, month calendar
 	recipients *recipients // nil: no such limit
 	prefixes   []*prefix
+	budget     budget
 }
 
 // New returns limits that have counted nothing yet.
 func New(cfg Config) *Limits {
 	l := &Limits{cfg: cfg, seed: maphash.MakeSeed(), of: make(map[string]*counts), across: newRecipients(cfg.Across)}
 	for name, o := range cfg.Organisations {
-		c := &counts{day: calendar{limit: o.Day, start: startOfDay}, month: calendar{limit: o.Month, start: startOfMonth}, recipients: newRecipients(o.Recipient)}
+		c := &counts{day: calendar{limit: o.Day, start: startOfDay}, month: calendar{limit: o.Month, start: startOfMonth}, recipients: newRecipients(o.Recipient), budget: newBudget(o.Budget)}
 		for _, p := range o.Prefixes {
 			c.prefixes = append(c.prefixes, newPrefix(p))
 		}
@@ -149,7 +155,7 @@ func (l *Limits) refuse(organisation string, key, everywhere uint64, to orders.R
 func (l *Limits) add(organisation string, key, everywhere uint64, to orders.Recipient, at time.Time) (undo func()) {
 	var undos []func()
 	if c := l.of[organisation]; c != nil {
-		undos = append(undos, c.day.add(at), c.month.add(at), c.recipients.add(key, at))
+		undos = append(undos, c.day.add(at, 1), c.month.add(at, 1), c.recipients.add(key, at))
 		for _, p := range c.prefixes {
 			if strings.HasPrefix(string(to), p.Prefix.Prefix) {
 				undos = append(undos, p.add(key, at))
@@ -194,6 +200,9 @@ func (l *Limits) Recover(ctx context.Context, h History, now time.Time) error {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.add(s.Organisation, l.key(s.Organisation, s.Channel, s.Recipient), l.key("", s.Channel, s.Recipient), s.Recipient, s.Accepted)
+		if c := l.of[s.Organisation]; c != nil {
+			c.budget.spent.add(s.Accepted, int64(s.Cost.Amount))
+		}
 		n++
 	})
 	if err != nil {
@@ -210,6 +219,9 @@ func (l *Limits) since(now time.Time) time.Time {
 		if t.Before(since) {
 			since = t
 		}
+	}
+	if l.cfg.Priced {
+		earlier(startOfMonth(now))
 	}
 	windows := l.cfg.Across
 	for _, o := range l.cfg.Organisations {

@@ -13,7 +13,7 @@ import (
 )
 
 // Accepted calls visit with each shipment that was accepted from since on, unless its key is free: then it surely did
-// not leave. The shipments are brief. One that can't be read is logged and skipped.
+// not leave. One that can't be read is logged and skipped.
 func (j *Journal) Accepted(ctx context.Context, since time.Time, visit func(orders.Shipment)) error {
 	from := firstID(since.Add(-findSlack))
 	for from != nil {
@@ -46,7 +46,7 @@ func (t tables) accepted(from []byte, since time.Time, visit func(orders.Shipmen
 		if err != nil {
 			continue
 		}
-		s, err := decodeShipment(id, v, true)
+		s, err := decodeShipment(id, v, false)
 		switch {
 		case err != nil:
 			bad = err

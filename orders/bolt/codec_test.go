@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"straks/internal/cost"
 	"straks/orders"
 	"straks/orders/ledger"
 )
@@ -44,6 +45,8 @@ func TestShipmentRecord(t *testing.T) {
 		"traced, and ended early": func(s *orders.Shipment) {
 			s.Trace = orders.Trace{Bind: "telco", Encoding: "martian", Stored: time.Microsecond, Answered: time.Hour, Reported: s.Updated.Sub(s.Accepted)}
 		},
+		"costly":   func(s *orders.Shipment) { s.Cost = orders.Cost{Parts: 16, Amount: 160_000 * cost.Unit, Class: "+4779"} },
+		"free":     func(s *orders.Shipment) { s.Cost = orders.Cost{Parts: 1} },
 		"no parts": func(s *orders.Shipment) { s.Parts = nil },
 		"e-mail": func(s *orders.Shipment) {
 			s.Channel, s.Status, s.Recipient = orders.Email, orders.EmailSucceeded, "å@example.org"

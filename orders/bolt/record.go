@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"straks/internal/cost"
 	"straks/orders"
 	"straks/orders/ledger"
 )
@@ -31,6 +32,7 @@ const (
 	shipmentReported              // µs after acceptance; nothing where that is when it was updated
 	shipmentListed                // nothing
 	shipmentMail                  // flags: what reports about a mail have said, or will not say
+	shipmentCost                  // parts, amount, price class
 )
 
 // The flags of shipmentMail.
@@ -87,6 +89,13 @@ func encodeShipment(b []byte, s *orders.Shipment) []byte {
 	e.traced(s)
 	if flags := mailFlags(s); flags != 0 {
 		e.field(shipmentMail, func(e *encoder) { e.byte(flags) })
+	}
+	if s.Cost != (orders.Cost{}) {
+		e.field(shipmentCost, func(e *encoder) {
+			e.uint(uint64(s.Cost.Parts))
+			e.uint(uint64(s.Cost.Amount))
+			e.string(s.Cost.Class)
+		})
 	}
 	return shipmentScope.seal(e.b, len(b), s.ID[:])
 }
@@ -159,6 +168,8 @@ func decodeShipment(id uuid.UUID, record []byte, brief bool) (orders.Shipment, e
 			case shipmentMail:
 				flags := f.byte()
 				s.Unreported, s.Relayed, s.Complained = flags&mailUnreported != 0, flags&mailRelayed != 0, flags&mailComplained != 0
+			case shipmentCost:
+				s.Cost = orders.Cost{Parts: int(min(f.uint(), 1<<16)), Amount: cost.Amount(f.uint()), Class: f.string()}
 			}
 		})
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"straks/internal/cost"
 	"straks/internal/handover"
 	"straks/orders"
 )
@@ -119,6 +120,8 @@ func (r *run) answerOne() {
 	}
 	if r.IntN(6) == 0 {
 		a.Claim = uuid.Nil
+	} else if r.IntN(2) == 0 {
+		a.Cost = orders.Cost{Parts: a.Total, Amount: cost.Amount(r.IntN(1_000_000)), Class: []string{"", "home"}[r.IntN(2)]}
 	}
 	if r.model.shipments[s.ID].Status.Free() {
 		a.Outcome, a.Claim = handover.NotSent, s.Claim // the last word of a claim

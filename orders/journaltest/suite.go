@@ -188,7 +188,7 @@ func (f *fixture) acceptRequest(key string) orders.AcceptRequest {
 	return orders.AcceptRequest{
 		Shipment: f.id(), OrderID: uuid.New(), Claim: uuid.New(), Key: key, At: f.now, ClaimFor: claim,
 		Organisation: org, SendersReference: "ref-" + key, Channel: orders.SMS,
-		Recipient: "+4799999999", TTL: 5 * time.Minute,
+		Recipient: "+4799999999", TTL: 5 * time.Minute, Cost: orders.Cost{Parts: 2, Amount: 900_000, Class: "+47"},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/internal/cost"
 	"straks/internal/handover"
 	"straks/internal/rawwords"
 	"straks/orders"
@@ -43,6 +44,7 @@ type Config struct {
 	Organisations map[string]Organisation // by name
 	Paths         ReturnPaths             // the envelope senders
 	Waits         map[string]Wait         // by relay
+	Price         cost.Amount             // of a mail; 0: mails have no price
 	Words         *rawwords.Hub           // gets the relays' replies; may be nil
 }
 
@@ -115,8 +117,21 @@ func (c *Channel) Lane(m orders.Message) orders.Lane {
 	return orders.Lane{Name: name, Window: window}
 }
 
-// Parts implements orders.Carrier.
-func (c *Channel) Parts(orders.Message) int { return 1 }
+// Estimate implements orders.Carrier.
+func (c *Channel) Estimate(orders.Message) (parts int, most orders.Cost) {
+	return 1, c.cost()
+}
+
+// classEmail is the price class of mails.
+const classEmail = "email"
+
+// cost returns what a mail costs that a relay has, or may have.
+func (c *Channel) cost() orders.Cost {
+	if price := c.config.Load().Price; price > 0 {
+		return orders.Cost{Parts: 1, Amount: price, Class: classEmail}
+	}
+	return orders.Cost{Parts: 1}
+}
 
 // refusals maps a relay's refusal to a status.
 var refusals = map[smtp.Refusal]orders.Status{
@@ -130,8 +145,12 @@ var refusals = map[smtp.Refusal]orders.Status{
 func (c *Channel) Send(ctx context.Context, m orders.Message) orders.Handover {
 	r := c.pool.Send(ctx, c.message(m))
 	wait, unreported := c.wait(r)
+	cost := c.cost()
+	if r.Outcome == handover.Refused {
+		cost.Amount = 0
+	}
 	return orders.Handover{Outcome: r.Outcome, Status: refusals[r.Refusal], Carrier: r.Relay, Total: 1,
-		Parts: part(r), Detail: detail(r), Wait: wait, Unreported: unreported, Slot: r.Times.Connection, Written: r.Times.Written, Answered: r.Times.Answered}
+		Parts: part(r), Cost: cost, Detail: detail(r), Wait: wait, Unreported: unreported, Slot: r.Times.Connection, Written: r.Times.Written, Answered: r.Times.Answered}
 }
 
 // Run runs the pool until ctx ends, and gives the service the replies that come

@@ -17,7 +17,8 @@ type SendFunc func(context.Context, orders.Message) orders.Handover
 // value accepts every message, with the shipment's id as its reference. It is safe for
 // concurrent use.
 type Carrier struct {
-	Window int // messages at a time; 0 means 100. To be set before use
+	Window int         // messages at a time; 0 means 100. To be set before use
+	Most   orders.Cost // what Estimate returns. To be set before use
 
 	mu    sync.Mutex
 	check func(orders.Message) []orders.Fault
@@ -76,8 +77,8 @@ func (c *Carrier) Lane(orders.Message) orders.Lane {
 	return orders.Lane{Window: cmp.Or(c.Window, 100)}
 }
 
-// Parts implements orders.Carrier.
-func (c *Carrier) Parts(orders.Message) int { return 1 }
+// Estimate implements orders.Carrier.
+func (c *Carrier) Estimate(orders.Message) (parts int, most orders.Cost) { return 1, c.Most }
 
 // Send implements orders.Carrier.
 func (c *Carrier) Send(ctx context.Context, m orders.Message) orders.Handover {

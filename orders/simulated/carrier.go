@@ -94,6 +94,15 @@ func (c *Carrier) Lane(m orders.Message) orders.Lane {
 	return c.Carrier.Lane(m)
 }
 
+// Estimate implements orders.Carrier. What does not leave costs nothing, but its parts and price class are shown.
+func (c *Carrier) Estimate(m orders.Message) (parts int, most orders.Cost) {
+	parts, most = c.Carrier.Estimate(m)
+	if c.keeps(&m) {
+		most.Amount = 0
+	}
+	return parts, most
+}
+
 // Send implements orders.Carrier.
 func (c *Carrier) Send(ctx context.Context, m orders.Message) orders.Handover {
 	if !c.keeps(&m) {

@@ -16,7 +16,7 @@ import (
 
 // TestModes: what may leave does, and what may not looks delivered and never reaches the carrier.
 func TestModes(t *testing.T) {
-	real := &orderstest.Carrier{}
+	real := &orderstest.Carrier{Most: orders.Cost{Parts: 2, Amount: 5, Class: "+47"}}
 	rules := map[string]*simulated.Rule{"tests": {}, "pilot": {Allowed: []string{"+4799999999", "Kari@example.org", "@example.net"}}}
 	sms := simulated.New(orders.SMS, real, rules, slog.New(slog.DiscardHandler))
 	mail := simulated.New(orders.Email, real, rules, slog.New(slog.DiscardHandler))
@@ -66,6 +66,13 @@ func TestModes(t *testing.T) {
 		}
 		if left := len(real.Sent()) > before; left != c.leaves || (s.Carrier == simulated.Name) == c.leaves {
 			t.Errorf("%s to %s: left %v, carrier %q", c.organisation, string(c.to), left, s.Carrier)
+		}
+		cost := real.Most
+		if !c.leaves {
+			cost.Amount = 0 // and the client sees no difference
+		}
+		if s.Cost != cost {
+			t.Errorf("%s to %s: %+v, want %+v", c.organisation, string(c.to), s.Cost, cost)
 		}
 		if !c.leaves {
 			kept[s.ID] = c.organisation

@@ -31,7 +31,18 @@ func (c *Channel) handover(to orders.Recipient, r smpp.Result) orders.Handover {
 	h := orders.Handover{Outcome: r.Outcome, Status: refusals[r.Refusal], Carrier: r.SMSC, Detail: detail(r.Status, r.Err),
 		Bind: r.Bind, Encoding: r.Encoding, Slot: r.Times.Slot, Written: r.Times.Written, Answered: r.Times.Answered}
 	h.Total, h.Parts = receiptParts(d, r.Total, parts)
+	if r.SMSC != "" {
+		h.Cost = c.cost(r.SMSC, to, r.Segments, billed(&r))
+	}
 	return h
+}
+
+// billed returns how many segments the SMSC has, or may have.
+func billed(r *smpp.Result) int {
+	if len(r.Parts) == r.Total {
+		return r.Segments
+	}
+	return len(r.Parts)
 }
 
 // receiptParts returns the parts that receipts are about, where a message has

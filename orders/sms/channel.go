@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/dlr"
+	"straks/internal/cost"
 	"straks/internal/ratelog"
 	"straks/internal/rawwords"
 	"straks/orders"
@@ -22,6 +23,7 @@ type Config struct {
 	SMSCs         map[string]SMSC         // by name
 	StopWords     []string                // in capitals; see inbound
 	StartWords    []string                // likewise
+	Prices        *cost.Table             // of parts; nil: there are none
 	Words         *rawwords.Hub           // gets what SMSCs say word for word; may be nil
 }
 
@@ -172,9 +174,6 @@ func (c *Channel) Lane(m orders.Message) orders.Lane {
 	name, window := c.gateway.Lane(c.message(m))
 	return orders.Lane{Name: name, Window: window}
 }
-
-// Parts implements orders.Carrier.
-func (c *Channel) Parts(m orders.Message) int { return c.gateway.Parts(c.message(m)) }
 
 // Send implements orders.Carrier.
 func (c *Channel) Send(ctx context.Context, m orders.Message) orders.Handover {

@@ -12,6 +12,7 @@
 //
 //	channel.go  Config, Channel, and the life of a message up to its hand-over
 //	answer.go   submit_sm_resp, in time or late: references, refusals, parts
+//	price.go    what a message costs
 //	receipt.go  deliver_sm and data_sm: receipts become reports
 //	tally.go    what receipts said, counted for operators
 //	errors.go   error codes of receipts, counted

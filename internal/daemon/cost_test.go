@@ -1,0 +1,125 @@
+package daemon_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"straks/internal/cost"
+	"straks/internal/daemon/daemontest"
+	"straks/internal/eventually"
+	"straks/smpp/smsctest"
+	"straks/smtp/relaytest"
+)
+
+const (
+	home    = "[[price]]\nprefix = \"+47\"\nprice = \"0.45\"\nclass = \"home\"\n"
+	anyPlus = "[[price]]\nprice = \"2.00\"\n"
+)
+
+// priced is what the headers say of an order.
+type priced struct {
+	status       int
+	parts, class string
+}
+
+// order places an SMS.
+func order(w *daemontest.World, key, number, text string) priced {
+	w.T.Helper()
+	body, err := json.Marshal(map[string]any{"idempotencyId": key, "recipientSms": map[string]any{
+		"phoneNumber": number, "timeToLiveInSeconds": 300, "smsSettings": map[string]any{"body": text}}})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(w.T.Context(), http.MethodPost, "http://"+w.Daemon.APIAddr()+"/notifications/api/v1/future/orders/instant/sms", strings.NewReader(string(body)))
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+w.Token)
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	resp.Body.Close()
+	return priced{resp.StatusCode, resp.Header.Get("Straks-Parts"), resp.Header.Get("Straks-Price-Class")}
+}
+
+// wantSpent waits until the status says so.
+func wantSpent(w *daemontest.World, amount string) {
+	w.T.Helper()
+	eventually.True(w.T, amount+" to be spent", func() bool {
+		s := w.Daemon.Status().Cost
+		return s != nil && len(s.Organisations) > 0 && s.Organisations[0].Spent.String() == amount
+	})
+}
+
+// TestBudget: each part costs what the table says, a budget that is used up answers 429 and says so, a restart with other
+// prices counts what was sent by those of then, and a reload prices what is sent afterwards.
+func TestBudget(t *testing.T) {
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	w.EditConfig("[[organisation]]\n", home+anyPlus+"[[organisation]]\nbudget_per_month = \"4.00\"\n")
+	w.Start()
+	long := strings.Repeat("Blåbærsyltetøy ", 25) // 375 characters of GSM 03.38
+	for _, c := range []struct {
+		key, number, text string
+		want              priced
+		spent             string
+	}{
+		{"short", "+4799999999", "1234", priced{201, "1", "home"}, "0.45"},
+		{"long", "+4799999999", long, priced{201, "3", "home"}, "1.80"},
+		{"long", "+4799999999", long, priced{200, "3", "home"}, "1.80"},
+		{"abroad", "+46701740605", "1234", priced{201, "1", "default"}, "3.80"},
+		{"more", "+4799999999", "1234", priced{429, "", ""}, "3.80"},
+		{"short", "+4799999999", "1234", priced{200, "1", "home"}, "3.80"},
+	} {
+		if got := order(w, c.key, c.number, c.text); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.key, got, c.want)
+		}
+		wantSpent(w, c.spent)
+	}
+	p := w.Refused("more", "+4799999999")
+	if p.Code != "NOT-00005" || p.RetryAfter <= 0 || !strings.Contains(p.Detail, "The limit of 4.00 NOK in a month (of UTC) for your organisation, its budget, is reached.") {
+		t.Errorf("%+v", p)
+	}
+	w.Stop()
+	w.EditConfig(`"0.45"`, `"0.10"`)
+	w.Start()
+	wantSpent(w, "3.80")
+	if got := order(w, "long", "+4799999999", long); got != (priced{200, "3", "home"}) {
+		t.Errorf("a repeat after a restart: %+v", got)
+	}
+	if got := order(w, "more", "+4799999999", "1234"); got != (priced{201, "1", "home"}) {
+		t.Errorf("for less: %+v", got)
+	}
+	wantSpent(w, "3.90")
+	s := w.Daemon.Status().Cost
+	if want := (cost.Amount)(4 * cost.Unit); s.Currency != "NOK" || s.Organisations[0].Budget != want || s.Organisations[0].Organisation != "ttd" {
+		t.Errorf("%+v", s)
+	}
+	w.Stop()
+}
+
+// TestReloadPrices: other prices are those of the next message.
+func TestReloadPrices(t *testing.T) {
+	w := newReloading(t, home)
+	order(w.World, "a", "+4799999999", "1234")
+	wantSpent(w.World, "0.45")
+	w.write("", `"0.45"`, `"0.50"`, `"home"`, `"new"`)
+	if restart := w.reload(); len(restart) > 0 {
+		t.Errorf("needs a restart: %v", restart)
+	}
+	if got := order(w.World, "b", "+4799999999", "1234"); got != (priced{201, "1", "new"}) {
+		t.Errorf("%+v", got)
+	}
+	wantSpent(w.World, "0.95")
+	for i := range 3 { // a number without a price
+		if got := order(w.World, fmt.Sprint("c", i), "+46701740605", "1234"); got != (priced{201, "1", ""}) {
+			t.Errorf("%+v", got)
+		}
+	}
+	wantSpent(w.World, "0.95")
+	w.Stop()
+}
