@@ -145,11 +145,17 @@ func TestClock(t *testing.T) {
 	}
 }
 
-// The wait for a receipt's commit is a setting.
+// The wait for a receipt's commit is a setting of its carrier.
 func TestReceiptWait(t *testing.T) {
 	j := &deadlines{idle: idle{began: time.Now()}, left: make(chan time.Duration, 1)}
-	s := orders.NewService(orders.Config{Journal: j, ReceiptWait: time.Hour, Log: slog.New(slog.DiscardHandler)})
-	if err := s.Late(orders.Answer{}); err != nil {
+	wait := func(carrier string) time.Duration {
+		if carrier == "telco" {
+			return time.Hour
+		}
+		return time.Second
+	}
+	s := orders.NewService(orders.Config{Journal: j, ReceiptWait: wait, Log: slog.New(slog.DiscardHandler)})
+	if err := s.Receive(orders.Report{Carrier: "telco"}, func(error) {}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

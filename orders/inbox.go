@@ -28,6 +28,7 @@ type inbox struct {
 
 // inLane has the facts of one carrier. Under inbox.mu.
 type inLane struct {
+	carrier string
 	facts   []inbound
 	batches int  // that receivers have taken and not stored
 	queued  bool // it is in ready
@@ -44,7 +45,7 @@ func (q *inbox) put(carrier string, in inbound) bool {
 	defer q.mu.Unlock()
 	l := q.lanes[carrier]
 	if l == nil {
-		l = new(inLane)
+		l = &inLane{carrier: carrier}
 		q.lanes[carrier] = l
 	}
 	if len(l.facts) >= inboxSize {

@@ -45,7 +45,7 @@ func (s *Service) receive(ctx context.Context) {
 	for {
 		lane, batch := s.inbox.take()
 		if lane != nil {
-			s.inbox.stored(lane, s.store(batch))
+			s.inbox.stored(lane, s.store(lane.carrier, batch))
 			continue
 		}
 		select {
@@ -54,25 +54,25 @@ func (s *Service) receive(ctx context.Context) {
 			if lane, batch = s.inbox.take(); lane == nil {
 				return // the receivers that still store a batch go on
 			}
-			s.inbox.stored(lane, s.store(batch))
+			s.inbox.stored(lane, s.store(lane.carrier, batch))
 		}
 	}
 }
 
-// store applies a batch, and then calls done for each of its facts. A fact that
+// store applies a batch of a carrier's facts, and then calls done for each of its facts. A fact that
 // cannot be stored must not fail the others of its batch: each is tried alone. It
 // reports whether most of the batch were receipts that match nothing.
-func (s *Service) store(batch []inbound) (strange bool) {
+func (s *Service) store(carrier string, batch []inbound) (strange bool) {
 	events := make([]Event, len(batch))
 	for i, in := range batch {
 		events[i] = in.event
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ReceiptWait)
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ReceiptWait(carrier))
 	defer cancel()
 	effects, err := s.cfg.Journal.Apply(ctx, events)
 	if ofTheCall(err) && len(batch) > 1 {
 		for i := range batch {
-			s.store(batch[i : i+1])
+			s.store(carrier, batch[i:i+1])
 		}
 		return false
 	}

@@ -19,6 +19,7 @@ import (
 const (
 	DefaultSendDeadline = 5 * time.Second
 	DefaultRetention    = 90 * 24 * time.Hour
+	DefaultReceiptWait  = time.Second
 	DefaultQueue        = 1024 // orders that wait for a journal's writer; and four times as many facts
 )
 
@@ -34,11 +35,14 @@ type Config struct {
 	SendDeadline  time.Duration         // from an order's admission to the carrier's answer; DefaultSendDeadline
 	AtWork        int                   // orders of a channel that are stored or answered at a time; 32 for each of GOMAXPROCS
 	MaxInFlight   int                   // orders of a channel between their admission and their outcome on disk; 10,000
-	ReceiptWait   time.Duration         // for the commit of receipts, before they are refused for now; 1 s
 	Retention     time.Duration         // of orders, keys and feed; DefaultRetention
 	Now           func() time.Time      // the clock of everything that is stored; time.Now
 	Log           *slog.Logger          // slog.Default()
 	Registerer    prometheus.Registerer // nil: metrics are not exported
+
+	// ReceiptWait returns how long a receipt of the carrier may wait for its commit; then the carrier is asked to send it
+	// again. Nil: DefaultReceiptWait.
+	ReceiptWait func(carrier string) time.Duration
 }
 
 // Service places orders and receives receipts by the rules of the package
@@ -85,9 +89,11 @@ func NewService(cfg Config) *Service {
 	cfg.SendDeadline = cmp.Or(cfg.SendDeadline, DefaultSendDeadline)
 	cfg.AtWork = cmp.Or(cfg.AtWork, 32*runtime.GOMAXPROCS(0))
 	cfg.MaxInFlight = cmp.Or(cfg.MaxInFlight, 10_000)
-	cfg.ReceiptWait = cmp.Or(cfg.ReceiptWait, time.Second)
 	cfg.Retention = cmp.Or(cfg.Retention, DefaultRetention)
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
+	if cfg.ReceiptWait == nil {
+		cfg.ReceiptWait = func(string) time.Duration { return DefaultReceiptWait }
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"reflect"
+	"time"
 
 	"straks/dlr"
 	"straks/internal/faults"
@@ -49,6 +50,10 @@ type SMSC struct {
 	// Default false: it changes nothing, and a later one does.
 	AcceptedIsFinal bool
 
+	// ReceiptWait is how long a receipt may wait until it is stored. Then the SMSC gets ESME_RX_T_APPN and sends it
+	// again, often minutes later. Shorter than the SMSC's wait for deliver_sm_resp. At most 1m. Default 0, which stands for 1s.
+	ReceiptWait time.Duration
+
 	dialect dlr.Dialect
 }
 
@@ -64,6 +69,9 @@ var passwordReserved = map[string]string{
 // check checks the keys that only the file has; the gateway's Check checks the others.
 func (s *SMSC) check(c *checker) {
 	c.Name("name", s.Name)
+	if s.ReceiptWait != 0 {
+		c.Duration("receipt_wait", s.ReceiptWait, 100*time.Millisecond, time.Minute)
+	}
 	if s.Password = c.secret("password_file", s.PasswordFile); len(s.Password) > 8 {
 		c.warn("password_file", "holds a password of %d characters, and SMPP 3.4 has 8: not every SMSC takes it", len(s.Password))
 	}

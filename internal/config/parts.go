@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"log/slog"
 	"slices"
+	"time"
 
 	"straks/api"
+	"straks/orders"
 	"straks/orders/mail"
 	"straks/orders/sms"
 )
@@ -79,6 +81,16 @@ func (cfg *Config) SMSChannel() sms.Config {
 		c.SMSCs[s.Name] = sms.SMSC{Dialect: s.dialect, Alphabet: s.Alphabet.Encoding(), SettleByRecipient: s.SettleByRecipient}
 	}
 	return c
+}
+
+// ReceiptWait returns how long a receipt of the carrier may wait until it is stored.
+func (cfg *Config) ReceiptWait(carrier string) time.Duration {
+	for _, s := range cfg.SMSCs {
+		if s.Name == carrier {
+			return cmp.Or(s.ReceiptWait, orders.DefaultReceiptWait)
+		}
+	}
+	return orders.DefaultReceiptWait
 }
 
 // EmailSenders returns what the e-mail channel knows of each organisation.

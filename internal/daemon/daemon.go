@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -150,6 +151,7 @@ func (d *Daemon) wire() (err error) {
 		Journal: d.journal, Organisations: cfg.Names(),
 		SendDeadline: cfg.API.SendDeadline, Retention: cfg.Journal.Retention,
 		MaxInFlight: cfg.API.MaxInFlight, Log: d.log, Registerer: d.registry,
+		ReceiptWait: func(carrier string) time.Duration { return d.config().ReceiptWait(carrier) },
 	}
 	if len(cfg.SMSCs) > 0 {
 		if d.gateway, err = smpp.New(cfg.Gateway(), d.log, d.registry); err != nil {
