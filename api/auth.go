@@ -33,14 +33,15 @@ var (
 // Principal is the caller of a request.
 type Principal struct {
 	Organisation string   // that owns the orders and shipments; empty: may do nothing
-	Token        string   // name of the token, for logs
-	Scopes       []string // that the token has
+	Token        string   // name of the token, for logs; empty: a certificate alone
+	Certificate  string   // name of the client certificate, likewise
+	Fingerprint  string   // of the certificate: SHA-256 in hex digits
+	Scopes       []string // that the token has, or else the certificate
 }
 
 // Authenticator identifies the caller of a request. Its errors are ErrNoToken, errors that
-// wrap ErrInvalidToken, and others where it can't check the token now (answered 503). It must
-// be safe for concurrent use, and must never put a token into an error or a log. The request has its TLS
-// state, for authenticators that check client certificates.
+// wrap ErrInvalidToken or ErrInvalidCertificate, and others where it can't check the token now (answered 503). It must
+// be safe for concurrent use, and must never put a token into an error or a log.
 type Authenticator interface {
 	Authenticate(*http.Request) (Principal, error)
 }
@@ -187,13 +188,16 @@ func (a *api) authorize(r *http.Request, scopes []string) (Principal, error) {
 	case errors.Is(err, ErrInvalidToken):
 		a.denials.Write(who.Organisation+"/"+who.Token, levelDenied, "token refused", callerAttrs(r, who, err)...)
 		return who, unauthorized(`Bearer error="invalid_token"`, "The token is unknown, malformed, or expired: get a new one from the operator of this service.")
+	case errors.Is(err, ErrInvalidCertificate):
+		a.denials.Write(refusalKind(err), levelDenied, "client certificate refused", callerAttrs(r, who, err)...)
+		return who, unauthorized("Bearer", "The client certificate is unknown, revoked, or not valid now: get a new one from the operator of this service, or connect without one and send a token.")
 	case err != nil:
 		a.denials.Write("not checked", levelDenied, "token not checked", callerAttrs(r, who, err)...)
 		return who, unavailable("unavailable", "Tokens can't be checked now.", retryStore)
 	case who.Organisation == "":
 		return who, newProblem(http.StatusForbidden, "The token belongs to no organisation: get one that does from the operator of this service.")
 	case !slices.ContainsFunc(scopes, func(scope string) bool { return slices.Contains(who.Scopes, scope) }):
-		p := newProblem(http.StatusForbidden, "The token lacks the scope "+strings.Join(scopes, " or ")+".")
+		p := newProblem(http.StatusForbidden, "The "+who.credential()+" lacks the scope "+strings.Join(scopes, " or ")+".")
 		p.header = [2]string{"WWW-Authenticate", `Bearer error="insufficient_scope", scope="` + scopes[0] + `"`}
 		return who, p
 	}

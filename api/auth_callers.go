@@ -6,23 +6,26 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"straks/internal/clientcert"
 )
 
-// Callers authenticates by static tokens and by JSON web tokens.
+// Callers authenticates by static tokens, JSON web tokens and client certificates.
 type Callers struct {
 	static atomic.Pointer[Tokens]
 	web    *webTokens
+	certs  *clientcert.Verifier // nil: there are no client certificates
 }
 
-// NewCallers returns an authenticator over static tokens and issuers of JSON web tokens. Its error lists all
-// faults.
-func NewCallers(tokens []Token, issuers []TokenIssuer) (*Callers, error) {
+// NewCallers returns an authenticator over static tokens, issuers of JSON web tokens, and client certificates, if certs
+// is not nil. Its error lists all faults.
+func NewCallers(tokens []Token, issuers []TokenIssuer, certs *clientcert.Verifier) (*Callers, error) {
 	static, err := NewTokens(tokens)
 	web, webErr := newWebTokens(issuers, time.Now)
 	if err := errors.Join(err, webErr); err != nil {
 		return nil, err
 	}
-	c := &Callers{web: web}
+	c := &Callers{web: web, certs: certs}
 	c.static.Store(static)
 	return c, nil
 }
@@ -44,9 +47,26 @@ func (c *Callers) SetTokens(tokens []Token) error {
 // Used returns when static tokens were last accepted; see Tokens.Used.
 func (c *Callers) Used() map[[2]string]time.Time { return c.static.Load().Used() }
 
-// Authenticate implements Authenticator. A header of its own that an issuer uses decides where a request has it:
-// Altinn's apps send PlatformAccessToken beside the token of a person, who is no organisation.
+// Authenticate implements Authenticator. A certificate that a client has shown must be good, whether or not there is a
+// token: it is no matter of chance which of two callers a request is of.
 func (c *Callers) Authenticate(r *http.Request) (Principal, error) {
+	certificate, err := shown(r, c.certs)
+	if err != nil {
+		return Principal{}, err
+	}
+	who, err := c.byToken(r)
+	switch {
+	case errors.Is(err, ErrNoToken) && certificate.Certificate != "":
+		return certificate, nil
+	case err != nil:
+		return who, err
+	}
+	return who.with(certificate)
+}
+
+// byToken identifies the caller by a token. A header of its own that an issuer uses decides where a request has it:
+// Altinn's apps send PlatformAccessToken beside the token of a person, who is no organisation.
+func (c *Callers) byToken(r *http.Request) (Principal, error) {
 	for _, header := range c.web.headers {
 		if values := r.Header[header]; len(values) > 0 {
 			if len(values) > 1 || len(values[0]) > maxToken {

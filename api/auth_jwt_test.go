@@ -41,7 +41,7 @@ func newIDPs(t testing.TB) *idps {
 		{Issuer: run(t, w.apps, "apps"), Header: "PlatformAccessToken", Claims: []string{"urn:altinn:org"}, Organisations: organisations, Grants: []string{ScopeCreate}},
 	}
 	var err error
-	if w.auth, err = NewCallers([]Token{{Organisation: "ttd", Name: "backend", SHA256: sum(ttdToken)}}, uses); err != nil {
+	if w.auth, err = NewCallers([]Token{{Organisation: "ttd", Name: "backend", SHA256: sum(ttdToken)}}, uses, nil); err != nil {
 		t.Fatal(err)
 	}
 	return w

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/internal/clientcert"
 	"straks/internal/connlimit"
 )
 
@@ -24,15 +25,24 @@ func NewConnections(l Limits, log *slog.Logger, reg prometheus.Registerer) (*con
 }
 
 // Listener returns ln with the bounds on connections. With a TLS configuration the connections
-// speak TLS, and HTTP/2 where the client offers it (RFC 7301). The bounds are below TLS, because
+// speak TLS, and HTTP/2 where the client offers it (RFC 7301). Clients are asked for a certificate while certs, which may
+// be nil, knows authorities. They are not told which: that would name our organisations to anybody. The bounds are below TLS, because
 // net/http finds the TLS state of a request only in a *tls.Conn.
-func Listener(ln net.Listener, connections *connlimit.Limiter, t *tls.Config) net.Listener {
+func Listener(ln net.Listener, connections *connlimit.Limiter, t *tls.Config, certs *clientcert.Verifier) net.Listener {
 	ln = connections.Listener(ln)
 	if t == nil {
 		return ln
 	}
 	t = t.Clone()
 	t.NextProtos = []string{"h2", "http/1.1"}
+	asking := t.Clone()
+	asking.ClientAuth = tls.RequestClientCert // what it is good for is found out at each request
+	t.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		if certs.Asks() {
+			return asking, nil
+		}
+		return nil, nil
+	}
 	return tls.NewListener(ln, t)
 }
 

@@ -63,7 +63,7 @@ func crowd(t *testing.T, l Limits, overTLS bool) *crowded {
 		}
 		state(nc, s)
 	}
-	go c.server.Serve(Listener(ln, c.connections, conf))
+	go c.server.Serve(Listener(ln, c.connections, conf, nil))
 	t.Cleanup(func() { c.server.Close() })
 	return c
 }

@@ -4,7 +4,7 @@
 //
 //	net/http      reads the request, and answers by itself what is none       server.go, connections.go
 //	  handler     one for each path: metrics, panics                          api.go, exchange.go, metrics.go
-//	    answer      the method, then authorize: token, organisation, scope    auth.go, auth_callers.go, auth_jwt.go, auth_known.go
+//	    answer      the method, then authorize: token, organisation, scope    auth.go, auth_callers.go, auth_jwt.go, auth_known.go, auth_cert.go
 //	      place       rate, order, Service.Place                              place.go, rate.go, settings.go
 //	        readBody    content type, length, octets                            body.go
 //	        decode      every fault of the body at once                       decode.go, read.go, json.go, address.go

@@ -238,10 +238,8 @@ func (a *api) recovered(x *exchange, rt route) {
 
 // callerAttrs are the log attributes of a caller that was refused.
 func callerAttrs(r *http.Request, who Principal, err error) []slog.Attr {
-	return []slog.Attr{
-		slog.String("remote", r.RemoteAddr), slog.String("organisation", who.Organisation),
-		slog.String("token", who.Token), slog.String("err", err.Error()),
-	}
+	attrs := append([]slog.Attr{slog.String("remote", r.RemoteAddr)}, who.credentialAttrs()...)
+	return append(attrs, slog.String("err", err.Error()))
 }
 
 // notFound answers requests to paths without a route.

@@ -46,7 +46,7 @@ func startPiped(t *testing.T, window int, takes time.Duration) *piped {
 	}
 	connections := connectionsOf(t, Limits{})
 	server := Server(h, Limits{}, connections, log)
-	go server.Serve(Listener(p.ln, connections, nil))
+	go server.Serve(Listener(p.ln, connections, nil, nil))
 	t.Cleanup(func() {
 		server.Shutdown(context.Background())
 		service.Drain(context.Background())

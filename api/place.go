@@ -96,7 +96,7 @@ func (a *api) placed(x *exchange, s orders.Shipment, created bool) error {
 func orderAttrs(x *exchange, p *placing, s *orders.Shipment, created bool, err error, took time.Duration) (level slog.Level, attrs []slog.Attr) {
 	level = slog.LevelInfo
 	attrs = make([]slog.Attr, 0, 14)
-	attrs = append(attrs, slog.String("organisation", x.who.Organisation), slog.String("token", x.who.Token))
+	attrs = append(attrs, x.who.credentialAttrs()...)
 	if p != nil && p.order.Message.Channel != 0 {
 		attrs = append(attrs, slog.String("channel", p.order.Message.Channel.String()), slog.Any("to", p.order.Message.To))
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"straks/internal/clientcert"
 	"straks/internal/connlimit"
 	"straks/internal/eventually"
 )
@@ -31,7 +32,11 @@ func serve(t testing.TB, h http.Handler, l Limits, conf *tls.Config, log *slog.L
 	}
 	connections := connectionsOf(t, l)
 	server := Server(whole, l, connections, log)
-	go server.Serve(Listener(ln, connections, conf))
+	var certs *clientcert.Verifier
+	if callers, ok := whole.api.auth.(*Callers); ok {
+		certs = callers.certs
+	}
+	go server.Serve(Listener(ln, connections, conf, certs))
 	t.Cleanup(func() { server.Close() })
 	return ln.Addr().String()
 }
@@ -131,7 +136,7 @@ func TestPanicOnAConnection(t *testing.T) {
 	ln.conns <- &panickyConn{there}
 	connections := connectionsOf(t, Limits{})
 	server := Server(w.api, Limits{}, connections, slog.New(slog.NewJSONHandler(w.log, nil)))
-	go server.Serve(Listener(ln, connections, nil))
+	go server.Serve(Listener(ln, connections, nil, nil))
 	t.Cleanup(func() { server.Close() })
 	go io.WriteString(here, post("", smsBody))
 	if n, err := io.Copy(io.Discard, here); n > 0 || err != nil {

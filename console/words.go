@@ -89,6 +89,7 @@ var words = map[string][2]string{
 	"ends":            {"Sertifikater og tokener som utløper", "Certificates and tokens that end"},
 	"end.certificate": {"sertifikat", "certificate"},
 	"end.token":       {"token", "token"},
+	"end.crl":         {"sperreliste", "revocation list"},
 	"noEnds":          {"Ingen utløper.", "None ends."},
 	"ended":           {"utløpt", "ended"},
 	"warnings":        {"Siste advarsler", "Last warnings"},

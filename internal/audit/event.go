@@ -14,6 +14,7 @@ type Event struct {
 	Action       string    // one of the actions below
 	Organisation string    // that acted, or that the action is about
 	Token        string    // name of the token by which the organisation acted, or of the issuer of its web token
+	Certificate  string    // name of the client certificate by which it acted, and the SHA-256 of it
 	User         string    // operator, as the operating system, the console or the operator says
 	Peer         string    // address that the call came from; "unix" for a socket
 	Object       string    // shipment, carrier, file: what the action is about. Never a recipient
@@ -54,6 +55,7 @@ type line struct {
 	Action       string `json:"action"`
 	Organisation string `json:"organisation,omitempty"`
 	Token        string `json:"token,omitempty"`
+	Certificate  string `json:"certificate,omitempty"`
 	User         string `json:"user,omitempty"`
 	Peer         string `json:"peer,omitempty"`
 	Object       string `json:"object,omitempty"`
@@ -77,7 +79,7 @@ type link struct {
 // next returns the line of an event, with its line end, and the link that it makes.
 func (l link) next(e Event, lost uint64) ([]byte, link) {
 	text, err := json.Marshal(line{Seq: l.seq + 1, Time: e.At.UTC().Format(timeForm), Action: e.Action, Organisation: e.Organisation,
-		Token: e.Token, User: e.User, Peer: e.Peer, Object: e.Object, Outcome: e.Outcome, Reason: e.Reason, Trace: e.Trace,
+		Token: e.Token, Certificate: e.Certificate, User: e.User, Peer: e.Peer, Object: e.Object, Outcome: e.Outcome, Reason: e.Reason, Trace: e.Trace,
 		Count: e.Count, Lost: lost, Prev: hex.EncodeToString(l.hash[:])})
 	if err != nil {
 		panic(err) // strings and numbers can always be written
@@ -87,7 +89,7 @@ func (l link) next(e Event, lost uint64) ([]byte, link) {
 
 // bounded returns the event with texts of at most maxText octets, in UTF-8.
 func (e Event) bounded() Event {
-	for _, s := range []*string{&e.Action, &e.Organisation, &e.Token, &e.User, &e.Peer, &e.Object, &e.Outcome, &e.Reason, &e.Trace} {
+	for _, s := range []*string{&e.Action, &e.Organisation, &e.Token, &e.Certificate, &e.User, &e.Peer, &e.Object, &e.Outcome, &e.Reason, &e.Trace} {
 		if len(*s) > maxText {
 			*s = (*s)[:maxText]
 		}

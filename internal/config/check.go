@@ -45,6 +45,7 @@ type file struct {
 	sealed   bool // secrets are not read
 	warnings []Warning
 	files    []File
+	grace    time.Duration // api.client_crl_grace
 }
 
 // in returns the checker for a table within this one.

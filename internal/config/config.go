@@ -26,6 +26,7 @@
 //	cost.go          prices and budgets
 //	webhook.go       receivers of an organisation's feed
 //	issuer.go        issuers of JSON web tokens
+//	clientcert.go    client certificates, and who vouches for them
 //	mode.go          organisations that only test
 //	carrier.go       SMSCs and routes of both kinds
 //	relay.go         relays
@@ -91,8 +92,14 @@ type API struct {
 	BasePath    string // before every route: "/notifications/api/v1"; "/" for none
 	TLSCertFile string // PEM chain; with tls_key_file, the listener speaks TLS. Without: plain HTTP
 	TLSKeyFile  string // PEM key: a path, or a name in $CREDENTIALS_DIRECTORY
-	PlainHTTP   bool   `toml:"plain_http"` // the listener may be reached from other machines without TLS: false
-	Docs        bool   // serve a page that renders the OpenAPI document, at /docs: false
+	// ClientCAFiles are PEM files of the authorities that vouch for client certificates. Default none: clients are not
+	// asked for any. ClientCRLFiles are their lists of revoked certificates, PEM or DER. All are read again
+	// when they change.
+	ClientCAFiles  []string
+	ClientCRLFiles []string
+	ClientCRLGrace time.Duration // for which such a list may be out of date before certificates are refused for it: 24h
+	PlainHTTP      bool          `toml:"plain_http"` // the listener may be reached from other machines without TLS: false
+	Docs           bool          // serve a page that renders the OpenAPI document, at /docs: false
 
 	// SendDeadline bounds an order from its acceptance to the carrier's answer: 5s.
 	// After it, the answer is 503 if the message surely did not leave, else 201 with
@@ -123,6 +130,7 @@ func (a *API) setDefaults() {
 	limits := api.Limits{}.WithDefaults()
 	*a = API{
 		BasePath:          api.DefaultBasePath,
+		ClientCRLGrace:    day,
 		SendDeadline:      orders.DefaultSendDeadline,
 		MaxBody:           api.DefaultMaxBody,
 		MaxBodySMS:        api.DefaultMaxSMS,

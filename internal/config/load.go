@@ -118,6 +118,7 @@ func (cfg *Config) check(c *checker) {
 	cfg.Email.check(c.in("email"))
 	cfg.checkOrganisations(c)
 	cfg.checkIssuers(c)
+	cfg.checkClientCertificates(c)
 	cfg.checkModes(c)
 	cfg.checkCarriers(c)
 	cfg.checkPrices(c)

@@ -138,7 +138,12 @@ type Organisation struct {
 	Mode string
 	// AllowedRecipients are numbers, addresses and domains ("@example.org") for the mode "allowlist".
 	AllowedRecipients []string
-	Tokens            []Token `toml:"token"` // without tokens and identities nobody can send for it
+	// ClientCAFiles are PEM files of authorities that vouch for the certificates of this organisation alone, in the place of
+	// those under api. ClientCRLFiles are their lists of revoked certificates. Default: those of api.
+	ClientCAFiles  []string
+	ClientCRLFiles []string
+	Tokens         []Token       `toml:"token"`       // without tokens, certificates and identities nobody can send for it
+	Certificates   []Certificate `toml:"certificate"` // client certificates that stand for it. Default none
 	// PrefixLimits bound its orders to numbers with a prefix. Default none.
 	PrefixLimits []PrefixLimit `toml:"prefix_limit"`
 	// Webhooks are the receivers to which its feed is sent, 16 at most. Default none.
@@ -186,7 +191,7 @@ func (o *Organisation) check(c *checker) {
 	if o.Burst == 0 {
 		o.Burst = int(math.Ceil(o.Rate))
 	}
-	if len(o.Tokens) == 0 && len(o.Identities) == 0 {
+	if len(o.Tokens) == 0 && len(o.Identities) == 0 && len(o.Certificates) == 0 {
 		c.warn("token", "there is none, so nobody can send for %q; \"straks token new -org %s\" makes one", o.Name, o.Name)
 	}
 	seen := make(map[string]string)
@@ -225,11 +230,25 @@ func TokenScopes() []string { return []string{"create", "read", "support"} }
 func (t *Token) check(c *checker) {
 	c.Name("name", t.Name)
 	c.Unless(t.SHA256 != Digest{}, "sha256", "is missing")
-	c.Unless(len(t.Scopes) > 0, "scopes", "is empty, so that the token may do nothing: remove the token, or give a scope (%s)", strings.Join(TokenScopes(), ", "))
-	for i, scope := range t.Scopes {
-		c.OneOf(faults.Index("scopes", i), scope, TokenScopes()...)
-	}
+	c.scopes("token", t.Scopes)
 	if !t.Expires.IsZero() && t.Expires.Before(c.file.now) {
 		c.warn("expires", "has passed (%s): the token is refused", t.Expires.Format(time.RFC3339))
 	}
+}
+
+// scopes checks the scopes of a token or certificate.
+func (c *checker) scopes(of string, scopes []string) {
+	c.Unless(len(scopes) > 0, "scopes", "is empty, so that the %s may do nothing: remove the %[1]s, or give a scope (%[2]s)", of, strings.Join(TokenScopes(), ", "))
+	for i, scope := range scopes {
+		c.OneOf(faults.Index("scopes", i), scope, TokenScopes()...)
+	}
+}
+
+// apiScopes returns the scopes of package api that stand in the file by their names.
+func apiScopes(names []string) []string {
+	scopes := make([]string, len(names))
+	for i, name := range names {
+		scopes[i] = tokenScopes[name]
+	}
+	return scopes
 }

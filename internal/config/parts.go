@@ -17,11 +17,7 @@ func (cfg *Config) Tokens() []api.Token {
 	var tokens []api.Token
 	for _, o := range cfg.Organisations {
 		for _, t := range o.Tokens {
-			scopes := make([]string, len(t.Scopes))
-			for i, scope := range t.Scopes {
-				scopes[i] = tokenScopes[scope]
-			}
-			tokens = append(tokens, api.Token{Organisation: o.Name, Name: t.Name, SHA256: t.SHA256.Hex(), Expires: t.Expires, Scopes: scopes})
+			tokens = append(tokens, api.Token{Organisation: o.Name, Name: t.Name, SHA256: t.SHA256.Hex(), Expires: t.Expires, Scopes: apiScopes(t.Scopes)})
 		}
 	}
 	return tokens

@@ -25,6 +25,7 @@ var fixed = []struct {
 // KeepFixed gives the configuration the values of the one in use where a change takes effect at the start only, and
 // returns the keys of those that differ: a table as a whole.
 func (cfg *Config) KeepFixed(inUse *Config) (changed []string) {
+	defer cfg.keepReloadable(cfg.API, inUse)()
 	for _, f := range fixed {
 		now, was := reflect.ValueOf(f.field(cfg)).Elem(), reflect.ValueOf(f.field(inUse)).Elem()
 		if !reflect.DeepEqual(now.Interface(), was.Interface()) {
@@ -47,6 +48,15 @@ func (cfg *Config) KeepFixed(inUse *Config) (changed []string) {
 		changed = append(changed, "limits")
 	}
 	return changed
+}
+
+// keepReloadable has what can change of [api] look as it is in use, until the function that it returns is called.
+func (cfg *Config) keepReloadable(now API, inUse *Config) (back func()) {
+	a, was := &cfg.API, &inUse.API
+	a.ClientCAFiles, a.ClientCRLFiles, a.ClientCRLGrace = was.ClientCAFiles, was.ClientCRLFiles, was.ClientCRLGrace
+	return func() {
+		a.ClientCAFiles, a.ClientCRLFiles, a.ClientCRLGrace = now.ClientCAFiles, now.ClientCRLFiles, now.ClientCRLGrace
+	}
 }
 
 // keepLimits gives the configuration the limits that are in use, and reports whether it had others: counts begin with

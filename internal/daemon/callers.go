@@ -4,11 +4,16 @@ import (
 	"fmt"
 
 	"straks/api"
+	"straks/internal/clientcert"
 	"straks/internal/issuer"
 )
 
-// callers returns the authenticator of the API: static tokens, and the JSON web tokens of the issuers.
-func (d *Daemon) callers() (*api.Callers, error) {
+// callers returns the authenticator of the API: static tokens, the JSON web tokens of the issuers, and client certificates.
+func (d *Daemon) callers() (_ *api.Callers, err error) {
+	if d.clients, err = clientcert.New(d.config().ClientCertificates(), d.log); err != nil {
+		return nil, err
+	}
+	d.registry.MustRegister(d.clients)
 	var issuers []api.TokenIssuer
 	for _, t := range d.config().TokenIssuers() {
 		i, err := issuer.New(t.Keys, d.log, d.registry)
@@ -19,5 +24,5 @@ func (d *Daemon) callers() (*api.Callers, error) {
 		t.Use.Issuer = i
 		issuers = append(issuers, t.Use)
 	}
-	return api.NewCallers(d.config().Tokens(), issuers)
+	return api.NewCallers(d.config().Tokens(), issuers, d.clients)
 }

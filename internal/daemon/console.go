@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,6 +98,13 @@ func (d *Daemon) ends() (all []console.End) {
 	for name, c := range map[string]certificate{"api": d.certificate, "console": d.console.certificate} {
 		if c.files != nil {
 			all = append(all, console.End{Kind: "certificate", Name: name, At: c.end()})
+		}
+	}
+	for _, e := range d.clients.Ends() {
+		name := strings.TrimSpace("client CA " + e.Organisation)
+		all = append(all, console.End{Kind: "certificate", Name: name, At: e.CA})
+		if !e.List.IsZero() {
+			all = append(all, console.End{Kind: "crl", Name: name, At: e.List})
 		}
 	}
 	for _, o := range d.config().Organisations {

@@ -13,6 +13,7 @@ import (
 	"straks/api"
 	"straks/hooks"
 	"straks/internal/audit"
+	"straks/internal/clientcert"
 	"straks/internal/config"
 	"straks/internal/connlimit"
 	"straks/internal/issuer"
@@ -52,8 +53,9 @@ type Daemon struct {
 	limiter     *connlimit.Limiter // of the API's connections
 	admin       net.Listener
 	tokens      *api.Callers
-	tail        logTail          // of the log, for the console
-	console     *consoleListener // nil: there is none
+	clients     *clientcert.Verifier // of client certificates
+	tail        logTail              // of the log, for the console
+	console     *consoleListener     // nil: there is none
 	draining    atomic.Bool
 	notifier    *notifier
 	reload      reload

@@ -8,18 +8,20 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 
 	"straks/hooks"
+	"straks/internal/clientcert/certtest"
 	"straks/internal/daemon/daemontest"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 )
 
 // TestMonitoringMatchesTheDaemon: every metric that alert rules, dashboard and documents
-// name exists from the start, with the labels and values that they name, if the API has TLS and an issuer,
-// there is an audit, and reports about mails are taken.
+// name exists from the start, with the labels and values that they name, if the API has TLS, an issuer
+// and an authority for clients, there is an audit, and reports about mails are taken.
 func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
 	_, _, file := certificate(t)
@@ -35,6 +37,10 @@ func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	w.EditConfig("[[organisation.token]]", fmt.Sprintf("[[organisation.webhook]]\nname = \"crm\"\nurl = \"http://127.0.0.1:9/\"\nsecret_file = %q\n[[organisation.token]]", secret))
 	w.EditConfig("[[organisation]]\n", "[[price]]\nprice = \"1.00\"\n[[organisation]]\nbudget_per_month = \"1000.00\"\n")
 	w.EditConfig("[journal]\n", "[limits]\nrecipient = [\"100 in 1h\"]\n[journal]\n")
+	ca := certtest.New("ca")
+	crl := filepath.Join(t.TempDir(), "crl")
+	certtest.Replace(t, crl, ca.CRL(time.Now().Add(time.Hour)))
+	w.EditConfig("[[organisation]]\n", fmt.Sprintf("[[organisation]]\nclient_ca_files = [%q]\nclient_crl_files = [%q]\n", certtest.File(t, ca), crl))
 	w.Start()
 	families, err := w.Registry.Gather()
 	if err != nil {

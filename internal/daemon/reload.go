@@ -69,6 +69,10 @@ func (d *Daemon) Reload() (Reloaded, error) {
 func (d *Daemon) apply(cfg *config.Config) (restart []string, err error) {
 	old := d.config()
 	restart = cfg.KeepFixed(old)
+	useCertificates, err := d.clients.Prepare(cfg.ClientCertificates())
+	if err != nil {
+		return nil, err
+	}
 	if d.gateway != nil {
 		if err := d.gateway.Reconfigure(cfg.Gateway()); err != nil {
 			return nil, err
@@ -99,6 +103,7 @@ func (d *Daemon) apply(cfg *config.Config) (restart []string, err error) {
 	if err := d.tokens.SetTokens(cfg.Tokens()); err != nil { // checked, when it was read
 		return nil, err
 	}
+	useCertificates()
 	d.conf.Store(cfg)
 	if d.reload.then != nil {
 		d.reload.then(cfg)

@@ -79,7 +79,7 @@ func (d *Daemon) serveAPI(ctx context.Context) error {
 	c := d.config().API
 	limits := c.Limits()
 	srv := api.Server(d.handler, limits, d.limiter, d.log)
-	return serveHTTP(ctx, srv, api.Listener(d.api, d.limiter, d.certificate.config()), c.DrainTimeout)
+	return serveHTTP(ctx, srv, api.Listener(d.api, d.limiter, d.certificate.config(), d.clients), c.DrainTimeout)
 }
 
 // drain ends when the API has ended and no order is in flight any more: clients

@@ -18,14 +18,14 @@ type Files struct {
 	paths [3]string // authorities, certificate, key; empty for none
 
 	mu     sync.Mutex
-	stamps [3]stamp // of the files in use
+	stamps [3]Stamp // of the files in use
 	roots  *x509.CertPool
 	pair   []tls.Certificate
 	told   string // the last reason that was reported; empty since files were read
 }
 
-// stamp changes when a file does.
-type stamp struct {
+// Stamp changes when a file does. It is zero for one that is not there.
+type Stamp struct {
 	modified time.Time
 	size     int64
 	id       any // of the file, where the system has one: see os.SameFile
@@ -62,7 +62,7 @@ func (f *Files) Own() *tls.Certificate {
 }
 
 // read reads the files, which have these stamps.
-func (f *Files) read(now [3]stamp) error {
+func (f *Files) read(now [3]Stamp) error {
 	roots, err := Pool(f.paths[0])
 	if err != nil {
 		return err
@@ -75,14 +75,20 @@ func (f *Files) read(now [3]stamp) error {
 	return nil
 }
 
-func (f *Files) stat() (stamps [3]stamp) {
+func (f *Files) stat() (stamps [3]Stamp) {
 	for i, path := range f.paths {
-		if path == "" {
-			continue
-		}
-		if info, err := os.Stat(path); err == nil {
-			stamps[i] = stamp{info.ModTime(), info.Size(), inode(info)}
+		if path != "" {
+			stamps[i] = StampOf(path)
 		}
 	}
 	return stamps
+}
+
+// StampOf returns the stamp of the file at the path.
+func StampOf(path string) Stamp {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Stamp{}
+	}
+	return Stamp{info.ModTime(), info.Size(), inode(info)}
 }
