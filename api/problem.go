@@ -123,7 +123,8 @@ func problemOf(err error) *problem {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &limit):
-		return limited("The limit of "+limit.Limit+" is reached.", limit.After)
+		reason := limit.Error()
+		return limited(strings.ToUpper(reason[:1])+reason[1:]+".", limit.After)
 	case errors.Is(err, orders.ErrNotSent):
 		return unavailable("not_sent", "No carrier could take the message in time. It surely was not sent: try again with the same idempotencyId.", retryNotSent)
 	case errors.Is(err, orders.ErrBusy), errors.Is(err, errFull):

@@ -43,7 +43,7 @@ func (l rates) allow(organisation string) error {
 	if limiter.AllowN(now, 1) {
 		return nil
 	}
-	return limited("The organisation's rate of orders is used up.", untilNext(limiter, now))
+	return limited("The organisation's rate of orders is used up (organisation.rate).", untilNext(limiter, now))
 }
 
 // untilNext is the time until the bucket holds one order again, a day at most.

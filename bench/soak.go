@@ -72,7 +72,7 @@ enquire_link = "200ms"
 dead_link = "1s"
 response_timeout = "500ms"
 refused_delay = "100ms"
-` + fmt.Sprintf("[[relay]]\nname = \"mx\"\naddr = %q\ntls = \"off\"\n", relay)
+` + fmt.Sprintf("[[relay]]\nname = \"mx\"\naddr = %q\ntls = \"off\"\n[limits]\nrecipient = []\n", relay)
 }
 
 type soaking struct {

@@ -18,11 +18,17 @@ type Limiter interface {
 // LimitError is the answer to an order that is beyond a limit. Nothing was sent by the call.
 type LimitError struct {
 	Rule  string        // for logs and metrics
+	Key   string        // of the configuration, for the caller; may be empty
 	Limit string        // for the caller: continues "The limit of"
 	After time.Duration // until the limit may let another order through
 }
 
-func (e *LimitError) Error() string { return "the limit of " + e.Limit + " is reached" }
+func (e *LimitError) Error() string {
+	if e.Key != "" {
+		return "the limit of " + e.Limit + " is reached (" + e.Key + ")"
+	}
+	return "the limit of " + e.Limit + " is reached"
+}
 
 // count counts an order and what it costs at the most, before anything of it is stored. settle is called with what it
 // did cost, and left is false if it surely did not leave. counted is false if a limit is reached; then the order is

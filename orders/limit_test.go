@@ -73,9 +73,28 @@ func TestLimit(t *testing.T) {
 // same journal counts the same.
 func TestLimitExact(t *testing.T) {
 	t.Parallel()
-	const most = 50
-	o := limits.Organisation{Prefixes: []limits.Prefix{{Prefix: "+47", Per: time.Hour, Orders: most}}}
-	w, _ := limited(t, o)
+	for name, o := range map[string]limits.Organisation{
+		"prefix":       {Prefixes: []limits.Prefix{{Prefix: "+47", Per: time.Hour, Orders: mostExact}}},
+		"country":      {Prefixes: []limits.Prefix{{Country: "NO", Per: time.Hour, Orders: mostExact}}},
+		"each country": {Prefixes: []limits.Prefix{{Country: "*", Per: time.Hour, Orders: mostExact}}},
+		"day, month":   {Day: mostExact, Month: 2 * mostExact},
+		"recipient":    {Recipient: []limits.Window{{Orders: mostExact, Per: time.Hour}}},
+	} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); exact(t, o, name == "recipient") })
+	}
+}
+
+const mostExact = 50
+
+func exact(t *testing.T, o limits.Organisation, one bool) {
+	const most = mostExact
+	number := func(c int) string {
+		if one {
+			c = 0
+		}
+		return fmt.Sprintf("+47900%05d", c)
+	}
+	w, l := limited(t, o)
 	var n atomic.Int64
 	w.network.Sends(func(ctx context.Context, m orders.Message) orders.Handover {
 		if n.Add(1)%4 == 0 {
@@ -89,7 +108,7 @@ func TestLimitExact(t *testing.T) {
 		clients.Go(func() {
 			for i := range 4 {
 				for range 2 { // each key comes twice
-					if _, ok, _ := w.Place(context.Background(), smsTo(fmt.Sprint(c/2, "-", i), fmt.Sprintf("+479%07d", c))); ok {
+					if _, ok, _ := w.Place(context.Background(), smsTo(fmt.Sprint(c/2, "-", i), number(c))); ok {
 						created.Add(1)
 					}
 				}
@@ -104,7 +123,12 @@ func TestLimitExact(t *testing.T) {
 	if err := again.Recover(t.Context(), w.journal.Journal.(limits.History), time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := again.Take("ttd", orders.SMS, "+4799999999", time.Now()); err == nil {
-		t.Error("after a restart another order is taken")
+	if err := l.Reconfigure(t.Context(), w.journal.Journal.(limits.History), limits.Config{Organisations: map[string]limits.Organisation{"ttd": o}}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for after, l := range map[string]*limits.Limits{"restart": again, "reload": l} {
+		if _, err := l.Take("ttd", orders.SMS, orders.Recipient(number(0)), time.Now()); err == nil {
+			t.Errorf("after a %s another order is taken", after)
+		}
 	}
 }

@@ -274,6 +274,8 @@ level = "warn"
 path = %q
 [numbers]
 home = ["*"]
+[limits]
+recipient = []
 [[organisation]]
 name = %q
 inbound_numbers = [%q]

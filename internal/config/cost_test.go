@@ -7,8 +7,7 @@ import (
 	"straks/internal/cost"
 )
 
-// TestPrices: prices and budgets are read exactly. Prices change under a reload; budgets, the currency, and whether there
-// are prices at all, after a restart.
+// TestPrices: prices and budgets are read exactly, and change under a reload.
 func TestPrices(t *testing.T) {
 	credentials(t, map[string]string{"telco.password": "hemlig"})
 	read := func(budget, rest string) *Config {
@@ -22,9 +21,9 @@ func TestPrices(t *testing.T) {
 	}
 	const prices = "[cost]\nemail = \"0.002\"\n[[price]]\nprice = \"1.10\"\n[[price]]\nprefix = \"+47\"\nprice = \"0.1\"\nclass = \"home\"\n"
 	inUse := read("5000.00", prices)
-	l, limited := inUse.OrderLimits()
-	if !limited || !l.Priced || l.Currency != "NOK" || l.Organisations["ttd"].Budget != 5000*cost.Unit || inUse.Cost.Email != 2000 {
-		t.Errorf("%+v, %v", l, limited)
+	l := inUse.OrderLimits()
+	if !l.Priced || l.Currency != "NOK" || l.Organisations["ttd"].Budget != 5000*cost.Unit || inUse.Cost.Email != 2000 {
+		t.Errorf("%+v", l)
 	}
 	if p, ok := inUse.PriceTable().Of("telco", "+4799999999"); !ok || p.Class != "home" || p.Amount.Times(3) != 300_000 {
 		t.Errorf("%+v, %v", p, ok)
@@ -34,9 +33,8 @@ func TestPrices(t *testing.T) {
 		t.Errorf("other prices need a restart: %v", changed)
 	}
 	for name, other := range map[string]*Config{"budget": read("6000", prices), "currency": read("5000.00", "[cost]\ncurrency = \"EUR\"\n"+prices[len("[cost]\n"):]), "none": read("0.00", "")} {
-		changed := other.KeepFixed(inUse)
-		if now, _ := other.OrderLimits(); strings.Join(changed, " ") != "limits" || now.Organisations["ttd"].Budget != 5000*cost.Unit || now.Currency != "NOK" || len(other.Prices) != 2 {
-			t.Errorf("%s: %v, %+v", name, changed, now)
+		if changed := other.KeepFixed(inUse); len(changed) > 0 {
+			t.Errorf("%s needs a restart: %v", name, changed)
 		}
 	}
 }

@@ -8,26 +8,30 @@ import (
 
 	"straks/internal/faults"
 	"straks/internal/limits"
+	"straks/internal/numbers"
 )
 
 // Limits bounds the orders to one recipient. A limit is written "5 in 10m": at most 5 orders in any 10 minutes; units are
 // s, m, h and d. Further orders get 429.
 type Limits struct {
-	Recipient       []string // of each organisation that has no recipient_limits. Default: none
+	Recipient       []string // of each organisation that has no recipient_limits: ["5 in 10m", "20 in 1d"]. []: none
 	RecipientAcross []string // of all organisations together. Default: none
 
-	across []limits.Window
+	recipient, across []limits.Window
 }
 
+func (l *Limits) setDefaults() { l.Recipient = []string{"5 in 10m", "20 in 1d"} }
+
 func (l *Limits) check(c *checker) {
-	c.windows("recipient", l.Recipient)
+	l.recipient = c.windows("recipient", l.Recipient)
 	l.across = c.windows("recipient_across", l.RecipientAcross)
 }
 
-// PrefixLimit bounds the orders to numbers with a prefix, so that a login page that is abused can't send to expensive
-// or far countries without end.
+// PrefixLimit bounds the orders to numbers with a prefix or of a country, so that a login page that is abused can't send
+// to expensive or far countries without end.
 type PrefixLimit struct {
-	Prefix     string        // '+', country code, and digits that follow it: "+371". Required
+	Prefix     string        // '+', country code, and digits that follow it: "+371"
+	Country    string        // or two letters: "LV"; or "*": each country that has no limit of its own here, by itself
 	Per        time.Duration // any span of time, 1m to 31d: 1h
 	Orders     int           // in it; 0: no limit
 	Recipients int           // different numbers in it; 0: no limit
@@ -36,7 +40,13 @@ type PrefixLimit struct {
 func (p *PrefixLimit) setDefaults() { p.Per = time.Hour }
 
 func (p *PrefixLimit) check(c *checker) {
-	if c.Required("prefix", p.Prefix) {
+	switch {
+	case p.Country != "" && p.Prefix != "":
+		c.Add("country", "is %q beside prefix %q: give one of them, and a limit of its own for the other", p.Country, p.Prefix)
+	case p.Country != "":
+		err := numbers.CheckCountry(p.Country)
+		c.Unless(err == nil && p.Country[0] != '+', "country", `is %q, must be two letters like "LV", or "*"`, p.Country)
+	case c.Required("prefix", p.Prefix):
 		c.Unless(isPrefix(p.Prefix), "prefix", `is %q, must be like "+371"`, p.Prefix)
 	}
 	c.Duration("per", p.Per, time.Minute, 31*day)
@@ -82,26 +92,32 @@ func (c *checker) windows(key string, texts []string) (all []limits.Window) {
 func (o *Organisation) checkLimits(c *checker) {
 	faults.Range(c.List, "orders_per_day", o.OrdersPerDay, 0, maxLimit)
 	faults.Range(c.List, "orders_per_month", o.OrdersPerMonth, 0, maxLimit)
-	o.recipientLimits = c.windows("recipient_limits", o.RecipientLimits)
+	if o.RecipientLimits != nil {
+		o.recipientLimits = c.windows("recipient_limits", *o.RecipientLimits)
+	}
 	for i := range o.PrefixLimits {
 		o.PrefixLimits[i].check(c.at("prefix_limit", i))
 	}
 }
 
-// OrderLimits returns the limits of all organisations; limited is false where there are none.
-func (cfg *Config) OrderLimits() (l limits.Config, limited bool) {
-	l = limits.Config{Organisations: make(map[string]limits.Organisation), Across: cfg.Limits.across, Priced: cfg.priced(), Currency: cfg.Cost.Currency}
-	limited = len(l.Across) > 0 || l.Priced
+// inheritLimits gives organisations without limits of recipients those of all.
+func (cfg *Config) inheritLimits() {
+	for i := range cfg.Organisations {
+		if o := &cfg.Organisations[i]; o.RecipientLimits == nil {
+			o.RecipientLimits, o.recipientLimits, o.sharedLimits = &cfg.Limits.Recipient, cfg.Limits.recipient, true
+		}
+	}
+}
+
+// OrderLimits returns the limits of all organisations.
+func (cfg *Config) OrderLimits() limits.Config {
+	l := limits.Config{Organisations: make(map[string]limits.Organisation), Across: cfg.Limits.across, Priced: cfg.priced(), Currency: cfg.Cost.Currency}
 	for _, o := range cfg.Organisations {
-		one := limits.Organisation{Day: o.OrdersPerDay, Month: o.OrdersPerMonth, Recipient: o.recipientLimits, Budget: o.BudgetPerMonth}
-		if len(o.RecipientLimits) == 0 {
-			one.Recipient = (&checker{faults.New(), new(file)}).windows("", cfg.Limits.Recipient)
-		}
+		one := limits.Organisation{Day: o.OrdersPerDay, Month: o.OrdersPerMonth, Recipient: o.recipientLimits, Shared: o.sharedLimits, Budget: o.BudgetPerMonth}
 		for _, p := range o.PrefixLimits {
-			one.Prefixes = append(one.Prefixes, limits.Prefix{Prefix: p.Prefix, Per: p.Per, Orders: p.Orders, Recipients: p.Recipients})
+			one.Prefixes = append(one.Prefixes, limits.Prefix{Prefix: p.Prefix, Country: p.Country, Per: p.Per, Orders: p.Orders, Recipients: p.Recipients})
 		}
-		limited = limited || one.Day+one.Month+len(one.Recipient)+len(one.Prefixes) > 0
 		l.Organisations[o.Name] = one
 	}
-	return l, limited
+	return l
 }

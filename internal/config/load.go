@@ -117,6 +117,7 @@ func (cfg *Config) check(c *checker) {
 	cfg.SMS.check(c.in("sms"))
 	cfg.Email.check(c.in("email"))
 	cfg.checkOrganisations(c)
+	cfg.inheritLimits()
 	cfg.checkIssuers(c)
 	cfg.checkClientCertificates(c)
 	cfg.checkModes(c)

@@ -119,8 +119,8 @@ type Organisation struct {
 	// BudgetPerMonth bounds what its messages cost in a month of UTC, by the prices of [[price]] and cost.email: "5000.00".
 	// Default 0: no limit.
 	BudgetPerMonth cost.Amount
-	// RecipientLimits bound its orders to one recipient, as limits.recipient does. Default: those of limits.recipient.
-	RecipientLimits []string
+	// RecipientLimits bound its orders to one recipient, as limits.recipient does; []: none. Default: those of limits.recipient.
+	RecipientLimits *[]string
 	// Countries are those to which it sends SMS, like numbers.home: ["NO", "+46"]. Other numbers get 400. Default: numbers.home.
 	Countries []string
 	// DenyNumbers are prefixes of numbers that it sends nothing to, as in numbers.deny; no other rule lets them in. Default none.
@@ -144,12 +144,13 @@ type Organisation struct {
 	ClientCRLFiles []string
 	Tokens         []Token       `toml:"token"`       // without tokens, certificates and identities nobody can send for it
 	Certificates   []Certificate `toml:"certificate"` // client certificates that stand for it. Default none
-	// PrefixLimits bound its orders to numbers with a prefix. Default none.
+	// PrefixLimits bound its orders to numbers with a prefix or of a country. Default none.
 	PrefixLimits []PrefixLimit `toml:"prefix_limit"`
 	// Webhooks are the receivers to which its feed is sent, 16 at most. Default none.
 	Webhooks []Webhook `toml:"webhook"`
 
 	recipientLimits []limits.Window
+	sharedLimits    bool // they are those of limits.recipient
 	denied          []numbers.Rule
 }
 

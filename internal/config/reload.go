@@ -1,9 +1,6 @@
 package config
 
-import (
-	"reflect"
-	"slices"
-)
+import "reflect"
 
 // fixed are the tables that take effect at the start only, by their key, and the fields that hold them. The
 // others can change while the daemon runs.
@@ -44,9 +41,6 @@ func (cfg *Config) KeepFixed(inUse *Config) (changed []string) {
 	if cfg.keepWebhooks(inUse) {
 		changed = append(changed, "organisation.webhook")
 	}
-	if cfg.keepLimits(inUse) {
-		changed = append(changed, "limits")
-	}
 	return changed
 }
 
@@ -57,35 +51,6 @@ func (cfg *Config) keepReloadable(now API, inUse *Config) (back func()) {
 	return func() {
 		a.ClientCAFiles, a.ClientCRLFiles, a.ClientCRLGrace = now.ClientCAFiles, now.ClientCRLFiles, now.ClientCRLGrace
 	}
-}
-
-// keepLimits gives the configuration the limits that are in use, and reports whether it had others: counts begin with
-// the daemon. An organisation that is new has none until a restart.
-func (cfg *Config) keepLimits(inUse *Config) (changed bool) {
-	now, _ := cfg.OrderLimits()
-	was, _ := inUse.OrderLimits()
-	changed = !slices.Equal(now.Across, was.Across) || now.Priced != was.Priced || now.Currency != was.Currency
-	for name, limits := range now.Organisations {
-		changed = changed || !reflect.DeepEqual(limits, was.Organisations[name])
-	}
-	if !changed {
-		return false
-	}
-	cfg.Limits = inUse.Limits
-	if now.Priced != was.Priced || now.Currency != was.Currency {
-		cfg.Cost, cfg.Prices = inUse.Cost, inUse.Prices
-	}
-	for i := range cfg.Organisations {
-		o, used := &cfg.Organisations[i], Organisation{}
-		for _, u := range inUse.Organisations {
-			if u.Name == o.Name {
-				used = u
-			}
-		}
-		o.OrdersPerDay, o.OrdersPerMonth, o.RecipientLimits, o.recipientLimits, o.PrefixLimits, o.BudgetPerMonth =
-			used.OrdersPerDay, used.OrdersPerMonth, used.RecipientLimits, used.recipientLimits, used.PrefixLimits, used.BudgetPerMonth
-	}
-	return true
 }
 
 // keepWebhooks gives organisations the webhooks that they have in use, and reports whether they had others. Receivers

@@ -81,7 +81,7 @@ func TestBudget(t *testing.T) {
 		wantSpent(w, c.spent)
 	}
 	p := w.Refused("more", "+4799999999")
-	if p.Code != "NOT-00005" || p.RetryAfter <= 0 || !strings.Contains(p.Detail, "The limit of 4.00 NOK in a month (of UTC) for your organisation, its budget, is reached.") {
+	if p.Code != "NOT-00005" || p.RetryAfter <= 0 || !strings.Contains(p.Detail, "The limit of 4.00 NOK in a month (of UTC) for your organisation, its budget, is reached (organisation.budget_per_month).") {
 		t.Errorf("%+v", p)
 	}
 	w.Stop()

@@ -39,7 +39,7 @@ type Daemon struct {
 	sms         *sms.Channel  // nil: no SMS
 	mail        *mail.Channel // nil: no e-mail
 	service     *orders.Service
-	limits      *limits.Limits // nil: there are none
+	limits      *limits.Limits
 	hooks       *hooks.Dispatcher
 	smscs       rawwords.Hub         // what SMSCs say, for operators who listen
 	relays      rawwords.Hub         // what relays say, likewise

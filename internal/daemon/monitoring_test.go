@@ -36,7 +36,6 @@ func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	}
 	w.EditConfig("[[organisation.token]]", fmt.Sprintf("[[organisation.webhook]]\nname = \"crm\"\nurl = \"http://127.0.0.1:9/\"\nsecret_file = %q\n[[organisation.token]]", secret))
 	w.EditConfig("[[organisation]]\n", "[[price]]\nprice = \"1.00\"\n[[organisation]]\nbudget_per_month = \"1000.00\"\n")
-	w.EditConfig("[journal]\n", "[limits]\nrecipient = [\"100 in 1h\"]\n[journal]\n")
 	ca := certtest.New("ca")
 	crl := filepath.Join(t.TempDir(), "crl")
 	certtest.Replace(t, crl, ca.CRL(time.Now().Add(time.Hour)))

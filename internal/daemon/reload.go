@@ -94,6 +94,7 @@ func (d *Daemon) apply(cfg *config.Config) (restart []string, err error) {
 	if d.mail != nil {
 		d.mail.Reconfigure(d.mailConfig(cfg))
 	}
+	d.relimit(cfg)
 	d.handler.Reconfigure(apiSettings(cfg))
 	var forms map[string][]string
 	if d.sms != nil {

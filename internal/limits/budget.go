@@ -21,8 +21,9 @@ type budget struct {
 // used up. They may cost less than is reserved for them.
 const soon = 2 * time.Second
 
-func newBudget(limit cost.Amount) budget {
-	return budget{limit: limit, spent: calendar{start: startOfMonth}, reserved: calendar{start: startOfMonth}}
+// newBudget returns one that has counted what was spent since now.
+func newBudget(now time.Time) budget {
+	return budget{spent: calendar{start: startOfMonth, known: now}, reserved: calendar{start: startOfMonth}}
 }
 
 func (b *budget) refuse(most cost.Amount, at time.Time, currency string) *refusal {
@@ -49,7 +50,7 @@ func (l *Limits) Spend(organisation string, most orders.Cost, at time.Time) (set
 	}
 	if r := c.budget.refuse(most.Amount, at, l.cfg.Currency); r != nil {
 		l.metrics.refused.WithLabelValues(organisation, RuleBudget).Inc()
-		return nil, &orders.LimitError{Rule: RuleBudget, Limit: r.words, After: max(r.until.Sub(at), time.Second)}
+		return nil, &orders.LimitError{Rule: RuleBudget, Key: keys[RuleBudget], Limit: r.words, After: max(r.until.Sub(at), time.Second)}
 	}
 	undo := c.budget.reserved.add(at, int64(most.Amount))
 	return func(spent orders.Cost) {
@@ -79,7 +80,17 @@ func (s Spending) Used() string {
 }
 
 // Priced reports whether messages have prices.
-func (l *Limits) Priced() bool { return l.cfg.Priced }
+func (l *Limits) Priced() bool {
+	priced, _ := l.prices()
+	return priced
+}
+
+// prices reports whether messages have prices, and in which currency.
+func (l *Limits) prices() (priced bool, currency string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cfg.Priced, l.cfg.Currency
+}
 
 // Spending returns what each organisation has spent in the month of a time, by its name.
 func (l *Limits) Spending(now time.Time) (all []Spending) {

@@ -51,7 +51,7 @@ func TestBudget(t *testing.T) {
 	spend(noon, 1, end.Sub(noon))
 	spend(noon, 0, 0)(orders.Cost{Parts: 1}) // what costs nothing goes
 	_, err := l.Spend(org, costs(1), noon)
-	if want := "the limit of 10.00 NOK in a month (of UTC) for your organisation, its budget, is reached"; err == nil || err.Error() != want {
+	if want := "the limit of 10.00 NOK in a month (of UTC) for your organisation, its budget, is reached (organisation.budget_per_month)"; err == nil || err.Error() != want {
 		t.Errorf("%v", err)
 	}
 	if _, err := l.Spend("other", costs(100*cost.Unit), noon); err != nil {

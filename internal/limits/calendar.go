@@ -11,6 +11,7 @@ type calendar struct {
 	limit int // of orders; 0: none
 	start func(time.Time) time.Time
 
+	known time.Time // all orders count that came since then
 	began time.Time
 	n     int64
 }

@@ -1,9 +1,10 @@
 // Package limits counts orders and what they cost, and refuses those that are beyond an organisation's limits: a login
 // page that is abused must neither flood one phone nor cost a fortune.
 //
-//	limits.go     Config, Limits: Take and what it gives back; Recover
+//	limits.go     Config, Limits: Take and what it gives back
+//	recover.go    counts after a restart, and under another configuration
 //	recipient.go  orders to one recipient, in sliding windows
-//	prefix.go     orders and recipients of a prefix, in a sliding window
+//	prefix.go     orders and recipients of a prefix or country, in a sliding window
 //	calendar.go   orders of an organisation, by day and month
 //	budget.go     what an organisation spends, by month: Spend
 //	metrics.go    metrics
@@ -21,6 +22,10 @@
 // The journal has every order that was accepted, so the counts need no place of their own there: Recover counts the
 // shipments of the longest window again. After a kill too, no order is missing. A shipment whose outcome is not known
 // counts. The journal has the cost of each shipment, by the prices of when it was sent: other prices change nothing of it.
+//
+// # Another configuration
+//
+// Reconfigure keeps the counts. Where a window is longer than before, or new, what is missing is counted from the journal.
 //
 // # Memory
 //

@@ -1,11 +1,8 @@
 package limits
 
 import (
-	"context"
-	"fmt"
 	"hash/maphash"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,10 +18,11 @@ type Window struct {
 	Per    time.Duration
 }
 
-// Prefix bounds the orders to numbers with a prefix, and the recipients among them, in any span of time. 0 is no
-// bound.
+// Prefix bounds the orders to numbers with a prefix, or of a country, and the recipients among them, in any span of
+// time. 0 is no bound.
 type Prefix struct {
-	Prefix     string // "+47"
+	Prefix     string // "+47"; or
+	Country    string // two letters, or numbers.Everywhere: each country that has no limit of its own here, by itself
 	Per        time.Duration
 	Orders     int
 	Recipients int
@@ -35,6 +33,7 @@ type Organisation struct {
 	Day, Month int         // orders in a day and in a month of UTC
 	Recipient  []Window    // to each recipient
 	Prefixes   []Prefix    // of each, all that match count
+	Shared     bool        // Recipient is that of all organisations: limits.recipient
 	Budget     cost.Amount // of a month of UTC
 }
 
@@ -59,15 +58,23 @@ const (
 	RuleBudget     = "budget"
 )
 
+// keys are those of the configuration that set each limit.
+var keys = map[string]string{
+	RuleDay: "organisation.orders_per_day", RuleMonth: "organisation.orders_per_month",
+	RuleRecipient: "organisation.recipient_limits", RuleAcross: "limits.recipient_across",
+	RulePrefix: "organisation.prefix_limit.orders", RuleRecipients: "organisation.prefix_limit.recipients", RuleBudget: "organisation.budget_per_month",
+}
+
 var rules = []string{RuleDay, RuleMonth, RuleRecipient, RuleAcross, RulePrefix, RuleRecipients, RuleBudget}
 
 // Limits counts. It is safe for concurrent use.
 type Limits struct {
-	cfg     Config
+	log     *slog.Logger
 	seed    maphash.Seed
 	metrics *metrics
 
 	mu     sync.Mutex
+	cfg    Config // Log and Registerer count at the start only
 	of     map[string]*counts
 	across *recipients // nil: no such limit
 }
@@ -76,27 +83,23 @@ type Limits struct {
 type counts struct {
 	day, month calendar
 	recipients *recipients // nil: no such limit
-	prefixes   []*prefix
+	prefixes   []*prefixes
+	shared     bool // recipients has the limits of all organisations
 	budget     budget
 }
 
 // New returns limits that have counted nothing yet.
 func New(cfg Config) *Limits {
-	l := &Limits{cfg: cfg, seed: maphash.MakeSeed(), of: make(map[string]*counts), across: newRecipients(cfg.Across)}
-	for name, o := range cfg.Organisations {
-		c := &counts{day: calendar{limit: o.Day, start: startOfDay}, month: calendar{limit: o.Month, start: startOfMonth}, recipients: newRecipients(o.Recipient), budget: newBudget(o.Budget)}
-		for _, p := range o.Prefixes {
-			c.prefixes = append(c.prefixes, newPrefix(p))
-		}
-		l.of[name] = c
-	}
+	l := &Limits{log: cfg.Log, seed: maphash.MakeSeed(), of: make(map[string]*counts)}
 	l.metrics = newMetrics(cfg.Registerer, l)
+	l.adopt(cfg, time.Time{})
 	return l
 }
 
 // refusal is a limit that is reached.
 type refusal struct {
 	rule  string
+	key   string // of the configuration
 	words string // continues "The limit of"
 	until time.Time
 }
@@ -108,7 +111,7 @@ func (l *Limits) Take(organisation string, c orders.Channel, to orders.Recipient
 	defer l.mu.Unlock()
 	if r := l.refuse(organisation, key, everywhere, to, at); r != nil {
 		l.metrics.refused.WithLabelValues(organisation, r.rule).Inc()
-		return nil, &orders.LimitError{Rule: r.rule, Limit: r.words, After: max(r.until.Sub(at), time.Second)}
+		return nil, &orders.LimitError{Rule: r.rule, Key: r.key, Limit: r.words, After: max(r.until.Sub(at), time.Second)}
 	}
 	back := l.add(organisation, key, everywhere, to, at)
 	return func() {
@@ -133,18 +136,19 @@ func (l *Limits) key(organisation string, c orders.Channel, to orders.Recipient)
 func (l *Limits) refuse(organisation string, key, everywhere uint64, to orders.Recipient, at time.Time) (worst *refusal) {
 	consider := func(r *refusal, rule string) {
 		if r != nil && (worst == nil || r.until.After(worst.until)) {
-			worst, r.rule = r, rule
+			worst, r.rule, r.key = r, rule, keys[rule]
 		}
 	}
 	if c := l.of[organisation]; c != nil {
 		consider(c.day.refuse(at, "a day (of UTC) for your organisation"), RuleDay)
 		consider(c.month.refuse(at, "a month (of UTC) for your organisation"), RuleMonth)
 		consider(c.recipients.refuse(key, at, "to one recipient"), RuleRecipient)
-		for _, p := range c.prefixes {
-			if strings.HasPrefix(string(to), p.Prefix.Prefix) {
-				consider(p.refuse(at), RulePrefix)
-				consider(p.refuseRecipient(key, at), RuleRecipients)
-			}
+		if worst != nil && worst.rule == RuleRecipient && c.shared {
+			worst.key = "limits.recipient"
+		}
+		for _, p := range c.matching(to) {
+			consider(p.refuse(at), RulePrefix)
+			consider(p.refuseRecipient(key, at), RuleRecipients)
 		}
 	}
 	consider(l.across.refuse(everywhere, at, "to one recipient, of all organisations together"), RuleAcross)
@@ -156,10 +160,8 @@ func (l *Limits) add(organisation string, key, everywhere uint64, to orders.Reci
 	var undos []func()
 	if c := l.of[organisation]; c != nil {
 		undos = append(undos, c.day.add(at, 1), c.month.add(at, 1), c.recipients.add(key, at))
-		for _, p := range c.prefixes {
-			if strings.HasPrefix(string(to), p.Prefix.Prefix) {
-				undos = append(undos, p.add(key, at))
-			}
+		for _, p := range c.matching(to) {
+			undos = append(undos, p.add(key, at))
 		}
 		l.forgotten(c.recipients)
 	}
@@ -178,66 +180,6 @@ func (l *Limits) forgotten(r *recipients) {
 		return
 	}
 	l.metrics.forgotten.Add(float64(r.early))
-	l.cfg.Log.Error("limits: too many recipients to count, the oldest are forgotten and may get more than their limit", "recipients", r.early, "at_most", maxRecipients)
+	l.log.Error("limits: too many recipients to count, the oldest are forgotten and may get more than their limit", "recipients", r.early, "at_most", maxRecipients)
 	r.early = 0
-}
-
-// History is what Recover reads.
-type History interface {
-	// Accepted calls visit with each shipment that was accepted from since on and whose order may have left, in
-	// about the order of acceptance. Claim, Parts, Carrier and Detail may be empty.
-	Accepted(ctx context.Context, since time.Time, visit func(orders.Shipment)) error
-}
-
-// Recover counts what was accepted before this process began. Call it before the first Take.
-func (l *Limits) Recover(ctx context.Context, h History, now time.Time) error {
-	began, n := time.Now(), 0
-	since := l.since(now)
-	if !since.Before(now) {
-		return nil
-	}
-	err := h.Accepted(ctx, since, func(s orders.Shipment) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.add(s.Organisation, l.key(s.Organisation, s.Channel, s.Recipient), l.key("", s.Channel, s.Recipient), s.Recipient, s.Accepted)
-		if c := l.of[s.Organisation]; c != nil {
-			c.budget.spent.add(s.Accepted, int64(s.Cost.Amount))
-		}
-		n++
-	})
-	if err != nil {
-		return fmt.Errorf("limits: counting the orders since %s: %w", since.Format(time.RFC3339), err)
-	}
-	l.cfg.Log.Info("limits: counted again what was accepted before", "orders", n, "since", since, "duration", time.Since(began))
-	return nil
-}
-
-// since returns the time from which orders count now.
-func (l *Limits) since(now time.Time) time.Time {
-	since := now
-	earlier := func(t time.Time) {
-		if t.Before(since) {
-			since = t
-		}
-	}
-	if l.cfg.Priced {
-		earlier(startOfMonth(now))
-	}
-	windows := l.cfg.Across
-	for _, o := range l.cfg.Organisations {
-		windows = append(windows[:len(windows):len(windows)], o.Recipient...)
-		for _, p := range o.Prefixes {
-			earlier(now.Add(-p.Per))
-		}
-		if o.Day > 0 {
-			earlier(startOfDay(now))
-		}
-		if o.Month > 0 {
-			earlier(startOfMonth(now))
-		}
-	}
-	for _, w := range windows {
-		earlier(now.Add(-w.Per))
-	}
-	return since
 }

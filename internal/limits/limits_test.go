@@ -260,3 +260,83 @@ func BenchmarkTake(b *testing.B) {
 		l.Take(org, orders.SMS, numbers[i%len(numbers)], noon.Add(time.Duration(i)*time.Millisecond))
 	}
 }
+
+// reconfigure puts other limits of the organisation in place.
+func reconfigure(t *testing.T, l *Limits, h History, o Organisation, now time.Time) {
+	t.Helper()
+	if err := l.Reconfigure(t.Context(), h, Config{Organisations: map[string]Organisation{org: o}}, now); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReconfigure: counts stay under other limits, and where a window is longer or new, the journal has what is missing,
+// each order once.
+func TestReconfigure(t *testing.T) {
+	t.Parallel()
+	const to = "+4799999999"
+	var h history
+	placed := func(at time.Time) {
+		h = append(h, orders.Shipment{Organisation: org, Channel: orders.SMS, Recipient: to, Accepted: at})
+	}
+	placed(noon.Add(-5 * time.Hour))
+	placed(noon.Add(-2 * time.Hour))
+	short := Organisation{Recipient: []Window{{3, time.Hour}}}
+	l, _ := newLimits(short)
+	if err := l.Recover(t.Context(), h, noon); err != nil {
+		t.Fatal(err)
+	}
+	take(t, l, org, to, noon, "", 0)
+	placed(noon)
+	undo := take(t, l, org, to, noon.Add(time.Minute), "", 0) // under way, and not in the journal
+
+	at := noon.Add(2 * time.Minute)
+	reconfigure(t, l, h, Organisation{Recipient: []Window{{2, time.Hour}}}, at)
+	take(t, l, org, to, at, RuleRecipient, 58*time.Minute)
+	long := Organisation{Day: 5, Recipient: []Window{{4, 6 * time.Hour}}, Prefixes: []Prefix{{Country: "NO", Per: 4 * time.Hour, Orders: 3}}}
+	reconfigure(t, l, h, long, at)
+	take(t, l, org, to, at, RuleRecipient, 58*time.Minute)
+	undo()
+	take(t, l, org, to, at, "", 0)
+	for range 3 { // to and fro
+		reconfigure(t, l, h, short, at)
+		reconfigure(t, l, h, long, at)
+	}
+	if got := len(l.of[org].recipients.all); got == 0 {
+		t.Error("all is forgotten")
+	}
+	times, _ := l.of[org].recipients.orders(l.key(org, orders.SMS, to))
+	if l.of[org].day.n != 4 || len(times) != 4 {
+		t.Errorf("%d orders of the day, %d to the recipient, want 4", l.of[org].day.n, len(times))
+	}
+	// The order that is under way, but in no journal yet, is counted where it was counted before, and by no new limit.
+	reconfigure(t, l, h, Organisation{}, at)
+	take(t, l, org, to, at, "", 0)
+	reconfigure(t, l, nil, Organisation{Day: 5}, at)
+	take(t, l, org, to, at, RuleDay, 12*time.Hour-2*time.Minute)
+	if err := l.Reconfigure(t.Context(), nil, Config{}, at); err != nil {
+		t.Fatal(err)
+	}
+	take(t, l, org, to, at, "", 0) // an organisation that has gone
+}
+
+// TestCountry: orders to a country, and to each other country by itself.
+func TestCountry(t *testing.T) {
+	t.Parallel()
+	l, _ := newLimits(Organisation{Prefixes: []Prefix{{Country: "NO", Per: time.Hour, Orders: 3}, {Country: "*", Per: time.Hour, Orders: 1, Recipients: 1}}})
+	for range 3 {
+		take(t, l, org, "+4799999999", noon, "", 0)
+	}
+	take(t, l, org, "+4799999998", noon, RulePrefix, 65*time.Minute)
+	take(t, l, org, "+12025550123", noon, "", 0)
+	take(t, l, org, "+14165551234", noon, "", 0) // Canada has the same code
+	take(t, l, org, "+12025550123", noon, RulePrefix, 65*time.Minute)
+	take(t, l, org, "+883510012345678", noon, "", 0)
+	_, err := l.Take(org, orders.SMS, "+883510012345679", noon)
+	var limit *orders.LimitError
+	if !errors.As(err, &limit) || limit.Limit != "1 orders in an hour to numbers of no country" || limit.Key != "organisation.prefix_limit.orders" {
+		t.Errorf("%#v", err)
+	}
+	if _, err := l.Take(org, orders.Email, "a@example.org", noon); err != nil {
+		t.Error(err)
+	}
+}

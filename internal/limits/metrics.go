@@ -32,13 +32,15 @@ func newMetrics(reg prometheus.Registerer, l *Limits) *metrics {
 		return float64(n)
 	})
 	reg.MustRegister(m.refused, m.forgotten, counted, m.unpriced, spending{l})
-	for name := range l.cfg.Organisations {
-		m.unpriced.WithLabelValues(name)
-		for _, rule := range rules {
-			m.refused.WithLabelValues(name, rule)
-		}
-	}
 	return m
+}
+
+// begin makes the metrics of an organisation.
+func (m *metrics) begin(organisation string) {
+	m.unpriced.WithLabelValues(organisation)
+	for _, rule := range rules {
+		m.refused.WithLabelValues(organisation, rule)
+	}
 }
 
 // spending is the metrics of what organisations spend. They show nothing where nothing has a price.
@@ -54,13 +56,14 @@ var (
 func (s spending) Describe(out chan<- *prometheus.Desc) { out <- monthDesc; out <- budgetDesc }
 
 func (s spending) Collect(out chan<- prometheus.Metric) {
-	if !s.l.cfg.Priced {
+	priced, currency := s.l.prices()
+	if !priced {
 		return
 	}
 	for _, of := range s.l.Spending(time.Now()) {
-		out <- prometheus.MustNewConstMetric(monthDesc, prometheus.GaugeValue, of.Spent.Float(), of.Organisation, s.l.cfg.Currency)
+		out <- prometheus.MustNewConstMetric(monthDesc, prometheus.GaugeValue, of.Spent.Float(), of.Organisation, currency)
 		if of.Budget > 0 {
-			out <- prometheus.MustNewConstMetric(budgetDesc, prometheus.GaugeValue, of.Budget.Float(), of.Organisation, s.l.cfg.Currency)
+			out <- prometheus.MustNewConstMetric(budgetDesc, prometheus.GaugeValue, of.Budget.Float(), of.Organisation, currency)
 		}
 	}
 }

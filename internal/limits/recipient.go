@@ -2,6 +2,7 @@ package limits
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -21,6 +22,7 @@ type recipients struct {
 	part    time.Duration // of a generation
 	all     []generation  // the newest first
 	early   int           // recipients that have left early
+	known   time.Time     // all orders count that came since then
 }
 
 // generation holds the recipients whose newest order came in one part of time: by hash, the seconds since 1970 of
@@ -33,14 +35,37 @@ type generation struct {
 
 func (g *generation) size() int { return len(g.one) + len(g.more) }
 
-func newRecipients(windows []Window) *recipients {
+// with returns the counts with other windows. New ones have counted what came since now; nil: there is no window.
+func (r *recipients) with(windows []Window, now time.Time) *recipients {
 	if len(windows) == 0 {
 		return nil
 	}
-	r := &recipients{windows: slices.Clone(windows), bound: maxRecipients}
+	if r == nil {
+		r = &recipients{bound: maxRecipients, known: now}
+	} else {
+		r.forget(now.Add(-r.longest()))
+	}
+	r.windows = slices.Clone(windows)
 	slices.SortFunc(r.windows, func(a, b Window) int { return int(a.Per - b.Per) })
 	r.part = max(r.longest()/generations, time.Second)
+	r.forget(now.Add(-r.longest()))
 	return r
+}
+
+// forget drops the orders before a time, so that they can be counted again.
+func (r *recipients) forget(before time.Time) {
+	if !before.After(r.known) {
+		return
+	}
+	r.known = before
+	for i := range r.all {
+		g := &r.all[i]
+		maps.DeleteFunc(g.one, func(_ uint64, s uint32) bool { return s < seconds(before) })
+		for key, at := range g.more {
+			delete(g.more, key)
+			g.put(key, slices.DeleteFunc(slices.Clone(at), func(s uint32) bool { return s < seconds(before) }))
+		}
+	}
 }
 
 func (r *recipients) longest() time.Duration { return r.windows[len(r.windows)-1].Per }

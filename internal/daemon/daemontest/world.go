@@ -114,6 +114,8 @@ listen = %q
 path = %q
 [numbers]
 home = ["*"]
+[limits]
+recipient = []
 [[organisation]]
 name = "ttd"
 inbound_numbers = ["2077", "+4759440000"]
