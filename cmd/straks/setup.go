@@ -48,7 +48,11 @@ func initCommand(_ context.Context, args []string, e env) error {
 	if *feedStart > 0 {
 		begins = fmt.Sprintf("; the numbers of each feed begin above %d", *feedStart)
 	}
-	_, err = fmt.Fprintf(e.stdout, "created the journal %s%s\n", cfg.Journal.Path, begins)
+	where := cfg.Journal.Path
+	if cfg.Journal.Shared() {
+		where = "in the database"
+	}
+	_, err = fmt.Fprintf(e.stdout, "created the journal %s%s\n", where, begins)
 	return err
 }
 

@@ -18,7 +18,9 @@
 //
 // # Files
 //
-//	config.go        the whole, the API's listener, the journal, the log
+//	config.go        the whole, the API's listener, the log
+//	journal.go       the journal: a file, or a database
+//	node.go          this process among those that share a journal
 //	listeners.go     the private listeners: metrics and admin
 //	console.go       the operator's console, its users and its provider of logins
 //	organisation.go  organisations, their tokens, the senders
@@ -62,6 +64,7 @@ type Config struct {
 	Admin         Admin
 	Console       Console // absent: there is none
 	Journal       Journal
+	Node          Node // with journal.engine = "postgres" only
 	Log           Log
 	Audit         Audit
 	Numbers       Numbers
@@ -176,30 +179,6 @@ func (a *API) outlast(c *checker, key string, d, most time.Duration) {
 	least := a.SendDeadline + time.Second
 	c.Unless(d >= least && d <= most, key, "is %s, must be between %s (a second more than api.send_deadline, %s) and %s",
 		faults.FormatDuration(d), faults.FormatDuration(least), faults.FormatDuration(a.SendDeadline), faults.FormatDuration(most))
-}
-
-// Journal is where orders, receipts and the feed are kept.
-type Journal struct {
-	Path      string        // of the file; "straks init" creates it. Required
-	Retention time.Duration // of orders, idempotency keys and feed entries: 90d
-	MaxSize   Size          // in use in the file; above it orders get 503, and receipts are still stored. 0: as large as the disk: 0
-	MaxQueue  int           // orders that wait for the disk, and four times as many receipts; above it orders get 503 at once: 1024
-}
-
-func (j *Journal) setDefaults() {
-	*j = Journal{Retention: orders.DefaultRetention, MaxQueue: orders.DefaultQueue}
-}
-
-// reserved returns the key that each organisation has had of its own since feeds show final statuses by default.
-func (j *Journal) reserved() map[string]string {
-	return map[string]string{"feed_final_only": `has gone: leave it out where it is true; else set feed = "all" in each [[organisation]]`}
-}
-
-func (j *Journal) check(c *checker) {
-	c.Required("path", j.Path)
-	c.Duration("retention", j.Retention, 3*day, 3650*day) // more than the 48 hours that an e-mail may stay unsettled, and the day for which a retry keeps its ids
-	c.Unless(j.MaxSize == 0 || j.MaxSize >= 16<<20, "max_size", "is %v, must be at least 16MiB, or 0 for no bound", j.MaxSize)
-	faults.Range(c.List, "max_queue", j.MaxQueue, 1, 1_000_000)
 }
 
 // Log is written to stderr.

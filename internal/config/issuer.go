@@ -174,7 +174,7 @@ func (cfg *Config) TokenIssuers() []TokenIssuer {
 			Use: api.TokenIssuer{Header: i.Header, Claims: i.OrganisationClaims, Prefix: i.prefix, Organisations: make(map[string]string),
 				ScopeClaim: i.ScopeClaim, Scopes: make(map[string][]string)},
 		}
-		if i.KeysFile == "" {
+		if i.KeysFile == "" && cfg.Journal.Path != "" {
 			t.Keys.SavedKeys = filepath.Join(filepath.Dir(cfg.Journal.Path), "issuer-"+i.Name+".json")
 		}
 		if i.AlwaysCreate {

@@ -109,6 +109,7 @@ func (cfg *Config) check(c *checker) {
 	cfg.checkPrivate(c)
 	cfg.Console.check(c.in("console"))
 	cfg.Journal.check(c.in("journal"))
+	cfg.Node.check(c.in("node"), cfg.Journal.Shared())
 	cfg.Log.check(c.in("log"))
 	cfg.Audit.check(c.in("audit"))
 	cfg.Numbers.check(c.in("numbers"))

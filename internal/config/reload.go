@@ -12,6 +12,7 @@ var fixed = []struct {
 	{"admin", func(c *Config) any { return &c.Admin }},
 	{"console", func(c *Config) any { return &c.Console }},
 	{"journal", func(c *Config) any { return &c.Journal }},
+	{"node", func(c *Config) any { return &c.Node }},
 	{"audit", func(c *Config) any { return &c.Audit }},
 	{"mail", func(c *Config) any { return &c.Mail }},
 	{"issuer", func(c *Config) any { return &c.Issuers }},

@@ -155,8 +155,10 @@ func (d *Daemon) wire() (err error) {
 		MaxInFlight: cfg.API.MaxInFlight, Log: d.log, Registerer: d.registry,
 		ReceiptWait: func(carrier string) time.Duration { return d.config().ReceiptWait(carrier) },
 	}
+	gateway := cfg.Gateway()
+	d.share(&service, &gateway)
 	if len(cfg.SMSCs) > 0 {
-		if d.gateway, err = smpp.New(cfg.Gateway(), d.log, d.registry); err != nil {
+		if d.gateway, err = smpp.New(gateway, d.log, d.registry); err != nil {
 			return err
 		}
 		d.sms = sms.New(d.smsConfig(cfg), d.gateway, d.log, d.registry)

@@ -24,6 +24,7 @@
 // # Files
 //
 //	daemon.go   New: what can be refused (journal, listeners) and the wiring; Close
+//	nodes.go    what a journal that several nodes share asks of this one
 //	journal.go  the engine: opened, created and brought up to date, in one place
 //	preflight.go  what New would refuse, for "straks check"
 //	run.go      Run: the parts and their order
@@ -45,7 +46,6 @@
 //	traffic.go  what was counted lately, for the console
 //	support.go  messages and block lists, for the console
 //	logtail.go  the last warnings of the log, for the console
-//	cost.go     what messages of this month cost
 //	limits.go   what bounds the orders of an organisation
 //	webhooks.go  /webhooks: their states, resumed and tested by operators
 //	words.go    /debug/words: what a carrier says, for an operator who listens

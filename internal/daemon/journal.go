@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,6 +12,7 @@ import (
 	"straks/internal/limits"
 	"straks/orders"
 	"straks/orders/bolt"
+	"straks/orders/postgres"
 )
 
 // engine is what the daemon needs of a journal beyond orders.Journal. An engine
@@ -43,9 +45,12 @@ type boltEngine struct{ *bolt.Journal }
 
 func (e boltEngine) Levels() any { return e.Journal.Levels() }
 
-// openJournal opens the configuration's journal. One of an older schema is
-// migrated first.
+// openJournal opens the configuration's journal. A file of an older schema is
+// migrated first; a database is not, since other nodes may run.
 func openJournal(ctx context.Context, cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) (engine, error) {
+	if cfg.Journal.Shared() {
+		return openShared(ctx, cfg, log, reg)
+	}
 	path, options := cfg.Journal.Path, boltOptions(cfg, log, reg)
 	j, err := bolt.Open(path, options)
 	if errors.Is(err, bolt.ErrOutdated) {
@@ -59,15 +64,64 @@ func openJournal(ctx context.Context, cfg *config.Config, log *slog.Logger, reg 
 	return boltEngine{j}, nil
 }
 
+func openShared(ctx context.Context, cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) (engine, error) {
+	options, err := postgresOptions(cfg, log, reg)
+	if err != nil {
+		return nil, err
+	}
+	j, err := postgres.Open(ctx, options)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	return postgresEngine{j}, nil
+}
+
 // CreateJournal creates the configuration's journal, in which the numbers of each feed begin above feedStart.
 // It fails where there is one.
 func CreateJournal(cfg *config.Config, feedStart uint64) error {
+	if cfg.Journal.Shared() {
+		options, err := postgresOptions(cfg, slog.Default(), nil)
+		if err != nil {
+			return err
+		}
+		options.FeedStart = feedStart
+		return postgres.Create(context.Background(), options)
+	}
 	options := boltOptions(cfg, slog.Default(), nil)
 	options.FeedStart = feedStart
 	return bolt.Create(cfg.Journal.Path, options)
 }
 
+// postgresEngine is the journal in a database.
+type postgresEngine struct{ *postgres.Journal }
+
+func (e postgresEngine) Levels() any { return e.Journal.Levels() }
+
+// Damaged returns a channel on which nothing comes: what can't go on is found out again and again.
+func (postgresEngine) Damaged() <-chan error { return nil }
+
+// UpgradeJournal brings a journal in a database to the present schema, and reports whether that changed anything.
+func UpgradeJournal(ctx context.Context, cfg *config.Config) (bool, error) {
+	options, err := postgresOptions(cfg, slog.Default(), nil)
+	if err != nil {
+		return false, err
+	}
+	return postgres.Upgrade(ctx, options)
+}
+
+func postgresOptions(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) (postgres.Options, error) {
+	j := &cfg.Journal
+	password, err := j.Password()
+	return postgres.Options{DSN: j.Postgres, Password: password, Node: cfg.Node.ID, Lease: cfg.Node.Lease,
+		Queue: j.MaxQueue, Carriers: reporting(cfg), Log: log, Registerer: reg}, err
+}
+
 func boltOptions(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) bolt.Options {
+	return bolt.Options{MaxSize: int64(cfg.Journal.MaxSize), Queue: cfg.Journal.MaxQueue, Carriers: reporting(cfg), Log: log, Registerer: reg}
+}
+
+// reporting returns whose reports may wait in the journal.
+func reporting(cfg *config.Config) []string {
 	var carriers []string
 	for _, s := range cfg.SMSCs {
 		carriers = append(carriers, s.Name)
@@ -75,5 +129,5 @@ func boltOptions(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer
 	if len(cfg.Relays) > 0 {
 		carriers = append(carriers, orders.MailReports)
 	}
-	return bolt.Options{MaxSize: int64(cfg.Journal.MaxSize), Queue: cfg.Journal.MaxQueue, Carriers: carriers, Log: log, Registerer: reg}
+	return carriers
 }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -16,6 +18,7 @@ import (
 	"straks/internal/config"
 	"straks/internal/faults"
 	"straks/orders/bolt"
+	"straks/orders/postgres"
 )
 
 // Preflight returns what New would refuse on this machine, for a configuration without faults of its own, and what
@@ -35,14 +38,19 @@ func Preflight(cfg *config.Config) (found, warnings faults.Faults) {
 	if _, err := api.NewConnections(cfg.API.Limits(), d.log, d.registry); err != nil {
 		list.Add("api.max_connections", "is refused: %v", err)
 	}
-	if running := tryJournal(cfg.Journal.Path, list, noted); !running {
+	try := tryJournal
+	if cfg.Journal.Shared() {
+		try = tryDatabase
+	}
+	if running := try(cfg, list, noted); !running {
 		tryListeners(cfg, list, noted)
 	}
 	return list.All(), noted.All()
 }
 
 // tryJournal opens the journal as New would, but for reading. running reports that another process has it open.
-func tryJournal(path string, found, warnings *faults.List) (running bool) {
+func tryJournal(cfg *config.Config, found, warnings *faults.List) (running bool) {
+	path := cfg.Journal.Path
 	j, err := bolt.OpenReadOnly(path, bolt.Options{Log: slog.New(slog.DiscardHandler)})
 	if errors.Is(err, bolt.ErrLocked) {
 		warnings.Add("journal.path", "names a journal that another process has open, most likely straks: the journal and the listeners were not looked at")
@@ -68,6 +76,23 @@ func tryJournal(path string, found, warnings *faults.List) (running bool) {
 	}
 	writable.Close()
 	return false
+}
+
+// tryDatabase looks at the journal in a database. running reports that this node runs.
+func tryDatabase(cfg *config.Config, found, warnings *faults.List) (running bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	options, err := postgresOptions(cfg, slog.New(slog.DiscardHandler), nil)
+	if err == nil {
+		running, err = postgres.Probe(ctx, options)
+	}
+	if err != nil {
+		found.Add("journal.postgres", "can't be used: %v", err)
+	}
+	if running {
+		warnings.Add("node.id", "is %d, and that node runs: the listeners were not looked at", cfg.Node.ID)
+	}
+	return running
 }
 
 // tryListeners listens on every address, all at the same time, as the daemon does.

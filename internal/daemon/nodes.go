@@ -1,0 +1,36 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"straks/orders"
+	"straks/orders/postgres"
+	"straks/smpp"
+)
+
+// shared is an engine whose journal several nodes share.
+type shared interface {
+	// Allow returns why this node must not submit now, or nil.
+	Allow() error
+	// Now returns the time by the clock that all nodes share.
+	Now() time.Time
+	// AcquireSlot waits until slot n of an SMSC's binds is this node's.
+	AcquireSlot(ctx context.Context, smsc string, n int) (postgres.Slot, error)
+}
+
+// share has the service and the gateway do as one node of several.
+func (d *Daemon) share(service *orders.Config, gateway *smpp.Config) {
+	if e, ok := d.journal.(shared); ok {
+		service.Now = e.Now
+		gateway.Allow, gateway.Slots = e.Allow, binds{e}
+	}
+}
+
+// binds are an SMSC's binds as the gateway knows them.
+type binds struct{ engine shared }
+
+func (b binds) Acquire(ctx context.Context, smsc string, n int) (smpp.BindSlot, error) {
+	s, err := b.engine.AcquireSlot(ctx, smsc, n)
+	return smpp.BindSlot{Ended: s.Ended, Inherited: s.Inherited, Release: s.Release}, err
+}

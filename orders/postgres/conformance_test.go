@@ -1,0 +1,114 @@
+package postgres
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
+
+	"straks/internal/pgcluster"
+	"straks/orders"
+	"straks/orders/journaltest"
+)
+
+// server is the PostgreSQL server that the tests share.
+var server struct {
+	sync.Once
+	cluster   *pgcluster.Cluster
+	err       error
+	databases atomic.Int64
+}
+
+// suite runs the tests, and then ends the server.
+type suite struct{ *testing.M }
+
+func (s suite) Run() int {
+	code := s.M.Run()
+	if server.cluster != nil {
+		_ = server.cluster.Close()
+	}
+	return code
+}
+
+// TestMain runs more tests at a time than there are processors, unless the command line says how many: commits
+// wait for the disk.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("6")
+	}
+	goleak.VerifyTestMain(suite{m})
+}
+
+// database makes a database, and returns its DSN.
+func database(t testing.TB) string {
+	t.Helper()
+	if err := pgcluster.Available(); err != nil {
+		t.Skip(err)
+	}
+	server.Do(func() {
+		server.cluster, server.err = pgcluster.Start(context.Background(), pgcluster.Options{Servers: 1, Settings: map[string]string{"max_connections": "400"}})
+	})
+	if server.err != nil {
+		t.Fatal(server.err)
+	}
+	name := fmt.Sprintf("test%d", server.databases.Add(1))
+	conn, err := pgx.Connect(context.Background(), server.cluster.DSN())
+	if err == nil {
+		_, err = conn.Exec(context.Background(), "create database "+name)
+		closeConn(conn)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("host=%s port=5432 user=straks dbname=%s sslmode=disable", server.cluster.Servers[0].Host(), name)
+}
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// made makes a journal, and returns how it is opened by tests whose clock stands still.
+func made(t testing.TB) Options {
+	t.Helper()
+	opt := Options{DSN: database(t), callersTime: true, Readers: 2}
+	if err := Create(t.Context(), opt); err != nil {
+		t.Fatal(err)
+	}
+	return opt
+}
+
+func open(t testing.TB, opt Options) *Journal {
+	t.Helper()
+	j, err := Open(context.Background(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func TestJournal(t *testing.T) {
+	t.Parallel()
+	var stores sync.Map // by folder
+	journaltest.Run(t, journaltest.Engine{
+		Open: func(t *testing.T, dir string) orders.Journal {
+			opt, ok := stores.Load(dir)
+			if !ok {
+				opt = made(t)
+				stores.Store(dir, opt)
+			}
+			return open(t, opt.(Options))
+		},
+		Second: func(t *testing.T, dir string) orders.Journal {
+			opt, _ := stores.Load(dir)
+			second := opt.(Options)
+			second.Node = 2
+			return open(t, second)
+		},
+	})
+}

@@ -1,0 +1,90 @@
+// Package postgres is the journal that several nodes share: orders.Journal on a PostgreSQL database. It stores what
+// orders/ledger puts, and has no rules of its own.
+//
+// # Tables (schema "straks")
+//
+//	meta        the journal's id, the version of its schema, where feeds begin
+//	keys        hash(organisation, key) -> shipment. Not partitioned: a key is known once, whatever its week
+//	shipments   id -> record; beside it what SQL asks for. A partition for each week of ids
+//	refs        hash(carrier, reference) -> the last two bound to it; the report that waits there
+//	parked      id -> report that waits for its answer
+//	feed        organisation, seq -> shipment, status, at. In the partition of its shipment
+//	feed_head   organisation -> its newest number
+//	blocked     hash(organisation, channel, recipient) -> entry of a block list
+//	unanswered  number, shipment: the answer of the shipment never came
+//	cursors     organisation, name -> how far a subscription has read the feed
+//	nodes       id -> who runs as this node, its epoch, and when its lease ends
+//	slots       smsc, n -> the node that has this bind, or had it last
+//	slot_users  smsc, node: the nodes that share the binds of this SMSC
+//	fence       node -> a number that barriers raise
+//	kept        how far deadlines are kept
+//
+// What clients and carriers have written is in records or hashed, since it may have octets that text does not
+// take. The text of a message is nowhere.
+//
+// # Files
+//
+//	options.go     Options, and the settings of sessions
+//	schema.go      tables, Create, Upgrade
+//	weeks.go       partitions
+//	journal.go     Journal: orders.Journal's calls that are about one shipment
+//	writer.go      the two writing goroutines: batches, attempts, what callers are told
+//	accept.go      storing orders
+//	apply.go       storing facts
+//	load.go        what a transaction reads and locks, in one trip
+//	work.go        ledger.Store over that, in memory
+//	write.go       what it writes, and the commit, in one trip
+//	codec.go       records and hashes
+//	conn.go        sessions; what an error of the database means
+//	beside.go      what is written beside the two writers
+//	barrier.go     what a reader waits for
+//	feed.go find.go blocks.go cursors.go unanswered.go
+//	               reading
+//	due.go         which shipments are due
+//	sweep.go       retention
+//	lease.go       this node's lease, and that of others
+//	clock_*.go     the clock by which it ends
+//	slots.go       binds of an account, shared between nodes
+//	slots.go       binds of an account, shared between nodes
+//	counts.go      levels that bounds are held against
+//	levels.go      what /status shows
+//	metrics.go     metrics
+//
+// # Writing
+//
+// One goroutine stores orders, another one facts. Each takes all calls that wait and stores them in one transaction.
+// Orders with new keys cost one statement. Facts cost two trips: one reads and locks all that they need
+// (ledger.Names), then the rules run in memory, and the other one writes and commits.
+//
+// Locks are taken in one order: keys, references, shipments, block lists, heads of feeds. A transaction that loses
+// against another one (a deadlock, a row that another has just inserted) has changed nothing and is done again.
+//
+// # What an answer means
+//
+// The commit is the only truth. It is awaited: no context of a caller reaches a write, because a commit that is
+// cancelled while it waits for a standby becomes visible to all, on one disk. A caller may leave; the write goes
+// on. If the session ends, or the database warns of the commit, nothing is known: orders.ErrUnavailable.
+//
+// What is read may be on one disk only: after a restart of the primary, its rows are visible before a standby has
+// them. So whatever is answered from what was found waits for a write: an order's known key by an update that changes
+// nothing, Known and Feed by a barrier (barrier.go).
+//
+// # Nodes
+//
+// A shipment belongs to the node that has claimed it, for good: no other node sends it. Its key becomes free only by
+// an answer of handover.NotSent while the claim lasts, by the database's clock and under the shipment's lock. All
+// who find a claim that has ended look at that clock under that lock too. So it does not matter for whom a
+// node was frozen: nobody is told that a message was sent whose key becomes free after all.
+//
+// A node has a lease (lease.go). It must not submit after three quarters of it, counted from the request for it by
+// a clock that goes on while the machine sleeps (Allow). A node whose lease has expired is declared dead: its epoch is
+// raised, its slots are anyone's, and its unanswered claims are those of a process that has ended (Abandoned).
+//
+// The keeper is the live node with the lowest id. It alone keeps deadlines and retention, and matches reports to
+// unanswered shipments. Two keepers for a moment do no harm: all that they do may be repeated.
+//
+// # Schema versions
+//
+// Nodes of version N and N+1 run together: a version adds, and the one after the next drops. Open takes the present
+// version and the next. A record grows at its end.
+package postgres

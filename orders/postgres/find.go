@@ -1,0 +1,124 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"straks/orders"
+)
+
+const (
+	// findStep is how many shipments one statement reads: an operator's look-up holds no snapshot for long.
+	findStep = 5000
+	// findSlack is how much later than its id a shipment may have been accepted: a retried key keeps its id.
+	findSlack = 24 * time.Hour
+
+	olderThan = "select id, record from shipments where id >= $1 and id < $2 order by id desc limit $3"
+	newerThan = "select id, record from shipments where id > $1 and id <= $2 order by id limit $3"
+)
+
+var lastID = uuid.Max
+
+// Find implements orders.Journal. There is no index of recipients: it looks through the shipments.
+func (j *Journal) Find(ctx context.Context, q orders.FindQuery) (found []orders.Shipment, err error) {
+	from, before := firstID(q.Since.Add(-findSlack)), lastID
+	if q.Since.IsZero() {
+		from = uuid.Nil
+	}
+	if q.Shipment != uuid.Nil {
+		from, before = q.Shipment, next(q.Shipment)
+	}
+	needle := needleOf(&q)
+	for len(found) < q.Limit {
+		n, err := j.each(ctx, olderThan, from, before, func(id uuid.UUID, record []byte) {
+			before = id
+			if needle != nil && !bytes.Contains(record, needle) || len(found) >= q.Limit {
+				return
+			}
+			s, err := decodeShipment(id, record)
+			if err != nil {
+				j.unread("shipment", err)
+			} else if q.Matches(&s) && !s.Accepted.Before(q.Since) {
+				found = append(found, s)
+			}
+		})
+		if err != nil || n < findStep {
+			return found, err
+		}
+	}
+	return found, nil
+}
+
+// Accepted calls visit with each shipment that was accepted from since on, unless its key is free: then it surely did
+// not leave. One that can't be read is logged and skipped.
+func (j *Journal) Accepted(ctx context.Context, since time.Time, visit func(orders.Shipment)) error {
+	for after := firstID(since.Add(-findSlack)); ; {
+		n, err := j.each(ctx, newerThan, after, lastID, func(id uuid.UUID, record []byte) {
+			after = id
+			s, err := decodeShipment(id, record)
+			if err != nil {
+				j.unread("shipment", err)
+			} else if !s.Status.Free() && !s.Accepted.Before(since) {
+				visit(s)
+			}
+		})
+		if err != nil || n < findStep {
+			return err
+		}
+	}
+}
+
+// each visits up to findStep records of a range, and returns how many there were.
+func (j *Journal) each(ctx context.Context, sql string, from, to uuid.UUID, visit func(uuid.UUID, []byte)) (n int, err error) {
+	rows, err := j.pool.Query(ctx, sql, [16]byte(from), [16]byte(to), findStep)
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id [16]byte
+		var record []byte
+		if err := rows.Scan(&id, &record); err != nil {
+			return n, unavailable(err)
+		}
+		n++
+		visit(id, record)
+	}
+	if rows.Err() != nil {
+		return n, unavailable(rows.Err())
+	}
+	return n, nil
+}
+
+// firstID returns the lowest UUIDv7 of a time.
+func firstID(at time.Time) (id uuid.UUID) {
+	ms := uint64(max(at.UnixMilli(), 0))
+	for i := range 6 {
+		id[i] = byte(ms >> (40 - 8*i))
+	}
+	return id
+}
+
+// next returns the id after this one.
+func next(id uuid.UUID) uuid.UUID {
+	for i := len(id) - 1; i >= 0; i-- {
+		if id[i]++; id[i] != 0 {
+			break
+		}
+	}
+	return id
+}
+
+// needleOf returns octets that the record of every shipment has which the query is about; nil where letter case could
+// hide them. It spares the decoding of nearly all.
+func needleOf(q *orders.FindQuery) []byte {
+	text := string(q.Recipient) + q.Word
+	if text == "" || strings.ToUpper(text) != strings.ToLower(text) {
+		return nil
+	}
+	return []byte(text)
+}

@@ -1,0 +1,117 @@
+package postgres
+
+import (
+	"errors"
+	"log/slog"
+	"regexp"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"straks/orders"
+)
+
+// Options of a journal. Zero values have the defaults named.
+type Options struct {
+	DSN      string // as libpq has it: "host=a,b dbname=straks target_session_attrs=read-write"
+	Password string // of the database's user; empty: what a pgpass file says, or a certificate
+
+	Node    int           // 1 to 999, unlike any other node's; 1
+	URL     string        // where other nodes reach this one; empty: nowhere
+	Version string        // of the program, for operators
+	Lease   time.Duration // how long other nodes wait for one that does not renew its lease; 8 s
+
+	MaxParked       int   // receipts of a carrier that wait for their answer; 100,000
+	MaxParkedOctets int64 // the same for the octets of their records; 32 MiB
+	MaxSuppressions int   // mail addresses that are suppressed or were lately; 1,000,000
+	Queue           int   // orders that wait for their writer, orders.DefaultQueue; and four times as many facts. Beyond it: orders.ErrBusy
+	MaxBatch        int   // calls in one transaction; 512
+	Readers         int   // connections for reading; 8
+
+	FeedStart uint64 // of Create only: the number above which the numbers of each feed begin
+
+	Carriers   []string              // of SMS, whose parked receipts have a metric also while there are none
+	Log        *slog.Logger          // slog.Default()
+	Registerer prometheus.Registerer // nil: metrics are kept, but not exported
+
+	// callersTime: the times of calls have nothing to do with the database's, as in tests whose clock stands still.
+	callersTime bool
+}
+
+const (
+	maxNode = 999
+
+	defaultLease           = 8 * time.Second
+	defaultMaxParked       = 100_000
+	defaultMaxParkedOctets = 32 << 20
+	defaultMaxSuppressions = 1_000_000
+	defaultMaxBatch        = 512
+	defaultReaders         = 8
+
+	connectTime = 3 * time.Second
+	writeTime   = 30 * time.Second // of one write: nobody cancels it before
+)
+
+func orDefault[T comparable](v *T, or T) {
+	var zero T
+	if *v == zero {
+		*v = or
+	}
+}
+
+func (o Options) withDefaults() Options {
+	orDefault(&o.Node, 1)
+	orDefault(&o.Lease, defaultLease)
+	orDefault(&o.MaxParked, defaultMaxParked)
+	orDefault(&o.MaxParkedOctets, defaultMaxParkedOctets)
+	orDefault(&o.MaxSuppressions, defaultMaxSuppressions)
+	orDefault(&o.Queue, orders.DefaultQueue)
+	orDefault(&o.MaxBatch, defaultMaxBatch)
+	orDefault(&o.Readers, defaultReaders)
+	orDefault(&o.Log, slog.Default())
+	return o
+}
+
+var passwordIn = regexp.MustCompile(`(?i)(\bpassword\s*=|^postgres(ql)?://[^/@]*:[^/@]*@)`)
+
+// CheckDSN returns what is wrong with a DSN. The error has nothing of the DSN, which may hold a password.
+func CheckDSN(dsn string) error {
+	if passwordIn.MatchString(dsn) {
+		return errors.New("must not hold the password: put it in a file of its own and name that file as password_file")
+	}
+	if _, err := pgx.ParseConfig(dsn); err != nil {
+		return errors.New("is no connection string of PostgreSQL, like \"host=10.0.0.5 dbname=straks user=straks\"")
+	}
+	return nil
+}
+
+// session are the settings that each session has. A plan is made once, for any values; one that was made while a
+// table was empty must stay good, so it may use indexes only.
+var session = map[string]string{
+	"application_name": "straks", "search_path": "straks", "synchronous_commit": "on", "timezone": "UTC",
+	"default_transaction_isolation": "read committed", "plan_cache_mode": "force_generic_plan",
+	"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
+	"idle_in_transaction_session_timeout": "10s", "tcp_user_timeout": "5s", "statement_timeout": "0", "lock_timeout": "0",
+}
+
+// config returns how connections are made.
+func (o Options) config() (*pgx.ConnConfig, error) {
+	if err := CheckDSN(o.DSN); err != nil {
+		return nil, err
+	}
+	cfg, err := pgx.ParseConfig(o.DSN)
+	if err != nil {
+		return nil, err
+	}
+	if o.Password != "" {
+		cfg.Password = o.Password
+	}
+	for name, value := range session {
+		cfg.RuntimeParams[name] = value
+	}
+	if cfg.ConnectTimeout == 0 || cfg.ConnectTimeout > connectTime {
+		cfg.ConnectTimeout = connectTime
+	}
+	return cfg, nil
+}

@@ -1,0 +1,160 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"straks/orders"
+)
+
+const (
+	// claimsBack is how far back from the newest order claims of a process that has ended are looked for. A claim lasts
+	// for the send deadline and 2 s. The orders of keys that were tried again may be older: they are in the index.
+	claimsBack = 2 * time.Minute
+	// claimsMost bounds how many there are in one answer.
+	claimsMost = 10_000
+	// maxMatching bounds the entries of the index that one call of Matches reads.
+	maxMatching = 100_000
+
+	newestID = `select id from shipments order by id desc limit 1`
+	// deadClaims are claims that are unanswered, and whose node has another epoch by now: the process has ended, or
+	// was declared dead.
+	deadClaims = `select s.id, s.record from shipments s where s.claim_until is not null
+		and not exists (select from nodes n where n.id = s.node and n.epoch = s.epoch) and `
+	newClaims    = deadClaims + `s.id >= $1 order by s.id limit $2`
+	listedClaims = deadClaims + `s.id = any(array(select shipment from unanswered)) order by s.id limit $1`
+
+	readListed  = `select number, shipment from unanswered limit $1`
+	readWaiting = `select number, record from parked where number = any($1::text[])`
+)
+
+// abandoned is what the last look for claims of ended processes has found.
+type abandoned struct {
+	mu      sync.Mutex
+	settled string // the epochs of all nodes as they were when none was found; empty: there was no such look
+}
+
+// Abandoned implements orders.Journal. The keeper looks, whenever the epoch of a node has changed.
+func (j *Journal) Abandoned(ctx context.Context) (left []orders.Shipment, err error) {
+	if !j.lease.keeper() {
+		return nil, nil
+	}
+	j.ended.mu.Lock()
+	defer j.ended.mu.Unlock()
+	var epochs string
+	if err := j.pool.QueryRow(ctx, "select coalesce(string_agg(id || ':' || epoch, ' ' order by id), '-') from nodes").Scan(&epochs); err != nil {
+		return nil, unavailable(err)
+	}
+	if epochs == j.ended.settled {
+		return nil, nil
+	}
+	var newest [16]byte
+	if err := j.pool.QueryRow(ctx, newestID).Scan(&newest); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return nil, unavailable(err)
+	}
+	seen := make(map[uuid.UUID]bool)
+	from := firstID(idTime(newest).Add(-claimsBack))
+	err = errors.Join(j.claims(ctx, seen, &left, newClaims, [16]byte(from), claimsMost),
+		j.claims(ctx, seen, &left, listedClaims, claimsMost))
+	if err == nil && len(left) == 0 {
+		j.ended.settled = epochs
+	}
+	return left, err
+}
+
+func (j *Journal) claims(ctx context.Context, seen map[uuid.UUID]bool, left *[]orders.Shipment, sql string, args ...any) error {
+	rows, err := j.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return unavailable(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id [16]byte
+		var record []byte
+		if err := rows.Scan(&id, &record); err != nil {
+			return unavailable(err)
+		}
+		s, err := decodeShipment(id, record)
+		if err != nil {
+			j.unread("shipment", err)
+		} else if !seen[id] && !s.ClaimUntil.IsZero() {
+			*left = append(*left, s)
+			seen[id] = true
+		}
+	}
+	if rows.Err() != nil {
+		return unavailable(rows.Err())
+	}
+	return nil
+}
+
+// Matches implements orders.Journal. The keeper matches; it costs little while nothing is unanswered.
+func (j *Journal) Matches(ctx context.Context, before, now time.Time, limit int) (found []orders.Match, err error) {
+	if !j.lease.keeper() {
+		return nil, nil
+	}
+	w := &work{j: j, rows: map[uuid.UUID]*shipmentRow{}, listed: map[string][]uuid.UUID{}}
+	err = j.read(ctx, w.scanUnanswered, readListed, maxMatching)
+	if err != nil || len(w.listed) == 0 {
+		return nil, err
+	}
+	numbers := make([]string, 0, len(w.listed))
+	for number := range w.listed {
+		numbers = append(numbers, number)
+	}
+	waiting := make(map[string][]orders.Report)
+	err = j.read(ctx, func(rows pgx.Rows) error { return scanWaiting(rows, waiting) }, readWaiting, numbers)
+	if err != nil || len(waiting) == 0 {
+		return nil, err
+	}
+	var all []uuid.UUID
+	for number := range waiting {
+		all = append(all, w.listed[number]...)
+	}
+	if err := j.read(ctx, w.scanShipments, selectShipments+"any($1::uuid[])", ids(all)); err != nil {
+		return nil, err
+	}
+	for number, reports := range waiting {
+		var shipments []orders.Shipment
+		for _, id := range w.listed[number] {
+			if r := w.rows[id]; r != nil && r.bad == nil {
+				shipments = append(shipments, r.Shipment)
+			}
+		}
+		found = append(found, orders.FindMatches(reports, shipments, before, now)...)
+	}
+	return found[:min(len(found), limit)], nil
+}
+
+// scanWaiting reads reports that wait. Retention drops what can't be read.
+func scanWaiting(rows pgx.Rows, waiting map[string][]orders.Report) error {
+	for rows.Next() {
+		var number string
+		var record []byte
+		if err := rows.Scan(&number, &record); err != nil {
+			return err
+		}
+		if r, err := decodeReport(record); err == nil {
+			waiting[number] = append(waiting[number], r)
+		}
+	}
+	return rows.Err()
+}
+
+// read runs a query over the pool.
+func (j *Journal) read(ctx context.Context, scan func(pgx.Rows) error, sql string, args ...any) error {
+	rows, err := j.pool.Query(ctx, sql, args...)
+	if err == nil {
+		defer rows.Close()
+		err = scan(rows)
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	return nil
+}

@@ -1,0 +1,276 @@
+package postgres
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"straks/orders"
+	"straks/orders/ledger"
+)
+
+// What the rules have put, and the commit, go to the server in one trip. Each statement has the rows of all calls.
+
+const (
+	insertShipments = `insert into shipments (id, key, node, epoch, organisation, status, deadline, claim_until, block, record)
+		select * from unnest($1::uuid[], $2::bytea[], $3::int[], $4::bigint[], $5::text[], $6::smallint[], $7::timestamptz[], $8::timestamptz[], $9::bytea[], $10::bytea[])`
+	updateShipments = `update shipments s set node = u.node, epoch = u.epoch, status = u.status, deadline = u.deadline,
+			claim_until = u.claim_until, block = u.block, record = u.record
+		from unnest($1::uuid[], $2::int[], $3::bigint[], $4::smallint[], $5::timestamptz[], $6::timestamptz[], $7::bytea[], $8::bytea[])
+			as u (id, node, epoch, status, deadline, claim_until, block, record) where s.id = u.id`
+	updateKeys = `update keys k set shipment = u.id from unnest($1::bytea[], $2::uuid[]) as u (hash, id) where k.hash = u.hash`
+
+	insertRefs = `insert into refs (hash, bound, bound_part, before, before_part, parked, at)
+		select * from unnest($1::bytea[], $2::uuid[], $3::int[], $4::uuid[], $5::int[], $6::uuid[], $7::timestamptz[])`
+	updateRefs = `update refs r set bound = u.bound, bound_part = u.bound_part, before = u.before, before_part = u.before_part, parked = u.parked, at = u.at
+		from unnest($1::bytea[], $2::uuid[], $3::int[], $4::uuid[], $5::int[], $6::uuid[], $7::timestamptz[])
+			as u (hash, bound, bound_part, before, before_part, parked, at) where r.hash = u.hash`
+	deleteRefs = `delete from refs where hash = any($1::bytea[])`
+
+	insertParked = `insert into parked (id, carrier, at, number, octets, refs, record) values ($1, $2, $3, $4, $5, $6, $7)`
+	deleteParked = `delete from parked where id = any($1::uuid[])`
+
+	addListed  = `insert into unanswered (number, shipment, until) values ($1, $2, $3) on conflict (number, shipment) do update set until = excluded.until`
+	dropListed = `delete from unanswered where number = $1 and shipment = $2`
+
+	putBlocked = `insert into blocked (hash, gone, suppression, record) values ($1, $2, $3, $4)
+		on conflict (hash) do update set gone = excluded.gone, suppression = excluded.suppression, record = excluded.record`
+
+	lowerMark = `update kept set low = least(low, $1)`
+
+	// A feed's numbers are taken and used in one transaction, which holds the feed's head until it is committed. So
+	// they are dense, and no lower number appears after a higher one was readable.
+	newHeads  = `insert into feed_head (organisation, seq) select o, (select feed_start from meta) from unnest($1::text[]) as o order by o on conflict do nothing`
+	lockHeads = `select from feed_head where organisation = any($1::text[]) order by organisation for update`
+	appendTo  = `with head as (
+			update feed_head f set seq = f.seq + u.n from unnest($1::text[], $2::bigint[]) as u (organisation, n)
+			where f.organisation = u.organisation returning f.organisation, f.seq - u.n as before)
+		insert into feed (organisation, seq, shipment, status, at)
+		select e.organisation, head.before + e.n, e.shipment, e.status, e.at
+		from unnest($3::text[], $4::bigint[], $5::uuid[], $6::smallint[], $7::timestamptz[]) as e (organisation, n, shipment, status, at)
+			join head on head.organisation = e.organisation`
+)
+
+// commit writes what was put, and commits.
+func (w *work) commit(ctx context.Context) error {
+	b := &pgx.Batch{}
+	w.writeParked(b)
+	w.writeRefs(b)
+	w.writeShipments(b)
+	w.writeLists(b)
+	w.writeBlocks(b)
+	if !w.low.IsZero() {
+		b.Queue(lowerMark, w.low)
+	}
+	w.writeFeed(b)
+	b.Queue("commit")
+	return w.conn.send(ctx, b)
+}
+
+func (w *work) writeParked(b *pgx.Batch) {
+	var gone []uuid.UUID
+	for _, key := range slices.Sorted(maps.Keys(w.parked)) {
+		r, id := w.parked[key], uuid.UUID([]byte(key))
+		switch {
+		case r.gone && !r.fresh:
+			gone = append(gone, id)
+		case r.fresh && !r.gone:
+			refs := make([][]byte, len(r.Refs))
+			for i, ref := range r.Refs {
+				h := refHash(r.Carrier, ref)
+				refs[i] = h[:]
+			}
+			var number *string
+			if n := r.Recipient.Number(); n != "" {
+				number = &n
+			}
+			b.Queue(insertParked, [16]byte(id), r.Carrier, r.At, number, r.octets, refs, encode(func(c *coder) { c.report(&r.Report) }))
+		}
+	}
+	if len(gone) > 0 {
+		b.Queue(deleteParked, ids(gone))
+	}
+}
+
+// refColumns are rows of refs.
+type refColumns struct {
+	hashes                  [][]byte
+	bound, before, parked   []*[16]byte
+	boundParts, beforeParts []int32
+	at                      []time.Time
+}
+
+func (c *refColumns) add(h hash, r *refRow) {
+	c.hashes = append(c.hashes, h[:])
+	c.bound, c.boundParts = append(c.bound, orNull(r.Bound.Shipment)), append(c.boundParts, int32(r.Bound.Part))
+	c.before, c.beforeParts = append(c.before, orNull(r.Before.Shipment)), append(c.beforeParts, int32(r.Before.Part))
+	var parked *[16]byte
+	if r.Parked != "" {
+		parked = (*[16]byte)([]byte(r.Parked))
+	}
+	c.parked, c.at = append(c.parked, parked), append(c.at, r.at)
+}
+
+func (c *refColumns) queue(b *pgx.Batch, sql string) {
+	if len(c.hashes) > 0 {
+		b.Queue(sql, c.hashes, c.bound, c.boundParts, c.before, c.beforeParts, c.parked, c.at)
+	}
+}
+
+func orNull(id uuid.UUID) *[16]byte {
+	if id == uuid.Nil {
+		return nil
+	}
+	v := [16]byte(id)
+	return &v
+}
+
+func (w *work) writeRefs(b *pgx.Batch) {
+	var fresh, changed refColumns
+	var gone [][]byte
+	for h, r := range w.refs {
+		switch {
+		case !r.changed:
+		case !r.Stored && r.there:
+			gone = append(gone, h[:])
+		case !r.Stored:
+		case r.there:
+			changed.add(h, r)
+		default:
+			fresh.add(h, r)
+		}
+	}
+	fresh.queue(b, insertRefs)
+	changed.queue(b, updateRefs)
+	if len(gone) > 0 {
+		b.Queue(deleteRefs, gone)
+	}
+}
+
+// shipmentColumns are rows of shipments.
+type shipmentColumns struct {
+	ids           [][16]byte
+	keys          [][]byte
+	nodes         []int32
+	epochs        []int64
+	organisations []string
+	statuses      []int16
+	deadlines     []time.Time
+	claims        []*time.Time
+	blocks        [][]byte
+	records       [][]byte
+}
+
+func (c *shipmentColumns) add(r *shipmentRow) {
+	s := &r.Shipment
+	c.ids, c.keys = append(c.ids, s.ID), append(c.keys, r.key[:])
+	c.nodes, c.epochs = append(c.nodes, int32(r.node)), append(c.epochs, r.epoch)
+	c.organisations = append(c.organisations, s.Organisation)
+	c.statuses, c.deadlines = append(c.statuses, int16(s.Status)), append(c.deadlines, s.Deadline)
+	var claim *time.Time
+	if !s.ClaimUntil.IsZero() {
+		claim = &s.ClaimUntil
+	}
+	c.claims = append(c.claims, claim)
+	c.blocks = append(c.blocks, blockOf(s))
+	c.records = append(c.records, encode(func(c *coder) { c.shipment(s) }))
+}
+
+// blockOf returns where the recipient of a mail is on a block list: reports about it may change that entry.
+func blockOf(s *orders.Shipment) []byte {
+	if s.Channel != orders.Email {
+		return nil
+	}
+	h := blockHash(s.Organisation, s.Channel, orders.BlockForm(s.Channel, s.Recipient))
+	return h[:]
+}
+
+func (w *work) writeShipments(b *pgx.Batch) {
+	var fresh, changed shipmentColumns
+	for _, r := range w.rows {
+		switch {
+		case r.changed && r.fresh:
+			fresh.add(r)
+		case r.changed:
+			changed.add(r)
+		}
+	}
+	var keys [][]byte
+	var of []uuid.UUID
+	for h, k := range w.keys {
+		if k.changed {
+			keys, of = append(keys, h[:]), append(of, k.shipment)
+		}
+	}
+	if len(keys) > 0 {
+		b.Queue(updateKeys, keys, ids(of))
+	}
+	if c := &fresh; len(c.ids) > 0 {
+		b.Queue(insertShipments, c.ids, c.keys, c.nodes, c.epochs, c.organisations, c.statuses, c.deadlines, c.claims, c.blocks, c.records)
+	}
+	if c := &changed; len(c.ids) > 0 {
+		b.Queue(updateShipments, c.ids, c.nodes, c.epochs, c.statuses, c.deadlines, c.claims, c.blocks, c.records)
+	}
+}
+
+func (w *work) writeLists(b *pgx.Batch) {
+	for _, l := range w.lists {
+		if l.until.IsZero() {
+			b.Queue(dropListed, l.number, [16]byte(l.id))
+		} else {
+			b.Queue(addListed, l.number, [16]byte(l.id), l.until)
+		}
+	}
+}
+
+// liftedRetention is how long a lifted block is kept (orders.Block).
+const liftedRetention = 24 * time.Hour
+
+func (w *work) writeBlocks(b *pgx.Batch) {
+	for h, r := range w.blocks {
+		if !r.changed {
+			continue
+		}
+		var gone *time.Time
+		switch {
+		case r.Off:
+			at := r.At.Add(liftedRetention)
+			gone = &at
+		case r.Suppression():
+			at := r.Until.Add(ledger.SuppressionMemory)
+			gone = &at
+		}
+		b.Queue(putBlocked, h[:], gone, r.Suppression(), encode(func(c *coder) { c.block(&r.Block) }))
+	}
+}
+
+func (w *work) writeFeed(b *pgx.Batch) {
+	if len(w.feed) == 0 {
+		return
+	}
+	counts := make(map[string]int64)
+	n := len(w.feed)
+	organisations, numbers := make([]string, n), make([]int64, n)
+	shipments, statuses, at := make([][16]byte, n), make([]int16, n), make([]time.Time, n)
+	for i, f := range w.feed {
+		counts[f.organisation]++
+		organisations[i], numbers[i] = f.organisation, counts[f.organisation]
+		shipments[i], statuses[i], at[i] = f.shipment, int16(f.status), f.at
+	}
+	names := slices.Sorted(maps.Keys(counts))
+	each := make([]int64, len(names))
+	for i, name := range names {
+		each[i] = counts[name]
+	}
+	if unknown := w.j.heads.unknown(names); len(unknown) > 0 {
+		b.Queue(newHeads, unknown)
+	}
+	if len(names) > 1 {
+		b.Queue(lockHeads, names)
+	}
+	b.Queue(appendTo, names, each, organisations, numbers, shipments, statuses, at)
+}

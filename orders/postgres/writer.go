@@ -1,0 +1,230 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"straks/orders"
+)
+
+// request is a call that waits for a writer. The writer may run it several times: it sets all of its results.
+type request struct {
+	ctx    context.Context
+	order  *orders.AcceptRequest // of Accept
+	events []orders.Event        // of Apply
+
+	shipment orders.Shipment
+	claimed  bool
+	effects  []orders.Effect
+
+	done chan error // takes the one answer, waited for or not
+}
+
+// writer is one writing goroutine with a session of its own. It takes all calls that wait, and stores them in one
+// transaction.
+type writer struct {
+	j     *Journal
+	queue chan *request
+	serve func(context.Context, *connection, []*request) error // stores a batch
+	conn  *connection                                          // nil: there is none
+
+	mu    sync.Mutex
+	down  error     // why the last write failed; nil: it did not
+	again time.Time // when the next call may try
+}
+
+func newWriter(j *Journal, serve func(context.Context, *connection, []*request) error, queue int) *writer {
+	return &writer{j: j, serve: serve, queue: make(chan *request, queue)}
+}
+
+// retryAfter is how long calls are refused at once after a write that failed: they would wait for nothing.
+const retryAfter = 250 * time.Millisecond
+
+// refuse returns why no call is taken.
+func (w *writer) refuse() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.down != nil && time.Now().Before(w.again) {
+		return fmt.Errorf("%w: %w", orders.ErrNotStored, w.down)
+	}
+	return nil
+}
+
+// state returns why the last write failed.
+func (w *writer) state() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.down
+}
+
+func (w *writer) note(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil && w.down == nil {
+		w.j.log.Error("the journal can't be written", "err", err)
+	} else if err == nil && w.down != nil {
+		w.j.log.Info("the journal can be written again")
+	}
+	w.down, w.again = err, time.Now().Add(retryAfter)
+}
+
+// do queues a request and waits for its answer. Where the caller leaves first, nothing is known; the write goes on.
+func (w *writer) do(r *request) error {
+	if err := w.refuse(); err != nil {
+		return err
+	}
+	select {
+	case <-w.j.closing:
+		return fmt.Errorf("%w: closed", orders.ErrUnavailable)
+	default:
+	}
+	select {
+	case w.queue <- r:
+	default:
+		w.j.metrics.refused.Inc()
+		return orders.ErrBusy
+	}
+	select {
+	case err := <-r.done:
+		return err
+	case <-r.ctx.Done():
+		return fmt.Errorf("%w: %w", orders.ErrUnavailable, context.Cause(r.ctx))
+	case <-w.j.closed:
+	}
+	select {
+	case err := <-r.done:
+		return err
+	default:
+		return fmt.Errorf("%w: closed", orders.ErrUnavailable)
+	}
+}
+
+// run is the writing goroutine. When the journal closes it stores what is queued.
+func (w *writer) run() {
+	defer func() {
+		if w.conn != nil {
+			closeConn(w.conn.Conn)
+		}
+	}()
+	var batch []*request
+	for {
+		select {
+		case r := <-w.queue:
+			batch = w.gather(batch[:0], r)
+		case <-w.j.closing:
+			select {
+			case r := <-w.queue:
+				batch = w.gather(batch[:0], r)
+			default:
+				return
+			}
+		}
+		w.store(batch)
+	}
+}
+
+// gather takes what waits, without the calls whose caller has left.
+func (w *writer) gather(batch []*request, r *request) []*request {
+	for {
+		if r.ctx.Err() == nil {
+			batch = append(batch, r)
+		}
+		if len(batch) >= w.j.opt.MaxBatch {
+			return batch
+		}
+		select {
+		case r = <-w.queue:
+		default:
+			return batch
+		}
+	}
+}
+
+// store stores a batch and answers its calls. If the server or the rules refuse one of them, each is stored alone, so
+// that only that one fails.
+func (w *writer) store(batch []*request) {
+	if len(batch) == 0 {
+		return
+	}
+	w.j.metrics.batch.Observe(float64(len(batch)))
+	err := w.attempts(batch)
+	if err != nil && faultOf(err) == faultRefused && len(batch) > 1 {
+		for _, r := range batch {
+			r.done <- w.answer(w.attempts([]*request{r}))
+		}
+		return
+	}
+	err = w.answer(err)
+	for _, r := range batch {
+		r.done <- err
+	}
+}
+
+// maxAttempts is how often a transaction is tried that loses against others.
+const maxAttempts = 12
+
+// attempts stores a batch, again where it lost against another transaction.
+func (w *writer) attempts(batch []*request) (err error) {
+	for range maxAttempts {
+		err = w.attempt(batch)
+		switch {
+		case err == nil:
+			w.note(nil)
+			return nil
+		case faultOf(err) == faultRefused:
+			return err
+		case faultOf(err) == faultAgain:
+			w.j.metrics.retries.Inc()
+		case faultOf(err) == faultWeek:
+			if failed := w.j.weeksOf(batch); failed != nil {
+				err = failed
+				w.note(unavailable(err))
+				return err
+			}
+		default:
+			w.note(unavailable(err))
+			return err
+		}
+	}
+	w.note(unavailable(err))
+	return err
+}
+
+func (w *writer) attempt(batch []*request) (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTime)
+	defer cancel()
+	if w.conn == nil {
+		if w.conn, err = w.j.connect(ctx); err != nil {
+			return errors.Join(orders.ErrNotStored, err)
+		}
+	}
+	began := time.Now()
+	if err = w.serve(ctx, w.conn, batch); err == nil {
+		w.j.metrics.commit.Observe(time.Since(began).Seconds())
+		return nil
+	}
+	if faultOf(err) == faultLost || !w.conn.reset(ctx) {
+		closeConn(w.conn.Conn)
+		w.conn = nil
+	}
+	return err
+}
+
+// answer is the error that a caller gets.
+func (w *writer) answer(err error) error {
+	var own *callError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &own):
+		return own.err
+	case faultOf(err) == faultRefused:
+		return fmt.Errorf("journal: the database refuses the call: %w", err)
+	case errors.Is(err, orders.ErrNotStored):
+		return fmt.Errorf("%w: %w", orders.ErrUnavailable, err)
+	}
+	return unavailable(err)
+}
