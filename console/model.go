@@ -225,6 +225,9 @@ type Organisation struct {
 	Name     string
 	Rate     float64 // orders a second; 0: no limit
 	Burst    int
+	Spent    string // this month, "3800.00 NOK"; empty: nothing has a price
+	Budget   string // of a month; empty: none
+	Used     string // "84 %" of the budget
 	Tokens   []Token
 	Outcomes []Count // of orders, in 24 hours
 	Results  []Count // what became of messages: "delivered", "failed", "unknown"; likewise

@@ -261,6 +261,8 @@ var words = map[string][2]string{
 	"limits":     {"Grenser", "Limits"},
 	"limitRate":  {"%s ordrer i sekundet, %d på en gang", "%s orders a second, %d at once"},
 	"limitNone":  {"ingen", "none"},
+	"spent":      {"Kostnad denne måneden (UTC)", "Cost this month (UTC)"},
+	"ofBudget":   {"(%s av budsjettet på %s)", "(%s of the budget of %s)"},
 	"outcomes24": {"Utfall siste 24 timer", "Outcomes of the last 24 hours"},
 	"results24":  {"Kommet fram siste 24 timer", "Delivered in the last 24 hours"},
 	"noTokens":   {"Ingen tokener: ingen kan sende.", "No tokens: nobody can send."},

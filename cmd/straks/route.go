@@ -13,6 +13,7 @@ import (
 
 	"straks/api"
 	"straks/internal/config"
+	"straks/internal/cost"
 	"straks/orders"
 	"straks/orders/sms"
 	"straks/smpp"
@@ -61,7 +62,7 @@ func routeCommand(_ context.Context, args []string, e env) error {
 		return err
 	}
 	channel := sms.New(cfg.SMSChannel(), gateway, log, reg)
-	return printPlan(e.stdout, m, channel.Explain(m))
+	return printPlan(e.stdout, m, channel.Explain(m), cfg)
 }
 
 // dryMessage returns the message as the daemon would make it of a request.
@@ -78,7 +79,8 @@ func dryMessage(cfg *config.Config, org, number, sender, text string, ttl time.D
 	return orders.Message{Organisation: org, To: orders.Recipient(number), From: sender, Body: text, Expires: time.Now().Add(ttl)}, nil
 }
 
-func printPlan(w io.Writer, m orders.Message, p smpp.Plan) error {
+func printPlan(w io.Writer, m orders.Message, p smpp.Plan, cfg *config.Config) error {
+	prices := cfg.PriceTable()
 	out := newTable(w)
 	out.row("to", string(m.To))
 	out.row("organisation", m.Organisation)
@@ -98,6 +100,9 @@ func printPlan(w io.Writer, m orders.Message, p smpp.Plan) error {
 			continue
 		}
 		printPlanned(out, c)
+		if !prices.Empty() {
+			out.row("   price", priceOf(prices, c, m.To, cfg.Cost.Currency))
+		}
 	}
 	if err := out.Flush(); err != nil {
 		return err
@@ -123,6 +128,19 @@ func printPlanned(out table, c smpp.PlannedSMSC) {
 	out.row("   encoding", fmt.Sprintf("%s (data_coding 0x%02X)", c.Encoding, c.DataCoding))
 	out.row("   parts", parts)
 	out.row("   validity", orNone(c.Validity))
+}
+
+// priceOf returns what the message costs at an SMSC.
+func priceOf(prices *cost.Table, c smpp.PlannedSMSC, to orders.Recipient, currency string) string {
+	p, ok := prices.Of(c.Name, string(to))
+	if !ok {
+		return "not known: no [[price]] is for this number"
+	}
+	text := fmt.Sprintf("%v %s (class %s)", p.Amount.Times(c.Parts), currency, p.Class)
+	if c.Parts > 1 {
+		text += fmt.Sprintf(", %v for each part", p.Amount)
+	}
+	return text
 }
 
 func orNone(s string) string {

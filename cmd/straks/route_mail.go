@@ -38,6 +38,9 @@ func routeMail(cfg *config.Config, m orders.Message, w io.Writer) error {
 	if plan.UTF8 {
 		out.row("needs", "SMTPUTF8: a relay without it can't take the mail")
 	}
+	if price := cfg.Cost.Email; price > 0 {
+		out.row("price", fmt.Sprint(price, " ", cfg.Cost.Currency))
+	}
 	for i, r := range plan.Relays {
 		out.section(fmt.Sprintf("%d. relay", i+1), r.Name)
 		printRelay(out, r, plan.Lots)

@@ -3,6 +3,10 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"straks/internal/daemon/daemontest"
+	"straks/smpp/smsctest"
+	"straks/smtp/relaytest"
 )
 
 // TestRoute uses the example configuration, whose password files do not exist.
@@ -44,6 +48,21 @@ func TestRoute(t *testing.T) {
 			if !strings.Contains(stdout+stderr, want) {
 				t.Errorf("%q: %q is missing:\n%s%s", tt.args, want, stdout, stderr)
 			}
+		}
+	}
+}
+
+// TestRoutePrice: what a message costs at each SMSC.
+func TestRoutePrice(t *testing.T) {
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	w.EditConfig("[[organisation]]\n", "[cost]\nemail = \"0.002\"\n[[price]]\nprefix = \"+47\"\nprice = \"0.45\"\nclass = \"home\"\n[[organisation]]\n")
+	for to, want := range map[string]string{
+		"+4799999999":      "1.35 NOK (class home), 0.45 for each part",
+		"+46701740605":     "not known: no [[price]] is for this number",
+		"kari@example.org": "0.002 NOK",
+	} {
+		if out := succeed(t, "route", "-config", w.ConfigFile(), "-text", strings.Repeat("x", 400), to); !strings.Contains(out, want) {
+			t.Errorf("%s: %q is missing:\n%s", to, want, out)
 		}
 	}
 }

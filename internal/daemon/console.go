@@ -187,10 +187,16 @@ func (s *consoleSource) sends() (all []string) {
 
 // Organisations implements console.Organisations.
 func (s *consoleSource) Organisations() (all []console.Organisation) {
-	used := s.tokens.Used()
+	used, spent := s.tokens.Used(), s.spentBy()
 	for _, o := range s.config().Organisations {
 		shown := console.Organisation{Name: o.Name, Rate: o.Rate, Burst: o.Burst,
 			Outcomes: s.counts(recent.Day, "org/"+o.Name+"/", orderOutcomes), Results: s.counts(recent.Day, "org/"+o.Name+"/", results)}
+		if c, ok := spent[o.Name]; ok {
+			shown.Spent = c.Spent.String() + " " + s.config().Cost.Currency
+			if c.Budget > 0 {
+				shown.Budget, shown.Used = c.Budget.String(), c.Used()
+			}
+		}
 		for _, t := range o.Tokens {
 			shown.Tokens = append(shown.Tokens, console.Token{Name: t.Name, Scopes: t.Scopes, Expires: t.Expires, Used: used[[2]string{o.Name, t.Name}]})
 		}

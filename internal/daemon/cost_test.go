@@ -123,3 +123,19 @@ func TestReloadPrices(t *testing.T) {
 	wantSpent(w.World, "0.95")
 	w.Stop()
 }
+
+// TestConsoleShowsCost: the page of organisations has what each has spent.
+func TestConsoleShowsCost(t *testing.T) {
+	w := newConsole(t, smsctest.Profile{}, home)
+	w.Stop()
+	w.EditConfig("[[organisation]]\n", anyPlus+"[[organisation]]\nbudget_per_month = \"3.00\"\n")
+	w.Start()
+	w.base = "https://" + w.Daemon.ConsoleAddr()
+	order(w.World, "a", "+4799999999", "1234")
+	order(w.World, "b", "+46701740605", "1234")
+	wantSpent(w.World, "2.45")
+	if _, text := w.as("vera").get("/organisations"); !strings.Contains(text, "Cost this month (UTC): 2.45 NOK (81 % of the budget of 3.00)") {
+		t.Errorf("%s", text)
+	}
+	w.Stop()
+}

@@ -46,6 +46,7 @@
 //	traffic.go  what was counted lately, for the console
 //	support.go  messages and block lists, for the console
 //	logtail.go  the last warnings of the log, for the console
+//	cost.go     what messages of this month cost
 //	limits.go   what bounds the orders of an organisation
 //	webhooks.go  /webhooks: their states, resumed and tested by operators
 //	words.go    /debug/words: what a carrier says, for an operator who listens

@@ -4,10 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"straks/hooks"
-	"straks/internal/limits"
 	"straks/internal/printable"
 	"straks/smpp"
 	"straks/smtp"
@@ -25,20 +23,6 @@ type Status struct {
 	Webhook  []hooks.State     `json:"webhook"`
 	Cost     *Cost             `json:"cost,omitempty"` // absent: nothing has a price
 	Journal  any               `json:"journal"`        // of the engine: bolt.Stats
-}
-
-// Cost is what the messages of this month cost.
-type Cost struct {
-	Currency      string            `json:"currency"`
-	Organisations []limits.Spending `json:"organisations"`
-}
-
-// cost returns what the messages of this month cost; nil where nothing has a price.
-func (d *Daemon) cost() *Cost {
-	if d.limits == nil || !d.limits.Priced() {
-		return nil
-	}
-	return &Cost{d.config().Cost.Currency, d.limits.Spending(time.Now())}
 }
 
 // carriers returns the states of all carriers.
