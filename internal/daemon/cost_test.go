@@ -102,25 +102,37 @@ func TestBudget(t *testing.T) {
 	w.Stop()
 }
 
-// TestReloadPrices: other prices are those of the next message.
+// TestReloadPrices: prices and budgets may come and change by a reload. What was sent before counts as it did.
 func TestReloadPrices(t *testing.T) {
-	w := newReloading(t, home)
-	order(w.World, "a", "+4799999999", "1234")
-	wantSpent(w.World, "0.45")
-	w.write("", `"0.45"`, `"0.50"`, `"home"`, `"new"`)
-	if restart := w.reload(); len(restart) > 0 {
-		t.Errorf("needs a restart: %v", restart)
+	w := newReloading(t, "")
+	if got := order(w.World, "free", "+4799999999", "1234"); got != (priced{201, "1", ""}) || w.Daemon.Status().Cost != nil {
+		t.Errorf("%+v, %+v", got, w.Daemon.Status().Cost)
 	}
-	if got := order(w.World, "b", "+4799999999", "1234"); got != (priced{201, "1", "new"}) {
-		t.Errorf("%+v", got)
-	}
-	wantSpent(w.World, "0.95")
+	w.write(home)
+	w.reload()
 	for i := range 3 { // a number without a price
 		if got := order(w.World, fmt.Sprint("c", i), "+46701740605", "1234"); got != (priced{201, "1", ""}) {
 			t.Errorf("%+v", got)
 		}
 	}
+	order(w.World, "a", "+4799999999", "1234")
+	wantSpent(w.World, "0.45")
+	more := strings.NewReplacer(`"0.45"`, `"0.50"`, `"home"`, `"new"`).Replace(home) + anyPlus
+	w.write(more, "[[organisation]]\n", "[[organisation]]\nbudget_per_month = \"1.00\"\n")
+	w.reload()
+	if got := order(w.World, "b", "+4799999999", "1234"); got != (priced{201, "1", "new"}) {
+		t.Errorf("%+v", got)
+	}
 	wantSpent(w.World, "0.95")
+	if got := order(w.World, "d", "+4799999999", "1234"); got.status != 429 {
+		t.Errorf("beyond the budget: %+v", got)
+	}
+	w.write(more, "[[organisation]]\n", "[[organisation]]\nbudget_per_month = \"2.00\"\n")
+	w.reload()
+	if got := order(w.World, "d", "+4799999999", "1234"); got != (priced{201, "1", "new"}) {
+		t.Errorf("with a higher budget: %+v", got)
+	}
+	wantSpent(w.World, "1.45")
 	w.Stop()
 }
 
