@@ -106,7 +106,7 @@
 //	shipment.go   Shipment: the state machine, pure
 //	match.go      which part a report is about
 //	unanswered.go reports about shipments whose answer never came
-//	journal.go    Journal: the storage, which an engine implements (orders/bolt)
+//	journal.go    Journal: the storage, which an engine implements (orders/bolt); orders/sealed encrypts recipients
 //	cost.go       what a message costs
 //	limit.go      Limiter: what bounds an organisation's orders (internal/limits)
 //	cursor.go     Cursors: how far subscriptions have read the feed, which an engine implements too

@@ -49,6 +49,9 @@ func (m Message) LogValue() slog.Value {
 // and in whatever fmt prints; convert it to string where the real value is meant.
 type Recipient string
 
+// Forgotten stands for a recipient that was erased (Journal.Forget). No order can have it.
+const Forgotten Recipient = "forgotten"
+
 // String returns the masked form, so that a careless %v leaks nothing.
 func (r Recipient) String() string { return r.Masked() }
 
@@ -57,6 +60,9 @@ func (r Recipient) LogValue() slog.Value { return slog.StringValue(r.Masked()) }
 
 // Masked returns "+4799***" for a number and "***@example.org" for an address.
 func (r Recipient) Masked() string {
+	if r == Forgotten {
+		return string(r)
+	}
 	for i := len(r) - 1; i >= 0; i-- {
 		if r[i] == '@' {
 			return "***" + string(r[i:])

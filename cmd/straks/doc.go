@@ -54,5 +54,6 @@
 //	admin.go    requests to the admin listener
 //	journal.go  journal stats, check, migrate, backup
 //	compact.go  journal compact
+//	journalkey.go journal key
 //	progress.go how far a long command is
 package main

@@ -6,22 +6,25 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 
 	"straks/internal/config"
 	"straks/internal/daemon"
 	"straks/orders/bolt"
 )
 
-// journalCommand runs a command on the journal's file. Only backup works while the
+// journalCommand runs a command on the journal's file, or makes a key for it. Of the former only backup works while the
 // daemon runs, which has the file locked: it asks the daemon.
 func journalCommand(ctx context.Context, args []string, e env) error {
-	return choice(ctx, args, e, "journal stats|check|compact|migrate|backup [flags]", []command{
+	return choice(ctx, args, e, "journal stats|check|compact|migrate|backup|key [flags]", []command{
 		{"stats", "print the size of the journal, and what is in it", journalStats},
 		{"check", "check every invariant of the journal", journalCheck},
 		{"compact", "write the journal to a smaller file", journalCompact},
 		{"migrate", "bring the journal to the present schema", journalMigrate},
 		{"backup", "write a consistent copy, also while the daemon runs", journalBackup},
+		{"key", "make a key that encrypts the recipients in the journal", journalKey},
 	})
 }
 
@@ -104,12 +107,19 @@ func journalStats(ctx context.Context, args []string, e env) error {
 		out.row("parked octets", s.ParkedOctets)
 		out.row("most of them", s.ParkedMost)
 	}
+	if len(s.Sealed) > 0 || s.Plain > 0 {
+		out.row("plain recipients", s.Plain)
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.Sealed)) {
+		out.row("sealed with "+key, s.Sealed[key])
+	}
 	return out.Flush()
 }
 
 // journalCheck checks every invariant of the journal.
 func journalCheck(ctx context.Context, args []string, e env) error {
 	fs := newJournalFlags("journal check [-config FILE | -file FILE]")
+	fs.notes = "With -config, recipients that are sealed are opened too. Without their key, all but these is checked.\n"
 	if _, err := fs.parse(args, e, "check"); err != nil {
 		return err
 	}
@@ -117,8 +127,12 @@ func journalCheck(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
+	keys, err := fs.keys()
+	if err != nil {
+		fmt.Fprintf(e.stderr, "journal check: recipients that are sealed are not checked: %v\n", err)
+	}
 	p := newProgress(e, "journal check", records)
-	j, err := bolt.OpenReadOnly(path, bolt.Options{Progress: p.report})
+	j, err := bolt.OpenReadOnly(path, bolt.Options{Keys: keys, Progress: p.report})
 	if err != nil {
 		return adviseCopy(err)
 	}

@@ -20,6 +20,7 @@
 //
 //	config.go        the whole, the API's listener, the log
 //	journal.go       the journal: a file, or a database
+//	journalkeys.go    its keys
 //	node.go          this process among those that share a journal
 //	listeners.go     the private listeners: metrics and admin
 //	console.go       the operator's console, its users and its provider of logins

@@ -85,8 +85,8 @@ func (c *checker) warnReadable(name, path string, info os.FileInfo) {
 	}
 }
 
-// sealed is the password of an account whose file was not read.
-const sealed = "sealed"
+// unread is the password of an account whose file was not read.
+const unread = "unread"
 
 // maxSecret is more than any password has, in octets.
 const maxSecret = 4096
@@ -94,7 +94,7 @@ const maxSecret = 4096
 // secret reads a password from the file that the key names.
 func (c *checker) secret(name, path string) string {
 	if c.file.sealed && path != "" {
-		return sealed
+		return unread
 	}
 	path = c.locate(name, path)
 	if path == "" {

@@ -7,6 +7,7 @@ import (
 	"straks/internal/faults"
 	"straks/orders"
 	"straks/orders/postgres"
+	"straks/orders/sealed"
 )
 
 // Journal is where orders, receipts and the feed are kept.
@@ -22,6 +23,14 @@ type Journal struct {
 	// target_session_attrs=read-write". Required with that engine.
 	Postgres     string
 	PasswordFile string // of the database's user: a path, or the name of a credential. Default none
+
+	// KeyFile holds the key that encrypts recipients in bolt's file: a path, or the name of a credential. "straks journal
+	// key" makes one. Once it was used, the journal needs it. Default none: recipients are stored in the clear.
+	KeyFile string
+	// FormerKeyFile holds the key that was used before, until the log says that it is not needed any more. Default none.
+	FormerKeyFile string
+
+	keys sealed.Keys
 }
 
 // Password reads the password of the database's user. A command may have loaded the configuration without secrets.
@@ -43,10 +52,13 @@ func (j *Journal) setDefaults() {
 	*j = Journal{Engine: "bolt", Retention: orders.DefaultRetention, MaxQueue: orders.DefaultQueue}
 }
 
-// reserved keeps the password out of the file, and names the key that each organisation has had of its own since feeds
+// reserved keeps secrets out of the file, and names the key that each organisation has had of its own since feeds
 // show final statuses by default.
 func (j *Journal) reserved() map[string]string {
-	return map[string]string{"password": passwordReserved["password"], "feed_final_only": `has gone: leave it out where it is true; else set feed = "all" in each [[organisation]]`}
+	return map[string]string{"password": passwordReserved["password"],
+		"key":             "does not belong here: put it in a file of its own and name that file as key_file",
+		"feed_final_only": `has gone: leave it out where it is true; else set feed = "all" in each [[organisation]]`,
+	}
 }
 
 func (j *Journal) check(c *checker) {
@@ -61,6 +73,7 @@ func (j *Journal) check(c *checker) {
 	c.Duration("retention", j.Retention, 3*day, 3650*day) // more than the 48 hours that an e-mail may stay unsettled, and the day for which a retry keeps its ids
 	c.Unless(j.MaxSize == 0 || j.MaxSize >= 16<<20, "max_size", "is %v, must be at least 16MiB, or 0 for no bound", j.MaxSize)
 	faults.Range(c.List, "max_queue", j.MaxQueue, 1, 1_000_000)
+	j.checkKeys(c)
 }
 
 // checkShared checks the keys of a journal in a database.

@@ -117,7 +117,7 @@ func postgresOptions(cfg *config.Config, log *slog.Logger, reg prometheus.Regist
 }
 
 func boltOptions(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) bolt.Options {
-	return bolt.Options{MaxSize: int64(cfg.Journal.MaxSize), Queue: cfg.Journal.MaxQueue, Carriers: reporting(cfg), Log: log, Registerer: reg}
+	return bolt.Options{MaxSize: int64(cfg.Journal.MaxSize), Queue: cfg.Journal.MaxQueue, Carriers: reporting(cfg), Keys: cfg.Journal.Keys(), Log: log, Registerer: reg}
 }
 
 // reporting returns whose reports may wait in the journal.

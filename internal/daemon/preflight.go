@@ -51,7 +51,7 @@ func Preflight(cfg *config.Config) (found, warnings faults.Faults) {
 // tryJournal opens the journal as New would, but for reading. running reports that another process has it open.
 func tryJournal(cfg *config.Config, found, warnings *faults.List) (running bool) {
 	path := cfg.Journal.Path
-	j, err := bolt.OpenReadOnly(path, bolt.Options{Log: slog.New(slog.DiscardHandler)})
+	j, err := bolt.OpenReadOnly(path, bolt.Options{Keys: cfg.Journal.Keys(), Log: slog.New(slog.DiscardHandler)})
 	if errors.Is(err, bolt.ErrLocked) {
 		warnings.Add("journal.path", "names a journal that another process has open, most likely straks: the journal and the listeners were not looked at")
 		return true

@@ -46,7 +46,7 @@ func (t tables) accepted(from []byte, since time.Time, visit func(orders.Shipmen
 		if err != nil {
 			continue
 		}
-		s, err := decodeShipment(id, v, false)
+		s, err := decodeShipment(id, v, false, t.box)
 		switch {
 		case err != nil:
 			bad = err

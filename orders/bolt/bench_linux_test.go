@@ -22,9 +22,13 @@ import (
 
 	"straks/internal/eventually"
 	"straks/orders"
+	"straks/orders/sealed"
 )
 
-var prefill = flag.Int("prefill", 0, "shipments in the journal before the benchmark")
+var (
+	prefill = flag.Int("prefill", 0, "shipments in the journal before the benchmark")
+	withKey = flag.Bool("sealed", false, "the journal of the benchmark has a key")
+)
 
 // fill stores n orders with all of their facts, their acceptance spread evenly
 // over the days before now.
@@ -84,9 +88,13 @@ func idAt(t time.Time) uuid.UUID {
 
 // BenchmarkOrders is one order with its three facts, each durable before the
 // next, by so many callers at a time. With -prefill it begins with so many
-// orders of the last 80 days.
+// orders of the last 80 days; with -sealed recipients are encrypted.
 func BenchmarkOrders(b *testing.B) {
-	j, path := newJournal(b, Options{})
+	opt := Options{}
+	if *withKey {
+		opt = keysOf(sealed.NewKey())
+	}
+	j, path := newJournal(b, opt)
 	if *prefill > 0 {
 		fill(b, j, *prefill, 80)
 	}

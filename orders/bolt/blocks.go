@@ -3,12 +3,14 @@ package bolt
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"straks/orders"
 	"straks/orders/ledger"
+	"straks/orders/sealed"
 )
 
 // The fields of a block.
@@ -23,6 +25,7 @@ const (
 	blockBy
 	blockUntil // µs
 	blockTimes
+	blockSealed // in place of blockRecipient
 )
 
 // The version of a block's record before schema version 5 says whether it is lifted.
@@ -34,7 +37,7 @@ const (
 // maxBlockWord bounds each text of a block's record, in octets.
 const maxBlockWord = 256
 
-func encodeBlock(b, key []byte, bl *orders.Block) []byte {
+func encodeBlock(b, key []byte, bl *orders.Block, box *sealed.Box) []byte {
 	e := encoder{b}
 	e.byte(recordFields)
 	e.int(bl.At.UnixMicro())
@@ -42,7 +45,12 @@ func encodeBlock(b, key []byte, bl *orders.Block) []byte {
 		e.field(blockOff, func(*encoder) {})
 	}
 	e.field(blockChannel, func(e *encoder) { e.byte(byte(bl.Channel)) })
-	for i, text := range []string{bl.Organisation, string(bl.Recipient), string(bl.Source), bl.Word, bl.Reason, bl.By} {
+	recipient := string(bl.Recipient[:min(len(bl.Recipient), maxBlockWord)])
+	if seals(box, bl.Recipient) {
+		e.field(blockSealed, func(e *encoder) { e.string(string(box.Seal(recipient, blockedTable, key))) })
+		recipient = ""
+	}
+	for i, text := range []string{bl.Organisation, recipient, string(bl.Source), bl.Word, bl.Reason, bl.By} {
 		if text != "" {
 			e.field(blockOrganisation+byte(i), func(e *encoder) { e.string(text[:min(len(text), maxBlockWord)]) })
 		}
@@ -56,11 +64,24 @@ func encodeBlock(b, key []byte, bl *orders.Block) []byte {
 	return blockedScope.seal(e.b, len(b), key)
 }
 
-func decodeBlock(key, record []byte) (orders.Block, error) {
+// decodeBlock reads what encodeBlock wrote. Without a box, a recipient that is sealed is left out.
+func decodeBlock(key, record []byte, box *sealed.Box) (orders.Block, error) {
+	b, value, err := sealedBlock(key, record)
+	if err == nil && value != "" {
+		b.Recipient, err = unseal(box, value, blockedTable, key)
+	}
+	if err != nil {
+		return orders.Block{}, err
+	}
+	return b, nil
+}
+
+// sealedBlock reads the record of a block; and its recipient, if that is sealed.
+func sealedBlock(key, record []byte) (bl orders.Block, value orders.Recipient, err error) {
 	b, ok := blockedScope.open(key, record)
 	d := decoder{b: b}
 	version := d.byte()
-	bl := orders.Block{At: microTime(d.int()), Off: version == blockLifted}
+	bl.At, bl.Off = microTime(d.int()), version == blockLifted
 	if version == recordFields {
 		d.fields(func(number byte, f *decoder) {
 			switch number {
@@ -72,6 +93,8 @@ func decodeBlock(key, record []byte) (orders.Block, error) {
 				bl.Organisation = f.string()
 			case blockRecipient:
 				bl.Recipient = orders.Recipient(f.string())
+			case blockSealed:
+				value = orders.Recipient(f.string())
 			case blockSource:
 				bl.Source = orders.BlockSource(f.string())
 			case blockWord:
@@ -88,9 +111,9 @@ func decodeBlock(key, record []byte) (orders.Block, error) {
 		})
 	}
 	if !ok || !d.end() || version < blockOn || version > recordFields {
-		return orders.Block{}, corrupt("block")
+		return orders.Block{}, "", corrupt("block")
 	}
-	return bl, nil
+	return bl, value, nil
 }
 
 // Blocks implements orders.Journal. Its pages follow the keys, which are hashes.
@@ -115,17 +138,28 @@ func (j *Journal) Blocks(ctx context.Context, q orders.BlockQuery) (page orders.
 // blockOf returns the entry of one recipient.
 func (t tables) blockOf(q orders.BlockQuery) (page orders.BlockPage, err error) {
 	to := orders.BlockForm(q.Channel, q.Recipient)
-	k := blockedKey(q.Organisation, q.Channel, to)
-	v, err := blockedScope.lookUp(t.blocked().Cursor(), k)
-	if v == nil || err != nil {
+	b, ok, err := t.block(q.Organisation, q.Channel, to)
+	if !ok || err != nil {
 		return page, err
 	}
-	b, err := decodeBlock(k, v)
 	b.Organisation, b.Channel, b.Recipient = q.Organisation, q.Channel, to // a record of before schema version 5 lacks them
-	if err == nil {
-		page.Blocks = []orders.Block{b}
+	page.Blocks = []orders.Block{b}
+	return page, nil
+}
+
+// block returns the entry of a recipient, in the form of block lists, and whether there is one.
+func (t tables) block(organisation string, c orders.Channel, to orders.Recipient) (b orders.Block, ok bool, err error) {
+	for _, k := range t.blockedKeys(organisation, c, to) {
+		v, err := blockedScope.lookUp(t.blocked().Cursor(), k)
+		if err != nil {
+			return b, false, err
+		}
+		if v != nil {
+			b, err = decodeBlock(k, v, t.box)
+			return b, err == nil, err
+		}
 	}
-	return page, err
+	return b, false, nil
 }
 
 // blocks looks at the next q.Limit entries.
@@ -144,7 +178,7 @@ func (t tables) blocks(ctx context.Context, q orders.BlockQuery) (page orders.Bl
 			return page, bad, nil
 		}
 		page.Next = hex.EncodeToString(k)
-		b, err := decodeBlock(k, v)
+		b, err := decodeBlock(k, v, t.box)
 		switch {
 		case err != nil:
 			bad = append(bad, err)
@@ -158,7 +192,13 @@ func (t tables) blocks(ctx context.Context, q orders.BlockQuery) (page orders.Bl
 
 // PutBlocked implements ledger.Store. A block that does not last gets an entry by which retention finds it.
 func (w *writeTx) PutBlocked(b orders.Block) error {
-	key := blockedKey(b.Organisation, b.Channel, b.Recipient)
+	keys := w.blockedKeys(b.Organisation, b.Channel, b.Recipient)
+	for _, old := range keys[1:] {
+		if err := w.dropBlocked(old); err != nil {
+			return err
+		}
+	}
+	key := keys[0]
 	if last := lastOf(&b); !last.IsZero() {
 		lifted := liftedKey(last, key)
 		if err := w.lifted().Put(lifted, w.value(func(v []byte) []byte { return liftedScope.seal(v, len(v), lifted) })); err != nil {
@@ -168,7 +208,22 @@ func (w *writeTx) PutBlocked(b orders.Block) error {
 	if err := w.countSuppressions(w.suppressed(key), b.Suppression()); err != nil {
 		return err
 	}
-	return w.blocked().Put(key, w.value(func(v []byte) []byte { return encodeBlock(v, key, &b) }))
+	return w.blocked().Put(key, w.value(func(v []byte) []byte { return encodeBlock(v, key, &b, w.box) }))
+}
+
+// dropBlocked removes the entry under a key, if there is one.
+func (w *writeTx) dropBlocked(key []byte) error {
+	v := w.blocked().Get(key)
+	if v == nil {
+		return nil
+	}
+	b, err := decodeBlock(key, v, nil)
+	if err == nil && !lastOf(&b).IsZero() {
+		err = w.lifted().Delete(liftedKey(lastOf(&b), key))
+	} else {
+		err = nil // an entry that can't be read goes as well
+	}
+	return errors.Join(err, w.countSuppressions(b.Suppression(), false), w.blocked().Delete(key))
 }
 
 // lastOf returns the time a day after which retention removes the entry; zero for one that stays.
@@ -193,7 +248,7 @@ func (w *writeTx) suppressed(key []byte) bool {
 	if v == nil {
 		return false
 	}
-	b, err := decodeBlock(key, v)
+	b, err := decodeBlock(key, v, nil)
 	return err == nil && b.Suppression()
 }
 
@@ -222,7 +277,7 @@ func (c *checker) listed() {
 	}()
 	cur := c.blocked().Cursor()
 	for k, v := cur.First(); k != nil && c.more(); k, v = cur.Next() {
-		b, err := decodeBlock(k, v)
+		b, err := decodeBlock(k, v, c.box)
 		all = all && err == nil
 		if b.Suppression() {
 			suppressions++

@@ -190,7 +190,7 @@ func (c *checker) shipped() {
 			c.fault("shipment %x: not an id", k)
 			continue
 		}
-		s, err := decodeShipment(id, v, false)
+		s, err := decodeShipment(id, v, false, c.box)
 		if err != nil {
 			c.fault("shipment %s: %w", id, err)
 			continue
@@ -204,7 +204,7 @@ func (c *checker) shipped() {
 		if !s.Status.Final() && !s.Status.Free() && !deadlineScope.whole(deadlineKey(&s), c.deadlines().Get(deadlineKey(&s))) {
 			c.fault("shipment %s: unsettled without a deadline", id)
 		}
-		if s.Listed && !s.Status.Final() && c.unanswered().Get(unansweredKey(&s)) == nil {
+		if s.Listed && !s.Status.Final() && !c.listedAs(&s) {
 			c.fault("shipment %s: unanswered, but not in the index of those", id)
 		}
 		c.boundRefs(&s)
@@ -214,8 +214,7 @@ func (c *checker) shipped() {
 func (c *checker) boundRefs(s *orders.Shipment) {
 	for i, p := range s.Parts {
 		for _, name := range p.Refs {
-			key := refKey(s.Carrier, name)
-			v, _ := c.refs().get(key)
+			key, v, _ := c.refs().refRecord(c.refKeys(s.Carrier, name))
 			if v == nil {
 				if s.Status.Final() || s.Deadline.Sub(s.Accepted) > refRetention {
 					continue // its slot may have been swept
@@ -258,7 +257,10 @@ func (c *checker) boundRef(k []byte, b ledger.Binding) {
 	if b.Part >= len(s.Parts) && len(s.Parts) == 1 {
 		return // a report about the whole message has made one part of all (Shipment.Attach)
 	}
-	bears := func(name string) bool { return bytes.Equal(refKey(s.Carrier, name), k) }
+	if c.box == nil && isHashed(k) {
+		return // only its key could tell
+	}
+	bears := func(name string) bool { return c.hasKey(s.Carrier, name, k) }
 	if b.Part >= len(s.Parts) || !slices.ContainsFunc(s.Parts[b.Part].Refs, bears) {
 		c.fault("shipment %s: bound to a reference that part %d does not have", s.ID, b.Part)
 	}
@@ -271,8 +273,11 @@ func (c *checker) parkedRef(k []byte, r ledger.Ref) {
 		c.fault("a reference waits for a report that is gone")
 		return
 	}
-	report, err := decodeReport([]byte(r.Parked), v)
-	bears := func(name string) bool { return bytes.Equal(refKey(report.Carrier, name), k) }
+	report, err := decodeReport([]byte(r.Parked), v, c.box)
+	if c.box == nil && isHashed(k) {
+		return
+	}
+	bears := func(name string) bool { return c.hasKey(report.Carrier, name, k) }
 	if err == nil && !slices.ContainsFunc(report.Refs, bears) {
 		c.fault("a reference leads to a report that does not have it")
 	}
@@ -280,16 +285,16 @@ func (c *checker) parkedRef(k []byte, r ledger.Ref) {
 
 // parkedReports: each is its carrier's, and found under one of its references at least.
 func (c *checker) parkedReports() {
+	sealing := c.meta().Get(keySealing) != nil
 	c.eachParked(func(carrier string, k, v []byte) bool {
-		report, err := decodeReport(k, v)
+		report, err := decodeReport(k, v, c.box)
 		switch {
 		case err != nil:
 			c.fault("%w", err)
 		case report.Carrier != carrier:
 			c.fault("a parked report of %q lies among those of %q", report.Carrier, carrier)
-		case !slices.ContainsFunc(report.Refs, func(name string) bool {
-			key := refKey(carrier, name)
-			v, _ := c.refs().get(key)
+		case !(c.box == nil && sealing) && !slices.ContainsFunc(report.Refs, func(name string) bool {
+			key, v, _ := c.refs().refRecord(c.refKeys(carrier, name))
 			r, err := decodeRef(key, v)
 			return v != nil && err == nil && string(r.Parked) == string(k)
 		}):
@@ -363,6 +368,12 @@ func (c *checker) fedLast(organisation []byte, status map[uuid.UUID]entry) {
 	}
 }
 
+// listedAs reports whether the index of unanswered shipments has an entry of the shipment, as far as can be told without
+// its recipient.
+func (c *checker) listedAs(s *orders.Shipment) bool {
+	return s.Recipient == "" || slices.ContainsFunc(c.unansweredKeys(s), func(k []byte) bool { return c.unanswered().Get(k) != nil })
+}
+
 // unansweredOnes: each entry leads to a shipment of its number that may be unanswered.
 func (c *checker) unansweredOnes() {
 	cur := c.unanswered().Cursor()
@@ -373,7 +384,7 @@ func (c *checker) unansweredOnes() {
 			continue
 		}
 		s, ok, err := c.shipment(l.id, false)
-		if err == nil && ok && (s.Recipient.Number() != l.number || !s.Listed) {
+		if err == nil && ok && (!s.Listed || s.Recipient != "" && c.numberForm(s.Recipient.Number()) != c.sealedForm(l.number)) {
 			c.fault("shipment %s: in the index of unanswered ones without reason", l.id)
 		}
 	}

@@ -168,14 +168,14 @@ func TestCheckOfBlocks(t *testing.T) {
 	}
 	check(t, j)
 	spoil(t, j, func(w *writeTx) error {
-		key := blockedKey("ttd", orders.SMS, "+4799999999")
-		return w.blocked().Put(key, encodeBlock(nil, key, &orders.Block{At: time.Now(), Off: true}))
+		key := w.blockedKeys("ttd", orders.SMS, "+4799999999")[0]
+		return w.blocked().Put(key, encodeBlock(nil, key, &orders.Block{At: time.Now(), Off: true}, nil))
 	})
 	if err := j.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "kept for ever") {
 		t.Error(err)
 	}
 	spoil(t, j, func(w *writeTx) error {
-		return w.blocked().Put(blockedKey("ttd", orders.SMS, "+4799999999"), []byte{recordVersion})
+		return w.blocked().Put(w.blockedKeys("ttd", orders.SMS, "+4799999999")[0], []byte{recordVersion})
 	})
 	if err := j.Check(t.Context()); !errors.Is(err, ErrCorrupt) {
 		t.Error(err)

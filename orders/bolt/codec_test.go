@@ -55,17 +55,17 @@ func TestShipmentRecord(t *testing.T) {
 	} {
 		s := sampleShipment()
 		change(&s)
-		record := encodeShipment(nil, &s)
-		got, err := decodeShipment(s.ID, record, false)
+		record := encodeShipment(nil, &s, nil)
+		got, err := decodeShipment(s.ID, record, false, nil)
 		if err != nil || !reflect.DeepEqual(got, s) {
 			t.Errorf("%s:\n got %+v, %v\nwant %+v", name, got, err, s)
 		}
 		for n := range record { // cut anywhere
-			if _, err := decodeShipment(s.ID, record[:n], false); !errors.Is(err, ErrCorrupt) {
+			if _, err := decodeShipment(s.ID, record[:n], false, nil); !errors.Is(err, ErrCorrupt) {
 				t.Errorf("%s: cut at %d: %v", name, n, err)
 			}
 		}
-		if _, err := decodeShipment(s.ID, append(record, 0), false); !errors.Is(err, ErrCorrupt) {
+		if _, err := decodeShipment(s.ID, append(record, 0), false, nil); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: with an octet more: %v", name, err)
 		}
 	}
@@ -74,19 +74,19 @@ func TestShipmentRecord(t *testing.T) {
 // Records without what came to them later read as they did.
 func TestOlderRecords(t *testing.T) {
 	r := delivered("m")
-	record := encodeReport(nil, nil, &r)
+	record := encodeReport(nil, nil, &r, nil)
 	record = record[:len(record)-sumSize]
 	record[0] = recordVersion
-	if got, err := decodeReport(nil, parkedScope.seal(bytes.Clone(record), 0, nil)); err != nil || got.Unverified || got.Recipient != "" {
+	if got, err := decodeReport(nil, parkedScope.seal(bytes.Clone(record), 0, nil), nil); err != nil || got.Unverified || got.Recipient != "" {
 		t.Errorf("%+v, %v", got, err)
 	}
 	number := encoder{record}
 	number.string("4799999999")
-	if got, err := decodeReport(nil, parkedScope.seal(number.b, 0, nil)); err != nil || !got.Unverified || got.Recipient != "4799999999" {
+	if got, err := decodeReport(nil, parkedScope.seal(number.b, 0, nil), nil); err != nil || !got.Unverified || got.Recipient != "4799999999" {
 		t.Errorf("an unverified one: %+v, %v", got, err)
 	}
 	r.IDs = 2 // of two message ids
-	if got, err := decodeReport(nil, encodeReport(nil, nil, &r)); err != nil || got.IDs != 2 || got.Unverified {
+	if got, err := decodeReport(nil, encodeReport(nil, nil, &r, nil), nil); err != nil || got.IDs != 2 || got.Unverified {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for _, r := range []orders.Report{
@@ -95,7 +95,7 @@ func TestOlderRecords(t *testing.T) {
 			Submitted: time.Unix(1_770_204_780, 0).UTC(), Done: time.Unix(1_770_204_840, 0).UTC()},
 	} {
 		r.At = microTime(1)
-		if got, err := decodeReport(nil, encodeReport(nil, nil, &r)); err != nil || !reflect.DeepEqual(got, r) {
+		if got, err := decodeReport(nil, encodeReport(nil, nil, &r, nil), nil); err != nil || !reflect.DeepEqual(got, r) {
 			t.Errorf("%+v, %v, want %+v", got, err, r)
 		}
 	}
@@ -110,7 +110,7 @@ func TestOlderRecords(t *testing.T) {
 func TestDetailIsBounded(t *testing.T) {
 	s := sampleShipment()
 	s.Detail = string(bytes.Repeat([]byte("x"), 10_000))
-	if n := len(encodeShipment(nil, &s)); n > 700 {
+	if n := len(encodeShipment(nil, &s, nil)); n > 700 {
 		t.Fatalf("%d octets", n)
 	}
 }
@@ -121,13 +121,13 @@ func FuzzRecords(f *testing.F) {
 	s := sampleShipment()
 	report := delivered("m")
 	report.Detail = "err:000"
-	f.Add(encodeReport(nil, nil, &report))
+	f.Add(encodeReport(nil, nil, &report, nil))
 	report.Echoed, report.Done, report.ByRecipient = true, time.Unix(1_770_204_799, 0).UTC(), true
 	report.Recipient, report.Submitted = "4799999999", time.Unix(1_770_204_789, 0).UTC()
-	f.Add(encodeShipment(nil, &s))
-	f.Add(encodeReport(nil, nil, &report))
+	f.Add(encodeShipment(nil, &s, nil))
+	f.Add(encodeReport(nil, nil, &report, nil))
 	report.IDs = 2
-	f.Add(encodeReport(nil, nil, &report))
+	f.Add(encodeReport(nil, nil, &report, nil))
 	f.Add(encodeEntry(nil, 0, nil, entry{s.ID, s.Status, s.Updated}))
 	parked := ledger.ParkedID(make([]byte, parkedKeySize))
 	bound := ledger.Binding{Shipment: s.ID, Part: 3}
@@ -138,13 +138,13 @@ func FuzzRecords(f *testing.F) {
 		id := s.ID
 		payload := b[:max(0, len(b)-sumSize)] // with a sum that is right, so that it is read at all
 		sealed := func(sc scope, key []byte) []byte { return sc.seal(bytes.Clone(payload), 0, key) }
-		if got, err := decodeShipment(id, sealed(shipmentScope, id[:]), false); err == nil && len(got.Detail) <= maxDetail {
-			again, err := decodeShipment(id, encodeShipment(nil, &got), false)
+		if got, err := decodeShipment(id, sealed(shipmentScope, id[:]), false, nil); err == nil && len(got.Detail) <= maxDetail {
+			again, err := decodeShipment(id, encodeShipment(nil, &got, nil), false, nil)
 			same(t, got, again, err)
 		}
-		decodeShipment(uuid.Nil, sealed(shipmentScope, make([]byte, 16)), true)
-		if got, err := decodeReport(nil, sealed(parkedScope, nil)); err == nil && len(got.Detail) <= maxDetail {
-			again, err := decodeReport(nil, encodeReport(nil, nil, &got))
+		decodeShipment(uuid.Nil, sealed(shipmentScope, make([]byte, 16)), true, nil)
+		if got, err := decodeReport(nil, sealed(parkedScope, nil), nil); err == nil && len(got.Detail) <= maxDetail {
+			again, err := decodeReport(nil, encodeReport(nil, nil, &got, nil), nil)
 			same(t, got, again, err)
 		}
 		if got, err := decodeEntry(0, nil, sealed(0, nil)); err == nil {

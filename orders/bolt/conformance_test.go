@@ -16,6 +16,7 @@ import (
 	"straks/codes/codestest"
 	"straks/orders"
 	"straks/orders/journaltest"
+	"straks/orders/sealed"
 )
 
 // TestMain runs more tests at a time than there are processors, unless the command line says how
@@ -28,18 +29,40 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func TestJournal(t *testing.T) {
+func TestJournal(t *testing.T) { conforms(t, func(bool) Options { return Options{} }) }
+
+// TestSealedJournal: with a key, a journal does what one without does.
+func TestSealedJournal(t *testing.T) {
+	key := sealed.NewKey()
+	conforms(t, func(bool) Options { return Options{Keys: sealed.Keys{Current: &key}} })
+}
+
+// TestJournalThatIsSealedLater: so does one that gets a key when it is opened again, for what was stored before.
+func TestJournalThatIsSealedLater(t *testing.T) {
+	key := sealed.NewKey()
+	conforms(t, func(first bool) Options {
+		if first {
+			return Options{}
+		}
+		return Options{Keys: sealed.Keys{Current: &key}}
+	})
+}
+
+// conforms runs the suite, with the options for the first and for each further time that a journal is opened.
+func conforms(t *testing.T, options func(first bool) Options) {
 	t.Parallel()
 	var open sync.Map // by folder
 	journaltest.Run(t, journaltest.Engine{
 		Open: func(t *testing.T, dir string) orders.Journal {
 			path := filepath.Join(dir, "journal.db")
-			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			_, err := os.Stat(path)
+			first := errors.Is(err, fs.ErrNotExist)
+			if first {
 				if err := Create(path, Options{}); err != nil {
 					t.Fatal(err)
 				}
 			}
-			j, err := Open(path, Options{})
+			j, err := Open(path, options(first))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -22,12 +22,15 @@ func (r *ReadOnly) FeedStart() (start uint64, err error) {
 }
 
 // Contents calls visit with every record of a table that means something still, for another engine that takes the
-// journal over. It ends with the first record that can't be read, or the first error of visit: nothing is left
+// journal over; recipients are plain in them. It ends with the first record that can't be read, or the first error of visit: nothing is left
 // out.
 func (r *ReadOnly) Contents(ctx context.Context, table ledger.Table, visit func(ledger.Record) error) error {
 	return r.snapshots.view(func(t tables) (err error) {
 		defer caught(&err)()
 		if err := t.current(); err != nil {
+			return err
+		}
+		if _, _, err := t.attached(r.keys); err != nil {
 			return err
 		}
 		c := contents{t, func(record ledger.Record) error {
@@ -70,7 +73,7 @@ func (c *contents) shipmentsAll() error {
 		if err != nil {
 			return corrupt("the id of a shipment")
 		}
-		s, err := decodeShipment(id, v, false)
+		s, err := decodeShipment(id, v, false, c.box)
 		if err != nil {
 			return fmt.Errorf("shipment %s: %w", id, err)
 		}
@@ -107,7 +110,7 @@ func (c *contents) keysAll() error {
 func (c *contents) parkedAll() error {
 	return c.tables.parked().ForEachBucket(func(carrier []byte) error {
 		return c.parkedOf(string(carrier)).ForEach(func(k, v []byte) error {
-			report, err := decodeReport(k, v)
+			report, err := decodeReport(k, v, c.box)
 			if err != nil {
 				return err
 			}
@@ -137,7 +140,7 @@ func (c *contents) nameOf(k []byte, ref ledger.Ref) (ledger.Name, error) {
 	if !ok {
 		return ledger.Name{}, corrupt("the key of a reference")
 	}
-	if len(name) != 1+hashSize || name[0] != 0 {
+	if !isHashed(k) && (len(name) != 1+hashSize || name[0] != 0) {
 		return ledger.Name{Carrier: string(carrier), Ref: string(name)}, nil
 	}
 	var candidates []string
@@ -151,14 +154,14 @@ func (c *contents) nameOf(k []byte, ref ledger.Ref) (ledger.Name, error) {
 		}
 	}
 	if v := c.parkedRecord(string(carrier), []byte(ref.Parked)); v != nil {
-		report, err := decodeReport([]byte(ref.Parked), v)
+		report, err := decodeReport([]byte(ref.Parked), v, c.box)
 		if err != nil {
 			return ledger.Name{}, err
 		}
 		candidates = append(candidates, report.Refs...)
 	}
 	for _, name := range candidates {
-		if bytes.Equal(refKey(string(carrier), name), k) {
+		if c.hasKey(string(carrier), name, k) {
 			return ledger.Name{Carrier: string(carrier), Ref: name}, nil
 		}
 	}
@@ -167,11 +170,15 @@ func (c *contents) nameOf(k []byte, ref ledger.Ref) (ledger.Name, error) {
 
 func (c *contents) blocksAll() error {
 	return c.blocked().ForEach(func(k, v []byte) error {
-		b, err := decodeBlock(k, v)
+		b, err := decodeBlock(k, v, c.box)
 		if err != nil {
 			return err
 		}
-		return c.visit(ledger.BlockRecord{Hash: bytes.Clone(k), Block: b})
+		k = bytes.Clone(k)
+		if b.Recipient != "" { // the key may be a hash with this journal's key
+			k = plainBlockedKey(b.Organisation, b.Channel, b.Recipient)
+		}
+		return c.visit(ledger.BlockRecord{Hash: k, Block: b})
 	})
 }
 

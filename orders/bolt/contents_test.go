@@ -10,16 +10,22 @@ import (
 	"straks/orders"
 	"straks/orders/journaltest"
 	"straks/orders/ledger"
+	"straks/orders/sealed"
 )
 
-// TestContents: each record of a filled journal is there once, and what is referred to is there too.
+// TestContents: each record of a filled journal is there once, and what is referred to is there too; also with a key.
 func TestContents(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { testContents(t, Options{}) })
+	t.Run("sealed", func(t *testing.T) { testContents(t, keysOf(sealed.NewKey())) })
+}
+
+func testContents(t *testing.T, opt Options) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal.db")
 	if err := Create(path, Options{FeedStart: 100}); err != nil {
 		t.Fatal(err)
 	}
-	j, err := Open(path, Options{})
+	j, err := Open(path, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +41,17 @@ func TestContents(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r, err := OpenReadOnly(path, Options{})
+	if opt.Keys.Current != nil {
+		r, err := OpenReadOnly(path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Contents(t.Context(), ledger.TableShipments, func(ledger.Record) error { return nil }); err == nil {
+			t.Error("without its key, a sealed journal gives its records away")
+		}
+		r.Close()
+	}
+	r, err := OpenReadOnly(path, opt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func initialise(tx *bbolt.Tx, feedStart uint64) error {
 		}
 	}
 	id := uuid.New()
-	t := tables{tx}
+	t := tables{tx: tx}
 	if feedStart > 0 {
 		if err := t.putMeta(keyFeedStart, seqKey(feedStart)); err != nil {
 			return err

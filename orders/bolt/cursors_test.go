@@ -18,7 +18,7 @@ func TestMigrationOfCursors(t *testing.T) {
 	j.Close()
 	db := rawDB(t, path)
 	if err := db.Update(func(tx *bbolt.Tx) error {
-		return errors.Join(tx.DeleteBucket(bucketCursors), tables{tx}.putSchema(5))
+		return errors.Join(tx.DeleteBucket(bucketCursors), tables{tx: tx}.putSchema(5))
 	}); err != nil {
 		t.Fatal(err)
 	}

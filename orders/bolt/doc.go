@@ -4,7 +4,8 @@
 // # Key schema
 //
 //	meta       "schema"                 -> version; "schema.sum" -> its sum; "id" -> the journal's
-//	                                       random id; "feed start" -> number, absent: 0
+//	                                       random id; "feed start" -> number, absent: 0;
+//	                                       "sealing" -> which keys it needs, absent: none
 //	keys       slot end s | hash(org, key)    -> shipment id
 //	shipments  id (UUIDv7)              -> shipment
 //	keys.filter, refs.filter
@@ -27,6 +28,11 @@
 //	           table, µs, key           -> nothing
 //	verification.feed
 //	           organisation | seq       -> µs; what package codes keeps
+//
+// In a journal with a key (Options.Keys), recipients in shipments, parked and blocked are sealed for their record, and so
+// are references that may have a number in them. The keys of blocked and unanswered have keyed hashes then, and those of
+// refs have one in place of such a reference. What was stored before is sealed by Sweep, in steps; until it has
+// come to the end, look-ups try both forms. See package sealed, recipients.go and reseal.go.
 //
 // Every record ends with its sum, a CRC-32C over its table, its key and the rest of it (sum.go). Where
 // nothing is the value, the sum is all there is.
@@ -91,6 +97,9 @@
 //	blocks.go     the entries of block lists: their records, reading and checking them
 //	record.go     the form of each record
 //	report.go     that of a report that waits
+//	recipients.go sealed recipients, in records and in keys
+//	references.go sealed references
+//	reseal.go     sealing what is plain, or has the former key
 //	trace.go      how a hand-over went, in a shipment's record
 //	codec.go      what records are made of
 //	sum.go        the sum of each record, and look-ups that trust no record without it

@@ -10,6 +10,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"straks/orders/sealed"
 )
 
 var (
@@ -20,6 +22,7 @@ var (
 	keySchemaSum = []byte("schema.sum")
 	keyFeedStart = []byte("feed start")
 	keyProbe     = []byte("probe")
+	keySealing   = []byte("sealing") // the state of package sealed; absent where recipients are plain
 )
 
 // ErrLocked reports that another process, most likely the daemon, has the journal open.
@@ -32,6 +35,7 @@ type file struct {
 	info   os.FileInfo // of fd, when it was opened
 	mapped int         // address space, in octets
 	id     *identity   // of a journal that is in use; else nil
+	box    *sealed.Box // of its recipients (recipients.go)
 }
 
 // openFile opens what exists, never creates, and does not wait for a lock. To write to a file is to
@@ -119,7 +123,7 @@ func (f file) whole(size int64) error {
 
 func (f file) view(read func(tables) error) (err error) {
 	defer caught(&err)()
-	return f.db.View(func(tx *bbolt.Tx) error { return read(tables{tx}) })
+	return f.db.View(func(tx *bbolt.Tx) error { return read(tables{tx, f.box}) })
 }
 
 // settle writes both meta pages again and syncs. The page cache may show a

@@ -42,7 +42,7 @@ func (j *Journal) Find(ctx context.Context, q orders.FindQuery) (found []orders.
 func (t tables) find(q orders.FindQuery, before []byte, found []orders.Shipment) (_ []orders.Shipment, next []byte, bad error) {
 	c := t.shipments().Cursor()
 	k, v := firstOf(c, &q, before)
-	needle := needleOf(&q)
+	needle := t.needleOf(&q)
 	for n := 0; k != nil && len(found) < q.Limit; k, v = c.Prev() {
 		id, err := uuid.FromBytes(k)
 		if err != nil || microTime(idMicro(id)).Before(q.Since.Add(-findSlack)) {
@@ -53,7 +53,7 @@ func (t tables) find(q orders.FindQuery, before []byte, found []orders.Shipment)
 		}
 		next = k
 		if needle == nil || bytes.Contains(v, needle) {
-			s, err := decodeShipment(id, v, false)
+			s, err := decodeShipment(id, v, false, t.box)
 			if err != nil {
 				bad = err
 			} else if q.Matches(&s) && !s.Accepted.Before(q.Since) {
@@ -85,8 +85,14 @@ func firstOf(c *bbolt.Cursor, q *orders.FindQuery, before []byte) (k, v []byte) 
 const findSlack = 24 * time.Hour
 
 // needleOf returns octets that the record of every shipment has which the query is about; nil where letter
-// case could hide them. It spares the decoding of nearly all.
-func needleOf(q *orders.FindQuery) []byte {
+// case could hide them, or the record may be of either form. It spares the decoding of nearly all.
+func (t tables) needleOf(q *orders.FindQuery) []byte {
+	if q.Recipient != "" && t.box.Seals() {
+		if !t.box.Settled() {
+			return nil
+		}
+		return t.box.Finder(string(q.Recipient))
+	}
 	text := string(q.Recipient) + q.Word
 	if text == "" || strings.ToUpper(text) != strings.ToLower(text) {
 		return nil

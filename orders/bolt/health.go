@@ -200,6 +200,7 @@ func (j *Journal) reopen() error {
 		f.db.Close()
 		return replaced(j.path)
 	}
+	f.box = w.file.box
 	w.file, w.listed = f, true
 	if err = j.begin(&w.file); err == nil && !w.file.id.continues(before) {
 		err = before.overwritten()

@@ -67,7 +67,10 @@ func Open(path string, opt Options) (*Journal, error) {
 	j.health.damage.end = make(chan error, 1)
 	j.snapshots.damaged = j.lose
 	if err = f.view(tables.current); err == nil {
-		j.noteClaims(f)
+		err = j.writer.file.attach(&j.opt, false)
+	}
+	if err == nil {
+		j.noteClaims(j.writer.file)
 		err = j.begin(&j.writer.file)
 	}
 	if err != nil {
@@ -76,6 +79,9 @@ func Open(path string, opt Options) (*Journal, error) {
 		return nil, about(path, err)
 	}
 	j.metrics = newMetrics(opt.Registerer, j)
+	if !j.writer.file.box.Settled() {
+		j.metrics.resealing.Set(1)
+	}
 	go j.write()
 	return j, nil
 }

@@ -38,6 +38,7 @@ type metrics struct {
 	refused prometheus.Counter
 
 	unreadable prometheus.Counter
+	resealing  prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer, j *Journal) *metrics {
@@ -80,6 +81,10 @@ func newMetrics(reg prometheus.Registerer, j *Journal) *metrics {
 			Name:    "straks_journal_batch_size",
 			Help:    "Calls in one transaction.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 10),
+		}),
+		resealing: f.NewGauge(prometheus.GaugeOpts{
+			Name: "straks_journal_resealing",
+			Help: "1 while recipients may be stored that are plain, or sealed with the former key; else 0.",
 		}),
 		refused: f.NewCounter(prometheus.CounterOpts{
 			Name: "straks_journal_refused_total",

@@ -90,7 +90,7 @@ func migrateOnce(ctx context.Context, db *bbolt.DB, opt Options) (moved int, don
 		return 0, false, err
 	}
 	defer tx.Rollback() // also after a panic: Close waits for the writing transaction
-	t := tables{tx}
+	t := tables{tx: tx}
 	if moved, done, err = t.migrate(opt.migrateStep, opt.Log); err != nil {
 		return 0, false, err
 	}
@@ -176,7 +176,8 @@ func addCursors(t tables, _ int, _ *slog.Logger) (moved int, err error) {
 // EmailSucceededFinal for a record that can't be read, and a suppression for a block without an end.
 func takeMailReports(tables, int, *slog.Logger) (moved int, err error) { return 0, nil }
 
-// addVerifications makes version 8 of version 7, which had no verifications.
+// addVerifications makes version 8 of version 7, which had no verifications, and in which every recipient was plain: it could
+// not read what is sealed, and would not find the blocks.
 func addVerifications(t tables, _ int, _ *slog.Logger) (moved int, err error) {
 	for _, name := range verificationBuckets {
 		if _, err := t.tx.CreateBucketIfNotExists(name); err != nil {

@@ -113,7 +113,7 @@ func TestOpenTellsWhatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.Update(func(tx *bbolt.Tx) error {
-		return tables{tx}.putSchema(schemaVersion + 1)
+		return tables{tx: tx}.putSchema(schemaVersion + 1)
 	})
 	db.Close()
 	refused(path, fmt.Sprintf("schema version %d", schemaVersion+1))

@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"straks/orders"
+	"straks/orders/sealed"
 )
 
 // Options of a journal. Zero values have the defaults named.
@@ -21,6 +22,10 @@ type Options struct {
 	MaxSuppressions int // mail addresses that are suppressed or were lately; 1,000,000. Beyond it no more are suppressed
 	Queue           int // orders that wait for the writer, orders.DefaultQueue; and four times as many facts. Beyond it: orders.ErrBusy
 	MaxBatch        int // calls in one transaction; 512
+
+	// Keys seal recipients, and the hashes by which they are looked up. Once a journal is sealed it needs them: Open fails
+	// without. A ReadOnly without keys leaves recipients out.
+	Keys sealed.Keys
 
 	FeedStart uint64 // of Create only: the number above which the numbers of each feed begin, MaxFeedStart at most; 0
 

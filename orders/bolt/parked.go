@@ -93,7 +93,7 @@ func (w *writeTx) Park(r *orders.Report) (ledger.ParkedID, error) {
 	}
 	key := binary.BigEndian.AppendUint64(make([]byte, 0, parkedKeySize), uint64(max(r.At.UnixMicro(), 0)))
 	key = binary.BigEndian.AppendUint64(key, number)
-	v := w.value(func(b []byte) []byte { return encodeReport(b, key, r) })
+	v := w.value(func(b []byte) []byte { return encodeReport(b, key, r, w.box) })
 	w.count(r.Carrier, 1, len(key)+len(v))
 	return ledger.ParkedID(key), b.Put(key, v)
 }
@@ -104,7 +104,7 @@ func (w *writeTx) Parked(carrier string, id ledger.ParkedID) (orders.Report, err
 	if v == nil {
 		return orders.Report{}, corrupt("reference to a parked report that is gone")
 	}
-	return decodeReport([]byte(id), v)
+	return decodeReport([]byte(id), v, w.box)
 }
 
 // parkedRecord returns the record of a parked report; nil where it is gone.
@@ -168,7 +168,7 @@ func (t tables) parkByCarrier(budget int, log *slog.Logger) (moved int, err erro
 }
 
 func (t tables) parkOne(record slotted, number uint64, log *slog.Logger) error {
-	report, err := reportWithoutSum(record.value)
+	report, _, err := reportWithoutSum(record.value, nil, nil)
 	if err != nil || report.Carrier == "" {
 		log.Error("receipt that waited can't be read, dropped", "err", err)
 		return nil

@@ -37,7 +37,7 @@ func flood(t *testing.T, j *Journal, carrier string, from, n int) (dropped int) 
 // the journal was opened again.
 func TestParkedIsBoundedByCarrier(t *testing.T) {
 	t.Parallel()
-	one := int64(parkedKeySize + len(encodeReport(nil, nil, new(by("flood", "nobody10")))))
+	one := int64(parkedKeySize + len(encodeReport(nil, nil, new(by("flood", "nobody10")), nil)))
 	for name, opt := range map[string]Options{
 		"number": {MaxParked: 4},
 		"octets": {MaxParkedOctets: 4 * one},
@@ -123,7 +123,7 @@ func flatten(tx *bbolt.Tx) error {
 	parked := tx.Bucket(bucketParked)
 	var names [][]byte
 	var flat []slotted
-	tables{tx}.eachParked(func(carrier string, k, v []byte) bool {
+	tables{tx: tx}.eachParked(func(carrier string, k, v []byte) bool {
 		if name := []byte(carrier); !slices.ContainsFunc(names, func(have []byte) bool { return string(have) == carrier }) {
 			names = append(names, name)
 		}
@@ -135,9 +135,9 @@ func flatten(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	refs := tables{tx}.refs()
+	refs := tables{tx: tx}.refs()
 	for i, record := range flat { // the numbers of one table differ
-		r, err := reportWithoutSum(record.value)
+		r, _, err := reportWithoutSum(record.value, nil, nil)
 		if err != nil {
 			return err
 		}

@@ -23,7 +23,7 @@ func (t tables) records() (n int64) {
 // aboutRecords returns about how many records a migration moves.
 func aboutRecords(db *bbolt.DB) (n int64) {
 	_ = db.View(func(tx *bbolt.Tx) error {
-		n = tables{tx}.records()
+		n = tables{tx: tx}.records()
 		return nil
 	})
 	return n

@@ -3,6 +3,8 @@ package bolt
 import (
 	"errors"
 	"sync/atomic"
+
+	"straks/orders/sealed"
 )
 
 // reader is the part of a journal that reads it; Journal and ReadOnly share it.
@@ -45,6 +47,7 @@ type ReadOnly struct {
 	reader
 	file   file
 	damage error // a page that Open reads and that can't be read
+	keys   sealed.Keys
 }
 
 // OpenReadOnly opens the journal at path, which no daemon may have open. A page that can't be read is
@@ -55,7 +58,12 @@ func OpenReadOnly(path string, opt Options) (*ReadOnly, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &ReadOnly{reader: reader{path: path, progress: opt.Progress}, file: f}
+	r := &ReadOnly{reader: reader{path: path, progress: opt.Progress}, file: f, keys: opt.Keys}
+	if err := r.file.view(tables.current); err == nil {
+		if err := r.file.attach(&opt, true); err != nil && !errors.Is(err, ErrDamaged) {
+			return nil, errors.Join(about(path, err), f.shut())
+		}
+	}
 	if r.damage = r.begin(&r.file); r.damage != nil && !errors.Is(r.damage, ErrDamaged) {
 		return nil, errors.Join(r.damage, r.Close())
 	}
@@ -70,7 +78,13 @@ func (r *ReadOnly) Current() error {
 	if err := marked(r.path); err != nil {
 		return err
 	}
-	return r.file.view(tables.current)
+	return r.file.view(func(t tables) error {
+		if err := t.current(); err != nil {
+			return err
+		}
+		_, _, err := t.attached(r.keys)
+		return err
+	})
 }
 
 // Close releases the file.

@@ -8,6 +8,7 @@ import (
 	"straks/internal/cost"
 	"straks/orders"
 	"straks/orders/ledger"
+	"straks/orders/sealed"
 )
 
 // The form of a record is its version, what every record of its table has, and fields. A field has a
@@ -22,6 +23,7 @@ const (
 	recordVersion = 1 // before schema version 5: no fields
 	recordClaimed = 2 // so is this: a shipment whose claim is unanswered; the end of its claim is last
 	recordFields  = 3
+	recordSealed  = 4 // a shipment whose recipient is sealed (recipients.go)
 )
 
 // The fields of a shipment.
@@ -56,17 +58,21 @@ const (
 // small numbers are short.
 //
 // What a feed entry needs comes first, see decodeShipment.
-func encodeShipment(b []byte, s *orders.Shipment) []byte {
+func encodeShipment(b []byte, s *orders.Shipment, box *sealed.Box) []byte {
 	e := encoder{b}
 	accepted := s.Accepted.UnixMicro()
-	e.byte(recordFields)
+	version, recipient := byte(recordFields), string(s.Recipient)
+	if seals(box, s.Recipient) {
+		version, recipient = recordSealed, string(box.Seal(recipient, shipmentTable, s.ID[:]))
+	}
+	e.byte(version)
 	e.byte(byte(s.Status))
 	e.int(accepted - idMicro(s.ID))
 	e.int(s.Updated.UnixMicro() - accepted)
 	e.int(s.Deadline.UnixMicro() - accepted)
 	e.uuid(s.OrderID)
 	e.string(s.Organisation)
-	e.string(string(s.Recipient))
+	e.string(recipient)
 	e.string(s.SendersReference)
 
 	e.uuid(s.Claim)
@@ -76,11 +82,11 @@ func encodeShipment(b []byte, s *orders.Shipment) []byte {
 	for _, p := range s.Parts {
 		if p.Submitted.IsZero() {
 			e.byte(byte(p.State))
-			e.strings(p.Refs)
+			e.refs(p.Refs, s.Carrier, box, shipmentTable, s.ID[:])
 			continue
 		}
 		e.byte(byte(p.State) | partDated)
-		e.strings(p.Refs)
+		e.refs(p.Refs, s.Carrier, box, shipmentTable, s.ID[:])
 		e.int(p.Submitted.Unix())
 	}
 	if !s.ClaimUntil.IsZero() {
@@ -110,8 +116,9 @@ func mailFlags(s *orders.Shipment) (flags byte) {
 }
 
 // decodeShipment reads the record of the shipment id; brief leaves out what
-// says how the hand-over went (claim, carrier, detail, parts).
-func decodeShipment(id uuid.UUID, record []byte, brief bool) (orders.Shipment, error) {
+// says how the hand-over went (claim, carrier, detail, parts). Without a box, a recipient that is sealed is
+// left out too.
+func decodeShipment(id uuid.UUID, record []byte, brief bool, box *sealed.Box) (orders.Shipment, error) {
 	b, ok := shipmentScope.open(id[:], record)
 	if !ok {
 		return orders.Shipment{}, corrupt("shipment")
@@ -128,8 +135,14 @@ func decodeShipment(id uuid.UUID, record []byte, brief bool) (orders.Shipment, e
 	s.Recipient = orders.Recipient(d.string())
 	s.SendersReference = d.string()
 	s.Channel = s.Status.Channel()
-	if d.bad || version < recordVersion || version > recordFields || !s.Status.Valid() {
+	if d.bad || version < recordVersion || version > recordSealed || !s.Status.Valid() {
 		return orders.Shipment{}, corrupt("shipment")
+	}
+	if version == recordSealed {
+		var err error
+		if s.Recipient, err = unseal(box, s.Recipient, shipmentTable, id[:]); err != nil {
+			return orders.Shipment{}, err
+		}
 	}
 	if brief {
 		return s, nil
@@ -143,7 +156,7 @@ func decodeShipment(id uuid.UUID, record []byte, brief bool) (orders.Shipment, e
 	for i := range s.Parts {
 		p, state := &s.Parts[i], d.byte()
 		p.State = orders.PartState(state &^ partDated)
-		p.Refs = d.strings()
+		p.Refs = d.refs(box, shipmentTable, id[:])
 		if state&partDated != 0 {
 			p.Submitted = time.Unix(d.int(), 0).UTC()
 		}
@@ -152,7 +165,7 @@ func decodeShipment(id uuid.UUID, record []byte, brief bool) (orders.Shipment, e
 	switch version {
 	case recordClaimed:
 		s.ClaimUntil, s.Total = microTime(accepted+d.int()), 1
-	case recordFields:
+	case recordFields, recordSealed:
 		d.fields(func(number byte, f *decoder) {
 			switch number {
 			case shipmentClaimUntil:

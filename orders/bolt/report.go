@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"straks/orders"
+	"straks/orders/sealed"
 )
 
 // The fields of a parked report.
@@ -19,18 +20,24 @@ const (
 	reportRelayed     // nothing
 	reportExpanded    // nothing
 	reportSuppress    // why, and the code of the failure
+	reportSealed      // in place of reportRecipient
 )
 
 // encodeReport appends a report that waits, without its hints.
-func encodeReport(b, key []byte, r *orders.Report) []byte {
+func encodeReport(b, key []byte, r *orders.Report, box *sealed.Box) []byte {
 	e := encoder{b}
 	e.byte(recordFields)
 	e.byte(byte(r.Status))
 	e.int(r.At.UnixMicro())
 	e.string(r.Carrier)
-	e.strings(r.Refs)
+	e.refs(r.Refs, r.Carrier, box, parkedTable(r.Carrier), key)
 	e.string(r.Detail[:min(len(r.Detail), maxDetail)])
-	if r.Recipient != "" {
+	switch {
+	case seals(box, r.Recipient):
+		e.field(reportSealed, func(e *encoder) {
+			e.string(string(box.Seal(string(r.Recipient), parkedTable(r.Carrier), key)))
+		})
+	case r.Recipient != "":
 		e.field(reportRecipient, func(e *encoder) { e.string(string(r.Recipient)) })
 	}
 	if r.Unverified {
@@ -66,22 +73,31 @@ func encodeReport(b, key []byte, r *orders.Report) []byte {
 	return parkedScope.seal(e.b, len(b), key)
 }
 
-func decodeReport(key, record []byte) (orders.Report, error) {
+// decodeReport reads what encodeReport wrote. Without a box, a recipient that is sealed is left out.
+func decodeReport(key, record []byte, box *sealed.Box) (orders.Report, error) {
 	b, ok := parkedScope.open(key, record)
 	if !ok {
 		return orders.Report{}, corrupt("parked report")
 	}
-	return reportWithoutSum(b)
+	r, value, err := reportWithoutSum(b, key, box)
+	if err == nil && value != "" {
+		r.Recipient, err = unseal(box, value, parkedTable(r.Carrier), key)
+	}
+	if err != nil {
+		return orders.Report{}, err
+	}
+	return r, nil
 }
 
-// reportWithoutSum reads the record of a parked report, as it was before schema version 5.
-func reportWithoutSum(b []byte) (orders.Report, error) {
+// reportWithoutSum reads the record of a parked report, as it was before schema version 5; and its recipient, if
+// that is sealed.
+func reportWithoutSum(b, key []byte, box *sealed.Box) (r orders.Report, value orders.Recipient, err error) {
 	d := decoder{b: b}
 	version := d.byte()
-	r := orders.Report{Status: orders.Status(d.byte())}
+	r.Status = orders.Status(d.byte())
 	r.At = microTime(d.int())
 	r.Carrier = d.string()
-	r.Refs = d.strings()
+	r.Refs = d.refs(box, parkedTable(r.Carrier), key)
 	r.Detail = d.string()
 	switch version {
 	case recordVersion:
@@ -91,6 +107,8 @@ func reportWithoutSum(b []byte) (orders.Report, error) {
 			switch number {
 			case reportRecipient:
 				r.Recipient = orders.Recipient(f.string())
+			case reportSealed:
+				value = orders.Recipient(f.string())
 			case reportUnverified:
 				r.Unverified = true
 			case reportSubmitted:
@@ -121,9 +139,9 @@ func reportWithoutSum(b []byte) (orders.Report, error) {
 		d.bad = true
 	}
 	if !d.end() || !r.Status.Valid() {
-		return orders.Report{}, corrupt("parked report")
+		return orders.Report{}, "", corrupt("parked report")
 	}
-	return r, nil
+	return r, value, nil
 }
 
 // oldTail reads the end of a parked report of before schema version 5: nothing, or the number of an

@@ -28,7 +28,7 @@ func TestNewestSchemaHasItsMigrations(t *testing.T) {
 func setVersion(t *testing.T, db *bbolt.DB, version uint32) {
 	t.Helper()
 	err := db.Update(func(tx *bbolt.Tx) error {
-		tb := tables{tx}
+		tb := tables{tx: tx}
 		return errors.Join(tb.meta().Put(keySchema, binary.BigEndian.AppendUint32(nil, version)), tb.meta().Delete(keySchemaSum))
 	})
 	if err != nil {
@@ -59,7 +59,7 @@ func numberSlot(t *testing.T, db *bbolt.DB, table []byte, length time.Duration) 
 func withoutSums(t *testing.T, db *bbolt.DB) {
 	t.Helper()
 	err := db.Update(func(tx *bbolt.Tx) error {
-		tb := tables{tx}
+		tb := tables{tx: tx}
 		all := append(tb.recordTables(), recordTable{b: tb.meta()})
 		for _, p := range all {
 			var records []slotted
@@ -383,7 +383,7 @@ func old(t *testing.T, path string) (n int) {
 	db := rawDB(t, path)
 	defer db.Close()
 	db.View(func(tx *bbolt.Tx) error {
-		for _, table := range []*slots{tables{tx}.keys(), tables{tx}.refs()} {
+		for _, table := range []*slots{tables{tx: tx}.keys(), tables{tx: tx}.refs()} {
 			for _, slot := range table.all() {
 				if numbered(slot) {
 					n += slot.b.Stats().KeyN

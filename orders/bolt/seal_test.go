@@ -118,9 +118,9 @@ func TestVersionThatHasChanged(t *testing.T) {
 		copied := copyFile(t, path)
 		db := rawDB(t, copied)
 		if err := db.Update(func(tx *bbolt.Tx) error {
-			v := append([]byte(nil), tables{tx}.meta().Get(keySchema)...)
+			v := append([]byte(nil), tables{tx: tx}.meta().Get(keySchema)...)
 			v[bit/8] ^= 1 << (bit % 8)
-			return tables{tx}.meta().Put(keySchema, v)
+			return tables{tx: tx}.meta().Put(keySchema, v)
 		}); err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"straks/orders"
+	"straks/orders/sealed"
 )
 
 // snapshots hands out the read transaction of the last synced commit, one for
@@ -28,6 +29,7 @@ type snapshots struct {
 
 type snapshot struct {
 	tx      *bbolt.Tx
+	box     *sealed.Box
 	readers int // and one for being the latest
 
 	id   *identity
@@ -46,7 +48,7 @@ func (s *snapshots) publish(f *file) error {
 		endQuietly(tx)
 		return err
 	}
-	s.replace(&snapshot{tx: tx, readers: 1, id: f.id, n: tx.ID(), meta: f.id.want[tx.ID()%2]})
+	s.replace(&snapshot{tx: tx, box: f.box, readers: 1, id: f.id, n: tx.ID(), meta: f.id.want[tx.ID()%2]})
 	return nil
 }
 
@@ -171,5 +173,5 @@ func (s *snapshots) view(read func(tables) error) error {
 
 func (sn *snapshot) read(read func(tables) error) (err error) {
 	defer caught(&err)()
-	return read(tables{sn.tx})
+	return read(tables{sn.tx, sn.box})
 }

@@ -25,6 +25,11 @@ type Stats struct {
 	ParkedOctets  int64     `json:"parkedOctets"`        // of their records
 	ParkedMost    string    `json:"parkedMost,omitzero"` // the carrier of most of them
 	Shipments     int       `json:"shipments,omitempty"` // counted by walking all pages, by Stats only
+
+	// Of a journal that is sealed, by Stats only: the recipients that are plain, and those that are sealed with each key.
+	// A key that is not there is not needed.
+	Plain  int            `json:"plainRecipients,omitempty"`
+	Sealed map[string]int `json:"sealedRecipients,omitempty"`
 }
 
 // Stats counts what is in the journal. It reads every page in use.
@@ -43,6 +48,9 @@ func (r *reader) Stats(ctx context.Context) (Stats, error) {
 		var err error
 		if st.ID, err = t.id(); err == nil {
 			st.FeedStart, err = t.feedStart()
+		}
+		if err == nil && t.meta().Get(keySealing) != nil {
+			st.Plain, st.Sealed, err = t.countRecipients(ctx)
 		}
 		return err
 	})

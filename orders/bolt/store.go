@@ -12,6 +12,7 @@ import (
 
 	"straks/orders"
 	"straks/orders/ledger"
+	"straks/orders/sealed"
 )
 
 // writeTx is the ledger's store in one transaction of the writing goroutine. Values must live until
@@ -22,8 +23,10 @@ type writeTx struct {
 	values  []byte
 	waiting parkedLevels // of each carrier, as this transaction leaves them
 
-	counted     bool   // waiting is this transaction's own
-	newDeadline []byte // the lowest key put into deadlines
+	counted     bool // waiting is this transaction's own
+	resealing   resealing
+	settled     *sealed.Box // what becomes the journal's with this transaction; nil: it stays
+	newDeadline []byte      // the lowest key put into deadlines
 
 	keySlots, refSlots *slots // once looked up
 	feeds              map[string]openedFeed
@@ -142,7 +145,7 @@ func (w *writeTx) PutShipment(s *orders.Shipment, dated bool) error {
 	}
 	b := w.shipments()
 	b.FillPercent = growing
-	return b.Put(s.ID[:], w.value(func(b []byte) []byte { return encodeShipment(b, s) }))
+	return b.Put(s.ID[:], w.value(func(b []byte) []byte { return encodeShipment(b, s, w.box) }))
 }
 
 // AppendFeed implements ledger.Store.
@@ -202,8 +205,7 @@ func refKey(carrier, ref string) []byte {
 
 // Ref implements ledger.Store.
 func (w *writeTx) Ref(carrier, ref string) (ledger.Ref, error) {
-	k := refKey(carrier, ref)
-	v, err := w.refs().get(k)
+	k, v, err := w.refs().refRecord(w.refKeys(carrier, ref))
 	if v == nil {
 		return ledger.Ref{}, err
 	}
@@ -217,20 +219,19 @@ func (w *writeTx) Ref(carrier, ref string) (ledger.Ref, error) {
 
 // PutRef implements ledger.Store. The record before may be in another slot.
 func (w *writeTx) PutRef(carrier, ref string, r ledger.Ref, at time.Time) error {
-	key := refKey(carrier, ref)
+	keys := w.refKeys(carrier, ref)
 	if r.Stored {
-		if err := w.refs().delete(key); err != nil {
-			return err
+		for _, key := range keys {
+			if err := w.refs().delete(key); err != nil {
+				return err
+			}
 		}
 	}
+	key := keys[0]
 	if r.Bound.None() && r.Parked == "" {
 		return nil
 	}
 	return w.refs().put(at.UnixMicro(), key, w.value(func(b []byte) []byte { return encodeRef(b, key, r) }))
-}
-
-func blockedKey(organisation string, c orders.Channel, to orders.Recipient) []byte {
-	return hash(organisation, c.String(), string(to))
 }
 
 func liftedKey(at time.Time, blocked []byte) []byte {
@@ -240,10 +241,6 @@ func liftedKey(at time.Time, blocked []byte) []byte {
 
 // Blocked implements ledger.Store.
 func (w *writeTx) Blocked(organisation string, c orders.Channel, to orders.Recipient) (orders.Block, error) {
-	k := blockedKey(organisation, c, to)
-	v, err := blockedScope.lookUp(w.blocked().Cursor(), k)
-	if v == nil {
-		return orders.Block{}, err
-	}
-	return decodeBlock(k, v)
+	b, _, err := w.block(organisation, c, to)
+	return b, err
 }

@@ -45,7 +45,7 @@ const unansweredStep = 500
 
 func (s *sweep) run(w *writeTx) error {
 	for _, table := range []func(*writeTx) (spent int, err error){
-		s.parked, s.shipments, s.deadlines, s.feeds, s.keys, s.refs, s.lifted, s.keyFilters, s.refFilters,
+		s.parked, s.shipments, s.deadlines, s.feeds, s.keys, s.refs, s.lifted, s.keyFilters, s.refFilters, s.reseal,
 	} {
 		spent, err := table(w)
 		if err != nil {
@@ -89,6 +89,8 @@ func (s *sweep) refFilters(w *writeTx) (int, error) {
 	return s.left(w.refs().build(s.now, s.now.Add(-refRetention), s.budget))
 }
 
+func (s *sweep) reseal(w *writeTx) (int, error) { return w.reseal(s.budget) }
+
 // left returns what was spent when so much of the budget is left.
 func (s *sweep) left(budget int, err error) (spent int, _ error) { return s.budget - budget, err }
 
@@ -111,7 +113,7 @@ func (w *writeTx) oldShipment(cut time.Time) func(k, v []byte) bool {
 		if err != nil || idMicro(id) >= cut.UnixMicro() {
 			return false
 		}
-		s, err := decodeShipment(id, v, false)
+		s, err := decodeShipment(id, v, false, nil)
 		if err != nil {
 			return w.oldAfter(k, cut)
 		}
@@ -179,7 +181,7 @@ func (w *writeTx) dropLifted(now time.Time, n int) (int, error) {
 			return false
 		}
 		v := w.blocked().Get(k[8:])
-		if b, err := decodeBlock(k[8:], v); err == nil && bytes.Equal(liftedKey(lastOf(&b), k[8:]), k) {
+		if b, err := decodeBlock(k[8:], v, nil); err == nil && bytes.Equal(liftedKey(lastOf(&b), k[8:]), k) {
 			failed = errors.Join(w.countSuppressions(b.Suppression(), false), w.blocked().Delete(k[8:]))
 		}
 		return failed == nil

@@ -7,6 +7,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"straks/orders"
+	"straks/orders/sealed"
 )
 
 var (
@@ -35,7 +36,10 @@ var (
 var verificationBuckets = [][]byte{bucketVerifications, bucketVerificationRequests, bucketVerificationAddresses, bucketVerificationDue, bucketVerificationFeed}
 
 // tables is the schema over one transaction.
-type tables struct{ tx *bbolt.Tx }
+type tables struct {
+	tx  *bbolt.Tx
+	box *sealed.Box // seals recipients, and opens them; nil where they are plain, or there is no key
+}
 
 func (t tables) meta() *bbolt.Bucket       { return t.tx.Bucket(bucketMeta) }
 func (t tables) shipments() *bbolt.Bucket  { return t.tx.Bucket(bucketShipments) }
@@ -66,7 +70,7 @@ func (t tables) shipment(id uuid.UUID, brief bool) (s orders.Shipment, ok bool, 
 	if v == nil {
 		return orders.Shipment{}, false, err
 	}
-	s, err = decodeShipment(id, v, brief)
+	s, err = decodeShipment(id, v, brief, t.box)
 	return s, err == nil, err
 }
 

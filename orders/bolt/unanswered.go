@@ -13,13 +13,9 @@ import (
 	"straks/orders/ledger"
 )
 
-func unansweredKey(s *orders.Shipment) []byte {
-	return append([]byte(s.Recipient.Number()), s.ID[:]...)
-}
-
 // listing is a record of unanswered.
 type listing struct {
-	number string
+	number string // in one of its forms (numberForms)
 	id     uuid.UUID
 	until  int64 // when it may be dropped, in µs
 }
@@ -37,7 +33,10 @@ func decodeListing(k, record []byte) (l listing, ok bool) {
 // List implements ledger.Store. The entry stays for as long as a report may wait that could be about its
 // shipment: without it, the report would seem to fit another shipment only.
 func (w *writeTx) List(s *orders.Shipment) error {
-	key := unansweredKey(s)
+	if err := w.Unlist(s); err != nil { // under another form of the number
+		return err
+	}
+	key := w.unansweredKeys(s)[0]
 	until := w.value(func(b []byte) []byte {
 		n := len(b)
 		return unansweredScope.seal(binary.BigEndian.AppendUint64(b, uint64(max(s.MatchedUntil().Add(ledger.ParkedRetention).UnixMicro(), 0))), n, key)
@@ -46,7 +45,14 @@ func (w *writeTx) List(s *orders.Shipment) error {
 }
 
 // Unlist implements ledger.Store.
-func (w *writeTx) Unlist(s *orders.Shipment) error { return w.unanswered().Delete(unansweredKey(s)) }
+func (w *writeTx) Unlist(s *orders.Shipment) error {
+	for _, key := range w.unansweredKeys(s) {
+		if err := w.unanswered().Delete(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // maxUnanswered bounds the shipments of one number that Unanswered returns: of more than one, none is
 // matched without a user reference.
@@ -55,9 +61,11 @@ const maxUnanswered = 64
 // Unanswered implements ledger.Store.
 func (w *writeTx) Unanswered(number string) (ids []uuid.UUID, err error) {
 	c := w.unanswered().Cursor()
-	for k, v := c.Seek([]byte(number)); bytes.HasPrefix(k, []byte(number)) && len(ids) < maxUnanswered; k, v = c.Next() {
-		if l, ok := decodeListing(k, v); ok {
-			ids = append(ids, l.id)
+	for _, form := range w.numberForms(number) {
+		for k, v := c.Seek([]byte(form)); bytes.HasPrefix(k, []byte(form)) && len(ids) < maxUnanswered; k, v = c.Next() {
+			if l, ok := decodeListing(k, v); ok {
+				ids = append(ids, l.id)
+			}
 		}
 	}
 	return ids, nil
@@ -126,13 +134,13 @@ func (t tables) claims() (ids []uuid.UUID) {
 // claimed reports whether a record is that of a shipment whose claim is unanswered. Those of most
 // shipments are not read to their end.
 func (t tables) claimed(id uuid.UUID, v []byte) bool {
-	if len(v) < 2 || v[0] != recordClaimed && v[0] != recordFields {
+	if len(v) < 2 || v[0] != recordClaimed && v[0] != recordFields && v[0] != recordSealed {
 		return false
 	}
 	if st := orders.Status(v[1]); st.Final() || st.Free() || st.InFeed() {
 		return false
 	}
-	s, err := decodeShipment(id, v, false)
+	s, err := decodeShipment(id, v, false, nil)
 	return err == nil && !s.ClaimUntil.IsZero()
 }
 
@@ -193,7 +201,8 @@ func (t tables) matches(ctx context.Context, before, now time.Time, limit int) (
 	n := 0
 	for k, v := c.First(); k != nil && n < maxMatching; k, v = c.Next() {
 		if l, ok := decodeListing(k, v); ok {
-			listed[l.number] = append(listed[l.number], l.id)
+			form := t.sealedForm(l.number)
+			listed[form] = append(listed[form], l.id)
 		}
 		n++
 	}
@@ -202,8 +211,8 @@ func (t tables) matches(ctx context.Context, before, now time.Time, limit int) (
 	}
 	waiting := make(map[string][]orders.Report)
 	t.eachParked(func(_ string, k, v []byte) bool {
-		r, err := decodeReport(k, v)
-		if number := r.Recipient.Number(); err == nil && listed[number] != nil { // retention reports what can't be read
+		r, err := decodeReport(k, v, t.box)
+		if number := t.numberForm(r.Recipient.Number()); err == nil && listed[number] != nil { // retention reports what can't be read
 			waiting[number] = append(waiting[number], r)
 		}
 		return ctx.Err() == nil

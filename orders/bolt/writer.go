@@ -45,6 +45,7 @@ type writer struct {
 	batch      []*request
 	values     []byte // kept from batch to batch
 	unanswered []byte // where the next step of Sweep goes on in that table
+	resealing  resealing
 	failed     bool
 	unsure     bool             // a failed commit may have reached the meta page
 	listed     bool             // the last commit stored the list of free pages
@@ -201,11 +202,11 @@ func (j *Journal) transact(requests ...*request) error {
 	if w.failed || j.health.damage.why() != nil {
 		return j.health.refuse()
 	}
-	wtx := &writeTx{opt: &j.opt, values: w.values[:0], waiting: j.parkedLevels()}
+	wtx := &writeTx{opt: &j.opt, values: w.values[:0], waiting: j.parkedLevels(), resealing: w.resealing}
 	err := j.attempt(wtx, requests)
 	w.values = wtx.values[:0]
 	if errors.Is(err, berrors.ErrMaxSizeReached) {
-		wtx = &writeTx{opt: &j.opt, waiting: j.parkedLevels()}
+		wtx = &writeTx{opt: &j.opt, waiting: j.parkedLevels(), resealing: w.resealing}
 		err = j.remap(wtx, requests)
 	}
 	var own *requestError
@@ -215,6 +216,7 @@ func (j *Journal) transact(requests ...*request) error {
 			levels := wtx.waiting
 			j.waiting.Store(&levels)
 		}
+		j.noteResealing(wtx)
 		j.due.back(wtx.newDeadline)
 		return nil
 	case errors.Is(err, ErrDamaged), errors.Is(err, ErrReplaced):
@@ -256,6 +258,7 @@ func (j *Journal) attempt(wtx *writeTx, requests []*request) (err error) {
 	if wtx.tx, err = db.Begin(true); err != nil {
 		return err
 	}
+	wtx.box = j.writer.file.box
 	for _, r := range requests {
 		if err := runOne(wtx, r); errors.Is(err, ErrDamaged) {
 			return err

@@ -128,7 +128,7 @@ func TestRotation(t *testing.T) {
 			t.Errorf("with %v a journal that needs both keys opens: %v", missing, err)
 		}
 	}
-	settled, state := second.Resealed()
+	settled, state := second.Resealed(false)
 	if !settled.Settled() {
 		t.Error("not settled when all was sealed again")
 	}

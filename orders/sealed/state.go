@@ -129,9 +129,10 @@ func Needed(stored []byte) (ids []KeyID, plain bool, err error) {
 // Settled reports whether every record is sealed with the current key.
 func (b *Box) Settled() bool { return b == nil || !b.state.plain && len(b.state.needed) == 1 }
 
-// Resealed returns a Box, and its state to store, of a journal all of whose records are sealed with the current key.
-func (b *Box) Resealed() (*Box, []byte) {
+// Resealed returns a Box, and its state to store, of a journal all of whose records are sealed with the current key; or,
+// with plain, are plain and have to stay so.
+func (b *Box) Resealed(plain bool) (*Box, []byte) {
 	settled := *b
-	settled.state.plain, settled.state.needed = false, []KeyID{b.keys.Current.ID}
+	settled.state.plain, settled.state.needed = plain, []KeyID{b.keys.Current.ID}
 	return &settled, settled.state.encode()
 }

@@ -28,6 +28,7 @@ import (
 	"straks/internal/eventually"
 	"straks/internal/logtest"
 	"straks/orders/bolt"
+	"straks/orders/sealed"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 	"straks/smtp/returnpath"
@@ -330,6 +331,16 @@ func (w *World) ClientAt(addr string) *client.Client {
 		w.T.Fatal(err)
 	}
 	return c
+}
+
+// SealJournal gives the journal a key, with which the daemon encrypts recipients from its next start on.
+func (w *World) SealJournal() {
+	w.T.Helper()
+	file := filepath.Join(w.Dir, "journal-key.password")
+	if err := os.WriteFile(file, []byte(sealed.NewKey().Text()+"\n"), 0o600); err != nil {
+		w.T.Fatal(err)
+	}
+	w.Configure("[journal]", fmt.Sprintf("key_file = %q", file))
 }
 
 // CheckJournal walks every invariant of the journal at path.
