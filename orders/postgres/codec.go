@@ -194,6 +194,9 @@ func (c *coder) shipment(s *orders.Shipment) {
 		c.duration(d)
 	}
 	c.flags(&s.Unreported, &s.Relayed, &s.Complained, &s.Listed)
+	number(c, &s.Cost.Parts)
+	number(c, &s.Cost.Amount)
+	text(c, &s.Cost.Class)
 }
 
 func decodeShipment(id uuid.UUID, record []byte) (orders.Shipment, error) {
