@@ -22,6 +22,8 @@ import (
 func (c *operation) produce(t *testing.T, status, kind, name string) answer {
 	w := start(t, func(cfg *Config, oc *orders.Config) {
 		switch {
+		case name == "failures":
+			cfg.Failures = FailureLimit{PerSecond: 0.001, Burst: 1}
 		case status == "429":
 			cfg.Rates = map[string]Rate{"ttd": {PerSecond: 0.001, Burst: 1}}
 		case status == "500":
@@ -62,6 +64,10 @@ func (c *operation) produce(t *testing.T, status, kind, name string) answer {
 	case "415":
 		return c.ask(w, header("Content-Type", "text/plain"))
 	case "429":
+		if name == "failures" {
+			c.ask(w, as("unknown"))
+			return c.ask(w, as("unknown"))
+		}
 		w.sendSMS("the burst")
 		return c.ask(w)
 	case "500":

@@ -35,6 +35,7 @@ type Config struct {
 	MaxBodySMS  int64                 // of a request for an SMS, where that is less; DefaultMaxSMS
 	MaxRequests int                   // under way at a time, over all connections (else 503), shared between organisations; 4096
 	MaxReads    int                   // answered at a time, so that they don't starve orders; a quarter of GOMAXPROCS, which is half of the processors
+	Failures    FailureLimit          // of failed authentications of one address
 	Settings                          // that may change while the API works
 	Docs        bool                  // serve the page that renders the document, at /docs
 	Audit       *audit.Log            // records what organisations do; may be nil
@@ -60,6 +61,8 @@ type api struct {
 	audit      *audit.Log
 	log        *slog.Logger
 	denials    *ratelog.Log // tokens that were refused
+	shapes     *ratelog.Log // requests of wrong shape
+	failures   *failures    // of authentication
 	shortages  *ratelog.Log // requests for which an organisation's share was used up
 	metrics    *metrics
 }
@@ -91,7 +94,8 @@ func New(cfg Config) (*Handler, error) {
 	a.reads = newReads(cmp.Or(cfg.MaxReads, max(1, runtime.GOMAXPROCS(0)/4)))
 	a.tails = &tails{service: a.service, of: make(map[string]*tail), sampled: ratelog.New(a.log, 1)}
 	a.closing = make(chan struct{})
-	a.denials, a.shortages = ratelog.New(a.log, maxDenials), ratelog.New(a.log, 1)
+	a.denials, a.shapes, a.shortages = ratelog.New(a.log, maxDenials), ratelog.New(a.log, 2), ratelog.New(a.log, 1)
+	a.failures = newFailures(cfg.Failures)
 	var err error
 	if a.asYAML, a.asJSON, err = describe(a.base); err != nil {
 		return nil, err

@@ -11,7 +11,7 @@ import (
 
 // record adds an event of the caller's to the audit.
 func (a *api) record(x *exchange, e audit.Event) {
-	e.Organisation, e.Token, e.Peer, e.Trace = x.who.Organisation, x.who.Token, x.r.RemoteAddr, traceOf(x.r.Header)
+	e.Organisation, e.Token, e.Peer, e.Trace = x.who.Organisation, x.who.Token, peer(x.r), traceOf(x.r.Header)
 	if x.who.Certificate != "" {
 		e.Certificate = x.who.Certificate + " " + x.who.Fingerprint
 	}

@@ -187,10 +187,10 @@ func (a *api) authorize(r *http.Request, scopes []string) (Principal, error) {
 		return who, unauthorized("Bearer", "Send a token: Authorization: Bearer TOKEN.")
 	case errors.Is(err, ErrInvalidToken):
 		a.denials.Write(who.Organisation+"/"+who.Token, levelDenied, "token refused", callerAttrs(r, who, err)...)
-		return who, unauthorized(`Bearer error="invalid_token"`, "The token is unknown, malformed, or expired: get a new one from the operator of this service.")
+		return who, errFailed{unauthorized(`Bearer error="invalid_token"`, "The token is unknown, malformed, or expired: get a new one from the operator of this service.")}
 	case errors.Is(err, ErrInvalidCertificate):
 		a.denials.Write(refusalKind(err), levelDenied, "client certificate refused", callerAttrs(r, who, err)...)
-		return who, unauthorized("Bearer", "The client certificate is unknown, revoked, or not valid now: get a new one from the operator of this service, or connect without one and send a token.")
+		return who, errFailed{unauthorized("Bearer", "The client certificate is unknown, revoked, or not valid now: get a new one from the operator of this service, or connect without one and send a token.")}
 	case err != nil:
 		a.denials.Write("not checked", levelDenied, "token not checked", callerAttrs(r, who, err)...)
 		return who, unavailable("unavailable", "Tokens can't be checked now.", retryStore)

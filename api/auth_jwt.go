@@ -94,7 +94,7 @@ func (w *webTokens) authenticate(ctx context.Context, header, raw string) (Princ
 	case ambiguous != nil:
 		return who, fmt.Errorf("%w: %w", ErrInvalidToken, ambiguous)
 	}
-	w.known.put(sum, entry{who, claims.Expires(), t.Issuer, generation})
+	w.known.Put(sum, entry{who, claims.Expires(), t.Issuer, generation})
 	return who, nil
 }
 

@@ -187,9 +187,9 @@ func TestVerifiedTokens(t *testing.T) {
 		t.Error("a token is good for longer than it says")
 	}
 	for n := range 2*maxVerified + 2 {
-		idp.auth.web.known.put(sha256.Sum256([]byte(fmt.Sprint(n))), entry{})
+		idp.auth.web.known.Put(sha256.Sum256([]byte(fmt.Sprint(n))), entry{})
 	}
-	if n := len(idp.auth.web.known.young) + len(idp.auth.web.known.older); n > 2*maxVerified {
+	if n := idp.auth.web.known.Len(); n > 2*maxVerified {
 		t.Errorf("%d tokens are kept", n)
 	}
 }

@@ -5,6 +5,7 @@
 //	net/http      reads the request, and answers by itself what is none       server.go, connections.go
 //	  handler     one for each path: metrics, panics                          api.go, exchange.go, metrics.go
 //	    answer      the method, then authorize: token, organisation, scope    auth.go, auth_callers.go, auth_jwt.go, auth_known.go, auth_cert.go
+//	        slow      those who fail wait, by address                         auth_failed.go
 //	      place       rate, order, Service.Place                              place.go, rate.go, settings.go
 //	        readBody    content type, length, octets                            body.go
 //	        decode      every fault of the body at once                       decode.go, read.go, json.go, address.go
@@ -57,7 +58,10 @@
 //
 // Of the tokens that are refused, the first few of a minute are logged and the others
 // counted, for each known token by itself. So a flood of guesses neither fills the log nor
-// hides a client whose token has expired.
+// hides a client whose token has expired. Likewise of requests that the document does not describe.
+//
+// Beyond a burst from one address, the answers to bad tokens and certificates are late or 429. Good ones from the same
+// address are answered at once.
 //
 // Never logged are text, subject, idempotency key, token, and the values of faulty
 // properties: problems and log messages are made of fixed words.

@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -26,6 +28,7 @@ type exchange struct {
 	who    Principal
 	counts *string       // the organisation whose request this counts as; nil until it counts
 	octets int           // held of api.octets
+	logged bool          // as an order
 	status int           // 0 until the answer has begun
 	trace  string        // see traceID
 	waited time.Duration // for the feed to grow; not counted as time that the request took
@@ -135,7 +138,7 @@ func (a *api) handler(rt route) http.HandlerFunc {
 	}
 }
 
-// refuse answers an error, and logs it if it is our fault. A client that has gone gets no
+// refuse answers an error. It logs the error if it is our fault, and now and then one of the client's. A client that has gone gets no
 // answer: a client that closed only its half of the connection would read a status that HTTP does
 // not know.
 func (a *api) refuse(x *exchange, rt route, err error) {
@@ -144,6 +147,10 @@ func (a *api) refuse(x *exchange, rt route, err error) {
 		a.log.LogAttrs(x.r.Context(), slog.LevelError, "request failed",
 			slog.String("route", rt.path), slog.String("organisation", x.who.Organisation),
 			slog.String("trace", x.traceID()), slog.Any("err", err))
+	}
+	if p.wrongShape() && !x.logged {
+		a.shapes.Write(x.who.Organisation+rt.path+strconv.Itoa(p.Status), levelDenied, "request of wrong shape", slog.String("remote", peer(x.r)),
+			slog.String("route", rt.path), slog.String("organisation", x.who.Organisation), slog.Int("status", p.Status), slog.Any("faults", slices.Sorted(maps.Keys(p.Errors))))
 	}
 	if p.Status == statusClientClosedRequest {
 		x.status = p.Status
@@ -169,7 +176,7 @@ func (a *api) answer(x *exchange, rt route) error {
 	}
 	x.counts = &organisation
 	if denied != nil {
-		return denied
+		return a.slow(x, denied)
 	}
 	if !rt.public {
 		if err := x.keep(); err != nil {
@@ -238,7 +245,7 @@ func (a *api) recovered(x *exchange, rt route) {
 
 // callerAttrs are the log attributes of a caller that was refused.
 func callerAttrs(r *http.Request, who Principal, err error) []slog.Attr {
-	attrs := append([]slog.Attr{slog.String("remote", r.RemoteAddr)}, who.credentialAttrs()...)
+	attrs := append([]slog.Attr{slog.String("remote", peer(r))}, who.credentialAttrs()...)
 	return append(attrs, slog.String("err", err.Error()))
 }
 

@@ -23,6 +23,7 @@ type metrics struct {
 	refused  *prometheus.CounterVec
 	limited  *prometheus.CounterVec
 	numbers  *prometheus.CounterVec
+	failed   *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer, ts *tails, octets *shares, s *settings) (*metrics, error) {
@@ -40,6 +41,11 @@ func newMetrics(reg prometheus.Registerer, ts *tails, octets *shares, s *setting
 		numbers: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_orders_number_refused_total",
 			Help: "Orders that got 400 because nothing is sent to their number, though it is valid, by rule: prefix, own_prefix, country, type."}, []string{"organisation", "rule"}),
 	}
+	m.failed = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "straks_http_failed_authentications_total",
+		Help: "Calls with a bad token or client certificate, by how they were answered: at_once, late, or refused (429) because too many came from one address."}, []string{"answer"})
+	for _, answer := range []string{"at_once", "late", "refused"} {
+		m.failed.WithLabelValues(answer)
+	}
 	m.refused.WithLabelValues("requests")
 	m.refused.WithLabelValues("octets")
 	m.begin(s)
@@ -53,7 +59,7 @@ func newMetrics(reg prometheus.Registerer, ts *tails, octets *shares, s *setting
 	most := prometheus.NewGauge(prometheus.GaugeOpts{Name: "straks_http_body_octets_limit",
 		Help: "The most of straks_http_body_octets."})
 	most.Set(float64(octets.total))
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.refused, m.limited, m.numbers, waiting, held, most} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.refused, m.limited, m.numbers, m.failed, waiting, held, most} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

@@ -16,6 +16,7 @@ import (
 // place returns the endpoint of the orders whose body has the given form, and at most so many octets.
 func (a *api) place(read form, octets int64) endpoint {
 	return func(x *exchange) error {
+		x.logged = true
 		started := time.Now()
 		p, shipment, created, err := a.take(x, read, octets)
 		if err == nil {

@@ -66,6 +66,17 @@ func newProblem(status int, detail string) *problem {
 	return &problem{Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
+// wrongShape reports whether the request is none that the document describes, whoever sent it.
+func (p *problem) wrongShape() bool {
+	switch p.Status {
+	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
+		return true
+	case http.StatusNotFound:
+		return p.Code == "" // no such path
+	}
+	return false
+}
+
 // invalid is the answer to a request with faults. consequence is a sentence about what
 // they mean for the caller, or empty.
 func invalid(f faults, consequence string) *problem {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"straks/internal/bounded"
 )
 
 // ErrStranger: no authority of ours has signed the certificate, or it is not valid now, or not for clients.
@@ -27,12 +29,13 @@ type snapshot struct {
 	owners      map[keyID]*authority
 	pool        *x509.CertPool
 	rules       map[string][]Rule // by organisation; those of organisations without an authority of their own by ""
-	outcomes    outcomes
+	outcomes    *outcomes
 }
 
 // newSnapshot returns an error where two authorities share a key: for whom would it vouch?
 func newSnapshot(authorities []*authority, rules []Rule, grace time.Duration) (*snapshot, error) {
-	s := &snapshot{grace: grace, authorities: authorities, owners: make(map[keyID]*authority), pool: x509.NewCertPool(), rules: make(map[string][]Rule)}
+	s := &snapshot{grace: grace, authorities: authorities, owners: make(map[keyID]*authority), pool: x509.NewCertPool(), rules: make(map[string][]Rule),
+		outcomes: bounded.New[[sha256.Size]byte, outcome](maxOutcomes)}
 	own := make(map[string]bool)
 	for _, a := range authorities {
 		own[a.Organisation] = true

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"straks/internal/bounded"
 )
 
 // Config is who vouches for which certificates.
@@ -79,14 +81,14 @@ func (v *Verifier) Identify(certs []*x509.Certificate) (Identity, error) {
 		h.Write(c.Raw)
 	}
 	sum := [sha256.Size]byte(h.Sum(nil))
-	if o, ok := s.outcomes.get(sum, now); ok {
+	if o, ok := s.outcomes.Get(sum); ok && now.Before(o.until) {
 		return o.who, o.err
 	}
 	who, until, err := s.identify(certs, now)
 	if err != nil {
 		until = now.Add(refusedFor)
 	}
-	s.outcomes.put(sum, outcome{who, err, until})
+	s.outcomes.Put(sum, outcome{who, err, until})
 	return who, err
 }
 
@@ -174,44 +176,11 @@ const refusedFor = 5 * time.Second
 // maxOutcomes bounds each half of the outcomes. One takes some 400 octets.
 const maxOutcomes = 4096
 
-// outcomes keeps outcomes by the SHA-256 of the certificates. It has two halves: when the younger is full it becomes the
-// older, and the older one is dropped.
-type outcomes struct {
-	mu           sync.Mutex
-	young, older map[[sha256.Size]byte]outcome
-}
+// outcomes are kept by the SHA-256 of the certificates.
+type outcomes = bounded.Map[[sha256.Size]byte, outcome]
 
 type outcome struct {
 	who   Identity
 	err   error
 	until time.Time
-}
-
-func (o *outcomes) get(sum [sha256.Size]byte, now time.Time) (outcome, bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	found, ok := o.young[sum]
-	if !ok {
-		if found, ok = o.older[sum]; ok {
-			o.add(sum, found)
-		}
-	}
-	return found, ok && now.Before(found.until)
-}
-
-func (o *outcomes) put(sum [sha256.Size]byte, of outcome) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.add(sum, of)
-}
-
-// add stores an outcome. Under mu.
-func (o *outcomes) add(sum [sha256.Size]byte, of outcome) {
-	if len(o.young) >= maxOutcomes {
-		o.young, o.older = nil, o.young
-	}
-	if o.young == nil {
-		o.young = make(map[[sha256.Size]byte]outcome)
-	}
-	o.young[sum] = of
 }

@@ -298,11 +298,11 @@ func TestOutcomesAreBounded(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	o := &v.current.Load().outcomes
+	o := v.current.Load().outcomes
 	for n := range 2*maxOutcomes + 2 {
-		o.put([32]byte{byte(n), byte(n >> 8), 1}, outcome{})
+		o.Put([32]byte{byte(n), byte(n >> 8), 1}, outcome{})
 	}
-	if n := len(o.young) + len(o.older); n > 2*maxOutcomes {
+	if n := o.Len(); n > 2*maxOutcomes {
 		t.Errorf("%d are kept", n)
 	}
 	long := client

@@ -92,10 +92,12 @@ func (cfg *Config) Digest() string { return cfg.digest }
 
 // API is the listener that clients speak to.
 type API struct {
-	Listen      string // host:port. Required
-	BasePath    string // before every route: "/notifications/api/v1"; "/" for none
-	TLSCertFile string // PEM chain; with tls_key_file, the listener speaks TLS. Without: plain HTTP
-	TLSKeyFile  string // PEM key: a path, or a name in $CREDENTIALS_DIRECTORY
+	Listen      string   // host:port, or the absolute path of a unix socket for a proxy on this machine. Required
+	Mode        FileMode // of the socket: 0660
+	Group       string   // of the socket, name or number; the daemon must be a member: its own
+	BasePath    string   // before every route: "/notifications/api/v1"; "/" for none
+	TLSCertFile string   // PEM chain; with tls_key_file, the listener speaks TLS. Without: plain HTTP
+	TLSKeyFile  string   // PEM key: a path, or a name in $CREDENTIALS_DIRECTORY
 	// ClientCAFiles are PEM files of the authorities that vouch for client certificates. Default none: clients are not
 	// asked for any. ClientCRLFiles are their lists of revoked certificates, PEM or DER. All are read again
 	// when they change.
@@ -128,11 +130,17 @@ type API struct {
 	// a good token: 3072. Both count for as much as max_connections at most.
 	MaxConnectionsPerAddress           int
 	MaxConnectionsPerAuthorizedAddress int
+
+	// AuthFailureBurst is how many calls with a bad token or certificate one address (as above) gets answered at once: 100;
+	// and AuthFailureRate how many a second in the long run: 5. Others wait, or get 429.
+	AuthFailureBurst int
+	AuthFailureRate  float64
 }
 
 func (a *API) setDefaults() {
-	limits := api.Limits{}.WithDefaults()
+	limits, failures := api.Limits{}.WithDefaults(), api.FailureLimit{}.WithDefaults()
 	*a = API{
+		Mode:              0o660,
 		BasePath:          api.DefaultBasePath,
 		ClientCRLGrace:    day,
 		SendDeadline:      orders.DefaultSendDeadline,
@@ -148,16 +156,15 @@ func (a *API) setDefaults() {
 
 		MaxConnectionsPerAddress:           limits.PerAddress,
 		MaxConnectionsPerAuthorizedAddress: limits.PerAuthorizedAddress,
+		AuthFailureBurst:                   failures.Burst,
+		AuthFailureRate:                    failures.PerSecond,
 	}
 }
 
 func (a *API) check(c *checker) {
-	c.listen("listen", a.Listen)
+	a.checkListen(c)
 	c.basePath("base_path", a.BasePath)
 	c.keyPair("tls_cert_file", &a.TLSCertFile, "tls_key_file", &a.TLSKeyFile)
-	c.Unless(a.TLSCertFile != "" || c.file.sealed || a.PlainHTTP || loopback(a.Listen), "tls_cert_file",
-		"is missing: api.listen can be reached from other machines, and codes and tokens would cross the network in the clear. "+
-			"Give a certificate, listen on 127.0.0.1 for a proxy that speaks TLS, or set plain_http = true where the network is yours")
 	c.Duration("send_deadline", a.SendDeadline, 100*time.Millisecond, time.Minute)
 	faults.Range(c.List, "max_in_flight", a.MaxInFlight, 0, 1_000_000)
 	faults.Range(c.List, "max_body", a.MaxBody, 4<<10, 16<<20)
@@ -168,12 +175,34 @@ func (a *API) check(c *checker) {
 	faults.Range(c.List, "max_connections_per_authorized_address", a.MaxConnectionsPerAuthorizedAddress, 1, 1_000_000)
 	c.Unless(a.MaxConnectionsPerAuthorizedAddress >= a.MaxConnectionsPerAddress, "max_connections_per_authorized_address",
 		"is %d, must be at least max_connections_per_address, %d", a.MaxConnectionsPerAuthorizedAddress, a.MaxConnectionsPerAddress)
+	faults.Range(c.List, "auth_failure_burst", a.AuthFailureBurst, 1, 1_000_000)
+	faults.Range(c.List, "auth_failure_rate", a.AuthFailureRate, 0.1, 1_000_000)
 	c.Duration("read_header_timeout", a.ReadHeaderTimeout, 100*time.Millisecond, time.Minute)
 	c.Duration("read_timeout", a.ReadTimeout, 100*time.Millisecond, 10*time.Minute)
 	a.outlast(c, "write_timeout", a.WriteTimeout, 10*time.Minute)
 	c.Duration("idle_timeout", a.IdleTimeout, time.Second, time.Hour)
 	a.outlast(c, "drain_timeout", a.DrainTimeout, time.Minute)
 }
+
+// checkListen checks the address, and that no other machine reaches it in the clear.
+func (a *API) checkListen(c *checker) {
+	if a.Socket() {
+		c.socket("listen", a.Listen, "mode", a.Mode)
+		return
+	}
+	c.listen("listen", a.Listen)
+	for _, key := range []string{"mode", "group"} {
+		if c.used("api", key) {
+			c.warn(key, "has no effect: api.listen is not a unix socket")
+		}
+	}
+	c.Unless(a.TLSCertFile != "" || c.file.sealed || a.PlainHTTP || loopback(a.Listen), "tls_cert_file",
+		"is missing: api.listen can be reached from other machines, and codes and tokens would cross the network in the clear. "+
+			"Give a certificate, listen on 127.0.0.1 or a unix socket for a proxy that speaks TLS, or set plain_http = true where the network is yours")
+}
+
+// Socket reports whether the API listens on a unix socket.
+func (a *API) Socket() bool { return IsSocket(a.Listen) }
 
 // outlast checks a time that must be longer than send_deadline.
 func (a *API) outlast(c *checker, key string, d, most time.Duration) {

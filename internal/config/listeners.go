@@ -101,11 +101,16 @@ func (a *Admin) check(c *checker, alone bool) {
 // final NUL, and a new socket has a name with ".new" at first.
 const maxSocketPath = 108 - 1 - len(".new")
 
+// socket checks the path and the permissions of a unix socket.
+func (c *checker) socket(key, path, modeKey string, mode FileMode) {
+	c.Unless(filepath.IsAbs(path), key, "is %q; the path of a unix socket must be absolute", path)
+	c.Unless(len(path) <= maxSocketPath, key, "has %d octets; the path of a unix socket has %d at most", len(path), maxSocketPath)
+	c.Unless(!strings.HasSuffix(path, "/"), key, "is %q, a folder; it must be the path of the socket itself", path)
+	c.Unless(mode&0o600 == 0o600 && mode <= 0o777, modeKey, "is %q; the owner at least must read and write: \"0600\", or \"0660\" for a group too", mode)
+}
+
 func (a *Admin) checkSocket(c *checker) {
-	c.Unless(filepath.IsAbs(a.Listen), "listen", "is %q; the path of a unix socket must be absolute", a.Listen)
-	c.Unless(len(a.Listen) <= maxSocketPath, "listen", "has %d octets; the path of a unix socket has %d at most", len(a.Listen), maxSocketPath)
-	c.Unless(!strings.HasSuffix(a.Listen, "/"), "listen", "is %q, a folder; it must be the path of the socket itself", a.Listen)
-	c.Unless(a.Mode&0o600 == 0o600 && a.Mode <= 0o777, "mode", "is %q; the owner at least must read and write: \"0600\", or \"0660\" for a group too", a.Mode)
+	c.socket("listen", a.Listen, "mode", a.Mode)
 	if a.Mode&0o002 != 0 {
 		c.warn("mode", "is %q: everybody on this machine can copy the journal, with all phone numbers and addresses", a.Mode)
 	}

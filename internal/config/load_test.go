@@ -99,7 +99,7 @@ func TestFaults(t *testing.T) {
 		"marked": "\ufeffhemlig\n", "wide": "\xff\xfeh\x00\n\x00", "two": "hemlig\r\nnot\r\n", "second": "\nhemlig"})
 	for _, tt := range []struct{ old, replacement, key, message string }{
 		{`[api]`, "[api]\nlisen = 1", "api.lisen", `did you mean "listen"?`},
-		{`[api]`, "[api]\nunheard_of = 1", "api.unheard_of", "known are: base_path, "},
+		{`[api]`, "[api]\nunheard_of = 1", "api.unheard_of", "known are: auth_failure_burst, "},
 		{`[api]`, "[aip]", "aip", `did you mean "api"?`},
 		{`listen = "127.0.0.1:8080"`, `listen = 8080`, "api.listen", "is an integer, must be a string"},
 		{`listen = "127.0.0.1:8080"`, ``, "api.listen", "is missing"},

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"path/filepath"
 	"strings"
 
 	"straks/internal/faults"
@@ -165,20 +164,12 @@ func (m *Mail) checkListeners(c *checker) {
 	}
 	c.keyPair("tls_cert_file", &m.TLSCertFile, "tls_key_file", &m.TLSKeyFile)
 	if m.LMTP != "" {
-		m.checkSocket(c)
+		c.socket("lmtp", m.LMTP, "lmtp_mode", m.LMTPMode)
 		c.Unless(m.BounceDomain+m.ReturnPath != "", "lmtp", "has no use without bounce_domain or return_path: the socket takes mails for these")
 	}
 	if m.BounceDomain != "" && m.Listen == "" && m.LMTP == "" {
 		c.warn("listen", "is missing, and so is lmtp: no report arrives, and every mail ends as its relay's settings say")
 	}
-}
-
-// checkSocket checks the socket of LMTP.
-func (m *Mail) checkSocket(c *checker) {
-	c.Unless(filepath.IsAbs(m.LMTP), "lmtp", "is %q; the path of a unix socket must be absolute", m.LMTP)
-	c.Unless(len(m.LMTP) <= maxSocketPath, "lmtp", "has %d octets; the path of a unix socket has %d at most", len(m.LMTP), maxSocketPath)
-	c.Unless(!strings.HasSuffix(m.LMTP, "/"), "lmtp", "is %q, a folder; it must be the path of the socket itself", m.LMTP)
-	c.Unless(m.LMTPMode&0o600 == 0o600 && m.LMTPMode <= 0o777, "lmtp_mode", "is %q; the owner at least must read and write: \"0600\", or \"0660\" for a group too", m.LMTPMode)
 }
 
 // checkPostmaster checks that forwarded mails don't come back.

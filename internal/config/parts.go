@@ -48,6 +48,11 @@ func (a *API) Limits() api.Limits {
 	}
 }
 
+// Failures returns the bound on failed authentications.
+func (a *API) Failures() api.FailureLimit {
+	return api.FailureLimit{PerSecond: a.AuthFailureRate, Burst: a.AuthFailureBurst}
+}
+
 // FeedsWithAll returns the organisations whose feed shows every change by default.
 func (cfg *Config) FeedsWithAll() map[string]bool {
 	all := make(map[string]bool)

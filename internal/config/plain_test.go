@@ -28,3 +28,27 @@ func TestPlainHTTP(t *testing.T) {
 		}
 	}
 }
+
+// TestAPISocket: on a unix socket the API needs no certificate; its path and permissions are checked as those of others.
+func TestAPISocket(t *testing.T) {
+	for lines, fault := range map[string]string{
+		`listen = "/run/straks/api.sock"`:                                          "",
+		"listen = \"/run/straks/api.sock\"\nmode = \"0666\"\ngroup = \"www-data\"": "",
+		`listen = "run/api.sock"`:                                                  "api.listen is",
+		`listen = "/run/straks/"`:                                                  "a folder",
+		"listen = \"/run/straks/api.sock\"\nmode = \"0060\"":                       "api.mode",
+		`listen = "/run/straks/admin.sock"`:                                        "admin.listen is that of api",
+	} {
+		_, _, found, err := parse(strings.Replace(smallest, `listen = "127.0.0.1:8080"`, lines, 1), now, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := found.Error(); fault == "" && len(found) > 0 || !strings.Contains(text, fault) {
+			t.Errorf("%s: %s, want %q", lines, text, fault)
+		}
+	}
+	_, warnings, _, _ := parse(strings.Replace(smallest, `listen = "127.0.0.1:8080"`, "listen = \"127.0.0.1:8080\"\nmode = \"0600\"", 1), now, false)
+	if said := warnings; !strings.Contains(said[0].String()+said[len(said)-1].String(), "api.mode has no effect") {
+		t.Errorf("%v", said)
+	}
+}

@@ -13,7 +13,12 @@ func Address(remote net.Addr) netip.Prefix {
 	if !ok {
 		return netip.Prefix{}
 	}
-	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
+	return Prefix(tcp.AddrPort().Addr())
+}
+
+// Prefix returns the address that shares a bound with others, of the address of one connection.
+func Prefix(ip netip.Addr) netip.Prefix {
+	ip = ip.Unmap().WithZone("")
 	bits := 64
 	if ip.Is4() {
 		bits = 32

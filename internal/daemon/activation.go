@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
+
+	"straks/internal/config"
 )
 
 // inherited are the listeners that systemd opened (sd_listen_fds(3)), which stay open while the daemon
@@ -66,6 +68,17 @@ func (all *inherited) listen(section, addr string) (net.Listener, error) {
 		return l, err
 	}
 	return listen(section, addr)
+}
+
+// listenAny returns the listener of a section on TCP or on a unix socket, likewise.
+func (all *inherited) listenAny(section string, s socket) (net.Listener, error) {
+	if !config.IsSocket(s.path) {
+		return all.listen(section, s.path)
+	}
+	if l, err := all.take(section, s.path); l != nil || err != nil {
+		return l, err
+	}
+	return listenSocket(section+".listen", s)
 }
 
 // sections are those of the configuration that have listeners.

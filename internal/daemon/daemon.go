@@ -114,7 +114,7 @@ func (d *Daemon) listen() (err error) {
 		return err
 	}
 	defer func() { systemd.close() }()
-	if d.api, err = systemd.listen("api", d.config().API.Listen); err != nil {
+	if d.api, err = systemd.listenAny("api", apiSocket(d.config().API)); err != nil {
 		return err
 	}
 	if addr := d.config().Metrics.Listen; addr != "" {
@@ -127,17 +127,7 @@ func (d *Daemon) listen() (err error) {
 			return err
 		}
 	}
-	if d.admin, err = systemd.take("admin", d.config().Admin.Listen); err != nil {
-		return err
-	}
-	switch {
-	case d.admin != nil:
-	case d.config().Admin.Socket():
-		d.admin, err = listenSocket("admin.listen", adminSocket(d.config().Admin))
-	default:
-		d.admin, err = listen("admin", d.config().Admin.Listen)
-	}
-	if err != nil {
+	if d.admin, err = systemd.listenAny("admin", adminSocket(d.config().Admin)); err != nil {
 		return err
 	}
 	if err := d.listenMail(&systemd); err != nil {
@@ -182,7 +172,7 @@ func (d *Daemon) wire() (err error) {
 		return err
 	}
 	d.handler, err = api.New(api.Config{Service: d.service, Auth: d.tokens, BasePath: cfg.API.BasePath,
-		MaxBody: int64(cfg.API.MaxBody), MaxBodySMS: int64(cfg.API.MaxBodySMS), MaxRequests: cfg.API.MaxConnections, Settings: apiSettings(cfg), Docs: cfg.API.Docs, Audit: d.audit, Log: d.log, Registerer: d.registry})
+		MaxBody: int64(cfg.API.MaxBody), MaxBodySMS: int64(cfg.API.MaxBodySMS), MaxRequests: cfg.API.MaxConnections, Failures: cfg.API.Failures(), Settings: apiSettings(cfg), Docs: cfg.API.Docs, Audit: d.audit, Log: d.log, Registerer: d.registry})
 	return err
 }
 

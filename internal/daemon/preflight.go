@@ -108,7 +108,7 @@ func tryListeners(cfg *config.Config, found, warnings *faults.List) {
 			ofSystemd = ofSystemd || fits
 			return fits
 		})
-		if addr == "" || section == "admin" && cfg.Admin.Socket() {
+		if addr == "" || section == "admin" && cfg.Admin.Socket() || section == "api" && cfg.API.Socket() {
 			continue
 		}
 		l, err := listen(section, addr)
@@ -123,6 +123,9 @@ func tryListeners(cfg *config.Config, found, warnings *faults.List) {
 	}
 	for _, l := range sockets {
 		warnings.In("api").Add("listen", "is %s, and systemd's socket listens on %s, where nobody here does: straks.service would not start; change one (systemctl edit --full straks.socket)", cfg.API.Listen, l)
+	}
+	if cfg.API.Socket() {
+		trySocket("listen", apiSocket(cfg.API), found.In("api"), warnings.In("api"))
 	}
 	if cfg.Admin.Socket() {
 		trySocket("listen", adminSocket(cfg.Admin), found.In("admin"), warnings.In("admin"))

@@ -31,7 +31,7 @@ type socketListener struct {
 //
 // The folder of the default path is made where it is missing: without systemd, /run is empty after each boot.
 func listenSocket(key string, s socket) (net.Listener, error) {
-	if s.path == config.DefaultAdmin {
+	if filepath.Dir(s.path) == filepath.Dir(config.DefaultAdmin) {
 		_ = os.Mkdir(filepath.Dir(s.path), 0o755) // it is there, or what follows says that it is not
 	}
 	l, err := bindSocket(s)
@@ -50,6 +50,8 @@ type socket struct {
 }
 
 func adminSocket(a config.Admin) socket { return socket{a.Listen, a.Mode, a.Group, "admin.group"} }
+
+func apiSocket(a config.API) socket { return socket{a.Listen, a.Mode, a.Group, "api.group"} }
 
 func lmtpSocket(m config.Mail) socket {
 	return socket{m.LMTP, m.LMTPMode, m.LMTPGroup, "mail.lmtp_group"}

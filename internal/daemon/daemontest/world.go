@@ -324,9 +324,15 @@ func AdminClient(addr string) *http.Client {
 		}}}
 }
 
-// ClientAt returns a client of the daemon at an address.
+// ClientAt returns a client of the daemon at an address, or at the path of a socket.
 func (w *World) ClientAt(addr string) *client.Client {
-	c, err := client.New("http://"+addr+"/notifications/api/v1", w.Token, nil)
+	var hc *http.Client
+	if path := addr; filepath.IsAbs(path) {
+		transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", path) }}
+		w.T.Cleanup(transport.CloseIdleConnections)
+		addr, hc = "straks", &http.Client{Transport: transport}
+	}
+	c, err := client.New("http://"+addr+"/notifications/api/v1", w.Token, hc)
 	if err != nil {
 		w.T.Fatal(err)
 	}
