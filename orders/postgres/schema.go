@@ -158,7 +158,8 @@ func closeConn(conn *pgx.Conn) {
 
 // Probe looks at the journal and changes nothing. running reports that a process runs as this node.
 func Probe(ctx context.Context, opt Options) (running bool, err error) {
-	cfg, err := opt.withDefaults().config()
+	opt = opt.withDefaults()
+	cfg, err := opt.config()
 	if err != nil {
 		return false, err
 	}
