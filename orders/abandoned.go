@@ -15,17 +15,26 @@ const (
 	matchEvery = time.Second
 	matchShare = 20
 	matchBatch = 500
+
+	// claimsEvery is the pause between two looks for claims of processes that have ended: of several that share a
+	// journal, one may end while this one runs.
+	claimsEvery = 5 * time.Second
 )
 
-// keepUnanswered ends the claims of processes that have ended, and then applies reports to unanswered
-// shipments.
+// keepUnanswered ends the claims of processes that have ended, and then, again and again, applies reports to
+// unanswered shipments.
 func (s *Service) keepUnanswered(ctx context.Context) {
 	for pause := time.Second; !s.endClaims(ctx); pause = min(2*pause, 30*time.Second) {
 		if !sleep(ctx.Done(), pause) {
 			return
 		}
 	}
+	looked := time.Now()
 	for pause := matchEvery; sleep(ctx.Done(), pause); {
+		if time.Since(looked) >= claimsEvery {
+			s.endClaims(ctx)
+			looked = time.Now()
+		}
 		took, err := s.matchReports(ctx)
 		if err != nil && ctx.Err() == nil {
 			s.sampled.Write("matches", slog.LevelError, "receipts of unanswered messages not looked for, trying again", slog.Any("err", err))

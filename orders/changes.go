@@ -10,7 +10,7 @@ type Changes struct {
 }
 
 // Changed returns a channel that is closed when this process has next stored an entry of the
-// organisation's feed. A reader that takes the channel, then reads the feed, then waits, misses no entry.
+// organisation's feed, or soon after another one has (Config.Heads). A reader that takes the channel, then reads the feed, then waits, misses no entry.
 func (s *Service) Changed(organisation string) <-chan struct{} { return s.changes.Next(organisation) }
 
 // Next returns a channel that is closed at the organisation's next change.

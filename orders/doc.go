@@ -123,6 +123,7 @@
 //	abandoned.go  orders of a process that has ended; reports for unanswered shipments
 //	find.go       which shipments an operator looks for
 //	timeline.go   the steps of a shipment's way
+//	heads.go      entries that other processes append to a feed
 //	changes.go    wakes the readers that wait for a feed to grow
 //	metrics.go    metrics
 //	applied.go    what is counted and logged of the effect of an event

@@ -40,6 +40,9 @@ type Config struct {
 	Log           *slog.Logger          // slog.Default()
 	Registerer    prometheus.Registerer // nil: metrics are not exported
 
+	// Heads returns the newest number of each feed to which several processes append. Nil: this one alone does.
+	Heads func(context.Context) (map[string]uint64, error)
+
 	// ReceiptWait returns how long a receipt of the carrier may wait for its commit; then the carrier is asked to send it
 	// again. Nil: DefaultReceiptWait.
 	ReceiptWait func(carrier string) time.Duration
@@ -193,6 +196,9 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { s.keepDeadlines(ctx) })
 	wg.Go(func() { s.keepUnanswered(ctx) })
 	wg.Go(func() { s.sweep(ctx) })
+	if s.cfg.Heads != nil {
+		wg.Go(func() { s.followHeads(ctx) })
+	}
 	wg.Wait()
 	close(s.stop)
 	s.retries.Wait()

@@ -15,6 +15,8 @@ type shared interface {
 	Allow() error
 	// Now returns the time by the clock that all nodes share.
 	Now() time.Time
+	// Heads returns the newest number of each feed.
+	Heads(ctx context.Context) (map[string]uint64, error)
 	// AcquireSlot waits until slot n of an SMSC's binds is this node's.
 	AcquireSlot(ctx context.Context, smsc string, n int) (postgres.Slot, error)
 }
@@ -22,7 +24,7 @@ type shared interface {
 // share has the service and the gateway do as one node of several.
 func (d *Daemon) share(service *orders.Config, gateway *smpp.Config) {
 	if e, ok := d.journal.(shared); ok {
-		service.Now = e.Now
+		service.Now, service.Heads = e.Now, e.Heads
 		gateway.Allow, gateway.Slots = e.Allow, binds{e}
 	}
 }

@@ -107,3 +107,20 @@ func scanEntry(rows pgx.Rows) (e orders.FeedEntry, err error) {
 	e.Shipment.Status, e.Shipment.Updated = orders.Status(status), at.UTC()
 	return e, nil
 }
+
+// Heads returns the newest number of each feed, of whichever node's entry.
+func (j *Journal) Heads(ctx context.Context) (map[string]uint64, error) {
+	all := make(map[string]uint64)
+	err := j.read(ctx, func(rows pgx.Rows) error {
+		for rows.Next() {
+			var organisation string
+			var seq int64
+			if err := rows.Scan(&organisation, &seq); err != nil {
+				return err
+			}
+			all[organisation] = uint64(seq)
+		}
+		return rows.Err()
+	}, "select organisation, seq from feed_head")
+	return all, err
+}
