@@ -89,6 +89,8 @@ var forbidden = []struct {
 	{"internal/inbox", nil, "straks/internal", "the inbox sees what carriers see, and calls the API as any client does"},
 	{"internal/faults", nil, "straks", "what two packages share knows neither"},
 	{"internal/faultproxy", nil, "straks", "a network knows nothing of what it carries"},
+	{"internal/peer", nil, "straks/orders", "a request is passed on as it came; what an order is is none of its business"},
+	{"internal/peer", nil, "straks/api", "the API forwards by it"},
 	{"internal/pemfile", nil, "straks", "what two packages share knows neither"},
 	{"internal/pgcluster", nil, "straks", "a database server knows nothing of what is kept in it"},
 	{"internal/limits", nil, "straks/api", "limits know orders only"},

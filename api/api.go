@@ -16,6 +16,7 @@ import (
 
 	"straks/internal/audit"
 	"straks/internal/numbers"
+	nodes "straks/internal/peer"
 	"straks/internal/ratelog"
 	"straks/orders"
 )
@@ -38,6 +39,7 @@ type Config struct {
 	Failures    FailureLimit          // of failed authentications of one address
 	Settings                          // that may change while the API works
 	Docs        bool                  // serve the page that renders the document, at /docs
+	Peers       *nodes.Client         // takes orders that this node can't send to another; nil: there is no other
 	Audit       *audit.Log            // records what organisations do; may be nil
 	Log         *slog.Logger          // slog.Default()
 	Registerer  prometheus.Registerer // nil: metrics are not exported
@@ -58,6 +60,7 @@ type api struct {
 	tails      *tails
 	closing    chan struct{} // closed by Handler.Close
 	settings   atomic.Pointer[settings]
+	peers      *nodes.Client // nil: there is no other node
 	audit      *audit.Log
 	log        *slog.Logger
 	denials    *ratelog.Log // tokens that were refused
@@ -84,7 +87,7 @@ func New(cfg Config) (*Handler, error) {
 		service: cfg.Service, auth: cfg.Auth,
 		base:    strings.TrimRight(cmp.Or(cfg.BasePath, DefaultBasePath), "/"),
 		maxBody: cmp.Or(cfg.MaxBody, DefaultMaxBody), maxBodySMS: cmp.Or(cfg.MaxBodySMS, DefaultMaxSMS),
-		audit: cfg.Audit, log: cmp.Or(cfg.Log, slog.Default()),
+		peers: cfg.Peers, audit: cfg.Audit, log: cmp.Or(cfg.Log, slog.Default()),
 	}
 	a.settings.Store(newSettings(cfg.Settings, nil))
 	if err := a.check(cfg); err != nil {

@@ -9,6 +9,7 @@
 //	      place       rate, order, Service.Place                              place.go, rate.go, settings.go
 //	        readBody    content type, length, octets                            body.go
 //	        decode      every fault of the body at once                       decode.go, read.go, json.go, address.go
+//	        forward     an order that only another node can send              forward.go
 //	      shipment    one look-up, with the shipment's way if asked           shipment.go, events.go
 //	      feed        a page, or what comes next for those who wait           feed.go, tail.go
 //	      stream      the same as Server-Sent Events                          stream.go
@@ -42,7 +43,8 @@
 //
 //	201  stored; and the carrier has it, or refused it, or may have it: the shipment's status tells
 //	200  this idempotencyId was taken before; nothing was sent now
-//	503  this call surely sent nothing; an earlier one with the id may have
+//	503  this call surely sent nothing; an earlier one with the id may have. Where it was passed to another node
+//	     that gave no answer, the detail says that nothing is known
 //
 // Repeating an order with its own id is safe after any answer, and after none.
 //

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	nodes "straks/internal/peer"
 )
 
 // Log lines that any client can cause, with a token or without, have this level, and at most
@@ -26,6 +28,7 @@ type exchange struct {
 	http.ResponseWriter
 	r      *http.Request
 	who    Principal
+	from   int           // the node that forwards the request; 0: the client is here
 	counts *string       // the organisation whose request this counts as; nil until it counts
 	octets int           // held of api.octets
 	logged bool          // as an order
@@ -193,7 +196,11 @@ func (a *api) identify(x *exchange, rt route) (err error) {
 		p.header = [2]string{"Allow", rt.allow()}
 		return p
 	}
-	if !rt.public {
+	switch caller, ok := nodes.CallerOf(x.r.Context()); {
+	case rt.public:
+	case ok: // authorized there
+		x.who, x.from = forwarded(&caller), caller.Node
+	default:
 		x.who, err = a.authorize(x.r, rt.scopes)
 	}
 	return err

@@ -19,6 +19,9 @@ func (a *api) place(read form, octets int64) endpoint {
 		x.logged = true
 		started := time.Now()
 		p, shipment, created, err := a.take(x, read, octets)
+		if err == nil && x.status != 0 {
+			return nil // another node has answered it
+		}
 		if err == nil {
 			err = a.placed(x, shipment, created)
 		}
@@ -40,8 +43,8 @@ func (a *api) take(x *exchange, read form, octets int64) (*placing, orders.Shipm
 	}
 	p := decode(body, read, a.settings.Load().numbers[x.who.Organisation])
 	p.order.Organisation = x.who.Organisation
-	a.keepOnly(x, p)
-	if err := a.settings.Load().rates.allow(x.who.Organisation); err != nil {
+	if err := a.allow(x); err != nil {
+		a.keepOnly(x, p)
 		a.metrics.limited.WithLabelValues(x.who.Organisation).Inc()
 		shipment, err := a.repeated(x, p, err)
 		return p, shipment, false, err
@@ -50,6 +53,7 @@ func (a *api) take(x *exchange, read form, octets int64) (*placing, orders.Shipm
 		p.add(a.service.Check(p.order))
 	}
 	if p.faults != nil {
+		a.keepOnly(x, p)
 		reason := invalid(p.faults, "This call sent nothing.")
 		shipment, err := a.repeated(x, p, reason)
 		if p.refused != "" && errors.Is(err, reason) {
@@ -57,6 +61,10 @@ func (a *api) take(x *exchange, read form, octets int64) (*placing, orders.Shipm
 		}
 		return p, shipment, false, err
 	}
+	if done, err := a.forward(x, p, body); done || err != nil {
+		return p, orders.Shipment{}, false, err
+	}
+	a.keepOnly(x, p)
 	shipment, created, err := a.service.Place(x.r.Context(), p.order)
 	return p, shipment, created, err
 }
@@ -98,6 +106,9 @@ func orderAttrs(x *exchange, p *placing, s *orders.Shipment, created bool, err e
 	level = slog.LevelInfo
 	attrs = make([]slog.Attr, 0, 14)
 	attrs = append(attrs, x.who.credentialAttrs()...)
+	if x.from != 0 {
+		attrs = append(attrs, slog.Int("from_node", x.from))
+	}
 	if p != nil && p.order.Message.Channel != 0 {
 		attrs = append(attrs, slog.String("channel", p.order.Message.Channel.String()), slog.Any("to", p.order.Message.To))
 	}

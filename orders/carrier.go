@@ -24,6 +24,9 @@ type Carrier interface {
 	// latest. It never returns NotSent for a message of which an octet may have left.
 	Send(ctx context.Context, m Message) Handover
 
+	// Reach returns the SMSCs or relays that the message may go to, and whether one of them could take it now.
+	Reach(m Message) (carriers []string, now bool)
+
 	// Ready returns nil when a message could be sent now, else the reason why not.
 	Ready() error
 }

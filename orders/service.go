@@ -131,6 +131,15 @@ func (s *Service) Check(o Order) []Fault {
 	return carrier.Check(o.message())
 }
 
+// Reach returns the SMSCs or relays that the order's message may go to, and whether one of them could take it now.
+func (s *Service) Reach(o Order) (carriers []string, now bool) {
+	carrier, ok := s.carriers[o.Message.Channel]
+	if !ok {
+		return nil, false
+	}
+	return carrier.Reach(o.message())
+}
+
 // message is that of the order, as its carrier is to see it.
 func (o *Order) message() Message {
 	m := o.Message

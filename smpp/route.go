@@ -74,6 +74,36 @@ func (r *route) order() []*smsc {
 	return lot.Order(r.smscs, func(s *smsc) int { return r.Weights[s.Name] })
 }
 
+// Reach returns the SMSCs of the message's route, and whether one of them could take it now: a bind of it is up, and it
+// responds.
+func (g *Gateway) Reach(m Message) (smscs []string, now bool) {
+	r := g.routeOf(&m)
+	if r == nil {
+		return nil, false
+	}
+	for _, c := range r.smscs {
+		smscs = append(smscs, c.Name)
+		now = now || g.slots.usable(c)
+	}
+	return smscs, now
+}
+
+// Up returns the SMSCs that could take a message now.
+func (g *Gateway) Up() (smscs []string) {
+	for _, c := range g.smscs() {
+		if g.slots.usable(c) {
+			smscs = append(smscs, c.Name)
+		}
+	}
+	return smscs
+}
+
+func (s *slots) usable(c *smsc) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return c.up() && !c.silence.Silent(time.Now())
+}
+
 // Plan is what Send would do with a message now.
 type Plan struct {
 	Route  string // name of the route

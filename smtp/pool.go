@@ -204,12 +204,17 @@ func (p *Pool) Ready() error {
 		case s.Overdue > 0:
 			why = append(why, errors.New(s.Reason))
 			continue
-		case s.Up && (!s.Troubled || s.Failures < 3):
+		case s.usable():
 			return nil
 		}
 		why = append(why, fmt.Errorf("relay %s: %s", s.Name, s.Reason))
 	}
 	return errors.Join(why...)
+}
+
+// usable reports whether the relay could take a mail now.
+func (s RelayState) usable() bool {
+	return s.Paused.IsZero() && s.Overdue == 0 && s.Up && (!s.Troubled || s.Failures < 3)
 }
 
 // States returns the state of each relay, in the order of the configuration.

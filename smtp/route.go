@@ -132,6 +132,32 @@ func (p *Pool) Lane(m Message) (name string, window int) {
 	return r.Name, r.window
 }
 
+// Reach returns the relays of the mail's route, and whether one of them could take it now.
+func (p *Pool) Reach(m Message) (relays []string, now bool) {
+	s := p.setup.Load()
+	from, _ := parseAddress(m.From)
+	to, _ := parseAddress(m.To)
+	r := s.routeOf(from, to, m.Organisation)
+	if r == nil {
+		return nil, false
+	}
+	for _, c := range r.relays {
+		relays = append(relays, c.Name)
+		now = now || c.state().usable()
+	}
+	return relays, now
+}
+
+// Up returns the relays that could take a mail now.
+func (p *Pool) Up() (relays []string) {
+	for _, s := range p.States() {
+		if s.usable() {
+			relays = append(relays, s.Name)
+		}
+	}
+	return relays
+}
+
 // all reports whether the route matches every mail.
 func (r *Route) all() bool {
 	return len(r.RecipientDomains)+len(r.SenderDomains)+len(r.Organisations) == 0

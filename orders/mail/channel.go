@@ -117,6 +117,11 @@ func (c *Channel) Lane(m orders.Message) orders.Lane {
 	return orders.Lane{Name: name, Window: window}
 }
 
+// Reach implements orders.Carrier.
+func (c *Channel) Reach(m orders.Message) (relays []string, now bool) {
+	return c.pool.Reach(c.message(m))
+}
+
 // Estimate implements orders.Carrier.
 func (c *Channel) Estimate(orders.Message) (parts int, most orders.Cost) {
 	return 1, c.cost()

@@ -48,7 +48,9 @@ func (s *switchboard) Lane(m orders.Message) orders.Lane {
 	return orders.Lane{Name: m.Organisation, Window: 8}
 }
 func (s *switchboard) Estimate(orders.Message) (int, orders.Cost) { return 1, orders.Cost{} }
-func (s *switchboard) Ready() error                               { return nil }
+
+func (s *switchboard) Reach(orders.Message) ([]string, bool) { return nil, true }
+func (s *switchboard) Ready() error                          { return nil }
 
 // Send has the channel's own deadline: short where the order waits until then.
 func (s *switchboard) Send(ctx context.Context, m orders.Message) orders.Handover {

@@ -22,6 +22,7 @@ type Carrier struct {
 
 	mu    sync.Mutex
 	check func(orders.Message) []orders.Fault
+	down  bool
 	send  SendFunc
 	sent  []orders.Message
 }
@@ -75,6 +76,20 @@ func (c *Carrier) Check(m orders.Message) []orders.Fault {
 // Lane implements orders.Carrier.
 func (c *Carrier) Lane(orders.Message) orders.Lane {
 	return orders.Lane{Window: cmp.Or(c.Window, 100)}
+}
+
+// Down sets whether it can reach its SMSC, "telco".
+func (c *Carrier) Down(down bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.down = down
+}
+
+// Reach implements orders.Carrier.
+func (c *Carrier) Reach(orders.Message) (carriers []string, now bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return []string{"telco"}, !c.down
 }
 
 // Estimate implements orders.Carrier.

@@ -94,6 +94,14 @@ func (c *Carrier) Lane(m orders.Message) orders.Lane {
 	return c.Carrier.Lane(m)
 }
 
+// Reach implements orders.Carrier. What does not leave needs no SMSC and no relay.
+func (c *Carrier) Reach(m orders.Message) (carriers []string, now bool) {
+	if c.keeps(&m) {
+		return nil, true
+	}
+	return c.Carrier.Reach(m)
+}
+
 // Estimate implements orders.Carrier. What does not leave costs nothing, but its parts and price class are shown.
 func (c *Carrier) Estimate(m orders.Message) (parts int, most orders.Cost) {
 	parts, most = c.Carrier.Estimate(m)

@@ -175,6 +175,12 @@ func (c *Channel) Lane(m orders.Message) orders.Lane {
 	return orders.Lane{Name: name, Window: window}
 }
 
+// Reach implements orders.Carrier.
+func (c *Channel) Reach(m orders.Message) (smscs []string, now bool) {
+	m.Body = "" // likewise
+	return c.gateway.Reach(c.message(m))
+}
+
 // Send implements orders.Carrier.
 func (c *Channel) Send(ctx context.Context, m orders.Message) orders.Handover {
 	return c.handover(m.To, c.gateway.Send(ctx, c.message(m)))

@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -166,4 +167,24 @@ func Replace(t testing.TB, path string, content []byte) {
 	if err := os.Rename(path+".new", path); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Files writes a certificate and its key into new files, and returns their paths.
+func Files(t testing.TB, c tls.Certificate) (certFile, keyFile string) {
+	t.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	Replace(t, certFile, PEM("CERTIFICATE", c.Certificate...))
+	Replace(t, keyFile, PEM("PRIVATE KEY", key))
+	return certFile, keyFile
+}
+
+// Node is the change of a certificate that makes it one for a server on this machine and for a client.
+func Node(form *x509.Certificate) {
+	form.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+	form.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 }
