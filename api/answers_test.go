@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"straks/codes"
 	"straks/internal/handover"
 	"straks/orders"
 	"straks/orders/orderstest"
@@ -24,6 +25,7 @@ func (c *operation) produce(t *testing.T, status, kind, name string) answer {
 		switch {
 		case name == "failures":
 			cfg.Failures = FailureLimit{PerSecond: 0.001, Burst: 1}
+		case status == "429" && strings.HasSuffix(c.path, "/check"): // which has another limit
 		case status == "429":
 			cfg.Rates = map[string]Rate{"ttd": {PerSecond: 0.001, Burst: 1}}
 		case status == "500":
@@ -32,6 +34,11 @@ func (c *operation) produce(t *testing.T, status, kind, name string) answer {
 			cfg.MaxRequests = 1
 		}
 	})
+	if c.aboutVerifications() {
+		if a, ok := c.produceVerification(t, w, status, kind, name); ok {
+			return a
+		}
+	}
 	switch status {
 	case "200":
 		if c.method == http.MethodPost {
@@ -115,8 +122,16 @@ func (c *operation) faulty(w *world) answer {
 		return w.do(c.method, c.path, `{"idempotencyId":"k","recipient":{`+sms+`}}`)
 	case "/future/orders/instant/email":
 		return w.do(c.method, c.path, `{"idempotencyId":"k","recipientEmail":{"emailAddress":"ola","emailSettings":{"body":"x"}}}`)
-	case "/future/shipment/feed":
+	case "/future/shipment/feed", "/verifications/feed":
 		return w.do(c.method, c.path+"?seq=x&orderBy=up", "")
+	case "/verifications":
+		return w.do(c.method, c.path, `{"idempotencyId":"k","codeLength":3}`)
+	case "/verifications/check":
+		return w.do(c.method, c.path, `{"recipient":"+4799999999"}`)
+	case someVerification + "/check":
+		return w.do(c.method, c.path, `{}`)
+	case someVerification + "/resend":
+		return w.do(c.method, c.path, `{"channel":"fax"}`)
 	}
 	if strings.HasPrefix(c.path, "/future/shipment/") {
 		return w.do(c.method, c.path+"?include=x", "", lenient)
@@ -176,6 +191,10 @@ func (f *failing) Known(context.Context, string, string, time.Time) (orders.Ship
 func (f *failing) Shipment(context.Context, string, uuid.UUID) (orders.Shipment, error) {
 	return orders.Shipment{}, f.err
 }
+
+func (f *failing) UpdateCodes(context.Context, func(codes.Tx) error) error { return f.err }
+
+func (f *failing) ViewCodes(context.Context, func(codes.Reader) error) error { return f.err }
 
 func (f *failing) Feed(context.Context, orders.FeedQuery) ([]orders.FeedEntry, error) {
 	return nil, f.err

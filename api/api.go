@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/codes"
 	"straks/internal/audit"
 	"straks/internal/numbers"
 	nodes "straks/internal/peer"
@@ -30,6 +31,7 @@ const (
 // Config is what the API is made of. Zero values have the defaults named.
 type Config struct {
 	Service     *orders.Service       // required
+	Codes       *codes.Service        // verifications; nil: there are none
 	Auth        Authenticator         // required
 	BasePath    string                // DefaultBasePath; "/" for none
 	MaxBody     int64                 // of a request, in octets; DefaultMaxBody
@@ -47,6 +49,7 @@ type Config struct {
 
 type api struct {
 	service    *orders.Service
+	codes      *codes.Service // may be nil
 	auth       Authenticator
 	base       string // empty or /a/b
 	asYAML     static // the OpenAPI document
@@ -84,7 +87,7 @@ func (h *Handler) Close() { h.once.Do(func() { close(h.api.closing) }) }
 // New returns the handler of the whole API.
 func New(cfg Config) (*Handler, error) {
 	a := &api{
-		service: cfg.Service, auth: cfg.Auth,
+		service: cfg.Service, codes: cfg.Codes, auth: cfg.Auth,
 		base:    strings.TrimRight(cmp.Or(cfg.BasePath, DefaultBasePath), "/"),
 		maxBody: cmp.Or(cfg.MaxBody, DefaultMaxBody), maxBodySMS: cmp.Or(cfg.MaxBodySMS, DefaultMaxSMS),
 		peers: cfg.Peers, audit: cfg.Audit, log: cmp.Or(cfg.Log, slog.Default()),
@@ -95,7 +98,7 @@ func New(cfg Config) (*Handler, error) {
 	}
 	a.requests, a.octets = newShares(cmp.Or(cfg.MaxRequests, 4096)), newShares(octetsOf(a.maxBody))
 	a.reads = newReads(cmp.Or(cfg.MaxReads, max(1, runtime.GOMAXPROCS(0)/4)))
-	a.tails = &tails{service: a.service, of: make(map[string]*tail), sampled: ratelog.New(a.log, 1)}
+	a.tails = &tails{of: make(map[tailKey]*tail), sampled: ratelog.New(a.log, 1)}
 	a.closing = make(chan struct{})
 	a.denials, a.shapes, a.shortages = ratelog.New(a.log, maxDenials), ratelog.New(a.log, 2), ratelog.New(a.log, 1)
 	a.failures = newFailures(cfg.Failures)
@@ -141,27 +144,27 @@ func (a *api) check(cfg Config) error {
 
 // routes are all calls of the API. The document describes these and no others.
 func (a *api) routes() []route {
-	return []route{
+	return append([]route{
 		{method: "POST", path: "/future/orders/instant", scopes: scopesToPlace, serve: a.place(readWrapped, min(a.maxBody, a.maxBodySMS))},
 		{method: "POST", path: "/future/orders/instant/sms", scopes: scopesToPlace, serve: a.place(readSMS, min(a.maxBody, a.maxBodySMS))},
 		{method: "POST", path: "/future/orders/instant/email", scopes: scopesToPlace, serve: a.place(readEmail, a.maxBody)},
-		{method: "GET", path: "/future/shipment/feed", scopes: scopesToRead, serve: a.feed},
+		{method: "GET", path: "/future/shipment/feed", scopes: scopesToRead, serve: a.shipments().serve},
 		{method: "GET", path: "/future/shipment/{id}", scopes: scopesToLookUp, serve: a.shipment},
 		{method: "GET", path: "/future/shipment", scopes: scopesToLookUp, serve: a.shipmentByKey},
 		{method: "GET", path: "/openapi.yaml", public: true, serve: a.asYAML.serve},
 		{method: "GET", path: "/openapi.json", public: true, serve: a.asJSON.serve},
-	}
+	}, a.verificationRoutes()...)
 }
 
 // mux has a pattern for each path and one for all others. Methods are left to
 // the handlers, so that a wrong one gets its answer in problem+json too.
 func (a *api) mux() http.Handler {
 	mux := http.NewServeMux()
-	for _, rt := range append(a.routes(), a.docs.routes()...) {
-		h := a.handler(rt)
-		mux.Handle(strings.ToLower(a.base+rt.path), h)
-		if rt.public && a.base != "" {
-			mux.Handle(rt.path, h)
+	for path, routes := range byPath(append(a.routes(), a.docs.routes()...)) {
+		h := a.handlerOf(routes)
+		mux.Handle(strings.ToLower(a.base+path), h)
+		if routes[0].public && a.base != "" {
+			mux.Handle(path, h)
 		}
 	}
 	unknown := a.handler(route{path: "unknown", public: true, serve: a.notFound})
@@ -174,6 +177,24 @@ func (a *api) mux() http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// byPath groups routes that differ in their method only, each of which then allows all of their methods.
+func byPath(routes []route) map[string][]route {
+	groups := make(map[string][]route)
+	for _, rt := range routes {
+		groups[rt.path] = append(groups[rt.path], rt)
+	}
+	for _, group := range groups {
+		for i := range group {
+			for _, other := range group {
+				if other.method != group[i].method {
+					group[i].beside = append(group[i].beside, other.method)
+				}
+			}
+		}
+	}
+	return groups
 }
 
 // canonical returns the request with its path in lower case and without a slash at the end: the

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"errors"
 	"maps"
 	"slices"
@@ -62,20 +61,12 @@ type form func(body object, p *placing)
 // decode reads an order. The result lists all faults of the body.
 func decode(body []byte, read form, rules *numbers.Rules) *placing {
 	p := &placing{numbers: rules}
-	// A byte order mark is ignored (RFC 8259 §8.1 lets us): .NET clients send it.
-	body = bytes.TrimPrefix(body, []byte("\ufeff"))
-	if err := checkJSON(body); err != nil {
-		p.faults.add("$", err.Error())
+	o, ok := root(body, orderNames, &p.faults)
+	if !ok {
 		return p
 	}
-	body = bytes.TrimSpace(body)
-	if body[0] != '{' {
-		p.faults.add("$", "must be an object, but is "+kind(body))
-		return p
-	}
-	root := newObject(body, "", &p.faults)
-	p.order.Key, p.order.SendersReference = identity(root)
-	read(root, p)
+	p.order.Key, p.order.SendersReference = identity(o)
+	read(o, p)
 	return p
 }
 

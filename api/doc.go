@@ -12,6 +12,8 @@
 //	        forward     an order that only another node can send              forward.go
 //	      shipment    one look-up, with the shipment's way if asked           shipment.go, events.go
 //	      feed        a page, or what comes next for those who wait           feed.go, tail.go
+//	      startVerification, checkCode, …   codes, over package codes         verification.go, verification_check.go
+//	        decodeVerification   as decode                                    verification_decode.go
 //	      stream      the same as Server-Sent Events                          stream.go
 //	      static      the OpenAPI document                                    document.go
 //	      docs        the page that renders it: Swagger UI, from docs/        docs.go

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	nodes "straks/internal/peer"
@@ -102,6 +103,7 @@ type route struct {
 	public bool     // needs no token
 	scopes []string // of which the token must have one
 	serve  endpoint
+	beside []string // methods of other routes with the same path
 }
 
 func (rt route) allowed(method string) bool {
@@ -109,10 +111,23 @@ func (rt route) allowed(method string) bool {
 }
 
 func (rt route) allow() string {
+	methods := rt.method
 	if rt.method == http.MethodGet {
-		return "GET, HEAD"
+		methods = "GET, HEAD"
 	}
-	return rt.method
+	return strings.Join(append([]string{methods}, rt.beside...), ", ")
+}
+
+// handlerOf answers every request to the path of the routes: the one of its method does, or else the first.
+func (a *api) handlerOf(routes []route) http.HandlerFunc {
+	handlers := make([]http.HandlerFunc, len(routes))
+	for i, rt := range routes {
+		handlers[i] = a.handler(rt)
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		i := max(slices.IndexFunc(routes, func(rt route) bool { return rt.allowed(r.Method) }), 0)
+		handlers[i](w, r)
+	}
 }
 
 // handler answers every request to the route's path, whatever its method.

@@ -39,9 +39,51 @@ type feedRequest struct {
 	cursor string // the parameter or header that gave Seq, as the client wrote it
 }
 
-// feed answers one page of what became of the organisation's shipments, or streams it.
-func (a *api) feed(x *exchange) error {
-	q, faults := feedQuery(x.r.URL.RawQuery, a.settings.Load().allChanges[x.who.Organisation])
+// feedCall is the endpoint of one kind of entries.
+type feedCall struct {
+	*api
+	source feedSource
+	kind   string                         // of entries, for the audit; empty for shipments
+	all    func(organisation string) bool // shows every change where a request does not say
+}
+
+// feedSource is where the entries of a feed are.
+type feedSource interface {
+	// read returns entries, as orders.Journal's Feed.
+	read(ctx context.Context, q orders.FeedQuery) ([]feedEntry, error)
+	// Changed is that of orders.Service.
+	Changed(organisation string) <-chan struct{}
+}
+
+// feedEntry is an entry before it is encoded.
+type feedEntry struct {
+	seq    uint64
+	final  bool
+	encode func() []byte
+}
+
+func (e feedEntry) encoded() tailEntry { return tailEntry{e.seq, e.final, e.encode()} }
+
+// shipmentFeed is the source of what became of shipments.
+type shipmentFeed struct{ *orders.Service }
+
+func (s shipmentFeed) read(ctx context.Context, q orders.FeedQuery) ([]feedEntry, error) {
+	page, err := s.Feed(ctx, q)
+	entries := make([]feedEntry, len(page))
+	for i, e := range page {
+		entries[i] = feedEntry{e.Seq, e.Shipment.Status.Final(), func() []byte { return encodeEntry(e) }}
+	}
+	return entries, err
+}
+
+// shipments returns the feed of shipments.
+func (a *api) shipments() *feedCall {
+	return &feedCall{a, shipmentFeed{a.service}, "", func(organisation string) bool { return a.settings.Load().allChanges[organisation] }}
+}
+
+// serve answers one page of the organisation's feed, or streams it.
+func (a *feedCall) serve(x *exchange) error {
+	q, faults := feedQuery(x.r.URL.RawQuery, a.all(x.who.Organisation))
 	streams := acceptsStream(x.r.Header)
 	if streams && q.Descending {
 		faults.add("orderBy", "must be asc for a stream of events")
@@ -64,7 +106,7 @@ func (a *api) feed(x *exchange) error {
 		return err
 	}
 	if streams {
-		a.record(x, audit.Event{Action: audit.ReadFeed, Object: "stream"})
+		a.record(x, audit.Event{Action: audit.ReadFeed, Object: a.about("stream")})
 		return a.stream(x, q, batch)
 	}
 	if len(batch) == 0 && q.wait > 0 {
@@ -74,19 +116,21 @@ func (a *api) feed(x *exchange) error {
 		}
 	}
 	if len(batch) > 0 { // else nothing was read: those who wait for the feed ask every minute
-		a.record(x, audit.Event{Action: audit.ReadFeed, Object: fmt.Sprintf("from %d", batch[0].seq)})
+		a.record(x, audit.Event{Action: audit.ReadFeed, Object: a.about(fmt.Sprintf("from %d", batch[0].seq))})
 	}
 	return a.page(x, q.FeedQuery, batch)
 }
 
+// about is the object of an event in the audit.
+func (a *feedCall) about(what string) string { return strings.TrimSpace(a.kind + " " + what) }
+
 // batch reads and encodes at most feedBatch entries, and none after batchOctets.
-func (a *api) batch(x *exchange, q orders.FeedQuery) (batch []tailEntry, err error) {
+func (a *feedCall) batch(x *exchange, q orders.FeedQuery) (batch []tailEntry, err error) {
 	q.Limit = min(q.Limit, feedBatch)
 	err = a.read(x, func() error {
-		entries, err := a.service.Feed(x.r.Context(), q)
+		entries, err := a.source.read(x.r.Context(), q)
 		for i := 0; i < len(entries) && !full(batch); i++ {
-			e := entries[i]
-			batch = append(batch, tailEntry{e.Seq, e.Shipment.Status.Final(), encodeEntry(e)})
+			batch = append(batch, entries[i].encoded())
 		}
 		return err
 	})
@@ -117,7 +161,7 @@ func encodeEntry(e orders.FeedEntry) []byte {
 }
 
 // page answers with the batch and with the entries that follow it, a batch at a time.
-func (a *api) page(x *exchange, q orders.FeedQuery, batch []tailEntry) error {
+func (a *feedCall) page(x *exchange, q orders.FeedQuery, batch []tailEntry) error {
 	p := page{rest: q, body: []byte{'['}}
 	p.add(batch)
 	for ; !p.whole; a.extend(x, &p) {
@@ -141,7 +185,7 @@ func (a *api) page(x *exchange, q orders.FeedQuery, batch []tailEntry) error {
 
 // extend adds the next batch to a page. It holds what the batch was made of, while page waits for the client
 // with nothing but the octets that it writes.
-func (a *api) extend(x *exchange, p *page) {
+func (a *feedCall) extend(x *exchange, p *page) {
 	batch, err := a.batch(x, p.rest)
 	if err != nil {
 		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
@@ -184,8 +228,8 @@ func (p *page) add(batch []tailEntry) {
 }
 
 // await waits until there is an entry, and returns the first ones; none if the time runs out.
-func (a *api) await(x *exchange, q feedRequest) (batch []tailEntry, err error) {
-	t, leave, err := a.tails.join(x.r.Context(), q.Organisation)
+func (a *feedCall) await(x *exchange, q feedRequest) (batch []tailEntry, err error) {
+	t, leave, err := a.tails.join(x.r.Context(), a.source, q.Organisation)
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +258,7 @@ func (a *api) await(x *exchange, q feedRequest) (batch []tailEntry, err error) {
 // next returns entries above seq that the query asks for, and the number from which to continue. If there
 // are none, it calls wait with a channel that is closed at the next entry, and continues while wait
 // returns true.
-func (a *api) next(x *exchange, t *tail, q orders.FeedQuery, seq uint64, wait func(moved <-chan struct{}) bool) ([]tailEntry, uint64, error) {
+func (a *feedCall) next(x *exchange, t *tail, q orders.FeedQuery, seq uint64, wait func(moved <-chan struct{}) bool) ([]tailEntry, uint64, error) {
 	for {
 		entries, to, whole, moved := t.after(seq, q.FinalOnly, feedBatch)
 		if !whole { // the tail lacks some

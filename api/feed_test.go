@@ -397,12 +397,12 @@ func inUse() int {
 func TestWaitingIsBounded(t *testing.T) {
 	w := start(t)
 	ts := w.api.api.tails
-	_, leave, err := ts.join(t.Context(), "ttd")
+	_, leave, err := ts.join(t.Context(), shipmentFeed{w.service}, "ttd")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ts.mu.Lock()
-	ts.of["ttd"].waiting += maxWaitingOf
+	ts.of[tailKey{shipmentFeed{w.service}, "ttd"}].waiting += maxWaitingOf
 	ts.mu.Unlock()
 	if _, a := feed(t, w, "?wait=1"); a.status != 503 || a.header.Get("Retry-After") == "" {
 		t.Errorf("beyond the organisation's bound: %d %s", a.status, a.body)
@@ -414,7 +414,7 @@ func TestWaitingIsBounded(t *testing.T) {
 		t.Errorf("another organisation: %d", a.status)
 	}
 	ts.mu.Lock()
-	ts.of["ttd"].waiting -= maxWaitingOf
+	ts.of[tailKey{shipmentFeed{w.service}, "ttd"}].waiting -= maxWaitingOf
 	ts.mu.Unlock()
 	leave()
 	w.waiting(0)
@@ -424,7 +424,7 @@ func TestWaitingIsBounded(t *testing.T) {
 func TestTailForgets(t *testing.T) {
 	w := start(t, everyChange)
 	ts := w.api.api.tails
-	tail, leave, err := ts.join(t.Context(), "ttd")
+	tail, leave, err := ts.join(t.Context(), shipmentFeed{w.service}, "ttd")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 var milliseconds = []float64{.00025, .0005, .001, .002, .003, .005, .0075, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
 // statuses are those of the calls' answers; their metrics exist from the start. (304 is the document's only.)
-var statuses = []int{200, 201, 400, 401, 403, 404, 405, 408, 413, 415, 429, statusClientClosedRequest, 500, 503}
+var statuses = []int{200, 201, 400, 401, 403, 404, 405, 408, 410, 413, 415, 429, statusClientClosedRequest, 500, 503}
 
 type metrics struct {
 	requests *prometheus.CounterVec

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"straks/codes"
 	"straks/orders"
 )
 
@@ -18,6 +19,12 @@ const (
 	codeNotFound    = "NOT-00003"
 	codeUnavailable = "NOT-00004"
 	codeRateLimit   = "NOT-00005"
+
+	// Of verifications that have ended.
+	codeExpired   = "NOT-00011"
+	codeUsed      = "NOT-00012"
+	codeExhausted = "NOT-00013"
+	codeCancelled = "NOT-00014"
 )
 
 // errorType begins the type of a problem that has a code.
@@ -130,8 +137,20 @@ var errPanicked = errors.New("panic")
 func problemOf(err error) *problem {
 	var p *problem
 	var limit *orders.LimitError
+	var ended *codes.EndedError
+	var recipient *codes.LimitError
 	switch {
 	case errors.As(err, &p):
+		return p
+	case errors.As(err, &ended):
+		return gone(ended)
+	case errors.As(err, &recipient):
+		p := newProblem(http.StatusTooManyRequests, recipient.Limit+" This call sent nothing.")
+		p.Code, p.outcome, p.header = codeRateLimit, "limited", retryAfter(recipient.After)
+		return p
+	case errors.Is(err, codes.ErrNotFound):
+		p := newProblem(http.StatusNotFound, "There is no such verification.")
+		p.Code, p.outcome = codeNotFound, "not_found"
 		return p
 	case errors.As(err, &limit):
 		reason := limit.Error()

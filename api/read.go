@@ -34,8 +34,8 @@ func (f faults) covers(path string) bool {
 	}
 }
 
-// properties are the names of all properties of orders.
-var properties = []string{"idempotencyId", "sendersReference", "recipient", "recipientSms", "recipientEmail",
+// orderNames are the names of all properties of orders.
+var orderNames = []string{"idempotencyId", "sendersReference", "recipient", "recipientSms", "recipientEmail",
 	"phoneNumber", "timeToLiveInSeconds", "smsSettings", "sender", "body",
 	"emailAddress", "emailSettings", "subject", "senderEmailAddress", "contentType"}
 
@@ -43,23 +43,40 @@ var properties = []string{"idempotencyId", "sendersReference", "recipient", "rec
 // property and records its faults. The path that it returns is
 // spelled as in the body if the property is there, else as in the contract.
 type object struct {
-	found  []property // as properties; nil: the object is absent, which is a fault already; its properties are not reported as missing
+	names  []string   // of all properties that may be asked for
+	found  []property // as names; nil: the object is absent, which is a fault already; its properties are not reported as missing
 	path   string     // of the object itself; empty for the body
 	faults *faults
 }
 
 // newObject returns the object with the octets raw.
-func newObject(raw []byte, path string, f *faults) object {
-	o := object{found: make([]property, len(properties)), path: path, faults: f}
-	scan(raw, properties, o.found)
+func newObject(raw []byte, names []string, path string, f *faults) object {
+	o := object{names: names, found: make([]property, len(names)), path: path, faults: f}
+	scan(raw, names, o.found)
 	return o
+}
+
+// root returns the object that a body is, or records why it is none. ok is false then.
+func root(body []byte, names []string, f *faults) (o object, ok bool) {
+	// A byte order mark is ignored (RFC 8259 §8.1 lets us): .NET clients send it.
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
+	if err := checkJSON(body); err != nil {
+		f.add("$", err.Error())
+		return o, false
+	}
+	body = bytes.TrimSpace(body)
+	if body[0] != '{' {
+		f.add("$", "must be an object, but is "+kind(body))
+		return o, false
+	}
+	return newObject(body, names, "", f), true
 }
 
 // find returns the property's value; nil means absent. null is absent too.
 func (o object) find(name string) (path string, value []byte) {
 	path = name
 	if o.found != nil {
-		if p := o.found[slices.Index(properties, name)]; p.value != nil {
+		if p := o.found[slices.Index(o.names, name)]; p.value != nil {
 			path, value = p.spelled(), p.value
 		}
 	}
@@ -82,9 +99,22 @@ func (o object) object(name string) object {
 	case value[0] != '{':
 		o.faults.add(path, "must be an object, but is "+kind(value))
 	default:
-		return newObject(value, path, o.faults)
+		return newObject(value, o.names, path, o.faults)
 	}
-	return object{path: path, faults: o.faults}
+	return object{names: o.names, path: path, faults: o.faults}
+}
+
+// optionalObject reads a property that is an object, and may be absent: ok is false then, and after a fault.
+func (o object) optionalObject(name string) (inner object, ok bool) {
+	path, value := o.find(name)
+	if value == nil {
+		return object{}, false
+	}
+	if value[0] != '{' {
+		o.faults.add(path, "must be an object, but is "+kind(value))
+		return object{}, false
+	}
+	return newObject(value, o.names, path, o.faults), true
 }
 
 // required reads a string that must be there and not be blank.
@@ -119,23 +149,37 @@ func (o object) optional(name string) (text, path string, given bool) {
 	return "", path, false
 }
 
-// integer reads a required whole number from least to most, in quotes or not, as existing
-// clients' server does. A number with a fraction or an exponent is refused even where its value is
-// whole: it comes from a client that computes in floating point.
+// integer reads a required whole number from least to most.
 func (o object) integer(name string, least, most int) int {
 	path, value := o.find(name)
-	if value != nil && value[0] == '"' {
-		if quoted := unescaped(nil, value); len(quoted) > 0 && len(bytes.Trim(quoted, "0123456789")) == 0 {
-			value = quoted
-		}
-	}
 	switch {
 	case o.found == nil:
 		return 0
 	case value == nil:
 		o.faults.add(path, fmt.Sprintf("is required: a whole number from %d to %d", least, most))
 		return 0
-	case value[0] != '-' && (value[0] < '0' || value[0] > '9'):
+	}
+	return o.whole(path, value, least, most)
+}
+
+// optionalInteger reads a whole number from least to most that may be absent.
+func (o object) optionalInteger(name string, least, most, otherwise int) (n int, path string) {
+	path, value := o.find(name)
+	if value == nil {
+		return otherwise, path
+	}
+	return o.whole(path, value, least, most), path
+}
+
+// whole reads a whole number, in quotes or not, as existing clients' server does. A number with a fraction or an
+// exponent is refused even where its value is whole: it comes from a client that computes in floating point.
+func (o object) whole(path string, value []byte, least, most int) int {
+	if value[0] == '"' {
+		if quoted := unescaped(nil, value); len(quoted) > 0 && len(bytes.Trim(quoted, "0123456789")) == 0 {
+			value = quoted
+		}
+	}
+	if value[0] != '-' && (value[0] < '0' || value[0] > '9') {
 		o.faults.add(path, fmt.Sprintf("must be a whole number from %d to %d, but is %s", least, most, kind(value)))
 		return 0
 	}

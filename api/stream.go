@@ -49,8 +49,8 @@ func (q *feedRequest) resume(h http.Header, f *faults) {
 }
 
 // stream sends the batch, which was read from q.Seq on, and what follows as it comes.
-func (a *api) stream(x *exchange, q feedRequest, batch []tailEntry) error {
-	t, leave, err := a.tails.join(x.r.Context(), q.Organisation)
+func (a *feedCall) stream(x *exchange, q feedRequest, batch []tailEntry) error {
+	t, leave, err := a.tails.join(x.r.Context(), a.source, q.Organisation)
 	if err != nil {
 		return err
 	}

@@ -26,18 +26,23 @@ const (
 // organisation reads and encodes a new entry once, for any number of requests. The goroutine ends with
 // the last request.
 type tails struct {
-	service *orders.Service
 	sampled *ratelog.Log
 
 	mu      sync.Mutex
-	of      map[string]*tail
+	of      map[tailKey]*tail
 	waiting int
+}
+
+// tailKey names a feed.
+type tailKey struct {
+	source       feedSource // of whose kind there is one
+	organisation string
 }
 
 // tail holds the entries of one feed from a number on.
 type tail struct {
-	organisation string
-	stop         chan struct{} // closed when the last request has left
+	tailKey
+	stop chan struct{} // closed when the last request has left
 
 	mu      sync.Mutex
 	waiting int // guarded by tails.mu
@@ -56,21 +61,22 @@ type tailEntry struct {
 }
 
 // join counts one request that waits for the feed, until leave is called.
-func (ts *tails) join(ctx context.Context, organisation string) (t *tail, leave func(), err error) {
-	newest, err := ts.newest(ctx, organisation)
+func (ts *tails) join(ctx context.Context, source feedSource, organisation string) (t *tail, leave func(), err error) {
+	key := tailKey{source, organisation}
+	newest, err := ts.newest(ctx, key)
 	if err != nil {
 		return nil, nil, err
 	}
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	t = ts.of[organisation]
+	t = ts.of[key]
 	if ts.waiting >= maxWaiting || t != nil && t.waiting >= maxWaitingOf {
 		return nil, nil, unavailable("busy", "Too many requests wait for the feed already. Ask for it without wait.", retryBusy)
 	}
 	if t == nil {
-		t = &tail{organisation: organisation, stop: make(chan struct{}), from: newest, to: newest,
+		t = &tail{tailKey: key, stop: make(chan struct{}), from: newest, to: newest,
 			moved: [2]chan struct{}{make(chan struct{}), make(chan struct{})}}
-		ts.of[organisation] = t
+		ts.of[key] = t
 		go ts.follow(t)
 	}
 	ts.waiting++
@@ -80,18 +86,18 @@ func (ts *tails) join(ctx context.Context, organisation string) (t *tail, leave 
 
 // newest returns the number of the feed's newest entry, from which a new tail begins. Older entries are
 // read from the journal by the request that asks for them.
-func (ts *tails) newest(ctx context.Context, organisation string) (uint64, error) {
+func (ts *tails) newest(ctx context.Context, key tailKey) (uint64, error) {
 	ts.mu.Lock()
-	t := ts.of[organisation]
+	t := ts.of[key]
 	ts.mu.Unlock()
 	if t != nil {
 		return 0, nil // not used: there is a tail
 	}
-	last, err := ts.service.Feed(ctx, orders.FeedQuery{Organisation: organisation, Descending: true, Limit: 1})
+	last, err := key.source.read(ctx, orders.FeedQuery{Organisation: key.organisation, Descending: true, Limit: 1})
 	if err != nil || len(last) == 0 {
 		return 0, err
 	}
-	return last[0].Seq, nil
+	return last[0].seq, nil
 }
 
 func (ts *tails) leave(t *tail) {
@@ -99,7 +105,7 @@ func (ts *tails) leave(t *tail) {
 	defer ts.mu.Unlock()
 	ts.waiting--
 	if t.waiting--; t.waiting == 0 {
-		delete(ts.of, t.organisation)
+		delete(ts.of, t.tailKey)
 		close(t.stop)
 	}
 }
@@ -114,8 +120,8 @@ func (ts *tails) count() int {
 // follow reads new entries until the last request has left.
 func (ts *tails) follow(t *tail) {
 	for {
-		changed := ts.service.Changed(t.organisation)
-		entries, err := ts.service.Feed(context.Background(), orders.FeedQuery{Organisation: t.organisation, Seq: t.to, Limit: feedBatch})
+		changed := t.source.Changed(t.organisation)
+		entries, err := t.source.read(context.Background(), orders.FeedQuery{Organisation: t.organisation, Seq: t.to, Limit: feedBatch})
 		pause := time.Duration(0)
 		switch {
 		case err != nil:
@@ -148,16 +154,16 @@ func (ts *tails) waitingFor(t *tail) int {
 
 // add appends new entries, drops the oldest ones beyond tailOctets, and wakes the requests that wait for
 // such entries.
-func (t *tail) add(entries []orders.FeedEntry) {
+func (t *tail) add(entries []feedEntry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	final := false
 	for _, e := range entries {
-		body := encodeEntry(e)
-		t.entries = append(t.entries, tailEntry{e.Seq, e.Shipment.Status.Final(), body})
-		t.octets += len(body)
-		final = final || e.Shipment.Status.Final()
-		t.to = e.Seq
+		entry := e.encoded()
+		t.entries = append(t.entries, entry)
+		t.octets += len(entry.json)
+		final = final || e.final
+		t.to = e.seq
 	}
 	keep := 0
 	for t.octets > tailOctets {

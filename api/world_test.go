@@ -74,7 +74,7 @@ func start(t testing.TB, with ...func(*Config, *orders.Config)) *world {
 		f(&cfg, &oc)
 	}
 	w.journal, w.service = oc.Journal, orders.NewService(oc)
-	cfg.Service = w.service
+	cfg.Service, cfg.Codes = w.service, newCodes(w.service, &oc)
 	h, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -249,6 +249,9 @@ func described(path string) bool {
 	path, ok := strings.CutPrefix(path, DefaultBasePath)
 	if id, isShipment := strings.CutPrefix(path, "/future/shipment/"); isShipment {
 		return ok && id != "" && !strings.Contains(id, "/")
+	}
+	if strings.HasPrefix(path, "/verifications") {
+		return ok && !strings.HasSuffix(path, "/x")
 	}
 	return ok && slices.Contains([]string{"/future/orders/instant", "/future/orders/instant/sms", "/future/orders/instant/email", "/future/shipment", "/openapi.yaml", "/openapi.json"}, path)
 }

@@ -138,7 +138,7 @@ func (s *Service) dueVerifications(ctx context.Context, keys [][]byte, now time.
 	for i := range expired {
 		s.ended(&expired[i], Expired)
 	}
-	s.sendFallbacks(ctx, fallback)
+	s.sendFallbacks(context.WithoutCancel(ctx), fallback) // a shutdown waits for their outcome
 	return nil
 }
 

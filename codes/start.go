@@ -75,7 +75,7 @@ func (s *Service) Start(ctx context.Context, r *Request) (State, error) {
 	var limit error
 	err := s.cfg.Store.UpdateCodes(ctx, func(tx Tx) (err error) {
 		v, message, made, limit = Verification{}, 0, false, nil
-		known, err := s.repeat(tx, r, &v, &message)
+		known, err := repeat(tx, r.Organisation, r.Key, &v, &message)
 		if known || err != nil {
 			return err
 		}
@@ -126,14 +126,30 @@ func (s *Service) Start(ctx context.Context, r *Request) (State, error) {
 	return st, err
 }
 
+// Repeated returns the verification of an idempotencyId that was taken before, as Start would, and false where it is
+// new. It is for requests that are not fit to be started; nothing is sent.
+func (s *Service) Repeated(ctx context.Context, organisation, key string) (st State, known bool, err error) {
+	var v Verification
+	var message int
+	err = s.cfg.Store.ViewCodes(ctx, func(r Reader) (err error) {
+		known, err = repeat(r, organisation, key, &v, &message)
+		return err
+	})
+	if !known || err != nil {
+		return State{}, false, err
+	}
+	st, err = s.state(ctx, &v, message)
+	return st, err == nil, err
+}
+
 // repeat finds the verification of a known idempotencyId.
-func (s *Service) repeat(tx Tx, r *Request, v *Verification, message *int) (known bool, err error) {
+func repeat(r Reader, organisation, key string, v *Verification, message *int) (known bool, err error) {
 	var kept request
-	known, err = read(tx, Requests, requestHash(r.Organisation, r.Key), &kept)
+	known, err = read(r, Requests, requestHash(organisation, key), &kept)
 	if !known || err != nil {
 		return false, err
 	}
-	found, ok, err := verification(tx, kept.Verification)
+	found, ok, err := verification(r, kept.Verification)
 	if !ok || err != nil {
 		return false, err
 	}

@@ -7,7 +7,7 @@
 //	0  done
 //	1  it failed; the reason is on stderr
 //	2  the command line is wrong
-//	3  send: the order was taken, but its message failed for good
+//	3  send: the order was taken, but its message failed for good; verify check: the code is wrong
 //	65, 67, 75  report: those of sysexits.h
 //
 // A command is one entry of the table in main.go, and a function that defines its flags, calls
@@ -39,6 +39,7 @@
 //	route.go    route: where an SMS would go
 //	route_mail.go  the same for a mail
 //	send.go     send, and its outcome
+//	verify.go   verify start, check, key
 //	feed.go     shipment, feed
 //	client.go   what send, shipment and feed share
 //	table.go    columns of text from anywhere

@@ -34,6 +34,7 @@ func commands() []command {
 		{"mail", "make the key of the addresses that reports about mails come back to: key", mailCommand},
 		{"report", "give the daemon a report about a mail, from a mail server's pipe", reportCommand},
 		{"send", "send one SMS or one e-mail", sendCommand},
+		{"verify", "make, send and check verification codes, and make their key: start, check, key", verifyCommand},
 		{"shipment", "print the status of one shipment", shipmentCommand},
 		{"feed", "print what became of your shipments, in order", feedCommand},
 		{"status", "print the state of a running daemon and its carriers", statusCommand},

@@ -19,7 +19,7 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
-	exitEnded  = 3 // of send
+	exitEnded  = 3 // of send and verify check
 )
 
 // env is the input and output of a command.
@@ -55,6 +55,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	err := execute(ctx, args, env{stdin: stdin, stdout: stdout, stderr: stderr})
 	var usage usageError
 	var ended endedError
+	var refused notApproved
 	var exit sysexit
 	code := exitFailed
 	switch {
@@ -62,7 +63,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitDone
 	case errors.As(err, &usage):
 		code = exitUsage
-	case errors.As(err, &ended):
+	case errors.As(err, &ended), errors.As(err, &refused):
 		code = exitEnded
 	case errors.As(err, &exit):
 		code = exit.code

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/api/client"
+	"straks/codes"
 	"straks/internal/config"
 	"straks/internal/daemon"
 	"straks/internal/inbox"
@@ -241,10 +242,10 @@ func explainPort(err error) error {
 // other daemon.
 func (sb *sandbox) config(listen string) (*config.Config, error) {
 	file := filepath.Join(sb.dir, "straks.toml")
-	password, key := filepath.Join(sb.dir, "smsc.password"), filepath.Join(sb.dir, "return-path.key")
+	password, key, codeKey := filepath.Join(sb.dir, "smsc.password"), filepath.Join(sb.dir, "return-path.key"), filepath.Join(sb.dir, "verification.key")
 	text := fmt.Sprintf(sandboxConfig, listen, nextPort("127.0.0.1:"+portOf(listen), 2), filepath.Join(sb.dir, "journal.db"), sb.Org,
-		sandboxNumber, sha256.Sum256([]byte(sb.Token)), sb.Org+limitedSuffix, sha256.Sum256([]byte(sb.Token+limitedSuffix)), sb.SMSC, password, sb.Relay, key)
-	for name, secret := range map[string]string{password: "sandbox", key: returnpath.NewKey().Text()} {
+		sandboxNumber, sha256.Sum256([]byte(sb.Token)), sb.Org+limitedSuffix, sha256.Sum256([]byte(sb.Token+limitedSuffix)), sb.SMSC, password, sb.Relay, key, codeKey)
+	for name, secret := range map[string]string{password: "sandbox", key: returnpath.NewKey().Text(), codeKey: codes.NewKey().Text()} {
 		if err := os.WriteFile(name, []byte(secret), 0o600); err != nil {
 			return nil, err
 		}
@@ -305,6 +306,8 @@ bounce_domain = "bounce.sandbox.example"
 return_path_key_file = %q
 listen = "127.0.0.1:0"
 postmaster = "postmaster@example.org"
+[verification]
+key_file = %q
 `
 
 // close releases everything, at any stage.

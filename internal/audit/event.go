@@ -26,23 +26,28 @@ type Event struct {
 
 // Actions.
 const (
-	Start         = "daemon.start"   // Object: version, Outcome: SHA-256 of the configuration
-	Token         = "token"          // one that is valid from this start on. Object: beginning of its SHA-256, Reason: its scopes
-	Repaired      = "audit.repaired" // Object: file, Count: octets of a torn line that were removed
-	Broken        = "audit.broken"   // Object: file whose last line can't be read; a new chain begins
-	Order         = "order"          // Object: shipment, Outcome: what became of the call
-	ReadShipment  = "shipment.read"
-	ReadFeed      = "feed.read" // Count: entries
-	Lookup        = "lookup"    // an operator looked for messages; Object: what kind of thing was looked for
-	ReadBlocks    = "blocks.read"
-	AddBlock      = "block.add"
-	LiftBlock     = "block.lift"
-	Backup        = "journal.backup"
-	ListenToWords = "carrier.words"
-	Reload        = "daemon.reload"  // the configuration was read again. Object: SHA-256 of the one in use, Outcome: done or refused
-	ChangeCarrier = "carrier.change" // Object: carrier and what was done to it
-	ChangeWebhook = "webhook.change" // Object: webhook and what was done to it: resume, test
-	Console       = "console"        // Object: page or action of the console
+	Start              = "daemon.start"   // Object: version, Outcome: SHA-256 of the configuration
+	Token              = "token"          // one that is valid from this start on. Object: beginning of its SHA-256, Reason: its scopes
+	Repaired           = "audit.repaired" // Object: file, Count: octets of a torn line that were removed
+	Broken             = "audit.broken"   // Object: file whose last line can't be read; a new chain begins
+	Order              = "order"          // Object: shipment, Outcome: what became of the call
+	ReadShipment       = "shipment.read"
+	ReadFeed           = "feed.read"           // Count: entries
+	StartVerification  = "verification.start"  // Object: verification, Reason: its status
+	CheckVerification  = "verification.check"  // Object: verification; Outcome: approved, wrong, or why not
+	ResendVerification = "verification.resend" // Object: verification
+	CancelVerification = "verification.cancel" // Object: verification
+	ReadVerification   = "verification.read"   // Object: verification
+	Lookup             = "lookup"              // an operator looked for messages; Object: what kind of thing was looked for
+	ReadBlocks         = "blocks.read"
+	AddBlock           = "block.add"
+	LiftBlock          = "block.lift"
+	Backup             = "journal.backup"
+	ListenToWords      = "carrier.words"
+	Reload             = "daemon.reload"  // the configuration was read again. Object: SHA-256 of the one in use, Outcome: done or refused
+	ChangeCarrier      = "carrier.change" // Object: carrier and what was done to it
+	ChangeWebhook      = "webhook.change" // Object: webhook and what was done to it: resume, test
+	Console            = "console"        // Object: page or action of the console
 )
 
 // maxText bounds each text of an event, in octets.

@@ -34,6 +34,7 @@
 //	carrier.go       SMSCs and routes of both kinds
 //	relay.go         relays
 //	audit.go         the record of who did what
+//	verification.go  verification codes: keys and texts
 //	dkim.go          signatures of mails, and their keys
 //	mail.go          where reports about mails come back
 //	reload.go        what takes effect at the start only
@@ -74,6 +75,7 @@ type Config struct {
 	SMS           SMS
 	Email         Email
 	Mail          Mail
+	Verification  Verification   // without key_file: there are no verification codes
 	Organisations []Organisation `toml:"organisation"` // at least one
 	SMSCs         []SMSC         `toml:"smsc"`         // none: no SMS
 	Routes        []smpp.Route   `toml:"route"`        // none: every SMSC, in the order of the file

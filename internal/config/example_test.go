@@ -63,6 +63,7 @@ func withDefaults(t *testing.T, cfg *Config) string {
 	seen.SMSCs, seen.Routes, seen.Relays, seen.MailRoutes, seen.Prices = nil, nil, nil, nil, nil
 	seen.DKIM, seen.Issuers, seen.Organisations[0].Identities, seen.Organisations[0].Webhooks, seen.Organisations[0].PrefixLimits = nil, nil, nil, nil, nil // every key of them is an example
 	seen.Organisations[0].Certificates = nil                                                                                                                // likewise
+	seen.Verification.Templates = nil                                                                                                                       // likewise
 	seen.Console = Console{}                                                                                                                                // likewise
 	text, err := json.MarshalIndent(struct {
 		Config  any

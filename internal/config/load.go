@@ -126,6 +126,7 @@ func (cfg *Config) check(c *checker) {
 	cfg.checkPrices(c)
 	cfg.checkDKIM(c)
 	cfg.checkMail(c.in("mail"))
+	cfg.checkVerification(c)
 	cfg.warnOfDefaults(c)
 	cfg.warnOfEverywhere(c)
 	c.Unless(len(cfg.SMSCs)+len(cfg.Relays) > 0, "smsc", "is missing, and so is relay: there is nothing to send with")

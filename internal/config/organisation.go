@@ -104,6 +104,7 @@ type Organisation struct {
 	EmailSender   string // From of its mails that name none. Empty: email.default_sender
 	EmailName     string // its name, shown with From, in all of its mails: at most 70 characters. Empty: the address alone
 	EmailReplyTo  string // address for replies to all of its mails. Empty: replies go to From
+	App           string // what stands for {app} in the texts of verification codes. Empty: name
 	Transliterate bool   // true: typographic quotes, dashes and similar characters are replaced where that saves a message from UCS-2 (153 instead of 67 characters a part): false
 	// Rate is the number of orders a second that it may place in the long run, and Burst
 	// the number at once; further orders get 429. Default 0: no limit.

@@ -15,6 +15,7 @@ var fixed = []struct {
 	{"node", func(c *Config) any { return &c.Node }},
 	{"audit", func(c *Config) any { return &c.Audit }},
 	{"mail", func(c *Config) any { return &c.Mail }},
+	{"verification", func(c *Config) any { return &c.Verification }},
 	{"issuer", func(c *Config) any { return &c.Issuers }},
 	{"api", func(c *Config) any { return &c.API }},
 	{"log.format", func(c *Config) any { return &c.Log.Format }},
@@ -41,6 +42,21 @@ func (cfg *Config) KeepFixed(inUse *Config) (changed []string) {
 	}
 	if cfg.keepWebhooks(inUse) {
 		changed = append(changed, "organisation.webhook")
+	}
+	if cfg.keepApps(inUse) {
+		changed = append(changed, "organisation.app")
+	}
+	return changed
+}
+
+// keepApps gives organisations the names in texts of codes that are in use, and reports whether they had others.
+func (cfg *Config) keepApps(inUse *Config) (changed bool) {
+	was := inUse.Codes().Apps
+	for i := range cfg.Organisations {
+		o := &cfg.Organisations[i]
+		if app, ok := was[o.Name]; ok && app != o.app() {
+			changed, o.App = cfg.Verification.On(), app
+		}
 	}
 	return changed
 }

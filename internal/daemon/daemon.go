@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"straks/api"
+	"straks/codes"
 	"straks/hooks"
 	"straks/internal/audit"
 	"straks/internal/clientcert"
@@ -40,6 +41,7 @@ type Daemon struct {
 	mail        *mail.Channel // nil: no e-mail
 	service     *orders.Service
 	limits      *limits.Limits
+	codes       *codes.Service // nil: there are no verifications
 	hooks       *hooks.Dispatcher
 	smscs       rawwords.Hub         // what SMSCs say, for operators who listen
 	relays      rawwords.Hub         // what relays say, likewise
@@ -167,11 +169,14 @@ func (d *Daemon) wire() (err error) {
 	service.Relays = relayNames(cfg)
 	d.wireLimits(&service)
 	d.service = orders.NewService(service)
+	if err := d.wireCodes(); err != nil {
+		return err
+	}
 	d.wireWebhooks()
 	if d.tokens, err = d.callers(); err != nil {
 		return err
 	}
-	d.handler, err = api.New(api.Config{Service: d.service, Auth: d.tokens, BasePath: cfg.API.BasePath,
+	d.handler, err = api.New(api.Config{Service: d.service, Codes: d.codes, Auth: d.tokens, BasePath: cfg.API.BasePath,
 		MaxBody: int64(cfg.API.MaxBody), MaxBodySMS: int64(cfg.API.MaxBodySMS), MaxRequests: cfg.API.MaxConnections, Failures: cfg.API.Failures(), Settings: apiSettings(cfg), Docs: cfg.API.Docs, Audit: d.audit, Log: d.log, Registerer: d.registry})
 	return err
 }

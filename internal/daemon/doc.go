@@ -4,7 +4,7 @@
 //
 // Everything is built in one direction (daemon.go):
 //
-//	journal -> smpp.Gateway, smtp.Pool -> sms.Channel, mail.Channel -> orders.Service -> hooks.Dispatcher, api.Handler
+//	journal -> smpp.Gateway, smtp.Pool -> sms.Channel, mail.Channel -> orders.Service -> codes.Service, hooks.Dispatcher, api.Handler
 //
 // and runs in the same order (run.go). What a part finds on its own (a receipt, a
 // late response) it gives to the handler that its Run takes. A shutdown ends the
@@ -13,6 +13,7 @@
 //	/readyz says 503
 //	api      no new connections; requests in flight get their answers
 //	drain    orders whose clients have gone reach their outcome
+//	verifications  messages on another channel that have begun reach theirs
 //	smtp     relays get QUIT
 //	inbound  mails that have begun are stored, none begins
 //	smpp     nothing more is submitted; receipts are acknowledged until the unbind
@@ -48,6 +49,7 @@
 //	logtail.go  the last warnings of the log, for the console
 //	cost.go     what messages of this month cost
 //	limits.go   what bounds the orders of an organisation
+//	codes.go    verification codes, over the service
 //	webhooks.go  /webhooks: their states, resumed and tested by operators
 //	words.go    /debug/words: what a carrier says, for an operator who listens
 //	metrics.go  the metrics listener's routes: metrics, health, readiness

@@ -44,6 +44,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	if d.mail != nil {
 		s.start("smtp", func(ctx context.Context) error { return d.mail.Run(ctx, d.service) })
 	}
+	if d.codes != nil {
+		s.start("verifications", d.codes.Run)
+	}
 	s.start("drain", func(ctx context.Context) error { return d.drain(ctx, lost) })
 	s.start("api", d.serveAPI)
 	version, _, _ := Version()
