@@ -20,7 +20,7 @@ import (
 type diskFault struct {
 	reason string // on /readyz
 	flaky  bool   // some writes succeed
-	most   bool   // most writes fail: free pages of the file need no new space
+	pages  bool   // writes succeed while the journal has free pages, which need no new space
 	closed bool   // reads may fail too
 
 	mount func(*daemontest.World) string                           // mounts a file system for the journal; nil: the test's folder
@@ -30,7 +30,7 @@ type diskFault struct {
 // diskFaults are the faults of TestFaultyDisk. Where no file system can be made to have
 // one, strace injects it into system calls (--inject, strace(1)).
 var diskFaults = map[string]diskFault{
-	"full": {reason: "no space left on device", most: true, mount: smallDisk,
+	"full": {reason: "no space left on device", pages: true, mount: smallDisk,
 		begin: func(t *testing.T, _ *process, disk string) func() {
 			ballast := fillDisk(t, disk)
 			return func() { os.Remove(ballast) }
