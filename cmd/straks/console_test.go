@@ -68,6 +68,40 @@ func TestCarrier(t *testing.T) {
 	}
 }
 
+// TestCarriersOfOneName: an SMSC and a relay may have the same name, and each can be reached.
+func TestCarriersOfOneName(t *testing.T) {
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	w.EditConfig(`name = "mx"`, `name = "telco"`)
+	w.Start()
+	ask := func(name string) (int, string) {
+		code, _, stderr := straks(t, "", "carrier", "pause", name, "-admin", w.Daemon.AdminAddr())
+		return code, stderr
+	}
+	paused := func() (smsc, relay bool) {
+		s := w.Daemon.Status()
+		return !s.SMSC[0].Paused.IsZero(), !s.Relay[0].Paused.IsZero()
+	}
+	if code, stderr := ask("telco"); code != exitFailed || !strings.Contains(stderr, "say smsc:telco or relay:telco") {
+		t.Errorf("which one? exit %d, %s", code, stderr)
+	}
+	if code, stderr := ask("relay:telco"); code != exitDone {
+		t.Error(stderr)
+	}
+	if smsc, relay := paused(); smsc || !relay {
+		t.Errorf("the SMSC is paused: %v, the relay: %v", smsc, relay)
+	}
+	if code, stderr := ask("smsc:telco"); code != exitDone {
+		t.Error(stderr)
+	}
+	if smsc, relay := paused(); !smsc || !relay {
+		t.Errorf("the SMSC is paused: %v, the relay: %v", smsc, relay)
+	}
+	if code, stderr := ask("smsc:mx"); code != exitFailed || !strings.Contains(stderr, `no SMSC or relay is called "smsc:mx"`) {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+	w.Stop()
+}
+
 // TestShipmentEvents: a token of a support desk shows the way of a message, and sends none.
 func TestShipmentEvents(t *testing.T) {
 	w := daemontest.New(t, smsctest.Profile{}, "")

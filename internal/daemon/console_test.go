@@ -307,6 +307,24 @@ func TestConsoleOperates(t *testing.T) {
 	}
 }
 
+// TestConsoleOfOneName: an SMSC and a relay with the same name have a page each.
+func TestConsoleOfOneName(t *testing.T) {
+	w := newConsole(t, smsctest.Profile{}, "")
+	w.Stop()
+	w.EditConfig(`name = "mx"`, `name = "telco"`)
+	w.Start()
+	w.base = "https://" + w.Daemon.ConsoleAddr()
+	p := w.as("kari")
+	if _, text := p.get("/"); !strings.Contains(text, `href="/carrier/smsc:telco"`) || !strings.Contains(text, `href="/carrier/relay:telco"`) {
+		t.Errorf("%s", text)
+	}
+	p.post("/carrier/relay:telco/pause", "reason", "planned work")
+	if s := w.Daemon.Status(); !s.SMSC[0].Paused.IsZero() || s.Relay[0].Paused.IsZero() {
+		t.Errorf("%+v %+v", s.SMSC, s.Relay)
+	}
+	w.Stop()
+}
+
 // TestConsoleSupport: a message is found by number and by id, with its way; a block is lifted.
 func TestConsoleSupport(t *testing.T) {
 	w := newConsole(t, smsctest.Profile{}, "")

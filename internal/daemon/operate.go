@@ -25,17 +25,39 @@ type operable interface {
 	TryNow(name string) error
 }
 
-// operate has the carrier of that name do what an operator asks for.
-func (d *Daemon) operate(name, what string) error {
-	var c operable
+// What stands before the name of a carrier for an operator, where an SMSC and a relay have the same: no name has a colon.
+const (
+	smscKind  = "smsc:"
+	relayKind = "relay:"
+)
+
+// named returns the carriers that have the one of that name, and its name among them.
+func (d *Daemon) named(name string) (c operable, own string, err error) {
+	kind, own := "", name
+	for _, k := range []string{smscKind, relayKind} {
+		if rest, ok := strings.CutPrefix(name, k); ok {
+			kind, own = k, rest
+		}
+	}
 	states := d.carriers()
+	smsc := kind != relayKind && slices.ContainsFunc(states.SMSC, func(b smpp.BindState) bool { return b.SMSC == own })
+	relay := kind != smscKind && slices.ContainsFunc(states.Relay, func(r smtp.RelayState) bool { return r.Name == own })
 	switch {
-	case slices.ContainsFunc(states.SMSC, func(b smpp.BindState) bool { return b.SMSC == name }):
-		c = d.gateway
-	case slices.ContainsFunc(states.Relay, func(r smtp.RelayState) bool { return r.Name == name }):
-		c = d.pool
-	default:
-		return noCarrier(name)
+	case smsc && relay:
+		return nil, "", errRequest(fmt.Sprintf("an SMSC and a relay are called %q: say %s%s or %s%s", own, smscKind, own, relayKind, own))
+	case smsc:
+		return d.gateway, own, nil
+	case relay:
+		return d.pool, own, nil
+	}
+	return nil, "", noCarrier(name)
+}
+
+// operate has the carrier of that name do what an operator asks for.
+func (d *Daemon) operate(carrier, what string) error {
+	c, name, err := d.named(carrier)
+	if err != nil {
+		return err
 	}
 	switch console.Action(what) {
 	case console.Pause:
@@ -82,10 +104,10 @@ func (s *consoleSource) Do(name string, what console.Action) error {
 	return s.operate(name, string(what))
 }
 
-// Carrier implements console.Carriers.
+// Carrier implements console.Carriers. Of an SMSC and a relay with the same name, the name alone is the SMSC's.
 func (s *consoleSource) Carrier(name string) (console.Carrier, error) {
 	for _, c := range s.carrierStates() {
-		if c.Name == name {
+		if c.Name == name || c.Name == smscKind+name {
 			return c, nil
 		}
 	}
@@ -106,10 +128,21 @@ func (s *consoleSource) carrierStates() (all []console.Carrier) {
 	for _, r := range states.Relay {
 		all = append(all, s.relayOf(r))
 	}
+	named := make(map[string]int)
+	for _, c := range all {
+		named[c.Name]++
+	}
 	for i := range all {
 		c := &all[i]
-		c.Minutes, c.Hour = s.carrierTraffic(recent.Minutes, c.Name), s.carrierTraffic(recent.Hour, c.Name)
-		c.LastSuccess = s.recent.Changed("carrier/" + c.Name + "/accepted")
+		full := smscKind + c.Name
+		if c.Channel == orders.Email.String() {
+			full = relayKind + c.Name
+		}
+		c.Minutes, c.Hour = s.carrierTraffic(recent.Minutes, full), s.carrierTraffic(recent.Hour, full)
+		c.LastSuccess = s.recent.Changed("carrier/" + full + "/accepted")
+		if named[c.Name] > 1 {
+			c.Name = full
+		}
 	}
 	return all
 }

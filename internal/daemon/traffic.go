@@ -23,7 +23,7 @@ const errorLevel = slog.LevelError
 //
 //	orders/OUTCOME           orders
 //	org/NAME/OUTCOME         orders of an organisation, and what became of its messages
-//	carrier/NAME/OUTCOME     messages of an SMSC or relay
+//	carrier/NAME/OUTCOME     messages of an SMSC ("smsc:telco") or relay ("relay:mx")
 //	latency/NAME/BOUND       its answers, by bucket; without a name: of all
 //	replies/NAME/CLASS       replies of a relay
 //	journal                  octets in use
@@ -84,12 +84,12 @@ func read(name string, m *dto.Metric, values map[string]float64, bounds map[stri
 			values["org/"+labels["organisation"]+"/"+result] += count
 		}
 	case "straks_smpp_sends_total":
-		values["carrier/"+labels["smsc"]+"/"+labels["outcome"]] += count
+		values["carrier/"+smscKind+labels["smsc"]+"/"+labels["outcome"]] += count
 	case "straks_smpp_response_seconds":
-		addBuckets("latency/"+labels["smsc"]+"/", m.GetHistogram(), values, bounds)
+		addBuckets("latency/"+smscKind+labels["smsc"]+"/", m.GetHistogram(), values, bounds)
 	case "straks_smtp_handover_seconds":
-		values["carrier/"+labels["relay"]+"/"+labels["outcome"]] += float64(m.GetHistogram().GetSampleCount())
-		addBuckets("latency/"+labels["relay"]+"/", m.GetHistogram(), values, bounds)
+		values["carrier/"+relayKind+labels["relay"]+"/"+labels["outcome"]] += float64(m.GetHistogram().GetSampleCount())
+		addBuckets("latency/"+relayKind+labels["relay"]+"/", m.GetHistogram(), values, bounds)
 	case "straks_smtp_replies_total":
 		values["replies/"+labels["relay"]+"/"+labels["class"]] = count
 	case "straks_order_stage_seconds":
@@ -163,7 +163,7 @@ func (s *consoleSource) orders(span recent.Span) console.Traffic {
 	return s.traffic(span, "orders/", "latency//", orderOutcomes, failedOrders)
 }
 
-// carrierTraffic returns the traffic of one carrier.
+// carrierTraffic returns the traffic of one carrier, by its name with its kind.
 func (s *consoleSource) carrierTraffic(span recent.Span, name string) console.Traffic {
 	return s.traffic(span, "carrier/"+name+"/", "latency/"+name+"/", carrierOutcomes, failedMessages)
 }
