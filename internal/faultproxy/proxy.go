@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,12 +20,25 @@ type Fault struct {
 	Delay time.Duration
 }
 
+// Chunk is what was read at once from one end of a connection.
+type Chunk struct {
+	Conn     int // number of the connection, from 1
+	ToServer bool
+	Octets   []byte // for as long as the tap runs
+}
+
+// Tap is called with each chunk before it is passed on, by several goroutines. Where it returns a channel, the chunk is
+// held back until that is closed; what else the connection carries in this direction waits behind it.
+type Tap func(Chunk) (hold <-chan struct{})
+
 // Proxy passes connections on to one address.
 type Proxy struct {
 	network, target string
 	listener        net.Listener
 	running         sync.WaitGroup
 	faults          [2]direction // to the server, to the client
+	tap             atomic.Pointer[Tap]
+	closed          chan struct{} // at Close
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{} // both halves of each
@@ -38,7 +52,7 @@ func Listen(network, target string) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{network: network, target: target, listener: l, conns: make(map[net.Conn]struct{})}
+	p := &Proxy{network: network, target: target, listener: l, conns: make(map[net.Conn]struct{}), closed: make(chan struct{})}
 	for i := range p.faults {
 		p.faults[i].changed = make(chan struct{})
 	}
@@ -48,6 +62,9 @@ func Listen(network, target string) (*Proxy, error) {
 
 // Addr returns the address that the proxy listens on.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+
+// Tap has a function called with all that is passed on from now on; nil: none.
+func (p *Proxy) Tap(tap Tap) { p.tap.Store(&tap) }
 
 // ToServer sets the fault of the direction from clients to the server.
 func (p *Proxy) ToServer(f Fault) { p.faults[0].set(f) }
@@ -79,6 +96,7 @@ func (p *Proxy) Close() {
 	p.resetAll()
 	p.mu.Unlock()
 	p.listener.Close()
+	close(p.closed)
 	p.Heal()
 	p.running.Wait()
 }
@@ -99,7 +117,7 @@ func abort(c net.Conn) {
 }
 
 func (p *Proxy) accept() {
-	for {
+	for n := 1; ; {
 		c, err := p.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
@@ -107,7 +125,9 @@ func (p *Proxy) accept() {
 		if err != nil || !p.keep(c) {
 			continue
 		}
-		p.running.Go(func() { p.serve(c) })
+		number := n
+		p.running.Go(func() { p.serve(number, c) })
+		n++
 	}
 }
 
@@ -129,7 +149,7 @@ func (p *Proxy) forget(c net.Conn) {
 	delete(p.conns, c)
 }
 
-func (p *Proxy) serve(client net.Conn) {
+func (p *Proxy) serve(n int, client net.Conn) {
 	defer p.forget(client)
 	server, err := net.DialTimeout(p.network, p.target, 10*time.Second)
 	if err != nil || !p.keep(server) {
@@ -138,11 +158,25 @@ func (p *Proxy) serve(client net.Conn) {
 	}
 	defer p.forget(server)
 	var both sync.WaitGroup
-	both.Go(func() { p.faults[0].pass(server, client) })
-	both.Go(func() { p.faults[1].pass(client, server) })
+	both.Go(func() { p.faults[0].pass(server, client, func(b []byte) { p.tapped(Chunk{n, true, b}) }) })
+	both.Go(func() { p.faults[1].pass(client, server, func(b []byte) { p.tapped(Chunk{n, false, b}) }) })
 	both.Wait()
 	client.Close()
 	server.Close()
+}
+
+// tapped calls the tap, and waits for what it waits for.
+func (p *Proxy) tapped(c Chunk) {
+	tap := p.tap.Load()
+	if tap == nil || *tap == nil {
+		return
+	}
+	if hold := (*tap)(c); hold != nil {
+		select {
+		case <-hold:
+		case <-p.closed:
+		}
+	}
 }
 
 // direction is one way through the proxy.
@@ -182,11 +216,12 @@ func (d *direction) await() {
 }
 
 // pass copies until an end closes, and tells the other.
-func (d *direction) pass(to, from net.Conn) {
+func (d *direction) pass(to, from net.Conn, tapped func([]byte)) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
 		if n > 0 {
+			tapped(buf[:n])
 			d.await()
 			if _, err := to.Write(buf[:n]); err != nil {
 				abort(from)

@@ -122,3 +122,33 @@ func TestEnds(t *testing.T) {
 		t.Errorf("%d octets, %v", n, err)
 	}
 }
+
+// TestTap: a tap sees what passes, and holds back what it wants to, in one connection and one direction.
+func TestTap(t *testing.T) {
+	p := listen(t)
+	one, other := dial(t, p), dial(t, p)
+	exchange(t, one, "before")
+	release, seen := make(chan struct{}), make(chan Chunk, 1)
+	p.Tap(func(c Chunk) <-chan struct{} {
+		if c.ToServer && string(c.Octets) == "held" {
+			seen <- Chunk{c.Conn, true, nil}
+			return release
+		}
+		return nil
+	})
+	io.WriteString(one, "held")
+	if c := <-seen; c.Conn != 1 {
+		t.Errorf("connection %d", c.Conn)
+	}
+	exchange(t, other, "other")
+	one.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	if n, _ := one.Read(make([]byte, 1)); n != 0 {
+		t.Fatal("it was not held back")
+	}
+	one.SetReadDeadline(time.Time{})
+	close(release)
+	got := make([]byte, 4)
+	if _, err := io.ReadFull(one, got); err != nil || string(got) != "held" {
+		t.Fatalf("%q, %v", got, err)
+	}
+}

@@ -250,13 +250,27 @@ func (c *Cluster) Switchover(ctx context.Context) error {
 	return c.follow(ctx, old)
 }
 
+// Database makes another empty database.
+func (c *Cluster) Database(ctx context.Context, name string) error {
+	_, err := c.Primary.sqlIn(ctx, "postgres", "create database "+name)
+	return err
+}
+
 // DSN returns how to connect to whichever server is the primary.
-func (c *Cluster) DSN() string {
+func (c *Cluster) DSN() string { return c.DSNOf(database) }
+
+// DSNOf is DSN of another database.
+func (c *Cluster) DSNOf(name string) string {
 	hosts := make([]string, len(c.Servers))
 	for i, s := range c.Servers {
 		hosts[i] = s.Host()
 	}
-	return dsn(strings.Join(hosts, ",")) + " target_session_attrs=read-write connect_timeout=2"
+	return c.DSNAt(name, strings.Join(hosts, ","), port)
+}
+
+// DSNAt is DSNOf over other hosts and ports, such as proxies': each a list with commas.
+func (c *Cluster) DSNAt(name, hosts, ports string) string {
+	return fmt.Sprintf("host=%s port=%s user=%s dbname=%s sslmode=disable target_session_attrs=read-write connect_timeout=2", hosts, ports, role, name)
 }
 
 // Close ends all servers and removes their files.
