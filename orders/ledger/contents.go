@@ -11,10 +11,10 @@ import (
 // Table is a part of a journal's contents, for another engine that takes them over.
 type Table string
 
-// The tables, in the order in which an engine takes them over: what is referred to comes first.
+// The tables, in the order in which an engine takes them over: it finds the key of a shipment by the keys.
 const (
-	TableShipments Table = "shipments"
 	TableKeys      Table = "keys"
+	TableShipments Table = "shipments"
 	TableParked    Table = "parked reports"
 	TableRefs      Table = "references"
 	TableBlocks    Table = "blocks"
@@ -25,7 +25,7 @@ const (
 
 // AllTables returns the tables in that order.
 func AllTables() []Table {
-	return []Table{TableShipments, TableKeys, TableParked, TableRefs, TableBlocks, TableFeed, TableHeads, TableCursors}
+	return []Table{TableKeys, TableShipments, TableParked, TableRefs, TableBlocks, TableFeed, TableHeads, TableCursors}
 }
 
 // Record is one of the records below, of the table that has its name.

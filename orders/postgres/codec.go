@@ -275,8 +275,9 @@ func hashOf(parts ...string) (h hash) {
 	return h
 }
 
+// blockHash, like the hash of a key, is the one that orders/bolt has: a journal that moves has no more of old entries.
 func blockHash(organisation string, c orders.Channel, to orders.Recipient) hash {
-	return hashOf("block", organisation, c.String(), string(to))
+	return hashOf(organisation, c.String(), string(to))
 }
 
 func refHash(carrier, ref string) hash { return hashOf("ref", carrier, ref) }

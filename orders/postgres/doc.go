@@ -49,6 +49,9 @@
 //	counts.go      levels that bounds are held against
 //	levels.go      what /status shows
 //	metrics.go     metrics
+//	contents.go    taking over another journal
+//	check.go       Check: every invariant, in one snapshot
+//	stats.go       Stats; Jump, after a restore
 //
 // # Writing
 //

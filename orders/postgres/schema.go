@@ -75,17 +75,29 @@ var (
 func Create(ctx context.Context, opt Options) error {
 	return locked(ctx, opt, func(tx pgx.Tx) error {
 		if v, err := version(ctx, tx); err == nil {
-			return fmt.Errorf("%w, of schema version %d", ErrExists, v)
+			return exists(v)
 		} else if !errors.Is(err, ErrMissing) {
 			return err
 		}
-		if _, err := tx.Exec(ctx, tables); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, "insert into straks.meta (id, schema, feed_start) values ($1, $2, $3)",
-			[16]byte(uuid.New()), schemaVersion, int64(opt.FeedStart))
-		return err
+		return create(ctx, tx, schemaVersion, opt.FeedStart)
 	})
+}
+
+// exists is the error of a database that has a journal already.
+func exists(v int) error {
+	if v == moving {
+		return fmt.Errorf("%w: %w", ErrExists, ErrMoving)
+	}
+	return fmt.Errorf("%w, of schema version %d", ErrExists, v)
+}
+
+// create makes the schema.
+func create(ctx context.Context, tx pgx.Tx, version int, feedStart uint64) error {
+	if _, err := tx.Exec(ctx, tables); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, "insert into straks.meta (id, schema, feed_start) values ($1, $2, $3)", [16]byte(uuid.New()), version, int64(feedStart))
+	return err
 }
 
 // Upgrade brings the journal to the present schema, and reports whether that changed anything. Nodes of the version
@@ -93,8 +105,8 @@ func Create(ctx context.Context, opt Options) error {
 func Upgrade(ctx context.Context, opt Options) (upgraded bool, err error) {
 	err = locked(ctx, opt, func(tx pgx.Tx) error {
 		v, err := version(ctx, tx)
-		if err == nil && v > schemaVersion+1 {
-			err = ErrNewer
+		if err == nil && (v == moving || v > schemaVersion+1) {
+			err = checkVersion(v)
 		}
 		return err // version 1 is the first
 	})
@@ -141,6 +153,8 @@ func version(ctx context.Context, q querier) (v int, err error) {
 // checkVersion returns why this program can't use a journal of a version.
 func checkVersion(v int) error {
 	switch {
+	case v == moving:
+		return ErrMoving
 	case v < schemaVersion:
 		return ErrOutdated
 	case v > schemaVersion+1:

@@ -35,7 +35,7 @@ func (j *Journal) weeks(ctx context.Context, times ...time.Time) error {
 		if there {
 			continue
 		}
-		if err := j.makeWeek(ctx, name, firstID(begin), firstID(begin.Add(week))); err != nil {
+		if err := pgx.BeginFunc(ctx, j.pool, func(tx pgx.Tx) error { return makeWeek(ctx, tx, begin) }); err != nil {
 			return fmt.Errorf("the tables of the week of %s can't be made: %w", begin.Format(time.DateOnly), err)
 		}
 	}
@@ -43,28 +43,27 @@ func (j *Journal) weeks(ctx context.Context, times ...time.Time) error {
 }
 
 // makeWeek makes the partitions of a week. Attaching one locks out no reader and no writer, unlike making it in place.
-func (j *Journal) makeWeek(ctx context.Context, name string, from, to uuid.UUID) error {
-	return pgx.BeginFunc(ctx, j.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock($1)", lockKey); err != nil {
+func makeWeek(ctx context.Context, tx pgx.Tx, begin time.Time) error {
+	if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock($1)", lockKey); err != nil {
+		return err
+	}
+	name := begin.Format("20060102")
+	for table, settings := range map[string]string{"shipments": "with (fillfactor = 60)", "feed": ""} {
+		var there bool
+		if err := tx.QueryRow(ctx, "select to_regclass('straks.' || $1::text) is not null", table+"_"+name).Scan(&there); err != nil || there {
 			return err
 		}
-		for table, settings := range map[string]string{"shipments": "with (fillfactor = 60)", "feed": ""} {
-			var there bool
-			if err := tx.QueryRow(ctx, "select to_regclass('straks.' || $1::text) is not null", table+"_"+name).Scan(&there); err != nil || there {
+		part := pgx.Identifier{"straks", table + "_" + name}.Sanitize()
+		for _, sql := range []string{
+			"create table " + part + " (like straks." + table + " including all) " + settings,
+			fmt.Sprintf("alter table straks.%s attach partition %s for values from ('%s') to ('%s')", table, part, firstID(begin), firstID(begin.Add(week))),
+		} {
+			if _, err := tx.Exec(ctx, sql); err != nil {
 				return err
 			}
-			part := pgx.Identifier{"straks", table + "_" + name}.Sanitize()
-			for _, sql := range []string{
-				"create table " + part + " (like straks." + table + " including all) " + settings,
-				fmt.Sprintf("alter table straks.%s attach partition %s for values from ('%s') to ('%s')", table, part, from, to),
-			} {
-				if _, err := tx.Exec(ctx, sql); err != nil {
-					return err
-				}
-			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // weeksOf makes the partitions that the orders of a batch need.

@@ -230,21 +230,26 @@ func (w *work) writeLists(b *pgx.Batch) {
 // liftedRetention is how long a lifted block is kept (orders.Block).
 const liftedRetention = 24 * time.Hour
 
+// goneAt returns when retention may remove an entry of a block list; nil for one that stays.
+func goneAt(b *orders.Block) *time.Time {
+	var at time.Time
+	switch {
+	case b.Off:
+		at = b.At.Add(liftedRetention)
+	case b.Suppression():
+		at = b.Until.Add(ledger.SuppressionMemory)
+	default:
+		return nil
+	}
+	return &at
+}
+
 func (w *work) writeBlocks(b *pgx.Batch) {
 	for h, r := range w.blocks {
 		if !r.changed {
 			continue
 		}
-		var gone *time.Time
-		switch {
-		case r.Off:
-			at := r.At.Add(liftedRetention)
-			gone = &at
-		case r.Suppression():
-			at := r.Until.Add(ledger.SuppressionMemory)
-			gone = &at
-		}
-		b.Queue(putBlocked, h[:], gone, r.Suppression(), encode(func(c *coder) { c.block(&r.Block) }))
+		b.Queue(putBlocked, h[:], goneAt(&r.Block), r.Suppression(), encode(func(c *coder) { c.block(&r.Block) }))
 	}
 }
 
