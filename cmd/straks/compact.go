@@ -17,6 +17,9 @@ func journalCompact(ctx context.Context, args []string, e env) error {
 	if _, err := fs.parse(args, e, "compact"); err != nil {
 		return err
 	}
+	if err := fs.onlyFile("compact", noCompact); err != nil {
+		return err
+	}
 	path, err := fs.path()
 	if err != nil {
 		return err

@@ -31,9 +31,11 @@
 //	report.go   report: a report from a pipe
 //	check.go    check: the configuration, and what the daemon would find
 //	doctor.go   doctor: DNS records, relays, SMSCs, the clock
+//	doctor_database.go  the database that the journal is in
 //	sandbox.go  sandbox: a daemon between simulated carriers, with an inbox
 //	sandbox_text.go what the sandbox prints on a terminal
 //	demo.go     demo: two orders through a sandbox
+//	demo_cluster.go  demo -cluster: several nodes, of which one is killed, and their database
 //	smsc.go     smsc: the simulated SMSC alone
 //	reload.go   reload: another configuration without a restart
 //	route.go    route: where an SMS would go
@@ -56,5 +58,7 @@
 //	journal.go  journal stats, check, migrate, backup
 //	compact.go  journal compact
 //	journalkey.go journal key
+//	journal_postgres.go  the same for a journal in PostgreSQL; journal move, jump
+//	upgrade.go  upgrade: the schema of such a journal
 //	progress.go how far a long command is
 package main

@@ -72,6 +72,9 @@ func doctorPlan(ctx context.Context, admin adminFlags) (*doctor.Plan, error) {
 		plan.Config, plan.Secrets = sealed, err
 	}
 	plan.Keys, plan.UnreadKeys = plan.Config.PublishedKeys(*admin.config)
+	if plan.Config.Journal.Shared() {
+		plan.Database = func(ctx context.Context) []doctor.Finding { return databaseFindings(ctx, plan.Config) }
+	}
 	plan.Running, plan.Occupied = runningDaemon(ctx, plan.Config, admin)
 	return plan, nil
 }
@@ -95,6 +98,9 @@ func runningDaemon(ctx context.Context, cfg *config.Config, admin adminFlags) (r
 	}
 	if *admin.admin != "" || errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Sprintf("a straks may run, which could not be asked: %v", err)
+	}
+	if cfg.Journal.Shared() {
+		return nil, nodeRuns(ctx, cfg, err)
 	}
 	j, opened := bolt.OpenReadOnly(cfg.Journal.Path, bolt.Options{Log: slog.New(slog.DiscardHandler)})
 	switch {

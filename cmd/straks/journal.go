@@ -15,16 +15,18 @@ import (
 	"straks/orders/bolt"
 )
 
-// journalCommand runs a command on the journal's file, or makes a key for it. Of the former only backup works while the
+// journalCommand runs a command on the journal, or makes a key for it. Of those on a file, only backup works while the
 // daemon runs, which has the file locked: it asks the daemon.
 func journalCommand(ctx context.Context, args []string, e env) error {
-	return choice(ctx, args, e, "journal stats|check|compact|migrate|backup|key [flags]", []command{
+	return choice(ctx, args, e, "journal stats|check|compact|migrate|backup|key|move|jump [flags]", []command{
 		{"stats", "print the size of the journal, and what is in it", journalStats},
 		{"check", "check every invariant of the journal", journalCheck},
 		{"compact", "write the journal to a smaller file", journalCompact},
 		{"migrate", "bring the journal to the present schema", journalMigrate},
 		{"backup", "write a consistent copy, also while the daemon runs", journalBackup},
 		{"key", "make a key that encrypts the recipients in the journal", journalKey},
+		{"move", "take a journal in a file over into PostgreSQL", journalMove},
+		{"jump", "have feeds in PostgreSQL go on far later, after a restore", journalJump},
 	})
 }
 
@@ -69,9 +71,16 @@ func adviseCopy(err error) error {
 }
 
 func journalStats(ctx context.Context, args []string, e env) error {
-	fs := newJournalFlags("journal stats [-config FILE | -file FILE]")
+	fs := newJournalFlags("journal stats [-config FILE [-postgres DSN] | -file FILE]")
+	dsn := fs.String("postgres", "", postgresUsage)
 	if _, err := fs.parse(args, e, "stats"); err != nil {
 		return err
+	}
+	if opt, ok, err := fs.databaseAt(*dsn); err != nil || ok {
+		if err != nil {
+			return err
+		}
+		return postgresStats(ctx, opt, e)
 	}
 	path, err := fs.path()
 	if err != nil {
@@ -118,10 +127,17 @@ func journalStats(ctx context.Context, args []string, e env) error {
 
 // journalCheck checks every invariant of the journal.
 func journalCheck(ctx context.Context, args []string, e env) error {
-	fs := newJournalFlags("journal check [-config FILE | -file FILE]")
+	fs := newJournalFlags("journal check [-config FILE [-postgres DSN] | -file FILE]")
+	dsn := fs.String("postgres", "", postgresUsage)
 	fs.notes = "With -config, recipients that are sealed are opened too. Without their key, all but these is checked.\n"
 	if _, err := fs.parse(args, e, "check"); err != nil {
 		return err
+	}
+	if opt, ok, err := fs.databaseAt(*dsn); err != nil || ok {
+		if err != nil {
+			return err
+		}
+		return postgresCheck(ctx, opt, e)
 	}
 	path, err := fs.path()
 	if err != nil {
@@ -151,6 +167,9 @@ func journalMigrate(ctx context.Context, args []string, e env) error {
 	if _, err := fs.parse(args, e, "migrate"); err != nil {
 		return err
 	}
+	if err := fs.onlyFile("migrate", noMigrate); err != nil {
+		return err
+	}
 	path, err := fs.path()
 	if err != nil {
 		return err
@@ -172,6 +191,11 @@ func journalBackup(ctx context.Context, args []string, e env) error {
 	operands, err := fs.parse(args, e, "backup", "TO (a new file, or - for stdout)")
 	if err != nil {
 		return err
+	}
+	if *admin == "" { // with it, no configuration need be here
+		if err := fs.onlyFile("backup", noBackup); err != nil {
+			return err
+		}
 	}
 	p, to := newProgress(e, "journal backup", mebibytes), operands[1]
 	if to == "-" {

@@ -25,6 +25,7 @@ func commands() []command {
 		{"demo", "show the main job: an SMS and an e-mail through a sandbox", demoCommand},
 		{"sandbox", "run a daemon with simulated carriers, and an inbox that shows what they got", sandboxCommand},
 		{"init", "create the journal", initCommand},
+		{"upgrade", "bring a journal in PostgreSQL to the present schema", upgradeCommand},
 		{"check", "report all faults of a configuration", checkCommand},
 		{"doctor", "look at DNS records, relays, SMSCs and the clock, and say what to change", doctorCommand},
 		{"route", "show which way an SMS would go, and how", routeCommand},
@@ -46,7 +47,7 @@ func commands() []command {
 		{"debug", "show what a carrier says, word for word, while it says it", debugCommand},
 		{"logs", "print the daemon's log in readable lines, all of it or about one message", logsCommand},
 		{"audit", "look after the record of who did what: verify", auditCommand},
-		{"journal", "look after the journal: stats, check, compact, migrate, backup", journalCommand},
+		{"journal", "look after the journal: stats, check, compact, migrate, backup, key, move, jump", journalCommand},
 		{"completion", "print the script that completes the command line in a shell", completionCommand},
 		{"version", "print the version", versionCommand},
 	}

@@ -30,6 +30,10 @@ type Journal struct {
 	// FormerKeyFile holds the key that was used before, until the log says that it is not needed any more. Default none.
 	FormerKeyFile string
 
+	// HA has the node be ready only while "straks doctor" finds nothing wrong with the database: that commits wait for a
+	// standby, that servers sync, and so on. Default true.
+	HA bool
+
 	keys sealed.Keys
 }
 
@@ -49,7 +53,7 @@ func (j *Journal) Password() (string, error) {
 func (j *Journal) Shared() bool { return j.Engine == "postgres" }
 
 func (j *Journal) setDefaults() {
-	*j = Journal{Engine: "bolt", Retention: orders.DefaultRetention, MaxQueue: orders.DefaultQueue}
+	*j = Journal{Engine: "bolt", Retention: orders.DefaultRetention, MaxQueue: orders.DefaultQueue, HA: true}
 }
 
 // reserved keeps secrets out of the file, and names the key that each organisation has had of its own since feeds
@@ -69,6 +73,7 @@ func (j *Journal) check(c *checker) {
 		c.Required("path", j.Path)
 		c.Unless(j.Postgres == "", "postgres", "is given, but engine = %q: the journal is the file of path", j.Engine)
 		c.Unless(j.PasswordFile == "", "password_file", "is given, but engine = %q: a file has no password", j.Engine)
+		c.Unless(j.HA, "ha", "is given, but engine = %q: a file has no standby", j.Engine)
 	}
 	c.Duration("retention", j.Retention, 3*day, 3650*day) // more than the 48 hours that an e-mail may stay unsettled, and the day for which a retry keeps its ids
 	c.Unless(j.MaxSize == 0 || j.MaxSize >= 16<<20, "max_size", "is %v, must be at least 16MiB, or 0 for no bound", j.MaxSize)

@@ -22,6 +22,7 @@ import (
 	"straks/internal/rawwords"
 	"straks/orders"
 	"straks/orders/mail"
+	"straks/orders/postgres/examine"
 	"straks/orders/simulated"
 	"straks/orders/sms"
 	"straks/smpp"
@@ -35,10 +36,11 @@ type Daemon struct {
 	log         *slog.Logger
 	registry    *prometheus.Registry
 	journal     engine
-	gateway     *smpp.Gateway // nil: no SMS
-	pool        *smtp.Pool    // nil: no e-mail
-	sms         *sms.Channel  // nil: no SMS
-	mail        *mail.Channel // nil: no e-mail
+	doctor      *examine.Watch // of the journal's database; nil: the journal is a file
+	gateway     *smpp.Gateway  // nil: no SMS
+	pool        *smtp.Pool     // nil: no e-mail
+	sms         *sms.Channel   // nil: no SMS
+	mail        *mail.Channel  // nil: no e-mail
 	service     *orders.Service
 	limits      *limits.Limits
 	codes       *codes.Service // nil: there are no verifications
@@ -89,6 +91,9 @@ func (d *Daemon) config() *config.Config { return d.conf.Load() }
 // open takes what can be refused. After an error Close releases what was taken.
 func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.journal, err = openJournal(ctx, d.config(), d.log, d.registry); err != nil {
+		return err
+	}
+	if err := d.watchDatabase(); err != nil {
 		return err
 	}
 	if err := d.openAudit(); err != nil {

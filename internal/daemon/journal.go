@@ -109,6 +109,11 @@ func UpgradeJournal(ctx context.Context, cfg *config.Config) (bool, error) {
 	return postgres.Upgrade(ctx, options)
 }
 
+// PostgresOptions returns how the configuration's database is reached, for operators' commands.
+func PostgresOptions(cfg *config.Config) (postgres.Options, error) {
+	return postgresOptions(cfg, slog.Default(), nil)
+}
+
 func postgresOptions(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) (postgres.Options, error) {
 	j := &cfg.Journal
 	password, err := j.Password()

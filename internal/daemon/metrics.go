@@ -49,9 +49,17 @@ func (d *Daemon) ReadyFor(channel orders.Channel) error {
 	return d.readiness(func() error { return d.service.ReadyFor(channel) })
 }
 
+// databaseReady returns why the journal's database can't be relied upon, or nil.
+func (d *Daemon) databaseReady() error {
+	if d.doctor == nil {
+		return nil
+	}
+	return d.doctor.Ready()
+}
+
 func (d *Daemon) readiness(carriers func() error) error {
 	if d.draining.Load() {
 		return errors.New("draining")
 	}
-	return errors.Join(d.journal.Ready(), carriers())
+	return errors.Join(d.journal.Ready(), d.databaseReady(), carriers())
 }

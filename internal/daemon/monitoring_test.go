@@ -15,6 +15,7 @@ import (
 	"straks/hooks"
 	"straks/internal/clientcert/certtest"
 	"straks/internal/daemon/daemontest"
+	"straks/orders/postgres/examine"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 )
@@ -41,6 +42,7 @@ func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	certtest.Replace(t, crl, ca.CRL(time.Now().Add(time.Hour)))
 	w.EditConfig("[[organisation]]\n", fmt.Sprintf("[[organisation]]\nclient_ca_files = [%q]\nclient_crl_files = [%q]\n", certtest.File(t, ca), crl))
 	w.Start()
+	examine.NewWatch(nil, examine.Options{}, false, w.Log, w.Registry) // as a daemon has it whose journal is in a database
 	families, err := w.Registry.Gather()
 	if err != nil {
 		t.Fatal(err)

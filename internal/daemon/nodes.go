@@ -2,10 +2,13 @@ package daemon
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
+	"straks/internal/config"
 	"straks/orders"
 	"straks/orders/postgres"
+	"straks/orders/postgres/examine"
 	"straks/smpp"
 )
 
@@ -19,6 +22,37 @@ type shared interface {
 	Heads(ctx context.Context) (map[string]uint64, error)
 	// AcquireSlot waits until slot n of an SMSC's binds is this node's.
 	AcquireSlot(ctx context.Context, smsc string, n int) (postgres.Slot, error)
+}
+
+// watchDatabase has the database looked at every minute, where the journal is in one.
+func (d *Daemon) watchDatabase() error {
+	cfg := d.config()
+	if !cfg.Journal.Shared() {
+		return nil
+	}
+	options, err := postgresOptions(cfg, d.log, nil)
+	if err != nil {
+		return err
+	}
+	conn, err := postgres.ConnConfig(options)
+	if err != nil {
+		return err
+	}
+	d.doctor = examine.NewWatch(conn, examine.Options{Sessions: postgres.Sessions(options)}, cfg.Journal.HA, d.log, d.registry)
+	return nil
+}
+
+// Examine looks at the database of the configuration's journal, for "straks doctor".
+func Examine(ctx context.Context, cfg *config.Config) ([]examine.Finding, error) {
+	options, err := postgresOptions(cfg, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := postgres.ConnConfig(options)
+	if err != nil {
+		return nil, err
+	}
+	return examine.Examine(ctx, conn, examine.Options{Sessions: postgres.Sessions(options)}), nil
 }
 
 // share has the service and the gateway do as one node of several.

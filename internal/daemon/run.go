@@ -26,6 +26,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	lost, lose := context.WithCancelCause(context.Background()) // with the journal
 	defer lose(nil)
 	s.start("journal", func(ctx context.Context) error { return d.watchJournal(ctx, lose) })
+	if d.doctor != nil {
+		s.start("doctor", d.doctor.Run)
+	}
 	d.hooks.Begin(ctx) // before anything enters the feed
 	s.start("service", d.service.Run)
 	s.start("webhooks", d.hooks.Run)

@@ -27,6 +27,8 @@ type Plan struct {
 	Loop bool
 	// MXPort is the port of these servers. Default: 25.
 	MXPort string
+	// Database looks at the database that the journal is in; nil: the journal is a file.
+	Database func(ctx context.Context) []Finding
 	// Occupied is why no bind must be made, where no daemon answers: empty if one may be made.
 	Occupied string
 }
@@ -57,6 +59,9 @@ func (p *Plan) checks(r *Resolver) []check {
 		all = append(all, check{"configuration", "secrets", func(context.Context) []Finding {
 			return []Finding{found(Unknown, "Not all secrets can be read, so there are no logins: run this as root or as the user of the service. %v", p.Secrets)}
 		}})
+	}
+	if p.Database != nil {
+		all = append(all, check{"database", "PostgreSQL", p.Database})
 	}
 	if len(p.Config.Relays) > 0 {
 		all = append(all, p.mailChecks(r)...)

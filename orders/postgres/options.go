@@ -95,6 +95,13 @@ var session = map[string]string{
 	"idle_in_transaction_session_timeout": "10s", "tcp_user_timeout": "5s", "statement_timeout": "0", "lock_timeout": "0",
 }
 
+// ConnConfig returns how the journal connects.
+func ConnConfig(o Options) (*pgx.ConnConfig, error) { return o.withDefaults().config() }
+
+// Sessions returns how many sessions a node takes at the most: for reading, for its two writers, the lease, the
+// barrier, and calls beside them.
+func Sessions(o Options) int { return o.withDefaults().Readers + 4 + maxBeside }
+
 // config returns how connections are made.
 func (o Options) config() (*pgx.ConnConfig, error) {
 	if err := CheckDSN(o.DSN); err != nil {
