@@ -15,8 +15,13 @@ const demoTimeout = 10 * time.Second
 // demoCommand shows the main job: an SMS and an e-mail through a sandbox's own
 // HTTP API, as a client would send them, and the feed until both are final.
 func demoCommand(ctx context.Context, args []string, e env) error {
-	if _, err := newFlags("demo").parse(args, e); err != nil {
+	fs := newFlags("demo [-cluster]")
+	cluster := fs.Bool("cluster", false, "show several nodes over one PostgreSQL, whose primary is killed, and one of them: where PostgreSQL is installed")
+	if _, err := fs.parse(args, e); err != nil {
 		return err
+	}
+	if *cluster {
+		return demoCluster(ctx, e)
 	}
 	sb, err := newSandbox(ctx, sandboxOptions{listen: "127.0.0.1:0"}, e)
 	if err != nil {
