@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,8 +50,10 @@ func (w *work) load(ctx context.Context, events []orders.Event) error {
 		refs[i] = refHash(n.Carrier, n.Ref)
 	}
 	var blocks []hash
+	listed := slices.ContainsFunc(names, func(n ledger.Name) bool { return n.Carrier == orders.MailReports })
 	for _, e := range events {
 		if b, ok := e.(orders.Block); ok {
+			listed = true
 			blocks = append(blocks, blockHash(b.Organisation, b.Channel, orders.BlockForm(b.Channel, b.Recipient)))
 		}
 	}
@@ -66,7 +69,9 @@ func (w *work) load(ctx context.Context, events []orders.Event) error {
 	if len(numbers) > 0 {
 		b.Queue(readUnanswered, numbers).Query(w.scanUnanswered)
 	}
-	b.Queue(lockBlocks, octets(refs), ids(shipments), numbers, octets(blocks)).Query(w.scanBlocks)
+	if listed { // of shipments, reports about mails alone change a block list
+		b.Queue(lockBlocks, octets(refs), ids(shipments), numbers, octets(blocks)).Query(w.scanBlocks)
+	}
 	w.clock(b)
 	return w.conn.send(ctx, b)
 }

@@ -87,11 +87,12 @@ func CheckDSN(dsn string) error {
 }
 
 // session are the settings that each session has. A plan is made once, for any values; one that was made while a
-// table was empty must stay good, so it may use indexes only.
+// table was empty must stay good, so it may use indexes only. (A scan of a small table then seems to cost so much that
+// it would be compiled first: jit.)
 var session = map[string]string{
 	"application_name": "straks", "search_path": "straks", "synchronous_commit": "on", "timezone": "UTC",
 	"default_transaction_isolation": "read committed", "plan_cache_mode": "force_generic_plan",
-	"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
+	"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off",
 	"idle_in_transaction_session_timeout": "10s", "tcp_user_timeout": "5s", "statement_timeout": "0", "lock_timeout": "0",
 }
 
