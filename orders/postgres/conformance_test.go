@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
+	"straks/codes"
+	"straks/codes/codestest"
 	"straks/internal/pgcluster"
 	"straks/orders"
 	"straks/orders/journaltest"
@@ -110,5 +112,21 @@ func TestJournal(t *testing.T) {
 			second.Node = 2
 			return open(t, second)
 		},
+	})
+}
+
+func TestVerifications(t *testing.T) {
+	t.Parallel()
+	var stores sync.Map // by folder
+	codestest.Run(t, codestest.Engine{
+		Open: func(t *testing.T, dir string) codes.Store {
+			opt, ok := stores.Load(dir)
+			if !ok {
+				opt = made(t)
+				stores.Store(dir, opt)
+			}
+			return open(t, opt.(Options))
+		},
+		Close: func(t *testing.T, s codes.Store) { _ = s.(*Journal).Close() },
 	})
 }

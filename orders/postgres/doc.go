@@ -13,6 +13,9 @@
 //	blocked     hash(organisation, channel, recipient) -> entry of a block list
 //	unanswered  number, shipment: the answer of the shipment never came
 //	cursors     organisation, name -> how far a subscription has read the feed
+//	codes       kind, key -> record of a verification (package codes), and when it is due
+//	code_feed, code_head
+//	            their feeds, as above
 //	nodes       id -> who runs as this node, its epoch, and when its lease ends
 //	slots       smsc, n -> the node that has this bind, or had it last
 //	slot_users  smsc, node: the nodes that share the binds of this SMSC
@@ -40,6 +43,8 @@
 //	barrier.go     what a reader waits for
 //	feed.go find.go blocks.go cursors.go unanswered.go
 //	               reading
+//	verifications.go
+//	               codes.Store
 //	due.go         which shipments are due
 //	sweep.go       retention
 //	lease.go       this node's lease, and that of others

@@ -17,8 +17,8 @@ import (
 	"straks/orders/ledger"
 )
 
-// Journal is an orders.Journal, and one node's handle on the database. It owns four goroutines from Open to Close: the
-// writer of orders, the writer of facts, the one that shares slots, and the one that renews the lease.
+// Journal is an orders.Journal, and one node's handle on the database. It owns these goroutines from Open to Close:
+// the writers of orders, of facts and of verifications, the one that shares slots, and the one that renews the lease.
 type Journal struct {
 	opt     Options
 	config  *pgx.ConnConfig
@@ -27,6 +27,7 @@ type Journal struct {
 	id      uuid.UUID     // of the journal
 	orders  *writer
 	facts   *writer
+	codes   *writer
 	lease   *lease
 	slots   slots
 	barrier barrier
@@ -64,6 +65,7 @@ func Open(ctx context.Context, opt Options) (*Journal, error) {
 	j := &Journal{opt: opt, config: cfg, log: opt.Log, skipped: ratelog.New(opt.Log, maxSkipped),
 		others: make(chan struct{}, maxBeside), closing: make(chan struct{}), closed: make(chan struct{})}
 	j.orders, j.facts = newWriter(j, j.accept, opt.Queue), newWriter(j, j.apply, 4*opt.Queue)
+	j.codes = newWriter(j, j.changeCodes, opt.Queue)
 	j.barrier.write, j.barrier.calls = j.fence, &j.calls
 	j.config.OnNotice = j.noticed
 	j.slots.j, j.slots.wake = j, make(chan struct{}, 1)
@@ -120,6 +122,7 @@ func (j *Journal) run() {
 	var writers sync.WaitGroup
 	writers.Go(j.orders.run)
 	writers.Go(j.facts.run)
+	writers.Go(j.codes.run)
 	writers.Go(j.slots.run)
 	kept := make(chan struct{})
 	stop := make(chan struct{})

@@ -51,6 +51,11 @@ create index on blocked (gone) where gone is not null;
 create table unanswered (number text, shipment uuid, until timestamptz not null, primary key (number, shipment));
 create index on unanswered (until);
 create table cursors (organisation text, name text, record bytea not null, primary key (organisation, name));
+create table codes (kind smallint, key bytea, due timestamptz not null, record bytea not null, primary key (kind, key));
+create index on codes (kind, due, key);
+create table code_feed (organisation text, seq bigint, at timestamptz not null, entry bytea not null, primary key (organisation, seq));
+create index on code_feed (at);
+create table code_head (organisation text primary key, seq bigint not null) with (fillfactor = 50);
 create table nodes (
 	id int primary key, holder uuid not null, epoch bigint not null, expires timestamptz not null,
 	url text not null, version text not null) with (fillfactor = 50);

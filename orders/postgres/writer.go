@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"straks/codes"
 	"straks/orders"
 )
 
@@ -15,10 +16,12 @@ type request struct {
 	ctx    context.Context
 	order  *orders.AcceptRequest // of Accept
 	events []orders.Event        // of Apply
+	change func(codes.Tx) error  // of UpdateCodes
 
 	shipment orders.Shipment
 	claimed  bool
 	effects  []orders.Effect
+	failed   error // of change
 
 	done chan error // takes the one answer, waited for or not
 }
