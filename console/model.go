@@ -228,6 +228,7 @@ type Organisation struct {
 	Spent    string // this month, "3800.00 NOK"; empty: nothing has a price
 	Budget   string // of a month; empty: none
 	Used     string // "84 %" of the budget
+	Pumping  string // prefixes and countries that are suspected of pumping
 	Tokens   []Token
 	Outcomes []Count // of orders, in 24 hours
 	Results  []Count // what became of messages: "delivered", "failed", "unknown"; likewise

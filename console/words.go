@@ -261,6 +261,7 @@ var words = map[string][2]string{
 	"limits":     {"Grenser", "Limits"},
 	"limitRate":  {"%s ordrer i sekundet, %d på en gang", "%s orders a second, %d at once"},
 	"limitNone":  {"ingen", "none"},
+	"pumping":    {"Mistanke om pumping (kunstig trafikk), se straks limits list", "Pumping suspected, see straks limits list"},
 	"spent":      {"Kostnad denne måneden (UTC)", "Cost this month (UTC)"},
 	"ofBudget":   {"(%s av budsjettet på %s)", "(%s of the budget of %s)"},
 	"outcomes24": {"Utfall siste 24 timer", "Outcomes of the last 24 hours"},

@@ -100,6 +100,9 @@ func (s *Service) applied(event Event, e Effect) {
 	for _, c := range e.Changes {
 		s.metrics.changes.count(&e.Shipment, c.To)
 		if c.To.Final() {
+			if s.cfg.Settled != nil && !c.From.Final() {
+				s.cfg.Settled(&e.Shipment)
+			}
 			s.log.LogAttrs(context.Background(), slog.LevelInfo, "final status", finalAttrs(&e.Shipment, c)...)
 		}
 	}

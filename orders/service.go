@@ -29,6 +29,7 @@ type Config struct {
 	SMS           Carrier               // nil: the channel is absent
 	Email         Carrier               // nil: the channel is absent
 	Limiter       Limiter               // nil: orders have no limits
+	Settled       func(*Shipment)       // is called with each shipment that got its final status for the first time; nil: is not
 	Organisations []string              // for the labels of metrics
 	Relays        []string              // likewise
 	HintForms     map[string][]string   // by SMSC: every MismatchHint.Form of its reports, for the labels of a metric

@@ -48,6 +48,7 @@
 //	status.go   status: the state of a running daemon
 //	trace.go    trace: the way of a message
 //	block.go    block list, show, add, lift
+//	limits.go   limits list, lift: what is suspected of pumping
 //	audit.go    audit verify
 //	logs.go     logs: the daemon's log, for people
 //	console.go  console user; carrier pause, drain, resume, try

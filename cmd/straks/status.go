@@ -105,6 +105,10 @@ func (s *status) print(w io.Writer, now time.Time) error {
 		fmt.Fprintln(out)
 		webhookRows(out, s.Webhook, now)
 	}
+	if len(s.Pumping) > 0 {
+		fmt.Fprintln(out)
+		suspicionRows(out, s.Pumping, now)
+	}
 	if s.Cost != nil {
 		out.section("COST THIS MONTH", s.Cost.Currency, "BUDGET", "USED")
 		for _, o := range s.Cost.Organisations {

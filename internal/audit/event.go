@@ -42,6 +42,7 @@ const (
 	ReadBlocks         = "blocks.read"
 	AddBlock           = "block.add"
 	LiftBlock          = "block.lift"
+	LiftLimit          = "limit.lift" // Object: the prefix or country that is not suspected any more
 	Backup             = "journal.backup"
 	ListenToWords      = "carrier.words"
 	Reload             = "daemon.reload"  // the configuration was read again. Object: SHA-256 of the one in use, Outcome: done or refused

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"regexp"
 	"strconv"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"straks/internal/faults"
 	"straks/internal/limits"
 	"straks/internal/numbers"
+	"straks/internal/pumping"
 )
 
 // Limits bounds the orders to one recipient. A limit is written "5 in 10m": at most 5 orders in any 10 minutes; units are
@@ -16,15 +18,34 @@ import (
 type Limits struct {
 	Recipient       []string // of each organisation that has no recipient_limits: ["5 in 10m", "20 in 1d"]. []: none
 	RecipientAcross []string // of all organisations together. Default: none
+	// Pumping is what happens when orders to a prefix or country look as if somebody earned at them: "off", "alarm", or
+	// "stop", which also refuses further orders to it for PumpingStop: "alarm".
+	Pumping     string
+	PumpingStop time.Duration // 1h; an alarm lasts as long after what raised it
 
 	recipient, across []limits.Window
 }
 
-func (l *Limits) setDefaults() { l.Recipient = []string{"5 in 10m", "20 in 1d"} }
+func (l *Limits) setDefaults() {
+	*l = Limits{Recipient: []string{"5 in 10m", "20 in 1d"}, Pumping: string(pumping.Alarm), PumpingStop: time.Hour}
+}
 
 func (l *Limits) check(c *checker) {
 	l.recipient = c.windows("recipient", l.Recipient)
 	l.across = c.windows("recipient_across", l.RecipientAcross)
+	c.OneOf("pumping", l.Pumping, pumpingModes...)
+	c.Duration("pumping_stop", l.PumpingStop, time.Minute, 7*day)
+}
+
+var pumpingModes = []string{string(pumping.Off), string(pumping.Alarm), string(pumping.Stop)}
+
+// PumpingModes returns what comes of pumping that is suspected, for each organisation.
+func (cfg *Config) PumpingModes() pumping.Config {
+	modes := make(map[string]pumping.Mode)
+	for _, o := range cfg.Organisations {
+		modes[o.Name] = pumping.Mode(cmp.Or(o.Pumping, cfg.Limits.Pumping))
+	}
+	return pumping.Config{Modes: modes, StopFor: cfg.Limits.PumpingStop}
 }
 
 // PrefixLimit bounds the orders to numbers with a prefix or of a country, so that a login page that is abused can't send
@@ -92,6 +113,9 @@ func (c *checker) windows(key string, texts []string) (all []limits.Window) {
 func (o *Organisation) checkLimits(c *checker) {
 	faults.Range(c.List, "orders_per_day", o.OrdersPerDay, 0, maxLimit)
 	faults.Range(c.List, "orders_per_month", o.OrdersPerMonth, 0, maxLimit)
+	if o.Pumping != "" {
+		c.OneOf("pumping", o.Pumping, pumpingModes...)
+	}
 	if o.RecipientLimits != nil {
 		o.recipientLimits = c.windows("recipient_limits", *o.RecipientLimits)
 	}

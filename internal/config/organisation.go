@@ -122,6 +122,8 @@ type Organisation struct {
 	BudgetPerMonth cost.Amount
 	// RecipientLimits bound its orders to one recipient, as limits.recipient does; []: none. Default: those of limits.recipient.
 	RecipientLimits *[]string
+	// Pumping is "off", "alarm" or "stop", for it alone. Default: limits.pumping.
+	Pumping string
 	// Countries are those to which it sends SMS, like numbers.home: ["NO", "+46"]. Other numbers get 400. Default: numbers.home.
 	Countries []string
 	// DenyNumbers are prefixes of numbers that it sends nothing to, as in numbers.deny; no other rule lets them in. Default none.

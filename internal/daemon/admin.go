@@ -28,6 +28,8 @@ func (d *Daemon) adminRoutes() map[string]http.Handler {
 		"POST /blocks":                 http.HandlerFunc(d.changeBlock),
 		"GET /webhooks":                http.HandlerFunc(d.serveWebhooks),
 		"POST /webhooks":               http.HandlerFunc(d.operateWebhook),
+		"GET /limits":                  http.HandlerFunc(d.serveLimits),
+		"POST /limits/lift":            http.HandlerFunc(d.serveLift),
 		"POST /reload":                 http.HandlerFunc(d.serveReload),
 		"/debug/pprof/":                http.HandlerFunc(pprof.Index),
 		"/debug/pprof/cmdline":         http.HandlerFunc(pprof.Cmdline),

@@ -191,6 +191,7 @@ func (s *consoleSource) Organisations() (all []console.Organisation) {
 	for _, o := range s.config().Organisations {
 		shown := console.Organisation{Name: o.Name, Rate: o.Rate, Burst: o.Burst,
 			Outcomes: s.counts(recent.Day, "org/"+o.Name+"/", orderOutcomes), Results: s.counts(recent.Day, "org/"+o.Name+"/", results)}
+		shown.Pumping = strings.Join(s.suspectedOf(o.Name), ", ")
 		if c, ok := spent[o.Name]; ok {
 			shown.Spent = c.Spent.String() + " " + s.config().Cost.Currency
 			if c.Budget > 0 {

@@ -19,6 +19,7 @@ import (
 	"straks/internal/connlimit"
 	"straks/internal/issuer"
 	"straks/internal/limits"
+	"straks/internal/pumping"
 	"straks/internal/rawwords"
 	"straks/orders"
 	"straks/orders/mail"
@@ -44,6 +45,7 @@ type Daemon struct {
 	service     *orders.Service
 	limits      *limits.Limits
 	codes       *codes.Service // nil: there are no verifications
+	pumping     *pumping.Detector
 	hooks       *hooks.Dispatcher
 	smscs       rawwords.Hub         // what SMSCs say, for operators who listen
 	relays      rawwords.Hub         // what relays say, likewise

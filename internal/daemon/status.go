@@ -7,22 +7,24 @@ import (
 
 	"straks/hooks"
 	"straks/internal/printable"
+	"straks/internal/pumping"
 	"straks/smpp"
 	"straks/smtp"
 )
 
 // Status is what /status serves and "straks status" prints.
 type Status struct {
-	Version  string            `json:"version"`
-	Ready    bool              `json:"ready"`
-	Reason   string            `json:"reason,omitempty"` // why it is not ready
-	Silent   string            `json:"silent,omitempty"` // carriers that do not answer, while it is ready with others
-	InFlight int               `json:"inFlight"`         // orders between request and outcome
-	SMSC     []smpp.BindState  `json:"smsc"`
-	Relay    []smtp.RelayState `json:"relay"`
-	Webhook  []hooks.State     `json:"webhook"`
-	Cost     *Cost             `json:"cost,omitempty"` // absent: nothing has a price
-	Journal  any               `json:"journal"`        // of the engine: bolt.Stats
+	Version  string              `json:"version"`
+	Ready    bool                `json:"ready"`
+	Reason   string              `json:"reason,omitempty"` // why it is not ready
+	Silent   string              `json:"silent,omitempty"` // carriers that do not answer, while it is ready with others
+	InFlight int                 `json:"inFlight"`         // orders between request and outcome
+	SMSC     []smpp.BindState    `json:"smsc"`
+	Relay    []smtp.RelayState   `json:"relay"`
+	Webhook  []hooks.State       `json:"webhook"`
+	Cost     *Cost               `json:"cost,omitempty"`    // absent: nothing has a price
+	Pumping  []pumping.Suspicion `json:"pumping,omitempty"` // suspected now
+	Journal  any                 `json:"journal"`           // of the engine: bolt.Stats
 }
 
 // carriers returns the states of all carriers.
@@ -49,7 +51,7 @@ func (d *Daemon) Status() Status {
 	if s.Ready {
 		s.Silent = silentCarriers(s.SMSC, s.Relay)
 	}
-	s.Journal, s.Webhook, s.Cost = d.journal.Levels(), d.hooks.States(), d.cost()
+	s.Journal, s.Webhook, s.Cost, s.Pumping = d.journal.Levels(), d.hooks.States(), d.cost(), d.pumping.Suspicions()
 	return s
 }
 
