@@ -155,7 +155,7 @@ func (s *clusterStory) conclude(v nodes.Verdict) error {
 %d entries in the feed, without a hole, and the same at both nodes
 `, v.Orders, v.Created, v.Known, v.Submits, v.Entries)
 	if v.Unsure > 0 {
-		fmt.Fprintf(s.out, "%d orders were under way when their node was killed: each was sent once or not at all, and\nends as SMS_Failed_TTL unless its receipt is found\n", v.Unsure)
+		fmt.Fprintf(s.out, "%s under way when the node was killed, sent once or not at all: SMS_Failed_TTL in the end, unless its receipt is found\n", count(v.Unsure, "order"))
 	}
 	for _, fault := range v.Faults {
 		fmt.Fprintln(s.out, "FAULT:", fault)

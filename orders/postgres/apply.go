@@ -50,11 +50,19 @@ func turnOf(r *request) int {
 
 // dated returns an event with the time that counts. An answer that frees a key counts at the time of the database, once
 // it has the shipment's lock: whatever froze this node since the answer, others who were told that the claim has ended
-// looked under that lock, or will wait for it.
+// looked under that lock, or will wait for it. A deadline has not passed before it has by the database's clock.
 func (w *work) dated(e orders.Event) orders.Event {
-	if a, ok := e.(orders.Answer); ok && a.Outcome == handover.NotSent && a.At.Before(w.now) {
-		a.At = w.now
-		return a
+	switch e := e.(type) {
+	case orders.Answer:
+		if e.Outcome == handover.NotSent && e.At.Before(w.now) {
+			e.At = w.now
+		}
+		return e
+	case orders.Expiry:
+		if !w.now.IsZero() && e.At.After(w.now) {
+			e.At = w.now
+		}
+		return e
 	}
 	return e
 }
