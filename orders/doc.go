@@ -121,6 +121,7 @@
 //	inbox.go      those that wait for the journal, in a lane for each carrier
 //	keep.go       deadlines and retention
 //	abandoned.go  orders of a process that has ended; reports for unanswered shipments
+//	forget.go     erasing a person's data
 //	find.go       which shipments an operator looks for
 //	timeline.go   the steps of a shipment's way
 //	heads.go      entries that other processes append to a feed

@@ -80,6 +80,10 @@ type Journal interface {
 	// Find returns shipments of all organisations, for operators. One that can't be read is logged and skipped.
 	Find(ctx context.Context, q FindQuery) ([]Shipment, error)
 
+	// Waiting returns reports, at most limit, that wait for their answer and name the number as it is in the recipient, by
+	// its last digits (Recipient.Number). One that can't be read is skipped.
+	Waiting(ctx context.Context, to Recipient, limit int) ([]Report, error)
+
 	// Blocks returns entries of block lists. One that can't be read is logged and skipped.
 	Blocks(ctx context.Context, q BlockQuery) (BlockPage, error)
 
@@ -100,7 +104,7 @@ type Journal interface {
 	Close() error
 }
 
-// Event is a fact: an Answer, a Report, an Expiry, a Match or a Block.
+// Event is a fact: an Answer, a Report, an Expiry, a Match, a Block, a Forget or a Drop.
 type Event interface{ event() }
 
 // Expiry reports that a shipment's deadline may have passed.
@@ -185,7 +189,7 @@ type Effect struct {
 	Found    bool         // the event has a shipment
 	Changes  []Change     // of status, in order; more than one where an answer met a parked report
 	Parked   bool         // a Report that waits for its answer
-	Dropped  int          // how many older Reports of its carrier wait no longer, to make room for it
+	Dropped  int          // how many older Reports of its carrier wait no longer, to make room for it; of a Drop, 1 or 0
 	Hint     MismatchHint // a Report: the one of its Hints that is bound, where its Refs are not
 	Matched  MatchedBy    // a Report or Match: by what it found its shipment, where none of its references was bound
 

@@ -47,6 +47,7 @@
 //	table.go    columns of text from anywhere
 //	status.go   status: the state of a running daemon
 //	trace.go    trace: the way of a message
+//	forget.go   forget: erasing a person's data
 //	block.go    block list, show, add, lift
 //	limits.go   limits list, lift: what is suspected of pumping
 //	audit.go    audit verify

@@ -42,6 +42,7 @@ func commands() []command {
 		{"trace", "find a message by its number or an id, and tell its way", traceCommand},
 		{"block", "list and change who gets no messages: list, show, add, lift", blockCommand},
 		{"limits", "show whose orders look like pumping, and lift that: list, lift", limitsCommand},
+		{"forget", "erase a person's data: who messages were to", forgetCommand},
 		{"carrier", "pause an SMSC or relay, drain it, or have it try now: pause, drain, resume, try", carrierCommand},
 		{"console", "make a user of the console: user", consoleCommand},
 		{"webhook", "look after receivers of the feed: list, test, resume, secret, verify", webhookCommand},

@@ -43,6 +43,7 @@ const (
 	AddBlock           = "block.add"
 	LiftBlock          = "block.lift"
 	LiftLimit          = "limit.lift" // Object: the prefix or country that is not suspected any more
+	Forget             = "forget"     // a person's data was erased. Object: channel, Count: shipments
 	Backup             = "journal.backup"
 	ListenToWords      = "carrier.words"
 	Reload             = "daemon.reload"  // the configuration was read again. Object: SHA-256 of the one in use, Outcome: done or refused

@@ -26,6 +26,7 @@ func (d *Daemon) adminRoutes() map[string]http.Handler {
 		"GET /blocks":                  http.HandlerFunc(d.serveBlocks),
 		"POST /carriers/{name}/{what}": http.HandlerFunc(d.operateCarrier),
 		"POST /blocks":                 http.HandlerFunc(d.changeBlock),
+		"POST /forget":                 http.HandlerFunc(d.forget),
 		"GET /webhooks":                http.HandlerFunc(d.serveWebhooks),
 		"POST /webhooks":               http.HandlerFunc(d.operateWebhook),
 		"GET /limits":                  http.HandlerFunc(d.serveLimits),

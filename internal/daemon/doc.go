@@ -42,6 +42,7 @@
 //	audit.go    what operators do is recorded; peer_*.go says who is at a socket
 //	trace.go    /trace: what became of messages
 //	blocks.go   /blocks: block lists, read and changed by operators
+//	forget.go   /forget: erasing a person's data
 //	operate.go  carriers that an operator pauses, drains, resumes: /carriers, and the console's page
 //	console.go  the console's listener, and what its first page shows
 //	traffic.go  what was counted lately, for the console

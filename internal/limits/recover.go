@@ -76,7 +76,7 @@ func (l *Limits) gaps(now time.Time) (gaps []gap) {
 		}
 	}
 	if r := l.across; r != nil {
-		of("", now.Add(-r.longest()), &r.known, func(s *orders.Shipment, _, everywhere uint64) { r.add(everywhere, s.Accepted) })
+		of("", now.Add(-r.longest()), &r.known, func(s *orders.Shipment, _, everywhere uint64) { r.recount(s, everywhere) })
 	}
 	for name, c := range l.of {
 		for _, p := range []*calendar{&c.day, &c.month} {
@@ -88,7 +88,7 @@ func (l *Limits) gaps(now time.Time) (gaps []gap) {
 			of(name, b.start(now), &b.known, func(s *orders.Shipment, _, _ uint64) { b.add(s.Accepted, int64(s.Cost.Amount)) })
 		}
 		if r := c.recipients; r != nil {
-			of(name, now.Add(-r.longest()), &r.known, func(s *orders.Shipment, key, _ uint64) { r.add(key, s.Accepted) })
+			of(name, now.Add(-r.longest()), &r.known, func(s *orders.Shipment, key, _ uint64) { r.recount(s, key) })
 		}
 		for _, p := range c.prefixes {
 			of(name, now.Add(-p.Per), &p.known, func(s *orders.Shipment, key, _ uint64) {
@@ -99,6 +99,14 @@ func (l *Limits) gaps(now time.Time) (gaps []gap) {
 		}
 	}
 	return gaps
+}
+
+// recount counts an order that was accepted before. Whom a person was forgotten for is not known: all of them together are
+// not one recipient.
+func (r *recipients) recount(s *orders.Shipment, key uint64) {
+	if s.Recipient != orders.Forgotten {
+		r.add(key, s.Accepted)
+	}
 }
 
 // fill counts what is missing.

@@ -193,7 +193,7 @@ func (t tables) blocks(ctx context.Context, q orders.BlockQuery) (page orders.Bl
 // PutBlocked implements ledger.Store. A block that does not last gets an entry by which retention finds it.
 func (w *writeTx) PutBlocked(b orders.Block) error {
 	keys := w.blockedKeys(b.Organisation, b.Channel, b.Recipient)
-	for _, old := range keys[1:] {
+	for _, old := range keys { // with what retention finds it by
 		if err := w.dropBlocked(old); err != nil {
 			return err
 		}
@@ -205,7 +205,7 @@ func (w *writeTx) PutBlocked(b orders.Block) error {
 			return err
 		}
 	}
-	if err := w.countSuppressions(w.suppressed(key), b.Suppression()); err != nil {
+	if err := w.countSuppressions(false, b.Suppression()); err != nil {
 		return err
 	}
 	return w.blocked().Put(key, w.value(func(v []byte) []byte { return encodeBlock(v, key, &b, w.box) }))
@@ -217,13 +217,14 @@ func (w *writeTx) dropBlocked(key []byte) error {
 	if v == nil {
 		return nil
 	}
-	b, err := decodeBlock(key, v, nil)
+	b, err := decodeBlock(key, v, nil) // one that can't be read goes as well
 	if err == nil && !lastOf(&b).IsZero() {
 		err = w.lifted().Delete(liftedKey(lastOf(&b), key))
-	} else {
-		err = nil // an entry that can't be read goes as well
+		if err != nil {
+			return err
+		}
 	}
-	return errors.Join(err, w.countSuppressions(b.Suppression(), false), w.blocked().Delete(key))
+	return errors.Join(w.countSuppressions(b.Suppression(), false), w.blocked().Delete(key))
 }
 
 // lastOf returns the time a day after which retention removes the entry; zero for one that stays.
@@ -241,16 +242,6 @@ func lastOf(b *orders.Block) time.Time {
 
 // Suppressions implements ledger.Store.
 func (w *writeTx) Suppressions() (int, error) { return int(w.blocked().Sequence()), nil }
-
-// suppressed reports whether the entry under a key is a suppression.
-func (w *writeTx) suppressed(key []byte) bool {
-	v := w.blocked().Get(key)
-	if v == nil {
-		return false
-	}
-	b, err := decodeBlock(key, v, nil)
-	return err == nil && b.Suppression()
-}
 
 // countSuppressions notes that an entry was a suppression, and is one.
 func (w *writeTx) countSuppressions(was, is bool) error {

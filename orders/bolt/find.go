@@ -67,6 +67,23 @@ func (t tables) find(q orders.FindQuery, before []byte, found []orders.Shipment)
 	return found, nil, bad
 }
 
+// Waiting implements orders.Journal.
+func (j *Journal) Waiting(ctx context.Context, to orders.Recipient, limit int) (found []orders.Report, err error) {
+	err = j.snapshots.view(func(t tables) error {
+		found = nil
+		t.eachParked(func(_ string, k, v []byte) bool {
+			r, err := decodeReport(k, v, t.box)
+			if err == nil && to.Number() != "" && r.Recipient.Number() == to.Number() {
+				found = append(found, r)
+			}
+			return len(found) < limit && ctx.Err() == nil
+		})
+		return context.Cause(ctx)
+	})
+	j.unread(err)
+	return found, err
+}
+
 // firstOf returns the first record to look at: that of the shipment, if the query has one.
 func firstOf(c *bbolt.Cursor, q *orders.FindQuery, before []byte) (k, v []byte) {
 	switch {

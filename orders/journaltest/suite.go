@@ -47,6 +47,7 @@ func Run(t *testing.T, e Engine) {
 		"accept/blocked":            acceptBlocked,
 		"blocks":                    blocks,
 		"find":                      find,
+		"forget":                    forget,
 		"cursors":                   cursors,
 		"cursors/refused":           cursorsRefused,
 		"accept/blocks in disorder": acceptBlocksInDisorder,

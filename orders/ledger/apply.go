@@ -22,6 +22,10 @@ func (l *Ledger) Apply(e orders.Event) (orders.Effect, error) {
 	case orders.Match:
 		e.At = micro(e.At)
 		return l.match(&e)
+	case orders.Forget:
+		return l.forget(&e)
+	case orders.Drop:
+		return l.drop(&e)
 	case orders.Block:
 		e.At = micro(e.At)
 		return orders.Effect{}, l.block(&e)

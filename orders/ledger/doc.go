@@ -7,6 +7,7 @@
 //	refs.go    which part a report is about, and what an answer binds
 //	match.go   reports about shipments whose answer never came
 //	park.go    reports that wait for their answer
+//	forget.go  a person is forgotten
 //	mail.go    reports about mails, and the suppressions that they begin and end
 //	contents.go all records of a journal, for another engine that takes them over
 //	names.go   what a batch of events names, for an engine that loads it in one trip

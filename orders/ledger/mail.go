@@ -89,7 +89,7 @@ func (l *Ledger) suppress(eff *orders.Effect, r *orders.Report, before, after kn
 	s := &eff.Shipment
 	failed := before.state != orders.PartFailed && after.state == orders.PartFailed
 	switch {
-	case s.Channel != orders.Email:
+	case s.Channel != orders.Email || s.Recipient == orders.Forgotten:
 		return nil
 	case r.Suppress == orders.BlockedByBounce && failed, after.complained && !before.complained:
 		return l.beginSuppression(eff, r)

@@ -48,6 +48,15 @@ func Names(events []orders.Event) (shipments []uuid.UUID, refs []Name, numbers [
 			}
 		case orders.Expiry:
 			shipments = append(shipments, e.Shipment)
+		case orders.Forget:
+			shipments = append(shipments, e.Shipment)
+			for _, ref := range e.Refs {
+				refs = append(refs, Name{e.Carrier, ref})
+			}
+		case orders.Drop:
+			for _, ref := range e.Refs {
+				refs = append(refs, Name{e.Carrier, ref})
+			}
 		}
 	}
 	return shipments, refs, numbers

@@ -53,6 +53,30 @@ func (j *Journal) Find(ctx context.Context, q orders.FindQuery) (found []orders.
 	return found, nil
 }
 
+// Waiting implements orders.Journal.
+func (j *Journal) Waiting(ctx context.Context, to orders.Recipient, limit int) (found []orders.Report, err error) {
+	rows, err := j.pool.Query(ctx, "select record from parked where number = $1 limit $2", to.Number(), limit)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var record []byte
+		if err := rows.Scan(&record); err != nil {
+			return nil, unavailable(err)
+		}
+		if r, err := decodeReport(record); err != nil {
+			j.unread("parked report", err)
+		} else {
+			found = append(found, r)
+		}
+	}
+	if rows.Err() != nil {
+		return nil, unavailable(rows.Err())
+	}
+	return found, nil
+}
+
 // Accepted calls visit with each shipment that was accepted from since on, unless its key is free: then it surely did
 // not leave. One that can't be read is logged and skipped.
 func (j *Journal) Accepted(ctx context.Context, since time.Time, visit func(orders.Shipment)) error {
