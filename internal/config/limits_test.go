@@ -62,3 +62,20 @@ func TestOrderLimits(t *testing.T) {
 		}
 	}
 }
+
+// TestChannelsAndSenders: each fault has its key.
+func TestChannelsAndSenders(t *testing.T) {
+	credentials(t, map[string]string{"telco.password": "hemlig"})
+	text := strings.Replace(smallest, "name = \"ttd\"\n", "name = \"ttd\"\nchannels = [\"sms\", \"fax\"]\nsms_senders = [\"\", \"Skatteetaten\"]\npumping = \"no\"\n", 1)
+	_, _, found, err := parse(text+"[limits]\npumping = \"yes\"\npumping_stop = \"1s\"\n", now, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for _, f := range found {
+		keys = append(keys, f.Key)
+	}
+	if got := strings.Join(keys, " "); got != "limits.pumping limits.pumping_stop organisation[0].channels[1] organisation[0].pumping organisation[0].sms_senders[0] organisation[0].sms_senders[1]" {
+		t.Errorf("%s\n%v", got, found)
+	}
+}

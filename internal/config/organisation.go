@@ -114,6 +114,11 @@ type Organisation struct {
 	// stands for those below it too. Other addresses get 400, except the organisation's default
 	// sender. Default: any.
 	EmailSenderDomains []string
+	// SMSSenders are the senders that a request may give in smsSettings.sender, beside SMSSender. Other senders get 400.
+	// Default: any.
+	SMSSenders []string
+	// Channels are those that it uses: "sms", "email". Orders of another one get 400. Default: both.
+	Channels []string
 	// OrdersPerDay and OrdersPerMonth bound its orders in a day and in a month of UTC. Default 0: no limit.
 	OrdersPerDay   int
 	OrdersPerMonth int
@@ -159,6 +164,16 @@ type Organisation struct {
 
 func (o *Organisation) setDefaults() { o.Feed, o.Mode = FeedFinal, ModeLive }
 
+// What an organisation sends.
+const (
+	ChannelSMS   = "sms"
+	ChannelEmail = "email"
+)
+
+func (o *Organisation) uses(channel string) bool {
+	return len(o.Channels) == 0 || slices.Contains(o.Channels, channel)
+}
+
 // What a feed shows.
 const (
 	FeedFinal = "final"
@@ -171,6 +186,13 @@ const maxRate = 1e6
 func (o *Organisation) check(c *checker) {
 	c.Name("name", o.Name)
 	c.sender("sms_sender", o.SMSSender)
+	for i, s := range o.SMSSenders {
+		c.sender(faults.Index("sms_senders", i), s)
+		c.Unless(s != "", faults.Index("sms_senders", i), "is empty: a request without a sender has the default one in any case")
+	}
+	for i, channel := range o.Channels {
+		c.OneOf(faults.Index("channels", i), channel, ChannelSMS, ChannelEmail)
+	}
 	o.checkLimits(c)
 	c.countries("countries", o.Countries)
 	o.denied = c.numberRules("deny_numbers", o.DenyNumbers, true)

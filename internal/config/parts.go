@@ -76,7 +76,8 @@ func (cfg *Config) SMSChannel() sms.Config {
 	c := sms.Config{Organisations: make(map[string]sms.Organisation), SMSCs: make(map[string]sms.SMSC),
 		StopWords: cfg.SMS.StopWords, StartWords: cfg.SMS.StartWords, Prices: cfg.PriceTable()}
 	for _, o := range cfg.Organisations {
-		c.Organisations[o.Name] = sms.Organisation{Sender: o.SMSSender, Transliterate: o.Transliterate, InboundNumbers: o.InboundNumbers}
+		c.Organisations[o.Name] = sms.Organisation{Sender: o.SMSSender, Transliterate: o.Transliterate, InboundNumbers: o.InboundNumbers,
+			Senders: o.SMSSenders, Off: !o.uses(ChannelSMS)}
 	}
 	for _, s := range cfg.SMSCs {
 		c.SMSCs[s.Name] = sms.SMSC{Dialect: s.dialect, Alphabet: s.Alphabet.Encoding(), SettleByRecipient: s.SettleByRecipient}
@@ -100,7 +101,7 @@ func (cfg *Config) EmailSenders() map[string]mail.Organisation {
 	for _, o := range cfg.Organisations {
 		senders[o.Name] = mail.Organisation{
 			Sender: cmp.Or(o.EmailSender, cfg.Email.DefaultSender), Name: o.EmailName, ReplyTo: o.EmailReplyTo,
-			SenderDomains: o.EmailSenderDomains,
+			SenderDomains: o.EmailSenderDomains, Off: !o.uses(ChannelEmail),
 		}
 	}
 	return senders

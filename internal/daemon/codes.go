@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"straks/codes"
+	"straks/orders"
 )
 
 // wireCodes builds verifications over the service, if the configuration has them.
@@ -17,6 +18,11 @@ func (d *Daemon) wireCodes() error {
 	}
 	cfg := d.config().Codes()
 	cfg.Store, cfg.Orders, cfg.Log, cfg.Registerer = store, d.service, d.log, d.registry
+	cfg.Used = func(organisation string, to codes.Address, used bool) {
+		if to.Channel == orders.SMS {
+			d.pumping.Outcome(organisation, to.To, used)
+		}
+	}
 	d.codes = codes.New(cfg)
 	return nil
 }

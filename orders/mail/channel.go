@@ -27,6 +27,7 @@ type Organisation struct {
 	ReplyTo string // of all of its mails; empty: replies go to From
 	// SenderDomains are the domains that its requests may name in From, and those below them; none: any.
 	SenderDomains []string
+	Off           bool // it sends no mails
 }
 
 // Channel is the carrier of e-mail orders.
@@ -88,6 +89,9 @@ func (c *Channel) Check(m orders.Message) []orders.Fault {
 		for _, f := range found {
 			faults = append(faults, orders.Fault{Field: fields[f.Field], Message: f.Message})
 		}
+	}
+	if c.config.Load().Organisations[m.Organisation].Off {
+		faults = append(faults, orders.Fault{Field: orders.FieldChannel, Message: "is a channel that your organisation does not use (organisation.channels)"})
 	}
 	if allowed, ok := c.mayUse(m); !ok && !slices.ContainsFunc(faults, aboutSender) {
 		faults = append(faults, orders.Fault{Field: orders.FieldSender, Message: "has a domain that your organisation may not send from; allowed: " +

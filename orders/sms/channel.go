@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,6 +34,8 @@ type Organisation struct {
 	Sender         string   // of messages that name none; empty: the gateway chooses
 	Transliterate  bool     // see gsm.Transliterate
 	InboundNumbers []string // whose inbound messages are meant for it; see BareNumber
+	Senders        []string // that its requests may name, beside Sender; none: any
+	Off            bool     // it sends no SMS
 }
 
 // SMSC is how an SMSC spells what it delivers.
@@ -158,6 +162,13 @@ func (c *Channel) Check(m orders.Message) []orders.Fault {
 	var faults []orders.Fault
 	for _, f := range c.gateway.Check(c.message(m)) {
 		faults = append(faults, orders.Fault{Field: fields[f.Field], Message: f.Message})
+	}
+	o := c.setup.Load().Organisations[m.Organisation]
+	if o.Off {
+		faults = append(faults, orders.Fault{Field: orders.FieldChannel, Message: "is a channel that your organisation does not use (organisation.channels)"})
+	}
+	if len(o.Senders) > 0 && m.From != "" && m.From != o.Sender && !slices.Contains(o.Senders, m.From) {
+		faults = append(faults, orders.Fault{Field: orders.FieldSender, Message: "is none that your organisation may send from (organisation.sms_senders): " + strings.Join(o.Senders, ", ")})
 	}
 	return faults
 }
