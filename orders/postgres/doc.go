@@ -48,6 +48,7 @@
 //	due.go         which shipments are due
 //	sweep.go       retention
 //	lease.go       this node's lease, and that of others
+//	nodes.go       what this node knows of the others
 //	clock_*.go     the clock by which it ends
 //	slots.go       binds of an account, shared between nodes
 //	slots.go       binds of an account, shared between nodes

@@ -25,12 +25,12 @@ const (
 			url = excluded.url, version = excluded.version
 		where nodes.expires < clock_timestamp() or nodes.holder = excluded.holder
 		returning epoch, clock_timestamp()`
-	renewLease = `update nodes set expires = clock_timestamp() + $4::interval where id = $1 and holder = $2 and epoch = $3
+	renewLease = `update nodes set expires = clock_timestamp() + $4::interval, up = $5 where id = $1 and holder = $2 and epoch = $3
 		returning clock_timestamp()`
 	endLease    = `update nodes set epoch = epoch + 1, expires = '-infinity' where id = $1 and holder = $2 and epoch = $3`
 	declareDead = `update nodes set epoch = epoch + 1, expires = '-infinity'
 		where expires < clock_timestamp() and expires > '-infinity' and id <> $1 returning id`
-	lookAround = `select coalesce(min(id) = $1, false), count(*) from nodes where expires >= clock_timestamp()`
+	lookAround = `select id, url, version, up from nodes where expires >= clock_timestamp() order by id`
 )
 
 // ErrHeld reports that another process runs as this node.
@@ -51,7 +51,7 @@ type lease struct {
 	until  time.Duration // by bootTime: until when this node may submit
 	since  time.Duration // since when it has had the lease without a break
 	keeps  bool          // it is the keeper
-	alive  int           // nodes that are alive, this one included
+	alive  []Node        // nodes that are alive, this one included, by id
 	offset time.Duration // of the database's clock from this machine's
 }
 
@@ -162,7 +162,7 @@ func (l *lease) tend(ctx context.Context) (err error) {
 func (l *lease) renew(ctx context.Context) (bool, error) {
 	began, asked := time.Now(), bootTime()
 	var now time.Time
-	err := l.query(ctx, renewLease, []any{l.j.opt.Node, [16]byte(l.holder), l.epochNow(), l.j.opt.Lease}, &now)
+	err := l.query(ctx, renewLease, []any{l.j.opt.Node, [16]byte(l.holder), l.epochNow(), l.j.opt.Lease, l.j.up()}, &now)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
@@ -199,14 +199,13 @@ func (l *lease) look(ctx context.Context) error {
 			return err
 		}
 	}
-	var keeps bool
-	var alive int
-	if err := l.query(ctx, lookAround, []any{l.j.opt.Node}, &keeps, &alive); err != nil {
+	alive, err := l.nodes(ctx)
+	if err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.keeps, l.alive = keeps, alive
+	l.alive, l.keeps = alive, len(alive) > 0 && alive[0].ID == l.j.opt.Node
 	return nil
 }
 
@@ -274,7 +273,7 @@ func (l *lease) clockOffset() time.Duration {
 func (j *Journal) Alive() int {
 	j.lease.mu.Lock()
 	defer j.lease.mu.Unlock()
-	return max(j.lease.alive, 1)
+	return max(len(j.lease.alive), 1)
 }
 
 // Allow returns why this node must not submit now, or nil. It asks the database nothing: it is for the last moment
