@@ -12,7 +12,7 @@ func TestAlertRules(t *testing.T) {
 		t.Skip("promtool is not installed (Debian: prometheus)")
 	}
 	for _, args := range [][]string{
-		{"check", "rules", "configs/alerts.yml", "configs/rules.yml"},
+		{"check", "rules", "configs/alerts.yml", "configs/alerts-nodes.yml", "configs/rules.yml"},
 		{"test", "rules", "configs/alerts_test.yml"},
 	} {
 		if out, err := exec.Command("promtool", args...).CombinedOutput(); err != nil {

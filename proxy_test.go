@@ -43,7 +43,9 @@ func TestProxies(t *testing.T) {
 		args    []string
 	}{
 		{"nginx", []string{"-t", "-e", "stderr", "-p", dir, "-c", write("main.conf", fmt.Sprintf("pid %s/pid;\nevents {}\nhttp { include %s; }\n", dir, here("nginx.conf")))}},
+		{"nginx", []string{"-t", "-e", "stderr", "-p", dir, "-c", write("nodes.conf", fmt.Sprintf("pid %s/pid;\nevents {}\nhttp { include %s; }\n", dir, here("nginx-nodes.conf")))}},
 		{"haproxy", []string{"-c", "-f", here("haproxy.cfg")}},
+		{"haproxy", []string{"-c", "-f", here("haproxy-nodes.cfg")}},
 		{"caddy", []string{"validate", "--adapter", "caddyfile", "--config", here("Caddyfile")}},
 	} {
 		t.Run(c.program, func(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"straks/internal/daemon"
 	"straks/internal/printable"
 	"straks/orders/bolt"
+	"straks/orders/postgres"
 	"straks/smpp"
 )
 
@@ -62,7 +64,8 @@ func statusCommand(ctx context.Context, args []string, e env) error {
 // status is a daemon's Status with what the bolt engine says of its journal.
 type status struct {
 	daemon.Status
-	Journal bolt.Stats `json:"journal"`
+	Journal bolt.Stats      `json:"journal"`
+	shared  postgres.Levels // of a journal in a database
 }
 
 func parseStatus(text []byte) (status, error) {
@@ -73,7 +76,11 @@ func parseStatus(text []byte) (status, error) {
 	if s.Version == "" {
 		return s, errors.New("it has no version")
 	}
-	return s, nil
+	if s.Node == nil {
+		return s, nil
+	}
+	shared := struct{ Journal *postgres.Levels }{&s.shared}
+	return s, json.Unmarshal(text, &shared)
 }
 
 // print prints it for a person. Everything in it comes from the daemon, and some of it from
@@ -84,6 +91,8 @@ func (s *status) print(w io.Writer, now time.Time) error {
 		readiness = "not ready: " + printable.Line(s.Reason)
 	} else if s.Silent != "" {
 		readiness = "ready, but " + printable.Line(s.Silent)
+	} else if s.Handed != "" {
+		readiness = "ready, but " + printable.Line(s.Handed)
 	}
 	fmt.Fprintf(w, "straks %s, %s, %s\n", printable.Text(s.Version), readiness, daemon.UnderWay(s.InFlight))
 	out := newTable(w)
@@ -115,10 +124,31 @@ func (s *status) print(w io.Writer, now time.Time) error {
 			out.row(o.Organisation, o.Spent, choose(o.Budget > 0, o.Budget.String(), "-"), choose(o.Budget > 0, o.Used(), "-"))
 		}
 	}
+	if s.Node != nil {
+		s.nodeRows(out)
+		return out.Flush()
+	}
 	j := s.Journal
 	out.section("JOURNAL", "IN USE", "FREE INSIDE", "FREE ON THE DISK", "FEED ENTRIES", "EARLY RECEIPTS")
 	out.row("", binaryOctets(j.FileSize-j.FreeSize), binaryOctets(j.FreeSize), binaryOctets(j.DiskFree), j.FeedEntries, j.Parked)
 	return out.Flush()
+}
+
+// nodeRows shows the nodes that share the journal, and what this one knows of it.
+func (s *status) nodeRows(out table) {
+	out.section("NODE", "URL", "VERSION", "CAN SEND OVER", "LEASE", "CLOCK", "KEEPER", "EARLY RECEIPTS")
+	for _, n := range s.Node.Live {
+		name, up := fmt.Sprint(n.ID), cmp.Or(strings.Join(n.Up, " "), "-")
+		if n.ID != s.Node.ID {
+			out.row(name, cmp.Or(n.URL, "-"), n.Version, up)
+			continue
+		}
+		out.row(name+", this", cmp.Or(n.URL, "-"), n.Version, up, fmt.Sprintf("%.1f s", s.shared.Lease), fmt.Sprintf("%+.3f s", s.shared.Offset),
+			choose(s.shared.Keeper, "yes", "no"), s.shared.Parked)
+	}
+	if s.Node.Allowed != "" {
+		out.row(fmt.Sprint(s.Node.ID, ", this"), "-", "-", "-", printable.Line(s.Node.Allowed))
+	}
 }
 
 // responseTime returns how long the SMSC takes to respond on a bind, or for how long it has not.

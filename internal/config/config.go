@@ -125,6 +125,7 @@ type API struct {
 	ReadTimeout       time.Duration // for a whole request: 10s
 	WriteTimeout      time.Duration // from the headers to the answer's last octet, more than send_deadline: 30s
 	IdleTimeout       time.Duration // of a kept connection: 2m
+	DrainNotice       time.Duration // at shutdown, from the moment when /readyz says 503 until no more requests are taken: 0s
 	DrainTimeout      time.Duration // at shutdown, for requests in flight, more than send_deadline: 10s
 
 	// MaxConnectionsPerAddress bounds the connections of one IPv4 address, or of one /64 of
@@ -183,6 +184,7 @@ func (a *API) check(c *checker) {
 	c.Duration("read_timeout", a.ReadTimeout, 100*time.Millisecond, 10*time.Minute)
 	a.outlast(c, "write_timeout", a.WriteTimeout, 10*time.Minute)
 	c.Duration("idle_timeout", a.IdleTimeout, time.Second, time.Hour)
+	c.Duration("drain_notice", a.DrainNotice, 0, time.Minute)
 	a.outlast(c, "drain_timeout", a.DrainTimeout, time.Minute)
 }
 

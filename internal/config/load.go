@@ -137,7 +137,7 @@ func (cfg *Config) check(c *checker) {
 func (cfg *Config) checkAddresses(c *checker) {
 	seen := make(map[string]string)
 	for _, l := range []struct{ section, addr string }{{"api", cfg.API.Listen}, {"metrics", cfg.Metrics.Listen}, {"admin", cfg.Admin.Listen}, {"console", cfg.Console.Listen},
-		{"mail", cfg.Mail.Listen}} {
+		{"mail", cfg.Mail.Listen}, {"node", cfg.Node.Listen}} {
 		if first := seen[l.addr]; first != "" {
 			c.In(l.section).Add("listen", "is that of %s: each listener must have its own", first)
 		}

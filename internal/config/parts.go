@@ -23,12 +23,12 @@ func (cfg *Config) Tokens() []api.Token {
 	return tokens
 }
 
-// Rates returns the limits of the organisations that have one.
-func (cfg *Config) Rates() map[string]api.Rate {
+// Rates returns the limits of the organisations that have one, for one of so many nodes that share them.
+func (cfg *Config) Rates(nodes int) map[string]api.Rate {
 	rates := make(map[string]api.Rate)
 	for _, o := range cfg.Organisations {
 		if o.Rate > 0 {
-			rates[o.Name] = api.Rate{PerSecond: o.Rate, Burst: o.Burst}
+			rates[o.Name] = api.Rate{PerSecond: o.Rate / float64(nodes), Burst: (o.Burst + nodes - 1) / nodes}
 		}
 	}
 	return rates

@@ -82,7 +82,7 @@ func (all *inherited) listenAny(section string, s socket) (net.Listener, error) 
 }
 
 // sections are those of the configuration that have listeners.
-var sections = []string{"api", "metrics", "admin", "mail", "console"}
+var sections = []string{"api", "metrics", "admin", "mail", "console", "node"}
 
 // rest returns the error of sockets that belong to no section: nobody would ever answer on them.
 func (all inherited) rest() error {

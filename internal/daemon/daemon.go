@@ -66,6 +66,8 @@ type Daemon struct {
 	notifier    *notifier
 	reload      reload
 
+	peers peers
+
 	mailBack
 }
 
@@ -92,7 +94,7 @@ func (d *Daemon) config() *config.Config { return d.conf.Load() }
 
 // open takes what can be refused. After an error Close releases what was taken.
 func (d *Daemon) open(ctx context.Context) (err error) {
-	if d.journal, err = openJournal(ctx, d.config(), d.log, d.registry); err != nil {
+	if d.journal, err = openJournal(ctx, d.config(), d.peers.sendable, d.log, d.registry); err != nil {
 		return err
 	}
 	if err := d.watchDatabase(); err != nil {
@@ -142,6 +144,9 @@ func (d *Daemon) listen() (err error) {
 	if err := d.listenMail(&systemd); err != nil {
 		return err
 	}
+	if err := d.listenPeers(&systemd); err != nil {
+		return err
+	}
 	return systemd.rest()
 }
 
@@ -183,8 +188,11 @@ func (d *Daemon) wire() (err error) {
 	if d.tokens, err = d.callers(); err != nil {
 		return err
 	}
-	d.handler, err = api.New(api.Config{Service: d.service, Codes: d.codes, Auth: d.tokens, BasePath: cfg.API.BasePath,
-		MaxBody: int64(cfg.API.MaxBody), MaxBodySMS: int64(cfg.API.MaxBodySMS), MaxRequests: cfg.API.MaxConnections, Failures: cfg.API.Failures(), Settings: apiSettings(cfg), Docs: cfg.API.Docs, Audit: d.audit, Log: d.log, Registerer: d.registry})
+	if err := d.wirePeers(); err != nil {
+		return err
+	}
+	d.handler, err = api.New(api.Config{Service: d.service, Codes: d.codes, Auth: d.tokens, Peers: d.peers.client, BasePath: cfg.API.BasePath,
+		MaxBody: int64(cfg.API.MaxBody), MaxBodySMS: int64(cfg.API.MaxBodySMS), MaxRequests: cfg.API.MaxConnections, Failures: cfg.API.Failures(), Settings: d.apiSettings(cfg), Docs: cfg.API.Docs, Audit: d.audit, Log: d.log, Registerer: d.registry})
 	return err
 }
 
@@ -200,8 +208,8 @@ func (d *Daemon) mailConfig(cfg *config.Config) mail.Config {
 	return mail.Config{Organisations: cfg.EmailSenders(), Paths: cfg.Mail.Paths(), Waits: cfg.Waits(), Price: cfg.Cost.Email, Words: &d.relays}
 }
 
-func apiSettings(cfg *config.Config) api.Settings {
-	return api.Settings{Rates: cfg.Rates(), FeedsWithAll: cfg.FeedsWithAll(), Numbers: cfg.NumberRules()}
+func (d *Daemon) apiSettings(cfg *config.Config) api.Settings {
+	return api.Settings{Rates: cfg.Rates(d.liveNodes()), FeedsWithAll: cfg.FeedsWithAll(), Numbers: cfg.NumberRules()}
 }
 
 // relayNames returns what stands for a relay in labels of metrics.
@@ -232,13 +240,16 @@ func (d *Daemon) MetricsAddr() string {
 
 // Close releases what New took. It may be called once, after Run has returned.
 func (d *Daemon) Close() {
-	for _, l := range []net.Listener{d.api, d.metrics, d.admin, d.reports, d.lmtp} {
+	for _, l := range []net.Listener{d.api, d.metrics, d.admin, d.reports, d.lmtp, d.peers.listen} {
 		if l != nil {
 			l.Close()
 		}
 	}
 	if d.console != nil {
 		d.console.listen.Close()
+	}
+	if d.peers.client != nil {
+		d.peers.client.Close()
 	}
 	if d.journal != nil {
 		if err := d.journal.Close(); err != nil {

@@ -10,7 +10,7 @@
 // late response) it gives to the handler that its Run takes. A shutdown ends the
 // parts in the reverse order:
 //
-//	/readyz says 503
+//	/readyz says 503, for api.drain_notice before anything else ends
 //	api      no new connections; requests in flight get their answers
 //	drain    orders whose clients have gone reach their outcome
 //	verifications  messages on another channel that have begun reach theirs
@@ -31,6 +31,8 @@
 //	run.go      Run: the parts and their order
 //	reload.go   another configuration in the place of the one in use
 //	stack.go    parts that end in the reverse order of their start
+//	peers.go    orders that go to another node, and come from one
+//	ready.go    what can be stored and sent now
 //	status.go   /status, and the status line of systemd
 //	activation.go  listeners that systemd opened
 //	callers.go  who may call the API: static tokens and issuers

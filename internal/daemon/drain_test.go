@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"straks/api/client"
 	"straks/internal/daemon/daemontest"
+	"straks/internal/eventually"
 	"straks/smpp/smsctest"
+	"straks/smtp/relaytest"
 )
 
 // drained is what clients learn about their orders while the daemon stops.
@@ -77,5 +80,26 @@ func TestDrain(t *testing.T) {
 	}
 	if got := len(w.SMSC.Submits()); got != len(d.placed) {
 		t.Errorf("%d submits for %d orders", got, len(d.placed))
+	}
+}
+
+// TestDrainNotice: for a while after the signal, /readyz says 503 and requests are still answered.
+func TestDrainNotice(t *testing.T) {
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	w.Configure("[api]", `drain_notice = "5s"`)
+	w.Start()
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		w.Stop()
+	}()
+	eventually.True(t, "the notice", func() bool {
+		code, text := w.Admin("/readyz")
+		return code == 503 && strings.Contains(text, "draining")
+	})
+	w.Send("k", "+4799999999")
+	<-stopped
+	if n := len(w.SMSC.Submits()); n != 1 {
+		t.Errorf("%d submits", n)
 	}
 }

@@ -45,11 +45,11 @@ type boltEngine struct{ *bolt.Journal }
 
 func (e boltEngine) Levels() any { return e.Journal.Levels() }
 
-// openJournal opens the configuration's journal. A file of an older schema is
-// migrated first; a database is not, since other nodes may run.
-func openJournal(ctx context.Context, cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) (engine, error) {
+// openJournal opens the configuration's journal. A file of an older schema is migrated first; a database is not, since
+// other nodes may run. up returns what this node can send over, for those.
+func openJournal(ctx context.Context, cfg *config.Config, up func() []string, log *slog.Logger, reg prometheus.Registerer) (engine, error) {
 	if cfg.Journal.Shared() {
-		return openShared(ctx, cfg, log, reg)
+		return openShared(ctx, cfg, up, log, reg)
 	}
 	path, options := cfg.Journal.Path, boltOptions(cfg, log, reg)
 	j, err := bolt.Open(path, options)
@@ -64,11 +64,12 @@ func openJournal(ctx context.Context, cfg *config.Config, log *slog.Logger, reg 
 	return boltEngine{j}, nil
 }
 
-func openShared(ctx context.Context, cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) (engine, error) {
+func openShared(ctx context.Context, cfg *config.Config, up func() []string, log *slog.Logger, reg prometheus.Registerer) (engine, error) {
 	options, err := postgresOptions(cfg, log, reg)
 	if err != nil {
 		return nil, err
 	}
+	options.Up = up
 	j, err := postgres.Open(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
@@ -117,7 +118,8 @@ func PostgresOptions(cfg *config.Config) (postgres.Options, error) {
 func postgresOptions(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) (postgres.Options, error) {
 	j := &cfg.Journal
 	password, err := j.Password()
-	return postgres.Options{DSN: j.Postgres, Password: password, Node: cfg.Node.ID, Lease: cfg.Node.Lease,
+	program, _, _ := Version()
+	return postgres.Options{DSN: j.Postgres, Password: password, Node: cfg.Node.ID, URL: cfg.Node.URL, Version: program, Lease: cfg.Node.Lease,
 		Queue: j.MaxQueue, Carriers: reporting(cfg), Log: log, Registerer: reg}, err
 }
 

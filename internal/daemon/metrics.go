@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -35,31 +34,10 @@ func (d *Daemon) serveReady(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	fmt.Fprintln(w, "ok")
+	if handed := d.handedOver(); handed != "" {
+		fmt.Fprintln(w, handed)
+	}
 }
 
 // channels are those of ?channel=, by name.
 var channels = map[string]orders.Channel{"sms": orders.SMS, "email": orders.Email}
-
-// Ready returns nil when orders of every channel in use would be taken and sent now, else the
-// reasons why not.
-func (d *Daemon) Ready() error { return d.readiness(d.service.Ready) }
-
-// ReadyFor is Ready for one channel.
-func (d *Daemon) ReadyFor(channel orders.Channel) error {
-	return d.readiness(func() error { return d.service.ReadyFor(channel) })
-}
-
-// databaseReady returns why the journal's database can't be relied upon, or nil.
-func (d *Daemon) databaseReady() error {
-	if d.doctor == nil {
-		return nil
-	}
-	return d.doctor.Ready()
-}
-
-func (d *Daemon) readiness(carriers func() error) error {
-	if d.draining.Load() {
-		return errors.New("draining")
-	}
-	return errors.Join(d.journal.Ready(), d.databaseReady(), carriers())
-}

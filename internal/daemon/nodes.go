@@ -20,6 +20,8 @@ type shared interface {
 	Now() time.Time
 	// Heads returns the newest number of each feed.
 	Heads(ctx context.Context) (map[string]uint64, error)
+	// Nodes returns the live nodes, this one included.
+	Nodes() []postgres.Node
 	// AcquireSlot waits until slot n of an SMSC's binds is this node's.
 	AcquireSlot(ctx context.Context, smsc string, n int) (postgres.Slot, error)
 }

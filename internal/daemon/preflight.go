@@ -98,9 +98,9 @@ func tryDatabase(cfg *config.Config, found, warnings *faults.List) (running bool
 // tryListeners listens on every address, all at the same time, as the daemon does.
 func tryListeners(cfg *config.Config, found, warnings *faults.List) {
 	addresses := map[string]string{"api": cfg.API.Listen, "metrics": cfg.Metrics.Listen, "admin": cfg.Admin.Listen, "console": cfg.Console.Listen,
-		"mail": cfg.Mail.Listen}
+		"mail": cfg.Mail.Listen, "node": cfg.Node.Listen}
 	sockets := socketsOfUnit()
-	for _, section := range []string{"api", "metrics", "admin", "console", "mail"} {
+	for _, section := range []string{"api", "metrics", "admin", "console", "mail", "node"} {
 		addr := addresses[section]
 		ofSystemd := false
 		sockets = slices.DeleteFunc(sockets, func(l *net.TCPAddr) bool {

@@ -95,7 +95,7 @@ func (d *Daemon) apply(cfg *config.Config) (restart []string, err error) {
 		d.mail.Reconfigure(d.mailConfig(cfg))
 	}
 	d.relimit(cfg)
-	d.handler.Reconfigure(apiSettings(cfg))
+	d.handler.Reconfigure(d.apiSettings(cfg))
 	var forms map[string][]string
 	if d.sms != nil {
 		forms = d.sms.HintForms()

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"straks/api"
 )
@@ -52,6 +53,12 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		s.start("verifications", d.codes.Run)
 	}
 	s.start("drain", func(ctx context.Context) error { return d.drain(ctx, lost) })
+	if d.peers.listen != nil {
+		s.start("peers", d.servePeers)
+	}
+	if _, ok := d.journal.(shared); ok {
+		s.start("nodes", d.watchNodes)
+	}
 	s.start("api", d.serveAPI)
 	version, _, _ := Version()
 	d.log.Info("serving", "api", d.APIAddr(), "metrics", d.MetricsAddr(), "admin", d.AdminAddr(), "console", d.ConsoleAddr(), "version", version)
@@ -60,6 +67,10 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	return s.wait(ctx, func() {
 		d.draining.Store(true)
 		n.stopping()
+		if ctx.Err() != nil { // no part has failed
+			d.log.Info("not ready any more, and still serving", "drain_notice", d.config().API.DrainNotice.String())
+			time.Sleep(d.config().API.DrainNotice)
+		}
 	})
 }
 

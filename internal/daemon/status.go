@@ -16,9 +16,13 @@ import (
 type Status struct {
 	Version  string              `json:"version"`
 	Ready    bool                `json:"ready"`
-	Reason   string              `json:"reason,omitempty"` // why it is not ready
-	Silent   string              `json:"silent,omitempty"` // carriers that do not answer, while it is ready with others
-	InFlight int                 `json:"inFlight"`         // orders between request and outcome
+	Reason   string              `json:"reason,omitempty"`     // why it is not ready
+	Store    bool                `json:"store"`                // orders can be stored
+	Send     bool                `json:"send"`                 // messages of each channel can be sent, here or by another node
+	Handed   string              `json:"handedOver,omitempty"` // what only other nodes can send
+	Node     *NodeState          `json:"node,omitempty"`       // where several nodes share the journal
+	Silent   string              `json:"silent,omitempty"`     // carriers that do not answer, while it is ready with others
+	InFlight int                 `json:"inFlight"`             // orders between request and outcome
 	SMSC     []smpp.BindState    `json:"smsc"`
 	Relay    []smtp.RelayState   `json:"relay"`
 	Webhook  []hooks.State       `json:"webhook"`
@@ -48,6 +52,12 @@ func (d *Daemon) Status() Status {
 		s.Reason = err.Error()
 	}
 	s.Ready = s.Reason == ""
+	s.Store, s.Send = d.canStore() == nil, true
+	for _, channel := range d.inUse() {
+		_, why := d.canSend(channel)
+		s.Send = s.Send && why == nil
+	}
+	s.Handed, s.Node = d.handedOver(), d.nodeState()
 	if s.Ready {
 		s.Silent = silentCarriers(s.SMSC, s.Relay)
 	}

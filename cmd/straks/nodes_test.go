@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"straks/api/client"
+	"straks/internal/clientcert/certtest"
+	"straks/internal/daemon"
+	"straks/internal/daemon/daemontest"
+	"straks/internal/eventually"
+	"straks/internal/pgcluster"
+	"straks/smpp/smsctest"
+	"straks/smtp/relaytest"
+)
+
+// node is "straks serve" as one of several over one database.
+type node struct {
+	*daemontest.World
+	*process
+	client *client.Client
+}
+
+// newNode configures a node. All share the SMSC and the token of the first.
+func newNode(t *testing.T, id int, dsn string, ca *certtest.CA, first *node) *node {
+	t.Helper()
+	w := daemontest.NewStopped(t, smsctest.Profile{MaxBinds: 1}, relaytest.Profile{}, "")
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer free.Close()
+	cert, key := certtest.Files(t, ca.Issue("node", certtest.Node))
+	w.EditConfig(fmt.Sprintf("path = %q\n", w.JournalFile()), fmt.Sprintf("engine = \"postgres\"\nha = false\npostgres = %q\n[node]\nid = %d\nlease = \"2s\"\nlisten = %q\nurl = \"https://%s\"\ntls_cert_file = %q\ntls_key_file = %q\ntls_ca_file = %q\n",
+		dsn, id, free.Addr(), free.Addr(), cert, key, certtest.File(t, ca)))
+	if first != nil {
+		w.EditConfig(w.SMSC.Addr(), first.SMSC.Addr())
+		w.EditConfig(tokenSum(w), tokenSum(first.World))
+		w.Token = first.Token
+	}
+	return &node{World: w}
+}
+
+func tokenSum(w *daemontest.World) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(w.Token))) }
+
+func (n *node) start() *node {
+	n.T.Helper()
+	n.process = startProcess(n.World)
+	n.client = n.ClientAt(n.api)
+	eventually.True(n.T, "the node to be ready", func() bool { return n.ready() == "" })
+	return n
+}
+
+// send places an order, and repeats it while the answer is 503, as a client does.
+func (n *node) send(key string) client.Placed {
+	n.T.Helper()
+	for end := time.Now().Add(time.Minute); ; {
+		p, err := n.client.SendSMS(n.T.Context(), daemontest.SMS(key, "+4799999999"))
+		var problem *client.Problem
+		if err == nil {
+			return p
+		}
+		if !errors.As(err, &problem) || problem.Status != 503 || time.Now().After(end) {
+			n.T.Fatalf("%s: %v\n%s", key, err, n.log.String())
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// TestNodes: two nodes over one database, and a carrier that allows one bind. Either takes every order, and each is sent
+// once. When the node that has the bind is killed, or stopped, the other takes it over.
+func TestNodes(t *testing.T) {
+	if err := pgcluster.Available(); err != nil {
+		t.Skip(err)
+	}
+	cluster, err := pgcluster.Start(t.Context(), pgcluster.Options{Servers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cluster.Close()
+	ca := certtest.New("cluster")
+	a := newNode(t, 1, cluster.DSN(), ca, nil)
+	b := newNode(t, 2, cluster.DSN(), ca, a)
+	if err := daemon.CreateJournal(a.Config(), 0); err != nil {
+		t.Fatal(err)
+	}
+	a.start()
+	b.start() // since a can send
+	submits := func() int { return len(a.SMSC.Submits()) }
+
+	one := b.send("one")
+	if again := a.send("one"); !one.Created || again.Created || again.ShipmentID != one.ShipmentID || submits() != 1 {
+		t.Errorf("%+v; again %+v; %d submits", one, again, submits())
+	}
+	var status bytes.Buffer
+	if code := run(t.Context(), []string{"status", "-config", b.ConfigFile()}, nil, &status, os.Stderr); code != 0 ||
+		!strings.Contains(status.String(), "elsewhere") || !strings.Contains(status.String(), "NODE") || !strings.Contains(status.String(), "SMS is handed to node [1]") {
+		t.Errorf("status of b, %d:\n%s", code, status.String())
+	}
+
+	alertsHaveMetrics(t, b)
+
+	killed := time.Now()
+	if err := a.kill(); err != nil {
+		t.Error(err)
+	}
+	two := b.send("two")
+	t.Logf("%v from the kill to the next order", time.Since(killed).Round(time.Millisecond))
+	if again := b.send("one"); again.Created || again.ShipmentID != one.ShipmentID || submits() != 2 {
+		t.Errorf("%+v; again %+v; %d submits", two, again, submits())
+	}
+
+	a.start()
+	if three := a.send("three"); !three.Created || submits() != 3 {
+		t.Errorf("%+v; %d submits", three, submits())
+	}
+	stopped := time.Now()
+	b.stop(t)
+	four := a.send("four")
+	t.Logf("%v from the stop to the next order", time.Since(stopped).Round(time.Millisecond))
+	if !four.Created || submits() != 4 || a.SMSC.Stats().BindsNow != 1 {
+		t.Errorf("%+v; %d submits; %d binds", four, submits(), a.SMSC.Stats().BindsNow)
+	}
+	eventually.True(t, "all to be delivered", func() bool {
+		s, err := a.client.Shipment(context.Background(), four.ShipmentID)
+		return err == nil && s.Recipients[0].Status == "SMS_Delivered"
+	})
+	a.stop(t)
+}
+
+// alertsHaveMetrics: a node has the metrics that the alerts for several nodes ask for.
+func alertsHaveMetrics(t *testing.T, n *node) {
+	t.Helper()
+	rules, err := os.ReadFile("../../configs/alerts-nodes.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Get("http://" + n.metrics + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	metrics, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range regexp.MustCompile(`\bstraks_[a-z_]+`).FindAllString(string(rules), -1) {
+		if !strings.Contains(string(metrics), "\n"+name) {
+			t.Errorf("there is no metric %s", name)
+		}
+	}
+}

@@ -1,0 +1,181 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"straks/api"
+	"straks/internal/config"
+	"straks/internal/connlimit"
+	"straks/internal/peer"
+	"straks/internal/pemfile"
+	"straks/orders"
+	"straks/orders/postgres"
+)
+
+// peers is what this node has to do with the others.
+type peers struct {
+	client *peer.Client // nil: orders are not handed to other nodes
+	files  *pemfile.Files
+	listen net.Listener // nil: none are taken from other nodes
+
+	// up returns what this node can send over, once there is something. The journal begins to ask before that.
+	up atomic.Pointer[func() []string]
+}
+
+// sendable is what this node can send over; nothing while it is being wired.
+func (p *peers) sendable() []string {
+	if up := p.up.Load(); up != nil {
+		return (*up)()
+	}
+	return nil
+}
+
+// Nodes implements peer.Nodes.
+func (d *Daemon) Nodes() (nodes []peer.Node) {
+	e, ok := d.journal.(shared)
+	if !ok {
+		return nil
+	}
+	for _, n := range e.Nodes() {
+		nodes = append(nodes, peer.Node{ID: n.ID, URL: n.URL, Up: n.Up})
+	}
+	return nodes
+}
+
+// liveNodes returns how many nodes share the limits of organisations, this one included.
+func (d *Daemon) liveNodes() int { return max(len(d.Nodes()), 1) }
+
+// sendable returns the SMSCs and relays that this node can send over now. A node that drains takes no order of another.
+func (d *Daemon) sendable() (carriers []string) {
+	if d.draining.Load() {
+		return nil
+	}
+	if d.gateway != nil {
+		carriers = append(carriers, d.gateway.Up()...)
+	}
+	if d.pool != nil {
+		carriers = append(carriers, d.pool.Up()...)
+	}
+	return carriers
+}
+
+// answerMargin is what a node that an order was handed to may take beyond the send deadline: to store the order and its
+// outcome. See orders.Place.
+const answerMargin = 4 * time.Second
+
+// wirePeers makes the client of the other nodes.
+func (d *Daemon) wirePeers() (err error) {
+	up := d.sendable
+	d.peers.up.Store(&up)
+	cfg := d.config()
+	if !cfg.Node.Forwards() {
+		return nil
+	}
+	if d.peers.files, err = pemfile.Open(cfg.Node.TLSCAFile, cfg.Node.TLSCertFile, cfg.Node.TLSKeyFile); err != nil {
+		return fmt.Errorf("node.tls_cert_file: %w", err)
+	}
+	d.peers.files.Report = func(err error) {
+		d.log.Error("certificate files have changed and can't be used; the previous ones stay in use", "key", "node.tls_cert_file", "err", err)
+	}
+	d.peers.client, err = peer.New(peer.Config{Node: cfg.Node.ID, Nodes: d, Files: d.peers.files,
+		Timeout: min(cfg.API.SendDeadline+answerMargin, cfg.API.WriteTimeout-time.Second/2), Log: d.log, Registerer: d.registry})
+	return err
+}
+
+// listenPeers opens the listener for other nodes.
+func (d *Daemon) listenPeers(systemd *inherited) (err error) {
+	if cfg := d.config(); cfg.Node.Forwards() {
+		d.peers.listen, err = systemd.listen("node", cfg.Node.Listen)
+	}
+	return err
+}
+
+// servePeers answers orders that other nodes hand over.
+func (d *Daemon) servePeers(ctx context.Context) error {
+	c := d.config().API
+	limits := c.Limits()
+	limiter := connlimit.New(connlimit.Limits{Open: c.MaxConnections}, d.log)
+	srv := api.Server(d.handler, limits, limiter, d.log)
+	srv.Handler = peer.Accept(d.handler, d.log)
+	srv.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){} // HTTP/1.1 only
+	return serveHTTP(ctx, srv, tls.NewListener(limiter.Listener(d.peers.listen), peer.ServerTLS(d.peers.files)), c.DrainTimeout)
+}
+
+// nodesEvery is how often the number of nodes is looked at.
+const nodesEvery = time.Second
+
+// watchNodes divides the rates of organisations by the nodes that live, until ctx ends.
+func (d *Daemon) watchNodes(ctx context.Context) error {
+	tick := time.NewTicker(nodesEvery)
+	defer tick.Stop()
+	for was := 0; ; {
+		if now := d.liveNodes(); now != was {
+			was = now
+			d.reload.mu.Lock()
+			d.handler.Reconfigure(d.apiSettings(d.config()))
+			d.reload.mu.Unlock()
+			d.log.Info("the rates of organisations are divided by the live nodes", "nodes", now)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// elsewhere returns the live nodes that can send messages of a channel, while this one hands orders over.
+func (d *Daemon) elsewhere(channel orders.Channel) (ids []int) {
+	cfg := d.config()
+	if d.peers.client == nil {
+		return nil
+	}
+	carriers := carriersOf(cfg, channel)
+	for _, n := range d.Nodes() {
+		if n.ID != cfg.Node.ID && n.URL != "" && slices.ContainsFunc(n.Up, func(up string) bool { return slices.Contains(carriers, up) }) {
+			ids = append(ids, n.ID)
+		}
+	}
+	return ids
+}
+
+func carriersOf(cfg *config.Config, channel orders.Channel) (names []string) {
+	if channel == orders.SMS {
+		for _, s := range cfg.SMSCs {
+			names = append(names, s.Name)
+		}
+		return names
+	}
+	for _, r := range cfg.Relays {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+// NodeState is this node among those that share the journal.
+type NodeState struct {
+	ID       int             `json:"id"`
+	Allowed  string          `json:"notAllowed,omitempty"` // why it must not submit now
+	Live     []postgres.Node `json:"live"`
+	Forwards bool            `json:"forwards"` // it hands orders over, and takes those of others
+}
+
+// nodeState returns nil where the journal is this node's alone.
+func (d *Daemon) nodeState() *NodeState {
+	e, ok := d.journal.(shared)
+	if !ok {
+		return nil
+	}
+	s := &NodeState{ID: d.config().Node.ID, Live: e.Nodes(), Forwards: d.peers.client != nil}
+	if err := e.Allow(); err != nil {
+		s.Allowed = err.Error()
+	}
+	return s
+}
