@@ -108,7 +108,19 @@ func (d *Dispatcher) Begin(ctx context.Context) {
 	d.reportOrphans(ctx)
 }
 
-// Run sends until ctx ends. Then requests that are out have grace to end, and the cursors are stored.
+// Again has each webhook read its cursor again when Run begins: another process has sent since it was read. It must
+// not be called while Run runs.
+func (d *Dispatcher) Again() {
+	for _, s := range d.subscriptions {
+		s.mu.Lock()
+		s.cursor, s.loaded, s.dirty = orders.Cursor{}, false, false
+		s.mu.Unlock()
+		s.failures, s.passed = 0, 0
+	}
+}
+
+// Run sends until ctx ends. Then requests that are out have grace to end, and the cursors are stored. It may be called again
+// after it has returned.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	for _, s := range d.subscriptions {

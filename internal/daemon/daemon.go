@@ -47,6 +47,7 @@ type Daemon struct {
 	codes       *codes.Service // nil: there are no verifications
 	pumping     *pumping.Detector
 	hooks       *hooks.Dispatcher
+	sends       atomic.Bool          // of nodes that share a journal, this one sends the webhooks
 	smscs       rawwords.Hub         // what SMSCs say, for operators who listen
 	relays      rawwords.Hub         // what relays say, likewise
 	issuers     []*issuer.Issuer     // of JSON web tokens

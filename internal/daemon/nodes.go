@@ -72,3 +72,36 @@ func (b binds) Acquire(ctx context.Context, smsc string, n int) (smpp.BindSlot, 
 	s, err := b.engine.AcquireSlot(ctx, smsc, n)
 	return smpp.BindSlot{Ended: s.Ended, Inherited: s.Inherited, Release: s.Release}, err
 }
+
+// webhooksTurn is the slot of the node that sends webhooks. No SMSC can have its name.
+const webhooksTurn = "webhooks/"
+
+// sendWebhooks sends webhooks while it is this node's turn: of several nodes, one sends.
+func (d *Daemon) sendWebhooks(ctx context.Context) error {
+	e, ok := d.journal.(shared)
+	if !ok || len(d.config().Webhooks()) == 0 {
+		return d.hooks.Run(ctx)
+	}
+	for ctx.Err() == nil {
+		turn, err := e.AcquireSlot(ctx, webhooksTurn, 0)
+		if err != nil {
+			return err
+		}
+		d.log.Info("this node sends the webhooks now")
+		d.hooks.Again()
+		d.sends.Store(true)
+		mine, end := context.WithCancel(ctx)
+		go func() {
+			defer end()
+			select {
+			case <-turn.Ended:
+			case <-mine.Done():
+			}
+		}()
+		_ = d.hooks.Run(mine) // it ends with its context
+		end()
+		d.sends.Store(false)
+		turn.Release()
+	}
+	return ctx.Err()
+}

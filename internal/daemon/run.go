@@ -32,7 +32,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	}
 	d.hooks.Begin(ctx) // before anything enters the feed
 	s.start("service", d.service.Run)
-	s.start("webhooks", d.hooks.Run)
+	s.start("webhooks", d.sendWebhooks)
 	s.start("pumping", func(ctx context.Context) error { return d.pumping.Run(ctx, d.journal) })
 	for _, i := range d.issuers {
 		s.start("issuer "+i.Name(), i.Run)

@@ -68,6 +68,9 @@ func (d *Daemon) webhook(r *http.Request, c *WebhookCommand) (any, error) {
 	case WebhookTest:
 		return d.hooks.Test(r.Context(), st.Organisation, st.Name)
 	case WebhookResume:
+		if _, ok := d.journal.(shared); ok && !d.sends.Load() {
+			return nil, errors.New("another node sends the webhooks now: give -admin of that one, whose log says so")
+		}
 		if err := d.hooks.Resume(st.Organisation, st.Name, c.From); err != nil {
 			return nil, err
 		}
