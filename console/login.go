@@ -76,8 +76,9 @@ func (c *Console) tooMany(w http.ResponseWriter, r *http.Request, must time.Dura
 	c.loginPage(w, r, http.StatusTooManyRequests, languageOf(r).say("loginWait", wait(must)))
 }
 
-// auditLogin logs a login. Of those that fail a sample is logged, with the number of the others; their names only
-// where there is such a user, since others may be passwords.
+// auditLogin logs and records a login. Of those that fail a sample is logged, with the number of the others; their names
+// only where there is such a user, since others may be passwords. What is logged is recorded, and each wrong password of a
+// user that there is: of those there can't be many, since they are slowed.
 func (c *Console) auditLogin(r *http.Request, u *User, outcome, by string) {
 	if u != nil {
 		c.audit(r, u, event{what: "login by " + by, outcome: outcome})
@@ -87,8 +88,11 @@ func (c *Console) auditLogin(r *http.Request, u *User, outcome, by string) {
 	if _, known := c.accounts.of[name]; !known {
 		name = ""
 	}
-	c.failures.Write("login "+outcome, slog.LevelInfo, "console", slog.String("what", "login by "+by), slog.String("outcome", outcome),
+	logged := c.failures.Write("login "+outcome, slog.LevelInfo, "console", slog.String("what", "login by "+by), slog.String("outcome", outcome),
 		slog.String("user", name), slog.String("remote", clientOf(r)))
+	if logged || name != "" && outcome == "refused" {
+		c.record(r, &User{Name: name}, event{what: "login by " + by, outcome: outcome}, nil)
+	}
 }
 
 // admit begins a session.

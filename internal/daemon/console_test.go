@@ -201,6 +201,11 @@ func TestConsoleRoles(t *testing.T) {
 // TestConsoleLogin: wrong names and wrong passwords look the same, and are slowed alike; sessions end.
 func TestConsoleLogin(t *testing.T) {
 	w := newConsole(t, smsctest.Profile{}, "")
+	w.Stop()
+	dir := filepath.Join(w.Dir, "audit")
+	w.EditConfig("[journal]\n", fmt.Sprintf("[audit]\ndir = %q\n[journal]\n", dir))
+	w.Start()
+	w.base = "https://" + w.Daemon.ConsoleAddr()
 	p := w.person()
 	pages := map[string]string{}
 	for _, name := range []string{"vera", "nemo"} {
@@ -221,6 +226,33 @@ func TestConsoleLogin(t *testing.T) {
 	if log := w.log.String(); strings.Contains(log, "nemo") || strings.Contains(log, "wrong wrong") || strings.Contains(log, consolePassword) {
 		t.Errorf("the log has what was typed:\n%s", log)
 	}
+	w.Stop()
+	record := wholeAudit(t, dir)
+	for _, want := range []string{`"user":"vera",`, `"object":"login by password","outcome":"refused"`, `"object":"login by password","outcome":"slowed"`} {
+		if !strings.Contains(record, want) {
+			t.Errorf("the record lacks %s:\n%s", want, record)
+		}
+	}
+	if strings.Contains(record, "nemo") || strings.Contains(record, "wrong wrong") {
+		t.Errorf("the record has what was typed:\n%s", record)
+	}
+}
+
+// wholeAudit returns what is recorded.
+func wholeAudit(t *testing.T, dir string) (record string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		record += string(text)
+	}
+	return record
 }
 
 // TestConsoleSession: a session ends at its logout; its cookie has all its marks; other sites can neither log in nor act.

@@ -46,12 +46,14 @@ func New(log *slog.Logger, limit int) *Log {
 	return &Log{log: log, limit: limit, windows: make(map[string]*window)}
 }
 
-// Write writes the line or leaves it out. The first line that was left out is
+// Write writes the line or leaves it out, and reports whether it wrote it. The first line that was left out is
 // written at the end of the Window, with the number of those as "left_out".
-func (l *Log) Write(kind string, level slog.Level, msg string, attrs ...slog.Attr) {
-	if l.admit(kind, level, msg, attrs) {
-		l.log.LogAttrs(context.Background(), level, msg, attrs...)
+func (l *Log) Write(kind string, level slog.Level, msg string, attrs ...slog.Attr) bool {
+	if !l.admit(kind, level, msg, attrs) {
+		return false
 	}
+	l.log.LogAttrs(context.Background(), level, msg, attrs...)
+	return true
 }
 
 // admit reports whether the line may be written now.
