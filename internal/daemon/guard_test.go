@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -167,6 +168,16 @@ func TestReadyOfAChannel(t *testing.T) {
 	told("", 503, "relay mx")
 	told("?channel=email", 503, "relay mx")
 	told("?channel=sms", 200, "ok")
+	next := regexp.MustCompile(`relay mx: .*; next attempt to connect in [1-9][0-9]* s\n$`)
+	for _, query := range []string{"", "?channel=email"} {
+		eventually.True(t, "the next attempt to show", func() bool {
+			_, text := w.Admin("/readyz" + query)
+			return next.MatchString(text)
+		})
+	}
+	eventually.True(t, "the status to have it too", func() bool {
+		return strings.Contains(w.Daemon.Status().Reason, "; next attempt to connect in ")
+	})
 }
 
 // A channel that is not set up can't send.

@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -20,17 +21,17 @@ func (d *Daemon) metricsRoutes() map[string]http.Handler {
 
 // serveReady reports whether orders would be taken and sent now, of one channel or of all.
 func (d *Daemon) serveReady(w http.ResponseWriter, r *http.Request) {
-	ready := d.Ready
+	ready, of := d.Ready, []orders.Channel{orders.SMS, orders.Email}
 	if names, ok := r.URL.Query()["channel"]; ok {
 		channel, known := channels[names[0]]
 		if !known || len(names) > 1 {
 			http.Error(w, "channel must be sms or email", http.StatusBadRequest)
 			return
 		}
-		ready = func() error { return d.ReadyFor(channel) }
+		ready, of = func() error { return d.ReadyFor(channel) }, []orders.Channel{channel}
 	}
 	if err := ready(); err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		http.Error(w, err.Error()+d.nextAttempt(time.Now(), of...), http.StatusServiceUnavailable)
 		return
 	}
 	fmt.Fprintln(w, "ok")

@@ -1,13 +1,17 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"straks/hooks"
 	"straks/internal/printable"
 	"straks/internal/pumping"
+	"straks/orders"
 	"straks/smpp"
 	"straks/smtp"
 )
@@ -49,7 +53,7 @@ func (d *Daemon) Status() Status {
 	s := d.carriers()
 	s.Version, s.InFlight = version, d.service.InFlight()
 	if err := d.Ready(); err != nil {
-		s.Reason = err.Error()
+		s.Reason = err.Error() + d.nextAttempt(time.Now(), orders.SMS, orders.Email)
 	}
 	s.Ready = s.Reason == ""
 	s.Store, s.Send = d.canStore() == nil, true
@@ -63,6 +67,36 @@ func (d *Daemon) Status() Status {
 	}
 	s.Journal, s.Webhook, s.Cost, s.Pumping = d.journal.Levels(), d.hooks.States(), d.cost(), d.pumping.Suspicions()
 	return s
+}
+
+// nextAttempt continues the reason why the channels can't send: "; next attempt to connect in 56 s". It is empty where none
+// is planned.
+func (d *Daemon) nextAttempt(now time.Time, channels ...orders.Channel) string {
+	var first time.Time
+	consider := func(next time.Time) {
+		if !next.IsZero() && (first.IsZero() || next.Before(first)) {
+			first = next
+		}
+	}
+	states := d.carriers()
+	for _, c := range channels {
+		if err := d.service.ReadyFor(c); err == nil || errors.Is(err, orders.ErrNoChannel) {
+			continue
+		}
+		if c == orders.Email {
+			for _, r := range states.Relay {
+				consider(r.Next)
+			}
+			continue
+		}
+		for _, b := range states.SMSC {
+			consider(b.Next)
+		}
+	}
+	if first.IsZero() || d.draining.Load() {
+		return ""
+	}
+	return fmt.Sprintf("; next attempt to connect in %d s", int(math.Ceil(max(first.Sub(now).Seconds(), 1))))
 }
 
 // silentCarriers returns what the carriers that do not answer say of themselves; empty if there are none.
