@@ -97,6 +97,7 @@ func Run(t *testing.T, e Engine) {
 		"two/claims":                twoClaims,
 		"two/blocks":                twoBlocks,
 		"two/followers":             twoFollowers,
+		"two/random":                twoRandom,
 		"unanswered/abandoned":      unansweredAbandoned,
 		"unanswered/by reference":   unansweredByReference,
 		"unanswered/by recipient":   unansweredByRecipient,
