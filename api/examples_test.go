@@ -115,7 +115,8 @@ func TestDocumentExamples(t *testing.T) {
 	}
 	s.tryParameters(t)
 	s.trySchemas(t)
-	s.tryWebhook(t)
+	s.tryWebhook(t, "shipment")
+	s.tryWebhook(t, "verification")
 	s.all(func(place string) {
 		if !s.used[place] {
 			t.Errorf("no test uses the example at %s", place)

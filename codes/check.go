@@ -58,7 +58,7 @@ func (s *Service) choose(tx Tx, all []*place, template, typed string, now time.T
 				if open == nil || open.Created.Before(v.Created) {
 					open = &v
 				}
-			case last == nil || last.Updated.Before(v.Updated):
+			case last == nil || last.endedAt().Before(v.endedAt()):
 				last = &v
 			}
 		}

@@ -15,7 +15,8 @@ const (
 	StopFor   = time.Hour
 	// MaxPending is how many verifications of an address may be pending at a time.
 	MaxPending = 5
-	// addressKept is how long an address is kept after its last use: longer than anything of it lasts.
+	// addressKept is how long an address is kept after its last use, and up to an hour longer, so that few uses change
+	// that time: longer than anything of it lasts.
 	addressKept = 24 * time.Hour
 )
 

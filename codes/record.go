@@ -70,7 +70,7 @@ func places(r Reader, hashes [][]byte) ([]*place, error) {
 }
 
 func (p *place) put(tx Tx, now time.Time) error {
-	return put(tx, Addresses, p.hash, &p.address, now.Add(addressKept))
+	return put(tx, Addresses, p.hash, &p.address, now.Add(addressKept).Truncate(time.Hour).Add(time.Hour))
 }
 
 // Entry is an entry of the feed: a change of a verification's status. This is its stored form.

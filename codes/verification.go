@@ -77,6 +77,14 @@ func (v *Verification) StatusAt(now time.Time) Status {
 	return v.Status
 }
 
+// endedAt returns when a verification has ended that is not pending.
+func (v *Verification) endedAt() time.Time {
+	if v.Status == Pending { // nobody has marked it as expired yet
+		return v.Expires
+	}
+	return v.Updated
+}
+
 // Left returns how many attempts are left.
 func (v *Verification) Left() int { return max(v.Attempts-v.Tried, 0) }
 

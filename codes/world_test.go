@@ -29,7 +29,7 @@ const phone = orders.Recipient("+4799999999")
 // world is a service over a real journal, whose clock the test sets.
 type world struct {
 	*codes.Service
-	t       *testing.T
+	t       testing.TB
 	path    string
 	journal *bolt.Journal
 	orders  *orders.Service
@@ -44,7 +44,7 @@ type world struct {
 	now time.Time
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, path: filepath.Join(t.TempDir(), "journal.db"), sms: &orderstest.Carrier{}, email: &orderstest.Carrier{},
 		keys: codes.Keys{Active: codes.NewKey()}, log: new(bytes.Buffer), now: time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)}
@@ -139,7 +139,7 @@ func (w *world) start(r *codes.Request) codes.State {
 var digits = regexp.MustCompile(`^\d+`)
 
 // code returns the code in the last message of a carrier.
-func code(t *testing.T, c *orderstest.Carrier) string {
+func code(t testing.TB, c *orderstest.Carrier) string {
 	t.Helper()
 	sent := c.Sent()
 	if len(sent) == 0 {
@@ -171,7 +171,7 @@ func (w *world) ended(id uuid.UUID, typed string, want codes.Status) {
 	wantEnded(w.t, err, want)
 }
 
-func wantEnded(t *testing.T, err error, want codes.Status) {
+func wantEnded(t testing.TB, err error, want codes.Status) {
 	t.Helper()
 	var ended *codes.EndedError
 	if !errors.As(err, &ended) || ended.Status != want {

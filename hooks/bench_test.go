@@ -51,7 +51,7 @@ func BenchmarkDelivery(b *testing.B) {
 		due := began.Add(time.Duration(i) * time.Second / rate)
 		time.Sleep(time.Until(due))
 		mu.Lock()
-		given[eventID(org, uint64(b.N+i+1))] = due // late is late
+		given[(&Webhook{Organisation: org}).eventID(uint64(b.N+i+1))] = due // late is late
 		mu.Unlock()
 		if err := w.service.Receive(orders.Report{Carrier: "telco", Refs: []string{ref}, At: time.Now(), Status: orders.SMSDelivered}, func(error) {}); err != nil {
 			b.Fatal(err)

@@ -3,6 +3,7 @@ package hooks
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"straks/orders"
@@ -90,7 +91,9 @@ func (d *Dispatcher) orphans(ctx context.Context) []orders.Cursor {
 	}
 	var gone []orders.Cursor
 	for _, c := range all {
-		if _, err := d.find(c.Organisation, c.Name); err != nil {
+		if !slices.ContainsFunc(d.subscriptions, func(s *Subscription) bool {
+			return s.hook.Organisation == c.Organisation && s.hook.cursorName() == c.Name
+		}) {
 			gone = append(gone, c)
 		}
 	}

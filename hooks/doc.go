@@ -1,4 +1,4 @@
-// Package hooks sends each change of a shipment to the receivers that its organisation has subscribed, as HTTP
+// Package hooks sends each change of a shipment, or of a verification, to the receivers that its organisation has subscribed, as HTTP
 // requests by the Standard Webhooks specification (https://www.standardwebhooks.com).
 //
 //	hooks.go         Config, Webhook, Dispatcher and its Run
@@ -8,6 +8,7 @@
 //	operate.go       what operators ask for: State, Resume, Test
 //	attempt.go       one request and what came of it
 //	dial.go          which addresses a receiver's name may lead to
+//	source.go        the feeds that are read
 //	event.go         the body, and the headers that identify it
 //	signature.go     secrets and signatures
 //	cursors.go       storing cursors, and removing those of webhooks that are gone

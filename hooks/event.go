@@ -4,15 +4,15 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-
-	"straks/orders"
 )
 
 // The types of events.
 const (
-	TypeCompleted = "shipment.completed" // the status is final
-	TypeChanged   = "shipment.changed"   // it is not
-	TypeTest      = "webhook.test"       // "straks webhook test" sent it; its data is made up
+	TypeCompleted             = "shipment.completed"     // the status is final
+	TypeChanged               = "shipment.changed"       // it is not
+	TypeVerificationCompleted = "verification.completed" // the verification has ended
+	TypeVerificationChanged   = "verification.changed"   // it is pending
+	TypeTest                  = "webhook.test"           // "straks webhook test" sent it; its data is made up
 )
 
 // The headers of a request. Previous is ours: the webhook-id of the entry before, so that a receiver of final
@@ -30,21 +30,36 @@ type event struct {
 	body         []byte
 }
 
-// eventID returns the webhook-id of an entry: the organisation and the entry's number.
-func eventID(organisation string, seq uint64) string {
-	return organisation + "." + strconv.FormatUint(seq, 10)
+// eventID returns the webhook-id of an entry: the organisation, the feed if it is not that of shipments, and the entry's
+// number.
+func (w *Webhook) eventID(seq uint64) string {
+	return w.Organisation + "." + w.kind(".") + strconv.FormatUint(seq, 10)
 }
 
-// eventOf returns the event of an entry. previous is the number of the entry before, 0 where there is none. data is
-// the entry as the API's feed has it.
-func eventOf(e orders.FeedEntry, previous uint64, data []byte) event {
-	kind := TypeChanged
-	if e.Shipment.Status.Final() {
-		kind = TypeCompleted
+// kind returns the name of a feed that is not that of shipments, and what follows it.
+func (w *Webhook) kind(then string) string {
+	if w.Verifications {
+		return "verifications" + then
 	}
-	ev := event{id: eventID(e.Shipment.Organisation, e.Seq), body: body(kind, e.Shipment.Updated, data)}
+	return ""
+}
+
+// cursorName returns the name under which the webhook's cursor is kept. No webhook has a '/' in its name.
+func (w *Webhook) cursorName() string { return w.kind("/") + w.Name }
+
+// eventOf returns the event of an entry. previous is the number of the entry before, 0 where there is none.
+func eventOf(w *Webhook, e Entry, previous uint64) event {
+	kinds := [2]string{TypeChanged, TypeCompleted}
+	if w.Verifications {
+		kinds = [2]string{TypeVerificationChanged, TypeVerificationCompleted}
+	}
+	kind := kinds[0]
+	if e.Final {
+		kind = kinds[1]
+	}
+	ev := event{id: w.eventID(e.Seq), body: body(kind, e.At, e.Encode())}
 	if previous > 0 {
-		ev.previous = eventID(e.Shipment.Organisation, previous)
+		ev.previous = w.eventID(previous)
 	}
 	return ev
 }

@@ -33,20 +33,21 @@ const (
 
 // Webhook is one receiver's subscription to an organisation's feed.
 type Webhook struct {
-	Organisation string
-	Name         string // within the organisation
-	URL          string // http or https, with a host, without a user
-	Secret       Secret
-	FormerSecret Secret // signs too, while a receiver still has it; may be none
-	FinalOnly    bool   // only entries whose status is final
-	FromOldest   bool   // a new webhook begins with the oldest entry that is kept; false: with the next new one
-	MaxInFlight  int    // requests at a time, 1 to MaxInFlight; 0: 1
-	Timeout      time.Duration
-	Authorities  *x509.CertPool // that sign the receiver's certificate; nil: the system's
-	Networks     []netip.Prefix // to which the receiver's name may lead; empty: all but loopback, link-local and the like
+	Organisation  string
+	Name          string // within the organisation
+	URL           string // http or https, with a host, without a user
+	Secret        Secret
+	FormerSecret  Secret // signs too, while a receiver still has it; may be none
+	Verifications bool   // the feed of verifications, in place of that of shipments
+	FinalOnly     bool   // only entries whose status is final
+	FromOldest    bool   // a new webhook begins with the oldest entry that is kept; false: with the next new one
+	MaxInFlight   int    // requests at a time, 1 to MaxInFlight; 0: 1
+	Timeout       time.Duration
+	Authorities   *x509.CertPool // that sign the receiver's certificate; nil: the system's
+	Networks      []netip.Prefix // to which the receiver's name may lead; empty: all but loopback, link-local and the like
 }
 
-// Feed is what the dispatcher reads.
+// Feed is where the dispatcher reads what became of shipments.
 type Feed interface {
 	Feed(ctx context.Context, q orders.FeedQuery) ([]orders.FeedEntry, error)
 	// Changed returns a channel that is closed at the next entry of the organisation.
@@ -55,13 +56,14 @@ type Feed interface {
 
 // Config is what a Dispatcher needs.
 type Config struct {
-	Webhooks   []Webhook
-	Feed       Feed
-	Cursors    orders.Cursors
-	Encode     func(orders.FeedEntry) []byte // an entry as the API's feed has it
-	UserAgent  string
-	Log        *slog.Logger
-	Registerer prometheus.Registerer
+	Webhooks      []Webhook
+	Feed          Feed
+	Verifications Source // may be nil where no webhook asks for it
+	Cursors       orders.Cursors
+	Encode        func(orders.FeedEntry) []byte // an entry as the API's feed has it
+	UserAgent     string
+	Log           *slog.Logger
+	Registerer    prometheus.Registerer
 
 	// Of tests.
 	giveUp, firstPause time.Duration // 0: GiveUp, firstPause
@@ -70,6 +72,7 @@ type Config struct {
 // Dispatcher sends to all webhooks.
 type Dispatcher struct {
 	cfg           Config
+	shipments     Source
 	subscriptions []*Subscription
 	metrics       *metrics
 	sampled       *ratelog.Log
@@ -80,7 +83,7 @@ type Dispatcher struct {
 // New returns a dispatcher. Before Begin and Run nothing is read or sent.
 func New(cfg Config) *Dispatcher {
 	cfg.giveUp, cfg.firstPause = cmp.Or(cfg.giveUp, GiveUp), cmp.Or(cfg.firstPause, firstPause)
-	d := &Dispatcher{cfg: cfg, sampled: ratelog.New(cfg.Log, 5), readers: make(chan struct{}, maxReaders), flushNow: make(chan struct{}, 1)}
+	d := &Dispatcher{cfg: cfg, shipments: shipments{cfg.Feed, cfg.Encode}, sampled: ratelog.New(cfg.Log, 5), readers: make(chan struct{}, maxReaders), flushNow: make(chan struct{}, 1)}
 	for _, w := range cfg.Webhooks {
 		w.MaxInFlight = min(max(w.MaxInFlight, 1), MaxInFlight)
 		if w.Timeout <= 0 {
@@ -88,6 +91,10 @@ func New(cfg Config) *Dispatcher {
 		}
 		s := &Subscription{d: d, hook: w, kick: make(chan struct{}, 1), acked: make(map[uint64]bool)}
 		s.log = cfg.Log.With("organisation", w.Organisation, "webhook", w.Name)
+		s.source = d.shipments
+		if w.Verifications {
+			s.source = cfg.Verifications
+		}
 		host := ""
 		if u, err := url.Parse(w.URL); err == nil {
 			s.host, host = u.Host, u.Hostname()

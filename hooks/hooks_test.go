@@ -309,7 +309,7 @@ func TestOverlap(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range page {
-		ids[eventID(org, e.Seq)] = e.Shipment.ID
+		ids[(&Webhook{Organisation: org}).eventID(e.Seq)] = e.Shipment.ID
 	}
 	r.answers(func(w http.ResponseWriter, req *http.Request) {
 		id := ids[req.Header.Get("webhook-id")]

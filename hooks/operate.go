@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"straks/orders"
 )
 
 // What a webhook is doing.
@@ -127,8 +125,7 @@ func (d *Dispatcher) Test(ctx context.Context, organisation, name string) (Trial
 	}
 	now := time.Now()
 	ev := event{id: organisation + ".test-" + uuid.NewString()}
-	ev.body = body(TypeTest, now, d.cfg.Encode(orders.FeedEntry{Shipment: orders.Shipment{ID: uuid.Must(uuid.NewV7()), Organisation: organisation,
-		Channel: orders.SMS, Recipient: "+4799999999", SendersReference: "straks-test", Status: orders.SMSDelivered, Updated: now}}))
+	ev.body = body(TypeTest, now, s.source.Sample(organisation, now))
 	out := s.attempt(ctx, ev)
 	return Trial{ev.id, out.result == delivered, out.status, out.reason, out.took.Seconds()}, nil
 }

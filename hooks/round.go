@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"straks/orders"
 )
 
 // grace is how long requests that are out may take when the dispatcher ends.
@@ -18,10 +16,10 @@ type sent struct {
 	out outcome
 }
 
-// round sends the entries of a page in order, MaxInFlight at a time and never two of one shipment, until one fails
+// round sends the entries of a page in order, MaxInFlight at a time and never two of one shipment or verification, until one fails
 // or ctx ends. It returns when no request is out any more. failed reports whether one failed; out is then its
 // outcome, or that of one which ended the webhook.
-func (s *Subscription) round(ctx context.Context, page []orders.FeedEntry) (out outcome, failed bool) {
+func (s *Subscription) round(ctx context.Context, page []Entry) (out outcome, failed bool) {
 	work, cancel := outlasting(ctx, grace)
 	defer cancel()
 	results := make(chan sent, s.hook.MaxInFlight)
@@ -35,11 +33,11 @@ func (s *Subscription) round(ctx context.Context, page []orders.FeedEntry) (out 
 				next++
 				continue
 			}
-			if busy[e.Shipment.ID] {
+			if busy[e.About] {
 				break
 			}
-			busy[e.Shipment.ID] = true
-			i, ev := next, eventOf(e, s.previous(page, next), s.d.cfg.Encode(e))
+			busy[e.About] = true
+			i, ev := next, eventOf(&s.hook, e, s.previous(page, next))
 			go func() { results <- sent{i, s.attempt(work, ev)} }()
 			next++
 			running++
@@ -52,7 +50,7 @@ func (s *Subscription) round(ctx context.Context, page []orders.FeedEntry) (out 
 		s.count(r.out, page[r.i])
 		if r.out.result == delivered {
 			s.acked[page[r.i].Seq] = true
-			delete(busy, page[r.i].Shipment.ID)
+			delete(busy, page[r.i].About)
 			s.advance(page)
 			continue
 		}
@@ -71,7 +69,7 @@ func outlasting(ctx context.Context, d time.Duration) (context.Context, context.
 }
 
 // previous returns the number of the entry before entry i of the page; 0 where the webhook begins with that.
-func (s *Subscription) previous(page []orders.FeedEntry, i int) uint64 {
+func (s *Subscription) previous(page []Entry, i int) uint64 {
 	if i > 0 {
 		return page[i-1].Seq
 	}
@@ -84,7 +82,7 @@ func (s *Subscription) previous(page []orders.FeedEntry, i int) uint64 {
 }
 
 // advance moves the cursor over the entries that the receiver has taken.
-func (s *Subscription) advance(page []orders.FeedEntry) {
+func (s *Subscription) advance(page []Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range page {
@@ -92,7 +90,7 @@ func (s *Subscription) advance(page []orders.FeedEntry) {
 			continue
 		}
 		if !s.acked[e.Seq] {
-			s.waiting = e.Shipment.Updated
+			s.waiting = e.At
 			return
 		}
 		delete(s.acked, e.Seq)
@@ -101,11 +99,11 @@ func (s *Subscription) advance(page []orders.FeedEntry) {
 }
 
 // count notes the outcome of an attempt.
-func (s *Subscription) count(out outcome, e orders.FeedEntry) {
+func (s *Subscription) count(out outcome, e Entry) {
 	m, now := s.d.metrics, time.Now()
 	m.attempts.WithLabelValues(s.hook.Organisation, s.hook.Name, string(out.result)).Inc()
 	if out.result == delivered {
-		m.delay.WithLabelValues(s.hook.Organisation, s.hook.Name).Observe(now.Sub(e.Shipment.Updated).Seconds())
+		m.delay.WithLabelValues(s.hook.Organisation, s.hook.Name).Observe(now.Sub(e.At).Seconds())
 		s.succeeded()
 	}
 	s.mu.Lock()

@@ -6,8 +6,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
-
-	"straks/orders"
 )
 
 // The pause after a failed attempt: from half of firstPause, doubled each time, to maxPause.
@@ -102,12 +100,12 @@ func (s *Subscription) passOver(ctx context.Context, out outcome) (n int) {
 }
 
 // expired returns how many entries from the front of a page must be passed over.
-func (s *Subscription) expired(page []orders.FeedEntry, all bool) (n int) {
+func (s *Subscription) expired(page []Entry, all bool) (n int) {
 	s.mu.Lock()
 	since := s.cursor.FailingSince
 	s.mu.Unlock()
 	for _, e := range page {
-		from := e.Shipment.Updated
+		from := e.At
 		if from.Before(since) {
 			from = since
 		}
@@ -120,7 +118,7 @@ func (s *Subscription) expired(page []orders.FeedEntry, all bool) (n int) {
 }
 
 // drop passes entries over.
-func (s *Subscription) drop(page []orders.FeedEntry, reason string) {
+func (s *Subscription) drop(page []Entry, reason string) {
 	first, last, n := page[0].Seq, page[len(page)-1].Seq, 0
 	s.mu.Lock()
 	for _, e := range page {

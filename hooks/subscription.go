@@ -23,6 +23,7 @@ const (
 // Subscription is a webhook at work.
 type Subscription struct {
 	d         *Dispatcher
+	source    Source
 	hook      Webhook
 	host      string // of the URL, for logs: the rest of it may hold a secret
 	log       *slog.Logger
@@ -61,7 +62,7 @@ func (s *Subscription) run(ctx context.Context) {
 			s.wait(ctx, nil, math.MaxInt64)
 			continue
 		}
-		changed := s.d.cfg.Feed.Changed(s.hook.Organisation)
+		changed := s.source.Changed(s.hook.Organisation)
 		page, err := s.read(ctx, s.at())
 		switch {
 		case err != nil:
@@ -94,14 +95,14 @@ func (s *Subscription) wait(ctx context.Context, changed <-chan struct{}, d time
 }
 
 // read returns the next entries after a number.
-func (s *Subscription) read(ctx context.Context, after uint64) ([]orders.FeedEntry, error) {
+func (s *Subscription) read(ctx context.Context, after uint64) ([]Entry, error) {
 	select {
 	case s.d.readers <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	defer func() { <-s.d.readers }()
-	return s.d.cfg.Feed.Feed(ctx, orders.FeedQuery{Organisation: s.hook.Organisation, Seq: after, Limit: pageSize, FinalOnly: s.hook.FinalOnly})
+	return s.source.Read(ctx, orders.FeedQuery{Organisation: s.hook.Organisation, Seq: after, Limit: pageSize, FinalOnly: s.hook.FinalOnly})
 }
 
 func (s *Subscription) unread(ctx context.Context, err error) {
@@ -129,7 +130,7 @@ func (s *Subscription) load(ctx context.Context) error {
 	known := false
 	if from == "" {
 		var err error
-		c, known, err = s.d.cfg.Cursors.Cursor(ctx, s.hook.Organisation, s.hook.Name)
+		c, known, err = s.d.cfg.Cursors.Cursor(ctx, s.hook.Organisation, s.hook.cursorName())
 		if err != nil && !errors.Is(err, orders.ErrUnavailable) && ctx.Err() == nil {
 			s.stop("its cursor can't be read (straks journal check): give -from with straks webhook resume")
 			return nil
@@ -143,7 +144,7 @@ func (s *Subscription) load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c = orders.Cursor{Organisation: s.hook.Organisation, Name: s.hook.Name, Seq: seq, Begin: seq}
+		c = orders.Cursor{Organisation: s.hook.Organisation, Name: s.hook.cursorName(), Seq: seq, Begin: seq}
 	}
 	c.Seen = time.Now()
 	if err := s.d.cfg.Cursors.PutCursors(ctx, []orders.Cursor{c}, nil); err != nil {
@@ -163,7 +164,7 @@ func (s *Subscription) position(ctx context.Context, from From) (uint64, error) 
 		return 0, nil
 	}
 	// No cursor is that high, and the error has the newest number.
-	_, err := s.d.cfg.Feed.Feed(ctx, orders.FeedQuery{Organisation: s.hook.Organisation, Seq: math.MaxInt64, Limit: 1})
+	_, err := s.source.Read(ctx, orders.FeedQuery{Organisation: s.hook.Organisation, Seq: math.MaxInt64, Limit: 1})
 	var beyond *orders.BeyondNewestError
 	if errors.As(err, &beyond) {
 		return beyond.Newest, nil
@@ -191,8 +192,8 @@ func (s *Subscription) idle() {
 }
 
 // behind notes the oldest entry that the receiver has not taken.
-func (s *Subscription) behind(e orders.FeedEntry) {
+func (s *Subscription) behind(e Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiting, s.next = e.Shipment.Updated, time.Time{}
+	s.waiting, s.next = e.At, time.Time{}
 }

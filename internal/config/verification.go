@@ -71,6 +71,11 @@ func (cfg *Config) checkVerification(top *checker) {
 			cfg.checkApps(top, &builtIn)
 		}
 	}
+	for i := range cfg.Organisations {
+		for j, w := range cfg.Organisations[i].Webhooks {
+			top.at("organisation", i).at("webhook", j).Unless(w.Feed != feedVerifications || v.On(), "feed", "is %q, but there are none: give verification.key_file", w.Feed)
+		}
+	}
 	for i := range v.Templates {
 		cfg.checkLengths(c.at("template", i).in("sms"), &v.Templates[i])
 	}

@@ -22,6 +22,7 @@ type Webhook struct {
 	// FormerSecretFile holds the secret that was used before: each request is signed with both, until
 	// the receiver has the new one. Default none.
 	FormerSecretFile string
+	Feed             string // "shipments", or "verifications": what became of verification codes: "shipments"
 	Changes          string // "final", an entry for each shipment when its status is final; or "all", every change from acceptance on: "final"
 	// Begin is where a new webhook begins: "newest", with the next entry, or "oldest", with the oldest that is kept:
 	// "newest".
@@ -42,13 +43,19 @@ type Webhook struct {
 }
 
 func (w *Webhook) setDefaults() {
-	*w = Webhook{Changes: FeedFinal, Begin: string(hooks.Newest), MaxInFlight: 1, Timeout: hooks.DefaultTimeout}
+	*w = Webhook{Feed: feedShipments, Changes: FeedFinal, Begin: string(hooks.Newest), MaxInFlight: 1, Timeout: hooks.DefaultTimeout}
 }
 
 // reserved keeps the secret out of the file.
 func (w *Webhook) reserved() map[string]string {
 	return map[string]string{"secret": "does not belong here: put it in a file of its own and name that file as secret_file"}
 }
+
+// Which feed a webhook sends.
+const (
+	feedShipments     = "shipments"
+	feedVerifications = "verifications"
+)
 
 // maxWebhooks bounds the webhooks of an organisation.
 const maxWebhooks = 16
@@ -63,6 +70,7 @@ func (w *Webhook) check(c *checker) {
 	}
 	w.former = c.webhookSecret("former_secret_file", w.FormerSecretFile)
 	c.Unless(w.former.None() || !w.former.Equal(w.secret), "former_secret_file", "holds the same secret as secret_file")
+	c.OneOf("feed", w.Feed, feedShipments, feedVerifications)
 	c.OneOf("changes", w.Changes, FeedFinal, FeedAll)
 	c.OneOf("begin", w.Begin, string(hooks.Newest), string(hooks.Oldest))
 	faults.Range(c.List, "max_in_flight", w.MaxInFlight, 1, hooks.MaxInFlight)
@@ -111,7 +119,7 @@ func (cfg *Config) Webhooks() (all []hooks.Webhook) {
 	for _, o := range cfg.Organisations {
 		for _, w := range o.Webhooks {
 			all = append(all, hooks.Webhook{Organisation: o.Name, Name: w.Name, URL: w.URL, Secret: w.secret, FormerSecret: w.former,
-				FinalOnly: w.Changes == FeedFinal, FromOldest: w.Begin == string(hooks.Oldest), MaxInFlight: w.MaxInFlight, Timeout: w.Timeout,
+				Verifications: w.Feed == feedVerifications, FinalOnly: w.Changes == FeedFinal, FromOldest: w.Begin == string(hooks.Oldest), MaxInFlight: w.MaxInFlight, Timeout: w.Timeout,
 				Authorities: w.authorities, Networks: w.networks})
 		}
 	}

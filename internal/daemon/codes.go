@@ -1,9 +1,15 @@
 package daemon
 
 import (
+	"context"
 	"errors"
+	"time"
 
+	"github.com/google/uuid"
+
+	"straks/api"
 	"straks/codes"
+	"straks/hooks"
 	"straks/orders"
 )
 
@@ -25,4 +31,23 @@ func (d *Daemon) wireCodes() error {
 	}
 	d.codes = codes.New(cfg)
 	return nil
+}
+
+// verifications is the feed of verifications, for webhooks.
+type verifications struct{ *codes.Service }
+
+// Read implements hooks.Source.
+func (v verifications) Read(ctx context.Context, q orders.FeedQuery) ([]hooks.Entry, error) {
+	page, err := v.Feed(ctx, codes.FeedQuery{Organisation: q.Organisation, Seq: q.Seq, Limit: q.Limit, Descending: q.Descending, FinalOnly: q.FinalOnly})
+	entries := make([]hooks.Entry, len(page))
+	for i, e := range page {
+		entries[i] = hooks.Entry{Seq: e.Seq, About: e.Verification, Final: e.Status.Final(), At: e.At, Encode: func() []byte { return api.EncodeVerification(e) }}
+	}
+	return entries, err
+}
+
+// Sample implements hooks.Source.
+func (v verifications) Sample(organisation string, at time.Time) []byte {
+	return api.EncodeVerification(codes.Entry{Organisation: organisation, Verification: uuid.Must(uuid.NewV7()), SendersReference: "straks-test",
+		Template: codes.DefaultTemplate, Status: codes.Approved, At: at, Expires: at.Add(codes.DefaultTTL), AttemptsLeft: codes.DefaultAttempts - 1, Messages: 1})
 }

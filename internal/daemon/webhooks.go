@@ -30,7 +30,11 @@ const (
 // wireWebhooks builds the dispatcher of webhooks over the service.
 func (d *Daemon) wireWebhooks() {
 	version, _, _ := Version()
-	d.hooks = hooks.New(hooks.Config{Webhooks: d.config().Webhooks(), Feed: d.service, Cursors: d.journal, Encode: api.EncodeEntry,
+	var codes hooks.Source
+	if d.codes != nil {
+		codes = verifications{d.codes}
+	}
+	d.hooks = hooks.New(hooks.Config{Verifications: codes, Webhooks: d.config().Webhooks(), Feed: d.service, Cursors: d.journal, Encode: api.EncodeEntry,
 		UserAgent: "straks/" + version, Log: d.log, Registerer: d.registry})
 }
 

@@ -146,18 +146,26 @@ func (x *codesTx) Put(t codes.Table, key, record []byte, due time.Time) error {
 		return fmt.Errorf("journal: a key of verifications has %d octets", len(key))
 	}
 	us, table := unsignedMicro(due), codeTables[t]
-	if x.tx.Bucket(table.name).Get(key) != nil {
+	key = bytes.Clone(key)
+	if err := x.putDue(t, us, key); err != nil {
+		return err
+	}
+	return x.tx.Bucket(table.name).Put(key, x.w.value(func(b []byte) []byte { return sealDated(b, table.scope, us, key, record) }))
+}
+
+// putDue makes the entry of a record in verification.due, in the place of the one of before. Most changes leave its time
+// as it is, and cost nothing here.
+func (x *codesTx) putDue(t codes.Table, us uint64, key []byte) error {
+	if v := x.tx.Bucket(codeTables[t].name).Get(key); v != nil {
+		if _, was, err := splitDated(codeTables[t].scope, key, v); err == nil && was == us {
+			return nil
+		}
 		if err := x.Delete(t, key); err != nil {
 			return err
 		}
 	}
-	key = bytes.Clone(key)
 	dueKey := codesDueKey(t, us, key)
-	err := x.tx.Bucket(bucketVerificationDue).Put(dueKey, x.w.value(func(b []byte) []byte { return verificationDueScope.seal(b, len(b), dueKey) }))
-	if err != nil {
-		return err
-	}
-	return x.tx.Bucket(table.name).Put(key, x.w.value(func(b []byte) []byte { return sealDated(b, table.scope, us, key, record) }))
+	return x.tx.Bucket(bucketVerificationDue).Put(dueKey, x.w.value(func(b []byte) []byte { return verificationDueScope.seal(b, len(b), dueKey) }))
 }
 
 // Delete implements codes.Tx. A record that can't be read leaves too; its entry in verification.due then leads nowhere,
