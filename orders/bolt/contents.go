@@ -56,6 +56,12 @@ func (r *ReadOnly) Contents(ctx context.Context, table ledger.Table, visit func(
 			return c.heads()
 		case ledger.TableCursors:
 			return c.cursorsAll()
+		case ledger.TableCodes:
+			return c.codesAll()
+		case ledger.TableCodeFeed:
+			return c.codeFeedAll()
+		case ledger.TableCodeHeads:
+			return c.codeHeads()
 		}
 		return fmt.Errorf("journal: no table is called %q", table)
 	})
@@ -222,5 +228,46 @@ func (c *contents) cursorsAll() error {
 			return err
 		}
 		return c.visit(ledger.CursorRecord{Cursor: at})
+	})
+}
+
+func (c *contents) codesAll() error {
+	for kind, table := range codeTables {
+		if err := c.tx.Bucket(table.name).ForEach(func(k, v []byte) error {
+			record, us, err := splitDated(table.scope, k, v)
+			if err != nil {
+				return err
+			}
+			return c.visit(ledger.CodeRecord{Kind: byte(kind), Key: bytes.Clone(k), Record: bytes.Clone(record), Due: microTime(int64(us))})
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachCodeFeed calls visit with the feed of every organisation's verifications.
+func (c *contents) eachCodeFeed(visit func(organisation string, feed *bbolt.Bucket, s scope) error) error {
+	return c.tx.Bucket(bucketVerificationFeed).ForEachBucket(func(name []byte) error {
+		feed, scope := c.codeFeed(string(name))
+		return visit(string(name), feed, scope)
+	})
+}
+
+func (c *contents) codeFeedAll() error {
+	return c.eachCodeFeed(func(organisation string, feed *bbolt.Bucket, s scope) error {
+		return feed.ForEach(func(k, v []byte) error {
+			entry, us, err := splitDated(s, k, v)
+			if err != nil {
+				return err
+			}
+			return c.visit(ledger.CodeFeedRecord{Organisation: organisation, Seq: binary.BigEndian.Uint64(k), At: microTime(int64(us)), Entry: bytes.Clone(entry)})
+		})
+	})
+}
+
+func (c *contents) codeHeads() error {
+	return c.eachCodeFeed(func(organisation string, feed *bbolt.Bucket, _ scope) error {
+		return c.visit(ledger.CodeHeadRecord{Organisation: organisation, Seq: feed.Sequence()})
 	})
 }

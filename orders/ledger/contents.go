@@ -21,11 +21,14 @@ const (
 	TableFeed      Table = "feed entries"
 	TableHeads     Table = "feeds"
 	TableCursors   Table = "cursors"
+	TableCodes     Table = "verifications"
+	TableCodeFeed  Table = "verification feed entries"
+	TableCodeHeads Table = "verification feeds"
 )
 
 // AllTables returns the tables in that order.
 func AllTables() []Table {
-	return []Table{TableKeys, TableShipments, TableParked, TableRefs, TableBlocks, TableFeed, TableHeads, TableCursors}
+	return []Table{TableKeys, TableShipments, TableParked, TableRefs, TableBlocks, TableFeed, TableHeads, TableCursors, TableCodes, TableCodeFeed, TableCodeHeads}
 }
 
 // Record is one of the records below, of the table that has its name.
@@ -78,6 +81,27 @@ type HeadRecord struct {
 // CursorRecord is how far a subscription has read.
 type CursorRecord struct{ orders.Cursor }
 
+// CodeRecord is a record of package codes.
+type CodeRecord struct {
+	Kind        byte // codes.Table
+	Key, Record []byte
+	Due         time.Time
+}
+
+// CodeFeedRecord is an entry of the feed of an organisation's verifications.
+type CodeFeedRecord struct {
+	Organisation string
+	Seq          uint64
+	At           time.Time
+	Entry        []byte
+}
+
+// CodeHeadRecord is the newest number of such a feed.
+type CodeHeadRecord HeadRecord
+
+func (CodeRecord) record()     {}
+func (CodeFeedRecord) record() {}
+func (CodeHeadRecord) record() {}
 func (ShipmentRecord) record() {}
 func (KeyRecord) record()      {}
 func (ParkedRecord) record()   {}

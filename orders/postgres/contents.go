@@ -144,6 +144,21 @@ func (t *taking) take(table ledger.Table) (int64, error) {
 			c := r.(ledger.CursorRecord).Cursor
 			return []any{c.Organisation, c.Name, encode(func(w *coder) { w.cursor(&c) })}
 		})
+	case ledger.TableCodes:
+		return t.copy(table, "codes", []string{"kind", "key", "due", "record"}, func(r ledger.Record) []any {
+			c := r.(ledger.CodeRecord)
+			return []any{int16(c.Kind), c.Key, c.Due, append([]byte{}, c.Record...)}
+		})
+	case ledger.TableCodeFeed:
+		return t.copy(table, "code_feed", []string{"organisation", "seq", "at", "entry"}, func(r ledger.Record) []any {
+			e := r.(ledger.CodeFeedRecord)
+			return []any{e.Organisation, int64(e.Seq), e.At, append([]byte{}, e.Entry...)}
+		})
+	case ledger.TableCodeHeads:
+		return t.copy(table, "code_head", []string{"organisation", "seq"}, func(r ledger.Record) []any {
+			h := r.(ledger.CodeHeadRecord)
+			return []any{h.Organisation, int64(h.Seq)}
+		})
 	}
 	return 0, fmt.Errorf("journal: no table is called %q", table)
 }
@@ -317,4 +332,5 @@ func (m *Import) Finish(ctx context.Context) error {
 var tableNames = map[ledger.Table]string{
 	ledger.TableShipments: "shipments", ledger.TableKeys: "keys", ledger.TableParked: "parked", ledger.TableRefs: "refs",
 	ledger.TableBlocks: "blocked", ledger.TableFeed: "feed", ledger.TableHeads: "feed_head", ledger.TableCursors: "cursors",
+	ledger.TableCodes: "codes", ledger.TableCodeFeed: "code_feed", ledger.TableCodeHeads: "code_head",
 }

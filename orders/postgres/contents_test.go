@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"reflect"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"straks/codes"
 	"straks/orders"
 	"straks/orders/bolt"
 	"straks/orders/journaltest"
@@ -31,6 +34,7 @@ func boltJournal(t *testing.T, look func(*bolt.Journal)) *bolt.ReadOnly {
 		t.Fatal(err)
 	}
 	journaltest.Fill(t, j)
+	fillCodes(t, j)
 	look(j)
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
@@ -41,6 +45,55 @@ func boltJournal(t *testing.T, look func(*bolt.Journal)) *bolt.ReadOnly {
 	}
 	t.Cleanup(func() { r.Close() })
 	return r
+}
+
+// fillCodes stores verifications, whose records mean nothing, and a feed of them.
+func fillCodes(t *testing.T, j codes.Store) {
+	t.Helper()
+	if err := j.UpdateCodes(t.Context(), func(tx codes.Tx) error {
+		for i, table := range codes.Tables() {
+			for n := range 3 {
+				if err := tx.Put(table, []byte{byte(n)}, bytes.Repeat([]byte{0}, 4*i+n), time.UnixMicro(int64(1e15+n))); err != nil {
+					return err
+				}
+			}
+		}
+		return errors.Join(tx.Append("ttd", time.UnixMicro(1e15), []byte("a")), tx.Append("ttd", time.UnixMicro(1e15+1), []byte("b")), tx.Append("brg", time.UnixMicro(1e15), nil))
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// codesOf returns all that fillCodes has stored.
+func codesOf(t *testing.T, j codes.Store) (all []string) {
+	t.Helper()
+	if err := j.ViewCodes(t.Context(), func(r codes.Reader) error {
+		for _, table := range codes.Tables() {
+			keys, next, err := r.Due(table, time.UnixMicro(1e15+1), 10)
+			if err != nil {
+				return err
+			}
+			all = append(all, fmt.Sprint(string(table), keys, next.UnixMicro()))
+			for n := range 3 {
+				record, err := r.Get(table, []byte{byte(n)})
+				if err != nil {
+					return err
+				}
+				all = append(all, fmt.Sprint(record))
+			}
+		}
+		for _, org := range []string{"ttd", "brg"} {
+			page, err := r.Feed(org, 1000, 10, false)
+			if err != nil {
+				return err
+			}
+			all = append(all, fmt.Sprint(org, page))
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 func nothing(int64) {}
@@ -117,9 +170,10 @@ func stateOf(t *testing.T, j interface {
 func TestMove(t *testing.T) {
 	t.Parallel()
 	var want journalState
+	var wantCodes []string
 	var known orders.Shipment
 	r := boltJournal(t, func(j *bolt.Journal) {
-		want = stateOf(t, j)
+		want, wantCodes = stateOf(t, j), codesOf(t, j)
 		known, _, _ = j.Known(t.Context(), "ttd", "0-taken", time.Now())
 	})
 	opt := Options{DSN: database(t), Log: slog.New(slog.DiscardHandler)}
@@ -148,6 +202,9 @@ func TestMove(t *testing.T) {
 		if !reflect.DeepEqual(pair[0], pair[1]) {
 			t.Errorf("%s:\n%+v\nwant\n%+v", name, pair[0], pair[1])
 		}
+	}
+	if got := codesOf(t, j); !reflect.DeepEqual(got, wantCodes) {
+		t.Errorf("verifications:\n%q\nwant\n%q", got, wantCodes)
 	}
 	goesOn(t, j, known)
 	if err := Check(t.Context(), opt, nothing); err != nil {

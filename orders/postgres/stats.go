@@ -111,6 +111,9 @@ func Jump(ctx context.Context, opt Options) (feeds int, err error) {
 			return err
 		}
 		feeds = int(tag.RowsAffected())
+		if _, err := tx.Exec(ctx, "update straks.code_head set seq = seq + $1", int64(jumped)); err != nil {
+			return err
+		}
 		_, err = tx.Exec(ctx, "update straks.meta set id = $1, feed_start = feed_start + $2", [16]byte(uuid.New()), int64(jumped))
 		return err
 	})
