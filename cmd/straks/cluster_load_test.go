@@ -17,9 +17,9 @@ import (
 type front struct {
 	*testing.T
 	*nodes.World
-	servers []*faultproxy.Proxy // A to each database server
-	smsc    *faultproxy.Proxy   // A to the SMSC
-	pause   time.Duration       // how long a fault lasts
+	servers    []*faultproxy.Proxy // A to each database server
+	smsc, peer *faultproxy.Proxy   // A to the SMSC, others to A
+	pause      time.Duration       // how long a fault lasts
 }
 
 // newFront makes one whose nodes run. binds is how many the SMSC's account has.
@@ -59,6 +59,13 @@ func newFront(t *testing.T, db *pgcluster.Cluster, binds int) *front {
 			}
 			f.smsc = listen("tcp", addr)
 			return f.smsc.Addr()
+		},
+		Peer: func(id int, addr string) string {
+			if id != 1 {
+				return addr
+			}
+			f.peer = listen("tcp", addr)
+			return f.peer.Addr()
 		}})
 	if err != nil {
 		t.Fatal(err)
@@ -167,6 +174,7 @@ func disturbances() map[string]func(*front) {
 			f.database((*faultproxy.Proxy).Heal)
 		}
 		all["A to the SMSC: "+name] = func(f *front) { f.cut(f.smsc, cut) }
+		all["B to A: "+name] = func(f *front) { f.cut(f.peer, cut) }
 	}
 	return all
 }

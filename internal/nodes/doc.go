@@ -5,6 +5,7 @@
 //
 //	world.go  World: database, SMSC, configurations
 //	node.go   Node: a process
+//	tls.go    certificates with which nodes know each other
 //	book.go   Book: what was ordered, answered and sent
 //	load.go   clients that place orders and repeat them
 //	judge.go  what must hold in the end

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -27,6 +28,7 @@ type Options struct {
 	Database *pgcluster.Cluster               // closed by its owner; nil: a new one, the world's own
 	DSN      func(id int, dsn string) string  // how a node connects to the database; nil: directly
 	Carrier  func(id int, addr string) string // how it connects to the SMSC; nil: directly
+	Peer     func(id int, addr string) string // where other nodes reach it; nil: directly
 	API      string                           // more lines of [api]
 	HA       bool                             // journal.ha
 }
@@ -99,10 +101,25 @@ func (w *World) configure(o Options) error {
 	if o.Binds == 0 {
 		o.Binds = 2
 	}
+	ca, err := newAuthority(w.dir)
+	if err != nil {
+		return err
+	}
 	for i := range o.Nodes {
 		n := &Node{ID: i + 1, Name: string(rune('a' + i)), world: w}
 		n.Config = filepath.Join(w.dir, n.Name+".toml")
-		dsn, carrier, lease := w.DB.DSN(), w.SMSC.Addr(), ""
+		cert, key, err := ca.issue(n.Name, int64(n.ID))
+		if err != nil {
+			return err
+		}
+		peer, err := freePort()
+		if err != nil {
+			return err
+		}
+		dsn, carrier, reached, lease := w.DB.DSN(), w.SMSC.Addr(), peer, ""
+		if o.Peer != nil {
+			reached = o.Peer(n.ID, peer)
+		}
 		if o.DSN != nil {
 			dsn = o.DSN(n.ID, dsn)
 		}
@@ -112,7 +129,7 @@ func (w *World) configure(o Options) error {
 		if o.Lease > 0 {
 			lease = fmt.Sprintf("lease = %q", o.Lease)
 		}
-		text := fmt.Sprintf(configuration, o.API, filepath.Join(w.dir, n.Name+".sock"), dsn, o.HA, n.ID, lease,
+		text := fmt.Sprintf(configuration, o.API, filepath.Join(w.dir, n.Name+".sock"), dsn, o.HA, n.ID, "https://"+reached, peer, cert, key, ca.file(), lease,
 			Organisation, sha256.Sum256([]byte(w.Token)), carrier, password, o.Binds)
 		if err := os.WriteFile(n.Config, []byte(text), 0o600); err != nil {
 			return err
@@ -120,6 +137,16 @@ func (w *World) configure(o Options) error {
 		w.Nodes = append(w.Nodes, n)
 	}
 	return nil
+}
+
+// freePort returns an address on loopback that nobody listens on: the other nodes' configurations need it before the
+// node listens.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
 }
 
 const configuration = `
@@ -138,6 +165,11 @@ postgres = %q
 ha = %v
 [node]
 id = %d
+url = %q
+listen = %q
+tls_cert_file = %q
+tls_key_file = %q
+tls_ca_file = %q
 %s
 [numbers]
 home = ["*"]
