@@ -74,6 +74,8 @@ type maintainer struct {
 	backoff backoff
 	addr    string    // of the current attempt
 	held    *heldSlot // nil while the bind is another process's, or none shares it
+
+	unreached time.Time // since when no attempt has reached the SMSC; zero while one has
 }
 
 func newMaintainer(g *Gateway, b *bind, h Handler) *maintainer {
@@ -96,6 +98,7 @@ func (m *maintainer) run(ctx context.Context) {
 		s, err := m.dial(ctx)
 		switch {
 		case s != nil:
+			m.unreached = time.Time{}
 			lived, unbound := m.use(ctx, s)
 			m.backoff.lost(time.Now(), lived)
 			delay := m.backoff.next(time.Now())
@@ -105,6 +108,7 @@ func (m *maintainer) run(ctx context.Context) {
 			m.rest(ctx, delay)
 		case ctx.Err() == nil && !m.ended():
 			m.rest(ctx, m.bindFailed(err))
+			m.giveUp(ctx, err)
 		}
 	}
 	m.setState(StateClosed, "shut down", "")

@@ -93,7 +93,8 @@
 //
 // Config.Slots says which binds are ours. A bind whose slot ends gets no new message; it is unbound when the
 // responses that are due have come, and then its slot is given back. A slot that was another
-// process's comes with a session that the SMSC may still count: see patience in share.go.
+// process's comes with a session that the SMSC may still count: see patience in share.go. One whose SMSC can't be
+// reached for SMSC.DeadLink is given back too: another process may reach it.
 //
 // # Goroutines and locks
 //

@@ -162,6 +162,26 @@ func (m *maintainer) own(ctx context.Context) bool {
 	return true
 }
 
+// giveUpPause is how long a bind that was given up is left to others: longer than they take to see it.
+const giveUpPause = 3 * time.Second
+
+// giveUp gives a bind back whose SMSC this process has not reached for SMSC.DeadLink: another may reach it. A refusal is
+// no reason: all have the same account.
+func (m *maintainer) giveUp(ctx context.Context, err error) {
+	var refusal *session.BindError
+	switch {
+	case errors.As(err, &refusal):
+		m.unreached = time.Time{}
+	case m.unreached.IsZero():
+		m.unreached = time.Now()
+	case m.held != nil && time.Since(m.unreached) > m.smsc.DeadLink:
+		m.log.Warn("the bind is left to other nodes: the SMSC can't be reached from this one", "reason", err)
+		m.disown()
+		m.unreached = time.Time{}
+		m.rest(ctx, giveUpPause)
+	}
+}
+
 // disown gives the bind back. It must be unbound.
 func (m *maintainer) disown() {
 	if m.held != nil {

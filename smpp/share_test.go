@@ -256,3 +256,24 @@ func TestNoAlarmElsewhere(t *testing.T) {
 		t.Errorf("%v: %s", err, log.String())
 	}
 }
+
+// TestUnreachedSlot: a bind whose SMSC can't be reached from here is left to the other processes, and one that is
+// refused is not.
+func TestUnreachedSlot(t *testing.T) {
+	s := centre(t, smsctest.Profile{})
+	c := account("telco", s)
+	c.EnquireLink, c.DeadLink = 50*time.Millisecond, 100*time.Millisecond
+	s.Down()
+	slots := newShared("telco/1")
+	g := run(t, Config{SMSCs: []SMSC{c}, Slots: slots})
+	eventually.True(t, "the slot to be given back", func() bool { return len(slots.releases()) == 1 })
+	if err := s.Up(); err != nil {
+		t.Fatal(err)
+	}
+	slots.give("telco/1")
+	g.allUp(t)
+	wantOutcome(t, g.send("hei", peertest.Patience), handover.Accepted)
+	if n := len(slots.releases()); n != 1 {
+		t.Errorf("%d releases", n)
+	}
+}
