@@ -14,7 +14,8 @@ import (
 
 // An order goes to another node where no SMSC or relay of its route can take it here, and one there can. That is decided
 // before anything of it is stored: later there would be two nodes that know of one outcome. A node passes an order on
-// once; one that was passed on is placed.
+// once; one that was passed on is placed. A verification that begins is passed on likewise, by the order of its first
+// message.
 
 // allow takes one order from the rate of the organisation, where the client is.
 func (a *api) allow(x *exchange) error {
@@ -24,13 +25,13 @@ func (a *api) allow(x *exchange) error {
 	return a.settings.Load().rates.allow(x.who.Organisation)
 }
 
-// forward has another node answer an order that can't be sent here, and reports whether one did. If it reports false
+// forward has another node answer a request for an order that can't be sent here, and reports whether one did. If it reports false
 // without an error, nothing has happened.
-func (a *api) forward(x *exchange, p *placing, body []byte) (done bool, err error) {
+func (a *api) forward(x *exchange, o *orders.Order, body []byte) (done bool, err error) {
 	if a.peers == nil || x.from != 0 {
 		return false, nil
 	}
-	carriers, now := a.service.Reach(p.order)
+	carriers, now := a.service.Reach(*o)
 	if now {
 		return false, nil
 	}
@@ -48,7 +49,7 @@ func (a *api) forward(x *exchange, p *placing, body []byte) (done bool, err erro
 		return false, errForward
 	}
 	a.log.LogAttrs(x.r.Context(), slog.LevelInfo, "order forwarded", append(x.who.credentialAttrs(),
-		slog.String("channel", p.order.Message.Channel.String()), slog.Any("to", p.order.Message.To), slog.Int("node", answer.Node),
+		slog.String("channel", o.Message.Channel.String()), slog.Any("to", o.Message.To), slog.Int("node", answer.Node),
 		slog.Int("status", answer.Status), slog.Float64("ms", float64(time.Since(began).Microseconds())/1000))...)
 	maps.Copy(x.Header(), answer.Header)
 	x.Header().Set("Content-Length", strconv.Itoa(len(answer.Body)))

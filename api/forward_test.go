@@ -402,3 +402,22 @@ func TestForwardAtOnce(t *testing.T) {
 		t.Errorf("%d sent", n)
 	}
 }
+
+// TestForwardVerification: one that begins goes to the node that can send its code.
+func TestForwardVerification(t *testing.T) {
+	_, first, second := newCluster(t)
+	a, v := first.verify(verifyBody)
+	if a.status != http.StatusCreated || v.ShipmentID == nil || a.header.Get("Straks-Status") != "SMS_Accepted" {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if len(first.sms.Sent()) != 0 || len(second.sms.Sent()) != 1 {
+		t.Errorf("%d sent here, %d there", len(first.sms.Sent()), len(second.sms.Sent()))
+	}
+	if again, w := first.verify(verifyBody); again.status != http.StatusOK || w.ID != v.ID || len(second.sms.Sent()) != 1 {
+		t.Errorf("again: %d %s", again.status, again.body)
+	}
+	first.sms.Down(false)
+	if a, _ := first.verify(strings.NewReplacer(`"k"`, `"k2"`, "+47 99 99 99 99", "+47 99 99 99 98").Replace(verifyBody)); a.status != http.StatusServiceUnavailable || len(first.sms.Sent()) != 1 {
+		t.Errorf("what can be sent here: %d", a.status)
+	}
+}

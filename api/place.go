@@ -61,7 +61,7 @@ func (a *api) take(x *exchange, read form, octets int64) (*placing, orders.Shipm
 		}
 		return p, shipment, false, err
 	}
-	if done, err := a.forward(x, p, body); done || err != nil {
+	if done, err := a.forward(x, &p.order, body); done || err != nil {
 		return p, orders.Shipment{}, false, err
 	}
 	a.keepOnly(x, p)

@@ -74,6 +74,9 @@ func (a *api) startVerification(octets int64) endpoint {
 	return func(x *exchange) error {
 		started := time.Now()
 		v, st, err := a.start(x, octets)
+		if err == nil && x.status != 0 {
+			return nil // another node has answered it
+		}
 		if err == nil {
 			status := http.StatusOK
 			if st.Created {
@@ -97,7 +100,7 @@ func (a *api) start(x *exchange, octets int64) (*verifying, codes.State, error) 
 		return nil, codes.State{}, err
 	}
 	v := a.decodeVerification(x, body)
-	if err := a.settings.Load().rates.allow(x.who.Organisation); err != nil {
+	if err := a.allow(x); err != nil {
 		a.metrics.limited.WithLabelValues(x.who.Organisation).Inc()
 		st, err := a.startedBefore(x, v, err)
 		return v, st, err
@@ -112,6 +115,10 @@ func (a *api) start(x *exchange, octets int64) (*verifying, codes.State, error) 
 			a.metrics.numbers.WithLabelValues(x.who.Organisation, v.refused).Inc()
 		}
 		return v, st, err
+	}
+	first := orders.Order{Organisation: x.who.Organisation, Message: orders.Message{Channel: v.To[0].Channel, To: v.To[0].To, From: v.To[0].From}}
+	if done, err := a.forward(x, &first, body); done || err != nil {
+		return v, codes.State{}, err
 	}
 	st, err := a.codes.Start(x.r.Context(), &v.Request)
 	return v, st, err
@@ -246,7 +253,7 @@ func (a *api) resend(x *exchange, id uuid.UUID, octets int64) (st codes.State, e
 	if f != nil {
 		return st, invalid(f, "This call sent nothing.")
 	}
-	if err := a.settings.Load().rates.allow(x.who.Organisation); err != nil {
+	if err := a.allow(x); err != nil {
 		a.metrics.limited.WithLabelValues(x.who.Organisation).Inc()
 		return st, err
 	}
