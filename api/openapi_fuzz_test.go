@@ -151,7 +151,7 @@ func pick[T any](g *generator, of ...T) T { return of[g.r.IntN(len(of))] }
 
 // request returns a request of one of the calls; most are good in all but one respect.
 func (g *generator) request() (*http.Request, []byte) {
-	path := pick(g, g.spec.names("#/paths")...) // a template
+	path := pick(g, g.spec.names("#/paths")...)                                                   // a template
 	if (path == "/future/shipment/feed" || strings.HasPrefix(path, "/openapi")) && g.chance(85) { // whose answers are long
 		path = pick(g, "/future/orders/instant", "/future/orders/instant/sms", "/future/orders/instant/email")
 	}

@@ -79,7 +79,7 @@ func (c *checker) authorityValidity(name string, cert *x509.Certificate) {
 		c.warn(name, "names an authority whose certificate expired on %s: certificates of its clients are refused", until)
 	case cert.NotBefore.After(c.file.now):
 		c.warn(name, "names an authority whose certificate is not valid before %s", cert.NotBefore.UTC().Format(time.RFC3339))
-	case cert.NotAfter.Before(c.file.now.Add(renewal)):
+	case cert.NotAfter.Before(c.file.now.Add(Renewal)):
 		c.warn(name, "names an authority whose certificate expires on %s: add its next one", until)
 	}
 }

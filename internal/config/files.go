@@ -220,8 +220,8 @@ func (c *checker) readable(name, path string) bool {
 	return true
 }
 
-// renewal is how long before its end a certificate should have been replaced.
-const renewal = 14 * day
+// Renewal is how long before its end a certificate or token should have been replaced.
+const Renewal = 14 * day
 
 // validity warns of a certificate that is not valid now, or not for long.
 func (c *checker) validity(name string, cert *x509.Certificate) {
@@ -231,7 +231,7 @@ func (c *checker) validity(name string, cert *x509.Certificate) {
 		c.warn(name, "names a certificate that expired on %s: peers that check it hang up", until)
 	case cert.NotBefore.After(c.file.now):
 		c.warn(name, "names a certificate that is not valid before %s: peers that check it hang up until then", from)
-	case cert.NotAfter.Before(c.file.now.Add(renewal)):
+	case cert.NotAfter.Before(c.file.now.Add(Renewal)):
 		c.warn(name, "names a certificate that expires on %s: replace it", until)
 	}
 }

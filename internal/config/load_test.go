@@ -226,6 +226,7 @@ func TestWarnings(t *testing.T) {
 	}
 	for _, tt := range []struct{ old, replacement, key, message string }{
 		{`[[smsc]]`, "expires = 2026-02-01\n[[smsc]]", "organisation[0].token[0].expires", "has passed"},
+		{`[[smsc]]`, "expires = 2026-02-17\n[[smsc]]", "organisation[0].token[0].expires", "is soon"},
 		{`127.0.0.1:9090`, "0.0.0.0:9090", "metrics.listen", "no authentication"},
 		{`[[organisation.token]]`, "[[organisation]]\nname=\"x\"\n[[organisation.token]]", "organisation[0].token", "there is none"},
 		{`"telco.password"`, `"open"`, "smsc[0].password_file", "everybody on this machine"},

@@ -257,8 +257,12 @@ func (t *Token) check(c *checker) {
 	c.Name("name", t.Name)
 	c.Unless(t.SHA256 != Digest{}, "sha256", "is missing")
 	c.scopes("token", t.Scopes)
-	if !t.Expires.IsZero() && t.Expires.Before(c.file.now) {
-		c.warn("expires", "has passed (%s): the token is refused", t.Expires.Format(time.RFC3339))
+	switch end := t.Expires.Format(time.RFC3339); {
+	case t.Expires.IsZero():
+	case t.Expires.Before(c.file.now):
+		c.warn("expires", "has passed (%s): the token is refused", end)
+	case t.Expires.Before(c.file.now.Add(Renewal)):
+		c.warn("expires", "is soon (%s): make the next token (straks token new), and give it to the client before", end)
 	}
 }
 

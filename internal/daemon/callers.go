@@ -13,7 +13,7 @@ func (d *Daemon) callers() (_ *api.Callers, err error) {
 	if d.clients, err = clientcert.New(d.config().ClientCertificates(), d.log); err != nil {
 		return nil, err
 	}
-	d.registry.MustRegister(d.clients)
+	d.registry.MustRegister(d.clients, expiry{d.config})
 	var issuers []api.TokenIssuer
 	for _, t := range d.config().TokenIssuers() {
 		i, err := issuer.New(t.Keys, d.log, d.registry)

@@ -95,7 +95,11 @@ func (d *Daemon) backedUp() {
 
 // ends returns when certificates of ours and tokens end.
 func (d *Daemon) ends() (all []console.End) {
-	for name, c := range map[string]certificate{"api": d.certificate, "console": d.console.certificate} {
+	ours := map[string]certificate{"api": d.certificate}
+	if d.console != nil {
+		ours["console"] = d.console.certificate
+	}
+	for name, c := range ours {
 		if c.files != nil {
 			all = append(all, console.End{Kind: "certificate", Name: name, At: c.end()})
 		}

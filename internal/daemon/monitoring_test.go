@@ -41,6 +41,7 @@ func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	crl := filepath.Join(t.TempDir(), "crl")
 	certtest.Replace(t, crl, ca.CRL(time.Now().Add(time.Hour)))
 	w.EditConfig("[[organisation]]\n", fmt.Sprintf("[[organisation]]\nclient_ca_files = [%q]\nclient_crl_files = [%q]\n", certtest.File(t, ca), crl))
+	w.EditConfig("[[organisation.token]]\n", "[[organisation.token]]\nexpires = 2099-01-31\n")
 	w.Start()
 	examine.NewWatch(nil, examine.Options{}, false, w.Log, w.Registry) // as a daemon has it whose journal is in a database
 	families, err := w.Registry.Gather()

@@ -24,6 +24,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		s.start("console", d.serveConsole)
 	}
 	s.start("notify", func(ctx context.Context) error { return n.run(ctx, d.statusLine) })
+	s.start("expiry", d.warnOfEnds)
 	lost, lose := context.WithCancelCause(context.Background()) // with the journal
 	defer lose(nil)
 	s.start("journal", func(ctx context.Context) error { return d.watchJournal(ctx, lose) })
