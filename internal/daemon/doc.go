@@ -36,6 +36,7 @@
 //	status.go   /status, and the status line of systemd
 //	activation.go  listeners that systemd opened
 //	callers.go  who may call the API: static tokens and issuers
+//	expiry.go       tokens and certificates that end soon
 //	listen.go   listeners on TCP, TLS, and serving until a context ends
 //	socket.go   listeners on unix sockets
 //	inbound.go  the listeners for reports about mails
