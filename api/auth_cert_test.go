@@ -30,6 +30,7 @@ type pki struct {
 	shared, ttd *certtest.CA
 	crl         string // file with the lists of ttd's
 	revoked     tls.Certificate
+	conf        clientcert.Config
 	auth        *Callers
 }
 
@@ -38,7 +39,7 @@ func newPKI(t testing.TB) *pki {
 	p := &pki{shared: certtest.New("shared"), ttd: certtest.New("ttd"), crl: filepath.Join(t.TempDir(), "crl.pem")}
 	p.revoked = p.ttd.Issue("backend")
 	certtest.Replace(t, p.crl, p.ttd.CRL(time.Now().Add(time.Hour), p.revoked))
-	certs, err := clientcert.New(clientcert.Config{
+	p.conf = clientcert.Config{
 		Authorities: []clientcert.Authority{
 			{Key: "api", CAFiles: []string{certtest.File(t, p.shared)}},
 			{Key: "organisation ttd", Organisation: "ttd", CAFiles: []string{certtest.File(t, p.ttd)}, CRLFiles: []string{p.crl}},
@@ -48,7 +49,8 @@ func newPKI(t testing.TB) *pki {
 			{Organisation: "ttd", Name: "support", CommonName: "support", Scopes: []string{ScopeSupport}},
 			{Organisation: "other", Name: "mtls", CommonName: "backend", Scopes: []string{ScopeCreate}},
 		},
-	}, slogDiscard())
+	}
+	certs, err := clientcert.New(p.conf, slogDiscard())
 	if err != nil {
 		t.Fatal(err)
 	}

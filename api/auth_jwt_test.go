@@ -3,12 +3,14 @@ package api
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/internal/clientcert/certtest"
 	"straks/internal/issuer"
 	"straks/internal/issuer/issuertest"
 	"straks/orders"
@@ -73,10 +76,21 @@ func (w *idps) claims(changes ...map[string]any) map[string]any {
 	return c
 }
 
-// TestEveryCaller: every route and every kind of caller, with the answer that each gets.
+// TestEveryCaller: every route and every kind of caller, with tokens and certificates, with the answer that each gets.
 func TestEveryCaller(t *testing.T) {
-	idp := newIDPs(t)
-	w := start(t, func(cfg *Config, _ *orders.Config) { cfg.Auth = idp.auth })
+	idp, p := newIDPs(t), newPKI(t)
+	idp.auth.certs = p.auth.certs
+	if err := idp.auth.SetTokens([]Token{
+		{Organisation: "ttd", Name: "backend", SHA256: sum(ttdToken)}, {Organisation: "other", Name: "batch", SHA256: sum(otherToken)},
+		{Organisation: "ttd", Name: "old", SHA256: sum("old-token"), Expires: time.Now().Add(-time.Second)},
+		{Organisation: "ttd", Name: "reader", SHA256: sum("reader-token"), Scopes: []string{ScopeRead}},
+		{Organisation: "ttd", Name: "support", SHA256: sum("support-token"), Scopes: []string{ScopeSupport}},
+		{Organisation: "ttd", Name: "none", SHA256: sum("scopeless-token"), Scopes: []string{}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w, addr, trusted := secured(t, Limits{}, func(cfg *Config, _ *orders.Config) { cfg.Auth = idp.auth })
+	w.server.URL = "https://" + addr
 	der, _ := x509.MarshalPKIXPublicKey(idp.key.Private.Public())
 	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 	stranger := issuertest.NewKey("1", jose.ES256)
@@ -96,68 +110,85 @@ func TestEveryCaller(t *testing.T) {
 		}
 	}
 	parts := strings.Split(idp.key.Sign(idp.claims()), ".")
+	nobody := header("Authorization", "")
+	good, others, support, unknownName := p.ttd.Issue("backend"), p.shared.Issue("backend"), p.ttd.Issue("support"), p.ttd.Issue("nobody")
+	past := p.ttd.Issue("backend", func(c *x509.Certificate) { c.NotBefore, c.NotAfter = now.Add(-2*time.Hour), now.Add(-time.Hour) })
+	future := p.ttd.Issue("backend", func(c *x509.Certificate) { c.NotBefore, c.NotAfter = now.Add(time.Hour), now.Add(2*time.Hour) })
+	server := p.ttd.Issue("backend", func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} })
+	strangers := certtest.New("ttd").Issue("backend")
 	callers := []struct {
 		name   string
 		as     option
 		status int // 0: let in
 		owner  bool
+		cert   *tls.Certificate
+		may    []string // scopes; nil: ScopeCreate
 	}{
-		{"nobody", header("Authorization", ""), 401, false},
-		{"garbage", as("garbage"), 401, false},
-		{"garbage with two dots", as("a.b.c"), 401, false},
-		{"static", as(ttdToken), 0, true},
-		{"right", bearer(), 0, true},
-		{"right, scopes as an array", bearer(map[string]any{"scope": []string{ScopeCreate}}), 0, true},
-		{"right, by another claim", bearer(map[string]any{"consumer": nil, "urn:altinn:org": "ttd"}), 0, true},
-		{"another organisation", bearer(map[string]any{"consumer": map[string]string{"ID": "0192:974760673"}}), 0, false},
-		{"expired", bearer(map[string]any{"exp": now.Add(-time.Minute).Unix()}), 401, false},
-		{"without exp", bearer(map[string]any{"exp": nil}), 401, false},
-		{"not yet", bearer(map[string]any{"nbf": now.Add(time.Minute).Unix()}), 401, false},
-		{"wrong audience", bearer(map[string]any{"aud": "other"}), 401, false},
-		{"wrong issuer", bearer(map[string]any{"iss": "https://other.example"}), 401, false},
-		{"the issuer of the other header", bearer(map[string]any{"iss": idp.apps.URL}), 401, false},
-		{"alg none", as(strings.Join([]string{"eyJhbGciOiJub25lIn0", parts[1], ""}, ".")), 401, false},
-		{"HS256 with the public key", as(issuertest.Sign(jose.SigningKey{Algorithm: jose.HS256, Key: public}, "1", idp.claims())), 401, false},
-		{"a stranger's key", as(stranger.Sign(idp.claims())), 401, false},
-		{"a stranger's key, by RS256", as(issuertest.NewKey("1", jose.RS256).Sign(idp.claims())), 401, false},
-		{"unknown kid", as(unknown.Sign(idp.claims())), 401, false},
-		{"signature of another token", as(parts[0] + "." + parts[1] + "." + strings.Split(idp.key.Sign(idp.claims()), ".")[2][1:] + "A"), 401, false},
-		{"two organisations of ours", bearer(map[string]any{"consumer": map[string]string{"ID": "0192:974760673"}, "urn:altinn:org": "ttd"}), 401, false},
-		{"no organisation of ours", bearer(map[string]any{"consumer": map[string]string{"ID": "0192:000000000"}}), 403, false},
-		{"no organisation", bearer(map[string]any{"consumer": nil}), 403, false},
-		{"organisation that is an object", bearer(map[string]any{"consumer": map[string]any{"ID": map[string]string{"x": "991825827"}}}), 403, false},
-		{"missing scope", bearer(map[string]any{"scope": "altinn:serviceowner/notifications"}), 403, false},
-		{"no scope", bearer(map[string]any{"scope": nil}), 403, false},
-		{"scope within a word", bearer(map[string]any{"scope": "x" + ScopeCreate}), 403, false},
-		{"an app", apps(app()), 0, true},
-		{"an app beside a person's token", apps(app(), as("person")), 0, true},
-		{"an app of a stranger's", apps(stranger.Sign(idp.claims())), 401, false},
-		{"an expired app", apps(app(map[string]any{"exp": now.Add(-time.Minute).Unix()}), as(ttdToken)), 401, false},
-		{"an app's token as a bearer token", as(app()), 401, false},
-		{"a bearer token as an app's", apps(idp.key.Sign(idp.claims())), 401, false},
-		{"two apps", func(r *http.Request) { r.Header["Platformaccesstoken"] = []string{app(), app()} }, 401, false},
-		{"a static token as an app's", apps(ttdToken), 401, false},
+		{"static, of another organisation", as(otherToken), 0, false, nil, nil},
+		{"static, expired", as("old-token"), 401, false, nil, nil},
+		{"static, to read", as("reader-token"), 0, true, nil, []string{ScopeRead}},
+		{"static, for support", as("support-token"), 0, true, nil, []string{ScopeSupport}},
+		{"static, without a scope", as("scopeless-token"), 0, true, nil, []string{}},
+		{"a certificate", nobody, 0, true, &good, nil},
+		{"a certificate of another organisation", nobody, 0, false, &others, nil},
+		{"a certificate for support", nobody, 0, true, &support, []string{ScopeSupport}},
+		{"a certificate and a token", as("reader-token"), 0, true, &good, []string{ScopeRead}},
+		{"a certificate and a web token", bearer(), 0, true, &good, nil},
+		{"a certificate and another's token", as(otherToken), 401, false, &good, nil},
+		{"a certificate and garbage", as("garbage"), 401, false, &good, nil},
+		{"a revoked certificate", nobody, 401, false, &p.revoked, nil},
+		{"a revoked certificate and a token", as(ttdToken), 401, false, &p.revoked, nil},
+		{"an expired certificate", nobody, 401, false, &past, nil},
+		{"a certificate for later", nobody, 401, false, &future, nil},
+		{"a certificate for servers", nobody, 401, false, &server, nil},
+		{"a stranger's certificate", nobody, 401, false, &strangers, nil},
+		{"a certificate that stands for nobody", nobody, 401, false, &unknownName, nil},
+		{"nobody", header("Authorization", ""), 401, false, nil, nil},
+		{"garbage", as("garbage"), 401, false, nil, nil},
+		{"garbage with two dots", as("a.b.c"), 401, false, nil, nil},
+		{"static", as(ttdToken), 0, true, nil, nil},
+		{"right", bearer(), 0, true, nil, nil},
+		{"right, scopes as an array", bearer(map[string]any{"scope": []string{ScopeCreate}}), 0, true, nil, nil},
+		{"right, by another claim", bearer(map[string]any{"consumer": nil, "urn:altinn:org": "ttd"}), 0, true, nil, nil},
+		{"another organisation", bearer(map[string]any{"consumer": map[string]string{"ID": "0192:974760673"}}), 0, false, nil, nil},
+		{"expired", bearer(map[string]any{"exp": now.Add(-time.Minute).Unix()}), 401, false, nil, nil},
+		{"without exp", bearer(map[string]any{"exp": nil}), 401, false, nil, nil},
+		{"not yet", bearer(map[string]any{"nbf": now.Add(time.Minute).Unix()}), 401, false, nil, nil},
+		{"wrong audience", bearer(map[string]any{"aud": "other"}), 401, false, nil, nil},
+		{"wrong issuer", bearer(map[string]any{"iss": "https://other.example"}), 401, false, nil, nil},
+		{"the issuer of the other header", bearer(map[string]any{"iss": idp.apps.URL}), 401, false, nil, nil},
+		{"alg none", as(strings.Join([]string{"eyJhbGciOiJub25lIn0", parts[1], ""}, ".")), 401, false, nil, nil},
+		{"HS256 with the public key", as(issuertest.Sign(jose.SigningKey{Algorithm: jose.HS256, Key: public}, "1", idp.claims())), 401, false, nil, nil},
+		{"a stranger's key", as(stranger.Sign(idp.claims())), 401, false, nil, nil},
+		{"a stranger's key, by RS256", as(issuertest.NewKey("1", jose.RS256).Sign(idp.claims())), 401, false, nil, nil},
+		{"unknown kid", as(unknown.Sign(idp.claims())), 401, false, nil, nil},
+		{"signature of another token", as(parts[0] + "." + parts[1] + "." + strings.Split(idp.key.Sign(idp.claims()), ".")[2][1:] + "A"), 401, false, nil, nil},
+		{"two organisations of ours", bearer(map[string]any{"consumer": map[string]string{"ID": "0192:974760673"}, "urn:altinn:org": "ttd"}), 401, false, nil, nil},
+		{"no organisation of ours", bearer(map[string]any{"consumer": map[string]string{"ID": "0192:000000000"}}), 403, false, nil, nil},
+		{"no organisation", bearer(map[string]any{"consumer": nil}), 403, false, nil, nil},
+		{"organisation that is an object", bearer(map[string]any{"consumer": map[string]any{"ID": map[string]string{"x": "991825827"}}}), 403, false, nil, nil},
+		{"missing scope", bearer(map[string]any{"scope": "altinn:serviceowner/notifications"}), 403, false, nil, nil},
+		{"no scope", bearer(map[string]any{"scope": nil}), 403, false, nil, nil},
+		{"scope within a word", bearer(map[string]any{"scope": "x" + ScopeCreate}), 403, false, nil, nil},
+		{"an app", apps(app()), 0, true, nil, nil},
+		{"an app beside a person's token", apps(app(), as("person")), 0, true, nil, nil},
+		{"an app of a stranger's", apps(stranger.Sign(idp.claims())), 401, false, nil, nil},
+		{"an expired app", apps(app(map[string]any{"exp": now.Add(-time.Minute).Unix()}), as(ttdToken)), 401, false, nil, nil},
+		{"an app's token as a bearer token", as(app()), 401, false, nil, nil},
+		{"a bearer token as an app's", apps(idp.key.Sign(idp.claims())), 401, false, nil, nil},
+		{"two apps", func(r *http.Request) { r.Header["Platformaccesstoken"] = []string{app(), app()} }, 401, false, nil, nil},
+		{"a static token as an app's", apps(ttdToken), 401, false, nil, nil},
 	}
+	show := func(cert *tls.Certificate) {
+		w.http.Transport = &checked{t: t, next: showing(t, trusted, false, cert, nil).Transport}
+	}
+	show(nil)
 	made := w.sendSMS("made", as(ttdToken))
 	id := made.header.Get("Location")[len(DefaultBasePath+"/future/shipment/"):]
 	for n, c := range callers {
-		for _, route := range []struct {
-			method, path, body string
-			right, strange     int // for the owner, and for another organisation
-		}{
-			{"POST", "/future/orders/instant/sms", strings.Replace(smsBody, `"k"`, fmt.Sprintf(`"sms%d"`, n), 1), 201, 201},
-			{"POST", "/future/orders/instant/email", strings.NewReplacer(`"k"`, fmt.Sprintf(`"email%d"`, n), " post@example.org ", "post@example.org").Replace(emailBody), 201, 201},
-			{"GET", "/future/shipment/" + id, "", 200, 404},
-			{"GET", "/future/shipment?idempotencyId=made", "", 200, 404},
-			{"GET", "/future/shipment/feed", "", 200, 200},
-		} {
-			want := c.status
-			switch {
-			case want == 0 && c.owner:
-				want = route.right
-			case want == 0:
-				want = route.strange
-			}
+		show(c.cert)
+		for _, route := range w.everyRoute(n, id) {
+			want := route.expected(c.status, c.owner, c.may)
 			if a := w.do(route.method, route.path, route.body, c.as, lenient); a.status != want { // the document has one way only
 				t.Errorf("%s: %s %s: %d %s, want %d", c.name, route.method, route.path, a.status, a.body, want)
 			}
@@ -168,6 +199,60 @@ func TestEveryCaller(t *testing.T) {
 			t.Errorf("%.20s… is in the log", secret)
 		}
 	}
+}
+
+// tried is a good request of one route.
+type tried struct {
+	route
+	path, body     string
+	right, strange int // for the owner of the shipment that was made, and for another organisation
+}
+
+// expected returns the status for a caller that is refused with a status (0: let in), and has scopes.
+func (r tried) expected(refused int, owner bool, may []string) int {
+	if may == nil {
+		may = []string{ScopeCreate}
+	}
+	switch {
+	case r.public:
+		return r.right
+	case refused != 0:
+		return refused
+	case !slices.ContainsFunc(r.scopes, func(s string) bool { return slices.Contains(may, s) }):
+		return 403
+	case owner:
+		return r.right
+	}
+	return r.strange
+}
+
+// everyRoute returns a good request of each route of the API, for the shipment with the id and the key "made".
+func (w *world) everyRoute(n int, id string) (all []tried) {
+	sms := strings.Replace(smsBody, `"k"`, fmt.Sprintf(`"sms%d"`, n), 1)
+	recipient := sms[strings.Index(sms, `"recipientSms"`):]
+	for _, rt := range w.api.api.routes() {
+		r := tried{rt, strings.Replace(rt.path, "{id}", id, 1), "", 200, 200}
+		switch {
+		case rt.path == "/verifications/feed":
+		case strings.HasPrefix(rt.path, "/verifications") && (rt.path == "/verifications" || strings.HasSuffix(rt.path, "/check")):
+			r.body, r.right, r.strange = "{}", 400, 400 // let in, but nothing is in the body
+		case strings.HasPrefix(rt.path, "/verifications"):
+			r.body, r.right, r.strange = "{}", 404, 404 // there is none
+		case rt.path == "/future/orders/instant/sms":
+			r.body, r.right, r.strange = sms, 201, 201
+		case rt.path == "/future/orders/instant":
+			r.body, r.right, r.strange = fmt.Sprintf(`{"idempotencyId":"wrapped%d","recipient":{%s}`, n, recipient), 201, 201
+		case rt.path == "/future/orders/instant/email":
+			r.body = strings.NewReplacer(`"k"`, fmt.Sprintf(`"email%d"`, n), " post@example.org ", "post@example.org").Replace(emailBody)
+			r.right, r.strange = 201, 201
+		case rt.path == "/future/shipment/{id}":
+			r.strange = 404
+		case rt.path == "/future/shipment":
+			r.path, r.strange = r.path+"?idempotencyId=made", 404
+		}
+		all = append(all, r)
+	}
+	return all
 }
 
 // TestVerifiedTokens: a token that was verified is not good for longer than it says, nor with other keys.

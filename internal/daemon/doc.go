@@ -35,8 +35,8 @@
 //	ready.go    what can be stored and sent now
 //	status.go   /status, and the status line of systemd
 //	activation.go  listeners that systemd opened
-//	callers.go  who may call the API: static tokens and issuers
-//	expiry.go       tokens and certificates that end soon
+//	callers.go  who may call the API: static tokens, issuers, client certificates
+//	expiry.go   tokens and certificates that end soon
 //	listen.go   listeners on TCP, TLS, and serving until a context ends
 //	socket.go   listeners on unix sockets
 //	inbound.go  the listeners for reports about mails
