@@ -61,8 +61,9 @@ func (w *work) load(ctx context.Context, events []orders.Event) error {
 	b.Queue("begin")
 	if len(refs) > 0 {
 		b.Queue(lockRefs, octets(refs)).Query(w.scanRefs)
-		b.Queue(readParked, octets(refs)).Query(w.scanParked)
 		b.Queue(lockOthers, octets(refs)).Query(w.scanRefs)
+		// Last: a reference that was read above leads to a report that is there, also if it was parked meanwhile.
+		b.Queue(readParked, octets(refs)).Query(w.scanParked)
 	}
 	numbers = append([]string{}, numbers...)
 	b.Queue(lockShipments, octets(refs), ids(shipments), numbers).Query(w.scanShipments)
