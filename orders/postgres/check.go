@@ -194,13 +194,16 @@ func (c *checker) blocked() error {
 	})
 }
 
-// cursors: none is beyond its feed's newest number.
+// cursors: none is beyond the newest number of its feed: that of verifications where its name says so, as package hooks
+// writes it.
 func (c *checker) cursors() error {
 	var organisation, name string
 	var newest int64
 	var record []byte
-	return c.each(`select c.organisation, c.name, coalesce(h.seq, (select feed_start from meta)), c.record
-		from cursors c left join feed_head h on h.organisation = c.organisation`, []any{&organisation, &name, &newest, &record}, func() {
+	return c.each(`select c.organisation, c.name, coalesce(case when starts_with(c.name, 'verifications/') then v.seq else h.seq end,
+			(select feed_start from meta)), c.record
+		from cursors c left join feed_head h on h.organisation = c.organisation
+			left join code_head v on v.organisation = c.organisation`, []any{&organisation, &name, &newest, &record}, func() {
 		var at orders.Cursor
 		if err := decode("cursor", record, func(c *coder) { c.cursor(&at) }); err != nil {
 			c.fault("%w %q of %q", err, name, organisation)

@@ -272,6 +272,7 @@ func TestCheck(t *testing.T) {
 		"slot of telco, and is unknown": "insert into straks.slots (smsc, n, node, epoch) values ('telco', 1, 77, 1)",
 		"corrupt: block":                "update straks.blocked set record = 'x'",
 		"corrupt: cursor":               "update straks.cursors set record = ''",
+		`cursor "verifications/`:        "update straks.cursors set name = 'verifications/' || name; delete from straks.code_head; update straks.meta set feed_start = 0",
 	} {
 		tx, err := conn.Begin(t.Context())
 		if err != nil {
