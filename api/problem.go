@@ -73,7 +73,7 @@ func newProblem(status int, detail string) *problem {
 	return &problem{Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
-// wrongShape reports whether the request is none that the document describes, whoever sent it.
+// wrongShape reports whether the request is none that the document describes, with any credentials.
 func (p *problem) wrongShape() bool {
 	switch p.Status {
 	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:

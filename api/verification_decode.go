@@ -186,7 +186,7 @@ func (v *verifying) add(found map[orders.Channel][]orders.Fault) {
 	}
 }
 
-// attempt is a code that is to be checked.
+// attempt is a code to check.
 type attempt struct {
 	code, template string
 	to             codes.Address // of a check by recipient

@@ -88,7 +88,7 @@ func (v *Verification) endedAt() time.Time {
 // Left returns how many attempts are left.
 func (v *Verification) Left() int { return max(v.Attempts-v.Tried, 0) }
 
-// Due returns when something is to be done with a verification, whoever calls: the message on the other channel, the end
+// Due returns when a verification needs something without a call: the message on the other channel, the end
 // of a pending one, or, a retention after its end, its removal.
 func (v *Verification) Due(retention time.Duration) time.Time {
 	switch {

@@ -23,7 +23,7 @@ func (cfg *Config) Tokens() []api.Token {
 	return tokens
 }
 
-// Rates returns the limits of the organisations that have one, for one of so many nodes that share them.
+// Rates returns the limits of the organisations that have one, for one of the nodes that share them.
 func (cfg *Config) Rates(nodes int) map[string]api.Rate {
 	rates := make(map[string]api.Rate)
 	for _, o := range cfg.Organisations {

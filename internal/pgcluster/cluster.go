@@ -168,7 +168,7 @@ func (c *Cluster) Failover(ctx context.Context) error {
 	var best *Server
 	most := int64(-1)
 	for _, s := range c.standbys() {
-		// The one that is to be promoted must have what any of them has acknowledged: all stop receiving first.
+		// The server to promote must have what any of them has acknowledged: all stop receiving first.
 		if err := s.Set(map[string]string{"primary_conninfo": ""}); err != nil {
 			return err
 		}

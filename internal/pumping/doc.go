@@ -1,4 +1,4 @@
-// Package pumping looks for orders that somebody places to earn at them: whoever has a range of phone numbers, and a share
+// Package pumping looks for orders that somebody places to earn at them: people who have a range of phone numbers, and a share
 // of what messages to them cost, has a login page send codes there (artificially inflated traffic).
 //
 //	detector.go  Config, Detector: Take, Settled, Outcome; a judgement each minute

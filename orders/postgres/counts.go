@@ -35,7 +35,6 @@ type counts struct {
 	mu           sync.Mutex
 	levels       levels
 	suppressions int
-	counted      time.Time
 }
 
 const countEvery = time.Minute

@@ -40,10 +40,9 @@ type Journal struct {
 	metrics *metrics
 	skipped *ratelog.Log // what can't be read, and may be asked for often
 
-	once     sync.Once
-	closing  chan struct{}
-	closed   chan struct{}
-	closeErr error
+	once    sync.Once
+	closing chan struct{}
+	closed  chan struct{}
 }
 
 var _ orders.Journal = (*Journal)(nil)

@@ -14,7 +14,7 @@ import (
 	"straks/orders"
 )
 
-// A node is alive while its row in nodes has not expired. Whoever finds an expired row raises its epoch: the node that
+// A node is alive while its row in nodes has not expired. A node that finds an expired row raises its epoch: the node that
 // had it is declared dead, and nothing of that epoch counts as held any more. A node stops to submit before others
 // can think so: its own count begins when it asked for the lease, and ends a quarter earlier.
 

@@ -118,7 +118,7 @@ func (k *Key) of(table string, record []byte) cipher.AEAD {
 	return aead
 }
 
-// Hash makes one key of several strings, none of which can pass for another. Whoever does not have the journal's
+// Hash makes one key of several strings, none of which can pass for another. A reader without the journal's
 // keys can't tell what it is of by trying all phone numbers.
 func (b *Box) Hash(parts ...string) []byte { return b.hash("hash", parts...)[:HashSize] }
 
