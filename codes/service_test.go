@@ -361,6 +361,22 @@ func TestExpires(t *testing.T) {
 	w.ended(st.ID, code(t, w.sms), codes.Expired)
 }
 
+// TestForward: a clock that was moved ahead ends what is pending, and the keeper says so at once. What begins later lasts
+// as long as ever.
+func TestForward(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	st := w.start(request("1"))
+	w.run()
+	changed := w.Changed("ttd")
+	w.Forward(5 * time.Minute)
+	<-changed
+	w.ended(st.ID, code(t, w.sms), codes.Expired)
+	if later := w.start(request("2")); !later.Created || !later.Expires.Equal(w.clock().Add(10*time.Minute)) {
+		t.Errorf("%+v", later)
+	}
+}
+
 // TestFallsBack: a code that nobody has used in time goes out on the other channel too, once, whatever fails.
 func TestFallsBack(t *testing.T) {
 	t.Parallel()

@@ -74,6 +74,23 @@ func (c *Client) Verification(ctx context.Context, id string) (v Verification, e
 	return v, v.check()
 }
 
+// ResendCode sends the code again, on the channel of the first message. Nothing is sent, and Messages stays as it was,
+// where the last message is not old enough yet.
+func (c *Client) ResendCode(ctx context.Context, id string) (v Verification, err error) {
+	if _, err = c.call(ctx, http.MethodPost, "/verifications/"+url.PathEscape(id)+"/resend", nil, &v); err != nil {
+		return Verification{}, err
+	}
+	return v, v.check()
+}
+
+// CancelVerification ends a verification that is pending.
+func (c *Client) CancelVerification(ctx context.Context, id string) (v Verification, err error) {
+	if _, err = c.call(ctx, http.MethodDelete, "/verifications/"+url.PathEscape(id), nil, &v); err != nil {
+		return Verification{}, err
+	}
+	return v, v.check()
+}
+
 // CheckCode checks a code. One of a verification that has ended is a *Problem of status 410.
 func (c *Client) CheckCode(ctx context.Context, id, code string) (got Checked, err error) {
 	_, err = c.post(ctx, "/verifications/"+url.PathEscape(id)+"/check", map[string]string{"code": code}, &got)

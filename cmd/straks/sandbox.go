@@ -184,7 +184,7 @@ func (sb *sandbox) show(box *inbox.Inbox, o sandboxOptions, cfg *config.Config, 
 		return err
 	}
 	sb.inbox, err = inbox.NewServer(box, inbox.Config{SMSC: sb.smsc, Relay: sb.relay, Client: c, Limited: limited,
-		URL: sb.BaseURL, Token: sb.Token, Docs: sb.Docs, Number: sandboxNumber, Hosts: o.hosts, Remote: !local(o.listen), Log: newLogger(e.stderr, cfg)})
+		Forward: sb.daemon.ForwardVerifications, URL: sb.BaseURL, Token: sb.Token, Docs: sb.Docs, Number: sandboxNumber, Hosts: o.hosts, Remote: !local(o.listen), Log: newLogger(e.stderr, cfg)})
 	return err
 }
 

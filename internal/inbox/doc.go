@@ -16,6 +16,8 @@
 //	events.go    a page is told of changes
 //	carriers.go  the conditions of the two carriers
 //	orders.go    orders that a button places, and what became of them
+//	verify.go    the page on which a person logs in by a code
+//	logins.go    what is kept of each browser on that page
 //
 // # A page that shows what strangers wrote
 //
@@ -35,5 +37,5 @@
 // # Bounds
 //
 // Messages take Limit octets at most, and there are MaxMessages: the oldest go. There are
-// bounds on readers that wait, on orders of buttons under way, and on the body of a request.
+// bounds on readers that wait, on orders of buttons under way, on logins, and on the body of a request.
 package inbox

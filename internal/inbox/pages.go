@@ -25,7 +25,7 @@ const shown = 100
 // view is what a page shows. Fields that a page does not use are empty.
 type view struct {
 	Title    string
-	Page     string // which of the pages: "inbox" or "try"
+	Page     string // which of the pages: "inbox", "try" or "verify"
 	Config   Config
 	Number   string // an example
 	Self     string // URL of the inbox, as its reader reached it
@@ -38,6 +38,7 @@ type view struct {
 	Carriers []illness
 	Orders   []order
 	Endings  []ending
+	Login    *loginView
 }
 
 // illness is a carrier with its condition.
@@ -63,7 +64,7 @@ func parsePages() (map[string]*template.Template, error) {
 		"tel":     func(s string) string { return strings.TrimPrefix(s, "+") },
 	}
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"inbox", "try"} {
+	for _, name := range []string{"inbox", "try", "verify"} {
 		t, err := template.New("layout.html").Funcs(functions).ParseFS(pageFiles, "page/layout.html", "page/"+name+".html")
 		if err != nil {
 			return nil, err

@@ -26,6 +26,9 @@ type Config struct {
 	Client  *client.Client // places orders for the buttons
 	Limited *client.Client // likewise, for an organisation with a small rate
 
+	// Forward moves the clock of verifications ahead.
+	Forward func(by time.Duration)
+
 	URL    string // of the API, with its base path
 	Token  string // of Client
 	Docs   string // URL of the page that renders the API's document; empty: none
@@ -43,7 +46,7 @@ type Config struct {
 const (
 	maxBody    = 64 << 10         // octets of a form
 	maxStreams = 32               // pages that are told of changes, at a time
-	maxWaits   = 256              // readers that wait for a message, at a time
+	maxWaits   = 256              // readers that wait for a message, or for an answer of the API, at a time
 	writeTime  = 30 * time.Second // for a reader to take an answer
 )
 
@@ -59,13 +62,14 @@ type Server struct {
 	orders   *orders
 	streams  chan struct{} // a slot for each
 	waits    chan struct{} // likewise
+	logins   *logins
 	handler  http.Handler
 }
 
 // NewServer returns the server of an inbox. Close it when it serves no more.
 func NewServer(box *Inbox, c Config) (*Server, error) {
 	s := &Server{config: c, box: box, carriers: newCarriers(c.SMSC, c.Relay), orders: newOrders(box.Touch),
-		streams: make(chan struct{}, maxStreams), waits: make(chan struct{}, maxWaits)}
+		streams: make(chan struct{}, maxStreams), waits: make(chan struct{}, maxWaits), logins: newLogins()}
 	var err error
 	if s.pages, err = parsePages(); err != nil {
 		return nil, err
@@ -93,6 +97,13 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /messages/{id}/reply", s.reply)
 	mux.HandleFunc("POST /try", s.try)
 	mux.HandleFunc("POST /carriers/{carrier}", s.condition)
+
+	mux.HandleFunc("GET /verify", s.showVerify)
+	mux.HandleFunc("POST /verify/start", s.step(askForCode))
+	mux.HandleFunc("POST /verify/check", s.step(checkCode))
+	mux.HandleFunc("POST /verify/resend", s.step(resendCode))
+	mux.HandleFunc("POST /verify/cancel", s.step(cancelCode))
+	mux.HandleFunc("POST /verify/clock", s.forward)
 	return mux
 }
 

@@ -2,16 +2,21 @@ package inbox
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
+	"straks/codes"
 	"straks/internal/daemon/daemontest"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
@@ -30,9 +35,11 @@ func start(t *testing.T, smsc smsctest.Profile, change func(*Config)) *world {
 	t.Helper()
 	box := New(1 << 20)
 	smsc.OnSubmit, smsc.OnReceipt = box.Submitted, box.Receipted
-	w := &world{World: daemontest.NewStopped(t, smsc, relaytest.Profile{SMTPUTF8: true, Rules: relaytest.StandardRules(), OnMessage: box.Mailed}, ""), box: box}
+	w := &world{World: daemontest.NewStopped(t, smsc, relaytest.Profile{SMTPUTF8: true, Rules: relaytest.StandardRules(), OnMessage: box.Mailed},
+		verification(t)), box: box}
 	w.Start()
-	c := Config{SMSC: w.SMSC, Relay: w.Relay, Client: w.Client, Limited: w.Client, Number: "2077", Log: slog.New(slog.DiscardHandler)}
+	c := Config{SMSC: w.SMSC, Relay: w.Relay, Client: w.Client, Limited: w.Client, Number: "2077", Log: slog.New(slog.DiscardHandler),
+		Forward: func(by time.Duration) { w.Daemon.ForwardVerifications(by) }}
 	if change != nil {
 		change(&c)
 	}
@@ -57,6 +64,16 @@ func start(t *testing.T, smsc smsctest.Profile, change func(*Config)) *world {
 		http.DefaultClient.CloseIdleConnections()
 	})
 	return w
+}
+
+// verification returns the section of the configuration, with a new key.
+func verification(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "verification.key")
+	if err := os.WriteFile(file, []byte(codes.NewKey().Text()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("[verification]\nkey_file = %q", file)
 }
 
 // answer is what the inbox said.
