@@ -157,7 +157,7 @@ func (f *filling) age(ctx context.Context, now time.Time) error {
 		}
 	}
 	for more := true; more; {
-		swept, err := f.journal.Sweep(ctx, now, orders.DefaultRetention, 10_000)
+		swept, err := f.journal.Sweep(ctx, now, orders.Retention{All: orders.DefaultRetention}, 10_000)
 		if err != nil {
 			return fmt.Errorf("filling the journal: %w", err)
 		}

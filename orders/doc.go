@@ -120,6 +120,7 @@
 //	receive.go    the way of a report, a late answer and a change of a block list
 //	inbox.go      those that wait for the journal, in a lane for each carrier
 //	keep.go       deadlines and retention
+//	retention.go  Retention: how long what is stored is kept
 //	abandoned.go  orders of a process that has ended; reports for unanswered shipments
 //	forget.go     erasing a person's data
 //	find.go       which shipments an operator looks for

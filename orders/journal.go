@@ -93,12 +93,12 @@ type Journal interface {
 	// that can't be read is logged and skipped: it delays no other.
 	Due(ctx context.Context, now time.Time, limit int) (due []uuid.UUID, next time.Time, err error)
 
-	// Sweep removes what is older than the retention (keys, shipments, feed
+	// Sweep removes what is older than the retention of its organisation (keys, shipments, feed
 	// entries), and parked reports older than a day. An unsettled shipment stays for
 	// a while, for its deadline to be kept first. It takes one small step of
 	// about budget records and reports whether more is waiting. With an error that is
 	// about some of the records only, others were removed all the same.
-	Sweep(ctx context.Context, now time.Time, retention time.Duration, budget int) (Swept, error)
+	Sweep(ctx context.Context, now time.Time, retention Retention, budget int) (Swept, error)
 
 	// Close waits for what is being written, and releases the store.
 	Close() error

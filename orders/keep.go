@@ -81,7 +81,7 @@ func (s *Service) applyAll(ctx context.Context, events []Event) error {
 func (s *Service) sweep(ctx context.Context) {
 	pause := sweepAfter
 	for sleep(ctx.Done(), pause) {
-		swept, err := s.cfg.Journal.Sweep(ctx, s.cfg.Now().UTC(), s.cfg.Retention, sweepBudget)
+		swept, err := s.cfg.Journal.Sweep(ctx, s.cfg.Now().UTC(), s.cfg.Retention(), sweepBudget)
 		if err != nil && ctx.Err() == nil {
 			s.sampled.Write("retention", slog.LevelError, "retention: step failed, trying again", slog.Any("err", err))
 		}

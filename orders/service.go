@@ -36,7 +36,7 @@ type Config struct {
 	SendDeadline  time.Duration         // from an order's admission to the carrier's answer; DefaultSendDeadline
 	AtWork        int                   // orders of a channel that are stored or answered at a time; 32 for each of GOMAXPROCS
 	MaxInFlight   int                   // orders of a channel between their admission and their outcome on disk; 10,000
-	Retention     time.Duration         // of orders, keys and feed; DefaultRetention
+	Retention     func() Retention      // of orders, keys and feed; nil: DefaultRetention
 	Now           func() time.Time      // the clock of everything that is stored; time.Now
 	Log           *slog.Logger          // slog.Default()
 	Registerer    prometheus.Registerer // nil: metrics are not exported
@@ -93,7 +93,9 @@ func NewService(cfg Config) *Service {
 	cfg.SendDeadline = cmp.Or(cfg.SendDeadline, DefaultSendDeadline)
 	cfg.AtWork = cmp.Or(cfg.AtWork, 32*runtime.GOMAXPROCS(0))
 	cfg.MaxInFlight = cmp.Or(cfg.MaxInFlight, 10_000)
-	cfg.Retention = cmp.Or(cfg.Retention, DefaultRetention)
+	if cfg.Retention == nil {
+		cfg.Retention = func() Retention { return Retention{All: DefaultRetention} }
+	}
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	if cfg.ReceiptWait == nil {
 		cfg.ReceiptWait = func(string) time.Duration { return DefaultReceiptWait }

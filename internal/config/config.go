@@ -26,6 +26,7 @@
 //	console.go       the operator's console, its users and its provider of logins
 //	organisation.go  organisations, their tokens, the senders
 //	limits.go        how many orders an organisation may place, and to whom
+//	retention.go     how long orders are kept, and how far limits look back
 //	cost.go          prices and budgets
 //	webhook.go       receivers of an organisation's feed
 //	issuer.go        issuers of JSON web tokens

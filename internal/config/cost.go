@@ -4,7 +4,6 @@ import (
 	"regexp"
 
 	"straks/internal/cost"
-	"straks/internal/faults"
 )
 
 // Cost is what all prices have in common. Amounts are in quotes and exact, with at most 6 decimals: "0.4525".
@@ -67,7 +66,7 @@ func (cfg *Config) checkPrices(c *checker) {
 	}
 }
 
-// checkBudget checks that whatever an organisation with a budget can send has a price, and is remembered for a month.
+// checkBudget checks that whatever an organisation with a budget can send has a price.
 func (cfg *Config) checkBudget(c *checker, budget cost.Amount) {
 	const key = "budget_per_month"
 	if budget == 0 {
@@ -79,8 +78,6 @@ func (cfg *Config) checkBudget(c *checker, budget cost.Amount) {
 		c.Unless(ok, key, "needs a price for every number, and SMSC %q has none for those of other prefixes: add a [[price]] without prefix", s.Name)
 	}
 	c.Unless(len(cfg.SMSCs) > 0 || cfg.Cost.Email > 0, key, "is of no use: mails have no price. Set cost.email")
-	c.Unless(cfg.Journal.Retention >= 31*day, key, "needs journal.retention to be 31d at least, since what was spent is counted again from the journal; it is %s",
-		faults.FormatDuration(cfg.Journal.Retention))
 }
 
 func (cfg *Config) hasSMSC(name string) bool {

@@ -65,6 +65,9 @@ func (j *Journal) reserved() map[string]string {
 	}
 }
 
+// leastRetention is more than the 48 hours that an e-mail may stay unsettled, and the day for which a retry keeps its ids.
+const leastRetention = 3 * day
+
 func (j *Journal) check(c *checker) {
 	c.OneOf("engine", j.Engine, "bolt", "postgres")
 	if j.Shared() {
@@ -75,7 +78,7 @@ func (j *Journal) check(c *checker) {
 		c.Unless(j.PasswordFile == "", "password_file", "is given, but engine = %q: a file has no password", j.Engine)
 		c.Unless(j.HA, "ha", "is given, but engine = %q: a file has no standby", j.Engine)
 	}
-	c.Duration("retention", j.Retention, 3*day, 3650*day) // more than the 48 hours that an e-mail may stay unsettled, and the day for which a retry keeps its ids
+	c.Duration("retention", j.Retention, leastRetention, 3650*day)
 	c.Unless(j.MaxSize == 0 || j.MaxSize >= 16<<20, "max_size", "is %v, must be at least 16MiB, or 0 for no bound", j.MaxSize)
 	faults.Range(c.List, "max_queue", j.MaxQueue, 1, 1_000_000)
 	j.checkKeys(c)

@@ -119,6 +119,7 @@ func (cfg *Config) check(c *checker) {
 	cfg.Email.check(c.in("email"))
 	cfg.checkOrganisations(c)
 	cfg.inheritLimits()
+	cfg.checkRetention(c)
 	cfg.checkIssuers(c)
 	cfg.checkClientCertificates(c)
 	cfg.checkModes(c)

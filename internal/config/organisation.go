@@ -127,6 +127,9 @@ type Organisation struct {
 	BudgetPerMonth cost.Amount
 	// RecipientLimits bound its orders to one recipient, as limits.recipient does; []: none. Default: those of limits.recipient.
 	RecipientLimits *[]string
+	// Retention is how long its orders, idempotencyIds and feed entries are kept: 3d at least, and not longer than those of
+	// others. Default: journal.retention.
+	Retention time.Duration
 	// Pumping is "off", "alarm" or "stop", for it alone. Default: limits.pumping.
 	Pumping string
 	// Countries are those to which it sends SMS, like numbers.home: ["NO", "+46"]. Other numbers get 400. Default: numbers.home.
@@ -157,6 +160,7 @@ type Organisation struct {
 	// Webhooks are the receivers to which its feed is sent, 16 at most. Default none.
 	Webhooks []Webhook `toml:"webhook"`
 
+	ownRetention    bool // it is not that of the journal
 	recipientLimits []limits.Window
 	sharedLimits    bool // they are those of limits.recipient
 	denied          []numbers.Rule

@@ -69,7 +69,7 @@ func fill(tb testing.TB, j *Journal, n, days int) {
 		for next, asked := time.Now(), 0; !next.After(time.Now()) && !next.IsZero() && asked < n; asked++ {
 			_, next, _ = j.Due(context.Background(), time.Now(), 500)
 		}
-		swept, err := j.Sweep(context.Background(), time.Now(), 90*24*time.Hour, 5000)
+		swept, err := j.Sweep(context.Background(), time.Now(), orders.Retention{All: 90 * 24 * time.Hour}, 5000)
 		if err != nil {
 			tb.Fatal(err)
 		}

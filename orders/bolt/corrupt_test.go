@@ -209,7 +209,7 @@ func TestBadShipmentLeaves(t *testing.T) {
 	}
 	order(t, j, "good")
 	cut(t, j, bad.ID, func(n int) int { return n - 1 })
-	swept, err := j.Sweep(t.Context(), time.Now().Add(100*24*time.Hour), 90*24*time.Hour, 100)
+	swept, err := j.Sweep(t.Context(), time.Now().Add(100*24*time.Hour), orders.Retention{All: 90 * 24 * time.Hour}, 100)
 	if err != nil || swept.Shipments != 2 {
 		t.Errorf("%+v, %v", swept, err)
 	}

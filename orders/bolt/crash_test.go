@@ -130,7 +130,7 @@ func placeAndTell(t *testing.T, j *Journal) {
 		})
 	}
 	if id[14]%64 == 0 {
-		j.Sweep(context.Background(), time.Now(), 90*24*time.Hour, 100)
+		j.Sweep(context.Background(), time.Now(), orders.Retention{All: 90 * 24 * time.Hour}, 100)
 	}
 }
 

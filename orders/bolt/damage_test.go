@@ -60,7 +60,7 @@ func TestBadPageEndsTheJournal(t *testing.T) {
 			return err
 		}},
 		"retention": {shipment, func(ctx context.Context, j *Journal, _ []orders.Shipment) error {
-			_, err := j.Sweep(ctx, time.Now().Add(200*24*time.Hour), 90*24*time.Hour, 1<<20)
+			_, err := j.Sweep(ctx, time.Now().Add(200*24*time.Hour), orders.Retention{All: 90 * 24 * time.Hour}, 1<<20)
 			return err
 		}},
 	} {

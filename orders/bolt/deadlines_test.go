@@ -34,7 +34,7 @@ func TestSweepSparesNewDeadlines(t *testing.T) {
 	wg.Go(func() { place("under way") })
 	<-g.came
 	wg.Go(func() {
-		if _, err := j.Sweep(t.Context(), time.Now(), 24*time.Hour, 100); err != nil {
+		if _, err := j.Sweep(t.Context(), time.Now(), orders.Retention{All: 24 * time.Hour}, 100); err != nil {
 			t.Error(err)
 		}
 	})
@@ -71,7 +71,7 @@ func TestDeadlineOfAFailedCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually.True(t, "the journal writes again", func() bool { return j.Ready() == nil })
-	if _, err := j.Sweep(t.Context(), time.Now(), 24*time.Hour, 100); err != nil {
+	if _, err := j.Sweep(t.Context(), time.Now(), orders.Retention{All: 24 * time.Hour}, 100); err != nil {
 		t.Fatal(err)
 	}
 	check(t, j)
@@ -129,7 +129,7 @@ func TestUnsettledForEver(t *testing.T) {
 	const retention = 90 * 24 * time.Hour
 	for i, want := range []int{0, 2} {
 		after := time.Hour + time.Duration(i)*overdue
-		swept, err := j.Sweep(t.Context(), time.Now().Add(retention+after), retention, 100)
+		swept, err := j.Sweep(t.Context(), time.Now().Add(retention+after), orders.Retention{All: retention}, 100)
 		if err != nil || swept.Shipments != want {
 			t.Errorf("%v after its retention: %+v, %v, want %d", after, swept, err, want)
 		}

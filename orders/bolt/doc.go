@@ -69,7 +69,8 @@
 //     Sweep removes what Due has skipped. An entry whose shipment can't be read
 //     is skipped too, logged and counted: it delays no other.
 //   - Shipments leave from the front, and one that is unsettled waits there for its
-//     deadline; but no longer than a day and the retention after its deadline.
+//     deadline; but no longer than a day and the retention after its deadline. Those of organisations
+//     with a retention of their own leave from between the others.
 //   - A cursor is not beyond its feed's newest number.
 //   - A record of a verification has the time of its entry in verification.due.
 //   - Each page of the file is in use once, or free (ReadOnly's Check walks that).

@@ -80,7 +80,7 @@ func freePages(t *testing.T, j *Journal) {
 	for range 100 {
 		order(t, j, uuid.NewString())
 	}
-	if _, err := j.Sweep(context.Background(), time.Now().Add(365*24*time.Hour), 0, 1<<20); err != nil {
+	if _, err := j.Sweep(context.Background(), time.Now().Add(365*24*time.Hour), orders.Retention{All: 0}, 1<<20); err != nil {
 		t.Fatal(err)
 	}
 	order(t, j, uuid.NewString())

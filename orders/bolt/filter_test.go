@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"straks/orders"
 )
 
 // ended is after how long each slot of keys has ended.
@@ -45,7 +47,7 @@ func TestFilterHidesNothing(t *testing.T) {
 	})
 	step := func() {
 		t.Helper()
-		if _, err := j.Sweep(t.Context(), time.Now(), 90*24*time.Hour, 1); err != nil {
+		if _, err := j.Sweep(t.Context(), time.Now(), orders.Retention{All: 90 * 24 * time.Hour}, 1); err != nil {
 			t.Fatal(err)
 		}
 	}

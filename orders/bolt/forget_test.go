@@ -51,7 +51,7 @@ func testForgotten(t *testing.T, opt Options) {
 		t.Fatalf("address: %+v, %v", done, err)
 	}
 	check(t, j)
-	if _, err := j.Sweep(t.Context(), now.Add(25*time.Hour), 90*24*time.Hour, 1000); err != nil {
+	if _, err := j.Sweep(t.Context(), now.Add(25*time.Hour), orders.Retention{All: 90 * 24 * time.Hour}, 1000); err != nil {
 		t.Fatal(err)
 	}
 	if page, err := j.Blocks(t.Context(), orders.BlockQuery{Limit: 10}); err != nil || len(page.Blocks) > 0 {

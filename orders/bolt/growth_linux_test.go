@@ -150,7 +150,10 @@ func keep(t *testing.T, j *Journal, now time.Time, retention time.Duration, step
 	}
 	for {
 		var swept orders.Swept
-		persist(t, func() (err error) { swept, err = j.Sweep(context.Background(), now, retention, step); return err })
+		persist(t, func() (err error) {
+			swept, err = j.Sweep(context.Background(), now, orders.Retention{All: retention}, step)
+			return err
+		})
 		if !swept.More {
 			return
 		}

@@ -34,6 +34,7 @@ type Journal struct {
 
 	abandoned map[uuid.UUID]uuid.UUID // claims by shipment, of processes that have ended; does not change
 
+	walks  ledger.Walks
 	writer writer // of the writing goroutine
 }
 

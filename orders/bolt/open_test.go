@@ -383,7 +383,7 @@ func TestBackupAndCompact(t *testing.T) {
 	for i := range 300 {
 		order(t, j, "filler"+uuid.NewString()+string(rune('a'+i%26)))
 	}
-	j.Sweep(context.Background(), time.Now().Add(365*24*time.Hour), 0, 1<<20)
+	j.Sweep(context.Background(), time.Now().Add(365*24*time.Hour), orders.Retention{All: 0}, 1<<20)
 	j.Close()
 
 	restored := filepath.Join(t.TempDir(), "restored.db")

@@ -143,7 +143,7 @@ func keysOf(current sealed.Key, former ...sealed.Key) Options {
 func sealAll(t *testing.T, j *Journal, step int) {
 	t.Helper()
 	for range 10_000 {
-		if _, err := j.Sweep(t.Context(), time.Now(), 90*24*time.Hour, step); err != nil {
+		if _, err := j.Sweep(t.Context(), time.Now(), orders.Retention{All: 90 * 24 * time.Hour}, step); err != nil {
 			t.Fatal(err)
 		}
 		if testutil.ToFloat64(j.metrics.resealing) == 0 {
@@ -201,7 +201,7 @@ func TestSealingWhatIsThere(t *testing.T) {
 		if testutil.ToFloat64(j.metrics.resealing) != 1 {
 			t.Error("the metric does not say that recipients are plain")
 		}
-		if _, err := j.Sweep(t.Context(), time.Now(), 90*24*time.Hour, 4); err != nil {
+		if _, err := j.Sweep(t.Context(), time.Now(), orders.Retention{All: 90 * 24 * time.Hour}, 4); err != nil {
 			t.Fatal(err)
 		}
 		wantHeld(t, j, h)

@@ -89,7 +89,7 @@ func withoutSums(t *testing.T, db *bbolt.DB) {
 func sweepAll(t *testing.T, j *Journal, then time.Time) {
 	t.Helper()
 	for {
-		swept, err := j.Sweep(t.Context(), then, 90*24*time.Hour, 100)
+		swept, err := j.Sweep(t.Context(), then, orders.Retention{All: 90 * 24 * time.Hour}, 100)
 		if err != nil {
 			t.Fatal(err)
 		}

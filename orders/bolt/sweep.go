@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,30 +15,35 @@ import (
 )
 
 // sweep is one step of Journal.Sweep: what is too old leaves from the front of each
-// table, until the budget is spent; then filters are built.
+// table, until the budget is spent; then filters are built. Shipments of organisations with a shorter
+// retention of their own are looked for last (ledger.Walk).
 type sweep struct {
-	now, cut time.Time
-	mark     []byte // deadlines before it were kept
-	budget   int
-	from     *[]byte // where to go on in unanswered
-	swept    orders.Swept
+	now, cut  time.Time
+	retention orders.Retention
+	walks     []ledger.Walk
+	mark      []byte // deadlines before it were kept
+	budget    int
+	from      *[]byte // where to go on in unanswered
+	swept     orders.Swept
 }
 
 // Sweep implements orders.Journal.
-func (j *Journal) Sweep(ctx context.Context, now time.Time, retention time.Duration, budget int) (orders.Swept, error) {
+func (j *Journal) Sweep(ctx context.Context, now time.Time, retention orders.Retention, budget int) (orders.Swept, error) {
 	r := newRequest(ctx)
 	r.turn = sweeping
-	var swept orders.Swept // the writer may still set it when ctx has ended
+	var done sweep // the writer may still set it when ctx has ended
 	r.run = func(w *writeTx) error {
-		s := sweep{now: now, cut: now.Add(-retention), budget: budget, mark: w.mark(&j.due), from: &j.writer.unanswered}
+		s := sweep{now: now, cut: now.Add(-retention.All), retention: retention, walks: j.walks.Plan(retention, now),
+			budget: budget, mark: w.mark(&j.due), from: &j.writer.unanswered}
 		err := s.run(w)
-		swept = s.swept
+		done = s
 		return err
 	}
 	if err := j.do(j.facts, r); err != nil {
 		return orders.Swept{}, err
 	}
-	return swept, nil
+	j.walks.Done(done.walks)
+	return done.swept, nil
 }
 
 // unansweredStep is how many entries of unanswered one step looks at.
@@ -45,7 +51,7 @@ const unansweredStep = 500
 
 func (s *sweep) run(w *writeTx) error {
 	for _, table := range []func(*writeTx) (spent int, err error){
-		s.parked, s.shipments, s.deadlines, s.feeds, s.keys, s.refs, s.lifted, s.keyFilters, s.refFilters, s.reseal,
+		s.parked, s.shipments, s.deadlines, s.feeds, s.keys, s.refs, s.lifted, s.keyFilters, s.refFilters, s.reseal, s.walk,
 	} {
 		spent, err := table(w)
 		if err != nil {
@@ -67,6 +73,51 @@ func (s *sweep) shipments(w *writeTx) (n int, err error) {
 	n, err = drop(w.shipments(), s.budget, w.oldShipment(s.cut))
 	s.swept.Shipments = n
 	return n, err
+}
+
+// walk goes on with each walk.
+func (s *sweep) walk(w *writeTx) (spent int, err error) {
+	for i := range s.walks {
+		looked, removed, err := w.walk(&s.walks[i], s.now, s.budget-spent)
+		if err != nil {
+			return spent, err
+		}
+		spent += looked
+		s.swept.Shipments += removed
+	}
+	return spent, nil
+}
+
+// walk looks at n shipments at most, and removes those that leave. A record that can't be read stays for the
+// retention of all: nobody knows whose it is.
+func (w *writeTx) walk(walk *ledger.Walk, now time.Time, n int) (looked, removed int, err error) {
+	cut := now.Add(-walk.Retention)
+	old := w.oldShipment(cut)
+	var keys [][]byte
+	c := w.shipments().Cursor()
+	for k, v := c.Seek(walk.Next[:]); k != nil && looked < n; k, v = c.Next() {
+		id, err := uuid.FromBytes(k)
+		if err == nil && idMicro(id) >= cut.UnixMicro() {
+			break
+		}
+		s, unread := decodeShipment(id, v, true, nil)
+		if err == nil && unread == nil && slices.Contains(walk.Organisations, s.Organisation) {
+			if !old(k, v) {
+				break
+			}
+			keys = append(keys, bytes.Clone(k))
+		}
+		looked++
+		if err == nil {
+			walk.Next = ledger.After(id)
+		}
+	}
+	for _, k := range keys {
+		if err := w.shipments().Delete(k); err != nil {
+			return looked, 0, err
+		}
+	}
+	return looked, len(keys), nil
 }
 
 func (s *sweep) deadlines(w *writeTx) (int, error) {
@@ -149,10 +200,10 @@ func (s *sweep) feeds(w *writeTx) (spent int, err error) {
 		names = append(names, append([]byte(nil), name...))
 	}
 	for _, name := range names {
-		scope := feedScope(name)
+		scope, cut := feedScope(name), s.now.Add(-s.retention.Of(string(name)))
 		n, err := drop(feeds.Bucket(name), s.budget-spent, func(k, v []byte) bool {
 			en, err := decodeEntry(scope, k, v)
-			return err != nil || en.at.Before(s.cut) || w.gone(en.shipment)
+			return err != nil || en.at.Before(cut) || w.gone(en.shipment)
 		})
 		if err != nil {
 			return spent, err

@@ -141,7 +141,7 @@ func acceptFreeKeyOld(f *fixture) {
 		f.apply(f.report(orders.SMSDelivered, ref))
 		f.pass(2*day - time.Minute)
 		for more := true; more; {
-			swept, err := f.j.Sweep(ctx(), f.now, 3*day, 100)
+			swept, err := f.j.Sweep(ctx(), f.now, orders.Retention{All: 3 * day}, 100)
 			if err != nil {
 				f.Fatal(err)
 			}

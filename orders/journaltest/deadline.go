@@ -134,8 +134,13 @@ const retention = 90 * 24 * time.Hour
 // sweep sweeps until nothing more waits.
 func (f *fixture) sweep() (sum orders.Swept) {
 	f.Helper()
+	return f.sweepOf(orders.Retention{All: retention})
+}
+
+func (f *fixture) sweepOf(r orders.Retention) (sum orders.Swept) {
+	f.Helper()
 	for range 10_000 {
-		s, err := f.j.Sweep(ctx(), f.now, retention, 10)
+		s, err := f.j.Sweep(ctx(), f.now, r, 10)
 		if err != nil {
 			f.Fatalf("sweep: %v", err)
 		}

@@ -125,7 +125,7 @@ func feedBeyond(f *fixture) {
 	f.apply(f.report(orders.SMSDelivered, "m2"))
 	f.pass(100 * time.Hour)
 	for {
-		swept, err := f.j.Sweep(ctx(), f.now, time.Hour, 100)
+		swept, err := f.j.Sweep(ctx(), f.now, orders.Retention{All: time.Hour}, 100)
 		if err != nil {
 			f.Fatal(err)
 		}

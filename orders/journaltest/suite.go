@@ -119,6 +119,11 @@ func Run(t *testing.T, e Engine) {
 		"sweep/retention":           sweepRetention,
 		"sweep/parked":              sweepParked,
 		"sweep/unsettled":           sweepUnsettled,
+		"sweep/own retention":       sweepOwn,
+		"sweep/own, changed":        sweepOwnChanged,
+		"sweep/own, unsettled":      sweepOwnUnsettled,
+		"sweep/own, clock":          sweepOwnClock,
+		"sweep/own, random":         sweepOwnRandom,
 		"restart":                   restart,
 		"random":                    random,
 	} {

@@ -10,6 +10,7 @@
 //	forget.go  a person is forgotten
 //	mail.go    reports about mails, and the suppressions that they begin and end
 //	contents.go all records of a journal, for another engine that takes them over
+//	walks.go   how far shipments were looked through for those that leave earlier than others
 //	names.go   what a batch of events names, for an engine that loads it in one trip
 //
 // # One transaction

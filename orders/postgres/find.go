@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"straks/orders"
+	"straks/orders/ledger"
 )
 
 const (
@@ -30,7 +31,7 @@ func (j *Journal) Find(ctx context.Context, q orders.FindQuery) (found []orders.
 		from = uuid.Nil
 	}
 	if q.Shipment != uuid.Nil {
-		from, before = q.Shipment, next(q.Shipment)
+		from, before = q.Shipment, ledger.After(q.Shipment)
 	}
 	needle := needleOf(&q)
 	for len(found) < q.Limit {
@@ -123,16 +124,6 @@ func firstID(at time.Time) (id uuid.UUID) {
 	ms := uint64(max(at.UnixMilli(), 0))
 	for i := range 6 {
 		id[i] = byte(ms >> (40 - 8*i))
-	}
-	return id
-}
-
-// next returns the id after this one.
-func next(id uuid.UUID) uuid.UUID {
-	for i := len(id) - 1; i >= 0; i-- {
-		if id[i]++; id[i] != 0 {
-			break
-		}
 	}
 	return id
 }

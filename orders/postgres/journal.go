@@ -36,6 +36,7 @@ type Journal struct {
 	counts  counts
 	heads   heads
 	due     dueMark
+	walks   ledger.Walks
 	ended   abandoned
 	metrics *metrics
 	skipped *ratelog.Log // what can't be read, and may be asked for often
