@@ -4,9 +4,10 @@
 //
 //	curl/ go/ python/ typescript/ java/ csharp/
 //
-// Each is one file with two functions: send, which repeats an order with the same
-// idempotencyId until there is an answer, and follow, which reads the feed from a kept
-// cursor. csharp is not run by the test: there is no .NET in Debian.
+// Each is one file with four functions: send, which repeats an order with the same
+// idempotencyId until there is an answer; follow, which reads the feed from a kept cursor;
+// start, which sends a verification code, and check, which checks what a person typed.
+// csharp is not run by the test: there is no .NET in Debian.
 //
 // A receiver of webhooks stands beside it in Go, Java, Python and TypeScript; docs/webhooks.md explains it.
 //

@@ -22,6 +22,7 @@ import (
 type sandbox struct {
 	BaseURL string `json:"baseURL"`
 	Token   string `json:"token"`
+	Inbox   string `json:"inbox"`
 }
 
 // build returns the path of a straks that was built for this test.

@@ -1,12 +1,15 @@
-// Sends an SMS through straks, and follows the feed of status changes.
+// Sends an SMS through straks, follows the feed of status changes, and verifies a person's number by a code.
 // Needs .NET 8. STRAKS_URL is the base URL, STRAKS_TOKEN the bearer token.
 //
 //   dotnet run -- send PHONE TEXT     prints the shipment's id
 //   dotnet run -- follow FILE [N]     prints each change, ends after N of them; FILE keeps the cursor
+//   dotnet run -- start PHONE         sends a code, prints the verification's id
+//   dotnet run -- check ID CODE       prints approved, pending and the attempts left, or ended and why
 
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
+using System.Text.Json;
 
 var http = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false }) { Timeout = TimeSpan.FromSeconds(35) };
 http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Environment.GetEnvironmentVariable("STRAKS_TOKEN"));
@@ -25,15 +28,30 @@ switch (args)
             return --left != 0;
         });
         return 0;
+    case ["start", var phone]:
+        Console.WriteLine(await straks.Start(phone, TimeSpan.FromMinutes(1)));
+        return 0;
+    case ["check", var id, var code]:
+        Console.WriteLine(await straks.Check(id, code));
+        return 0;
     default:
-        Console.Error.WriteLine("usage: send PHONE TEXT | follow FILE [N]");
+        Console.Error.WriteLine("usage: send PHONE TEXT | follow FILE [N] | start PHONE | check ID CODE");
         return 2;
 }
 
 public sealed record Placed(Notification Notification);
 public sealed record Notification(Guid ShipmentId);
 public sealed record Recipient(string Status);
+public sealed record Verification(Guid VerificationId, string Status, int AttemptsLeft);
+public sealed record Problem(string Code);
 public sealed record Entry(long SequenceNumber, Guid ShipmentId, Recipient[] Recipients);
+
+/// <summary>A repeat of the call does not help.</summary>
+public sealed class RefusedException(HttpStatusCode status, string text) : Exception($"refused with {(int)status}: {text}")
+{
+    public HttpStatusCode Status { get; } = status;
+    public string Text { get; } = text;
+}
 
 /// <summary>The call may be repeated after that time.</summary>
 public sealed class AgainException(TimeSpan after, string why) : Exception(why)
@@ -53,11 +71,28 @@ public sealed class Straks(HttpClient http, string url)
             if (answer.IsSuccessStatusCode) return (await answer.Content.ReadFromJsonAsync<T>())!;
             if (answer.StatusCode is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || (int)answer.StatusCode >= 500)
                 throw new AgainException(answer.Headers.RetryAfter?.Delta ?? TimeSpan.FromSeconds(1), $"answered {(int)answer.StatusCode}");
-            throw new InvalidOperationException($"refused with {(int)answer.StatusCode}: {await answer.Content.ReadAsStringAsync()}");
+            throw new RefusedException(answer.StatusCode, await answer.Content.ReadAsStringAsync());
         }
         catch (Exception e) when (e is HttpRequestException or IOException or TaskCanceledException)
         {
             throw new AgainException(TimeSpan.FromSeconds(1), e.Message); // no answer, or half of one
+        }
+    }
+
+    /// <summary>Repeats a call until there is an answer.</summary>
+    private async Task<T> Persist<T>(string path, object body, TimeSpan within)
+    {
+        var deadline = DateTime.UtcNow + within;
+        while (true)
+        {
+            try
+            {
+                return await Call<T>(HttpMethod.Post, path, body);
+            }
+            catch (AgainException e) when (DateTime.UtcNow + e.After < deadline)
+            {
+                await Task.Delay(e.After);
+            }
         }
     }
 
@@ -71,17 +106,28 @@ public sealed class Straks(HttpClient http, string url)
             idempotencyId = Guid.NewGuid().ToString(),
             recipientSms = new { phoneNumber = phone, timeToLiveInSeconds = 300, smsSettings = new { body = text } },
         };
-        var deadline = DateTime.UtcNow + within;
-        while (true)
+        return (await Persist<Placed>("/future/orders/instant/sms", order, within)).Notification.ShipmentId;
+    }
+
+    /// <summary>Sends a code. Keep the id in the person's session, and take it from nowhere else.</summary>
+    public async Task<Guid> Start(string phone, TimeSpan within)
+    {
+        var request = new { idempotencyId = Guid.NewGuid().ToString(), recipientSms = new { phoneNumber = phone } }; // one key, as in Send
+        return (await Persist<Verification>("/verifications", request, within)).VerificationId;
+    }
+
+    /// <summary>Returns what came of a code. The right one is approved again for 10 seconds, so a repeat may ask for so long.</summary>
+    public async Task<string> Check(string id, string code)
+    {
+        try
         {
-            try
-            {
-                return (await Call<Placed>(HttpMethod.Post, "/future/orders/instant/sms", order)).Notification.ShipmentId;
-            }
-            catch (AgainException e) when (DateTime.UtcNow + e.After < deadline)
-            {
-                await Task.Delay(e.After);
-            }
+            var v = await Persist<Verification>($"/verifications/{Uri.EscapeDataString(id)}/check", new { code }, TimeSpan.FromSeconds(10));
+            return v.Status == "approved" ? "approved" : $"pending {v.AttemptsLeft}"; // pending: it was wrong
+        }
+        catch (RefusedException e) when (e.Status == HttpStatusCode.Gone)
+        {
+            var problem = JsonSerializer.Deserialize<Problem>(e.Text, new JsonSerializerOptions(JsonSerializerDefaults.Web))!;
+            return $"ended {problem.Code}"; // expired, used, exhausted, cancelled: start again
         }
     }
 

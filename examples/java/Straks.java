@@ -1,8 +1,10 @@
-// Sends an SMS through straks, and follows the feed of status changes.
+// Sends an SMS through straks, follows the feed of status changes, and verifies a person's number by a code.
 // Needs Java 17 and Jackson. STRAKS_URL is the base URL, STRAKS_TOKEN the bearer token.
 //
 //   java -cp JACKSON Straks.java send PHONE TEXT     prints the shipment's id
 //   java -cp JACKSON Straks.java follow FILE [N]     prints each change, ends after N of them; FILE keeps the cursor
+//   java -cp JACKSON Straks.java start PHONE         sends a code, prints the verification's id
+//   java -cp JACKSON Straks.java check ID CODE       prints approved, pending and the attempts left, or ended and why
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -29,6 +31,18 @@ public final class Straks {
         Again(long seconds, String why) {
             super(why);
             this.seconds = seconds;
+        }
+    }
+
+    /** A repeat of the call does not help. */
+    static final class Refused extends RuntimeException {
+        final int status;
+        final String text;
+
+        Refused(int status, String text) {
+            super("refused with " + status + ": " + text);
+            this.status = status;
+            this.text = text;
         }
     }
 
@@ -59,7 +73,22 @@ public final class Straks {
             String after = answer.headers().firstValue("Retry-After").orElse("");
             throw new Again(after.matches("\\d{1,6}") ? Long.parseLong(after) : 1, "answered " + status);
         }
-        throw new IllegalStateException("refused with " + status + ": " + answer.body());
+        throw new Refused(status, answer.body());
+    }
+
+    /** Repeats a call until there is an answer. */
+    private JsonNode persist(String path, Object body, Duration within) throws Again, IOException, InterruptedException {
+        Instant deadline = Instant.now().plus(within);
+        while (true) {
+            try {
+                return call(path, body);
+            } catch (Again e) {
+                if (Instant.now().plusSeconds(e.seconds).isAfter(deadline)) {
+                    throw e;
+                }
+                Thread.sleep(e.seconds * 1000);
+            }
+        }
     }
 
     /** Sends one SMS and returns the shipment's id. */
@@ -69,16 +98,25 @@ public final class Straks {
         Object order = Map.of(
                 "idempotencyId", UUID.randomUUID().toString(),
                 "recipientSms", Map.of("phoneNumber", phone, "timeToLiveInSeconds", 300, "smsSettings", Map.of("body", text)));
-        Instant deadline = Instant.now().plus(within);
-        while (true) {
-            try {
-                return call("/future/orders/instant/sms", order).at("/notification/shipmentId").asText();
-            } catch (Again e) {
-                if (Instant.now().plusSeconds(e.seconds).isAfter(deadline)) {
-                    throw e;
-                }
-                Thread.sleep(e.seconds * 1000);
+        return persist("/future/orders/instant/sms", order, within).at("/notification/shipmentId").asText();
+    }
+
+    /** Sends a code. Keep the id in the person's session, and take it from nowhere else. */
+    String start(String phone, Duration within) throws Again, IOException, InterruptedException {
+        Object request = Map.of("idempotencyId", UUID.randomUUID().toString(), "recipientSms", Map.of("phoneNumber", phone)); // one key, as in send
+        return persist("/verifications", request, within).get("verificationId").asText();
+    }
+
+    /** Returns what came of a code. The right one is approved again for 10 seconds, so a repeat may ask for so long. */
+    String check(String id, String code) throws Again, IOException, InterruptedException {
+        try {
+            JsonNode v = persist("/verifications/" + id + "/check", Map.of("code", code), Duration.ofSeconds(10));
+            return v.get("status").asText().equals("approved") ? "approved" : "pending " + v.get("attemptsLeft").asInt(); // pending: it was wrong
+        } catch (Refused e) {
+            if (e.status != 410) {
+                throw e;
             }
+            return "ended " + json.readTree(e.text).get("code").asText(); // expired, used, exhausted, cancelled: start again
         }
     }
 
@@ -116,8 +154,12 @@ public final class Straks {
                         + " " + e.at("/recipients/0/status").asText());
                 return --left[0] != 0;
             });
+        } else if (args.length == 2 && args[0].equals("start")) {
+            System.out.println(straks.start(args[1], Duration.ofMinutes(1)));
+        } else if (args.length == 3 && args[0].equals("check")) {
+            System.out.println(straks.check(args[1], args[2]));
         } else {
-            System.err.println("usage: send PHONE TEXT | follow FILE [N]");
+            System.err.println("usage: send PHONE TEXT | follow FILE [N] | start PHONE | check ID CODE");
             System.exit(2);
         }
     }

@@ -1,15 +1,24 @@
-// Sends an SMS through straks, and follows the feed of status changes.
+// Sends an SMS through straks, follows the feed of status changes, and verifies a person's number by a code.
 // Needs Node.js 20. STRAKS_URL is the base URL, STRAKS_TOKEN the bearer token.
 //
 //   npm ci && npx tsc
 //   node straks.js send PHONE TEXT     prints the shipment's id
 //   node straks.js follow FILE [N]     prints each change, ends after N of them; FILE keeps the cursor
+//   node straks.js start PHONE         sends a code, prints the verification's id
+//   node straks.js check ID CODE       prints approved, pending and the attempts left, or ended and why
 import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 interface Placed { notification: { shipmentId: string } }
 interface Entry { sequenceNumber: number; shipmentId: string; recipients: { status: string }[] }
+
+interface Verification { verificationId: string; status: string; attemptsLeft: number }
+
+/** A repeat of the call does not help. */
+class Refused extends Error {
+  constructor(readonly status: number, readonly text: string) { super(`refused with ${status}: ${text}`); }
+}
 
 /** The call may be repeated after so many seconds. */
 class Again extends Error {
@@ -34,7 +43,20 @@ async function call<T>(path: string, order?: unknown): Promise<T> {
   if (answer.status === 408 || answer.status === 429 || answer.status >= 500) {
     throw new Again(Number(answer.headers.get("Retry-After")) || 1, `${answer.status}`);
   }
-  throw new Error(`refused with ${answer.status}: ${text}`);
+  throw new Refused(answer.status, text);
+}
+
+/** Repeats a call until there is an answer. */
+async function persist<T>(path: string, body: unknown, forSeconds: number): Promise<T> {
+  const deadline = Date.now() + forSeconds * 1000;
+  for (;;) {
+    try {
+      return await call<T>(path, body);
+    } catch (e) {
+      if (!(e instanceof Again) || Date.now() + e.seconds * 1000 > deadline) throw e;
+      await sleep(e.seconds * 1000);
+    }
+  }
 }
 
 export async function send(phoneNumber: string, body: string, forSeconds = 60): Promise<string> {
@@ -44,14 +66,23 @@ export async function send(phoneNumber: string, body: string, forSeconds = 60): 
     idempotencyId: randomUUID(),
     recipientSms: { phoneNumber, timeToLiveInSeconds: 300, smsSettings: { body } },
   };
-  const deadline = Date.now() + forSeconds * 1000;
-  for (;;) {
-    try {
-      return (await call<Placed>("/future/orders/instant/sms", order)).notification.shipmentId;
-    } catch (e) {
-      if (!(e instanceof Again) || Date.now() + e.seconds * 1000 > deadline) throw e;
-      await sleep(e.seconds * 1000);
-    }
+  return (await persist<Placed>("/future/orders/instant/sms", order, forSeconds)).notification.shipmentId;
+}
+
+/** Sends a code. Keep the id in the person's session, and take it from nowhere else. */
+export async function start(phoneNumber: string, forSeconds = 60): Promise<string> {
+  const request = { idempotencyId: randomUUID(), recipientSms: { phoneNumber } }; // one key, as in send
+  return (await persist<Verification>("/verifications", request, forSeconds)).verificationId;
+}
+
+/** Returns what came of a code. The right one is approved again for 10 seconds, so a repeat may ask for so long. */
+export async function check(id: string, code: string): Promise<string> {
+  try {
+    const v = await persist<Verification>(`/verifications/${encodeURIComponent(id)}/check`, { code }, 10);
+    return v.status === "approved" ? "approved" : `pending ${v.attemptsLeft}`; // pending: it was wrong
+  } catch (e) {
+    if (!(e instanceof Refused) || e.status !== 410) throw e;
+    return `ended ${JSON.parse(e.text).code}`; // expired, used, exhausted, cancelled: start again
   }
 }
 
@@ -86,8 +117,12 @@ async function main([command, ...args]: string[]): Promise<void> {
       console.log(e.sequenceNumber, e.shipmentId, e.recipients[0].status);
       return --left !== 0;
     });
+  } else if (command === "start" && args.length === 1) {
+    console.log(await start(args[0]));
+  } else if (command === "check" && args.length === 2) {
+    console.log(await check(args[0], args[1]));
   } else {
-    throw new Error("usage: send PHONE TEXT | follow FILE [N]");
+    throw new Error("usage: send PHONE TEXT | follow FILE [N] | start PHONE | check ID CODE");
   }
 }
 
