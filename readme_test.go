@@ -57,7 +57,7 @@ func TestLinks(t *testing.T) {
 // TestEveryAlertHasAnAnswer: the runbook has all alerts.
 func TestEveryAlertHasAnAnswer(t *testing.T) {
 	operations := readDoc(t, "docs/operations.md")
-	alerts := regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(readDoc(t, "configs/alerts.yml"), -1)
+	alerts := regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(readDoc(t, "configs/alerts.yml")+readDoc(t, "configs/alerts-nodes.yml"), -1)
 	if len(alerts) == 0 {
 		t.Fatal("no alerts")
 	}

@@ -149,6 +149,12 @@ func (s *status) nodeRows(out table) {
 	if s.Node.Allowed != "" {
 		out.row(fmt.Sprint(s.Node.ID, ", this"), "-", "-", "-", printable.Line(s.Node.Allowed))
 	}
+	if len(s.Node.Differs) > 0 {
+		out.section("NOT THE SAME ON ALL NODES", "OTHERWISE ON", "SO")
+	}
+	for _, d := range s.Node.Differs {
+		out.row(printable.Line(d.Part), strings.Trim(fmt.Sprint(d.Nodes), "[]"), choose(d.Unbound, "this node does not bind to the SMSC", "make them the same"))
+	}
 }
 
 // responseTime returns how long the SMSC takes to respond on a bind, or for how long it has not.

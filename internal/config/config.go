@@ -22,6 +22,7 @@
 //	journal.go       the journal: a file, or a database
 //	journalkeys.go    its keys
 //	node.go          this process among those that share a journal
+//	alike.go         what must be the same on all of them
 //	listeners.go     the private listeners: metrics and admin
 //	console.go       the operator's console, its users and its provider of logins
 //	organisation.go  organisations, their tokens, the senders

@@ -95,7 +95,7 @@ func (d *Daemon) config() *config.Config { return d.conf.Load() }
 
 // open takes what can be refused. After an error Close releases what was taken.
 func (d *Daemon) open(ctx context.Context) (err error) {
-	if d.journal, err = openJournal(ctx, d.config(), d.peers.sendable, d.log, d.registry); err != nil {
+	if d.journal, err = openJournal(ctx, d.config(), d.toOthers(), d.log, d.registry); err != nil {
 		return err
 	}
 	if err := d.watchDatabase(); err != nil {

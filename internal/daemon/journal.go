@@ -46,10 +46,10 @@ type boltEngine struct{ *bolt.Journal }
 func (e boltEngine) Levels() any { return e.Journal.Levels() }
 
 // openJournal opens the configuration's journal. A file of an older schema is migrated first; a database is not, since
-// other nodes may run. up returns what this node can send over, for those.
-func openJournal(ctx context.Context, cfg *config.Config, up func() []string, log *slog.Logger, reg prometheus.Registerer) (engine, error) {
+// other nodes may run. Those learn what tell has.
+func openJournal(ctx context.Context, cfg *config.Config, tell toOthers, log *slog.Logger, reg prometheus.Registerer) (engine, error) {
 	if cfg.Journal.Shared() {
-		return openShared(ctx, cfg, up, log, reg)
+		return openShared(ctx, cfg, tell, log, reg)
 	}
 	path, options := cfg.Journal.Path, boltOptions(cfg, log, reg)
 	j, err := bolt.Open(path, options)
@@ -64,12 +64,12 @@ func openJournal(ctx context.Context, cfg *config.Config, up func() []string, lo
 	return boltEngine{j}, nil
 }
 
-func openShared(ctx context.Context, cfg *config.Config, up func() []string, log *slog.Logger, reg prometheus.Registerer) (engine, error) {
+func openShared(ctx context.Context, cfg *config.Config, tell toOthers, log *slog.Logger, reg prometheus.Registerer) (engine, error) {
 	options, err := postgresOptions(cfg, log, reg)
 	if err != nil {
 		return nil, err
 	}
-	options.Up = up
+	options.Up, options.Alike = tell.up, tell.alike
 	j, err := postgres.Open(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)

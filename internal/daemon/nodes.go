@@ -22,6 +22,8 @@ type shared interface {
 	Heads(ctx context.Context) (map[string]uint64, error)
 	// Nodes returns the live nodes, this one included.
 	Nodes() []postgres.Node
+	// Differences returns what other live nodes have otherwise, and must have alike.
+	Differences() []postgres.Difference
 	// AcquireSlot waits until slot n of an SMSC's binds is this node's.
 	AcquireSlot(ctx context.Context, smsc string, n int) (postgres.Slot, error)
 }

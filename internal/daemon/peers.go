@@ -159,12 +159,24 @@ func carriersOf(cfg *config.Config, channel orders.Channel) (names []string) {
 	return names
 }
 
+// toOthers is what this node tells the others again and again.
+type toOthers struct {
+	up    func() []string          // what it can send over
+	alike func() map[string]string // hashes of what must be the same on all
+}
+
+func (d *Daemon) toOthers() toOthers {
+	return toOthers{d.peers.sendable, func() map[string]string { return d.config().Alike() }}
+}
+
 // NodeState is this node among those that share the journal.
 type NodeState struct {
 	ID       int             `json:"id"`
 	Allowed  string          `json:"notAllowed,omitempty"` // why it must not submit now
 	Live     []postgres.Node `json:"live"`
 	Forwards bool            `json:"forwards"` // it hands orders over, and takes those of others
+
+	Differs []postgres.Difference `json:"differs,omitempty"` // what must be the same on all nodes, and is not
 }
 
 // nodeState returns nil where the journal is this node's alone.
@@ -173,7 +185,7 @@ func (d *Daemon) nodeState() *NodeState {
 	if !ok {
 		return nil
 	}
-	s := &NodeState{ID: d.config().Node.ID, Live: e.Nodes(), Forwards: d.peers.client != nil}
+	s := &NodeState{ID: d.config().Node.ID, Live: e.Nodes(), Forwards: d.peers.client != nil, Differs: e.Differences()}
 	if err := e.Allow(); err != nil {
 		s.Allowed = err.Error()
 	}

@@ -16,7 +16,7 @@
 //	codes       kind, key -> record of a verification (package codes), and when it is due
 //	code_feed, code_head
 //	            their feeds, as above
-//	nodes       id -> who runs as this node, its epoch, and when its lease ends
+//	nodes       id -> who runs as this node, its epoch, when its lease ends, and hashes of what all must have alike
 //	slots       smsc, n -> the node that has this bind, or had it last
 //	slot_users  smsc, node: the nodes that share the binds of this SMSC
 //	fence       node -> a number that barriers raise
@@ -51,7 +51,7 @@
 //	nodes.go       what this node knows of the others
 //	clock_*.go     the clock by which it ends
 //	slots.go       binds of an account, shared between nodes
-//	slots.go       binds of an account, shared between nodes
+//	alike.go       what must be the same on all nodes, and is not
 //	counts.go      levels that bounds are held against
 //	levels.go      what /status shows
 //	metrics.go     metrics

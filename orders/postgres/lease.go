@@ -19,18 +19,19 @@ import (
 // can think so: its own count begins when it asked for the lease, and ends a quarter earlier.
 
 const (
-	takeLease = `insert into nodes (id, holder, epoch, expires, url, version)
-		values ($1, $2, 1, clock_timestamp() + $3::interval, $4, $5)
+	takeLease = `insert into nodes (id, holder, epoch, expires, url, version, started, config)
+		values ($1, $2, 1, clock_timestamp() + $3::interval, $4, $5, clock_timestamp(), $6)
 		on conflict (id) do update set holder = excluded.holder, epoch = nodes.epoch + 1, expires = excluded.expires,
-			url = excluded.url, version = excluded.version
+			url = excluded.url, version = excluded.version, config = excluded.config,
+			started = case when nodes.holder = excluded.holder then nodes.started else excluded.started end
 		where nodes.expires < clock_timestamp() or nodes.holder = excluded.holder
 		returning epoch, clock_timestamp()`
-	renewLease = `update nodes set expires = clock_timestamp() + $4::interval, up = $5 where id = $1 and holder = $2 and epoch = $3
+	renewLease = `update nodes set expires = clock_timestamp() + $4::interval, up = $5, config = $6 where id = $1 and holder = $2 and epoch = $3
 		returning clock_timestamp()`
 	endLease    = `update nodes set epoch = epoch + 1, expires = '-infinity' where id = $1 and holder = $2 and epoch = $3`
 	declareDead = `update nodes set epoch = epoch + 1, expires = '-infinity'
 		where expires < clock_timestamp() and expires > '-infinity' and id <> $1 returning id`
-	lookAround = `select id, url, version, up from nodes where expires >= clock_timestamp() order by id`
+	lookAround = `select id, url, version, up, started, config from nodes where expires >= clock_timestamp() order by id`
 )
 
 // ErrHeld reports that another process runs as this node.
@@ -48,11 +49,12 @@ type lease struct {
 
 	mu     sync.Mutex
 	epoch  int64
-	until  time.Duration // by bootTime: until when this node may submit
-	since  time.Duration // since when it has had the lease without a break
-	keeps  bool          // it is the keeper
-	alive  []Node        // nodes that are alive, this one included, by id
-	offset time.Duration // of the database's clock from this machine's
+	until  time.Duration         // by bootTime: until when this node may submit
+	since  time.Duration         // since when it has had the lease without a break
+	keeps  bool                  // it is the keeper
+	alive  []Node                // nodes that are alive, this one included, by id
+	told   map[string]Difference // what the log says of these, by part. Only look uses it
+	offset time.Duration         // of the database's clock from this machine's
 }
 
 // take takes the node's lease. It waits for one that another process has, once.
@@ -92,7 +94,7 @@ func (l *lease) acquire(ctx context.Context) (bool, error) {
 	began, asked := time.Now(), bootTime()
 	var epoch int64
 	var now time.Time
-	err := l.query(ctx, takeLease, []any{l.j.opt.Node, [16]byte(l.holder), l.j.opt.Lease, l.j.opt.URL, l.j.opt.Version}, &epoch, &now)
+	err := l.query(ctx, takeLease, []any{l.j.opt.Node, [16]byte(l.holder), l.j.opt.Lease, l.j.opt.URL, l.j.opt.Version, l.j.alike()}, &epoch, &now)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
@@ -162,7 +164,7 @@ func (l *lease) tend(ctx context.Context) (err error) {
 func (l *lease) renew(ctx context.Context) (bool, error) {
 	began, asked := time.Now(), bootTime()
 	var now time.Time
-	err := l.query(ctx, renewLease, []any{l.j.opt.Node, [16]byte(l.holder), l.epochNow(), l.j.opt.Lease, l.j.up()}, &now)
+	err := l.query(ctx, renewLease, []any{l.j.opt.Node, [16]byte(l.holder), l.epochNow(), l.j.opt.Lease, l.j.up(), l.j.alike()}, &now)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
@@ -204,8 +206,9 @@ func (l *lease) look(ctx context.Context) error {
 		return err
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.alive, l.keeps = alive, len(alive) > 0 && alive[0].ID == l.j.opt.Node
+	l.mu.Unlock()
+	l.tell()
 	return nil
 }
 

@@ -66,7 +66,7 @@ func newMetrics(reg prometheus.Registerer, j *Journal) *metrics {
 	gauge("straks_node_live_nodes", "Nodes that hold a lease, as this one sees them.", func() float64 { return float64(j.Alive()) })
 	gauge("straks_node_keeper", "1 on the node that keeps deadlines and retention.", func() float64 { return one(j.lease.keeper()) })
 	if reg != nil {
-		reg.MustRegister(parkedCollector{j})
+		reg.MustRegister(parkedCollector{j}, alikeCollector{j})
 	}
 	counter := func(name, help string) prometheus.Counter {
 		return f.NewCounter(prometheus.CounterOpts{Name: name, Help: help})

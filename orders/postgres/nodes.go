@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -12,6 +13,9 @@ type Node struct {
 	URL     string   `json:"url,omitempty"` // where other nodes reach it; empty: nowhere
 	Version string   `json:"version"`       // of its program
 	Up      []string `json:"up"`            // the SMSCs and relays that it can send over
+
+	Started time.Time         `json:"started"` // since when its process has run as this node
+	Alike   map[string]string `json:"-"`       // Options.Alike, as it had it at its last renewal
 }
 
 // Nodes returns the live nodes, this one included, by id. It asks the database nothing: they are as old as this node's

@@ -17,11 +17,12 @@ type Options struct {
 	DSN      string // as libpq has it: "host=a,b dbname=straks target_session_attrs=read-write"
 	Password string // of the database's user; empty: what a pgpass file says, or a certificate
 
-	Node    int             // 1 to 999, unlike any other node's; 1
-	URL     string          // where other nodes reach this one; empty: nowhere
-	Version string          // of the program, for operators
-	Up      func() []string // the SMSCs and relays that this node can send over now, for the others; nil: none. Must not block
-	Lease   time.Duration   // how long other nodes wait for one that does not renew its lease; 8 s
+	Node    int                      // 1 to 999, unlike any other node's; 1
+	URL     string                   // where other nodes reach this one; empty: nowhere
+	Version string                   // of the program, for operators
+	Up      func() []string          // the SMSCs and relays that this node can send over now, for the others; nil: none. Must not block
+	Alike   func() map[string]string // a hash of each part of the configuration that must be the same on all nodes; nil: none. Must not block
+	Lease   time.Duration            // how long other nodes wait for one that does not renew its lease; 8 s
 
 	MaxParked       int   // receipts of a carrier that wait for their answer; 100,000
 	MaxParkedOctets int64 // the same for the octets of their records; 32 MiB

@@ -58,7 +58,8 @@ create index on code_feed (at);
 create table code_head (organisation text primary key, seq bigint not null) with (fillfactor = 50);
 create table nodes (
 	id int primary key, holder uuid not null, epoch bigint not null, expires timestamptz not null,
-	url text not null, version text not null, up text[] not null default '{}') with (fillfactor = 50);
+	url text not null, version text not null, up text[] not null default '{}',
+	started timestamptz not null, config jsonb not null) with (fillfactor = 50);
 create table slots (smsc text, n int, node int, epoch bigint, last int, primary key (smsc, n));
 create table slot_users (smsc text, node int, epoch bigint not null, primary key (smsc, node));
 create table fence (node int primary key, n bigint not null) with (fillfactor = 50);

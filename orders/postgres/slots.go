@@ -11,7 +11,8 @@ import (
 )
 
 // The binds of an SMSC's account are slots, which the live nodes that use the SMSC share: each takes
-// ceil(slots / nodes) at the most, and gives back what is more. A slot is free when it was given back, or when the epoch
+// ceil(slots / nodes) at the most, and gives back what is more. A node whose dialect of the SMSC is not that of the others
+// takes none (alike.go). A slot is free when it was given back, or when the epoch
 // of its node has ended.
 
 const (
@@ -182,6 +183,10 @@ func (s *slots) share(ctx context.Context, smsc string, epoch int64) (more bool,
 	if len(waiting)+len(held) == 0 {
 		return false, s.leave(ctx, smsc)
 	}
+	if s.j.strange(DialectOf(smsc)) {
+		s.endLast(smsc, len(held))
+		return false, s.leave(ctx, smsc)
+	}
 	node := s.j.opt.Node
 	var all, users int
 	err = s.j.pooled(ctx, func(ctx context.Context, conn *connection) error {
@@ -318,6 +323,12 @@ func (s *slots) free(ctx context.Context, smsc string) error {
 
 // leave notes that this node uses the SMSC no more.
 func (s *slots) leave(ctx context.Context, smsc string) error {
+	s.mu.Lock()
+	used := s.used[smsc]
+	s.mu.Unlock()
+	if !used {
+		return nil
+	}
 	err := s.j.pooled(ctx, func(ctx context.Context, conn *connection) error {
 		b := &pgx.Batch{}
 		b.Queue(leaveSlots, smsc, s.j.opt.Node)
