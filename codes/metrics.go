@@ -33,6 +33,9 @@ func newMetrics(reg prometheus.Registerer, organisations []string) *metrics {
 	for _, o := range []Outcome{Right, Wrong, Ended, Stopped, Unknown} {
 		m.checks.WithLabelValues(string(o))
 	}
+	for _, used := range []string{"true", "false"} {
+		m.uses.WithLabelValues("email", used) // countries appear with their first code
+	}
 	if reg != nil {
 		reg.MustRegister(m.statuses, m.checks, m.stopped, m.uses)
 	}

@@ -12,6 +12,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
+	"straks/codes"
 	"straks/hooks"
 	"straks/internal/clientcert/certtest"
 	"straks/internal/daemon/daemontest"
@@ -22,7 +23,7 @@ import (
 
 // TestMonitoringMatchesTheDaemon: every metric that alert rules, dashboard and documents
 // name exists from the start, with the labels and values that they name, if the API has TLS, an issuer
-// and an authority for clients, there is an audit, and reports about mails are taken.
+// and an authority for clients, there is an audit, reports about mails are taken, and there are verification codes.
 func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
 	_, _, file := certificate(t)
@@ -37,6 +38,11 @@ func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	}
 	w.EditConfig("[[organisation.token]]", fmt.Sprintf("[[organisation.webhook]]\nname = \"crm\"\nurl = \"http://127.0.0.1:9/\"\nsecret_file = %q\n[[organisation.token]]", secret))
 	w.EditConfig("[[organisation]]\n", "[[price]]\nprice = \"1.00\"\n[[organisation]]\nbudget_per_month = \"1000.00\"\n")
+	key := filepath.Join(t.TempDir(), "verification.key")
+	if err := os.WriteFile(key, []byte(codes.NewKey().Text()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.EditConfig("[journal]\n", fmt.Sprintf("[verification]\nkey_file = %q\n[journal]\n", key))
 	ca := certtest.New("ca")
 	crl := filepath.Join(t.TempDir(), "crl")
 	certtest.Replace(t, crl, ca.CRL(time.Now().Add(time.Hour)))
@@ -55,7 +61,7 @@ func TestMonitoringMatchesTheDaemon(t *testing.T) {
 	selector := regexp.MustCompile(`\b(straks_[a-z_]+)(\{[^}]*\})?`)
 	matcher := regexp.MustCompile(`([a-z]+)(=~|!~|!=|=)\\?"([^"\\]*)`)
 	asked := 0
-	for _, file := range []string{"configs/alerts.yml", "configs/rules.yml", "configs/dashboard.json", "configs/straks.toml", "docs/operations.md", "docs/mail.md", "docs/cost.md", "docs/monitoring.md", "docs/performance.md", "README.md"} {
+	for _, file := range []string{"configs/alerts.yml", "configs/rules.yml", "configs/dashboard.json", "configs/straks.toml", "docs/operations.md", "docs/mail.md", "docs/cost.md", "docs/monitoring.md", "docs/performance.md", "docs/verification.md", "README.md"} {
 		text, err := os.ReadFile("../../" + file)
 		if err != nil {
 			t.Fatal(err)
