@@ -1,5 +1,5 @@
 // Package pumping looks for orders that somebody places to earn at them: people who have a range of phone numbers, and a share
-// of what messages to them cost, has a login page send codes there (artificially inflated traffic).
+// of what messages to them cost, make a login page send codes there (artificially inflated traffic).
 //
 //	detector.go  Config, Detector: Take, Settled, Outcome; a judgement each minute
 //	judge.go     what a jump is
