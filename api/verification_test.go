@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"slices"
@@ -18,8 +19,8 @@ import (
 const verifyBody = `{"idempotencyId":"k","sendersReference":"r","recipientSms":{"phoneNumber":"+47 99 99 99 99"}}`
 
 // newCodes returns verifications over the journal of a world.
-func newCodes(service *orders.Service, oc *orders.Config) *codes.Service {
-	return codes.New(codes.Config{Keys: codes.Keys{Active: codes.NewKey()}, Store: oc.Journal.(codes.Store), Orders: service, Language: "nb", Log: oc.Log,
+func newCodes(service *orders.Service, store codes.Store, log *slog.Logger) *codes.Service {
+	return codes.New(codes.Config{Keys: codes.Keys{Active: codes.NewKey()}, Store: store, Orders: service, Language: "nb", Log: log,
 		Templates: []codes.Template{{Name: "login", SMS: map[string]string{"nb": "{code}", "de": "Ihr {code}"}}}})
 }
 

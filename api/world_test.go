@@ -25,6 +25,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"straks/codes"
 	"straks/internal/logtest"
 	"straks/orders"
 	"straks/orders/bolt/bolttest"
@@ -74,7 +75,10 @@ func start(t testing.TB, with ...func(*Config, *orders.Config)) *world {
 		f(&cfg, &oc)
 	}
 	w.journal, w.service = oc.Journal, orders.NewService(oc)
-	cfg.Service, cfg.Codes = w.service, newCodes(w.service, &oc)
+	cfg.Service = w.service
+	if store, ok := oc.Journal.(codes.Store); ok {
+		cfg.Codes = newCodes(w.service, store, oc.Log)
+	}
 	h, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
