@@ -85,7 +85,7 @@ func (s *Service) now() time.Time {
 	return s.cfg.Now().UTC().Add(time.Duration(s.ahead.Load()))
 }
 
-// Forward moves the clock of this service ahead, so that whoever tries it out need not wait until a code expires.
+// Forward moves the clock of this service ahead, so that a person who tries it out need not wait until a code expires.
 func (s *Service) Forward(by time.Duration) {
 	s.ahead.Add(int64(by))
 	s.hurry()

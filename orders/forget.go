@@ -140,7 +140,7 @@ func (s *Service) forgetShipments(ctx context.Context, q *ForgetQuery, done *For
 			}
 		}
 		if done.Shipments += erased; erased == 0 {
-			return nil // all have begun anew since
+			return nil // all have begun again since
 		}
 	}
 }

@@ -3,7 +3,6 @@ package daemon_test
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -98,7 +97,7 @@ func TestPumping(t *testing.T) {
 	if text := log.String(); strings.Contains(text, "371210099") || !strings.Contains(text, "pumping suspected since before the start") {
 		t.Error(text)
 	}
-	if text := auditText(t, filepath.Join(w.Dir, "audit")); !strings.Contains(text, `"action":"limit.lift","organisation":"ttd"`) || !strings.Contains(text, "as ola") {
+	if text := wholeAudit(t, filepath.Join(w.Dir, "audit")); !strings.Contains(text, `"action":"limit.lift","organisation":"ttd"`) || !strings.Contains(text, "as ola") {
 		t.Error(text)
 	}
 }
@@ -116,21 +115,4 @@ func post(w *daemontest.World, path, body string) (code int, text string) {
 		w.T.Fatal(err)
 	}
 	return resp.StatusCode, string(answer)
-}
-
-// auditText returns all that an audit has.
-func auditText(t *testing.T, dir string) (all string) {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all += string(text)
-	}
-	return all
 }

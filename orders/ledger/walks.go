@@ -26,7 +26,7 @@ type Walks struct {
 	last []Walk
 }
 
-// Plan returns the walks of a retention, the shortest first. One that has other organisations than before begins anew,
+// Plan returns the walks of a retention, the shortest first. One that has other organisations than before begins again,
 // and so does one that went too far, by a clock that was ahead.
 func (w *Walks) Plan(r orders.Retention, now time.Time) (plan []Walk) {
 	w.mu.Lock()

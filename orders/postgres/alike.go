@@ -11,7 +11,7 @@ import (
 )
 
 // Some parts of the configuration must be the same on all nodes. Each node writes a hash of each of them beside its lease,
-// and compares its own with those of the live ones. A difference is told and counted, and changes nothing, but for the
+// and compares its own with those of the live ones. A difference is told and counted, and changes nothing, except for the
 // dialect of an SMSC: a receipt that one node reads would not meet the answer that another one has read. Then the
 // node that has run longest keeps the SMSC, and those that differ from it do not bind: a mistake in the configuration of one
 // that was restarted does not stop the others.

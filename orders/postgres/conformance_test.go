@@ -94,18 +94,22 @@ func open(t testing.TB, opt Options) *Journal {
 	return j
 }
 
+// openIn opens the journal that stands for a suite's folder, and makes it the first time.
+func openIn(t *testing.T, stores *sync.Map, dir string) *Journal {
+	t.Helper()
+	opt, ok := stores.Load(dir)
+	if !ok {
+		opt = made(t)
+		stores.Store(dir, opt)
+	}
+	return open(t, opt.(Options))
+}
+
 func TestJournal(t *testing.T) {
 	t.Parallel()
 	var stores sync.Map // by folder
 	journaltest.Run(t, journaltest.Engine{
-		Open: func(t *testing.T, dir string) orders.Journal {
-			opt, ok := stores.Load(dir)
-			if !ok {
-				opt = made(t)
-				stores.Store(dir, opt)
-			}
-			return open(t, opt.(Options))
-		},
+		Open: func(t *testing.T, dir string) orders.Journal { return openIn(t, &stores, dir) },
 		Second: func(t *testing.T, dir string) orders.Journal {
 			opt, _ := stores.Load(dir)
 			second := opt.(Options)
@@ -119,14 +123,7 @@ func TestVerifications(t *testing.T) {
 	t.Parallel()
 	var stores sync.Map // by folder
 	codestest.Run(t, codestest.Engine{
-		Open: func(t *testing.T, dir string) codes.Store {
-			opt, ok := stores.Load(dir)
-			if !ok {
-				opt = made(t)
-				stores.Store(dir, opt)
-			}
-			return open(t, opt.(Options))
-		},
+		Open:  func(t *testing.T, dir string) codes.Store { return openIn(t, &stores, dir) },
 		Close: func(t *testing.T, s codes.Store) { _ = s.(*Journal).Close() },
 	})
 }

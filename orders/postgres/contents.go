@@ -279,15 +279,7 @@ func parkedID(carrier string, id ledger.ParkedID) uuid.UUID {
 func parkedColumns(record ledger.Record) []any {
 	p := record.(ledger.ParkedRecord)
 	r := p.Report
-	refs := make([][]byte, len(r.Refs))
-	for i, ref := range r.Refs {
-		h := refHash(r.Carrier, ref)
-		refs[i] = h[:]
-	}
-	var number *string
-	if n := r.Recipient.Number(); n != "" {
-		number = &n
-	}
+	refs, number := foundBy(&r)
 	row := encode(func(c *coder) { c.report(&r) })
 	return []any{[16]byte(parkedID(r.Carrier, p.ID)), r.Carrier, r.At, number, int32(len(row)), refs, row}
 }

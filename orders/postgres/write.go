@@ -79,15 +79,7 @@ func (w *work) writeParked(b *pgx.Batch) {
 		case r.gone && !r.fresh:
 			gone = append(gone, id)
 		case r.fresh && !r.gone:
-			refs := make([][]byte, len(r.Refs))
-			for i, ref := range r.Refs {
-				h := refHash(r.Carrier, ref)
-				refs[i] = h[:]
-			}
-			var number *string
-			if n := r.Recipient.Number(); n != "" {
-				number = &n
-			}
+			refs, number := foundBy(&r.Report)
 			b.Queue(insertParked, [16]byte(id), r.Carrier, r.At, number, r.octets, refs, encode(func(c *coder) { c.report(&r.Report) }))
 		}
 	}
@@ -278,4 +270,18 @@ func (w *work) writeFeed(b *pgx.Batch) {
 		b.Queue(lockHeads, names)
 	}
 	b.Queue(appendTo, names, each, organisations, numbers, shipments, statuses, at)
+}
+
+// foundBy returns what the row of a report that waits is found by: the hashes of its references, and its recipient's
+// number, nil where it names none.
+func foundBy(r *orders.Report) (refs [][]byte, number *string) {
+	refs = make([][]byte, len(r.Refs))
+	for i, ref := range r.Refs {
+		h := refHash(r.Carrier, ref)
+		refs[i] = h[:]
+	}
+	if n := r.Recipient.Number(); n != "" {
+		number = &n
+	}
+	return refs, number
 }
