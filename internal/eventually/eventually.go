@@ -8,12 +8,12 @@ import (
 
 const (
 	// patience is far beyond what a loaded machine needs, so that no test depends on speed.
-	patience = 30 * time.Second
+	patience = 5 * time.Minute
 	interval = time.Millisecond
 )
 
 // True waits until the condition holds, and checks it every millisecond. The test fails at
-// once if it does not hold within 30 s; what names the condition in that message. True is
+// once if it does not hold within five minutes; what names the condition in that message. True is
 // for the test's own goroutine.
 func True(t testing.TB, what string, condition func() bool) {
 	t.Helper()
