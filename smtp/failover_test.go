@@ -15,18 +15,20 @@ import (
 )
 
 func TestRelayIsDown(t *testing.T) {
-	relay := listen(t, relaytest.Profile{})
-	relay.Close()
-	p := newPool(t, plain("mx", relay))
-	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
-	defer cancel()
-	res := p.Send(ctx, to("kari@mottaker.example"))
-	if res.Outcome != handover.NotSent || !hasReason(res.Err, ReasonDial) {
-		t.Fatalf("got %+v", res)
-	}
-	if err := p.Ready(); err == nil {
-		t.Error("ready without a connection")
-	}
+	memory.Bubble(t, func(t *testing.T) {
+		relay := listen(t, relaytest.Profile{})
+		relay.Close()
+		p := newPool(t, plain("mx", relay))
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		defer cancel()
+		res := p.Send(ctx, to("kari@mottaker.example"))
+		if res.Outcome != handover.NotSent || !hasReason(res.Err, ReasonDial) {
+			t.Fatalf("got %+v", res)
+		}
+		if err := p.Ready(); err == nil {
+			t.Error("ready without a connection")
+		}
+	})
 }
 
 // A relay that is up again within the deadline still gets the mail.
@@ -80,14 +82,16 @@ func TestNoFailOverAfterDot(t *testing.T) {
 		"frozen":  {Freeze: relaytest.AtDot},
 	} {
 		t.Run(name, func(t *testing.T) {
-			first := listen(t, profile)
-			one := plain("first", first)
-			one.DataTimeout = 100 * time.Millisecond
-			p := newPool(t, one, plain("second", second))
-			res := p.Send(within(t), to("kari@mottaker.example"))
-			if res.Outcome != handover.Unknown || res.Relay != "first" || first.Taken() != 1 || second.Taken() != 0 {
-				t.Fatalf("got %+v, relays took %d and %d", res, first.Taken(), second.Taken())
-			}
+			memory.Bubble(t, func(t *testing.T) {
+				first := listen(t, profile)
+				one := plain("first", first)
+				one.DataTimeout = 100 * time.Millisecond
+				p := newPool(t, one, plain("second", second))
+				res := p.Send(within(t), to("kari@mottaker.example"))
+				if res.Outcome != handover.Unknown || res.Relay != "first" || first.Taken() != 1 || second.Taken() != 0 {
+					t.Fatalf("got %+v, relays took %d and %d", res, first.Taken(), second.Taken())
+				}
+			})
 		})
 	}
 }

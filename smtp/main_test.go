@@ -11,17 +11,40 @@ import (
 	"go.uber.org/goleak"
 
 	"straks/internal/eventually"
+	"straks/internal/memnet"
 	"straks/smtp/relaytest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds each call of a test; no test waits until it passes.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
+
+// memory is the network of tests in bubbles.
+var memory memnet.Network
+
+// newIn is New. In a bubble, the relays are dialled in memory.
+func newIn(t testing.TB, relays ...Relay) *Pool {
+	t.Helper()
+	p, err := New(Config{Relays: relays}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range p.setup.Load().relays {
+		if memory.InBubble(t) {
+			r.dialTCP = memory.DialContext
+		}
+	}
+	return p
+}
 
 func listen(t testing.TB, p relaytest.Profile) *relaytest.Relay {
 	t.Helper()
-	r, err := relaytest.Listen("127.0.0.1:0", p)
+	addr := "127.0.0.1:0"
+	if memory.InBubble(t) {
+		addr, p.Listen = memory.Addr(), memory.Listen
+	}
+	r, err := relaytest.Listen(addr, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,10 +81,7 @@ func newPool(t testing.TB, relays ...Relay) *Pool {
 // newLatePool returns a pool that passes late replies on. It is not run.
 func newLatePool(t testing.TB, late func(string, Result), relays ...Relay) *Pool {
 	t.Helper()
-	p, err := New(Config{Relays: relays}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newIn(t, relays...)
 	for _, r := range p.setup.Load().relays {
 		r.handler.Late = late
 	}
@@ -82,10 +102,7 @@ func stopAtEnd(t testing.TB, p *Pool) {
 // were made at its start are idle.
 func runPool(t testing.TB, relays ...Relay) *Pool {
 	t.Helper()
-	p, err := New(Config{Relays: relays}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newIn(t, relays...)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

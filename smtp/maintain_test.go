@@ -132,25 +132,27 @@ func TestRenewsAfterRefusals(t *testing.T) {
 // A frozen relay delays the mails that find it frozen, and no others: it gets none until its
 // probe has a reply.
 func TestFrozenRelayIsLeftAlone(t *testing.T) {
-	frozen, good := listen(t, relaytest.Profile{Freeze: relaytest.AtMail, Faults: 1}), listen(t, relaytest.Profile{})
-	first := plain("first", frozen)
-	first.CommandTimeout, first.MaxConns = 250*time.Millisecond, 2
-	p := runPool(t, first, plain("second", good))
-	eventually.True(t, "both relays up", func() bool { return p.States()[0].Up && p.States()[1].Up })
-	if res := p.Send(within(t), to("kari@mottaker.example")); res.Relay != "second" || res.Outcome != handover.Accepted {
-		t.Fatalf("got %+v", res)
-	}
-	if p.States()[0].Failures != 1 {
-		t.Fatalf("state %+v", p.States()[0])
-	}
-	if order := byHealth(p, &letter{}); order[0].Name != "second" {
-		t.Error("the relay in trouble goes first")
-	}
-	// It froze for one mail: the probe finds it well.
-	eventually.True(t, "the relay to be well", func() bool { return byHealth(p, &letter{})[0].Name == "first" })
-	if res := p.Send(within(t), to("kari@mottaker.example")); res.Relay != "first" {
-		t.Fatalf("got %+v", res)
-	}
+	memory.Bubble(t, func(t *testing.T) {
+		frozen, good := listen(t, relaytest.Profile{Freeze: relaytest.AtMail, Faults: 1}), listen(t, relaytest.Profile{})
+		first := plain("first", frozen)
+		first.CommandTimeout, first.MaxConns = 250*time.Millisecond, 2
+		p := runPool(t, first, plain("second", good))
+		eventually.True(t, "both relays up", func() bool { return p.States()[0].Up && p.States()[1].Up })
+		if res := p.Send(within(t), to("kari@mottaker.example")); res.Relay != "second" || res.Outcome != handover.Accepted {
+			t.Fatalf("got %+v", res)
+		}
+		if p.States()[0].Failures != 1 {
+			t.Fatalf("state %+v", p.States()[0])
+		}
+		if order := byHealth(p, &letter{}); order[0].Name != "second" {
+			t.Error("the relay in trouble goes first")
+		}
+		// It froze for one mail: the probe finds it well.
+		eventually.True(t, "the relay to be well", func() bool { return byHealth(p, &letter{})[0].Name == "first" })
+		if res := p.Send(within(t), to("kari@mottaker.example")); res.Relay != "first" {
+			t.Fatalf("got %+v", res)
+		}
+	})
 }
 
 // A NOOP that had hardly any time says nothing of the relay.

@@ -146,18 +146,21 @@ func TestOutcomeByBreak(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			config := plain("mx", listen(t, test.profile))
-			config.DataTimeout = 300 * time.Millisecond
-			p := newPool(t, config)
-			ctx := within(t)
-			if test.outcome == handover.NotSent { // Send goes on until the deadline
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, 300*time.Millisecond)
-				defer cancel()
-			}
-			if res := p.Send(ctx, to("kari@mottaker.example")); res.Outcome != test.outcome {
-				t.Errorf("got %s: %v", res.Outcome, res.Err)
-			}
+			memory.Bubble(t, func(t *testing.T) {
+
+				config := plain("mx", listen(t, test.profile))
+				config.DataTimeout = 300 * time.Millisecond
+				p := newPool(t, config)
+				ctx := within(t)
+				if test.outcome == handover.NotSent { // Send goes on until the deadline
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, 300*time.Millisecond)
+					defer cancel()
+				}
+				if res := p.Send(ctx, to("kari@mottaker.example")); res.Outcome != test.outcome {
+					t.Errorf("got %s: %v", res.Outcome, res.Err)
+				}
+			})
 		})
 	}
 }

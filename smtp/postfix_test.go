@@ -143,6 +143,7 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
+// A short queue id may have digits only, which are not taken for an id: they may be a code.
 const mainCF = `compatibility_level = 3.6
 queue_directory = %[1]s/queue
 data_directory = %[1]s/data
@@ -155,6 +156,7 @@ inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
 default_transport = smtp:[%[2]s]:%[3]s
 smtputf8_enable = yes
+enable_long_queue_ids = yes
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_recipient_restrictions = check_recipient_access inline:{
  { refused.example = 550 5.1.1 No such user },

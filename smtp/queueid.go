@@ -9,7 +9,7 @@ import (
 // or is not kept: a relay's text may quote the mail.
 var queueIDs = []*regexp.Regexp{
 	regexp.MustCompile(`\b[Qq]ueued as ([0-9A-F]{6,16})\b`),                                                                       // Postfix: microseconds and inode
-	regexp.MustCompile(`\b[Qq]ueued as ([0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-y]{10,20}z[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-y]{1,16})\b`), // Postfix, enable_long_queue_ids
+	regexp.MustCompile(`\b[Qq]ueued as ([0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,20}z[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-y]{1,16})\b`), // Postfix, enable_long_queue_ids: the inode has no z
 	regexp.MustCompile(`\bid=([0-9A-Za-z]{6}-[0-9A-Za-z]{6}-[0-9A-Za-z]{2})(?:\s|$)`),                                             // Exim before 4.97
 	regexp.MustCompile(`\bid=([0-9A-Za-z]{6}-[0-9A-Za-z]{11}-[0-9A-Za-z]{4})(?:\s|$)`),                                            // Exim
 	regexp.MustCompile(`^([0-9a-f]{8}) Message accepted for delivery`),                                                            // OpenSMTPD

@@ -128,16 +128,18 @@ func TestRefusedByTLS(t *testing.T) {
 
 // Mails fail over from a relay that refuses us at its greeting, which most of them do not even try.
 func TestFailOverAtTheGreeting(t *testing.T) {
-	bad, good := listen(t, relaytest.Profile{Script: greets("554 5.7.1 No SMTP service here")}), listen(t, relaytest.Profile{})
-	p := newPool(t, plain("bad", bad), plain("good", good))
-	for range 50 {
-		if res := p.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.Accepted || res.Relay != "good" {
-			t.Fatalf("got %+v", res)
+	memory.Bubble(t, func(t *testing.T) {
+		bad, good := listen(t, relaytest.Profile{Script: greets("554 5.7.1 No SMTP service here")}), listen(t, relaytest.Profile{})
+		p := newPool(t, plain("bad", bad), plain("good", good))
+		for range 50 {
+			if res := p.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.Accepted || res.Relay != "good" {
+				t.Fatalf("got %+v", res)
+			}
 		}
-	}
-	if accepted, _ := bad.Connections(); accepted != 1 {
-		t.Errorf("dialled %d times", accepted)
-	}
+		if accepted, _ := bad.Connections(); accepted != 1 {
+			t.Errorf("dialled %d times", accepted)
+		}
+	})
 }
 
 // A relay that allows few connections refuses further ones at its greeting. A connection that ends makes room for

@@ -175,6 +175,7 @@ func TestQueueID(t *testing.T) {
 	for text, want := range map[string]string{
 		"Ok: queued as 9A3F2C41B07":                                         "9A3F2C41B07",
 		"Ok: queued as 4DfKpX0XyrzQ2Mk":                                     "4DfKpX0XyrzQ2Mk",
+		"Ok: queued as 4jdTKz558Vz1SCPR":                                    "4jdTKz558Vz1SCPR",
 		"OK id=1abCde-000123-4F":                                            "1abCde-000123-4F",
 		"OK id=1vPkQr-00000001abc-2XyZ":                                     "1vPkQr-00000001abc-2XyZ",
 		"1a2b3c4d Message accepted for delivery":                            "1a2b3c4d",

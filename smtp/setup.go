@@ -83,7 +83,7 @@ func (p *Pool) Reconfigure(c Config) error {
 	}
 	for _, r := range old.relays {
 		if !slices.Contains(now.relays, r) {
-			p.stop(r, now)
+			p.stop(r)
 		}
 	}
 	return nil
@@ -125,16 +125,26 @@ func (p *Pool) start(r *relay) {
 	p.running.relays.Go(func() {
 		defer cancel()
 		r.run(ctx, h)
+		p.changing.Lock()
+		defer p.changing.Unlock()
+		p.forget(r.Name)
 	})
 }
 
+// forget removes the metrics of a relay that is not in the setup any more. Under changing.
+func (p *Pool) forget(name string) {
+	if !slices.ContainsFunc(p.setup.Load().relays, func(r *relay) bool { return r.Name == name }) {
+		p.metrics.forget(name)
+	}
+}
+
 // stop drains a relay that is not in the setup any more. Under changing.
-func (p *Pool) stop(r *relay, now *setup) {
+func (p *Pool) stop(r *relay) {
 	if r.cancel != nil {
 		r.cancel()
 	}
-	if !slices.ContainsFunc(now.relays, func(other *relay) bool { return other.Name == r.Name }) {
-		p.metrics.forget(r.Name)
+	if p.running == nil {
+		p.forget(r.Name)
 	}
 	p.log.Info("relay removed, or changed", "relay", r.Name)
 }

@@ -164,20 +164,22 @@ func TestEveryRelayDeclines(t *testing.T) {
 // While a relay can't be reached, one that declined the mail is not asked again; the other gets the mail when
 // it is back.
 func TestDeclinedIsNotAskedAgain(t *testing.T) {
-	script, sent := recorded(relaytest.Dialogue(relaytest.Reply{Verb: "RCPT", Text: "550 5.7.1 Refused by policy\r\n"}))
-	picky, down := listen(t, relaytest.Profile{Script: script}), listen(t, relaytest.Profile{})
-	addr := down.Addr()
-	down.Close()
-	p := newPool(t, plain("picky", picky), Relay{Name: "down", Addr: addr})
-	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
-	defer cancel()
-	res := p.Send(ctx, to("kari@mottaker.example"))
-	if n := strings.Count(sent(), "RCPT"); res.Outcome != handover.NotSent || n != 1 {
-		t.Errorf("asked %d times: %+v", n, res)
-	}
-	if p.States()[1].Failures < 2 {
-		t.Errorf("the other was tried %d times", p.States()[1].Failures)
-	}
+	memory.Bubble(t, func(t *testing.T) {
+		script, sent := recorded(relaytest.Dialogue(relaytest.Reply{Verb: "RCPT", Text: "550 5.7.1 Refused by policy\r\n"}))
+		picky, down := listen(t, relaytest.Profile{Script: script}), listen(t, relaytest.Profile{})
+		addr := down.Addr()
+		down.Close()
+		p := newPool(t, plain("picky", picky), Relay{Name: "down", Addr: addr})
+		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+		defer cancel()
+		res := p.Send(ctx, to("kari@mottaker.example"))
+		if n := strings.Count(sent(), "RCPT"); res.Outcome != handover.NotSent || n != 1 {
+			t.Errorf("asked %d times: %+v", n, res)
+		}
+		if p.States()[1].Failures < 2 {
+			t.Errorf("the other was tried %d times", p.States()[1].Failures)
+		}
+	})
 }
 
 // A limit of the connection ends with the connection.

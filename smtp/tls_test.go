@@ -124,16 +124,18 @@ func TestTLSModes(t *testing.T) {
 
 // Replies that an attacker adds in the clear before the handshake would count as given under TLS.
 func TestSTARTTLSInjection(t *testing.T) {
-	relay := listen(t, dialogue(
-		relaytest.Reply{Verb: "EHLO", Text: "250-relay.test\r\n250 STARTTLS\r\n"},
-		relaytest.Reply{Verb: "STARTTLS", Text: "220 go\r\n250 me first\r\n"}))
-	config := plain("mx", relay)
-	p := newPool(t, config)
-	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
-	defer cancel()
-	if res := p.Send(ctx, to("kari@mottaker.example")); res.Outcome != handover.NotSent || !hasReason(res.Err, ReasonTLS) {
-		t.Fatalf("got %+v", res)
-	}
+	memory.Bubble(t, func(t *testing.T) {
+		relay := listen(t, dialogue(
+			relaytest.Reply{Verb: "EHLO", Text: "250-relay.test\r\n250 STARTTLS\r\n"},
+			relaytest.Reply{Verb: "STARTTLS", Text: "220 go\r\n250 me first\r\n"}))
+		config := plain("mx", relay)
+		p := newPool(t, config)
+		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+		defer cancel()
+		if res := p.Send(ctx, to("kari@mottaker.example")); res.Outcome != handover.NotSent || !hasReason(res.Err, ReasonTLS) {
+			t.Fatalf("got %+v", res)
+		}
+	})
 }
 
 // In the clear EHLO is sent once, with any reply: some relays refuse a second EHLO.
@@ -205,29 +207,31 @@ func TestLoginRefused(t *testing.T) {
 // A relay that can't check logins now has not refused one: it is tried again after a second, however
 // long it was unreachable before.
 func TestLoginPostponed(t *testing.T) {
-	relay := listen(t, dialogue(
-		relaytest.Reply{Verb: "EHLO", Text: "250-relay.test\r\n250 AUTH PLAIN\r\n"},
-		relaytest.Reply{Verb: "AUTH", Text: "454 4.7.0 Temporary authentication failure\r\n"}))
-	p := newPool(t, Relay{Name: "mx", Addr: relay.Addr(), InsecureAuth: true, TLS: TLSOff, Username: "straks", Password: "hemmelig"})
-	r := p.relay(0)
-	for range 10 {
-		r.unreachable(&Failure{ReasonDial, errors.New("connection refused")}, false)
-	}
-	for range 3 {
-		if res := p.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.NotSent {
-			t.Fatalf("got %+v", res)
+	memory.Bubble(t, func(t *testing.T) {
+		relay := listen(t, dialogue(
+			relaytest.Reply{Verb: "EHLO", Text: "250-relay.test\r\n250 AUTH PLAIN\r\n"},
+			relaytest.Reply{Verb: "AUTH", Text: "454 4.7.0 Temporary authentication failure\r\n"}))
+		p := newPool(t, Relay{Name: "mx", Addr: relay.Addr(), InsecureAuth: true, TLS: TLSOff, Username: "straks", Password: "hemmelig"})
+		r := p.relay(0)
+		for range 10 {
+			r.unreachable(&Failure{ReasonDial, errors.New("connection refused")}, false)
 		}
-	}
-	if accepted, _ := relay.Connections(); accepted != 1 {
-		t.Errorf("%d attempts at once", accepted)
-	}
-	if wait := time.Until(r.health.noDial); wait > time.Second {
-		t.Errorf("no login for %s", wait)
-	}
-	r.unreachable(&Failure{ReasonAuth, errors.New("relay replied 535")}, false)
-	if wait := time.Until(r.health.noDial); wait < 20*time.Second || wait > 30*time.Second {
-		t.Errorf("after the first refusal: no login for %s", wait)
-	}
+		for range 3 {
+			if res := p.Send(within(t), to("kari@mottaker.example")); res.Outcome != handover.NotSent {
+				t.Fatalf("got %+v", res)
+			}
+		}
+		if accepted, _ := relay.Connections(); accepted != 1 {
+			t.Errorf("%d attempts at once", accepted)
+		}
+		if wait := time.Until(r.health.noDial); wait > time.Second {
+			t.Errorf("no login for %s", wait)
+		}
+		r.unreachable(&Failure{ReasonAuth, errors.New("relay replied 535")}, false)
+		if wait := time.Until(r.health.noDial); wait < 20*time.Second || wait > 30*time.Second {
+			t.Errorf("after the first refusal: no login for %s", wait)
+		}
+	})
 }
 
 func TestLoginNotOffered(t *testing.T) {

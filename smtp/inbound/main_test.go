@@ -147,7 +147,7 @@ type caller struct {
 }
 
 // patience is far beyond what a loaded machine needs.
-const patience = 30 * time.Second
+const patience = 5 * time.Minute
 
 // dial connects from a loopback address of its own, and reads the greeting.
 func (w *world) dial(t *testing.T, n int) *caller {

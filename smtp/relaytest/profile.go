@@ -38,8 +38,9 @@ type Profile struct {
 	// OnMessage is called with every mail, before its sender gets the reply.
 	OnMessage func(Message)
 
-	Keep        int  // number of mails remembered, the last ones; 0 means 1000
-	AllowRemote bool // listen on other than loopback addresses too
+	Listen      func(addr string) (net.Listener, error) // in place of TCP, for a network in memory
+	Keep        int                                     // number of mails remembered, the last ones; 0 means 1000
+	AllowRemote bool                                    // listen on other than loopback addresses too
 }
 
 // Stage is a point in a transaction.

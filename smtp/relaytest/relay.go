@@ -45,7 +45,11 @@ func Listen(addr string, p Profile) (*Relay, error) {
 	if err := p.check(addr); err != nil {
 		return nil, err
 	}
-	raw, err := net.Listen("tcp", addr)
+	listen := p.Listen
+	if listen == nil {
+		listen = func(addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
+	}
+	raw, err := listen(addr)
 	if err != nil {
 		return nil, err
 	}
