@@ -3,6 +3,7 @@ package hooks
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -93,22 +94,37 @@ func (w *world) deliver(n int) (ids []uuid.UUID) {
 	w.Helper()
 	for range n {
 		w.keys++
-		placed, _, err := w.service.Place(w.Context(), orders.Order{Organisation: org, Key: strconv.Itoa(w.keys), TTL: time.Hour,
-			Message: orders.Message{Channel: orders.SMS, To: "+4799999999"}})
-		if err != nil {
-			w.Fatal(err)
-		}
-		stored := make(chan error, 1)
+		var placed orders.Shipment
+		w.insist(func() (err error) {
+			placed, _, err = w.service.Place(w.Context(), orders.Order{Organisation: org, Key: strconv.Itoa(w.keys), TTL: time.Hour,
+				Message: orders.Message{Channel: orders.SMS, To: "+4799999999"}})
+			return err
+		})
 		r := orders.Report{Carrier: "telco", Refs: []string{placed.ID.String()}, At: time.Now(), Status: orders.SMSDelivered}
-		if err := w.service.Receive(r, func(err error) { stored <- err }); err != nil {
-			w.Fatal(err)
-		}
-		if err := <-stored; err != nil {
-			w.Fatal(err)
-		}
+		w.insist(func() error {
+			stored := make(chan error, 1)
+			if err := w.service.Receive(r, func(err error) { stored <- err }); err != nil {
+				return err
+			}
+			return <-stored
+		})
 		ids = append(ids, placed.ID)
 	}
 	return ids
+}
+
+// insist repeats a call while the journal takes longer than it waits for, as clients and carriers do.
+func (w *world) insist(call func() error) {
+	w.Helper()
+	for {
+		err := call()
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, orders.ErrUnavailable) {
+			w.Fatal(err)
+		}
+	}
 }
 
 func (w *world) state(name string) State {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // What a report quotes must not leave the package: it may be the mail, with its code.
@@ -129,29 +128,6 @@ var shapesOfCost = []struct {
 
 func repeat(s, before string, octets int, after string) []byte {
 	return []byte(before + strings.Repeat(s, octets/len(s)) + after)
-}
-
-// A mail that is eight times as long takes about eight times as long; a quadratic one would take 64
-// times. Both are tried beneath the bound of a header and above it. The least time of each counts, so a
-// machine that is busy with something else needs more attempts, and a quadratic cost stays one.
-func TestCostIsLinear(t *testing.T) {
-	cost := func(mail []byte) time.Duration {
-		begin := time.Now()
-		Parse(mail, Envelope{})
-		return time.Since(begin)
-	}
-	for _, shape := range shapesOfCost {
-		for _, small := range []int{maxHeader / 16, MaxOctets / 8} {
-			short, long := shape.mail(small), shape.mail(8*small)
-			a, b := cost(short), cost(long)
-			for attempt := 0; b > 32*max(a, 50*time.Microsecond) && attempt < 20; attempt++ {
-				a, b = min(a, cost(short)), min(b, cost(long))
-			}
-			if b > 32*max(a, 50*time.Microsecond) {
-				t.Errorf("%s: %v for %d octets, %v for %d", shape.name, a, len(short), b, len(long))
-			}
-		}
-	}
 }
 
 // The memory that a mail costs is bounded: all that is allocated for it, freed or not.

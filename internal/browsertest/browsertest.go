@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"os"
 	"os/exec"
 	"slices"
 	"sync"
@@ -34,10 +35,15 @@ func Start(t *testing.T) *Browser {
 	if err != nil {
 		t.Skip("needs chromium")
 	}
+	temp, err := os.MkdirTemp("", "browser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(temp) }) // its last processes may still end there
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(program), chromedp.NoSandbox,
 		chromedp.DisableGPU, chromedp.IgnoreCertErrors, chromedp.WSURLReadTimeout(2*time.Minute),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "en"))
-	bounded, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "en"), chromedp.Env("TMPDIR="+temp))
+	bounded, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)
 	allocator, cancel := chromedp.NewExecAllocator(bounded, options...)
 	t.Cleanup(cancel)
@@ -76,10 +82,10 @@ func (b *Browser) Do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 	Get(t, b, chromedp.Steps(steps...))
 }
 
-// Get is Do for an action that has a result, which must come within a minute.
+// Get is Do for an action that has a result, which must come within five minutes.
 func Get[T any](t *testing.T, b *Browser, action chromedp.Action[T]) T {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Minute)
 	defer cancel()
 	result, err := chromedp.Run(ctx, action)
 	if err != nil {

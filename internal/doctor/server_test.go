@@ -25,7 +25,7 @@ func resolver(t *testing.T, s *dnstest.Server) *Resolver {
 
 // within bounds a test.
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"straks/internal/eventually"
 	"straks/internal/issuer/issuertest"
 )
 
@@ -182,6 +183,7 @@ func TestOutage(t *testing.T) {
 	if _, err := verify(t, start(t, p, keep), raw); err != nil {
 		t.Fatal(err)
 	}
+	eventually.True(t, "the keys are saved", func() bool { _, err := os.Stat(saved); return err == nil })
 	p.Answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	again := start(t, p, keep)
 	if _, err := verify(t, again, raw); err != nil {
