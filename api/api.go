@@ -16,8 +16,8 @@ import (
 
 	"straks/codes"
 	"straks/internal/audit"
+	"straks/internal/forward"
 	"straks/internal/numbers"
-	nodes "straks/internal/peer"
 	"straks/internal/ratelog"
 	"straks/orders"
 )
@@ -41,7 +41,7 @@ type Config struct {
 	Failures    FailureLimit          // of failed authentications of one address
 	Settings                          // that may change while the API works
 	Docs        bool                  // serve the page that renders the document, at /docs
-	Peers       *nodes.Client         // takes orders that this node can't send to another; nil: there is no other
+	Peers       *forward.Client       // takes orders that this node can't send to another; nil: there is no other
 	Audit       *audit.Log            // records what organisations do; may be nil
 	Log         *slog.Logger          // slog.Default()
 	Registerer  prometheus.Registerer // nil: metrics are not exported
@@ -63,7 +63,7 @@ type api struct {
 	tails      *tails
 	closing    chan struct{} // closed by Handler.Close
 	settings   atomic.Pointer[settings]
-	peers      *nodes.Client // nil: there is no other node
+	peers      *forward.Client // nil: there is no other node
 	audit      *audit.Log
 	log        *slog.Logger
 	denials    *ratelog.Log // tokens that were refused

@@ -22,7 +22,7 @@ import (
 func from(t *testing.T, address string) *http.Client {
 	transport := &http.Transport{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).DialContext}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: time.Minute}
+	return &http.Client{Transport: transport, Timeout: 10 * time.Minute}
 }
 
 // TestFailuresOfOneAddress: guesses from an address are refused after a burst. Good tokens from the same address are not, nor

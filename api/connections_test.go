@@ -87,7 +87,7 @@ func (c *crowded) from(ip string) (net.Conn, error) {
 	}
 	if err == nil {
 		c.t.Cleanup(func() { conn.Close() })
-		conn.SetDeadline(time.Now().Add(time.Minute))
+		conn.SetDeadline(time.Now().Add(10 * time.Minute))
 	}
 	return conn, err
 }
@@ -101,7 +101,7 @@ type caller struct {
 
 // client returns a client at 127.0.0.1.
 func (c *crowded) client(http2 bool) *caller {
-	cl := &caller{c: c, http: &http.Client{Timeout: time.Minute}}
+	cl := &caller{c: c, http: &http.Client{Timeout: 10 * time.Minute}}
 	transport := &http.Transport{Protocols: new(http.Protocols), DialContext: func(context.Context, string, string) (net.Conn, error) {
 		cl.dials.Add(1)
 		return c.from("127.0.0.1")
@@ -216,7 +216,7 @@ func TestSilentCrowd(t *testing.T) {
 	const limit = 8
 	for _, a := range attacks {
 		t.Run(a.name, func(t *testing.T) {
-			c := crowd(t, Limits{Connections: limit, ReadHeader: time.Minute, Read: time.Minute, Write: time.Minute}, a.overTLS)
+			c := crowd(t, Limits{Connections: limit, ReadHeader: time.Hour, Read: time.Hour, Write: time.Hour, Idle: time.Hour}, a.overTLS)
 			early := c.client(a.overTLS)
 			early.placed("early")
 			var held []net.Conn // open until the end
@@ -249,13 +249,13 @@ func TestSilentCrowd(t *testing.T) {
 	}
 }
 
-// The default limits, from a thousand addresses, with one request each.
+// The default numbers of connections, from a thousand addresses, with one request each. None ends for its time.
 func TestSilentCrowdInFull(t *testing.T) {
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil || files.Cur < 9000 || testing.Short() {
 		t.Skipf("needs 9000 file descriptors, has %d", files.Cur) // Go has raised the soft limit to the hard one
 	}
-	c := crowd(t, Limits{}, false)
+	c := crowd(t, Limits{ReadHeader: time.Hour, Read: time.Hour, Write: time.Hour, Idle: time.Hour}, false)
 	early := c.client(false)
 	early.placed("early")
 	const clients = 4200

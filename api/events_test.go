@@ -89,7 +89,7 @@ func TestEvents(t *testing.T) {
 
 // TestEventsOfFailures: an order that no carrier took, one that waits, and one that was refused.
 func TestEventsOfFailures(t *testing.T) {
-	w := start(t, func(_ *Config, oc *orders.Config) { oc.SendDeadline = 100 * time.Millisecond })
+	w := start(t, func(_ *Config, oc *orders.Config) { oc.SendDeadline = time.Minute })
 	for name, c := range map[string]struct {
 		handover orders.Handover
 		last     string

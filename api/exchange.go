@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	nodes "straks/internal/peer"
+	"straks/internal/forward"
 )
 
 // Log lines that any client can cause, with a token or without, have this level, and at most
@@ -211,7 +211,7 @@ func (a *api) identify(x *exchange, rt route) (err error) {
 		p.header = [2]string{"Allow", rt.allow()}
 		return p
 	}
-	switch caller, ok := nodes.CallerOf(x.r.Context()); {
+	switch caller, ok := forward.CallerOf(x.r.Context()); {
 	case rt.public:
 	case ok: // authorized there
 		x.who, x.from = forwarded(&caller), caller.Node

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"straks/internal/eventually"
@@ -322,26 +323,46 @@ func TestShutdownEndsWaiting(t *testing.T) {
 
 // TestServerLetsReadersWait: the server's time limits are for those who don't speak, not for those who wait.
 func TestServerLetsReadersWait(t *testing.T) {
-	w := start(t)
-	w.refuses()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := Server(w.api, Limits{ReadHeader: 50 * time.Millisecond, Read: 100 * time.Millisecond, Write: 100 * time.Millisecond}, connectionsOf(t, Limits{}), slogDiscard())
-	go srv.Serve(ln)
-	defer srv.Close()
-	w.server.URL = "http://" + ln.Addr().String()
-	if _, a := feed(t, w, "?wait=1"); a.status != 200 || a.body != "[]" {
-		t.Errorf("%d %s", a.status, a.body)
-	}
-	next, stop := w.events("")
-	defer stop()
-	time.Sleep(300 * time.Millisecond) // longer than any of the limits
-	w.sendSMS("k")
-	if e := next(); !strings.HasPrefix(e, "id: 1|") {
-		t.Error(e)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		p := startPipedWithin(t, Limits{ReadHeader: 50 * time.Millisecond, Read: 100 * time.Millisecond, Write: 100 * time.Millisecond}, 1, 0)
+		p.carrier.Does(orders.Handover{Outcome: handover.Refused, Status: orders.SMSFailedRejected, Total: 1})
+		c := p.client()
+		ask := func(query string) *http.Response {
+			t.Helper()
+			r, err := http.NewRequestWithContext(t.Context(), "GET", "http://straks"+DefaultBasePath+"/future/shipment/feed"+query, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			as(ttdToken)(r)
+			if query == "" {
+				header("Accept", "text/event-stream")(r)
+			}
+			resp, err := c.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return resp
+		}
+		resp := ask("?wait=1")
+		if got, err := io.ReadAll(resp.Body); resp.StatusCode != 200 || string(got) != "[]" || err != nil {
+			t.Errorf("%d %s, %v", resp.StatusCode, got, err)
+		}
+		resp.Body.Close()
+		resp = ask("")
+		defer resp.Body.Close()
+		time.Sleep(300 * time.Millisecond) // longer than any of the limits
+		if status := p.order(p.client(), "k"); status != 201 {
+			t.Errorf("the order: %d", status)
+		}
+		for lines := bufio.NewScanner(resp.Body); ; {
+			if !lines.Scan() {
+				t.Fatalf("the stream ends: %v", lines.Err())
+			}
+			if strings.HasPrefix(lines.Text(), "id: 1") {
+				break
+			}
+		}
+	})
 }
 
 // TestManyReadersWait: what waits costs little, and one change is read once for all.

@@ -14,12 +14,13 @@ import (
 	"time"
 
 	"straks/internal/handover"
+	"straks/internal/memnet"
 	"straks/orders"
 	"straks/orders/bolt/bolttest"
 	"straks/orders/orderstest"
 )
 
-// piped is the API with the real journal behind it, reached by HTTP over pipes. In a synctest
+// piped is the API with the real journal behind it, reached by HTTP in memory. In a synctest
 // bubble its time does not depend on the machine: only the simulated carrier takes any.
 type piped struct {
 	t       *testing.T
@@ -28,6 +29,10 @@ type piped struct {
 }
 
 func startPiped(t *testing.T, window int, takes time.Duration) *piped {
+	return startPipedWithin(t, Limits{}, window, takes)
+}
+
+func startPipedWithin(t *testing.T, l Limits, window int, takes time.Duration) *piped {
 	p := &piped{t: t, carrier: &orderstest.Carrier{Window: window}, ln: &pipeListener{conns: make(chan net.Conn)}}
 	p.carrier.Sends(func(context.Context, orders.Message) orders.Handover {
 		time.Sleep(takes)
@@ -44,8 +49,8 @@ func startPiped(t *testing.T, window int, takes time.Duration) *piped {
 	if err != nil {
 		t.Fatal(err)
 	}
-	connections := connectionsOf(t, Limits{})
-	server := Server(h, Limits{}, connections, log)
+	connections := connectionsOf(t, l)
+	server := Server(h, l, connections, log)
 	go server.Serve(Listener(p.ln, connections, nil, nil))
 	t.Cleanup(func() {
 		server.Shutdown(context.Background())
@@ -57,12 +62,21 @@ func startPiped(t *testing.T, window int, takes time.Duration) *piped {
 // client returns a client with connections of its own.
 func (p *piped) client() *http.Client {
 	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
-		here, there := net.Pipe()
+		here, there := memnet.Pipe(64 << 10)
 		p.ln.conns <- there
 		return here, nil
 	}}
 	p.t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
+}
+
+// dial returns a connection that buffers, as a socket does.
+func (p *piped) dial() net.Conn {
+	here, there := memnet.Pipe(64 << 10)
+	p.t.Cleanup(func() { here.Close() })
+	here.SetDeadline(time.Now().Add(time.Minute))
+	p.ln.conns <- there
+	return here
 }
 
 // order places an order and returns the status of the answer.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"straks/internal/clientcert"
@@ -68,30 +69,31 @@ func TestHeaderLimit(t *testing.T) {
 
 // Time-outs end what a client leaves open.
 func TestSlowClients(t *testing.T) {
-	w := start(t)
-	addr := serve(t, w.api, Limits{
-		ReadHeader: 50 * time.Millisecond, Read: 100 * time.Millisecond, Idle: 50 * time.Millisecond, HeaderBytes: 1000, Connections: 100,
-	}, nil, slogDiscard())
+	synctest.Test(t, func(t *testing.T) {
+		p := startPipedWithin(t, Limits{
+			ReadHeader: 50 * time.Millisecond, Read: 100 * time.Millisecond, Idle: 50 * time.Millisecond, HeaderBytes: 1000, Connections: 100,
+		}, 1, 0)
 
-	head := "POST " + smsPath + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + ttdToken +
-		"\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
-	for _, c := range []struct{ name, sends, want string }{
-		{"no request", "", ""},
-		{"half a header", "GET / HTTP/1.1\r\nHost:", ""},
-		{"half a body", head + smsBody[:10], "HTTP/1.1 408"},
-		{"idle", "GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200"},
-		{"large header", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 10000) + "\r\n\r\n", "HTTP/1.1 431"},
-		{"garbage", "\x16\x03\x01\r\n\r\n", "HTTP/1.1 400"},
-	} {
-		conn := dial(t, addr)
-		io.WriteString(conn, c.sends)
-		got, err := io.ReadAll(conn) // ends when the server hangs up
-		var timeout net.Error
-		if errors.As(err, &timeout) && timeout.Timeout() || !strings.HasPrefix(string(got), c.want) {
-			t.Errorf("%s: %.60q, %v; want %q", c.name, got, err, c.want)
+		head := "POST " + smsPath + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + ttdToken +
+			"\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+		for _, c := range []struct{ name, sends, want string }{
+			{"no request", "", ""},
+			{"half a header", "GET / HTTP/1.1\r\nHost:", ""},
+			{"half a body", head + smsBody[:10], "HTTP/1.1 408"},
+			{"idle", "GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200"},
+			{"large header", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 10000) + "\r\n\r\n", "HTTP/1.1 431"},
+			{"garbage", "\x16\x03\x01\r\n\r\n", "HTTP/1.1 400"},
+		} {
+			conn := p.dial()
+			io.WriteString(conn, c.sends)
+			got, err := io.ReadAll(conn) // ends when the server hangs up
+			var timeout net.Error
+			if errors.As(err, &timeout) && timeout.Timeout() || !strings.HasPrefix(string(got), c.want) {
+				t.Errorf("%s: %.60q, %v; want %q", c.name, got, err, c.want)
+			}
+			conn.Close()
 		}
-		conn.Close()
-	}
+	})
 }
 
 // A client that reads nothing of its answer has the connection for no longer than the limit.

@@ -48,7 +48,7 @@ func clientOf(t *testing.T, trusted *x509.CertPool, http2 bool) *http.Client {
 		transport.TLSClientConfig.NextProtos = []string{"http/1.1"}
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: time.Minute}
+	return &http.Client{Transport: transport, Timeout: 10 * time.Minute}
 }
 
 // orderOf returns the request of an SMS order.

@@ -233,6 +233,9 @@ func (a *api) resendCode(octets int64) endpoint {
 			return err
 		}
 		st, err := a.resend(x, id, octets)
+		if err == nil && x.status != 0 {
+			return nil // another node has answered it
+		}
 		a.recordVerification(x, audit.ResendVerification, &st, startOutcome(&st, err))
 		if err != nil {
 			return err
@@ -255,6 +258,9 @@ func (a *api) resend(x *exchange, id uuid.UUID, octets int64) (st codes.State, e
 	}
 	if err := a.allow(x); err != nil {
 		a.metrics.limited.WithLabelValues(x.who.Organisation).Inc()
+		return st, err
+	}
+	if done, err := a.forwardResend(x, id, channel, body); done || err != nil {
 		return st, err
 	}
 	st, err = a.codes.Resend(x.r.Context(), x.who.Organisation, id, channel)

@@ -18,9 +18,12 @@ import (
 
 const verifyBody = `{"idempotencyId":"k","sendersReference":"r","recipientSms":{"phoneNumber":"+47 99 99 99 99"}}`
 
+// codesKey is one of all worlds, as all nodes have the same.
+var codesKey = codes.NewKey()
+
 // newCodes returns verifications over the journal of a world.
 func newCodes(service *orders.Service, store codes.Store, log *slog.Logger) *codes.Service {
-	return codes.New(codes.Config{Keys: codes.Keys{Active: codes.NewKey()}, Store: store, Orders: service, Language: "nb", Log: log,
+	return codes.New(codes.Config{Keys: codes.Keys{Active: codesKey}, Store: store, Orders: service, Language: "nb", Log: log,
 		Templates: []codes.Template{{Name: "login", SMS: map[string]string{"nb": "{code}", "de": "Ihr {code}"}}}})
 }
 

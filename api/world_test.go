@@ -95,7 +95,7 @@ func start(t testing.TB, with ...func(*Config, *orders.Config)) *world {
 			t.Error(err)
 		}
 	})
-	w.http = &http.Client{Transport: &checked{t: t, next: w.server.Client().Transport}, Timeout: time.Minute}
+	w.http = &http.Client{Transport: &checked{t: t, next: w.server.Client().Transport}, Timeout: 10 * time.Minute}
 	w.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return w
 }
@@ -281,7 +281,7 @@ func dial(t testing.TB, addr string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(time.Minute))
+	conn.SetDeadline(time.Now().Add(10 * time.Minute))
 	return conn
 }
 
@@ -332,7 +332,7 @@ func post(more, body string) string {
 
 func smsOf(key string) string { return strings.Replace(smsBody, `"k"`, fmt.Sprintf("%q", key), 1) }
 
-// pipeListener accepts connections of net.Pipe.
+// pipeListener accepts connections in memory.
 type pipeListener struct {
 	conns chan net.Conn
 	once  sync.Once

@@ -16,14 +16,15 @@ import (
 // connection.
 type client struct {
 	load  load
+	addr  string // of the gateway
 	track *track
 	conn  net.Conn // nil: none
 	in    *bufio.Reader
 	buf   []byte // kept from request to request
 }
 
-func newClient(l load, t *track) *client {
-	return &client{load: l, track: t, in: bufio.NewReader(nil)}
+func newClient(l load, addr string, t *track) *client {
+	return &client{load: l, addr: addr, track: t, in: bufio.NewReader(nil)}
 }
 
 // run makes the orders that next returns, until there are no more or one fails.
@@ -48,7 +49,7 @@ func (c *client) connect(ctx context.Context) (err error) {
 		return nil
 	}
 	var d net.Dialer
-	if c.conn, err = d.DialContext(ctx, "tcp", c.load.Addr); err != nil {
+	if c.conn, err = d.DialContext(ctx, "tcp", c.addr); err != nil {
 		return err
 	}
 	c.in.Reset(c.conn)

@@ -11,15 +11,18 @@ import (
 	"slices"
 )
 
-// program is a straks binary.
-type program struct{ name, path string }
+// program is a straks binary, and how it is run.
+type program struct {
+	name, path string
+	nodes      int // over one PostgreSQL; 0: one daemon over a journal in a file
+}
 
 // programs returns those at the paths. A name is the last element of the path where that
 // is unique. Without paths, cmd/straks of this module is built in dir.
 func programs(ctx context.Context, paths []string, dir string) ([]program, error) {
 	if len(paths) == 0 {
 		path := filepath.Join(dir, "straks")
-		return []program{{"straks", path}}, build(ctx, path)
+		return []program{{name: "straks", path: path}}, build(ctx, path)
 	}
 	var all []program
 	for _, path := range paths {
@@ -34,7 +37,7 @@ func programs(ctx context.Context, paths []string, dir string) ([]program, error
 		if slices.ContainsFunc(all, func(p program) bool { return p.name == name }) {
 			name = path
 		}
-		all = append(all, program{name, path})
+		all = append(all, program{name: name, path: path})
 	}
 	return all, nil
 }
@@ -59,7 +62,7 @@ type comparison struct {
 	log      io.Writer
 }
 
-func (c comparison) run(ctx context.Context, name string, measure func(ctx context.Context, path string) ([]result, error)) (all []result, err error) {
+func (c comparison) run(ctx context.Context, name string, measure func(ctx context.Context, p program) ([]result, error)) (all []result, err error) {
 	for round := range c.rounds {
 		order := slices.Clone(c.programs)
 		if round%2 == 1 {
@@ -67,7 +70,7 @@ func (c comparison) run(ctx context.Context, name string, measure func(ctx conte
 		}
 		for _, p := range order {
 			fmt.Fprintf(c.log, "%s, round %d of %d: %s …\n", name, round+1, c.rounds, p.name)
-			results, err := measure(ctx, p.path)
+			results, err := measure(ctx, p)
 			for i := range results {
 				results[i].Program, results[i].Round = p.name, round+1
 			}

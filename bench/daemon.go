@@ -27,7 +27,9 @@ const (
 // daemon is a straks in a process of its own.
 type daemon struct {
 	api, admin string // host:port
-	cmd        *exec.Cmd
+	pid        int
+	profiler   *http.Client // reaches pprof
+	cmd        *exec.Cmd    // nil: a node's
 	log        logTail
 	logged     chan struct{} // closed at the end of the log
 }
@@ -45,7 +47,7 @@ func startDaemon(ctx context.Context, path, dir, smscs string) (*daemon, error) 
 			return nil, fmt.Errorf("init: %w: %s", err, out)
 		}
 	}
-	d := &daemon{cmd: exec.Command(path, "serve", "-config", config)}
+	d := &daemon{cmd: exec.Command(path, "serve", "-config", config), profiler: http.DefaultClient}
 	stderr, err := d.cmd.StderrPipe()
 	if err != nil {
 		return nil, err
@@ -53,6 +55,7 @@ func startDaemon(ctx context.Context, path, dir, smscs string) (*daemon, error) 
 	if err := d.cmd.Start(); err != nil {
 		return nil, err
 	}
+	d.pid = d.cmd.Process.Pid
 	if err = d.findListeners(stderr); err == nil {
 		err = d.awaitReady(ctx)
 	}
@@ -132,7 +135,7 @@ func (d *daemon) awaitReady(ctx context.Context) error {
 	}
 }
 
-func (d *daemon) processes() processes { return processes{d.cmd.Process.Pid} }
+func (d *daemon) processes() processes { return processes{d.pid} }
 
 // stop ends the daemon. It returns an error with the end of the log where the daemon had
 // ended by itself.
@@ -152,7 +155,7 @@ func (d *daemon) profile(file string, length time.Duration) error {
 	if file == "" {
 		return nil
 	}
-	resp, err := http.Get(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", d.admin, max(1, int(length.Seconds()))))
+	resp, err := d.profiler.Get(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", d.admin, max(1, int(length.Seconds()))))
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@
 //
 //	go run ./bench                                  # the scenarios, this module's straks
 //	go run ./bench -straks OLD -straks NEW          # two binaries in alternating rounds, with ratios
+//	go run ./bench -nodes 2                         # nodes over PostgreSQL, beside one daemon over a file
 //	go run ./bench -overload -for 1m                # twice the peak
 //	go run ./bench -soak 1h                         # carriers with every fault; nothing may grow
 //
@@ -14,11 +15,18 @@
 // SMSC read the submit_sm. In an overload the load generator is a third process,
 // because the simulator would be late among thousands of connections.
 //
+// With -nodes the journal is a PostgreSQL primary with two standbys on the same machine (internal/pgcluster), of which one
+// must have a commit before it counts. Each node has one of the account's binds, and the clients' connections are
+// spread over the nodes. Receipts follow at once, over either bind, so half of them meet a node that does not have the
+// answer yet: the worst case. With -receipt 1s they come as late as those of phones do. Processor time and
+// memory are those of all nodes; the database's are beside them.
+//
 // The files:
 //
 //	main.go       flags, and what they choose
 //	compare.go    programs and rounds: who runs when
 //	scenario.go   the scenarios: rates, a slow carrier, a frozen carrier
+//	nodes.go      the same scenarios for nodes over PostgreSQL
 //	overload.go   the peak, twice the peak, half of it; a disk that hangs
 //	soak.go       carriers with every fault, and what must not grow
 //	external.go   the same scenarios for another gateway (see bench/kannel)

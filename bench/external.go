@@ -25,7 +25,7 @@ type external struct {
 
 // do runs a scenario against it. Delay, Window, Stored and Frozen don't count.
 func (x external) do(ctx context.Context, s scenario) ([]result, error) {
-	smsc, err := listen(x.SMSC, 0)
+	smsc, err := listen(x.SMSC, 0, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func (x external) do(ctx context.Context, s scenario) ([]result, error) {
 	if err := smsc.Wait(binding, func(s smsctest.Stats) bool { return s.BindsNow > 0 }); err != nil {
 		return nil, fmt.Errorf("the gateway does not bind: %w", err)
 	}
-	l := load{Addr: x.Addr, Clients: s.Clients, Rate: s.Rate, For: s.For, Request: x.request(reports.addr)}
+	l := load{Addrs: []string{x.Addr}, Clients: s.Clients, Rate: s.Rate, For: s.For, Request: x.request(reports.addr)}
 	r, err := drive(ctx, s.Name, l, t, processes(x.PIDs), reports.count)
 	t.sum(&r) // it may have answered long before it submitted
 	return []result{r}, err

@@ -40,7 +40,7 @@ func generate(ctx context.Context, in io.Reader, out io.Writer) error {
 		return fmt.Errorf("no job on standard input: %w", err)
 	}
 	raisePriority()
-	j.Load.Request = order(j.Load.Addr, j.Prefix)
+	j.Load.Request = order(j.Load.Addrs[0], j.Prefix)
 	t := newTrack(j.Limit)
 	var r jobResult
 	if err := j.Load.drive(ctx, t); err != nil {

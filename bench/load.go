@@ -10,7 +10,7 @@ import (
 
 // load is a number of orders over a number of connections.
 type load struct {
-	Addr    string        // of the gateway, host:port
+	Addrs   []string      // of the gateway, host:port; connections are spread over them
 	Clients int           // connections, each with one request at a time
 	Rate    float64       // orders/s; 0 for as many as the clients can make
 	Open    bool          // with Rate: an order counts from when it is due, though no connection is free
@@ -32,13 +32,13 @@ func (l load) drive(ctx context.Context, t *track) error {
 		open = newDispatcher(l.Clients)
 		wg.Go(func() { open.run(ctx, p) })
 	}
-	for range l.Clients {
+	for i := range l.Clients {
 		next := inTurn
 		if open != nil {
 			next = open.connection()
 		}
 		wg.Go(func() {
-			if err := newClient(l, t).run(ctx, next); err != nil {
+			if err := newClient(l, l.Addrs[i%len(l.Addrs)], t).run(ctx, next); err != nil {
 				cancel(err)
 			}
 		})

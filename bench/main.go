@@ -31,7 +31,9 @@ type options struct {
 	dir       string
 	overload  bool
 	freezable string
+	nodes     int
 	soak      time.Duration
+	receipt   time.Duration
 	generator bool
 	other     string
 	external  external
@@ -73,11 +75,13 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.IntVar(&o.one.Clients, "clients", 0, "run one scenario with this number of connections instead of the usual scenarios")
 	fs.Float64Var(&o.one.Rate, "rate", 0, "with -clients: orders a second; 0 is as many as the clients can make")
 	fs.DurationVar(&o.one.Delay, "delay", 0, "with -clients: how long the SMSC takes to answer")
+	fs.DurationVar(&o.receipt, "receipt", 0, "how long after its response the SMSC sends a receipt in the scenarios")
 	fs.StringVar(&o.one.Profile, "profile", "", "with -clients: write a CPU profile of the daemon to this `file`")
 	fs.IntVar(&o.stored, "stored", 0, "number of delivered shipments of the last 80 days in the journal before the run")
 	fs.StringVar(&o.dir, "dir", "", "`folder` of the journal, which is filled once by -stored and kept for later runs")
 	fs.BoolVar(&o.overload, "overload", false, "offer twice the peak")
 	fs.StringVar(&o.freezable, "freezable", "", "with -overload: the root `folder` of a file system, which is frozen under a daemon (as root, by fsfreeze)")
+	fs.IntVar(&o.nodes, "nodes", 0, "measure this `number` of nodes over one PostgreSQL, beside one daemon over a file if there is one binary")
 	fs.DurationVar(&o.soak, "soak", 0, "make orders for this `duration` while the carriers have every fault, and check that nothing grows")
 	fs.BoolVar(&o.generator, "generator", false, "be the load generator of another bench; the job comes on standard input")
 	fs.StringVar(&o.other, "other", "other", "with -other-addr: `name` of the other gateway")
@@ -110,12 +114,14 @@ func (o *options) check() error {
 	switch one := o.one; {
 	case o.length <= 0:
 		return fmt.Errorf("-for is %v, and must be positive", o.length)
-	case min(one.Clients, int(one.Delay), o.stored, o.rounds, int(o.soak)) < 0 || !(one.Rate >= 0):
-		return errors.New("-clients, -rate, -delay, -stored, -rounds and -soak must not be negative")
+	case min(one.Clients, int(one.Delay), int(o.receipt), o.stored, o.rounds, o.nodes, int(o.soak)) < 0 || !(one.Rate >= 0):
+		return errors.New("-clients, -rate, -delay, -receipt, -stored, -rounds, -nodes and -soak must not be negative")
 	case one.Clients == 0 && (one.Rate > 0 || one.Delay > 0 || one.Profile != ""):
 		return errors.New("-rate, -delay and -profile belong to a single scenario: give -clients too")
 	case one.Profile != "" && (len(o.straks) > 1 || o.rounds > 1):
 		return errors.New("-profile is of one run: give at most one -straks and one of -rounds")
+	case o.nodes > 0 && (o.overload || o.soak > 0 || o.stored > 0 || o.dir != "" || o.external.Addr != ""):
+		return errors.New("-nodes is for the scenarios over an empty journal: give none of -overload, -soak, -stored, -dir and -other-addr")
 	case o.freezable != "" && !o.overload:
 		return errors.New("-freezable belongs to an overload: give -overload too")
 	}
@@ -133,6 +139,9 @@ func (o *options) measure(ctx context.Context, stdout, stderr io.Writer) error {
 	c := comparison{rounds: o.rounds, log: stderr}
 	if c.programs, err = programs(ctx, o.straks, dir); err != nil {
 		return err
+	}
+	if o.nodes > 0 {
+		c.programs = asNodes(c.programs, o.nodes)
 	}
 	if o.soak > 0 {
 		return o.soakAll(ctx, c, stdout)
@@ -174,12 +183,15 @@ func (o *options) scenarios(ctx context.Context, c comparison) (all []result, er
 // chosen returns the scenarios to run.
 func (o *options) chosen() []scenario {
 	all := usual()
+	if o.nodes > 0 {
+		all = usualOfNodes()
+	}
 	if o.one.Clients > 0 {
 		o.one.Name = "custom"
 		all = []scenario{o.one}
 	}
 	for i := range all {
-		all[i].For, all[i].Stored, all[i].Dir = o.length, o.stored, o.dir
+		all[i].For, all[i].Receipt, all[i].Stored, all[i].Dir = o.length, o.receipt, o.stored, o.dir
 	}
 	return all
 }
@@ -193,8 +205,8 @@ func (o *options) overloads(ctx context.Context, c comparison) (all []result, er
 		kinds = append(kinds, diskLimit(o.freezable))
 	}
 	for _, kind := range kinds {
-		results, err := c.run(ctx, kind.name, func(ctx context.Context, path string) ([]result, error) {
-			return kind.do(ctx, path, o.length)
+		results, err := c.run(ctx, kind.name, func(ctx context.Context, p program) ([]result, error) {
+			return kind.do(ctx, p.path, o.length)
 		})
 		all = append(all, results...)
 		if err != nil {
@@ -212,7 +224,7 @@ func (o *options) beside(ctx context.Context, c comparison, results []result) ([
 		if s.Frozen || s.Delay > 0 {
 			continue
 		}
-		more, err := c.run(ctx, s.Name, func(ctx context.Context, _ string) ([]result, error) { return o.external.do(ctx, s) })
+		more, err := c.run(ctx, s.Name, func(ctx context.Context, _ program) ([]result, error) { return o.external.do(ctx, s) })
 		results = append(results, more...)
 		if err != nil {
 			return results, err

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"straks/internal/pgcluster"
 )
 
 // asProgram makes this test binary the program itself, for its load generators.
@@ -103,10 +105,29 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// Nodes over PostgreSQL are measured beside a daemon over a file.
+func TestNodes(t *testing.T) {
+	if err := pgcluster.Available(); err != nil {
+		t.Skip(err)
+	}
+	results := bench(t, "-straks", built(t), "-nodes", "2", "-clients", "4", "-rate", "100", "-for", "300ms")
+	if len(results) != 2 || results[0].Program != "file" || results[1].Program != "2 nodes" {
+		t.Fatalf("%+v", results)
+	}
+	for _, r := range results {
+		if r.Orders == 0 || r.Delivered != r.Orders || r.Refused != 0 || r.RestKiB == 0 || r.Page.P50 == 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+	if results[0].DatabaseKiB != 0 || results[1].DatabaseKiB == 0 {
+		t.Errorf("the database has %d KiB, with a file %d", results[1].DatabaseKiB, results[0].DatabaseKiB)
+	}
+}
+
 func TestMisused(t *testing.T) {
 	for _, args := range [][]string{{"-clients", "2", "-rate", "-1"}, {"-clients", "2", "-rate", "NaN"}, {"-clients", "-2"}, {"-clients", "2", "-delay", "-1s"},
 		{"-stored", "-1"}, {"-for", "0s"}, {"-for", "-1s", "-overload"}, {"-profile", "cpu.out"}, {"-rate", "50"}, {"-delay", "50ms"}, {"-freezable", "/x"},
-		{"-rounds", "-1"}, {"-soak", "-1s"}, {"-clients", "2", "-profile", "cpu.out", "-rounds", "2"}, {"saturated"}} {
+		{"-rounds", "-1"}, {"-soak", "-1s"}, {"-clients", "2", "-profile", "cpu.out", "-rounds", "2"}, {"-receipt", "-1s"}, {"-nodes", "-1"}, {"-nodes", "2", "-overload"}, {"saturated"}} {
 		var out, log bytes.Buffer
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel() // what is let through is not measured

@@ -54,7 +54,7 @@ func (o overload) do(ctx context.Context, path string, length time.Duration) ([]
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	if o.smsc, err = listen("127.0.0.1:0", o.delay); err != nil {
+	if o.smsc, err = listen("127.0.0.1:0", o.delay, 0); err != nil {
 		return nil, err
 	}
 	defer o.smsc.Close()
@@ -105,7 +105,7 @@ func (o *overload) frozen(ctx context.Context, peak float64, length time.Duratio
 func (o *overload) phase(ctx context.Context, name string, clients int, rate float64, length time.Duration) (result, error) {
 	t := newTrack(limit(rate, length))
 	o.smsc.track.Store(t)
-	l := load{Addr: o.daemon.api, Clients: clients, Rate: rate, Open: rate > 0, For: length}
+	l := load{Addrs: []string{o.daemon.api}, Clients: clients, Rate: rate, Open: rate > 0, For: length}
 	ps := o.daemon.processes()
 	r := result{Name: name, RestKiB: ps.anon()}
 	peak, cpu, own, before := ps.peak(), ps.cpu(), ownCPU(), o.daemon.metrics()

@@ -12,8 +12,8 @@ import (
 // processes are those of a gateway, by their ids.
 type processes []int
 
-// cpu returns the processor time used so far, user and kernel. The kernel counts it
-// in hundredths of a second (proc_pid_stat(5)).
+// cpu returns the processor time used so far, user and kernel, with that of their children that have ended. The
+// kernel counts it in hundredths of a second (proc_pid_stat(5)).
 func (ps processes) cpu() (sum time.Duration) {
 	for _, pid := range ps {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -22,24 +22,33 @@ func (ps processes) cpu() (sum time.Duration) {
 		}
 		_, rest, _ := strings.Cut(string(text), ") ") // past the program's name
 		fields := strings.Fields(rest)
-		if len(fields) < 13 {
+		if len(fields) < 15 {
 			continue
 		}
-		user, _ := strconv.Atoi(fields[11])
-		system, _ := strconv.Atoi(fields[12])
-		sum += time.Duration(user+system) * 10 * time.Millisecond
+		for _, field := range fields[11:15] { // user, system, and both of the children
+			ticks, _ := strconv.Atoi(field)
+			sum += time.Duration(ticks) * 10 * time.Millisecond
+		}
 	}
 	return sum
 }
 
 // anon returns the resident memory without file pages, in KiB.
-func (ps processes) anon() (sum int) {
+func (ps processes) anon() int { return ps.kib("status", "RssAnon:") }
+
+// shared returns the resident memory without file pages, in KiB. What the processes share counts once.
+func (ps processes) shared() int {
+	return ps.kib("smaps_rollup", "Pss_Anon:") + ps.kib("smaps_rollup", "Pss_Shmem:")
+}
+
+// kib returns the sum of a line of a file in /proc.
+func (ps processes) kib(file, line string) (sum int) {
 	for _, pid := range ps {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
 		if err != nil {
 			continue
 		}
-		_, rest, _ := strings.Cut(string(text), "RssAnon:")
+		_, rest, _ := strings.Cut(string(text), line)
 		if fields := strings.Fields(rest); len(fields) > 0 {
 			kib, _ := strconv.Atoi(fields[0])
 			sum += kib

@@ -34,11 +34,14 @@ type result struct {
 	Settled    time.Duration `json:"lastReceiptAfter"` // from the last answer until every receipt was in the feed
 	CPU        time.Duration `json:"cpuPerOrder"`      // the gateway's processor time, user and kernel: hardly depends on what else runs
 	OwnCPU     time.Duration `json:"ownCpuPerOrder"`   // the same of load generator and SMSC together
-	Batch      float64       `json:"callsPerCommit"`   // orders, answers and batches of receipts that share a commit
-	Commit     time.Duration `json:"meanCommit"`       // the journal's, its syncs included
-	Stored     int           `json:"stored"`           // shipments in the journal before the run
-	RestKiB    int           `json:"restRssAnonKiB"`   // the gateway's resident memory before the run, without file pages
-	PeakKiB    int           `json:"peakRssAnonKiB"`   // the highest during the run
+	// Of nodes: processor time of all servers of their database, and their memory after the run.
+	DatabaseCPU time.Duration `json:"databaseCpuPerOrder"`
+	DatabaseKiB int           `json:"databaseKiB"`
+	Batch       float64       `json:"callsPerCommit"` // orders, answers and batches of receipts that share a commit
+	Commit      time.Duration `json:"meanCommit"`     // the journal's, its syncs included
+	Stored      int           `json:"stored"`         // shipments in the journal before the run
+	RestKiB     int           `json:"restRssAnonKiB"` // the gateway's resident memory before the run, without file pages
+	PeakKiB     int           `json:"peakRssAnonKiB"` // the highest during the run
 }
 
 // broken returns an error for a result that no run may have.
@@ -76,6 +79,8 @@ var figures = []figure{
 	{"CPU of gateway / client and SMSC, µs/order", "%.0f", func(r *result) []float64 {
 		return some(r.CPU > 0, float64(r.CPU.Microseconds()), float64(r.OwnCPU.Microseconds()))
 	}},
+	{"CPU of the database, µs/order", "%.0f", func(r *result) []float64 { return some(r.DatabaseCPU > 0, float64(r.DatabaseCPU.Microseconds())) }},
+	{"memory of the database, MiB", "%.0f", func(r *result) []float64 { return some(r.DatabaseKiB > 0, float64(r.DatabaseKiB)/1024) }},
 	{"calls in a commit / its mean ms", "%.2f", func(r *result) []float64 { return some(r.Batch > 0, r.Batch, milliseconds(r.Commit)) }},
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"straks/orders/bolt"
 	"straks/smpp/smsctest"
+	"straks/smpp/wire"
 )
 
 // scenario is one load on one daemon and its carrier.
@@ -20,10 +22,11 @@ type scenario struct {
 	Rate    float64 // orders/s; 0: saturated
 	For     time.Duration
 	Delay   time.Duration // of the SMSC, before each response
-	Window  int           // of the one bind; 0 means 200
+	Receipt time.Duration // after the response; 0: at once
+	Window  int           // of each bind; 0 means 200
 	Stored  int           // shipments in the journal before the run
 	Dir     string        // folder of the journal, which is kept; empty means a temporary one
-	Profile string        // file for a CPU profile of the daemon; empty for none
+	Profile string        // file for a CPU profile of the daemon, or of the first node; empty for none
 	Frozen  bool          // see frozen; Clients, Delay, Window and Profile don't count
 }
 
@@ -46,7 +49,11 @@ const (
 )
 
 // do runs the scenario with a daemon of the given program.
-func (s scenario) do(ctx context.Context, path string) ([]result, error) {
+func (s scenario) do(ctx context.Context, p program) ([]result, error) {
+	if p.nodes > 0 {
+		r, err := s.overNodes(ctx, p)
+		return []result{r}, err
+	}
 	dir := s.Dir
 	if dir == "" {
 		var err error
@@ -65,9 +72,9 @@ func (s scenario) do(ctx context.Context, path string) ([]result, error) {
 		return nil, err
 	}
 	if s.Frozen {
-		return s.frozen(ctx, path, dir)
+		return s.frozen(ctx, p.path, dir)
 	}
-	r, err := s.in(ctx, path, dir)
+	r, err := s.in(ctx, p.path, dir)
 	return []result{r}, err
 }
 
@@ -100,48 +107,52 @@ type simulator struct {
 	track atomic.Pointer[track]
 }
 
-func listen(addr string, delay time.Duration) (*simulator, error) {
+func listen(addr string, delay, receipt time.Duration) (*simulator, error) {
 	s := &simulator{}
-	s.track.Store(newTrack(0))
-	profile := smsctest.Profile{Record: -1, Fast: true, FirstID: uint64(time.Now().UnixMicro()), // ids of no earlier run
-		OnSubmit: func(sub smsctest.Submit) { s.track.Load().submit(sub.Text(), sub.At) },
-		OnAck:    func(took time.Duration) { s.track.Load().ack(took) }}
-	profile.Delay = delay
 	var err error
-	s.SMSC, err = smsctest.Listen(addr, profile)
+	s.SMSC, err = smsctest.Listen(addr, s.profile(delay, receipt))
 	return s, err
+}
+
+// profile returns what the SMSC does: it answers after delay, and its receipts follow after receipt.
+func (s *simulator) profile(delay, receipt time.Duration) smsctest.Profile {
+	s.track.Store(newTrack(0))
+	p := smsctest.Profile{Record: -1, Fast: true, FirstID: uint64(time.Now().UnixMicro()), // ids of no earlier run
+		OnSubmit: func(sub smsctest.Submit) { s.track.Load().submit(sub.Text(), sub.At) },
+		OnAck:    func(_ *wire.Message, took time.Duration) { s.track.Load().ack(took) }}
+	p.Delay, p.Receipt.Delay = delay, receipt
+	return p
 }
 
 // in runs the scenario over the journal in dir.
 func (s scenario) in(ctx context.Context, path, dir string) (result, error) {
-	smsc, err := listen("127.0.0.1:0", s.Delay)
+	smsc, err := listen("127.0.0.1:0", s.Delay, s.Receipt)
 	if err != nil {
 		return result{}, err
 	}
 	defer smsc.Close()
-	window := s.Window
-	if window == 0 {
-		window = 200
-	}
-	d, err := startDaemon(ctx, path, dir, smscTable(carrier, smsc.Addr(), window))
+	d, err := startDaemon(ctx, path, dir, smscTable(carrier, smsc.Addr(), s.window()))
 	if err != nil {
 		return result{}, err
 	}
 	before := d.metrics()
-	r, err := s.measure(ctx, d, smsc, func() int { return int(d.metrics().delivered - before.delivered) })
+	r, err := s.measure(ctx, d.alone(), smsc, func() int { return int(d.metrics().delivered - before.delivered) })
 	err = errors.Join(err, d.stop())
 	return r, err
 }
 
-// measure drives a daemon and reads its metrics.
-func (s scenario) measure(ctx context.Context, d *daemon, smsc *simulator, delivered func() int) (result, error) {
+func (s scenario) window() int { return cmp.Or(s.Window, 200) }
+
+// measure drives a gateway and reads its metrics.
+func (s scenario) measure(ctx context.Context, g gateway, smsc *simulator, delivered func() int) (result, error) {
 	t := newTrack(limit(s.Rate, s.For))
 	smsc.track.Store(t)
-	before := d.metrics()
+	before, database := g.metrics(), g.databaseCPU()
 	profiled := make(chan error, 1)
-	go func() { profiled <- d.profile(s.Profile, s.For) }()
-	l := load{Addr: d.api, Clients: s.Clients, Rate: s.Rate, For: s.For, Request: order(d.api, "+4790")}
-	r, err := drive(ctx, s.Name, l, t, d.processes(), delivered)
+	go func() { profiled <- g.daemons[0].profile(s.Profile, s.For) }()
+	l := load{Addrs: g.addrs(), Clients: s.Clients, Rate: s.Rate, For: s.For, Request: order(g.addrs()[0], "+4790")}
+	r, err := drive(ctx, s.Name, l, t, g.processes(), delivered)
+	r.DatabaseCPU, r.DatabaseKiB = (g.databaseCPU()-database)/max(time.Duration(r.Orders), 1), g.databaseMemory()
 	if err != nil {
 		return r, err
 	}
@@ -149,8 +160,8 @@ func (s scenario) measure(ctx context.Context, d *daemon, smsc *simulator, deliv
 		return r, err
 	}
 	r.Stored = s.Stored
-	r.Batch, r.Commit = d.metrics().commits(before)
-	r.Page, err = d.feedPage()
+	r.Batch, r.Commit = g.metrics().commits(before)
+	r.Page, err = g.daemons[0].feedPage()
 	return r, err
 }
 
@@ -182,7 +193,7 @@ func drive(ctx context.Context, name string, l load, t *track, ps processes, del
 // recipients of its own. Orders go to both; in the second half one SMSC neither reads nor
 // writes. The results are those of the other.
 func (s scenario) frozen(ctx context.Context, path, dir string) ([]result, error) {
-	well, err := listen("127.0.0.1:0", 0)
+	well, err := listen("127.0.0.1:0", 0, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +230,7 @@ func (s scenario) frozen(ctx context.Context, path, dir string) ([]result, error
 func (s scenario) besideOther(ctx context.Context, d *daemon, well *simulator, freeze bool) (result, error) {
 	aside, others := make(chan error, 1), newTrack(limit(s.Rate, s.For))
 	go func() {
-		l := load{Addr: d.api, Clients: 64, Rate: s.Rate / 10, For: s.For, Request: order(d.api, "+4791")}
+		l := load{Addrs: []string{d.api}, Clients: 64, Rate: s.Rate / 10, For: s.For, Request: order(d.api, "+4791")}
 		aside <- l.drive(ctx, others)
 	}()
 	s.Name, s.Clients = "other SMSC well", 32
@@ -227,7 +238,7 @@ func (s scenario) besideOther(ctx context.Context, d *daemon, well *simulator, f
 		s.Name = "other SMSC frozen"
 	}
 	acked := well.Stats().Acked
-	r, err := s.measure(ctx, d, well, func() int { return int(well.Stats().Acked - acked) })
+	r, err := s.measure(ctx, d.alone(), well, func() int { return int(well.Stats().Acked - acked) })
 	if err := <-aside; err != nil {
 		return r, fmt.Errorf("orders to the other SMSC: %w", err)
 	}

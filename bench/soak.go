@@ -88,7 +88,7 @@ type moment struct{ orders, anon, goroutines, files, octets float64 }
 
 func (s *soaking) run(ctx context.Context, d time.Duration) ([]level, error) {
 	t := newTrack(limit(soakRate, d))
-	l := load{Addr: s.daemon.api, Clients: soakClients, Rate: soakRate, For: d, Request: mixed(s.daemon.api)}
+	l := load{Addrs: []string{s.daemon.api}, Clients: soakClients, Rate: soakRate, For: d, Request: mixed(s.daemon.api)}
 	trouble, end := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { s.smsc.Storm(trouble) })

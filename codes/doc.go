@@ -38,6 +38,7 @@
 //	language.go      which language a person prefers
 //	store.go         Store: what an engine gives
 //	record.go        the stored forms
+//	newer.go         what a newer program has added to them
 //	service.go       Service; look-ups, and the end that a caller wants
 //	start.go         a verification begins, or goes on
 //	send.go          its messages

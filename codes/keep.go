@@ -23,6 +23,8 @@ const (
 	// sendAtOnce bounds the messages on another channel that are under way at a time.
 	sendAtOnce    = 16
 	fallbackAgain = 2 * time.Second // after one that was not sent
+	// leaveFor is how long one is left to another node that can send it.
+	leaveFor = 10 * time.Second
 )
 
 // Run ends verifications whose time has passed, sends on the other channel, and removes what is older than the
@@ -60,17 +62,20 @@ func (s *Service) keep(ctx context.Context) time.Duration {
 	for _, t := range Tables() {
 		var keys [][]byte
 		var next time.Time
+		var left bool
 		err := s.cfg.Store.ViewCodes(ctx, func(r Reader) (err error) {
 			keys, next, err = r.Due(t, now, keepBatch)
 			return err
 		})
 		if err == nil {
-			err = s.due(ctx, t, keys, now)
+			left, err = s.due(ctx, t, keys, now)
 		}
 		switch {
 		case err != nil && ctx.Err() == nil:
 			s.sampled.Write("keep", slog.LevelError, "verifications not kept, trying again", slog.Any("err", err))
 			return keepAgain
+		case left:
+			pause = min(pause, keepAgain)
 		case len(keys) == keepBatch:
 			pause = 0
 		case !next.IsZero():
@@ -80,15 +85,15 @@ func (s *Service) keep(ctx context.Context) time.Duration {
 	return pause
 }
 
-// due does what is due with records of a table.
-func (s *Service) due(ctx context.Context, t Table, keys [][]byte, now time.Time) error {
+// due does what is due with records of a table. It reports whether some of it is left to another node.
+func (s *Service) due(ctx context.Context, t Table, keys [][]byte, now time.Time) (left bool, err error) {
 	if len(keys) == 0 {
-		return nil
+		return false, nil
 	}
 	if t == Verifications {
 		return s.dueVerifications(ctx, keys, now)
 	}
-	return s.cfg.Store.UpdateCodes(ctx, func(tx Tx) error {
+	return false, s.cfg.Store.UpdateCodes(ctx, func(tx Tx) error {
 		for _, key := range keys {
 			if err := tx.Delete(t, key); err != nil {
 				return err
@@ -99,10 +104,10 @@ func (s *Service) due(ctx context.Context, t Table, keys [][]byte, now time.Time
 }
 
 // dueVerifications marks, removes or sends.
-func (s *Service) dueVerifications(ctx context.Context, keys [][]byte, now time.Time) error {
+func (s *Service) dueVerifications(ctx context.Context, keys [][]byte, now time.Time) (left bool, err error) {
 	var expired, fallback []Verification
-	err := s.cfg.Store.UpdateCodes(ctx, func(tx Tx) error {
-		expired, fallback = nil, nil
+	err = s.cfg.Store.UpdateCodes(ctx, func(tx Tx) error {
+		expired, fallback, left = nil, nil, false
 		for _, key := range keys {
 			id, err := uuid.FromBytes(key)
 			if err != nil {
@@ -121,6 +126,8 @@ func (s *Service) dueVerifications(ctx context.Context, keys [][]byte, now time.
 				expired = append(expired, v)
 				v.end(Expired, now)
 				err = s.store(tx, &v, true, now)
+			case s.leaves(&v, now):
+				left = true
 			default:
 				if err = s.fallBack(tx, &v, now); v.Fallback > 0 {
 					fallback = append(fallback, v)
@@ -133,13 +140,27 @@ func (s *Service) dueVerifications(ctx context.Context, keys [][]byte, now time.
 		return nil
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	for i := range expired {
 		s.ended(&expired[i], Expired)
 	}
 	s.sendFallbacks(context.WithoutCancel(ctx), fallback) // a shutdown waits for their outcome
-	return nil
+	return left, nil
+}
+
+// leaves reports whether the message on the other channel is left to another node. Each node looks for what is due. One
+// that can't send it would claim its key, and keep the others from sending it until it gives up.
+func (s *Service) leaves(v *Verification, now time.Time) bool {
+	if s.cfg.Elsewhere == nil || now.Sub(v.FallbackAt) > leaveFor {
+		return false
+	}
+	to, err := s.addresses(v)
+	if err != nil {
+		return false
+	}
+	a, ok := other(to, v.Channels[0])
+	return ok && s.cfg.Elsewhere(orders.Order{Organisation: v.Organisation, Message: orders.Message{Channel: a.Channel, To: a.To, From: a.From}})
 }
 
 // fallBack makes the message on the other channel. Until that has left, the verification stays due.
@@ -177,7 +198,7 @@ func (s *Service) sendFallbacks(ctx context.Context, all []Verification) {
 			if err != nil {
 				s.fault("code not sent on the other channel", v, err)
 			}
-			if err := s.fellBack(ctx, v.ID, again); err != nil {
+			if err := s.fellBack(ctx, v.ID, v.Fallback, again); err != nil {
 				s.fault("verification not stored", v, err)
 			}
 		})
@@ -185,11 +206,12 @@ func (s *Service) sendFallbacks(ctx context.Context, all []Verification) {
 	group.Wait()
 }
 
-// fellBack notes when the message on the other channel is tried again; zero: it needs nothing more.
-func (s *Service) fellBack(ctx context.Context, id uuid.UUID, again time.Time) error {
+// fellBack notes when the message on the other channel is tried again; zero: it needs nothing more. If another node has
+// sent it meanwhile, it stays sent.
+func (s *Service) fellBack(ctx context.Context, id uuid.UUID, message int, again time.Time) error {
 	return s.cfg.Store.UpdateCodes(ctx, func(tx Tx) error {
 		v, ok, err := verification(tx, id)
-		if !ok || err != nil || v.Status.Final() {
+		if !ok || err != nil || v.Status.Final() || v.Fallback != message {
 			return err
 		}
 		if v.FallbackAt = again; again.IsZero() {

@@ -26,6 +26,8 @@ type address struct {
 	Last    uuid.UUID   `json:"l,omitzero"`  // the one that ended last
 	Wrong   []int64     `json:"w,omitempty"` // when codes were wrong, in unix seconds, the newest last
 	Stopped time.Time   `json:"s,omitzero"`  // until when it is stopped
+
+	newer
 }
 
 // stopped returns for how long an address is still stopped; 0: it is not.

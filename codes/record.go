@@ -30,14 +30,14 @@ func read(r Reader, t Table, key []byte, v any) (bool, error) {
 	if b == nil || err != nil {
 		return false, err
 	}
-	if err := json.Unmarshal(b, v); err != nil {
+	if err := decode(b, v); err != nil {
 		return false, fmt.Errorf("%w: not of a form that this program knows", ErrUnreadable)
 	}
 	return true, nil
 }
 
 func put(tx Tx, t Table, key []byte, v any, due time.Time) error {
-	b, err := json.Marshal(v)
+	b, err := encode(v)
 	if err != nil {
 		return err // impossible: strings, numbers and times
 	}

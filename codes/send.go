@@ -43,6 +43,24 @@ func (s *Service) Resend(ctx context.Context, organisation string, id uuid.UUID,
 	return s.send(ctx, &v, message)
 }
 
+// Next returns where Resend would send the code now; the zero Address where it would send nothing, or where that is for
+// Resend to say. It changes nothing.
+func (s *Service) Next(ctx context.Context, organisation string, id uuid.UUID, c orders.Channel) (Address, error) {
+	v, err := s.view(ctx, organisation, id)
+	if errors.Is(err, ErrNotFound) || err == nil && v.StatusAt(s.now()) != Pending {
+		return Address{}, nil
+	}
+	if err != nil {
+		return Address{}, err
+	}
+	to, err := s.addresses(&v)
+	if err != nil {
+		return Address{}, nil
+	}
+	a, _ := on(to, c)
+	return a, nil
+}
+
 // again makes another message of a verification, if it is time, and returns the number of the last one.
 func (s *Service) again(tx Tx, v *Verification, c orders.Channel) (message int, err error) {
 	now := s.now()

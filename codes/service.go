@@ -42,6 +42,9 @@ type Config struct {
 	Log           *slog.Logger
 	Registerer    prometheus.Registerer
 
+	// Elsewhere reports whether another node can send the message of an order, and this one can't. Nil: there is no other node.
+	Elsewhere func(orders.Order) bool
+
 	// Used is told how each verification ends, and to whom its last message went: whether the code was used. Codes that
 	// nobody uses are a sign of numbers that are paid for traffic. May be nil.
 	Used func(organisation string, to Address, used bool)

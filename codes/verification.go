@@ -67,6 +67,8 @@ type Verification struct {
 	Sent        time.Time        `json:"b"`           // when the last message was made
 	FallbackAt  time.Time        `json:"f,omitzero"`  // zero: there is no message on the other channel to come
 	Fallback    int              `json:"fm,omitzero"` // the number of that message, once it is made and may not have left
+
+	newer
 }
 
 // StatusAt returns the status at a time: of one that nobody has marked as expired yet too.

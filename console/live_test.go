@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"straks/internal/eventually"
 )
@@ -79,4 +80,37 @@ func TestLiveIsBounded(t *testing.T) {
 		}
 	}
 	eventually.True(t, "the streams to end", func() bool { return len(c.streams) == 0 })
+}
+
+// ofNodes is a source whose journal is shared by nodes.
+type ofNodes struct{ empty }
+
+func (ofNodes) Now() Now {
+	return Now{At: time.Now(), Journal: Journal{Shared: &Shared{Node: 2, Live: []int{2, 3}, Keeper: true, Lease: 4500 * time.Millisecond, Offset: -20 * time.Millisecond, Parked: 7}}}
+}
+
+// TestSharedJournal: of a journal that nodes share, the page shows what there is of one, and nothing of a file.
+func TestSharedJournal(t *testing.T) {
+	c, err := New(Config{Source: ofNodes{}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Accept-Language", "en")
+	r.AddCookie(&http.Cookie{Name: sessionCookie, Value: c.sessions.begin(User{Name: "kari", Roles: []Role{View}})})
+	w := httptest.NewRecorder()
+	c.ServeHTTP(w, r)
+	page := w.Body.String()
+	for _, want := range []string{"<dd>2, 3</dd>", "<dd>2, keeps deadlines</dd>", "<dd>4.5 s</dd>", "<dd>-0.020 s</dd>", "<dd>7</dd>"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	if strings.Contains(page, "Disk lasts") || strings.Contains(page, "Last backup") {
+		t.Error("the page shows a file")
+	}
+	if t.Failed() {
+		t.Log(w.Code, page)
+	}
 }

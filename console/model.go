@@ -71,14 +71,26 @@ type CarrierNow struct {
 	Hour        Traffic
 }
 
-// Journal is the state of the store.
+// Journal is the state of the store: of a file, or of a database that nodes share.
 type Journal struct {
+	Shared *Shared // nil: it is a file. Else the fields below mean nothing
+
 	Size       int64     // octets in use
 	File       int64     // octets of the file
 	Growth     int64     // octets a day; 0 while it is not known
 	Free       int64     // octets left on the disk; negative: not known
 	DaysLeft   int       // until the disk is full; negative: not known
 	LastBackup time.Time // since the start of the daemon
+}
+
+// Shared is what this node knows of the database and of the other nodes.
+type Shared struct {
+	Node   int           // this one
+	Live   []int         // nodes that are alive, this one included; empty while it has no lease
+	Keeper bool          // this one keeps deadlines and retention
+	Lease  time.Duration // for how long it may still submit without renewing its lease
+	Offset time.Duration // by how much the database's clock is ahead
+	Parked int           // receipts that wait for their answers
 }
 
 // End is when something stops to be valid.

@@ -150,7 +150,7 @@ func TestOIDC(t *testing.T) {
 	}
 	login := func() (int, string, *http.Client) {
 		jar, _ := cookiejar.New(nil)
-		client := &http.Client{Jar: jar, Transport: pages.Client().Transport, Timeout: 30 * time.Second}
+		client := &http.Client{Jar: jar, Transport: pages.Client().Transport, Timeout: 5 * time.Minute}
 		resp, err := client.Get(pages.URL + "/login/oidc")
 		if err != nil {
 			t.Fatal(err)

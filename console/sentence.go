@@ -22,6 +22,8 @@ func (l lang) sentence(m *Message, now time.Time) string {
 		text = l.say("said.settled", carrier, deadline)
 	case strings.HasSuffix(m.Status, "_TTL"):
 		text = l.say("said.ttl", carrier, deadline)
+	case m.Carrier == "" && strings.HasSuffix(m.Status, "_Failed"):
+		text = l.say("said.tooLate")
 	case m.Final:
 		text = l.say("said.failed", carrier, after)
 	case m.Free:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,8 +15,68 @@ import (
 	"straks/internal/logtest"
 	"straks/orders"
 	"straks/orders/bolt"
+	"straks/orders/bolt/bolttest"
 	"straks/orders/orderstest"
 )
+
+// TestMatchesAfterOutage: a look for reports that took long, since the journal could not be reached, does not put off the
+// next one for long, nor the looks for claims of processes that have ended.
+func TestMatchesAfterOutage(t *testing.T) {
+	for name, lasts := range map[string]time.Duration{"that ends": 25 * time.Second, "without a word": 24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				stored := bolttest.New(t)
+				first, _, err := stored.Accept(t.Context(), orderstest.AcceptRequest("killed"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := stored.Apply(t.Context(), []orders.Event{orders.Answer{Shipment: first.ID, Claim: first.Claim, At: time.Now(), Outcome: handover.Unknown}}); err != nil {
+					t.Fatal(err)
+				}
+				j := &away{Journal: stored}
+				j.lasts.Store(int64(lasts))
+				s := orders.NewService(orders.Config{Journal: j, SMS: &orderstest.Carrier{}, Organisations: []string{"ttd"}, Log: slog.New(slog.DiscardHandler)})
+				ctx, stop := running(t, s)
+				defer stop()
+				received := make(chan error, 1)
+				r := orders.Report{Carrier: "telco", Refs: []string{"id:1"}, At: time.Now().UTC(), Status: orders.SMSDelivered, Recipient: "4799999999", ByRecipient: true}
+				if err := s.Receive(r, func(err error) { received <- err }); err != nil || <-received != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				looks := j.looks.Load()
+				time.Sleep(30 * time.Second)
+				if now, err := s.Shipment(ctx, "ttd", first.ID); err != nil || now.Status != orders.SMSDelivered {
+					t.Errorf("%v, %v", now.Status, err)
+				}
+				if n := j.looks.Load() - looks; n < 4 {
+					t.Errorf("%d looks for claims in 30 s", n)
+				}
+			})
+		})
+	}
+}
+
+// away is a journal that can't be reached at the first look for reports: that waits.
+type away struct {
+	orders.Journal
+	lasts atomic.Int64
+	looks atomic.Int64 // for claims
+}
+
+func (j *away) Abandoned(ctx context.Context) ([]orders.Shipment, error) {
+	j.looks.Add(1)
+	return j.Journal.Abandoned(ctx)
+}
+
+func (j *away) Matches(ctx context.Context, before, now time.Time, limit int) ([]orders.Match, error) {
+	select {
+	case <-time.After(time.Duration(j.lasts.Swap(0))):
+		return j.Journal.Matches(ctx, before, now, limit)
+	case <-ctx.Done():
+		return nil, orders.ErrUnavailable
+	}
+}
 
 // TestAbandoned has a process end with an order in flight. The next one settles it by a receipt with an
 // unknown id, but not while another order to the same recipient is in flight; and logs who it was.
@@ -50,16 +111,8 @@ func TestAbandoned(t *testing.T) {
 		})
 		s := orders.NewService(orders.Config{Journal: j, SMS: carrier, Registerer: reg, Organisations: []string{"ttd"},
 			HintForms: map[string][]string{"telco": nil}, Log: slog.New(slog.NewJSONHandler(&log, nil)), SendDeadline: 20 * time.Second})
-		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			s.Run(ctx)
-		}()
-		defer func() {
-			stop()
-			<-ended
-		}()
+		ctx, stop := running(t, s)
+		defer stop()
 		time.Sleep(time.Second)
 		if again, created, err := s.Place(ctx, orderstest.SMS("killed")); err != nil || created || again.ID != first.ID || again.Status != orders.SMSSending {
 			t.Fatalf("a repeat: %+v, %v, %v", again, created, err)
@@ -106,4 +159,18 @@ func TestAbandoned(t *testing.T) {
 			t.Errorf("changes: %v", got)
 		}
 	})
+}
+
+// running runs a service until stop, which waits for its end.
+func running(t *testing.T, s *orders.Service) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.Run(ctx)
+	}()
+	return ctx, func() {
+		cancel()
+		<-ended
+	}
 }

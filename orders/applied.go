@@ -18,7 +18,7 @@ type changeOf struct {
 }
 
 // changeCounters counts changes of status, by names of the configuration: those of others, which were
-// in it once, are "other".
+// in it once, are "other". So the series of an SMSC or relay that is gone grow no more, and are removed.
 type changeCounters struct {
 	vec   *prometheus.CounterVec
 	names atomic.Pointer[configured]
@@ -50,7 +50,15 @@ func newChangeCounters(organisations, smscs, relays []string) *changeCounters {
 // configure counts by these names from now on.
 func (c *changeCounters) configure(organisations, smscs, relays []string) {
 	names := &configured{organisations, map[Channel][]string{SMS: smscs, Email: relays}}
+	c.mu.Lock()
 	c.names.Store(names)
+	for k := range c.known {
+		if k.carrier != names.carrier(k.status.Channel(), k.carrier) {
+			c.vec.DeleteLabelValues(k.labels()...)
+			delete(c.known, k)
+		}
+	}
+	c.mu.Unlock()
 	n := 0
 	for _, organisation := range organisations {
 		for _, status := range Statuses() {
@@ -63,9 +71,14 @@ func (c *changeCounters) configure(organisations, smscs, relays []string) {
 	}
 }
 
+// carrier returns the name of a carrier as metrics have it.
+func (c *configured) carrier(channel Channel, name string) string {
+	return bounded(name, c.carriers[channel])
+}
+
 // bounded returns a name if it is one of these, "" for none, else "other".
 func bounded(name string, names []string) string {
-	if name == "" || slices.Contains(names, name) {
+	if name == "" || name == "other" || slices.Contains(names, name) {
 		return name
 	}
 	return "other"
@@ -74,7 +87,7 @@ func bounded(name string, names []string) string {
 // count counts a change of the shipment to a status.
 func (c *changeCounters) count(s *Shipment, to Status) {
 	names := c.names.Load()
-	c.of(changeOf{to, bounded(s.Organisation, names.organisations), bounded(s.Carrier, names.carriers[s.Channel])}).Inc()
+	c.of(changeOf{to, bounded(s.Organisation, names.organisations), names.carrier(s.Channel, s.Carrier)}).Inc()
 }
 
 func (c *changeCounters) of(k changeOf) prometheus.Counter {
@@ -84,15 +97,20 @@ func (c *changeCounters) of(k changeOf) prometheus.Counter {
 	if counter != nil {
 		return counter
 	}
-	smsc, relay := k.carrier, ""
-	if k.status.Channel() == Email {
-		smsc, relay = relay, smsc
-	}
-	counter = c.vec.WithLabelValues(k.status.label(), k.organisation, smsc, relay)
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	k.carrier = c.names.Load().carrier(k.status.Channel(), k.carrier) // it may have gone just now
+	counter = c.vec.WithLabelValues(k.labels()...)
 	c.known[k] = counter
-	c.mu.Unlock()
 	return counter
+}
+
+// labels are the values of the counter's labels.
+func (k changeOf) labels() []string {
+	if k.status.Channel() == Email {
+		return []string{k.status.label(), k.organisation, "", k.carrier}
+	}
+	return []string{k.status.label(), k.organisation, k.carrier, ""}
 }
 
 // applied counts and logs the effect of an event.
@@ -114,7 +132,7 @@ func (s *Service) applied(event Event, e Effect) {
 		s.reported(&event, &e)
 	case Match:
 		if e.Found {
-			s.metrics.matched.WithLabelValues(event.Carrier, string(e.Matched)).Inc()
+			s.metrics.matched.WithLabelValues(s.metrics.smsc(event.Carrier), string(e.Matched)).Inc()
 		}
 	}
 }
@@ -162,7 +180,7 @@ func (c Channel) carrier() string {
 func (s *Service) reported(r *Report, e *Effect) {
 	s.metrics.receipts.WithLabelValues(r.Status.String(), receiptResult(*e)).Inc()
 	if e.Matched != "" {
-		s.metrics.matched.WithLabelValues(r.Carrier, string(e.Matched)).Inc()
+		s.metrics.matched.WithLabelValues(s.metrics.smsc(r.Carrier), string(e.Matched)).Inc()
 	}
 	if e.Found && r.Status.Final() && len(e.Changes) > 0 {
 		s.metrics.receiptDelay.Observe(r.At.Sub(e.Shipment.Accepted).Seconds())
@@ -174,13 +192,13 @@ func (s *Service) reported(r *Report, e *Effect) {
 			"reports about mails dropped: too many match no mail of this journal, and the oldest made room; are they for mails of another one?",
 			slog.Int("reports", e.Dropped))
 	} else if e.Dropped > 0 {
-		s.metrics.dropped.WithLabelValues(r.Carrier).Add(float64(e.Dropped))
+		s.metrics.dropped.WithLabelValues(s.metrics.smsc(r.Carrier)).Add(float64(e.Dropped))
 		s.sampled.Write("dropped "+r.Carrier, slog.LevelError,
 			"receipts dropped: too many of this SMSC match no message, and the oldest made room; are they for messages of another system?",
 			slog.String("smsc", r.Carrier), slog.Int("receipts", e.Dropped))
 	}
 	if e.Hint.Form != "" {
-		s.metrics.mismatched.WithLabelValues(r.Carrier, e.Hint.Form).Inc()
+		s.metrics.mismatched.WithLabelValues(s.metrics.smsc(r.Carrier), e.Hint.Form).Inc()
 		s.sampled.Write("hint "+r.Carrier+" "+e.Hint.Form, slog.LevelWarn,
 			"receipt matches nothing, but would with another form of message ids: check the SMSC's settings",
 			slog.String("smsc", r.Carrier), slog.String("message_id_form", e.Hint.Form))

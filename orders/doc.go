@@ -20,8 +20,10 @@
 //
 // After 3 the shipment is Sending. If the process dies now, the message may have left: it is not sent
 // again, and its receipt or its deadline settles it. Only an Answer of handover.NotSent makes the key
-// free, and only while the claim lasts: its end is stored (AcceptRequest.ClaimFor). Until then the
-// shipment does not expire, and any other caller learns that the order is in flight (Shipment.Held).
+// free, however late it comes: after an outage of the journal it may be much later. So a caller with the same key waits for
+// it (Shipment.Held) while the claim lasts (AcceptRequest.ClaimFor) or its process lives. After that, the claim is ended
+// by an Answer of handover.Unknown before that caller is told that the key is known; a NotSent that comes then ends the
+// order as failed. Likewise a shipment does not expire while its claim lasts or its answer will come.
 // The text of a message is never on disk.
 //
 // # Which message a report is about
@@ -104,6 +106,7 @@
 //	message.go    Order, Message, Recipient
 //	status.go     every status, and what it means
 //	shipment.go   Shipment: the state machine, pure
+//	answer.go     Answer: what it changes, likewise
 //	match.go      which part a report is about
 //	unanswered.go reports about shipments whose answer never came
 //	journal.go    Journal: the storage, which an engine implements (orders/bolt); orders/sealed encrypts recipients
@@ -129,4 +132,5 @@
 //	changes.go    wakes the readers that wait for a feed to grow
 //	metrics.go    metrics
 //	applied.go    what is counted and logged of the effect of an event
+//	undecided.go  effects that the journal knows later than its caller waits
 package orders

@@ -3,6 +3,7 @@ package orders
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 type Forget struct {
 	Shipment uuid.UUID
 	Carrier  string
-	Refs     []string // those of the shipment that may have the recipient in them
+	Refs     []string // those of the shipment that may have the recipient in them: if it has others by then, nothing is erased
 	At       time.Time
 }
 
@@ -59,16 +60,30 @@ func (s *Shipment) Forget() bool {
 		}
 	}
 	for i := range s.Parts {
-		var ids []string
-		for _, ref := range s.Parts[i].Refs {
-			if strings.HasPrefix(ref, IDPrefix) {
-				ids = append(ids, ref)
-			}
-		}
-		s.Parts[i].Refs = ids
+		s.Parts[i].Refs = nameless(s.Parts[i].Refs)
 	}
 	s.Recipient = Forgotten
 	return true
+}
+
+// nameless returns the references that can't have a recipient in them: the carrier's message ids.
+func nameless(refs []string) (ids []string) {
+	for _, ref := range refs {
+		if strings.HasPrefix(ref, IDPrefix) {
+			ids = append(ids, ref)
+		}
+	}
+	return ids
+}
+
+// Nameless returns the answer as a shipment whose recipient is forgotten takes it: one that comes late, or again, must not
+// bring back what was erased.
+func (a Answer) Nameless() Answer {
+	a.Parts = slices.Clone(a.Parts)
+	for i := range a.Parts {
+		a.Parts[i].Refs = nameless(a.Parts[i].Refs)
+	}
+	return a
 }
 
 // ForgetQuery says whom to forget.
@@ -89,8 +104,12 @@ type ForgottenCounts struct {
 	Kept      int       // entries of block lists that stay, since they keep messages from the recipient
 }
 
-// forgetStep is how many shipments one call of the journal forgets.
-const forgetStep = 500
+const (
+	// forgetStep is how many shipments one call of the journal forgets.
+	forgetStep = 500
+	// maxFruitless is how many looks in a row may find shipments all of which have changed when they are to be erased.
+	maxFruitless = 10
+)
 
 // Forget erases a person's data: the recipient in shipments, reports that wait, and suppressions. What was stored of their
 // messages stays otherwise, with the numbers of the feed. It may be called again, after an error too.
@@ -108,7 +127,7 @@ func (s *Service) Forget(ctx context.Context, q ForgetQuery) (done ForgottenCoun
 
 // forgetShipments looks again and again, until only shipments are found that have to wait.
 func (s *Service) forgetShipments(ctx context.Context, q *ForgetQuery, done *ForgottenCounts) error {
-	waiting := 0
+	waiting, fruitless := 0, 0
 	for {
 		found, err := s.cfg.Journal.Find(ctx, FindQuery{Recipient: q.Recipient, Limit: waiting + forgetStep})
 		if err != nil {
@@ -139,8 +158,11 @@ func (s *Service) forgetShipments(ctx context.Context, q *ForgetQuery, done *For
 				erased++
 			}
 		}
-		if done.Shipments += erased; erased == 0 {
-			return nil // all have begun again since
+		if done.Shipments += erased; erased > 0 {
+			fruitless = 0
+		} else if fruitless++; fruitless == maxFruitless {
+			done.UnderWay += len(events) // they change faster than they are looked up
+			return nil
 		}
 	}
 }

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/internal/handover"
 	"straks/orders"
@@ -53,43 +56,60 @@ func TestKeyInFlightElsewhere(t *testing.T) {
 		lasts   time.Duration // of the claim; where it is over before the answer, there is none
 		created bool
 		status  orders.Status
+		end     string // of the wait, as it is counted
 	}{
-		"accepted":    {handover.Accepted, time.Hour, false, orders.SMSAccepted},
-		"refused":     {handover.Refused, time.Hour, false, orders.SMSFailedRejected},
-		"unknown":     {handover.Unknown, time.Hour, false, orders.SMSSending},
-		"not sent":    {handover.NotSent, time.Hour, true, orders.SMSAccepted},
-		"claim ended": {0, 300 * time.Millisecond, false, orders.SMSSending},
+		"accepted":    {handover.Accepted, time.Hour, false, orders.SMSAccepted, "known"},
+		"refused":     {handover.Refused, time.Hour, false, orders.SMSFailedRejected, "known"},
+		"unknown":     {handover.Unknown, time.Hour, false, orders.SMSSending, "unknown"},
+		"not sent":    {handover.NotSent, time.Hour, true, orders.SMSAccepted, "free"},
+		"claim ended": {0, 300 * time.Millisecond, false, orders.SMSSending, "unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, orders.Config{SendDeadline: time.Minute})
-			other := &elsewhere{t, w.journal.Journal}
-			first := other.claim(orderstest.SMS("k"), c.lasts)
-			type result struct {
-				s       orders.Shipment
-				created bool
-				err     error
-			}
-			placed := make(chan result, 1)
-			go func() {
-				s, created, err := w.Place(t.Context(), orderstest.SMS("k"))
-				placed <- result{s, created, err}
-			}()
-			if c.lasts == time.Hour {
-				select {
-				case r := <-placed:
-					t.Fatalf("answered while the first is in flight: %+v", r)
-				case <-time.After(50 * time.Millisecond):
+			synctest.Test(t, func(t *testing.T) {
+				reg := prometheus.NewRegistry()
+				w := newWorld(t, orders.Config{SendDeadline: time.Minute, Registerer: reg})
+				other := &elsewhere{t, w.journal.Journal}
+				first := other.claim(orderstest.SMS("k"), c.lasts)
+				type result struct {
+					s       orders.Shipment
+					created bool
+					err     error
 				}
-				other.answer(first, c.outcome)
-			}
-			r := <-placed
-			if r.err != nil || r.created != c.created || r.s.ID != first.ID || r.s.Status != c.status {
-				t.Errorf("%+v", r)
-			}
-			if s, known, err := w.repeated(t.Context(), "ttd", "k"); err != nil || !known || s.ID != first.ID {
-				t.Errorf("the repeat: %+v, %v, %v", s, known, err)
-			}
+				placed := make(chan result, 1)
+				go func() {
+					s, created, err := w.Place(t.Context(), orderstest.SMS("k"))
+					placed <- result{s, created, err}
+				}()
+				if c.lasts == time.Hour {
+					select {
+					case r := <-placed:
+						t.Fatalf("answered while the first is in flight: %+v", r)
+					case <-time.After(50 * time.Millisecond):
+					}
+					other.answer(first, c.outcome)
+				}
+				r := <-placed
+				if r.err != nil || r.created != c.created || r.s.ID != first.ID || r.s.Status != c.status {
+					t.Errorf("%+v", r)
+				}
+				if s, known, err := w.repeated(t.Context(), "ttd", "k"); err != nil || !known || s.ID != first.ID {
+					t.Errorf("the repeat: %+v, %v, %v", s, known, err)
+				}
+				waits(t, reg, map[string]float64{c.end: 1})
+			})
 		})
+	}
+}
+
+// waits compares the ends of repeats that waited.
+func waits(t *testing.T, reg *prometheus.Registry, want map[string]float64) {
+	t.Helper()
+	got := make(map[string]float64)
+	for end, n := range counted(t, reg, "straks_repeats_waited_total", "end", "") {
+		got[strings.TrimSpace(end)] = n
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("waits ended %v, want %v", got, want)
 	}
 }
 
@@ -97,7 +117,8 @@ func TestKeyInFlightElsewhere(t *testing.T) {
 // to be free.
 func TestKeyHeldForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // so that a slow disk takes none of the send deadline
-		w := newWorld(t, orders.Config{SendDeadline: 100 * time.Millisecond})
+		reg := prometheus.NewRegistry()
+		w := newWorld(t, orders.Config{SendDeadline: 100 * time.Millisecond, Registerer: reg})
 		other := &elsewhere{t, w.journal.Journal}
 		first := other.claim(orderstest.SMS("k"), time.Hour)
 		if s, created, err := w.Place(t.Context(), orderstest.SMS("k")); !errors.Is(err, orders.ErrHeld) || created {
@@ -116,22 +137,40 @@ func TestKeyHeldForLong(t *testing.T) {
 		if _, created, err := w.Place(t.Context(), orderstest.SMS("k")); !created || err != nil {
 			t.Errorf("then: %v, %v", created, err)
 		}
+		waits(t, reg, map[string]float64{"held": 2, "abandoned": 1})
 	})
 }
 
-// A NotSent whose claim had ended when it came frees nothing: a caller elsewhere may have been told 200.
+// A NotSent frees the key however late it comes, if no caller elsewhere was told that the key is known; else the order
+// has failed.
 func TestNotSentAfterTheClaim(t *testing.T) {
-	var frozen atomic.Int64
-	w, _ := idleWorld(t, orders.Config{Now: func() time.Time { return time.Now().Add(time.Duration(frozen.Load())) }})
-	w.network.Sends(func(ctx context.Context, m orders.Message) orders.Handover {
-		frozen.Store(int64(time.Hour))
-		return outcome(handover.NotSent)(ctx, m)
-	})
-	if _, created, err := w.Place(t.Context(), orderstest.SMS("k")); !errors.Is(err, orders.ErrUnavailable) || created {
-		t.Errorf("%v, %v", created, err)
-	}
-	if s, created, err := w.Place(t.Context(), orderstest.SMS("k")); err != nil || created || s.Status != orders.SMSSending {
-		t.Errorf("the repeat: %+v, %v, %v", s, created, err)
+	for name, told := range map[string]bool{"nobody was told": false, "a caller elsewhere was told": true} {
+		t.Run(name, func(t *testing.T) {
+			var frozen atomic.Int64
+			now := func() time.Time { return time.Now().Add(time.Duration(frozen.Load())) }
+			w, _ := idleWorld(t, orders.Config{Now: now})
+			other := orders.NewService(orders.Config{Journal: w.journal.Journal, SMS: w.network, Log: slog.New(slog.DiscardHandler), Now: now})
+			w.network.Sends(func(ctx context.Context, m orders.Message) orders.Handover {
+				frozen.Store(int64(time.Hour))
+				if told {
+					if s, created, err := other.Place(ctx, orderstest.SMS("k")); err != nil || created || s.Status != orders.SMSSending {
+						t.Errorf("elsewhere: %+v, %v, %v", s, created, err)
+					}
+				}
+				w.network.Sends(orderstest.Accepts)
+				return outcome(handover.NotSent)(ctx, m)
+			})
+			want := orders.ErrNotSent
+			if told {
+				want = orders.ErrUnavailable
+			}
+			if _, created, err := w.Place(t.Context(), orderstest.SMS("k")); !errors.Is(err, want) || created {
+				t.Errorf("%v, %v", created, err)
+			}
+			if s, created, err := w.Place(t.Context(), orderstest.SMS("k")); err != nil || created == told || told != (s.Status == orders.SMSFailed) {
+				t.Errorf("the repeat: %+v, %v, %v", s, created, err)
+			}
+		})
 	}
 }
 

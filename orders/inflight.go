@@ -2,7 +2,10 @@ package orders
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
+
+	"github.com/google/uuid"
 )
 
 // orderKey is an idempotency key in its scope.
@@ -14,10 +17,15 @@ type inFlight struct {
 	key     orderKey
 	to      Recipient
 	callers atomic.Int32 // requests that wait for the outcome; raised under Service.mu only
+	claimed uuid.UUID    // the shipment that is claimed for it, or may be; under Service.mu
 
 	done     chan struct{} // closed by finish
 	finished bool          // touched by the order's own goroutine only
-	shipment Shipment      // these three are set before done is closed
+	// settle tells the limits what the order did cost, and whether it may have left; nil: they know, or did not count
+	// it. Likewise touched by that goroutine only.
+	settle func(spent Cost, left bool)
+
+	shipment Shipment // these three are set before done is closed
 	created  bool
 	err      error
 }
@@ -59,11 +67,21 @@ func (f *inFlight) wait(ctx context.Context) (Shipment, error) {
 	}
 }
 
-// finish publishes the outcome to all callers. Later calls are ignored.
+// counted tells the limits what the order did cost, and left is false if it surely did not leave. Later calls are ignored.
+func (f *inFlight) counted(spent Cost, left bool) {
+	if settle := f.settle; settle != nil {
+		f.settle = nil
+		settle(spent, left)
+	}
+}
+
+// finish publishes the outcome to all callers. Later calls are ignored. An order that was not handed over does not count
+// any more when its callers learn of it: they may try again at once.
 func (f *inFlight) finish(s Shipment, created bool, err error) {
 	if f.finished {
 		return
 	}
+	f.counted(Cost{}, false)
 	f.finished = true
 	f.shipment, f.created, f.err = s, created, err
 	close(f.done)
@@ -98,6 +116,27 @@ func (s *Service) remove(f *inFlight) {
 		close(s.drained)
 		s.drained = nil
 	}
+}
+
+// claims notes the shipment that is claimed for an order, or may be.
+func (s *Service) claims(f *inFlight, shipment uuid.UUID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.claimed = shipment
+}
+
+// landed returns those of the shipments that no order in flight has claimed.
+func (s *Service) landed(shipments []uuid.UUID) []uuid.UUID {
+	if len(shipments) == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	claimed := make(map[uuid.UUID]bool, len(s.orders))
+	for _, f := range s.orders {
+		claimed[f.claimed] = true
+	}
+	return slices.DeleteFunc(shipments, func(id uuid.UUID) bool { return claimed[id] })
 }
 
 // InFlight returns the number of orders between their request and their outcome on disk.

@@ -40,21 +40,23 @@ type Journal interface {
 	// Accept stores the order, unless its key is known.
 	//
 	// claimed reports that the caller, as in.Claim, owns the hand-over: the key
-	// was new, or was free again (its ids are kept for a day, see Shipment.Retry),
+	// was new, or was free again (its ids are kept for a while, see Shipment.Retry),
 	// or this very claim was stored before. Where claimed is false the shipment is
-	// the one that the key got the first time; if it is Held at in.At, its key may yet become free. A recipient on the
+	// the one that the key got the first time. While it is Claimed, its key may yet become free. A recipient on the
 	// organisation's block list comes back claimed with a final status: it is
 	// not to be sent.
 	Accept(ctx context.Context, in AcceptRequest) (s Shipment, claimed bool, err error)
 
 	// Known returns the shipment of the organisation's key, if Accept at that time would
-	// return it unclaimed. known reports whether the key is known and not free.
+	// return it unclaimed. known reports whether the key is known and not free. While the shipment is Claimed, its key may
+	// yet become free, and a crash may take back what is said of it.
 	Known(ctx context.Context, organisation, key string, at time.Time) (s Shipment, known bool, err error)
 
 	// Apply stores facts, each in full (shipment, feed entry, bindings) or not at all. The effects
 	// answer them one by one; a fact about a shipment that does not exist has an effect, not an
 	// error. Facts about one shipment are applied in the order given; facts about different
-	// shipments, and those of calls at the same time, have no order.
+	// shipments, and those of calls at the same time, have no order. A call that the journal has taken, and
+	// does not know to be stored, fails with UndecidedError.
 	Apply(ctx context.Context, events []Event) ([]Effect, error)
 
 	// Abandoned returns shipments whose claim is unanswered, and will stay so: the process that
@@ -88,7 +90,7 @@ type Journal interface {
 	Blocks(ctx context.Context, q BlockQuery) (BlockPage, error)
 
 	// Due returns shipments, at most limit of them, that Expiry at now would
-	// change (so none in flight), and when to ask again: zero where no deadline is known. A later
+	// change, none whose claim another process that lives will answer, and when to ask again: zero where no deadline is known. A later
 	// Accept or Answer may bring a nearer one, but none nearer than its TTL or wait. A shipment
 	// that can't be read is logged and skipped: it delays no other.
 	Due(ctx context.Context, now time.Time, limit int) (due []uuid.UUID, next time.Time, err error)
@@ -182,8 +184,8 @@ func (Block) event()  {}
 
 // Effect is what became of one event.
 //
-// An Answer of handover.NotSent may have no effect, when its claim has ended: then its key is free
-// only if the shipment's status says so.
+// An Answer of handover.NotSent does not free the key if its claim has another answer already: its key is free only if
+// the shipment's status says so.
 type Effect struct {
 	Shipment Shipment     // as it is now; zero where none was found
 	Found    bool         // the event has a shipment

@@ -35,11 +35,16 @@ func (s *Service) keepDeadlines(ctx context.Context) {
 // expireDue expires what is due now, and returns how long to wait until the next deadline.
 func (s *Service) expireDue(ctx context.Context) time.Duration {
 	now := s.cfg.Now().UTC()
-	due, next, err := s.cfg.Journal.Due(ctx, now, dueBatch)
+	looking, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	due, next, err := s.cfg.Journal.Due(looking, now, dueBatch)
 	if err != nil {
 		s.logUnlessDone(ctx, "deadlines not read, trying again", err)
 		return time.Second
 	}
+	all := len(due) < dueBatch
+	// After an outage of the journal, the answer of an order may be stored long after its deadline. It counts.
+	due = s.landed(due)
 	events := make([]Event, len(due))
 	for i, id := range due {
 		events[i] = Expiry{Shipment: id, At: now}
@@ -49,8 +54,10 @@ func (s *Service) expireDue(ctx context.Context) time.Duration {
 		return time.Second
 	}
 	switch {
-	case len(due) == dueBatch:
+	case !all && len(due) > 0:
 		return 0
+	case !all:
+		return time.Second
 	case next.IsZero():
 		return deadlinePoll
 	}
@@ -63,7 +70,7 @@ func (s *Service) applyAll(ctx context.Context, events []Event) error {
 	if len(events) == 0 {
 		return nil
 	}
-	effects, err := s.cfg.Journal.Apply(ctx, events)
+	effects, err := s.apply(ctx, events)
 	if ofTheCall(err) && len(events) > 1 {
 		err = nil
 		for i := range events {

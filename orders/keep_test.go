@@ -2,6 +2,7 @@ package orders_test
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,6 +48,42 @@ func TestDeadlineWaitsForTheOutcome(t *testing.T) {
 			s, created, err := w.Place(t.Context(), orderstest.SMS("k"))
 			if err != nil || !created || s.Status != orders.SMSAccepted {
 				t.Errorf("retry: %v, %v, %v", s.Status, created, err)
+			}
+		})
+	}
+}
+
+// The answer of an order counts, though the journal could not store it until long after the order's deadline.
+func TestAnswerAfterTheDeadline(t *testing.T) {
+	for name, c := range map[string]struct {
+		outcome handover.Outcome
+		created bool // by the repeat
+	}{
+		"accepted": {handover.Accepted, false},
+		"not sent": {handover.NotSent, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var passed atomic.Int64
+			w, run := idleWorld(t, orders.Config{Now: func() time.Time { return time.Now().Add(time.Duration(passed.Load())) }})
+			w.network.Sends(outcome(handover.Unknown))
+			other, _, err := w.Place(t.Context(), orderstest.SMS("other"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.journal.answerFails.Store(true)
+			w.network.Sends(orderstest.Ends(orders.Handover{Outcome: c.outcome, Total: 1, Parts: []orders.PartAnswer{{Refs: []string{"m"}, Taken: true}}}))
+			if _, _, err := w.Place(t.Context(), orderstest.SMS("k")); (err != nil) != c.created {
+				t.Fatal(err)
+			}
+			w.network.Sends(orderstest.Accepts)
+			passed.Store(int64(time.Hour))
+			run()
+			eventually.True(t, "the other to expire", func() bool { return w.status(t, other.ID) == orders.SMSFailedTTL })
+			w.journal.answerFails.Store(false)
+			eventually.True(t, "the order to land", func() bool { return w.InFlight() == 0 })
+			s, created, err := w.Place(t.Context(), orderstest.SMS("k"))
+			if err != nil || created != c.created || s.Status != orders.SMSAccepted {
+				t.Errorf("%+v, %v, %v", s, created, err)
 			}
 		})
 	}

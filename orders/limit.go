@@ -30,25 +30,26 @@ func (e *LimitError) Error() string {
 	return "the limit of " + e.Limit + " is reached"
 }
 
-// count counts an order and what it costs at the most, before anything of it is stored. settle is called with what it
-// did cost, and left is false if it surely did not leave. counted is false if a limit is reached; then the order is
-// finished: with the shipment of its key, if that is known.
-func (s *Service) count(ctx context.Context, f *inFlight, o *Order, most Cost) (settle func(spent Cost, left bool), counted bool) {
+// count counts an order and what it costs at the most, before anything of it is stored: f.counted says later what it
+// did cost. It returns false if a limit is reached; then the order is finished: with the shipment of its key, if that
+// is known.
+func (s *Service) count(ctx context.Context, f *inFlight, o *Order, most Cost) bool {
 	if s.cfg.Limiter == nil {
-		return func(Cost, bool) {}, true
+		return true
 	}
 	settle, err := s.take(o, most, s.cfg.Now())
 	if err == nil {
-		return settle, true
+		f.settle = settle
+		return true
 	}
 	if shipment, known, failed := s.known(ctx, o); s.repeat(f, o, shipment, known, failed) {
-		return nil, false
+		return false
 	}
 	s.metrics.order(o, "limited")
 	s.sampled.Write("limited "+o.Organisation, slog.LevelWarn, "order refused: a limit is reached",
 		slog.String("organisation", o.Organisation), slog.Any("to", o.Message.To), slog.Any("err", err))
 	f.finish(Shipment{}, false, err)
-	return nil, false
+	return false
 }
 
 // take counts an order by every limit, or by none.

@@ -49,6 +49,7 @@ type metrics struct {
 	givenUp      prometheus.Counter
 	refused      *prometheus.CounterVec
 	waits        *prometheus.HistogramVec
+	waited       *prometheus.CounterVec
 	reg          prometheus.Registerer
 }
 
@@ -99,7 +100,8 @@ func newMetrics(reg prometheus.Registerer, organisations, relays []string, forms
 		refused:      vec("straks_orders_refused_total", "Orders that were not admitted, since more came than could be sent in time.", "channel", "reason"),
 		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "straks_orders_queue_wait_seconds",
 			Help: "Time for which orders waited to be admitted. Those that need not wait are not counted.", Buckets: waitTimes}, []string{"channel"}),
-		reg: reg,
+		waited: vec("straks_repeats_waited_total", "Repeats of a key that waited for the outcome of its order at another node, by how the wait ended.", "end"),
+		reg:    reg,
 	}
 	stages := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "straks_order_stage_seconds",
 		Help: "Time of an order in each stage of its way.", Buckets: milliseconds}, []string{"channel", "stage"})
@@ -107,7 +109,7 @@ func newMetrics(reg prometheus.Registerer, organisations, relays []string, forms
 	m.changes = newChangeCounters(organisations, smscs, relays)
 	m.initLabels(organisations, stages)
 	m.initSMSCs(forms)
-	reg.MustRegister(m.orders, stages, m.changes.vec, m.matched, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.dropped, m.suppressions, m.inboxFull, m.removed, m.givenUp, m.refused, m.waits)
+	reg.MustRegister(m.orders, stages, m.changes.vec, m.matched, m.receipts, m.receiptDelay, m.mismatched, m.unknown, m.dropped, m.suppressions, m.inboxFull, m.removed, m.givenUp, m.refused, m.waits, m.waited)
 	return m
 }
 
@@ -119,6 +121,9 @@ func (m *metrics) initLabels(organisations []string, stages *prometheus.Histogra
 		for _, stage := range []string{stageAccept, stageHandOver, stageSettle} {
 			m.stages[stageOf{c, stage}] = stages.WithLabelValues(c.String(), stage)
 		}
+	}
+	for _, end := range endsOfWait {
+		m.waited.WithLabelValues(end)
 	}
 	for _, event := range []string{string(BlockedByBounce), string(BlockedByComplaint), "lifted"} {
 		m.suppressions.WithLabelValues(event)
@@ -160,10 +165,21 @@ func (m *metrics) initSMSCs(forms map[string][]string) {
 // SetNames has the metrics go by names of a new configuration: see Config. Only one goroutine at a time may call it.
 func (s *Service) SetNames(organisations, relays []string, forms map[string][]string) {
 	m := s.metrics
+	before := m.changes.names.Load().carriers[SMS]
 	m.changes.configure(organisations, slices.Sorted(maps.Keys(forms)), relays)
 	m.initOrganisations(organisations)
 	m.initSMSCs(forms)
+	for _, smsc := range before {
+		if _, ok := forms[smsc]; !ok {
+			for _, counters := range []*prometheus.CounterVec{m.matched, m.mismatched, m.dropped} {
+				counters.DeletePartialMatch(prometheus.Labels{"smsc": smsc})
+			}
+		}
+	}
 }
+
+// smsc returns the name of an SMSC as metrics have it: one that is not in the configuration any more may still deliver.
+func (m *metrics) smsc(name string) string { return m.changes.names.Load().carrier(SMS, name) }
 
 // watch registers the gauges, which are computed when they are read.
 func (m *metrics) watch(s *Service) {

@@ -68,26 +68,24 @@ func (s *Service) carry(ctx context.Context, f *inFlight, o *Order, lane Lane) {
 	ctx, cancel := context.WithTimeout(ctx, longestWait+s.cfg.SendDeadline)
 	defer cancel()
 	parts, most := s.carriers[o.Message.Channel].Estimate(o.message())
-	settle, counted := s.count(ctx, f, o, most)
-	if counted {
-		settle(s.sent(ctx, f, o, lane, parts, most))
+	if s.count(ctx, f, o, most) {
+		s.sent(ctx, f, o, lane, parts, most)
+		f.counted(Cost{}, false) // where all callers had left
 	}
 }
 
-// sent is carry for an order that is counted. It returns what the order cost, and false if it surely did not leave.
-func (s *Service) sent(ctx context.Context, f *inFlight, o *Order, lane Lane, parts int, most Cost) (spent Cost, left bool) {
+// sent is carry for an order that is counted.
+func (s *Service) sent(ctx context.Context, f *inFlight, o *Order, lane Lane, parts int, most Cost) {
 	p := s.admit(ctx, f, o, lane)
 	if p == nil {
-		return Cost{}, false
+		return
 	}
 	defer p.release()
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.SendDeadline)
 	defer cancel()
-	c, ok := s.claim(ctx, f, p, o, parts, most)
-	if !ok {
-		return Cost{}, false
+	if c, ok := s.claim(ctx, f, p, o, parts, most); ok {
+		s.handOver(ctx, f, p, o, c)
 	}
-	return s.handOver(ctx, f, p, o, c)
 }
 
 // admit returns the permit of an order, perhaps after a wait. It returns nil if it finished the
@@ -143,6 +141,7 @@ func (s *Service) claim(ctx context.Context, f *inFlight, p *permit, o *Order, p
 		in := acceptRequest(o, s.cfg.Now(), s.claimFor(), parts)
 		in.Cost = most
 		o.Message.Expires = started.Add(o.TTL) // which a step of the wall clock does not move
+		s.claims(f, in.Shipment)
 		shipment, ours, err := s.accept(ctx, in)
 		s.metrics.stage(o, stageAccept, started)
 		switch {
@@ -163,6 +162,7 @@ func (s *Service) claim(ctx context.Context, f *inFlight, p *permit, o *Order, p
 			s.changes.Happened(o.Organisation)
 			f.finish(shipment, true, nil)
 		case ours:
+			s.claims(f, shipment.ID) // that of the first time, where the key is tried again
 			return storedOrder{&shipment, started, time.Since(started)}, true
 		case s.elsewhere(ctx, f, p, o, shipment): // and free by now
 			continue
@@ -197,12 +197,11 @@ func storeError(err error) error {
 	if errors.Is(err, ErrUnavailable) {
 		return err
 	}
-	return errors.Join(ErrUnavailable, err)
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
-// handOver sends the message of a claimed shipment and settles its outcome. It returns what the message cost, and false
-// if it surely did not leave.
-func (s *Service) handOver(ctx context.Context, f *inFlight, p *permit, o *Order, c storedOrder) (spent Cost, left bool) {
+// handOver sends the message of a claimed shipment and settles its outcome.
+func (s *Service) handOver(ctx context.Context, f *inFlight, p *permit, o *Order, c storedOrder) {
 	m, shipment := o.message(), c.shipment
 	m.Shipment, m.Reference = shipment.ID, messageReference(shipment.Claim)
 	started := time.Now()
@@ -212,14 +211,15 @@ func (s *Service) handOver(ctx context.Context, f *inFlight, p *permit, o *Order
 	s.metrics.stage(o, stageHandOver, started)
 	s.metrics.order(o, h.Outcome.String())
 
-	started, spent = time.Now(), shipment.Cost.of(&h)
+	spent := shipment.Cost.of(&h)
+	f.counted(spent, h.Outcome != handover.NotSent)
+	started = time.Now()
 	s.settle(f, p, shipment, Answer{
 		Shipment: shipment.ID, Claim: shipment.Claim, At: s.cfg.Now().UTC(),
 		Outcome: h.Outcome, Status: h.Status, Carrier: h.Carrier, Cost: spent,
 		Total: h.Total, Parts: h.Parts, Detail: h.Detail, Trace: h.trace(c.started, c.stored), Wait: h.Wait, Unreported: h.Unreported,
 	})
 	s.metrics.stage(o, stageSettle, started)
-	return spent, h.Outcome != handover.NotSent
 }
 
 // settle stores the answer and finishes the order. If the journal can't store the answer within
@@ -248,8 +248,8 @@ func (s *Service) settle(f *inFlight, p *permit, shipment *Shipment, a Answer) {
 }
 
 // outcome is what an order is finished with after its answer was stored; now is its shipment. A
-// NotSent does not free the key if the claim had ended: another caller may have got the answer that
-// the message was sent. Then nothing is known.
+// NotSent does not free the key if another process has ended the claim: its caller got the answer that
+// the message may have been sent. Then the order has failed, which a repeat is told.
 func outcome(a Answer, now Shipment) (Shipment, bool, error) {
 	switch {
 	case a.Outcome != handover.NotSent:
@@ -268,15 +268,22 @@ func notSent(detail string) error {
 	return fmt.Errorf("%w: %s", ErrNotSent, detail)
 }
 
-// persist stores an answer, however many attempts it takes, and reports each attempt.
+// persist stores an answer, however many attempts it takes, and reports each attempt. The last one's effect has the
+// changes of those before that were stored after all.
 func (s *Service) persist(a Answer, tried func(Effect, error)) {
+	var before undecided
+	var changes []Change
 	s.insist(a.Shipment, func(ctx context.Context) error {
 		effects, err := s.cfg.Journal.Apply(ctx, []Event{a})
+		changes = append(changes, before.take()...)
 		if err != nil {
+			before.add(err)
 			tried(Effect{}, err)
 			return err
 		}
-		tried(effects[0], nil)
+		e := effects[0]
+		e.Changes = append(changes, e.Changes...)
+		tried(e, nil)
 		return nil
 	})
 }
@@ -306,10 +313,11 @@ func (s *Service) insist(shipment uuid.UUID, call func(context.Context) error) {
 }
 
 // free frees the key of an order that was not sent, after a call of Accept that may have stored
-// it.
+// it. If it did not, this stores a claim of now, which others hold to be in flight until it is freed.
 func (s *Service) free(p *permit, in AcceptRequest) {
 	p.unsettle()
 	s.insist(in.Shipment, func(ctx context.Context) error {
+		in.At = s.cfg.Now().UTC()
 		shipment, claimed, err := s.cfg.Journal.Accept(ctx, in)
 		if err == nil && claimed && !shipment.Status.Final() {
 			a := Answer{Shipment: shipment.ID, Claim: in.Claim, At: s.cfg.Now().UTC(), Outcome: handover.NotSent, Detail: "journal unavailable"}

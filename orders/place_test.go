@@ -118,14 +118,16 @@ func TestAbandonedOrderIsCarriedOn(t *testing.T) {
 }
 
 func TestSendDeadline(t *testing.T) {
-	w := newWorld(t, orders.Config{SendDeadline: time.Second}) // the journal has its share of it
-	w.network.Sends(func(ctx context.Context, _ orders.Message) orders.Handover {
-		<-ctx.Done()
-		return orders.Handover{Outcome: handover.NotSent, Detail: "no bind is up"}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, orders.Config{SendDeadline: time.Second})
+		w.network.Sends(func(ctx context.Context, _ orders.Message) orders.Handover {
+			<-ctx.Done()
+			return orders.Handover{Outcome: handover.NotSent, Detail: "no bind is up"}
+		})
+		if _, _, err := w.Place(t.Context(), orderstest.SMS("k")); !errors.Is(err, orders.ErrNotSent) || !strings.HasSuffix(err.Error(), ": no bind is up") {
+			t.Error(err)
+		}
 	})
-	if _, _, err := w.Place(t.Context(), orderstest.SMS("k")); !errors.Is(err, orders.ErrNotSent) || !strings.HasSuffix(err.Error(), ": no bind is up") {
-		t.Error(err)
-	}
 }
 
 // A message's time to live is measured by the monotonic clock: from acceptance, like the
@@ -162,6 +164,33 @@ func TestJournalFailsAtAccept(t *testing.T) {
 			s, created, err := w.Place(t.Context(), orderstest.SMS("k"))
 			if err != nil || !created || s.Status != orders.SMSAccepted || len(w.network.Sent()) != 1 {
 				t.Errorf("%+v, %v, %v, %d sent", s, created, err, len(w.network.Sent()))
+			}
+		})
+	}
+}
+
+// So it is where the journal has recovered only after the order's claim would have ended, or has.
+func TestJournalFailsForLong(t *testing.T) {
+	for name, fault := range map[string]func(*sick) *atomic.Bool{
+		"not stored":      func(j *sick) *atomic.Bool { return &j.acceptFails },
+		"stored":          func(j *sick) *atomic.Bool { return &j.acceptKeeps },
+		"answer not sent": func(j *sick) *atomic.Bool { return &j.applyFails },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var passed atomic.Int64
+			w, _ := idleWorld(t, orders.Config{Now: func() time.Time { return time.Now().Add(time.Duration(passed.Load())) }})
+			w.network.Sends(outcome(handover.NotSent))
+			fault(w.journal).Store(true)
+			if _, _, err := w.Place(t.Context(), orderstest.SMS("k")); !errors.Is(err, orders.ErrUnavailable) {
+				t.Fatal(err)
+			}
+			w.network.Sends(orderstest.Accepts)
+			passed.Store(int64(time.Hour))
+			fault(w.journal).Store(false)
+			eventually.True(t, "the key to be free", func() bool { return w.InFlight() == 0 })
+			s, created, err := w.Place(t.Context(), orderstest.SMS("k"))
+			if err != nil || !created || s.Status != orders.SMSAccepted {
+				t.Errorf("%+v, %v, %v", s, created, err)
 			}
 		})
 	}

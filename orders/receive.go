@@ -69,7 +69,7 @@ func (s *Service) store(carrier string, batch []inbound) (strange bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ReceiptWait(carrier))
 	defer cancel()
-	effects, err := s.cfg.Journal.Apply(ctx, events)
+	effects, err := s.apply(ctx, events)
 	if ofTheCall(err) && len(batch) > 1 {
 		for i := range batch {
 			s.store(carrier, batch[i:i+1])

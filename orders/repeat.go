@@ -2,6 +2,7 @@ package orders
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -38,9 +39,42 @@ func (s *Service) known(ctx context.Context, o *Order) (Shipment, bool, error) {
 	return s.awaitHeld(ctx, o, shipment)
 }
 
-// awaitHeld returns the shipment when it is no longer Held, and false where the key is free
+// awaitHeld returns the shipment when it is no longer Held and can't become free any more, and false where the key is free
 // then. It waits for as long as an order may take to be sent; then, ErrHeld.
 func (s *Service) awaitHeld(ctx context.Context, o *Order, shipment Shipment) (Shipment, bool, error) {
+	if !shipment.Held {
+		return s.endClaim(ctx, o, shipment)
+	}
+	shipment, known, err := s.pollHeld(ctx, o, shipment)
+	if known && err == nil {
+		shipment, known, err = s.endClaim(ctx, o, shipment)
+	}
+	s.metrics.waited.WithLabelValues(endOfWait(shipment, known, err)).Inc()
+	return shipment, known, err
+}
+
+// endsOfWait are the ends of repeats that waited for the outcome of an order in another process, as they are spelled in the metric.
+var endsOfWait = []string{"known", "free", "unknown", "held", "abandoned", "unavailable"}
+
+// endOfWait names the end of a wait by its result.
+func endOfWait(shipment Shipment, known bool, err error) string {
+	switch {
+	case errors.Is(err, ErrHeld):
+		return "held"
+	case errors.Is(err, ErrAbandoned):
+		return "abandoned"
+	case err != nil:
+		return "unavailable"
+	case !known:
+		return "free"
+	case shipment.Status.InFeed():
+		return "known"
+	}
+	return "unknown" // its claim has ended: the process that had it died, or had no answer of the carrier
+}
+
+// pollHeld asks the journal until the shipment is no longer Held; see awaitHeld.
+func (s *Service) pollHeld(ctx context.Context, o *Order, shipment Shipment) (Shipment, bool, error) {
 	waiting, cancel := context.WithTimeout(ctx, s.cfg.SendDeadline)
 	defer cancel()
 	for pause := 20 * time.Millisecond; shipment.Held; pause = min(2*pause, 100*time.Millisecond) {
@@ -61,6 +95,26 @@ func (s *Service) awaitHeld(ctx context.Context, o *Order, shipment Shipment) (S
 		}
 	}
 	return shipment, true, nil
+}
+
+// endClaim ends a claim that has no answer, and that nobody holds any more: the process that had it may be frozen and come with its
+// answer yet, and must not free the key of which a caller was told that it is known. If the answer came first and has freed
+// the key, endClaim returns false.
+func (s *Service) endClaim(ctx context.Context, o *Order, shipment Shipment) (Shipment, bool, error) {
+	if !shipment.Claimed() {
+		return shipment, true, nil
+	}
+	a := noAnswer(&shipment, s.cfg.Now())
+	effects, err := s.cfg.Journal.Apply(ctx, []Event{a})
+	if err != nil {
+		return Shipment{}, false, storeError(err)
+	}
+	s.applied(a, effects[0])
+	now := effects[0].Shipment
+	if now.Claim != shipment.Claim { // it was free, and has another claim
+		return s.known(ctx, o)
+	}
+	return now, !now.Status.Free(), nil
 }
 
 // elsewhere finishes an order whose key has a shipment already, once that is not Held. It reports

@@ -20,7 +20,8 @@ const (
 	DefaultSendDeadline = 5 * time.Second
 	DefaultRetention    = 90 * 24 * time.Hour
 	DefaultReceiptWait  = time.Second
-	DefaultQueue        = 1024 // orders that wait for a journal's writer; and four times as many facts
+	DefaultQueue        = 1024        // orders that wait for a journal's writer; and four times as many facts
+	DefaultStallAfter   = time.Second // for which a journal's writer may be busy with one transaction
 )
 
 // Config is what a Service is made of. Zero values have the defaults named.

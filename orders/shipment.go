@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"straks/internal/handover"
 )
 
 // Shipment is what the journal keeps of an order: everything but the text. Its
@@ -53,8 +51,8 @@ type Shipment struct {
 	// ledger sets it.
 	Listed bool
 
-	// Held reports that another caller's claim is unanswered and has not ended: its answer may
-	// still free the key. Journal.Accept and Journal.Known set it; it is not stored.
+	// Held reports that another caller's claim is unanswered, and that its answer will come: the claim lasts, or its
+	// process lives. Journal.Accept and Journal.Known set it; it is not stored.
 	Held bool
 }
 
@@ -118,7 +116,7 @@ type AcceptRequest struct {
 	At       time.Time // acceptance, UTC
 
 	// ClaimFor is how long the claim lasts from At. Until it ends the shipment does not expire, and
-	// other callers see it as Held. After it an answer of handover.NotSent frees nothing.
+	// other callers see it as Held.
 	ClaimFor time.Duration
 
 	Organisation     string
@@ -128,31 +126,6 @@ type AcceptRequest struct {
 	TTL              time.Duration
 	Total            int  // parts that the message has at the most
 	Cost             Cost // at the most
-}
-
-// Answer is how a hand-over ended, or a late answer, which may come for each part.
-type Answer struct {
-	Shipment uuid.UUID
-	Claim    uuid.UUID // an answer to another claim than the present one changes nothing; zero in one that came late
-	At       time.Time
-	Outcome  handover.Outcome
-	Status   Status // for handover.Refused: the final status
-	Carrier  string
-	Total    int // parts that the message has
-	Parts    []PartAnswer
-	Cost     Cost // Parts is 0 where the answer says nothing of it, as a late one
-	Detail   string
-	Trace    Trace // zero in an answer that came late
-
-	Wait       time.Duration // how long to wait for reports, from acceptance; 0, or more than the TTL: until the TTL has passed
-	Unreported bool          // see Shipment
-}
-
-// PartAnswer is the carrier's answer to one part.
-type PartAnswer struct {
-	Index int      // from 0
-	Refs  []string // references that receipts may bear: message id, echoed user reference
-	Taken bool     // false: it may have left, no answer came
 }
 
 // Claim makes the shipment of a new order, owned by the hand-over in.Claim.
@@ -185,110 +158,21 @@ func (s *Shipment) Block(by Block) {
 	s.endClaim()
 }
 
+// MayHaveLeft reports whether the message may have left: not where its key is free, nor where a block list stopped it.
+func (s *Shipment) MayHaveLeft() bool {
+	return !s.Status.Free() && s.Status != specials[s.Channel].reserved && s.Status != EmailFailedSuppressedRecipient
+}
+
 // endClaim forgets what is kept of a claim while it is unanswered.
 func (s *Shipment) endClaim() { s.ClaimUntil, s.Total = time.Time{}, 0 }
 
-// InFlight reports whether the shipment's claim is unanswered at now and has not ended.
-func (s *Shipment) InFlight(now time.Time) bool {
-	return s.Status == specials[s.Channel].sending && now.Before(s.ClaimUntil)
+// Claimed reports whether the shipment's claim is unanswered: its answer may still free the key.
+func (s *Shipment) Claimed() bool {
+	return s.Status == specials[s.Channel].sending && !s.ClaimUntil.IsZero()
 }
 
-// Answer applies the carrier's answer and reports whether the status changed.
-//
-// NotSent frees the key only while the claim lasts: once it has ended, a caller may have been told
-// that the message was sent. A late answer need not name its claim: only an unknown outcome has one, and
-// after that the shipment is never claimed again.
-func (s *Shipment) Answer(a Answer) bool {
-	late := a.Claim == uuid.Nil && a.Outcome != handover.NotSent && !s.Status.Free()
-	if a.Claim != s.Claim && !late {
-		return false
-	}
-	sp := specials[s.Channel]
-	if a.Outcome == handover.NotSent {
-		if !s.InFlight(a.At) {
-			return false
-		}
-		s.endClaim()
-		return s.become(sp.fresh, a.At, a.Detail)
-	}
-	s.endClaim()
-	if a.Cost.Parts > 0 {
-		s.Cost = a.Cost
-	}
-	s.takeParts(a)
-	s.takeTrace(a)
-	s.takeWait(a)
-	switch {
-	case s.Status.Final():
-		return false
-	case a.Outcome == handover.Refused:
-		status := a.Status
-		if !status.Final() || status.Channel() != s.Channel {
-			status = sp.failed
-		}
-		return s.become(status, a.At, a.Detail)
-	case s.Status == sp.sending && s.all(PartTaken):
-		return s.become(sp.taken, a.At, a.Detail)
-	}
-	return false
-}
-
-// takeParts notes what the answer says of the parts. A part's state only grows.
-func (s *Shipment) takeParts(a Answer) {
-	if a.Carrier != "" {
-		s.Carrier = a.Carrier
-	}
-	for len(s.Parts) < max(a.Total, 1) {
-		s.Parts = append(s.Parts, Part{})
-	}
-	for _, pa := range a.Parts {
-		if pa.Index < 0 || pa.Index >= len(s.Parts) {
-			continue
-		}
-		p := &s.Parts[pa.Index]
-		for _, ref := range pa.Refs {
-			p.addRef(ref)
-		}
-		if pa.Taken {
-			p.State = max(p.State, PartTaken)
-		}
-	}
-}
-
-// takeTrace notes how the hand-over went. Of a late answer only its time is new.
-func (s *Shipment) takeTrace(a Answer) {
-	switch {
-	case a.Trace != Trace{}:
-		reported := s.Trace.Reported // of a mail, a report may have come before
-		s.Trace = a.Trace
-		s.Trace.Reported = max(reported, a.Trace.Reported)
-	case a.Claim == uuid.Nil && s.Trace.Answered == 0:
-		s.Trace.Answered = a.At.Sub(s.Accepted)
-	default:
-		return
-	}
-	s.Trace = s.Trace.Cut()
-}
-
-// takeWait notes how long reports are waited for, and what their absence means.
-func (s *Shipment) takeWait(a Answer) {
-	if s.Status.Final() || a.Outcome == handover.Refused {
-		return
-	}
-	s.Unreported = s.Unreported || a.Unreported
-	if end := s.Accepted.Add(a.Wait); a.Wait > 0 && end.Before(s.Deadline) {
-		s.Deadline = end
-	}
-}
-
-func (p *Part) addRef(ref string) {
-	for _, have := range p.Refs {
-		if have == ref {
-			return
-		}
-	}
-	p.Refs = append(p.Refs, ref)
-}
+// InFlight reports whether the shipment's claim is unanswered, and lasts at now.
+func (s *Shipment) InFlight(now time.Time) bool { return s.Claimed() && now.Before(s.ClaimUntil) }
 
 // all reports whether every part is known and at least in the given state.
 func (s *Shipment) all(least PartState) bool {

@@ -59,7 +59,7 @@ func TestOrderStatus(t *testing.T) {
 
 func TestNotSentFreesTheKey(t *testing.T) {
 	s := claimed(SMS)
-	a := Answer{Claim: s.Claim, At: t0, Outcome: handover.NotSent}
+	a := Answer{Claim: s.Claim, At: t0.Add(time.Hour), Outcome: handover.NotSent} // long after the claim
 	if !s.Answer(a) || s.Status != SMSNew || !s.Status.Free() {
 		t.Fatalf("status %v after not sent", s.Status)
 	}
@@ -92,6 +92,10 @@ func TestUnknownIsSettledByWhatComesLater(t *testing.T) {
 	}
 	if s.Answer(Answer{Claim: s.Claim, Outcome: handover.NotSent}) {
 		t.Error("what may have left became free")
+	}
+	if dead := claimed(SMS); dead.Answer(Answer{Claim: dead.Claim, At: t0, Outcome: handover.Unknown, Total: 1}) || // its process seemed to have ended
+		!dead.Answer(Answer{Claim: dead.Claim, At: t0, Outcome: handover.NotSent}) || dead.Status != SMSFailed {
+		t.Errorf("not sent, after its claim was ended: %v", dead.Status)
 	}
 	late, receipt, ttl := s, s, s
 	late.Parts, receipt.Parts, ttl.Parts = clone(s.Parts), clone(s.Parts), clone(s.Parts)

@@ -27,6 +27,8 @@ func outcome(o handover.Outcome) orderstest.SendFunc {
 type sick struct {
 	orders.Journal
 	acceptFails, applyFails atomic.Bool
+	answerFails             atomic.Bool
+	applyKeeps              atomic.Bool // stores, and says that it does not know, before it does
 	acceptBusy              atomic.Bool
 	acceptRefuses           atomic.Bool  // knows that it can't store
 	acceptBreaks            atomic.Bool  // can't read what it has of the key
@@ -58,11 +60,23 @@ func (j *sick) Apply(ctx context.Context, events []orders.Event) ([]orders.Effec
 		return nil, orders.ErrUnavailable
 	}
 	for _, e := range events {
+		if _, ok := e.(orders.Answer); ok && j.answerFails.Load() {
+			return nil, orders.ErrUnavailable
+		}
 		r, ok := e.(orders.Report)
 		x, expiry := e.(orders.Expiry)
 		if ok && r.Refs[0] == j.poison.Load() || expiry && x.Shipment == j.poison.Load() {
 			return nil, errors.New("corrupt")
 		}
+	}
+	if j.applyKeeps.Load() {
+		later := make(chan []orders.Effect, 1)
+		effects, err := j.Journal.Apply(ctx, events)
+		if err != nil {
+			return nil, err
+		}
+		later <- effects
+		return nil, &orders.UndecidedError{Err: orders.ErrUnavailable, Effects: later}
 	}
 	return j.Journal.Apply(ctx, events)
 }

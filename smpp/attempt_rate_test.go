@@ -57,7 +57,7 @@ func acceptAll(p *peertest.Peer, delay time.Duration) {
 func TestAStartedMessageDoesNotWaitBesideFreeSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := undialled(t, SMSC{Name: "telco", Rate: 20})
-		s, p := inBubble(t, 1<<16)
+		s, p := boundInMemory(t, 1<<16)
 		defer s.Close()
 		go acceptAll(p, 900*time.Millisecond)
 		g.slots.open(g.smscs()[0].binds[0], s)
@@ -77,7 +77,7 @@ func TestNoPartWaitsAfterOneThatCouldNotBeWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := undialled(t, SMSC{Name: "telco"})
 		b := g.smscs()[0].binds[0]
-		s, _ := inBubble(t, 1<<16)
+		s, _ := boundInMemory(t, 1<<16)
 		g.slots.open(b, s)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
@@ -100,7 +100,7 @@ func TestNoPartWaitsAfterOneThatCouldNotBeWritten(t *testing.T) {
 func TestNoPartWaitsForATokenAfterARefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := undialled(t, SMSC{Name: "telco", Rate: 1})
-		s, p := inBubble(t, 1<<16)
+		s, p := boundInMemory(t, 1<<16)
 		defer s.Close()
 		g.slots.open(g.smscs()[0].binds[0], s)
 		start := time.Now()
@@ -124,7 +124,7 @@ func TestNoMessageWaitsForTheRateOfALostBind(t *testing.T) {
 		g := undialled(t, SMSC{Name: "first", Rate: 1}, SMSC{Name: "second"})
 		var sessions []*session.Session
 		for range 2 {
-			s, p := inBubble(t, 1<<16)
+			s, p := boundInMemory(t, 1<<16)
 			go acceptAll(p, 0)
 			sessions = append(sessions, s)
 		}

@@ -263,7 +263,7 @@ func (m *maintainer) sessionConfig() session.Config {
 		connect = min(connect, fastConnect)
 	}
 	return session.Config{
-		Addr: m.addr, TLS: c.tlsConfig(), Mode: m.mode,
+		Addr: m.addr, Dial: m.g.dial, TLS: c.tlsConfig(), Mode: m.mode,
 		Bind: wire.Bind{
 			SystemID: c.SystemID, Password: c.Password, SystemType: c.SystemType, AddressRange: c.AddressRange,
 			InterfaceVersion: c.InterfaceVersion.octet(),

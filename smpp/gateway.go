@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -24,8 +25,9 @@ import (
 // concurrent use.
 type Gateway struct {
 	setup   atomic.Pointer[setup]
-	allow   func() error // nil: everything is allowed
-	shared  BindSlots    // nil: every bind is ours
+	allow   func() error                                                      // nil: everything is allowed
+	dial    func(ctx context.Context, network, addr string) (net.Conn, error) // nil: a net.Dialer; for tests
+	shared  BindSlots                                                         // nil: every bind is ours
 	metrics *metrics
 	log     *slog.Logger
 	slots   slots

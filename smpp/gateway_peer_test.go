@@ -3,6 +3,7 @@ package smpp
 import (
 	"context"
 	"log/slog"
+	"net"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"straks/internal/eventually"
 	"straks/internal/handover"
+	"straks/internal/memnet"
 	"straks/smpp/peertest"
 	"straks/smpp/session"
 	"straks/smpp/smsctest"
@@ -19,15 +21,44 @@ import (
 
 const number = "+4799999999"
 
+// memory is the network of tests in bubbles.
+var memory memnet.Network
+
 // centre starts a simulated SMSC.
 func centre(t *testing.T, p smsctest.Profile) *smsctest.SMSC {
 	t.Helper()
-	s, err := smsctest.Listen("127.0.0.1:0", p)
+	addr := "127.0.0.1:0"
+	if memory.InBubble(t) {
+		addr, p.Listen = memory.Addr(), memory.Listen
+	}
+	s, err := smsctest.Listen(addr, p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
+}
+
+// listen is peertest.Listen, in memory in a bubble.
+func listen(t *testing.T) (addr string, accept func() net.Conn) {
+	t.Helper()
+	if !memory.InBubble(t) {
+		return peertest.Listen(t)
+	}
+	l, err := memory.Listen(memory.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().String(), func() net.Conn {
+		c, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
 }
 
 // account is the configuration of an SMSC for tests.
@@ -80,6 +111,9 @@ func run(t *testing.T, c Config) *running {
 		t.Fatal(err)
 	}
 	r.Gateway = g
+	if memory.InBubble(t) {
+		g.dial = memory.DialContext
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- g.Run(ctx, r.handler()) }()
@@ -170,10 +204,10 @@ func wantOutcome(t *testing.T, r Result, want handover.Outcome) {
 	}
 }
 
-// inBubble binds a session to a peer over memory, where time is the bubble's.
-func inBubble(t *testing.T, size int) (*session.Session, *peertest.Peer) {
+// boundInMemory binds a session to a peer over memory, for a bubble.
+func boundInMemory(t *testing.T, size int) (*session.Session, *peertest.Peer) {
 	t.Helper()
-	ours, theirs := peertest.Pipe(size)
+	ours, theirs := memnet.Pipe(size)
 	p := peertest.New(t, theirs)
 	go p.AcceptBind()
 	s, err := session.Bind(t.Context(), ours, session.Config{})

@@ -47,19 +47,21 @@ func TestSendOneMessage(t *testing.T) {
 }
 
 func TestShutdownWaitsForResponses(t *testing.T) {
-	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Delay: 200 * time.Millisecond}})
-	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
-	results := make(chan Result, 1)
-	go func() { results <- g.send("hei", peertest.Patience) }()
-	if _, err := s.WaitSubmits(t.Context(), 1); err != nil {
-		t.Fatal(err)
-	}
-	g.stop()
-	wantOutcome(t, peertest.Wait(t, results), handover.Accepted)
-	if n := s.Stats().Unbinds; n != 1 {
-		t.Errorf("%d unbinds", n)
-	}
-	wantOutcome(t, g.send("hei", time.Second), handover.NotSent) // at once
+	memory.Bubble(t, func(t *testing.T) {
+		s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Delay: 200 * time.Millisecond}})
+		g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
+		results := make(chan Result, 1)
+		go func() { results <- g.send("hei", peertest.Patience) }()
+		if _, err := s.WaitSubmits(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		g.stop()
+		wantOutcome(t, peertest.Wait(t, results), handover.Accepted)
+		if n := s.Stats().Unbinds; n != 1 {
+			t.Errorf("%d unbinds", n)
+		}
+		wantOutcome(t, g.send("hei", time.Second), handover.NotSent) // at once
+	})
 }
 
 // A message that is sent while no bind is up leaves when the first one is.
@@ -185,25 +187,27 @@ func TestExplain(t *testing.T) {
 }
 
 func TestLateResponse(t *testing.T) {
-	var p smsctest.Profile
-	p.Delay = 600 * time.Millisecond
-	s := centre(t, p)
-	g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
-	r := g.send("hei", 300*time.Millisecond)
-	wantOutcome(t, r, handover.Unknown)
-	if len(r.Parts) != 1 || r.Parts[0].Taken || r.Err == nil {
-		t.Errorf("%+v", r)
-	}
-	if r.Times.Written.IsZero() || !r.Times.Answered.IsZero() {
-		t.Errorf("times of a message without a response: %+v", r.Times)
-	}
-	eventually.True(t, "the late response", func() bool { return len(g.lates()) == 1 })
-	got := g.lates()[0]
-	want := LateResponse{Message: "m1", SMSC: "telco", Total: 1, MessageID: s.Submits()[0].MessageID, Reference: r.Parts[0].Reference}
-	if got != want {
-		t.Errorf("got %+v, want %+v", got, want)
-	}
-	g.idle(t)
+	memory.Bubble(t, func(t *testing.T) {
+		var p smsctest.Profile
+		p.Delay = 600 * time.Millisecond
+		s := centre(t, p)
+		g := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
+		r := g.send("hei", 300*time.Millisecond)
+		wantOutcome(t, r, handover.Unknown)
+		if len(r.Parts) != 1 || r.Parts[0].Taken || r.Err == nil {
+			t.Errorf("%+v", r)
+		}
+		if r.Times.Written.IsZero() || !r.Times.Answered.IsZero() {
+			t.Errorf("times of a message without a response: %+v", r.Times)
+		}
+		eventually.True(t, "the late response", func() bool { return len(g.lates()) == 1 })
+		got := g.lates()[0]
+		want := LateResponse{Message: "m1", SMSC: "telco", Total: 1, MessageID: s.Submits()[0].MessageID, Reference: r.Parts[0].Reference}
+		if got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		g.idle(t)
+	})
 }
 
 // Some carriers give out passwords longer than the standard's eight octets.
@@ -216,30 +220,32 @@ func TestLongPassword(t *testing.T) {
 }
 
 func TestWrongPasswordSlowsDown(t *testing.T) {
-	s := centre(t, smsctest.Profile{Accounts: map[string]string{"straks": "another"}})
-	c := account("telco", s)
-	c.Binds = 5
-	g := run(t, Config{SMSCs: []SMSC{c}})
-	refused := func() (n int) {
-		for _, b := range g.States() {
-			if b.State == StateRefused {
-				n++
+	memory.Bubble(t, func(t *testing.T) {
+		s := centre(t, smsctest.Profile{Accounts: map[string]string{"straks": "another"}})
+		c := account("telco", s)
+		c.Binds = 5
+		g := run(t, Config{SMSCs: []SMSC{c}})
+		refused := func() (n int) {
+			for _, b := range g.States() {
+				if b.State == StateRefused {
+					n++
+				}
 			}
+			return n
 		}
-		return n
-	}
-	eventually.True(t, "the refusal to show", func() bool { return refused() == 1 })
-	eventually.True(t, "the other binds to show why they aren't bound", func() bool {
-		return !slices.ContainsFunc(g.States(), func(b BindState) bool { return b.Reason == "" })
+		eventually.True(t, "the refusal to show", func() bool { return refused() == 1 })
+		eventually.True(t, "the other binds to show why they aren't bound", func() bool {
+			return !slices.ContainsFunc(g.States(), func(b BindState) bool { return b.Reason == "" })
+		})
+		if n := g.value(t, "straks_smpp_bind_failures_total", "status", "ESME_RINVPASWD"); n != 1 {
+			t.Errorf("%v refusals counted", n)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := s.Wait(ctx, func(st smsctest.Stats) bool { return st.BindsRefused > 1 }); err == nil {
+			t.Error("it is tried again at once, or by another bind")
+		}
 	})
-	if n := g.value(t, "straks_smpp_bind_failures_total", "status", "ESME_RINVPASWD"); n != 1 {
-		t.Errorf("%v refusals counted", n)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	if err := s.Wait(ctx, func(st smsctest.Stats) bool { return st.BindsRefused > 1 }); err == nil {
-		t.Error("it is tried again at once, or by another bind")
-	}
 }
 
 func TestReconnectsAfterOutage(t *testing.T) {

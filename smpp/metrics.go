@@ -109,6 +109,15 @@ func (m *metrics) of(smsc string) *smscMetrics {
 	return s
 }
 
+// forget removes the series of an SMSC.
+func (m *metrics) forget(smsc string) {
+	of := prometheus.Labels{"smsc": smsc}
+	m.responseTime.DeletePartialMatch(of)
+	for _, counters := range []*prometheus.CounterVec{m.sends, m.responses, m.binds, m.bindFailures, m.retries, m.oddities, m.unanswered} {
+		counters.DeletePartialMatch(of)
+	}
+}
+
 // statusLabels returns every value of the label status.
 func statusLabels() []string {
 	labels := []string{unknownStatus}

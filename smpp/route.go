@@ -174,7 +174,7 @@ func (g *Gateway) plan(c *smsc, m *Message, from string) PlannedSMSC {
 		p.Validity = c.validityPeriod(now, m.Expires)
 	}
 	for _, bind := range c.binds {
-		p.Binds = append(p.Binds, g.slots.fill(bind, bind.shown(), now))
+		p.Binds = append(p.Binds, g.slots.fill(bind, g.shown(bind), now))
 	}
 	return p
 }

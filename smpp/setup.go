@@ -91,9 +91,19 @@ func (g *Gateway) Reconfigure(c Config) error {
 			g.slots.pause(s, true)
 			s.control.retire()
 			g.log.Info("SMSC removed, or changed", "smsc", s.Name)
+			if g.running == nil {
+				g.forget(s.Name)
+			}
 		}
 	}
 	return nil
+}
+
+// forget removes the metrics of an SMSC that is not in the setup any more. Under changing.
+func (g *Gateway) forget(name string) {
+	if g.setup.Load().named(name) == nil {
+		g.metrics.forget(name)
+	}
 }
 
 // named returns the SMSC of that name, nil if there is none.
@@ -154,6 +164,9 @@ func (g *Gateway) start(s, before *smsc) {
 			binds.Go(func() { m.run(ran.ctx) })
 		}
 		binds.Wait()
+		g.changing.Lock()
+		defer g.changing.Unlock()
+		g.forget(s.Name)
 	})
 }
 

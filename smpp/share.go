@@ -16,6 +16,8 @@ type BindSlots interface {
 	// Acquire waits until bind n of the SMSC, counted from 0, is this process's own. It returns an error only when ctx
 	// ends. It is not called again for a bind that has not been released.
 	Acquire(ctx context.Context, smsc string, n int) (BindSlot, error)
+	// WhoHas says why bind n is not this process's own while Acquire waits for it. Empty: that is not known.
+	WhoHas(smsc string, n int) string
 }
 
 // BindSlot is the right to keep one bind up.
@@ -38,6 +40,9 @@ const (
 
 // givenUp is why a bind whose slot has ended is unbound.
 const givenUp = "given back, for another node"
+
+// anotherHasIt is why a bind is StateElsewhere, where nothing more is known.
+const anotherHasIt = "another node has it"
 
 // share is the slot of one bind of an SMSC. Where transmitter and receiver are separate, both use it.
 type share struct {
@@ -141,7 +146,7 @@ func (m *maintainer) own(ctx context.Context) bool {
 		return true
 	}
 	m.disown()
-	m.setState(StateElsewhere, "another node has it", "")
+	m.setState(StateElsewhere, anotherHasIt, "")
 	_, changed := m.smsc.control.state()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

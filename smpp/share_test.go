@@ -82,6 +82,8 @@ func (s *shared) Acquire(ctx context.Context, smsc string, n int) (BindSlot, err
 	}
 }
 
+func (s *shared) WhoHas(smsc string, n int) string { return fmt.Sprintf("node 7 has %s/%d", smsc, n+1) }
+
 func (s *shared) release(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,45 +106,50 @@ func (g *running) inState(state State) (binds []string) {
 // TestSharedBinds: a bind is up only while its slot is ours. One that ends is drained: a message of several parts goes
 // on, no other starts, and the slot is given back after the unbind.
 func TestSharedBinds(t *testing.T) {
-	s := centre(t, smsctest.Profile{MaxBinds: 1, Behaviour: smsctest.Behaviour{Delay: 100 * time.Millisecond}})
-	c := account("telco", s)
-	c.Binds, c.Window = 2, 1
-	slots := newShared("telco/2")
-	g := run(t, Config{SMSCs: []SMSC{c}, Slots: slots})
-	eventually.True(t, "one bind of two", func() bool {
-		return len(g.inState(StateBound)) == 1 && len(g.inState(StateElsewhere)) == 1
+	memory.Bubble(t, func(t *testing.T) {
+		s := centre(t, smsctest.Profile{MaxBinds: 1, Behaviour: smsctest.Behaviour{Delay: 100 * time.Millisecond}})
+		c := account("telco", s)
+		c.Binds, c.Window = 2, 1
+		slots := newShared("telco/2")
+		g := run(t, Config{SMSCs: []SMSC{c}, Slots: slots})
+		eventually.True(t, "one bind of two", func() bool {
+			return len(g.inState(StateBound)) == 1 && len(g.inState(StateElsewhere)) == 1
+		})
+		if bound := g.inState(StateBound); bound[0] != "telco/2" || g.Ready() != nil || len(s.Binds()) != 1 {
+			t.Errorf("bound: %v; ready: %v; %d binds at the SMSC", bound, g.Ready(), len(s.Binds()))
+		}
+		if why := g.States()[0].Reason; why != "node 7 has telco/1" {
+			t.Errorf("it is elsewhere: %s", why)
+		}
+		if n := g.value(t, "straks_smpp_bind_state", "bind", "telco/1", "state", "elsewhere"); n != 1 {
+			t.Error("the metric does not show it")
+		}
+		long := sending(g, strings.Repeat("hei på deg ", 60), peertest.Patience)
+		if _, err := s.WaitSubmits(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		waiting := sending(g, "hei", peertest.Patience)
+		eventually.True(t, "a message to wait", func() bool { return g.slots.queued(g.smscs())["telco"] > 0 })
+		slots.end("telco/2")
+		wantOutcome(t, peertest.Wait(t, waiting), handover.NotSent)
+		if r := peertest.Wait(t, long); r.Outcome != handover.Accepted || len(r.Parts) < 4 {
+			t.Errorf("the message that had started: %+v", r)
+		}
+		eventually.True(t, "the slot to be given back", func() bool { return len(slots.releases()) == 1 && len(s.Binds()) == 0 })
+		if g.Ready() == nil {
+			t.Error("ready without a bind")
+		}
+		slots.give("telco/1")
+		eventually.True(t, "the other bind", func() bool { return g.Ready() == nil })
+		wantOutcome(t, g.send("hei", peertest.Patience), handover.Accepted)
+		if bound := g.inState(StateBound); len(bound) != 1 || bound[0] != "telco/1" {
+			t.Errorf("bound: %v", bound)
+		}
+		g.stop()
+		if released := slots.releases(); len(released) != 2 || s.Stats().Unbinds != 2 {
+			t.Errorf("released %v, %d unbinds", released, s.Stats().Unbinds)
+		}
 	})
-	if bound := g.inState(StateBound); bound[0] != "telco/2" || g.Ready() != nil || len(s.Binds()) != 1 {
-		t.Errorf("bound: %v; ready: %v; %d binds at the SMSC", bound, g.Ready(), len(s.Binds()))
-	}
-	if n := g.value(t, "straks_smpp_bind_state", "bind", "telco/1", "state", "elsewhere"); n != 1 {
-		t.Error("the metric does not show it")
-	}
-	long := sending(g, strings.Repeat("hei på deg ", 60), peertest.Patience)
-	if _, err := s.WaitSubmits(t.Context(), 1); err != nil {
-		t.Fatal(err)
-	}
-	waiting := sending(g, "hei", peertest.Patience)
-	eventually.True(t, "a message to wait", func() bool { return g.slots.queued(g.smscs())["telco"] > 0 })
-	slots.end("telco/2")
-	wantOutcome(t, peertest.Wait(t, waiting), handover.NotSent)
-	if r := peertest.Wait(t, long); r.Outcome != handover.Accepted || len(r.Parts) < 4 {
-		t.Errorf("the message that had started: %+v", r)
-	}
-	eventually.True(t, "the slot to be given back", func() bool { return len(slots.releases()) == 1 && len(s.Binds()) == 0 })
-	if g.Ready() == nil {
-		t.Error("ready without a bind")
-	}
-	slots.give("telco/1")
-	eventually.True(t, "the other bind", func() bool { return g.Ready() == nil })
-	wantOutcome(t, g.send("hei", peertest.Patience), handover.Accepted)
-	if bound := g.inState(StateBound); len(bound) != 1 || bound[0] != "telco/1" {
-		t.Errorf("bound: %v", bound)
-	}
-	g.stop()
-	if released := slots.releases(); len(released) != 2 || s.Stats().Unbinds != 2 {
-		t.Errorf("released %v, %d unbinds", released, s.Stats().Unbinds)
-	}
 }
 
 // TestSharedSeparateBinds: transmitter and receiver are one slot.
@@ -192,23 +199,25 @@ func TestSharedDrain(t *testing.T) {
 func TestInheritedSlot(t *testing.T) {
 	for _, status := range []wire.Status{wire.ESMEAlyBnd, wire.ESMEBindFail} {
 		t.Run(status.String(), func(t *testing.T) {
-			s := centre(t, smsctest.Profile{MaxBinds: 1, BindsFull: status})
-			before := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
-			c := account("telco", s)
-			c.RefusedDelay, c.ReconnectMax = time.Hour, time.Hour
-			slots := newShared("telco/1")
-			slots.inherited = true
-			g := run(t, Config{SMSCs: []SMSC{c}, Slots: slots})
-			eventually.True(t, "three attempts", func() bool { return s.Stats().BindsRefused >= 3 })
-			if taking := g.inState(StateTakingOver); len(taking) != 1 {
-				t.Errorf("%+v", g.States())
-			}
-			if g.smscs()[0].limiter.refusals != 0 {
-				t.Error("it counts as a refused password")
-			}
-			before.stop()
-			g.allUp(t)
-			wantOutcome(t, g.send("hei", peertest.Patience), handover.Accepted)
+			memory.Bubble(t, func(t *testing.T) {
+				s := centre(t, smsctest.Profile{MaxBinds: 1, BindsFull: status})
+				before := run(t, Config{SMSCs: []SMSC{account("telco", s)}}).allUp(t)
+				c := account("telco", s)
+				c.RefusedDelay, c.ReconnectMax = time.Hour, time.Hour
+				slots := newShared("telco/1")
+				slots.inherited = true
+				g := run(t, Config{SMSCs: []SMSC{c}, Slots: slots})
+				eventually.True(t, "three attempts", func() bool { return s.Stats().BindsRefused >= 3 })
+				if taking := g.inState(StateTakingOver); len(taking) != 1 {
+					t.Errorf("%+v", g.States())
+				}
+				if g.smscs()[0].limiter.refusals != 0 {
+					t.Error("it counts as a refused password")
+				}
+				before.stop()
+				g.allUp(t)
+				wantOutcome(t, g.send("hei", peertest.Patience), handover.Accepted)
+			})
 		})
 	}
 }
@@ -248,9 +257,10 @@ func TestNoAlarmElsewhere(t *testing.T) {
 			t.Errorf("%v", f)
 		}
 	}
-	if err := g.Ready(); err == nil || !strings.Contains(err.Error(), "telco/1 is elsewhere: another node has it") {
-		t.Errorf("ready: %v", err)
-	}
+	eventually.True(t, "the reason", func() bool {
+		err := g.Ready()
+		return err != nil && strings.Contains(err.Error(), "telco/1 is elsewhere: node 7 has telco/1")
+	})
 	cancel()
 	if err := peertest.Wait(t, ended); err != nil || strings.Contains(log.String(), "WARN") {
 		t.Errorf("%v: %s", err, log.String())
@@ -260,20 +270,22 @@ func TestNoAlarmElsewhere(t *testing.T) {
 // TestUnreachedSlot: a bind whose SMSC can't be reached from here is left to the other processes, and one that is
 // refused is not.
 func TestUnreachedSlot(t *testing.T) {
-	s := centre(t, smsctest.Profile{})
-	c := account("telco", s)
-	c.EnquireLink, c.DeadLink = 50*time.Millisecond, 100*time.Millisecond
-	s.Down()
-	slots := newShared("telco/1")
-	g := run(t, Config{SMSCs: []SMSC{c}, Slots: slots})
-	eventually.True(t, "the slot to be given back", func() bool { return len(slots.releases()) == 1 })
-	if err := s.Up(); err != nil {
-		t.Fatal(err)
-	}
-	slots.give("telco/1")
-	g.allUp(t)
-	wantOutcome(t, g.send("hei", peertest.Patience), handover.Accepted)
-	if n := len(slots.releases()); n != 1 {
-		t.Errorf("%d releases", n)
-	}
+	memory.Bubble(t, func(t *testing.T) {
+		s := centre(t, smsctest.Profile{})
+		c := account("telco", s)
+		c.EnquireLink, c.DeadLink = 50*time.Millisecond, 100*time.Millisecond
+		s.Down()
+		slots := newShared("telco/1")
+		g := run(t, Config{SMSCs: []SMSC{c}, Slots: slots})
+		eventually.True(t, "the slot to be given back", func() bool { return len(slots.releases()) == 1 })
+		if err := s.Up(); err != nil {
+			t.Fatal(err)
+		}
+		slots.give("telco/1")
+		g.allUp(t)
+		wantOutcome(t, g.send("hei", peertest.Patience), handover.Accepted)
+		if n := len(slots.releases()); n != 1 {
+			t.Errorf("%d releases", n)
+		}
+	})
 }

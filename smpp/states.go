@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -59,13 +60,22 @@ func (g *Gateway) States() []BindState {
 	var all []BindState
 	for _, c := range g.smscs() {
 		for _, b := range c.binds {
-			all = append(all, g.slots.fill(b, b.shown(), now))
+			all = append(all, g.slots.fill(b, g.shown(b), now))
 		}
 		for _, b := range c.receivers {
-			all = append(all, b.shown())
+			all = append(all, g.shown(b))
 		}
 	}
 	return all
+}
+
+// shown returns the state of a bind, with the reason of one that is another process's.
+func (g *Gateway) shown(b *bind) BindState {
+	state := b.shown()
+	if state.State == StateElsewhere {
+		state.Reason = cmp.Or(g.shared.WhoHas(b.smsc.Name, b.share.n), state.Reason)
+	}
+	return state
 }
 
 func (b *bind) shown() BindState {

@@ -79,28 +79,30 @@ func TestSeveralAddresses(t *testing.T) {
 
 // The least loaded bind is used, so that several share the load.
 func TestBindsShareTheLoad(t *testing.T) {
-	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Delay: 100 * time.Millisecond}})
-	c := account("telco", s)
-	c.Binds = 4
-	g := run(t, Config{SMSCs: []SMSC{c}}).allUp(t)
-	results := make(chan Result, 8)
-	for range 8 {
-		go func() { results <- g.send("hei", peertest.Patience) }()
-	}
-	used := map[string]int{}
-	for range 8 {
-		used[peertest.Wait(t, results).Bind]++
-	}
-	if len(used) != 4 {
-		t.Errorf("%v", used)
-	}
+	memory.Bubble(t, func(t *testing.T) {
+		s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Delay: 100 * time.Millisecond}})
+		c := account("telco", s)
+		c.Binds = 4
+		g := run(t, Config{SMSCs: []SMSC{c}}).allUp(t)
+		results := make(chan Result, 8)
+		for range 8 {
+			go func() { results <- g.send("hei", peertest.Patience) }()
+		}
+		used := map[string]int{}
+		for range 8 {
+			used[peertest.Wait(t, results).Bind]++
+		}
+		if len(used) != 4 {
+			t.Errorf("%v", used)
+		}
+	})
 }
 
 // answering is a gateway with one bind, of the given rate. Each submit is answered after the delay.
 func answering(t *testing.T, rate float64, delay time.Duration) (*Gateway, *session.Session) {
 	g := undialled(t, SMSC{Name: "telco", Rate: rate, StallAfter: 300 * time.Millisecond})
 	b := g.smscs()[0].binds[0]
-	s, p := inBubble(t, 1<<16)
+	s, p := boundInMemory(t, 1<<16)
 	go acceptAll(p, delay)
 	g.slots.open(b, s)
 	b.setState(StateBound, "", "")

@@ -52,7 +52,7 @@ func TestStorm(t *testing.T) {
 	}
 	wg.Wait()
 
-	settled, cancel := context.WithTimeout(t.Context(), time.Minute)
+	settled, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	for _, s := range []*smsctest.SMSC{a, b} {
 		if err := s.Wait(settled, func(st smsctest.Stats) bool { return st.WaitingNow == 0 }); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"straks/internal/eventually"
 	"straks/internal/handover"
+	"straks/internal/memnet"
 	"straks/smpp/peertest"
 	"straks/smpp/session"
 	"straks/smpp/smsctest"
@@ -39,10 +40,10 @@ func TestSlotsAreReleased(t *testing.T) {
 				g, p, close := bubbled(t, SMSC{Window: 1, ResponseTimeout: 300 * time.Millisecond})
 				defer close()
 				results := make(chan Result, 1)
-				go func() { results <- g.sendFor(end.of) }()
+				go func() { results <- g.send("hei", end.of) }()
 				end.by(p, p.Next(wire.SubmitSM))
 				wantOutcome(t, <-results, end.want)
-				go func() { results <- g.sendFor(peertest.Patience) }()
+				go func() { results <- g.send("hei", peertest.Patience) }()
 				p.Accept(p.Next(wire.SubmitSM), "b")
 				wantOutcome(t, <-results, handover.Accepted)
 				time.Sleep(time.Second)
@@ -60,19 +61,13 @@ func acceptLater(p *peertest.Peer, f wire.Frame, after time.Duration) {
 	})
 }
 
-// bubble is a gateway with one bind, over a connection in memory.
-type bubble struct {
-	*Gateway
-	*session.Session
-}
-
 // bubbled binds the only bind of a gateway to a peer, where time is the bubble's.
-func bubbled(t *testing.T, account SMSC) (bubble, *peertest.Peer, func()) {
+func bubbled(t *testing.T, account SMSC) (*running, *peertest.Peer, func()) {
 	t.Helper()
 	account.Name = "telco"
 	g := undialled(t, account)
 	b := g.smscs()[0].binds[0]
-	ours, theirs := peertest.Pipe(1 << 16)
+	ours, theirs := memnet.Pipe(1 << 16)
 	p := peertest.New(t, theirs)
 	go p.AcceptBind()
 	s, err := session.Bind(t.Context(), ours, newMaintainer(g, b, new(inbox).handler()).sessionConfig())
@@ -80,13 +75,7 @@ func bubbled(t *testing.T, account SMSC) (bubble, *peertest.Peer, func()) {
 		t.Fatal(err)
 	}
 	g.slots.open(b, s)
-	return bubble{g, s}, p, s.Close
-}
-
-func (b bubble) sendFor(d time.Duration) Result {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	defer cancel()
-	return b.Send(ctx, Message{ID: "m1", To: number, Text: "hei"})
+	return &running{Gateway: g}, p, s.Close
 }
 
 // What is in flight when a session is lost no longer counts against the window of the next.
@@ -108,30 +97,32 @@ func TestLossReleasesTheWindow(t *testing.T) {
 // An SMSC that hangs holds up its window and MaxWaiting messages, and no more:
 // the next is not sent, and told so at once, though its deadline is an hour away.
 func TestWaitQueueIsBounded(t *testing.T) {
-	s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Lose: 1}})
-	conf := account("telco", s)
-	conf.Window, conf.MaxWaiting = 2, 3
-	g := run(t, Config{SMSCs: []SMSC{conf}, DrainTime: 100 * time.Millisecond}).allUp(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-	defer cancel()
-	m := Message{To: number, From: "straks", Text: "123456"}
-	ended := make(chan Result, 5)
-	for range 5 {
-		go func() { ended <- g.Send(ctx, m) }()
-	}
-	eventually.True(t, "the window and the queue to be full", func() bool {
-		return s.Stats().Submits == 2 && g.slots.queued(g.smscs())["telco"] == 3
+	memory.Bubble(t, func(t *testing.T) {
+		s := centre(t, smsctest.Profile{Behaviour: smsctest.Behaviour{Lose: 1}})
+		conf := account("telco", s)
+		conf.Window, conf.MaxWaiting = 2, 3
+		g := run(t, Config{SMSCs: []SMSC{conf}, DrainTime: 100 * time.Millisecond}).allUp(t)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		m := Message{To: number, From: "straks", Text: "123456"}
+		ended := make(chan Result, 5)
+		for range 5 {
+			go func() { ended <- g.Send(ctx, m) }()
+		}
+		eventually.True(t, "the window and the queue to be full", func() bool {
+			return s.Stats().Submits == 2 && g.slots.queued(g.smscs())["telco"] == 3
+		})
+		if r := g.Send(ctx, m); r.Outcome != handover.NotSent || !errors.Is(r.Err, errQueueFull) {
+			t.Errorf("one more: %+v", r)
+		}
+		cancel()
+		for range 5 {
+			<-ended
+		}
+		if n := g.slots.queued(g.smscs())["telco"]; n != 0 {
+			t.Errorf("%d wait that have left", n)
+		}
 	})
-	if r := g.Send(ctx, m); r.Outcome != handover.NotSent || !errors.Is(r.Err, errQueueFull) {
-		t.Errorf("one more: %+v", r)
-	}
-	cancel()
-	for range 5 {
-		<-ended
-	}
-	if n := g.slots.queued(g.smscs())["telco"]; n != 0 {
-		t.Errorf("%d wait that have left", n)
-	}
 }
 
 // A message whose first SMSC has a full queue goes to the next at once. A part of a message

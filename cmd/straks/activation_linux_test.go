@@ -59,7 +59,7 @@ func TestRestartRefusesNothing(t *testing.T) {
 	transport := &http.Transport{DisableKeepAlives: true} // each order is a connection of its own
 	defer transport.CloseIdleConnections()
 	for sender := range 8 {
-		c, err := client.New("http://"+l.Addr().String()+"/notifications/api/v1", w.Token, &http.Client{Transport: transport, Timeout: 20 * time.Second})
+		c, err := client.New("http://"+l.Addr().String()+"/notifications/api/v1", w.Token, &http.Client{Transport: transport, Timeout: 5 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,7 @@ import (
 )
 
 // checkCommand reports all faults of a configuration, and of what "serve" would find on this machine: what it calls
-// right, "serve" takes. It makes no connection and changes nothing.
+// right, "serve" takes. It changes nothing, and connects to nothing except a journal's database.
 func checkCommand(_ context.Context, args []string, e env) error {
 	fs := newFlags("check [-config FILE] [-config-only] [-user NAME]")
 	path := fs.configFlag()

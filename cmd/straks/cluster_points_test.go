@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -105,11 +106,11 @@ type hit struct {
 	*testing.T
 	*nodes.World
 	point
-	digits []byte // of the order's number
 
 	db, smsc *faultproxy.Proxy
 
 	mu      sync.Mutex
+	order   *nodes.Order
 	writes  int // to the database, that name the order
 	on      int // connection of the last of them
 	sent    bool
@@ -117,6 +118,9 @@ type hit struct {
 	reached chan struct{}
 	release chan struct{}
 }
+
+// pointLease is long enough that a node is not declared dead because the machine is slow.
+const pointLease = 5 * time.Second
 
 func newHit(t *testing.T, db *pgcluster.Cluster, database string, p point) *hit {
 	t.Helper()
@@ -127,10 +131,10 @@ func newHit(t *testing.T, db *pgcluster.Cluster, database string, p point) *hit 
 	}
 	smsc := smsctest.Profile{Retry: 50 * time.Millisecond, AckTimeout: time.Second}
 	smsc.Receipt.Delay = 100 * time.Millisecond
-	h.World, err = nodes.New(t.Context(), nodes.Options{Program: asNode, Database: db, SMSC: smsc, Lease: 2 * time.Second,
-		DSN: func(id int, _ string) string {
+	h.World, err = nodes.New(t.Context(), nodes.Options{Program: asNode, Database: db, Journal: database, SMSC: smsc, Lease: pointLease,
+		DSN: func(id int, dsn string) string {
 			if id != 1 {
-				return db.DSNOf(database)
+				return dsn
 			}
 			_, port, _ := strings.Cut(h.db.Addr(), ":")
 			return db.DSNAt(database, "127.0.0.1", port)
@@ -172,12 +176,28 @@ func (h *hit) stop() <-chan struct{} {
 	return h.release
 }
 
+// next returns an order that may get to the point; nil: one is there.
+func (h *hit) next() *nodes.Order {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.done {
+		return nil
+	}
+	h.order, h.writes, h.sent = h.Book.New(), 0, false
+	return h.order
+}
+
+// names reports whether octets name the order. The caller holds mu.
+func (h *hit) names(octets []byte) bool {
+	return h.order != nil && bytes.Contains(octets, []byte(strings.TrimPrefix(h.order.Number, "+")))
+}
+
 // atDatabase is the tap of A's connections to the database.
 func (h *hit) atDatabase(c faultproxy.Chunk) <-chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
-	case c.ToServer && bytes.Contains(c.Octets, h.digits):
+	case c.ToServer && h.names(c.Octets):
 		h.writes++
 		h.on = c.Conn
 		if h.write && h.writes == h.n {
@@ -195,7 +215,7 @@ func (h *hit) atSMSC(c faultproxy.Chunk) <-chan struct{} {
 	defer h.mu.Unlock()
 	isAck := bytes.Contains(c.Octets, []byte{byte(wire.DeliverSMResp >> 24), 0, 0, byte(wire.DeliverSMResp & 0xff)})
 	switch {
-	case c.ToServer && bytes.Contains(c.Octets, h.digits):
+	case c.ToServer && h.names(c.Octets):
 		h.sent = true
 		if h.submit {
 			return h.stop()
@@ -218,24 +238,18 @@ func (h *hit) run(kill bool) {
 		must(h.T, b.Start(h.Context()))
 		must(h.T, b.AwaitReady(h.Context()))
 	}
-	o := h.Book.New()
-	h.digits = []byte(strings.TrimPrefix(o.Number, "+"))
 	h.db.Tap(h.atDatabase)
 	h.smsc.Tap(h.atSMSC)
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
-		for !h.Place(o, a) { // a slow machine may have it refused
-			select {
-			case <-h.reached:
-				return
-			case <-time.After(20 * time.Millisecond):
-			}
+		for o := h.next(); o != nil && !h.Place(o, a); o = h.next() {
+			time.Sleep(20 * time.Millisecond) // a slow machine may have one refused
 		}
 	}()
 	select {
 	case <-h.reached:
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		h.Fatal("the order did not get to the point")
 	}
 	if kill {
@@ -249,13 +263,13 @@ func (h *hit) run(kill bool) {
 		must(h.T, b.Start(h.Context()))
 		must(h.T, b.AwaitReady(h.Context()))
 	}
-	h.repeat(o, b)
+	h.repeat(h.order, b)
 	if !kill {
-		time.Sleep(3 * time.Second) // its lease has expired
+		time.Sleep(pointLease + time.Second) // it has expired
 		must(h.T, a.Signal(syscall.SIGCONT))
 		<-answered
 	}
-	h.settle(o.Key, kill)
+	h.settle(kill)
 }
 
 // kill ends a node, and loses what is held back on its connections.
@@ -270,7 +284,7 @@ func (h *hit) kill(a *nodes.Node) {
 
 // repeat repeats the order until B knows it.
 func (h *hit) repeat(o *nodes.Order, b *nodes.Node) {
-	ctx, cancel := context.WithTimeout(h.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(h.Context(), 5*time.Minute)
 	defer cancel()
 	for !h.Place(o, b) {
 		if ctx.Err() != nil {
@@ -281,7 +295,7 @@ func (h *hit) repeat(o *nodes.Order, b *nodes.Node) {
 }
 
 // settle starts what was killed, and compares all records.
-func (h *hit) settle(key string, kill bool) {
+func (h *hit) settle(kill bool) {
 	if kill {
 		must(h.T, h.Nodes[0].Start(h.Context()))
 	}
@@ -292,7 +306,8 @@ func (h *hit) settle(key string, kill bool) {
 	for _, fault := range verdict.Faults {
 		h.Error(fault)
 	}
-	o := h.Book.Orders()[0]
+	all := h.Book.Orders()
+	o := all[slices.IndexFunc(all, func(o nodes.Order) bool { return o.Key == h.order.Key })]
 	if o.Submits < h.submits[0] && kill || kill && o.Submits > h.submits[1] {
 		h.Errorf("the SMSC got %d messages, want from %d to %d: %+v", o.Submits, h.submits[0], h.submits[1], o)
 	}

@@ -51,6 +51,7 @@ func testCrash(t *testing.T, echo bool) {
 	book := newCrashBook()
 	w := daemontest.NewStopped(t, book.smsc(seed, echo), book.relay(), `binds = 2
 response_timeout = "1s"`)
+	w.ShortenDeadline()
 	w.TakeReports("")
 	w.Relay.ReportTo("unix", w.LMTPSocket())
 	c := &crash{World: w, book: book, receiver: receiveCrashes(t, w), rng: rand.New(rand.NewPCG(seed, 1)), boot: 100 * time.Millisecond}
@@ -194,7 +195,7 @@ var crashBounce = relaytest.Report{Action: "failed", Status: "5.2.2", Diagnostic
 func (c *crash) settle() (unanswered int) {
 	t, b := c.T, c.book
 	c.repeatAll()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := c.SMSC.Wait(ctx, func(st smsctest.Stats) bool { return st.WaitingNow == 0 }); err != nil {
 		t.Fatalf("receipts are left: %v", err)

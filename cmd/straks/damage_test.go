@@ -25,7 +25,7 @@ func TestBadPageEndsTheProcess(t *testing.T) {
 	c.SendSMS(t.Context(), daemontest.SMS("k2", "+4799999999"))
 	select {
 	case <-p.ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(5 * time.Minute):
 		p.cmd.Process.Kill()
 		t.Fatalf("the daemon goes on:\n%s", p.log.String())
 	}
@@ -80,7 +80,7 @@ func TestOverwrittenJournalEndsTheProcess(t *testing.T) {
 		t.Helper()
 		select {
 		case <-p.ended:
-		case <-time.After(30 * time.Second):
+		case <-time.After(5 * time.Minute):
 			p.cmd.Process.Kill()
 			t.Fatalf("the daemon goes on:\n%s", p.log.String())
 		}

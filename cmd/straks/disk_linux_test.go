@@ -91,7 +91,7 @@ enquire_link = "50ms"
 response_timeout = "60s"
 dead_link = "60s"
 `, quiet.Addr()))
-	w.EditConfig(`send_deadline = "2s"`, "send_deadline = \"20s\"\ndrain_timeout = \"30s\"")
+	w.EditConfig(`stall_after = "1m"`, `stall_after = "1s"`) // the default
 	w.TakeReports("")
 	w.Relay.ReportTo("unix", w.LMTPSocket())
 	s := &faulty{crash: &crash{World: w, book: book}, quiet: quiet, manager: daemontest.NewManager(t)}
@@ -263,7 +263,7 @@ func (s *faulty) reads(fault diskFault) {
 // linksLive waits for enquire_link in both directions, and for a postponed receipt.
 func (s *faulty) linksLive(links, quiet smsctest.Stats) {
 	s.T.Helper()
-	ctx, cancel := context.WithTimeout(s.T.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(s.T.Context(), 5*time.Minute)
 	defer cancel()
 	if err := s.SMSC.Wait(ctx, func(now smsctest.Stats) bool {
 		return now.EnquiryAnswers > links.EnquiryAnswers+20 && now.Postponed > links.Postponed

@@ -31,6 +31,7 @@
 //	report.go   report: a report from a pipe
 //	check.go    check: the configuration, and what the daemon would find
 //	doctor.go   doctor: DNS records, relays, SMSCs, the clock
+//	doctor_print.go     its findings, for a person
 //	doctor_database.go  the database that the journal is in
 //	sandbox.go  sandbox: a daemon between simulated carriers, with an inbox
 //	sandbox_text.go what the sandbox prints on a terminal

@@ -51,7 +51,7 @@ func doctorCommand(ctx context.Context, args []string, e env) error {
 	if *asJSON {
 		err = printFindingsJSON(e.stdout, resolver, findings)
 	} else {
-		err = printFindings(e.stdout, resolver, findings)
+		err = printFindings(e.stdout, widthOf(e.stdout), resolver, findings)
 	}
 	if err != nil {
 		return err
@@ -141,41 +141,6 @@ func printFindingsJSON(w io.Writer, r *doctor.Resolver, findings []doctor.Findin
 		return err
 	}
 	_, err := w.Write(printable.JSON(text.Bytes()))
-	return err
-}
-
-// printFindings prints them for a person. What to publish, write or run stands on lines of its own, to be copied.
-func printFindings(w io.Writer, r *doctor.Resolver, findings []doctor.Finding) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "DNS by %s\n", r)
-	subject := ""
-	for _, f := range findings {
-		if f.Subject != subject {
-			subject = f.Subject
-			fmt.Fprintf(&b, "\n%s\n", subject)
-		}
-		level := string(f.Level)
-		if f.Level == doctor.Fix {
-			level = "FIX"
-		}
-		fmt.Fprintf(&b, "  %-8s%-12s %s\n", level, f.Check, strings.ReplaceAll(f.Says, "\n", "; "))
-		for _, part := range []struct {
-			what  string
-			lines []string
-		}{
-			{"remove from the DNS", f.Remove}, {"publish in the DNS", f.Publish},
-			{"write into the configuration", f.Configure}, {"run", f.Run},
-		} {
-			if len(part.lines) == 0 {
-				continue
-			}
-			fmt.Fprintf(&b, "          %s:\n", part.what)
-			for _, line := range part.lines {
-				fmt.Fprintf(&b, "            %s\n", line)
-			}
-		}
-	}
-	_, err := io.WriteString(w, printable.Lines(b.String()))
 	return err
 }
 

@@ -12,6 +12,7 @@ import (
 	"straks/internal/daemon/daemontest"
 	"straks/internal/doctor"
 	"straks/internal/doctor/dnstest"
+	"straks/internal/pgcluster"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 	"straks/smtp/returnpath"
@@ -69,7 +70,7 @@ func TestDoctor(t *testing.T) {
 	if code != exitDone && !strings.Contains(stderr, "doctor: 1 not looked at") { // the clock, in a container
 		t.Fatalf("%d\n%s\n%s", code, out, stderr)
 	}
-	for _, words := range []string{"\nexample.org\n", "  ok      SPF          It holds 198.51.100.7 of relay mx.\n", "signature and the return path both count", "rsa, 2048 bits"} {
+	for _, words := range []string{"\nexample.org\n", "  ok      SPF             It holds 198.51.100.7 of relay mx.\n", "signature and the return path both count", "rsa, 2048 bits"} {
 		if !strings.Contains(out, words) {
 			t.Errorf("lacks %q:\n%s", words, out)
 		}
@@ -103,6 +104,42 @@ func TestDoctorWithoutSecrets(t *testing.T) {
 	}
 }
 
+// TestDoctorOfSealedDatabase: the doctor looks at a database whose recipients are sealed, beside the node that runs, and without
+// the key too. It prints nothing of the key or of a recipient.
+func TestDoctorOfSealedDatabase(t *testing.T) {
+	t.Parallel()
+	s := dnstest.Serve(t, "")
+	kind := journalKind{"sealed", servers(t, pgcluster.Options{Servers: 1}), true}
+	must(t, kind.db.Database(t.Context(), kind.name))
+	w := kind.world(t, smsctest.Profile{}, relaytest.Profile{})
+	w.Start()
+	w.Send("a", person)
+	binds := w.SMSC.Stats().Binds
+	look := func(bind string) {
+		t.Helper()
+		levels, findings, stderr := diagnosed(t, w, s, exitFailed)
+		for name, want := range map[string]string{"database/reachable": "ok", "database/primary": "ok", "database/standby_names": "fix", "smsc telco/bind": bind} {
+			if levels[name] != want {
+				t.Errorf("%s is %q, want %q", name, levels[name], want)
+			}
+		}
+		if all := fmt.Sprint(findings, stderr); strings.Contains(all, person[1:]) || strings.Contains(all, "straks-journal-") {
+			t.Errorf("a secret is in %s", all)
+		}
+		if w.SMSC.Stats().Binds != binds {
+			t.Error("the doctor has bound beside a node")
+		}
+	}
+	look("ok")
+	w.Stop()
+	must(t, os.Remove(filepath.Join(w.Dir, "journal-key.password")))
+	look("unknown")
+	code, out, stderr := straks(t, "", "doctor", "-config", w.ConfigFile(), "-resolver", s.Addr)
+	if code != exitFailed || !strings.Contains(out, "journal.key_file can't be read") {
+		t.Errorf("exit %d: %s%s", code, out, stderr)
+	}
+}
+
 // TestDoctorShowsNothingHarmful: words of the DNS do not reach the terminal as they are.
 func TestDoctorShowsNothingHarmful(t *testing.T) {
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
@@ -113,6 +150,55 @@ func TestDoctorShowsNothingHarmful(t *testing.T) {
 		if all := out + stderr; strings.ContainsAny(all, "\x1b\x07\u202e") || !strings.Contains(all, "no term of SPF") {
 			t.Errorf("%q", all)
 		}
+	}
+}
+
+// TestFindingsInColumns: what is said stands in one column, whatever checks are named, and is wrapped where the terminal ends.
+func TestFindingsInColumns(t *testing.T) {
+	r, err := doctor.NewResolver("192.0.2.1:53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	findings := []doctor.Finding{
+		{Subject: "database", Check: "fsync", Level: doctor.OK, Says: "It is on."},
+		{Subject: "database", Check: "synchronous_commit", Level: doctor.Fix, Says: "Orders are lost — with the server that has acknowledged them.", Run: []string{"alter system set synchronous_commit = on  -- which is too long for the line"}},
+		{Subject: "example.org", Check: "DKIM a-selector-of-2026", Level: doctor.Note, Says: "It is published."},
+	}
+	for width, want := range map[int]string{
+		0: `
+database
+  ok      fsync              It is on.
+  FIX     synchronous_commit Orders are lost — with the server that has acknowledged them.
+          run:
+            alter system set synchronous_commit = on  -- which is too long for the line
+
+example.org
+  note    DKIM a-selector-of-2026
+                             It is published.
+`,
+		62: `
+database
+  ok      fsync              It is on.
+  FIX     synchronous_commit Orders are lost — with the server
+                             that has acknowledged them.
+          run:
+            alter system set synchronous_commit = on  -- which is too long for the line
+
+example.org
+  note    DKIM a-selector-of-2026
+                             It is published.
+`,
+	} {
+		var out strings.Builder
+		if err := printFindings(&out, width, r, findings); err != nil {
+			t.Fatal(err)
+		}
+		if _, got, _ := strings.Cut(out.String(), "\n"); got != want {
+			t.Errorf("at a width of %d:\n%s", width, got)
+		}
+	}
+	if got := indented("a word-that-is-longer-than-any-line-of-this-terminal b", "  ", 33); got != "  a\n  word-that-is-longer-than-any-line-of-this-terminal\n  b\n" {
+		t.Errorf("%q", got)
 	}
 }
 

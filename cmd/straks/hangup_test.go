@@ -36,7 +36,7 @@ func TestHangup(t *testing.T) {
 		t.Errorf("reload: %d, %s", code, stderr)
 	}
 	w.EditConfig("[[route]]\nsmscs = [\"nobody\"]\n", "")
-	w.EditConfig("send_deadline = \"2s\"", "send_deadline = \"3s\"")
+	w.EditConfig("send_deadline = \"20s\"", "send_deadline = \"21s\"")
 	code, stdout, stderr := straks(t, "", "reload", "-config", w.ConfigFile())
 	if code != exitDone || !strings.Contains(stdout, "was read again") || !strings.Contains(stderr, "api has changed, and takes effect after a restart") {
 		t.Errorf("reload: %d, %s%s", code, stdout, stderr)

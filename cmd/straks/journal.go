@@ -13,6 +13,7 @@ import (
 	"straks/internal/config"
 	"straks/internal/daemon"
 	"straks/orders/bolt"
+	"straks/orders/sealed"
 )
 
 // journalCommand runs a command on the journal, or makes a key for it. Of those on a file, only backup works while the
@@ -125,6 +126,15 @@ func journalStats(ctx context.Context, args []string, e env) error {
 	return out.Flush()
 }
 
+// checkedKeys returns the keys that the configuration names, none if one can't be read.
+func (f journalFlags) checkedKeys(e env) sealed.Keys {
+	keys, err := f.keys()
+	if err != nil {
+		fmt.Fprintf(e.stderr, "journal check: recipients that are sealed are not checked: %v\n", err)
+	}
+	return keys
+}
+
 // journalCheck checks every invariant of the journal.
 func journalCheck(ctx context.Context, args []string, e env) error {
 	fs := newJournalFlags("journal check [-config FILE [-postgres DSN] | -file FILE]")
@@ -137,16 +147,14 @@ func journalCheck(ctx context.Context, args []string, e env) error {
 		if err != nil {
 			return err
 		}
+		opt.Keys = fs.checkedKeys(e)
 		return postgresCheck(ctx, opt, e)
 	}
 	path, err := fs.path()
 	if err != nil {
 		return err
 	}
-	keys, err := fs.keys()
-	if err != nil {
-		fmt.Fprintf(e.stderr, "journal check: recipients that are sealed are not checked: %v\n", err)
-	}
+	keys := fs.checkedKeys(e)
 	p := newProgress(e, "journal check", records)
 	j, err := bolt.OpenReadOnly(path, bolt.Options{Keys: keys, Progress: p.report})
 	if err != nil {

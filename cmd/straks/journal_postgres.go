@@ -84,6 +84,12 @@ func postgresStats(ctx context.Context, opt postgres.Options, e env) error {
 		}
 		out.row(t.Name, fmt.Sprintf("%d octets, %s", t.Octets, records))
 	}
+	if len(s.Keys) > 0 {
+		out.row("plain recipients", map[bool]string{true: "there may be some", false: "0"}[s.Plain])
+	}
+	for _, key := range s.Keys {
+		out.row("recipients sealed with", key)
+	}
 	for _, n := range s.Nodes {
 		state := "dead"
 		if n.Live {
@@ -133,7 +139,7 @@ func journalMove(ctx context.Context, args []string, e env) error {
 	fs := newFlags("journal move [-config FILE] [-key-file FILE [-former-key-file FILE]] FROM")
 	fs.notes = "FROM is the file of a journal that no straks has open. The database must have no journal. If the command is interrupted,\n" +
 		"run it again: it goes on with the next table. At the end it compares counts, checks all invariants, and renames FROM.\n" +
-		"Recipients that were sealed with a key are in the clear in the database: encrypt its disks and backups.\n"
+		"Recipients are sealed in the database with the configuration's journal.key_file, and in the clear without one.\n"
 	path := fs.configFlag()
 	key := fs.String("key-file", "", "the `file` with the key that FROM was sealed with")
 	former := fs.String("former-key-file", "", "the `file` with the key that it was sealed with before")
@@ -150,6 +156,9 @@ func journalMove(ctx context.Context, args []string, e env) error {
 	}
 	opt, err := daemon.PostgresOptions(cfg)
 	if err != nil {
+		return err
+	}
+	if opt.Keys, err = keysOf(cfg); err != nil {
 		return err
 	}
 	var keys sealed.Keys

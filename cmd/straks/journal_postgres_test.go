@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -87,7 +89,18 @@ func moves(t *testing.T, db *pgcluster.Cluster, fails func(says string, args ...
 	config := sharedConfig(t, db.DSNOf("moved"))
 	dir := t.TempDir()
 	path, keyFile := filepath.Join(dir, "journal.db"), filepath.Join(dir, "journal.key")
-	key := sealed.NewKey()
+	key, own := sealed.NewKey(), sealed.NewKey()
+	ownFile := filepath.Join(dir, "own.key")
+	if err := os.WriteFile(ownFile, []byte(own.Text()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(config)
+	if err == nil {
+		err = os.WriteFile(config, bytes.Replace(text, []byte("[node]\n"), fmt.Appendf(nil, "key_file = %q\n[node]\n", ownFile), 1), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	options := bolt.Options{Keys: sealed.Keys{Current: &key}}
 	if err := bolt.Create(path, options); err != nil {
 		t.Fatal(err)
@@ -113,8 +126,17 @@ func moves(t *testing.T, db *pgcluster.Cluster, fails func(says string, args ...
 	if _, err := os.Stat(path + ".moved"); err != nil {
 		t.Error(err)
 	}
-	succeed(t, "journal", "check", "-config", config)
+	if out := succeed(t, "journal", "stats", "-config", config); !regexp.MustCompile(`plain recipients +0\nrecipients sealed with +` + own.ID.String()).MatchString(out) {
+		t.Error(out)
+	}
 	fails("has a journal already", "init", "-config", config)
+	succeed(t, "journal", "check", "-config", config)
+	if err := os.Remove(ownFile); err != nil {
+		t.Fatal(err)
+	}
+	if _, out, stderr := straks(t, "", "journal", "check", "-config", config); !strings.Contains(out, "sound") || !strings.Contains(stderr, "not checked") {
+		t.Errorf("without the key: %s %s", out, stderr)
+	}
 }
 
 // examined has the doctor look at the database: one server alone is no HA.

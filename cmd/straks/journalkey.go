@@ -53,6 +53,11 @@ func (f journalFlags) keys() (keys sealed.Keys, err error) {
 	if err != nil {
 		return sealed.Keys{}, err
 	}
+	return keysOf(cfg)
+}
+
+// keysOf reads the keys that a configuration names, which was loaded without secrets.
+func keysOf(cfg *config.Config) (keys sealed.Keys, err error) {
 	for _, k := range []struct {
 		name, file string
 		to         **sealed.Key

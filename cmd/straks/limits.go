@@ -46,12 +46,16 @@ func limitsList(ctx context.Context, args []string, e env) error {
 		return err
 	}
 	if len(s.Pumping) == 0 {
-		_, err := fmt.Fprintln(e.stdout, "nothing is suspected of pumping")
-		return err
+		_, err = fmt.Fprintln(e.stdout, "nothing is suspected of pumping")
+	} else {
+		out := newTable(e.stdout)
+		suspicionRows(out, s.Pumping, time.Now())
+		err = out.Flush()
 	}
-	out := newTable(e.stdout)
-	suspicionRows(out, s.Pumping, time.Now())
-	return out.Flush()
+	if o := s.Others; o != nil && err == nil {
+		_, err = fmt.Fprintf(e.stdout, "counted of other nodes: %d orders since the start, the last look %.1f s ago\n", o.Orders, o.Behind)
+	}
+	return err
 }
 
 // suspicionRows adds suspicions to a table.

@@ -14,14 +14,7 @@ import (
 // TestNodesDiffer: a node whose dialect of the SMSC is not that of the node before it says so, does not bind, and hands its
 // orders over. It binds once the other has gone.
 func TestNodesDiffer(t *testing.T) {
-	if err := pgcluster.Available(); err != nil {
-		t.Skip(err)
-	}
-	cluster, err := pgcluster.Start(t.Context(), pgcluster.Options{Servers: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cluster.Close()
+	cluster := servers(t, pgcluster.Options{Servers: 1})
 	ca := certtest.New("cluster")
 	a := newNode(t, 2, cluster.DSN(), ca, nil)
 	b := newNode(t, 1, cluster.DSN(), ca, a)

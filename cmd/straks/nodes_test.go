@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"regexp"
@@ -20,6 +19,7 @@ import (
 	"straks/internal/daemon"
 	"straks/internal/daemon/daemontest"
 	"straks/internal/eventually"
+	"straks/internal/freeport"
 	"straks/internal/pgcluster"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
@@ -36,14 +36,14 @@ type node struct {
 func newNode(t *testing.T, id int, dsn string, ca *certtest.CA, first *node) *node {
 	t.Helper()
 	w := daemontest.NewStopped(t, smsctest.Profile{MaxBinds: 1}, relaytest.Profile{}, "")
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	peer, release, err := freeport.Reserve("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer free.Close()
+	t.Cleanup(release)
 	cert, key := certtest.Files(t, ca.Issue("node", certtest.Node))
-	w.EditConfig(fmt.Sprintf("path = %q\n", w.JournalFile()), fmt.Sprintf("engine = \"postgres\"\nha = false\npostgres = %q\n[node]\nid = %d\nlease = \"2s\"\nlisten = %q\nurl = \"https://%s\"\ntls_cert_file = %q\ntls_key_file = %q\ntls_ca_file = %q\n",
-		dsn, id, free.Addr(), free.Addr(), cert, key, certtest.File(t, ca)))
+	w.ShareJournal(dsn, fmt.Sprintf("id = %d\nlease = \"2s\"\nlisten = %q\nurl = \"https://%s\"\ntls_cert_file = %q\ntls_key_file = %q\ntls_ca_file = %q",
+		id, peer, peer, cert, key, certtest.File(t, ca)))
 	if first != nil {
 		w.EditConfig(w.SMSC.Addr(), first.SMSC.Addr())
 		w.EditConfig(tokenSum(w), tokenSum(first.World))
@@ -81,14 +81,7 @@ func (n *node) send(key string) client.Placed {
 // TestNodes: two nodes over one database, and a carrier that allows one bind. Either takes every order, and each is sent
 // once. When the node that has the bind is killed, or stopped, the other takes it over.
 func TestNodes(t *testing.T) {
-	if err := pgcluster.Available(); err != nil {
-		t.Skip(err)
-	}
-	cluster, err := pgcluster.Start(t.Context(), pgcluster.Options{Servers: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cluster.Close()
+	cluster := servers(t, pgcluster.Options{Servers: 1})
 	ca := certtest.New("cluster")
 	a := newNode(t, 1, cluster.DSN(), ca, nil)
 	b := newNode(t, 2, cluster.DSN(), ca, a)
@@ -139,13 +132,9 @@ func TestNodes(t *testing.T) {
 	a.stop(t)
 }
 
-// alertsHaveMetrics: a node has the metrics that the alerts for several nodes ask for.
+// alertsHaveMetrics: a node has the metrics of nodes that alerts, dashboard and documents ask for.
 func alertsHaveMetrics(t *testing.T, n *node) {
 	t.Helper()
-	rules, err := os.ReadFile("../../configs/alerts-nodes.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
 	resp, err := http.Get("http://" + n.metrics + "/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -155,9 +144,27 @@ func alertsHaveMetrics(t *testing.T, n *node) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range regexp.MustCompile(`\bstraks_[a-z_]+`).FindAllString(string(rules), -1) {
-		if !strings.Contains(string(metrics), "\n"+name) {
-			t.Errorf("there is no metric %s", name)
+	asked := make(map[string]string)
+	for _, file := range []string{"configs/alerts-nodes.yml", "configs/dashboard.json", "docs/cluster.md", "docs/operations.md", "docs/monitoring.md"} {
+		text, err := os.ReadFile("../../" + file)
+		if err != nil {
+			t.Fatal(err)
 		}
+		for _, name := range regexp.MustCompile(`\bstraks_[a-z_]+`).FindAllString(string(text), -1) {
+			if file == "configs/alerts-nodes.yml" || daemontest.OfNode.MatchString(name) {
+				asked[name] = file
+			}
+		}
+	}
+	for name, file := range asked {
+		if !strings.Contains(string(metrics), "\n"+name) {
+			t.Errorf("%s asks for %s, which a node does not have", file, name)
+		}
+	}
+	if len(asked) < 12 {
+		t.Errorf("only %v is asked for", asked)
+	}
+	if !strings.Contains(string(metrics), `straks_slots{smsc="telco",state="others"} 1`) {
+		t.Error("straks_slots does not say that the other node has the bind")
 	}
 }

@@ -54,7 +54,7 @@ func exchange(t *testing.T, addr string, pdus int, requests ...any) []wire.Frame
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(20 * time.Second))
+	nc.SetDeadline(time.Now().Add(2 * time.Minute))
 	for i, body := range requests {
 		id := wire.SubmitSM
 		if _, ok := body.(*wire.Bind); ok {

@@ -140,14 +140,14 @@ func (s *status) nodeRows(out table) {
 	for _, n := range s.Node.Live {
 		name, up := fmt.Sprint(n.ID), cmp.Or(strings.Join(n.Up, " "), "-")
 		if n.ID != s.Node.ID {
-			out.row(name, cmp.Or(n.URL, "-"), n.Version, up)
+			out.row(name, cmp.Or(n.URL, "-"), n.Version, up, "-", "-", "-", "-") // a cell for each column, for the widths
 			continue
 		}
 		out.row(name+", this", cmp.Or(n.URL, "-"), n.Version, up, fmt.Sprintf("%.1f s", s.shared.Lease), fmt.Sprintf("%+.3f s", s.shared.Offset),
 			choose(s.shared.Keeper, "yes", "no"), s.shared.Parked)
 	}
-	if s.Node.Allowed != "" {
-		out.row(fmt.Sprint(s.Node.ID, ", this"), "-", "-", "-", printable.Line(s.Node.Allowed))
+	if len(s.Node.Live) == 0 { // it knows none, and the first line says why
+		out.row(fmt.Sprint(s.Node.ID, ", this"), "-", s.Version, "-", "none", fmt.Sprintf("%+.3f s", s.shared.Offset), "no", s.shared.Parked)
 	}
 	if len(s.Node.Differs) > 0 {
 		out.section("NOT THE SAME ON ALL NODES", "OTHERWISE ON", "SO")

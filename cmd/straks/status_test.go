@@ -73,6 +73,36 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestStatusWithoutALease: a node that has no lease knows no other, and says why in the first line.
+func TestStatusWithoutALease(t *testing.T) {
+	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Write([]byte(`{"version": "v1", "reason": "this node's lease ended 8 s ago", "node": {"id": 4, "live": null, "notAllowed": "this node's lease ended 8 s ago"}, "journal": {"node": 4, "parked": 11}}`))
+	}))
+	defer admin.Close()
+	out := succeed(t, "status", "-admin", admin.URL)
+	if !strings.Contains(out, "not ready: this node's lease ended 8 s ago") || !strings.Contains(out, "4, this") || strings.Contains(out, "FREE ON THE DISK") ||
+		strings.Count(out, "lease ended") != 1 {
+		t.Errorf("%s", out)
+	}
+}
+
+// TestStatusOfNodes: what a node knows of itself stands below its heads, beside nodes of which it does not know that.
+func TestStatusOfNodes(t *testing.T) {
+	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Write([]byte(`{"version": "v1", "ready": true, "node": {"id": 2, "live": [{"id": 1, "version": "v1", "up": ["telco"]}, {"id": 2, "version": "v1"}]},
+			"journal": {"node": 2, "leaseSeconds": 4.2, "parked": 11}}`))
+	}))
+	defer admin.Close()
+	out := succeed(t, "status", "-admin", admin.URL)
+	_, nodes, _ := strings.Cut(out, "\n\n")
+	lines := strings.Split(nodes, "\n")
+	if len(lines) < 3 || strings.Index(lines[0], "LEASE") != strings.Index(lines[2], "4.2 s") || strings.Index(lines[0], "CAN SEND OVER") != strings.Index(lines[1], "telco") {
+		t.Errorf("%s", out)
+	}
+}
+
 // TestStatusOfASilentDaemon: status gives up on an answer that does not arrive, or not to its end.
 func TestStatusOfASilentDaemon(t *testing.T) {
 	for _, says := range []string{"", strings.Replace(halfAnAnswer, "octet-stream", "json", 1)} {

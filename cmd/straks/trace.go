@@ -111,6 +111,8 @@ func sentence(s *daemon.TracedShipment) string {
 		return fmt.Sprintf("Taken by %s, and no report of a failure came until %s.", orNobody(carrier), s.Deadline.Local().Format(time.DateTime))
 	case strings.HasSuffix(s.Status, "_TTL"):
 		return fmt.Sprintf("Not known: no final receipt came from %s until %s.", orNobody(carrier), s.Deadline.Local().Format(time.DateTime))
+	case carrier == "" && strings.HasSuffix(s.Status, "_Failed"):
+		return "Not sent: that was found too late for its caller to repeat it."
 	case s.Final:
 		return fmt.Sprintf("Not delivered, as %s says, %v after the order: %s.", source, after, printable.Text(s.Status))
 	case strings.HasSuffix(s.Status, "_New"):

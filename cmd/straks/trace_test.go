@@ -13,11 +13,18 @@ import (
 )
 
 // "My code never came, +47…": one command finds the message by whatever is known of it, and says what
-// became of it.
+// became of it, in a journal of whatever kind.
 func TestTrace(t *testing.T) {
+	for _, kind := range kindsOfJournal(t) {
+		t.Run(kind.name, func(t *testing.T) { testTrace(t, kind) })
+	}
+}
+
+func testTrace(t *testing.T, kind journalKind) {
+	t.Parallel()
 	p := smsctest.Profile{Rules: smsctest.Sandbox().Rules}
 	p.Receipt.EchoText = true
-	w := daemontest.NewStopped(t, p, relaytest.Profile{Rules: relaytest.StandardRules()}, "")
+	w := kind.world(t, p, relaytest.Profile{Rules: relaytest.StandardRules()})
 	log := w.KeepLog()
 	w.Start()
 	trace := func(args ...string) (code int, stdout, stderr string) {
@@ -85,13 +92,15 @@ const maxTraceArgument = 2000
 func TestTraceSentences(t *testing.T) {
 	at := time.Date(2026, 2, 4, 11, 33, 9, 0, time.UTC)
 	for want, s := range map[string]daemon.TracedShipment{
-		"Delivered, as telco says, 1.9s after":  {Status: "SMS_Delivered", Final: true, Delivered: true, Carrier: "telco"},
-		"Not sent: the recipient is blocked":    {Status: "SMS_Failed_RecipientReserved", Final: true},
-		"Not known: no final receipt came from": {Status: "SMS_Failed_TTL", Final: true, Carrier: "telco"},
-		"Not delivered, as telco says, 1.9s":    {Status: "SMS_Failed_Expired", Final: true, Carrier: "telco"},
-		"Not sent: no carrier could take it":    {Status: "SMS_New"},
-		"Perhaps sent: the carrier has not":     {Status: "SMS_Sending"},
-		"Taken by telco. A receipt or":          {Status: "SMS_Accepted", Carrier: "telco"},
+		"Delivered, as telco says, 1.9s after":     {Status: "SMS_Delivered", Final: true, Delivered: true, Carrier: "telco"},
+		"Not sent: the recipient is blocked":       {Status: "SMS_Failed_RecipientReserved", Final: true},
+		"Not known: no final receipt came from":    {Status: "SMS_Failed_TTL", Final: true, Carrier: "telco"},
+		"Not delivered, as telco says, 1.9s":       {Status: "SMS_Failed_Expired", Final: true, Carrier: "telco"},
+		"Not delivered, as telco says, 1.9s after": {Status: "SMS_Failed", Final: true, Carrier: "telco"},
+		"Not sent: that was found too late":        {Status: "SMS_Failed", Final: true},
+		"Not sent: no carrier could take it":       {Status: "SMS_New"},
+		"Perhaps sent: the carrier has not":        {Status: "SMS_Sending"},
+		"Taken by telco. A receipt or":             {Status: "SMS_Accepted", Carrier: "telco"},
 	} {
 		s.Accepted, s.Updated = at, at.Add(1900*time.Millisecond)
 		if got := sentence(&s); !strings.HasPrefix(got, want) {

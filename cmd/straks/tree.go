@@ -12,6 +12,7 @@ import (
 	"straks/internal/daemon"
 	"straks/internal/suggest"
 	"straks/orders/bolt"
+	"straks/orders/postgres"
 )
 
 // usage is what a command says of itself: see action.
@@ -151,5 +152,5 @@ func versionCommand(_ context.Context, args []string, e env) error {
 
 func versionLine() string {
 	version, revision, goVersion := daemon.Version()
-	return fmt.Sprintf("straks %s %s %s, journal schema %d", version, revision, goVersion, bolt.SchemaVersion)
+	return fmt.Sprintf("straks %s %s %s, journal schema %d, in PostgreSQL %d", version, revision, goVersion, bolt.SchemaVersion, postgres.SchemaVersion())
 }

@@ -18,16 +18,19 @@ type Journal struct {
 	Retention time.Duration // of orders, idempotency keys and feed entries: 90d
 	MaxSize   Size          // in use in bolt's file; above it orders get 503, and receipts are still stored. 0: as large as the disk: 0
 	MaxQueue  int           // orders that wait for the disk, and four times as many receipts; above it orders get 503 at once: 1024
+	// StallAfter is how long a write to bolt's file may take. From then on orders get 503 at once, until a write was faster: 1s.
+	StallAfter time.Duration
 
 	// Postgres says how the database is reached, as libpq does: "host=10.0.0.5,10.0.0.6 dbname=straks user=straks
 	// target_session_attrs=read-write". Required with that engine.
 	Postgres     string
 	PasswordFile string // of the database's user: a path, or the name of a credential. Default none
 
-	// KeyFile holds the key that encrypts recipients in bolt's file: a path, or the name of a credential. "straks journal
+	// KeyFile holds the key that encrypts recipients in the journal: a path, or the name of a credential. "straks journal
 	// key" makes one. Once it was used, the journal needs it. Default none: recipients are stored in the clear.
 	KeyFile string
-	// FormerKeyFile holds the key that was used before, until the log says that it is not needed any more. Default none.
+	// FormerKeyFile holds the key that was used before, until the log says that it is not needed any more. With several nodes, it
+	// holds the next key before that is key_file anywhere. Default none.
 	FormerKeyFile string
 
 	// HA has the node be ready only while "straks doctor" finds nothing wrong with the database: that commits wait for a
@@ -53,7 +56,7 @@ func (j *Journal) Password() (string, error) {
 func (j *Journal) Shared() bool { return j.Engine == "postgres" }
 
 func (j *Journal) setDefaults() {
-	*j = Journal{Engine: "bolt", Retention: orders.DefaultRetention, MaxQueue: orders.DefaultQueue, HA: true}
+	*j = Journal{Engine: "bolt", Retention: orders.DefaultRetention, MaxQueue: orders.DefaultQueue, StallAfter: orders.DefaultStallAfter, HA: true}
 }
 
 // reserved keeps secrets out of the file, and names the key that each organisation has had of its own since feeds
@@ -79,6 +82,7 @@ func (j *Journal) check(c *checker) {
 		c.Unless(j.HA, "ha", "is given, but engine = %q: a file has no standby", j.Engine)
 	}
 	c.Duration("retention", j.Retention, leastRetention, 3650*day)
+	c.Duration("stall_after", j.StallAfter, 100*time.Millisecond, time.Minute)
 	c.Unless(j.MaxSize == 0 || j.MaxSize >= 16<<20, "max_size", "is %v, must be at least 16MiB, or 0 for no bound", j.MaxSize)
 	faults.Range(c.List, "max_queue", j.MaxQueue, 1, 1_000_000)
 	j.checkKeys(c)
@@ -88,6 +92,7 @@ func (j *Journal) check(c *checker) {
 func (j *Journal) checkShared(c *checker) {
 	c.Unless(j.Path == "", "path", `is given, but engine = "postgres": the journal is in the database`)
 	c.Unless(j.MaxSize == 0, "max_size", `is given, but engine = "postgres": the database's disk bounds it`)
+	c.Unless(j.StallAfter == orders.DefaultStallAfter, "stall_after", `is given, but engine = "postgres": a node that can't commit loses its lease`)
 	if c.Required("postgres", j.Postgres) {
 		if err := postgres.CheckDSN(j.Postgres); err != nil {
 			c.Add("postgres", "%v", err)

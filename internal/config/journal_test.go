@@ -36,6 +36,7 @@ func TestSharedJournal(t *testing.T) {
 		"no authority":       {shared, "[node]\nid = 1\ntls_ca_file = \"/nowhere/ca\"\n", "node.tls_ca_file", "can't be used"},
 		"bolt, a listener":   {"path = \"/x/journal.db\"\n", "[node]\nlisten = \"127.0.0.1:8443\"\n", "node.listen", "no other node"},
 		"bolt, a node":       {"path = \"/x/journal.db\"\n", "[node]\nid = 1\n", "node.id", "one node"},
+		"no key there":       {shared + "key_file = \"/nowhere/absent\"\n", "[node]\nid = 1\n", "journal.key_file", "no such file"},
 		"the file is absent": {shared + "password_file = \"/nowhere/absent\"\n", "[node]\nid = 1\n", "journal.password_file", "no such file"},
 	} {
 		head, rest, _ := strings.Cut(strings.Replace(smallest, "password_file = \"telco.password\"\n", "", 1), "[journal]\n")

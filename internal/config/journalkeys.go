@@ -4,11 +4,6 @@ import "straks/orders/sealed"
 
 // checkKeys checks the keys, and reads them.
 func (j *Journal) checkKeys(c *checker) {
-	if j.Shared() {
-		c.Unless(j.KeyFile == "" && j.FormerKeyFile == "", "key_file", `is given, but engine = "postgres": straks encrypts recipients in bolt's file only; `+
-			"encrypt the database's disk and its backups")
-		return
-	}
 	c.Unless(j.KeyFile != "" || j.FormerKeyFile == "", "former_key_file", "has no use without key_file: give both, or neither")
 	if j.KeyFile == "" || c.file.sealed {
 		return

@@ -29,6 +29,10 @@ func TestJournalKeys(t *testing.T) {
 	if keys.Current == nil || !keys.Current.Equal(active) || keys.Former == nil || !keys.Former.Equal(former) {
 		t.Errorf("keys %v, warnings %v", keys, warnings)
 	}
+	shared := strings.Replace(text, "path = \"/var/lib/straks/journal.db\"", "engine = \"postgres\"\npostgres = \"host=db\"\n[node]\nid = 1", 1)
+	if cfg, _, found, err := parse(shared, now, false); err != nil || len(found) > 0 || cfg.Journal.Keys().Current == nil {
+		t.Errorf("in a database: %v %v", err, found)
+	}
 	cfg, _, found, err = parse(text, now, true)
 	if err != nil || len(found) > 0 || cfg.Journal.Keys() != (sealed.Keys{}) {
 		t.Errorf("without secrets: %v %v %v", err, found, cfg.Journal.Keys())

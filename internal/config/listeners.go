@@ -88,7 +88,7 @@ func (a *Admin) check(c *checker, alone bool) {
 	case a.TokenFile == "" && !alone:
 		c.Add("token_file", "is missing: admin.listen is on TCP, where anybody who can connect could copy the journal. Leave admin.listen out for a unix socket, or give a token")
 	case a.TokenFile == "":
-		c.warn("token_file", "is missing: anybody who can connect to admin.listen can copy the journal, with all phone numbers and addresses")
+		c.warn("token_file", "is missing: anybody who can connect to admin.listen can read phone numbers and addresses, and copy a journal in a file")
 	}
 	if ok && !private(a.Listen) && a.TokenFile == "" {
 		c.warn("listen", "is reachable from outside this network, and has no authentication")
@@ -112,7 +112,7 @@ func (c *checker) socket(key, path, modeKey string, mode FileMode) {
 func (a *Admin) checkSocket(c *checker) {
 	c.socket("listen", a.Listen, "mode", a.Mode)
 	if a.Mode&0o002 != 0 {
-		c.warn("mode", "is %q: everybody on this machine can copy the journal, with all phone numbers and addresses", a.Mode)
+		c.warn("mode", "is %q: everybody on this machine can read phone numbers and addresses, and copy a journal in a file", a.Mode)
 	}
 	for _, key := range []string{"token_file", "hosts"} {
 		if c.used("admin", key) {

@@ -24,6 +24,7 @@ func (d *Daemon) wireCodes() error {
 	}
 	cfg := d.config().Codes()
 	cfg.Store, cfg.Orders, cfg.Log, cfg.Registerer = store, d.service, d.log, d.registry
+	cfg.Elsewhere = d.onlyElsewhere
 	cfg.Used = func(organisation string, to codes.Address, used bool) {
 		if to.Channel == orders.SMS {
 			d.pumping.Outcome(organisation, to.To, used)

@@ -16,6 +16,7 @@ import (
 	"straks/internal/recent"
 	"straks/orders"
 	"straks/orders/bolt"
+	"straks/orders/postgres"
 )
 
 // consoleSource is what the console shows and does, made of the daemon's parts.
@@ -213,8 +214,15 @@ func (s *consoleSource) Organisations() (all []console.Organisation) {
 // journalState is the state of the store. Its growth is that of the octets in use, over the last day at most.
 func (s *consoleSource) journalState() console.Journal {
 	j := console.Journal{Free: -1, DaysLeft: -1}
-	if levels, ok := s.journal.Levels().(bolt.Stats); ok {
+	switch levels := s.journal.Levels().(type) {
+	case bolt.Stats:
 		j.File, j.Size = levels.FileSize, levels.FileSize-levels.FreeSize
+	case postgres.Levels:
+		j.Shared = &console.Shared{Node: levels.Node, Keeper: levels.Keeper, Parked: levels.Parked, Lease: seconds(levels.Lease), Offset: seconds(levels.Offset)}
+		for _, n := range s.Nodes() {
+			j.Shared.Live = append(j.Shared.Live, n.ID)
+		}
+		return j
 	}
 	if at := s.backup.Load(); at != 0 {
 		j.LastBackup = time.UnixMicro(at)
@@ -236,6 +244,8 @@ func (s *consoleSource) journalState() console.Journal {
 	}
 	return j
 }
+
+func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
 
 const (
 	growthKnown = 15 * time.Minute // what is younger says nothing of a day

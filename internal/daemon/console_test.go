@@ -97,7 +97,7 @@ func (w *consoleWorld) person() *person {
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	return &person{w, &http.Client{Jar: jar, Timeout: 30 * time.Second, Transport: &http.Transport{
+	return &person{w, &http.Client{Jar: jar, Timeout: 5 * time.Minute, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}}
 }
 

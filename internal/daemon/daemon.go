@@ -19,6 +19,7 @@ import (
 	"straks/internal/connlimit"
 	"straks/internal/issuer"
 	"straks/internal/limits"
+	"straks/internal/printable"
 	"straks/internal/pumping"
 	"straks/internal/rawwords"
 	"straks/orders"
@@ -44,7 +45,9 @@ type Daemon struct {
 	mail        *mail.Channel  // nil: no e-mail
 	service     *orders.Service
 	limits      *limits.Limits
-	codes       *codes.Service // nil: there are no verifications
+	others      *limits.Follower // of the orders of other nodes; nil: there are none
+	past        limits.History   // what is not counted as it comes
+	codes       *codes.Service   // nil: there are no verifications
 	pumping     *pumping.Detector
 	hooks       *hooks.Dispatcher
 	sends       atomic.Bool          // of nodes that share a journal, this one sends the webhooks
@@ -63,7 +66,8 @@ type Daemon struct {
 	clients     *clientcert.Verifier // of client certificates
 	tail        logTail              // of the log, for the console
 	console     *consoleListener     // nil: there is none
-	draining    atomic.Bool
+	draining    atomic.Bool          // it stops, and serves still for api.drain_notice
+	leaving     atomic.Bool          // that is over
 	notifier    *notifier
 	reload      reload
 
@@ -254,7 +258,7 @@ func (d *Daemon) Close() {
 	}
 	if d.journal != nil {
 		if err := d.journal.Close(); err != nil {
-			d.log.Error("journal not closed", "err", err)
+			d.log.Error("journal not closed", "err", printable.Line(err.Error()))
 		}
 	}
 }

@@ -53,6 +53,7 @@
 //	logtail.go  the last warnings of the log, for the console
 //	cost.go     what messages of this month cost
 //	limits.go   what bounds the orders of an organisation
+//	others.go   what other nodes accept counts here too
 //	codes.go    verification codes, over the service
 //	webhooks.go  /webhooks: their states, resumed and tested by operators
 //	words.go    /debug/words: what a carrier says, for an operator who listens

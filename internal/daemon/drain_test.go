@@ -60,7 +60,7 @@ func TestDrain(t *testing.T) {
 	for i := range n {
 		clients.Go(func() { d.work(t, w, i) })
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if _, err := w.SMSC.WaitSubmits(ctx, 20*n); err != nil {
 		t.Fatal(err)

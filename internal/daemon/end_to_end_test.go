@@ -79,7 +79,9 @@ func TestTwentyFourAtOnce(t *testing.T) {
 
 func TestSMSCDown(t *testing.T) {
 	t.Parallel()
-	w := daemontest.New(t, smsctest.Profile{}, "")
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
+	w.ShortenDeadline()
+	w.Start()
 	w.SMSC.Down()
 	eventually.True(t, "the loss of the bind", func() bool { return w.Daemon.Ready() != nil })
 	if code, _ := w.Admin("/readyz"); code != http.StatusServiceUnavailable {
@@ -108,7 +110,9 @@ func TestRetryKeepsTheShipment(t *testing.T) {
 	t.Parallel()
 	profile := smsctest.Profile{}
 	profile.Throttle = 1
-	w := daemontest.New(t, profile, "")
+	w := daemontest.NewStopped(t, profile, relaytest.Profile{}, "")
+	w.ShortenDeadline()
+	w.Start()
 	if p := w.Refused("k", "+4799999999"); p.Status != 503 || p.Code != "NOT-00004" {
 		t.Fatalf("%+v", p)
 	}
@@ -153,7 +157,9 @@ func TestUnknownSurvivesARestart(t *testing.T) {
 	profile := smsctest.Profile{}
 	profile.Lose = 1
 	profile.Receipt.Missing = 1
-	w := daemontest.New(t, profile, "[sms]\ndrain_time = \"300ms\"")
+	w := daemontest.NewStopped(t, profile, relaytest.Profile{}, "[sms]\ndrain_time = \"300ms\"")
+	w.ShortenDeadline()
+	w.Start()
 	p := w.Send("k", "+4799999999")
 	w.Stop()
 	w.Start()
@@ -272,6 +278,7 @@ func TestLateAnswerOfARelay(t *testing.T) {
 			w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{
 				Script: relaytest.Dialogue(relaytest.Reply{Verb: ".", Text: reply, After: gate})}, "")
 			t.Cleanup(answer)
+			w.ShortenDeadline()
 			w.Start()
 			t.Cleanup(func() { w.Stop() })
 			p, err := w.Client.SendEmail(t.Context(), daemontest.Mail("k", "kari@example.org"))

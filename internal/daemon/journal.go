@@ -69,7 +69,7 @@ func openShared(ctx context.Context, cfg *config.Config, tell toOthers, log *slo
 	if err != nil {
 		return nil, err
 	}
-	options.Up, options.Alike = tell.up, tell.alike
+	options.Up, options.Alike, options.Binds = tell.up, tell.alike, tell.binds
 	j, err := postgres.Open(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
@@ -120,11 +120,12 @@ func postgresOptions(cfg *config.Config, log *slog.Logger, reg prometheus.Regist
 	password, err := j.Password()
 	program, _, _ := Version()
 	return postgres.Options{DSN: j.Postgres, Password: password, Node: cfg.Node.ID, URL: cfg.Node.URL, Version: program, Lease: cfg.Node.Lease,
-		Queue: j.MaxQueue, Carriers: reporting(cfg), Log: log, Registerer: reg}, err
+		Queue: j.MaxQueue, Carriers: reporting(cfg), Keys: j.Keys(), Log: log, Registerer: reg}, err
 }
 
 func boltOptions(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) bolt.Options {
-	return bolt.Options{MaxSize: int64(cfg.Journal.MaxSize), Queue: cfg.Journal.MaxQueue, Carriers: reporting(cfg), Keys: cfg.Journal.Keys(), Log: log, Registerer: reg}
+	return bolt.Options{MaxSize: int64(cfg.Journal.MaxSize), Queue: cfg.Journal.MaxQueue, StallAfter: cfg.Journal.StallAfter,
+		Carriers: reporting(cfg), Keys: cfg.Journal.Keys(), Log: log, Registerer: reg}
 }
 
 // reporting returns whose reports may wait in the journal.

@@ -34,6 +34,20 @@ func (l limiter) Take(organisation string, c orders.Channel, to orders.Recipient
 	return func() { back(); again() }, nil
 }
 
+// Count counts an order of another node. settle takes it back if it did not leave.
+func (l limiter) Count(s *orders.Shipment) (settle func(spent orders.Cost, left bool)) {
+	settled, undo := l.Limits.Count(s), func() {}
+	if s.Channel == orders.SMS {
+		undo = l.pumping.Count(s.Organisation, s.Recipient, s.Accepted)
+	}
+	return func(spent orders.Cost, left bool) {
+		settled(spent, left)
+		if !left {
+			undo()
+		}
+	}
+}
+
 // wireLimits gives the service its limits.
 func (d *Daemon) wireLimits(service *orders.Config) {
 	cfg := d.config().OrderLimits()
@@ -50,16 +64,11 @@ func (d *Daemon) wireLimits(service *orders.Config) {
 	}
 }
 
-// countAgain counts what was accepted before this process began.
-func (d *Daemon) countAgain(ctx context.Context) error {
-	return d.limits.Recover(ctx, d.journal, time.Now())
-}
-
 // relimit puts other limits in the place of those in use. They hold at once; what is said is what of the past could not
 // be counted.
 func (d *Daemon) relimit(cfg *config.Config) {
 	d.pumping.Reconfigure(cfg.PumpingModes())
-	if err := d.limits.Reconfigure(context.Background(), d.journal, cfg.OrderLimits(), time.Now()); err != nil {
+	if err := d.limits.Reconfigure(context.Background(), d.journal, cfg.OrderLimits(), d.now()); err != nil {
 		d.log.Error("limits: orders of before this change are missing in windows that are new or longer", "err", err)
 	}
 }
@@ -67,11 +76,12 @@ func (d *Daemon) relimit(cfg *config.Config) {
 // Suspected are the prefixes and countries whose orders look like pumping.
 type Suspected struct {
 	Pumping []pumping.Suspicion `json:"pumping"`
+	Others  *Counted            `json:"others,omitempty"` // where several nodes share the journal
 }
 
 // serveLimits is GET /limits, for "straks limits list".
 func (d *Daemon) serveLimits(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, Suspected{d.pumping.Suspicions()})
+	writeJSON(w, Suspected{d.pumping.Suspicions(), d.counted()})
 }
 
 // Lift is the body of POST /limits/lift.
@@ -101,7 +111,7 @@ func (d *Daemon) serveLift(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d.log.Info("suspicion of pumping lifted", "organisation", lift.Organisation, "prefix", lift.Prefix, "by", lift.By)
-	writeJSON(w, Suspected{d.pumping.Suspicions()})
+	writeJSON(w, Suspected{d.pumping.Suspicions(), d.counted()})
 }
 
 // suspectedOf returns what is suspected of an organisation, for the console.

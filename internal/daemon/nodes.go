@@ -24,8 +24,12 @@ type shared interface {
 	Nodes() []postgres.Node
 	// Differences returns what other live nodes have otherwise, and must have alike.
 	Differences() []postgres.Difference
+	// Others returns what tells of the orders that other nodes accept from now on.
+	Others(ctx context.Context) (*postgres.Others, error)
 	// AcquireSlot waits until slot n of an SMSC's binds is this node's.
 	AcquireSlot(ctx context.Context, smsc string, n int) (postgres.Slot, error)
+	// WhoHas says why that slot is not this node's, in the meantime.
+	WhoHas(smsc string, n int) string
 }
 
 // watchDatabase has the database looked at every minute, where the journal is in one.
@@ -74,6 +78,8 @@ func (b binds) Acquire(ctx context.Context, smsc string, n int) (smpp.BindSlot, 
 	s, err := b.engine.AcquireSlot(ctx, smsc, n)
 	return smpp.BindSlot{Ended: s.Ended, Inherited: s.Inherited, Release: s.Release}, err
 }
+
+func (b binds) WhoHas(smsc string, n int) string { return b.engine.WhoHas(smsc, n) }
 
 // webhooksTurn is the slot of the node that sends webhooks. No SMSC can have its name.
 const webhooksTurn = "webhooks/"

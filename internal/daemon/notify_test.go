@@ -64,7 +64,9 @@ func TestSystemdIsToldOfSilence(t *testing.T) {
 	m := daemontest.Manage(t)
 	var mute smsctest.Profile
 	mute.Lose = 1
-	w := daemontest.New(t, mute, "")
+	w := daemontest.NewStopped(t, mute, relaytest.Profile{}, "")
+	w.ShortenDeadline()
+	w.Start()
 	w.Send("k", "+4799999999")
 	m.Await("not ready: telco does not answer (", " s overdue)")
 }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -13,7 +14,7 @@ import (
 	"straks/api"
 	"straks/internal/config"
 	"straks/internal/connlimit"
-	"straks/internal/peer"
+	"straks/internal/forward"
 	"straks/internal/pemfile"
 	"straks/orders"
 	"straks/orders/postgres"
@@ -21,7 +22,7 @@ import (
 
 // peers is what this node has to do with the others.
 type peers struct {
-	client *peer.Client // nil: orders are not handed to other nodes
+	client *forward.Client // nil: orders are not handed to other nodes
 	files  *pemfile.Files
 	listen net.Listener // nil: none are taken from other nodes
 
@@ -37,14 +38,14 @@ func (p *peers) sendable() []string {
 	return nil
 }
 
-// Nodes implements peer.Nodes.
-func (d *Daemon) Nodes() (nodes []peer.Node) {
+// Nodes implements forward.Nodes.
+func (d *Daemon) Nodes() (nodes []forward.Node) {
 	e, ok := d.journal.(shared)
 	if !ok {
 		return nil
 	}
 	for _, n := range e.Nodes() {
-		nodes = append(nodes, peer.Node{ID: n.ID, URL: n.URL, Up: n.Up})
+		nodes = append(nodes, forward.Node{ID: n.ID, URL: n.URL, Up: n.Up})
 	}
 	return nodes
 }
@@ -52,9 +53,10 @@ func (d *Daemon) Nodes() (nodes []peer.Node) {
 // liveNodes returns how many nodes share the limits of organisations, this one included.
 func (d *Daemon) liveNodes() int { return max(len(d.Nodes()), 1) }
 
-// sendable returns the SMSCs and relays that this node can send over now. A node that drains takes no order of another.
+// sendable returns the SMSCs and relays that this node can send over now. One that stops takes orders of others for as long as
+// it takes those of clients: it may have the only bind.
 func (d *Daemon) sendable() (carriers []string) {
-	if d.draining.Load() {
+	if d.leaving.Load() {
 		return nil
 	}
 	if d.gateway != nil {
@@ -84,7 +86,7 @@ func (d *Daemon) wirePeers() (err error) {
 	d.peers.files.Report = func(err error) {
 		d.log.Error("certificate files have changed and can't be used; the previous ones stay in use", "key", "node.tls_cert_file", "err", err)
 	}
-	d.peers.client, err = peer.New(peer.Config{Node: cfg.Node.ID, Nodes: d, Files: d.peers.files,
+	d.peers.client, err = forward.New(forward.Config{Node: cfg.Node.ID, Nodes: d, Files: d.peers.files,
 		Timeout: min(cfg.API.SendDeadline+answerMargin, cfg.API.WriteTimeout-time.Second/2), Log: d.log, Registerer: d.registry})
 	return err
 }
@@ -103,9 +105,9 @@ func (d *Daemon) servePeers(ctx context.Context) error {
 	limits := c.Limits()
 	limiter := connlimit.New(connlimit.Limits{Open: c.MaxConnections}, d.log)
 	srv := api.Server(d.handler, limits, limiter, d.log)
-	srv.Handler = peer.Accept(d.handler, d.log)
+	srv.Handler = forward.Accept(d.handler, d.log)
 	srv.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){} // HTTP/1.1 only
-	return serveHTTP(ctx, srv, tls.NewListener(limiter.Listener(d.peers.listen), peer.ServerTLS(d.peers.files)), c.DrainTimeout)
+	return serveHTTP(ctx, srv, tls.NewListener(limiter.Listener(d.peers.listen), forward.ServerTLS(d.peers.files)), c.DrainTimeout)
 }
 
 // nodesEvery is how often the number of nodes is looked at.
@@ -116,7 +118,11 @@ func (d *Daemon) watchNodes(ctx context.Context) error {
 	tick := time.NewTicker(nodesEvery)
 	defer tick.Stop()
 	for was := 0; ; {
-		if now := d.liveNodes(); now != was {
+		now := d.liveNodes()
+		if e, ok := d.journal.(shared); ok && e.Allow() != nil && was > 0 {
+			now = was // it takes no orders, and knows nothing of the others
+		}
+		if now != was {
 			was = now
 			d.reload.mu.Lock()
 			d.handler.Reconfigure(d.apiSettings(d.config()))
@@ -146,6 +152,18 @@ func (d *Daemon) elsewhere(channel orders.Channel) (ids []int) {
 	return ids
 }
 
+// onlyElsewhere reports whether another live node can send the message of an order, and this one can't.
+func (d *Daemon) onlyElsewhere(o orders.Order) bool {
+	carriers, now := d.service.Reach(o)
+	if now {
+		return false
+	}
+	own := d.config().Node.ID
+	return slices.ContainsFunc(d.Nodes(), func(n forward.Node) bool {
+		return n.ID != own && slices.ContainsFunc(n.Up, func(up string) bool { return slices.Contains(carriers, up) })
+	})
+}
+
 func carriersOf(cfg *config.Config, channel orders.Channel) (names []string) {
 	if channel == orders.SMS {
 		for _, s := range cfg.SMSCs {
@@ -163,10 +181,20 @@ func carriersOf(cfg *config.Config, channel orders.Channel) (names []string) {
 type toOthers struct {
 	up    func() []string          // what it can send over
 	alike func() map[string]string // hashes of what must be the same on all
+	binds func() map[string]int    // of each SMSC's account, all nodes together
 }
 
 func (d *Daemon) toOthers() toOthers {
-	return toOthers{d.peers.sendable, func() map[string]string { return d.config().Alike() }}
+	return toOthers{d.peers.sendable, func() map[string]string { return d.config().Alike() }, d.binds}
+}
+
+// binds returns how many binds each SMSC's account has.
+func (d *Daemon) binds() map[string]int {
+	all := make(map[string]int)
+	for _, s := range d.config().SMSCs {
+		all[s.Name] = cmp.Or(s.Binds, 1)
+	}
+	return all
 }
 
 // NodeState is this node among those that share the journal.

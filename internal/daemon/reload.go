@@ -9,6 +9,7 @@ import (
 	"straks/internal/audit"
 	"straks/internal/config"
 	"straks/internal/faults"
+	"straks/internal/printable"
 )
 
 // reload is how the configuration is read again.
@@ -46,12 +47,12 @@ func (d *Daemon) Reload() (Reloaded, error) {
 	defer d.notifier.ready()
 	cfg, warnings, err := d.reload.load()
 	if err != nil {
-		d.log.Error("configuration refused; the one in use stays", "err", err)
+		d.log.Error("configuration refused; the one in use stays", "err", printable.Line(err.Error()))
 		return Reloaded{}, err
 	}
 	restart, err := d.apply(cfg)
 	if err != nil {
-		d.log.Error("configuration refused; the one in use stays", "err", err)
+		d.log.Error("configuration refused; the one in use stays", "err", printable.Line(err.Error()))
 		return Reloaded{}, err
 	}
 	for _, w := range warnings {
@@ -117,7 +118,10 @@ func (d *Daemon) restore(old *config.Config, cause error) error {
 	if d.gateway == nil {
 		return cause
 	}
-	return errors.Join(cause, d.gateway.Reconfigure(old.Gateway()))
+	if err := d.gateway.Reconfigure(old.Gateway()); err != nil {
+		return fmt.Errorf("%w; and the former SMSCs were not taken again: %w", cause, err)
+	}
+	return cause
 }
 
 // serveReload is POST /reload, for "straks reload".

@@ -68,20 +68,27 @@ func organisation(name, token, more string) string {
 	return fmt.Sprintf("\n[[organisation]]\nname = %q\n%s\n[[organisation.token]]\nname = \"t\"\nsha256 = \"%x\"\n", name, more, sha256.Sum256([]byte(token)))
 }
 
+// moreCarriers starts an SMSC and a relay that a reload may bring.
+func moreCarriers(t *testing.T) (*smsctest.SMSC, *relaytest.Relay) {
+	t.Helper()
+	smsc, err := smsctest.Listen("127.0.0.1:0", smsctest.Profile{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { smsc.Close() })
+	relay, err := relaytest.Listen("127.0.0.1:0", relaytest.Profile{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { relay.Close() })
+	return smsc, relay
+}
+
 // Under load SMSCs, relays, routes, organisations, tokens and limits come, change and go: no order is refused or sent
 // twice, and binds and connections that did not change stay up.
 func TestReloadUnderLoad(t *testing.T) {
 	w := newReloading(t, "")
-	second, err := smsctest.Listen("127.0.0.1:0", smsctest.Profile{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer second.Close()
-	mx2, err := relaytest.Listen("127.0.0.1:0", relaytest.Profile{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer mx2.Close()
+	second, mx2 := moreCarriers(t)
 	eventually.True(t, "the daemon to be ready", func() bool { return w.Daemon.Ready() == nil })
 
 	var sms, mails atomic.Int32
@@ -223,7 +230,7 @@ func TestReloadRefused(t *testing.T) {
 	if _, err := w.Client.SendSMS(t.Context(), daemontest.SMS("k", "+4799999999")); err != nil {
 		t.Errorf("the old token: %v", err)
 	}
-	w.write(organisation("nav", token, ""), "send_deadline = \"2s\"", "send_deadline = \"3s\"")
+	w.write(organisation("nav", token, ""), "send_deadline = \"20s\"", "send_deadline = \"21s\"")
 	if restart := w.reload(); fmt.Sprint(restart) != "[api]" {
 		t.Errorf("needs a restart: %v", restart)
 	}

@@ -34,7 +34,10 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	d.hooks.Begin(ctx) // before anything enters the feed
 	s.start("service", d.service.Run)
 	s.start("webhooks", d.sendWebhooks)
-	s.start("pumping", func(ctx context.Context) error { return d.pumping.Run(ctx, d.journal) })
+	s.start("pumping", func(ctx context.Context) error { return d.pumping.Run(ctx, d.past) })
+	if d.others != nil {
+		s.start("limits", d.followOthers)
+	}
 	for _, i := range d.issuers {
 		s.start("issuer "+i.Name(), i.Run)
 	}
@@ -72,6 +75,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 			d.log.Info("not ready any more, and still serving", "drain_notice", d.config().API.DrainNotice.String())
 			time.Sleep(d.config().API.DrainNotice)
 		}
+		d.leaving.Store(true)
 	})
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+
+	"straks/internal/printable"
 )
 
 // stack runs the parts of the daemon so that each outlives those started after it:
@@ -60,7 +62,7 @@ func (s *stack) wait(ctx context.Context, stopping func()) error {
 	case <-ctx.Done():
 		s.log.Info("stopping", "reason", context.Cause(ctx).Error())
 	case cause = <-s.failed:
-		s.log.Error("stopping", "err", cause)
+		s.log.Error("stopping", "err", printable.Line(cause.Error()))
 	}
 	stopping()
 	for i := len(s.parts) - 1; i >= 0; i-- {

@@ -66,7 +66,7 @@ refused_delay = "100ms"`)
 	}
 	wg.Wait()
 
-	settled, cancel := context.WithTimeout(t.Context(), time.Minute)
+	settled, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := w.SMSC.Wait(settled, func(st smsctest.Stats) bool { return st.WaitingNow == 0 }); err != nil {
 		t.Errorf("receipts are left: %v", err)

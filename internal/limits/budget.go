@@ -23,7 +23,7 @@ const soon = 2 * time.Second
 
 // newBudget returns one that has counted what was spent since now.
 func newBudget(now time.Time) budget {
-	return budget{spent: calendar{start: startOfMonth, known: now}, reserved: calendar{start: startOfMonth}}
+	return budget{spent: calendar{start: startOfMonth, known: now, followed: now}, reserved: calendar{start: startOfMonth}}
 }
 
 func (b *budget) refuse(most cost.Amount, at time.Time, currency string) *refusal {

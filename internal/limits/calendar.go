@@ -11,9 +11,10 @@ type calendar struct {
 	limit int // of orders; 0: none
 	start func(time.Time) time.Time
 
-	known time.Time // all orders count that came since then
-	began time.Time
-	n     int64
+	known    time.Time // all orders count that came since then
+	followed time.Time // see Count
+	began    time.Time
+	n        int64
 }
 
 func startOfDay(t time.Time) time.Time {

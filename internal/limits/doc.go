@@ -3,6 +3,7 @@
 //
 //	limits.go     Config, Limits: Take and what it gives back
 //	recover.go    counts after a restart, and under another configuration
+//	others.go     what other processes accept into the same journal: Count, Follower
 //	recipient.go  orders to one recipient, in sliding windows
 //	prefix.go     orders and recipients of a prefix or country, in a sliding window
 //	calendar.go   orders of an organisation, by day and month
@@ -22,6 +23,13 @@
 // The journal has every order that was accepted, so the counts need no place of their own there: Recover counts the
 // shipments of the longest window again. After a kill too, no order is missing. A shipment whose outcome is not known
 // counts. The journal has the cost of each shipment, by the prices of when it was sent: other prices change nothing of it.
+//
+// # Several processes
+//
+// Where several processes accept orders into one journal, each counts its own before they are stored, and learns of
+// those of the others from the journal, again and again (Follower). So a limit is exceeded by no more than what the others
+// accept in that time. An order of another process counts from when it is seen; it is given back if it did not
+// leave, and then costs what it did cost, as one of this process.
 //
 // # Another configuration
 //

@@ -113,7 +113,7 @@ func (l *Limits) Take(organisation string, c orders.Channel, to orders.Recipient
 		l.metrics.refused.WithLabelValues(organisation, r.rule).Inc()
 		return nil, &orders.LimitError{Rule: r.rule, Key: r.key, Limit: r.words, After: max(r.until.Sub(at), time.Second)}
 	}
-	back := l.add(organisation, key, everywhere, to, at)
+	back := l.add(organisation, key, everywhere, to, at, every)
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -155,18 +155,31 @@ func (l *Limits) refuse(organisation string, key, everywhere uint64, to orders.R
 	return worst
 }
 
-// add counts an order, and returns what takes it back. Under mu, as that.
-func (l *Limits) add(organisation string, key, everywhere uint64, to orders.Recipient, at time.Time) (undo func()) {
+func every(time.Time) bool { return true }
+
+// add counts an order in the counters whose followed time in lets pass, and returns what takes it back. Under mu, as that.
+func (l *Limits) add(organisation string, key, everywhere uint64, to orders.Recipient, at time.Time, in func(followed time.Time) bool) (undo func()) {
 	var undos []func()
 	if c := l.of[organisation]; c != nil {
-		undos = append(undos, c.day.add(at, 1), c.month.add(at, 1), c.recipients.add(key, at))
-		for _, p := range c.matching(to) {
-			undos = append(undos, p.add(key, at))
+		for _, p := range []*calendar{&c.day, &c.month} {
+			if in(p.followed) {
+				undos = append(undos, p.add(at, 1))
+			}
 		}
-		l.forgotten(c.recipients)
+		if r := c.recipients; r != nil && in(r.followed) && to != orders.Forgotten {
+			undos = append(undos, r.add(key, at))
+			l.forgotten(r)
+		}
+		for _, p := range c.prefixes {
+			if one := p.of(to, c.prefixes); one != nil && in(p.followed) {
+				undos = append(undos, one.add(key, at))
+			}
+		}
 	}
-	undos = append(undos, l.across.add(everywhere, at))
-	l.forgotten(l.across)
+	if r := l.across; r != nil && in(r.followed) && to != orders.Forgotten {
+		undos = append(undos, r.add(everywhere, at))
+		l.forgotten(r)
+	}
 	return func() {
 		for _, f := range undos {
 			f()
@@ -176,7 +189,7 @@ func (l *Limits) add(organisation string, key, everywhere uint64, to orders.Reci
 
 // forgotten reports recipients that had to leave early.
 func (l *Limits) forgotten(r *recipients) {
-	if r == nil || r.early == 0 {
+	if r.early == 0 {
 		return
 	}
 	l.metrics.forgotten.Add(float64(r.early))

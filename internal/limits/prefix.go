@@ -18,8 +18,9 @@ const buckets = 12
 // prefixes counts for one limit: one prefix or country, or each country by itself.
 type prefixes struct {
 	Prefix
-	known time.Time          // all orders count that came since then
-	by    map[string]*prefix // by country, "" where there is one only
+	known    time.Time          // all orders count that came since then
+	followed time.Time          // see Count
+	by       map[string]*prefix // by country, "" where there is one only
 }
 
 // withPrefixes returns the counters of these limits. One that counts the same as before stays.
@@ -29,7 +30,7 @@ func withPrefixes(old []*prefixes, limits []Prefix, now time.Time) (all []*prefi
 			return p.Prefix.Prefix == limit.Prefix && p.Country == limit.Country && p.Per == limit.Per && (p.Recipients > 0) == (limit.Recipients > 0)
 		})
 		if i < 0 {
-			all = append(all, &prefixes{Prefix: limit, known: now, by: make(map[string]*prefix)})
+			all = append(all, &prefixes{Prefix: limit, known: now, followed: now, by: make(map[string]*prefix)})
 			continue
 		}
 		one := old[i]

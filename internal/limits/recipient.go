@@ -23,6 +23,8 @@ type recipients struct {
 	all     []generation  // the newest first
 	early   int           // recipients that have left early
 	known   time.Time     // all orders count that came since then
+
+	followed time.Time // see Count
 }
 
 // generation holds the recipients whose newest order came in one part of time: by hash, the seconds since 1970 of
@@ -41,7 +43,7 @@ func (r *recipients) with(windows []Window, now time.Time) *recipients {
 		return nil
 	}
 	if r == nil {
-		r = &recipients{bound: maxRecipients, known: now}
+		r = &recipients{bound: maxRecipients, known: now, followed: now}
 	} else {
 		r.forget(now.Add(-r.longest()))
 	}
@@ -125,9 +127,6 @@ func span(d time.Duration) string {
 }
 
 func (r *recipients) add(key uint64, now time.Time) (undo func()) {
-	if r == nil {
-		return func() {}
-	}
 	r.age(now)
 	at, in := r.orders(key)
 	s := seconds(now)

@@ -10,7 +10,7 @@ import (
 
 // History is what counts are made of again.
 type History interface {
-	// Accepted calls visit with each shipment that was accepted from since on and whose order may have left, in
+	// Accepted calls visit with each shipment that was accepted from since on and may have left, in
 	// about the order of acceptance. Claim, Parts, Carrier and Detail may be empty.
 	Accepted(ctx context.Context, since time.Time, visit func(orders.Shipment)) error
 }
@@ -20,7 +20,11 @@ func (l *Limits) Recover(ctx context.Context, h History, now time.Time) error {
 	l.mu.Lock()
 	gaps := l.gaps(now)
 	for _, c := range l.of {
-		c.day.known, c.month.known, c.budget.spent.known = now, now, now // without a limit
+		for p, limited := range map[*calendar]bool{&c.day: c.day.limit > 0, &c.month: c.month.limit > 0, &c.budget.spent: l.cfg.Priced} {
+			if p.known = now; !limited { // nothing of before is counted
+				p.followed = now
+			}
+		}
 	}
 	l.mu.Unlock()
 	return l.fill(ctx, h, gaps, now)
@@ -50,7 +54,8 @@ func (l *Limits) adopt(cfg Config, now time.Time) {
 	for name, o := range cfg.Organisations {
 		c := l.of[name]
 		if c == nil {
-			c = &counts{day: calendar{start: startOfDay, known: now}, month: calendar{start: startOfMonth, known: now}, budget: newBudget(now)}
+			c = &counts{day: calendar{start: startOfDay, known: now, followed: now}, month: calendar{start: startOfMonth, known: now, followed: now},
+				budget: newBudget(now)}
 			l.of[name] = c
 			l.metrics.begin(name)
 		}

@@ -4,9 +4,11 @@
 // what the feed says. "straks demo -cluster" shows that, and tests hold it against every failure.
 //
 //	world.go  World: database, SMSC, configurations
-//	node.go   Node: a process
+//	node.go   Node: a process (process_*.go: its end)
 //	tls.go    certificates with which nodes know each other
 //	book.go   Book: what was ordered, answered and sent
 //	load.go   clients that place orders and repeat them
 //	judge.go  what must hold in the end
+//	open.go   orders without an outcome, and why they have none
+//	outage.go what happened to nodes, and when
 package nodes

@@ -14,11 +14,14 @@ import (
 
 // Verdict is what a run has shown.
 type Verdict struct {
-	Orders, Created, Known int // orders, and those whose first answer was 201 or 200
-	Submits                int // messages that the SMSC got
-	Unsure                 int // orders that were stored, and of which no answer of the SMSC was: at most one a client and kill
-	Entries                int // of the feed
+	Orders, Created, Known int    // orders, and those whose first answer was 201 or 200
+	Submits                int    // messages that the SMSC got
+	Entries                int    // of the feed
+	Open                   []Open // orders without an outcome: none is known until their deadline
+	Unsent                 []Open // orders that have failed: their node found too late that it had not sent them, and no client was told 201
 	Faults                 []string
+
+	lasting bool // one of the faults is there to stay
 }
 
 func (v *Verdict) fault(format string, args ...any) {
@@ -27,17 +30,25 @@ func (v *Verdict) fault(format string, args ...any) {
 	}
 }
 
-// settleTime is how long Judge waits for what is still on its way.
-const settleTime = 20 * time.Second
+// lasts is fault of what no time mends.
+func (v *Verdict) lasts(format string, args ...any) {
+	v.lasting = true
+	v.fault(format, args...)
+}
+
+// settleTime is how long Judge waits for what is still on its way. Receipts of messages whose answer never came are looked for
+// when the claims of their time have ended, and half a minute later after an outage: a slow machine takes longer.
+const settleTime = 5 * time.Minute
 
 // Judge compares what clients were told, what the SMSC got, and what each node's feed says. All nodes must run. What is
 // not as it must be may still be on its way: then it compares again.
 func (w *World) Judge(ctx context.Context) (v Verdict) {
 	for end := time.Now().Add(settleTime); ; {
-		if v = w.compare(ctx); len(v.Faults) == 0 || time.Now().After(end) || ctx.Err() != nil {
+		began := time.Now()
+		if v = w.compare(ctx); len(v.Faults) == 0 || v.lasting || time.Now().After(end) || ctx.Err() != nil {
 			return v
 		}
-		time.Sleep(10 * pollEvery)
+		time.Sleep(max(10*pollEvery, time.Since(began)))
 	}
 }
 
@@ -62,10 +73,11 @@ func (w *World) compare(ctx context.Context) (v Verdict) {
 	for i := range orders {
 		orders[i].judge(&v, statuses[i], fed[orders[i].Shipment])
 	}
+	w.judgeOpen(ctx, &v, orders)
 	w.Book.mu.Lock()
 	defer w.Book.mu.Unlock()
 	for _, stray := range w.Book.strays {
-		v.fault("the SMSC got what nobody ordered: %s", stray)
+		v.lasts("the SMSC got what nobody ordered: %s", stray)
 	}
 	return v
 }
@@ -102,10 +114,10 @@ func (o *Order) judge(v *Verdict, status string, fed []string) {
 	v.Orders++
 	v.Submits += o.Submits
 	if o.Submits > 1 {
-		v.fault("%s was sent %d times: %+v", o.Key, o.Submits, *o)
+		v.lasts("%s was sent %d times: %+v", o.Key, o.Submits, *o)
 	}
 	if o.Contradict != "" {
-		v.fault("%s was told two shipments: %+v", o.Key, *o)
+		v.lasts("%s was told two shipments: %+v", o.Key, *o)
 	}
 	switch {
 	case o.Created > 0:
@@ -115,10 +127,12 @@ func (o *Order) judge(v *Verdict, status string, fed []string) {
 	}
 	switch {
 	case status == "": // not answered, or reported
-	case o.Created > 0 && o.Submits == 0:
-		v.fault("%s was answered with 201, and the SMSC never got it: %+v", o.Key, *o)
 	case status == "SMS_Sending":
-		v.Unsure++ // its node was killed before it had stored the answer, which a client may have been told
+		v.Open = append(v.Open, Open{Order: *o})
+	case status == "SMS_Failed" && o.Created+o.Submits == 0 && slices.Contains(fed, status):
+		v.Unsent = append(v.Unsent, Open{Order: *o})
+	case o.Submits == 0:
+		v.fault("%s is %s, and the SMSC never got it: %+v", o.Key, status, *o)
 	case status != "SMS_Delivered":
 		v.fault("%s ends as %s: %+v", o.Key, status, *o)
 	case !slices.Contains(fed, status):

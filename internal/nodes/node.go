@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,6 +29,7 @@ type Node struct {
 	ID     int
 	Name   string // "a", "b"
 	Config string // its file
+	Admin  string // the socket of its admin listener
 
 	world *World
 	mu    sync.Mutex
@@ -36,6 +38,7 @@ type Node struct {
 	http  string    // of /readyz and metrics, likewise
 	lines []string  // of its log
 	ended chan struct{}
+	back  func() // ends the outage of a node that was frozen or has ended
 }
 
 // Start starts the node, and returns when it serves. It may not be ready yet.
@@ -45,6 +48,7 @@ func (n *Node) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cmd.SysProcAttr = attributes()
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -52,6 +56,7 @@ func (n *Node) Start(ctx context.Context) error {
 	n.mu.Lock()
 	n.cmd, n.ended, n.api, n.http = cmd, ended, "", ""
 	n.mu.Unlock()
+	n.returns()
 	go func() {
 		defer close(ended)
 		n.read(stderr, serving)
@@ -98,6 +103,23 @@ func (n *Node) gone() {
 	n.cmd, n.api, n.http = nil, "", ""
 }
 
+// Addresses returns the host:port of the node's API, and of its metrics; empty while it does not run.
+func (n *Node) Addresses() (api, metrics string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.api, n.http
+}
+
+// PID returns the id of the node's process, 0 while it does not run.
+func (n *Node) PID() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cmd == nil {
+		return 0
+	}
+	return n.cmd.Process.Pid
+}
+
 // Client returns a client of the node; nil while it does not run.
 func (n *Node) Client() *client.Client {
 	n.mu.Lock()
@@ -105,7 +127,12 @@ func (n *Node) Client() *client.Client {
 	if n.api == "" {
 		return nil
 	}
-	c, err := client.New("http://"+n.api+"/notifications/api/v1", n.world.Token, n.world.http)
+	return n.world.client(n.api)
+}
+
+// client returns a client of the API at an address.
+func (w *World) client(addr string) *client.Client {
+	c, err := client.New("http://"+addr+"/notifications/api/v1", w.Token, w.http)
 	if err != nil {
 		panic(err) // the address is from a listener
 	}
@@ -152,6 +179,14 @@ func (n *Node) AwaitReady(ctx context.Context) error {
 	}
 }
 
+// Binds returns how many binds the node has up.
+func (n *Node) Binds(ctx context.Context) int {
+	_, metrics, _ := n.Get(ctx, "/metrics") // one that does not answer shows none
+	return len(bindUp.FindAllString(metrics, -1))
+}
+
+var bindUp = regexp.MustCompile(`(?m)^straks_smpp_bind_up\{.*\} 1$`)
+
 // Kill ends the node by SIGKILL.
 func (n *Node) Kill() error { return n.end(syscall.SIGKILL) }
 
@@ -164,6 +199,9 @@ func (n *Node) end(s syscall.Signal) error {
 	n.mu.Unlock()
 	if cmd == nil {
 		return nil
+	}
+	if s == syscall.SIGKILL {
+		n.out(Killed)
 	}
 	err := cmd.Process.Signal(s)
 	if s == syscall.SIGKILL {
@@ -186,9 +224,34 @@ func (n *Node) end(s syscall.Signal) error {
 // Signal sends a signal to the node, such as SIGSTOP.
 func (n *Node) Signal(s syscall.Signal) error {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.cmd == nil {
+	cmd := n.cmd
+	n.mu.Unlock()
+	if cmd == nil {
 		return fmt.Errorf("node %s does not run", n.Name)
 	}
-	return n.cmd.Process.Signal(s)
+	switch s {
+	case syscall.SIGSTOP:
+		n.out(Frozen)
+	case syscall.SIGCONT:
+		defer n.returns()
+	}
+	return cmd.Process.Signal(s)
+}
+
+// out notes that the node stops to work.
+func (n *Node) out(what string) {
+	n.returns()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.back = n.world.Outage(n.Name, what)
+}
+
+// returns notes that it works again.
+func (n *Node) returns() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.back != nil {
+		n.back()
+		n.back = nil
+	}
 }

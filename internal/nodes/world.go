@@ -1,12 +1,12 @@
 package nodes
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"straks/internal/freeport"
 	"straks/internal/pgcluster"
 	"straks/smpp/smsctest"
 )
@@ -24,13 +25,17 @@ type Options struct {
 	Nodes    int                              // 2
 	Binds    int                              // of the account, all nodes together; 2
 	Lease    time.Duration                    // of nodes; the program's default
-	SMSC     smsctest.Profile                 // OnSubmit is the book's
+	SMSC     smsctest.Profile                 // OnSubmit: the book's where it is nil
 	Database *pgcluster.Cluster               // closed by its owner; nil: a new one, the world's own
+	Journal  string                           // name of the database that has the journal; empty: the cluster's own
 	DSN      func(id int, dsn string) string  // how a node connects to the database; nil: directly
 	Carrier  func(id int, addr string) string // how it connects to the SMSC; nil: directly
 	Peer     func(id int, addr string) string // where other nodes reach it; nil: directly
 	API      string                           // more lines of [api]
+	Account  string                           // more lines of [[smsc]]
+	Token    string                           // of the organisation; random
 	HA       bool                             // journal.ha
+	Ports    bool                             // the API and the metrics of a node keep their ports when it starts again
 }
 
 // World is a database, an SMSC and nodes between them.
@@ -40,8 +45,13 @@ type World struct {
 	Nodes []*Node
 	Book  *Book
 	Token string // of the organisation ttd
+	Front string // host:port of a proxy to which clients of Load go; empty: they take the nodes in turn
 
-	owned   bool // DB is
+	outages outages
+
+	owned   bool     // DB is
+	journal string   // Options.Journal
+	ports   []func() // which release what is reserved
 	dir     string
 	program func(args ...string) *exec.Cmd
 	http    *http.Client
@@ -52,7 +62,7 @@ const Organisation = "ttd"
 
 // New makes a world whose nodes don't run yet: servers, an SMSC, configurations and an empty journal.
 func New(ctx context.Context, o Options) (w *World, err error) {
-	w = &World{Book: newBook(), Token: "straks_" + rand.Text(), DB: o.Database, owned: o.Database == nil, program: o.Program,
+	w = &World{Book: newBook(), Token: cmp.Or(o.Token, "straks_"+rand.Text()), DB: o.Database, owned: o.Database == nil, program: o.Program, journal: o.Journal,
 		http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	defer func() {
 		if err != nil {
@@ -68,7 +78,9 @@ func New(ctx context.Context, o Options) (w *World, err error) {
 			return w, err
 		}
 	}
-	o.SMSC.OnSubmit = w.Book.submitted
+	if o.SMSC.OnSubmit == nil {
+		o.SMSC.OnSubmit, o.SMSC.OnAck = w.Book.submitted, w.Book.acknowledged
+	}
 	o.SMSC.Record = -1 // the book has them
 	if w.SMSC, err = smsctest.Listen("127.0.0.1:0", o.SMSC); err != nil {
 		return w, err
@@ -77,6 +89,22 @@ func New(ctx context.Context, o Options) (w *World, err error) {
 		return w, err
 	}
 	return w, w.run(ctx, "init", "-config", w.Nodes[0].Config)
+}
+
+// dsn returns how to connect to the journal.
+func (w *World) dsn() string {
+	if w.journal == "" {
+		return w.DB.DSN()
+	}
+	return w.DB.DSNOf(w.journal)
+}
+
+// sql asks the journal.
+func (w *World) sql(ctx context.Context, query string) (string, error) {
+	if w.journal == "" {
+		return w.DB.Primary.SQL(ctx, query)
+	}
+	return w.DB.Primary.SQLIn(ctx, w.journal, query)
 }
 
 // run runs a command of straks to its end.
@@ -107,16 +135,25 @@ func (w *World) configure(o Options) error {
 	}
 	for i := range o.Nodes {
 		n := &Node{ID: i + 1, Name: string(rune('a' + i)), world: w}
-		n.Config = filepath.Join(w.dir, n.Name+".toml")
+		n.Config, n.Admin = filepath.Join(w.dir, n.Name+".toml"), filepath.Join(w.dir, n.Name+".sock")
 		cert, key, err := ca.issue(n.Name, int64(n.ID))
 		if err != nil {
 			return err
 		}
-		peer, err := freePort()
+		peer, err := w.freePort()
 		if err != nil {
 			return err
 		}
-		dsn, carrier, reached, lease := w.DB.DSN(), w.SMSC.Addr(), peer, ""
+		api, metrics := "127.0.0.1:0", "127.0.0.1:0"
+		if o.Ports {
+			if api, err = w.freePort(); err != nil {
+				return err
+			}
+			if metrics, err = w.freePort(); err != nil {
+				return err
+			}
+		}
+		dsn, carrier, reached, lease := w.dsn(), w.SMSC.Addr(), peer, ""
 		if o.Peer != nil {
 			reached = o.Peer(n.ID, peer)
 		}
@@ -129,8 +166,8 @@ func (w *World) configure(o Options) error {
 		if o.Lease > 0 {
 			lease = fmt.Sprintf("lease = %q", o.Lease)
 		}
-		text := fmt.Sprintf(configuration, o.API, filepath.Join(w.dir, n.Name+".sock"), dsn, o.HA, n.ID, "https://"+reached, peer, cert, key, ca.file(), lease,
-			Organisation, sha256.Sum256([]byte(w.Token)), carrier, password, o.Binds)
+		text := fmt.Sprintf(configuration, api, o.API, metrics, n.Admin, dsn, o.HA, n.ID, "https://"+reached, peer, cert, key, ca.file(), lease,
+			Organisation, sha256.Sum256([]byte(w.Token)), carrier, password, o.Binds, o.Account)
 		if err := os.WriteFile(n.Config, []byte(text), 0o600); err != nil {
 			return err
 		}
@@ -139,24 +176,24 @@ func (w *World) configure(o Options) error {
 	return nil
 }
 
-// freePort returns an address on loopback that nobody listens on: the other nodes' configurations need it before the
-// node listens.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// freePort returns an address on loopback that is kept for a node until Close: the configurations of the others have it,
+// whether the node listens or not.
+func (w *World) freePort() (string, error) {
+	addr, release, err := freeport.Reserve("127.0.0.1:0")
+	if err == nil {
+		w.ports = append(w.ports, release)
 	}
-	return l.Addr().String(), l.Close()
+	return addr, err
 }
 
 const configuration = `
 [api]
-listen = "127.0.0.1:0"
+listen = %q
 plain_http = true
 send_deadline = "3s"
 %s
 [metrics]
-listen = "127.0.0.1:0"
+listen = %q
 [admin]
 listen = %q
 [journal]
@@ -185,6 +222,7 @@ system_id = "straks"
 password_file = %q
 binds = %d
 reconnect_max = "1s"
+%s
 `
 
 // StartAll starts all nodes, and waits until they are ready.
@@ -212,6 +250,9 @@ func (w *World) Close() error {
 		w.SMSC.Close()
 	}
 	w.http.CloseIdleConnections()
+	for _, release := range w.ports {
+		release()
+	}
 	if w.owned && w.DB != nil {
 		errs = append(errs, w.DB.Close())
 	}

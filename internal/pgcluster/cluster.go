@@ -107,7 +107,7 @@ func (c *Cluster) begin(ctx context.Context, settings map[string]string) error {
 	if err := first.Start(ctx); err != nil {
 		return err
 	}
-	_, err := first.sqlIn(ctx, "postgres", "create database "+database)
+	_, err := first.SQLIn(ctx, "postgres", "create database "+database)
 	return err
 }
 
@@ -252,7 +252,7 @@ func (c *Cluster) Switchover(ctx context.Context) error {
 
 // Database makes another empty database.
 func (c *Cluster) Database(ctx context.Context, name string) error {
-	_, err := c.Primary.sqlIn(ctx, "postgres", "create database "+name)
+	_, err := c.Primary.SQLIn(ctx, "postgres", "create database "+name)
 	return err
 }
 

@@ -69,6 +69,19 @@ func TestFailover(t *testing.T) {
 	sql(t, c.Primary, synchronous+"; select count(*) from seen", "3")
 }
 
+// TestKill: a server that was killed can be started at once.
+func TestKill(t *testing.T) {
+	c := start(t, Options{Servers: 1})
+	for range 5 {
+		if err := c.Primary.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Primary.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestFrozenPrimary: a primary that wakes after another was promoted commits nothing.
 func TestFrozenPrimary(t *testing.T) {
 	c := start(t, Options{})
@@ -99,6 +112,41 @@ func TestNumberIn(t *testing.T) {
 	for text, want := range map[string]int{"postgres (PostgreSQL) 15.18 (Debian)": 15, "/usr/pgsql-16/bin": 16, "": 0, "none": 0, "9": 9} {
 		if got := numberIn(text); got != want {
 			t.Errorf("%q: %d", text, got)
+		}
+	}
+}
+
+// TestWaitFor: commits wait for a standby as soon as it is said that they do, and no more when it is said that they don't.
+func TestWaitFor(t *testing.T) {
+	c := start(t, Options{Servers: 1})
+	sql(t, c.Primary, "create table seen (n int)", "")
+	for range 3 {
+		for _, standby := range []string{"nobody", ""} {
+			if err := c.Primary.WaitFor(t.Context(), standby); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			committed := make(chan error, 1)
+			go func() {
+				_, err := c.Primary.SQL(ctx, synchronous)
+				committed <- err
+			}()
+			for got := "0"; standby != "" && got == "0"; {
+				var err error
+				if got, err = c.Primary.SQL(t.Context(), "select count(*) from pg_stat_activity where wait_event = 'SyncRep'"); err != nil {
+					t.Fatal(err)
+				}
+				if len(committed) > 0 {
+					t.Fatal("a commit did not wait")
+				}
+			}
+			if standby != "" {
+				cancel()
+			}
+			if err := <-committed; (err == nil) != (standby == "") {
+				t.Errorf("waiting for %q: %v", standby, err)
+			}
+			cancel()
 		}
 	}
 }

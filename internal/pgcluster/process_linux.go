@@ -62,6 +62,13 @@ func children(pid int) (all []int) {
 	return all
 }
 
+// runs reports whether a process runs still. One that nobody has waited for has ended: it holds no memory.
+func runs(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, _ := strings.Cut(string(text), ") ") // after its name
+	return err == nil && !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
+}
+
 func signal(pid int, s syscall.Signal) { _ = syscall.Kill(pid, s) } // one that has ended needs none
 
 const (

@@ -21,7 +21,7 @@ const (
 	// port is part of the name of a socket, no more.
 	port = "5432"
 
-	startTime = time.Minute
+	startTime = 5 * time.Minute
 	pollEvery = 20 * time.Millisecond
 )
 
@@ -184,6 +184,11 @@ func (s *Server) Kill() error {
 	}
 	<-s.ended
 	s.cmd, s.frozen = nil, nil
+	for deadline := time.Now().Add(startTime); slices.ContainsFunc(all, runs); time.Sleep(pollEvery) {
+		if time.Now().After(deadline) { // they have the memory that the next start asks for
+			return fmt.Errorf("server %s: killed processes do not end", s.Name)
+		}
+	}
 	return nil
 }
 
@@ -211,13 +216,61 @@ func (s *Server) Thaw() {
 	s.frozen = nil
 }
 
+// Processes returns the ids of the server's processes now, the one that started the others first.
+func (s *Server) Processes() []int {
+	if s.cmd == nil {
+		return nil
+	}
+	pid := s.cmd.Process.Pid
+	return append([]int{pid}, children(pid)...)
+}
+
 // SQL runs statements in the database, without waiting for a standby, and returns what they return: a row for each
 // line, fields with | between them.
 func (s *Server) SQL(ctx context.Context, statements string) (string, error) {
-	return s.sqlIn(ctx, database, statements)
+	return s.SQLIn(ctx, database, statements)
 }
 
-func (s *Server) sqlIn(ctx context.Context, in, statements string) (string, error) {
-	conninfo := fmt.Sprintf("host=%s port=%s user=%s dbname=%s options='-c synchronous_commit=local'", s.Host(), port, role, in)
+// SQLIn is SQL in another database.
+func (s *Server) SQLIn(ctx context.Context, in, statements string) (string, error) {
+	return s.psql(ctx, in, "local", statements)
+}
+
+// psql runs statements in a database. Their commit waits for what synchronous_commit says.
+func (s *Server) psql(ctx context.Context, in, commit, statements string) (string, error) {
+	conninfo := fmt.Sprintf("host=%s port=%s user=%s dbname=%s application_name=pgcluster-%s options='-c synchronous_commit=%[5]s'", s.Host(), port, role, in, commit)
 	return s.run(ctx, "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", conninfo, "-c", statements)
+}
+
+// WaitFor has commits wait for a standby of this name, or for none if it is empty. It returns when they do. They do not as soon as
+// the setting has changed: what counts is in memory that the server's processes share, and the checkpointer changes it.
+func (s *Server) WaitFor(ctx context.Context, standby string) error {
+	err := s.Set(map[string]string{"synchronous_standby_names": standby})
+	for waits := standby == ""; err == nil && waits == (standby == ""); {
+		waits, err = s.commitWaits(ctx)
+	}
+	return err
+}
+
+// commitWaits reports whether a commit waits for a standby. It ends that wait.
+func (s *Server) commitWaits(ctx context.Context) (bool, error) {
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.psql(ctx, database, "on", "select pg_logical_emit_message(true, '', '')") // which is written to the WAL, and nothing else
+		ended <- err
+	}()
+	for {
+		select {
+		case err := <-ended:
+			return false, err
+		default:
+		}
+		n, err := s.SQL(ctx, "select count(pg_cancel_backend(pid)) from pg_stat_activity where application_name = 'pgcluster-on' and wait_event = 'SyncRep'")
+		if err != nil {
+			return false, err
+		}
+		if n != "0" {
+			return true, <-ended
+		}
+	}
 }

@@ -102,15 +102,28 @@ func (d *Detector) Take(organisation string, to orders.Recipient, at time.Time) 
 		d.metrics.refused.WithLabelValues(organisation).Inc()
 		return nil, a.refusal(at)
 	}
+	return d.sent(organisation, o, units, to, at), nil
+}
+
+// sent counts an SMS, and returns what takes it back. Under mu, unlike that.
+func (d *Detector) sent(organisation string, o *organisation, units []*unit, to orders.Recipient, at time.Time) (undo func()) {
 	o.count(units, at, func(c *counts) { c.sent++ })
 	if d.ready {
 		d.judge(organisation, o, units, at, false)
 	}
-	return func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		o.count(units, at, func(c *counts) { c.sent = less(c.sent, 1) })
-	}, nil
+	return func() { d.outcome(organisation, to, at, func(c *counts) { c.sent = less(c.sent, 1) }) }
+}
+
+// Count counts an SMS that another process has accepted; undo takes it back.
+func (d *Detector) Count(organisation string, to orders.Recipient, at time.Time) (undo func()) {
+	prefix, country := namesOf(string(to))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.mode(organisation) == Off || country == "" {
+		return func() {}
+	}
+	o := d.organisation(organisation)
+	return d.sent(organisation, o, o.touch(prefix, country, at), to, at)
 }
 
 // Settled notes what became of an SMS.

@@ -325,8 +325,8 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// TestMemory: numbers all over the world take little, and old ones leave.
-func TestMemory(t *testing.T) {
+// TestNumbersTakeLittle: numbers all over the world take little memory, and old ones leave.
+func TestNumbersTakeLittle(t *testing.T) {
 	w := newTown(t, Alarm)
 	runtime.GC()
 	var before, after runtime.MemStats

@@ -12,8 +12,8 @@ import (
 	"straks/orders"
 )
 
-// Accepted calls visit with each shipment that was accepted from since on, unless its key is free: then it surely did
-// not leave. One that can't be read is logged and skipped.
+// Accepted calls visit with each shipment that was accepted from since on and may have left. One that can't be read is
+// logged and skipped.
 func (j *Journal) Accepted(ctx context.Context, since time.Time, visit func(orders.Shipment)) error {
 	from := firstID(since.Add(-findSlack))
 	for from != nil {
@@ -38,7 +38,7 @@ func (j *Journal) Accepted(ctx context.Context, since time.Time, visit func(orde
 func (t tables) accepted(from []byte, since time.Time, visit func(orders.Shipment)) (next []byte, bad error) {
 	c := t.shipments().Cursor()
 	n := 0
-	for k, v := c.Seek(from); k != nil; k, v = c.Next() {
+	for k, v := shipmentScope.from(c, from); k != nil; k, v = c.Next() {
 		if n++; n > findStep {
 			return bytes.Clone(k), bad
 		}
@@ -50,7 +50,7 @@ func (t tables) accepted(from []byte, since time.Time, visit func(orders.Shipmen
 		switch {
 		case err != nil:
 			bad = err
-		case !s.Status.Free() && !s.Accepted.Before(since):
+		case s.MayHaveLeft() && !s.Accepted.Before(since):
 			visit(s)
 		}
 	}

@@ -169,7 +169,7 @@ func (t tables) blocks(ctx context.Context, q orders.BlockQuery) (page orders.Bl
 		return page, nil, fmt.Errorf("the page %q is of no block list", q.After)
 	}
 	c := t.blocked().Cursor()
-	k, v := c.Seek(after)
+	k, v := blockedScope.from(c, after)
 	if len(after) > 0 && string(k) == string(after) {
 		k, v = c.Next()
 	}

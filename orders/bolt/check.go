@@ -214,6 +214,9 @@ func (c *checker) shipped() {
 func (c *checker) boundRefs(s *orders.Shipment) {
 	for i, p := range s.Parts {
 		for _, name := range p.Refs {
+			if !strings.HasPrefix(name, orders.IDPrefix) {
+				continue // a shipment that got it later may be forgotten, and its references with it
+			}
 			key, v, _ := c.refs().refRecord(c.refKeys(s.Carrier, name))
 			if v == nil {
 				if s.Status.Final() || s.Deadline.Sub(s.Accepted) > refRetention {

@@ -121,9 +121,11 @@ func (r codesReader) Feed(organisation string, seq uint64, limit int, descending
 	if descending {
 		next = c.Prev
 	}
-	for k, v := start(c, orders.FeedQuery{Seq: seq, Descending: descending}); k != nil && len(page) < limit; k, v = next() {
-		if entry, _, err := splitDated(scope, k, v); err == nil {
-			page = append(page, codes.FeedRecord{Seq: binary.BigEndian.Uint64(k), Entry: bytes.Clone(entry)})
+	q := orders.FeedQuery{Seq: seq, Descending: descending}
+	for k, v := start(c, scope, q); k != nil && len(page) < limit; k, v = next() {
+		n, ok := asked(scope, k, v, q)
+		if entry, _, err := splitDated(scope, k, v); ok && err == nil {
+			page = append(page, codes.FeedRecord{Seq: n, Entry: bytes.Clone(entry)})
 		}
 	}
 	return page, nil

@@ -75,7 +75,7 @@ func TestBadPageEndsTheJournal(t *testing.T) {
 			spoilPage(t, path, c.page(made)...)
 			j = mustOpen(t, path, Options{Log: quiet})
 			order(t, j, "before")
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
 			if err := c.call(ctx, j, made); !errors.Is(err, ErrDamaged) {
 				t.Errorf("the call: %v", err)

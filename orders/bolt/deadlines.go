@@ -76,9 +76,11 @@ func (s *scan) inFlight(until time.Time) {
 // mark passes it.
 func (t tables) due(mark []byte, now time.Time, limit int) (s scan, err error) {
 	s.mark = mark
+	var passed []error // of entries after the mark
 	c := t.deadlines().Cursor()
-	for k, v := c.Seek(mark); k != nil; k, v = c.Next() {
+	for k, v := deadlineScope.from(c, mark); k != nil; k, v = c.Next() {
 		us, id, err := splitDeadline(k, v)
+		whole := err == nil // else its key may be another one
 		if err == nil && us > now.UnixMicro() {
 			s.next = microTime(us)
 			break
@@ -101,9 +103,12 @@ func (t tables) due(mark []byte, now time.Time, limit int) (s scan, err error) {
 		case unsettled:
 			s.due = append(s.due, id)
 		case len(s.due) == 0 && s.ends.IsZero():
-			s.mark = append(append([]byte(nil), k...), 0) // just after it
 			if err != nil {
-				s.bad = append(s.bad, err)
+				passed = append(passed, err)
+			}
+			if whole {
+				s.mark = append(append([]byte(nil), k...), 0) // just after it
+				s.bad, passed = append(s.bad, passed...), nil
 			}
 		}
 	}

@@ -86,6 +86,7 @@
 //	migrate.go    from an older version to the present one
 //	journal.go    Journal: orders.Journal's methods
 //	writer.go     the writing goroutine: batches, transactions, commits
+//	undecided.go  what became of calls whose commit failed
 //	health.go     failed and slow writes, recovery
 //	damage.go     records and pages that can't be read
 //	snapshot.go   the read transaction that all readers share

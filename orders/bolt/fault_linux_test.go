@@ -166,6 +166,50 @@ func TestFailureAfterTheMetaPage(t *testing.T) {
 	check(t, j)
 }
 
+// TestEffectsOfAFailedCommit: what a commit that failed has changed is told once it is known to be stored, before a repeat
+// of the call is answered; or that it is not.
+func TestEffectsOfAFailedCommit(t *testing.T) {
+	for _, stored := range []bool{true, false} {
+		var broken atomic.Int32
+		j, _ := newJournal(t, Options{Log: quiet, probe: time.Millisecond, commit: func(tx *bbolt.Tx) error {
+			if broken.Add(-1) < 0 {
+				return tx.Commit()
+			}
+			if stored {
+				return errors.Join(tx.Commit(), syscall.EIO)
+			}
+			return syscall.EIO
+		}})
+		s, _, err := j.Accept(context.Background(), acceptRequest("k"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := []orders.Event{accepted(s, "m")}
+		broken.Store(3) // the first attempts to recover fail, too
+		_, err = j.Apply(context.Background(), answer)
+		var undecided *orders.UndecidedError
+		if !errors.As(err, &undecided) || !errors.Is(err, orders.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		var again []orders.Effect
+		eventually.True(t, "the repeat", func() bool {
+			again, err = j.Apply(context.Background(), answer)
+			return err == nil
+		})
+		var later []orders.Effect
+		select {
+		case later = <-undecided.Effects:
+		default:
+			t.Fatal("undecided after a repeat")
+		}
+		if got := len(later) == 1 && len(later[0].Changes) == 1; got != stored || (len(again[0].Changes) == 1) == stored {
+			t.Errorf("stored: %v: then %+v, and to a repeat %+v", stored, later, again)
+		}
+		check(t, j)
+		j.Close()
+	}
+}
+
 // TestReopeningStalls: reopening the file waits for the readers. Calls that are not written by then
 // fail as they do when a write stalls, and the journal is not ready.
 func TestReopeningStalls(t *testing.T) {
@@ -187,11 +231,12 @@ func TestReopeningStalls(t *testing.T) {
 		t.Errorf("accept: %v", err)
 	}
 	eventually.True(t, "the file to be closed", j.snapshots.withdrawn)
-	time.Sleep(stalled + 100*time.Millisecond)
+	eventually.True(t, "the file to be reopened", func() bool { return j.health.began.Load() != nil })
+	j.health.begin(time.Now().Add(-2 * time.Hour))
 	if err := j.Ready(); !errors.Is(err, orders.ErrUnavailable) {
 		t.Errorf("ready: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if _, _, err := j.Accept(ctx, acceptRequest("newcomer")); !errors.Is(err, orders.ErrNotStored) {
 		t.Errorf("a newcomer: %v", err)

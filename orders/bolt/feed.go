@@ -55,11 +55,14 @@ func (t tables) page(ctx context.Context, q orders.FeedQuery) (page []orders.Fee
 		next = c.Prev
 	}
 	steps := 0
-	for k, v := start(c, q); k != nil && len(page) < q.Limit; k, v = next() {
+	for k, v := start(c, scope, q); k != nil && len(page) < q.Limit; k, v = next() {
 		if steps++; steps%feedLook == 0 && ctx.Err() != nil {
 			return nil, nil, fmt.Errorf("%w: %w", orders.ErrUnavailable, context.Cause(ctx))
 		}
-		seq := binary.BigEndian.Uint64(k)
+		seq, ok := asked(scope, k, v, q)
+		if !ok {
+			continue
+		}
 		s, ok, err := t.entry(scope, k, v, q.FinalOnly)
 		switch {
 		case errors.Is(err, ErrCorrupt):
@@ -122,16 +125,25 @@ func (t tables) entry(feed scope, k, v []byte, finalOnly bool) (s orders.Shipmen
 	return s, ok, nil
 }
 
-// start places the cursor on the first entry that the query asks for.
-func start(c *bbolt.Cursor, q orders.FeedQuery) (k, v []byte) {
-	if !q.Descending {
-		return c.Seek(seqKey(q.Seq + 1))
-	}
-	if q.Seq == 0 {
+// start places the cursor on the first entry that the query asks for, or on one before that; see scope.from.
+func start(c *bbolt.Cursor, feed scope, q orders.FeedQuery) (k, v []byte) {
+	switch {
+	case !q.Descending:
+		return feed.from(c, seqKey(q.Seq+1))
+	case q.Seq == 0:
 		return c.Last()
 	}
-	if k, _ := c.Seek(seqKey(q.Seq)); k == nil {
-		return c.Last()
+	return feed.before(c, seqKey(q.Seq))
+}
+
+// asked returns the number of an entry, and whether the query asks for it. One that can't be read it may have asked for.
+func asked(feed scope, k, v []byte, q orders.FeedQuery) (seq uint64, ok bool) {
+	if len(k) == 8 {
+		seq = binary.BigEndian.Uint64(k)
 	}
-	return c.Prev()
+	beyond := seq > q.Seq
+	if q.Descending {
+		beyond = q.Seq == 0 || seq < q.Seq
+	}
+	return seq, beyond || !feed.whole(k, v)
 }

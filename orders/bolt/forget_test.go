@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"straks/orders"
+	"straks/orders/journaltest"
 	"straks/orders/sealed"
 )
 
@@ -26,12 +27,12 @@ func testForgotten(t *testing.T, opt Options) {
 	service := func() *orders.Service {
 		return orders.NewService(orders.Config{Journal: j, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
 	}
-	ask := orders.ForgetQuery{Channel: orders.SMS, Recipient: secretNumber, Blocks: true, By: "ola"}
-	if done, err := service().Forget(t.Context(), ask); err != nil || done.Shipments != 0 || done.UnderWay != 2 || done.Reports != 0 {
+	ask := orders.ForgetQuery{Channel: orders.SMS, Recipient: journaltest.SecretNumber, Blocks: true, By: "ola"}
+	if done, err := service().Forget(t.Context(), ask); err != nil || done.Shipments != 0 || done.UnderWay != 3 || done.Reports != 0 {
 		t.Fatalf("messages under way: %+v, %v", done, err)
 	}
 	now = now.Add(72 * time.Hour)
-	for _, s := range []orders.Shipment{h.accepted, h.unanswered, h.mail} {
+	for _, s := range []orders.Shipment{h.Accepted, h.Unanswered, h.Sending, h.Mail} {
 		if _, err := j.Apply(t.Context(), []orders.Event{orders.Expiry{Shipment: s.ID, At: now}}); err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +44,7 @@ func testForgotten(t *testing.T, opt Options) {
 	}
 	j = closeAndOpen(t, j, path, opt)
 	done, err := service().Forget(t.Context(), ask)
-	if err != nil || done != (orders.ForgottenCounts{Shipments: 2, Reports: 1}) {
+	if err != nil || done != (orders.ForgottenCounts{Shipments: 3, Reports: 1}) {
 		t.Fatalf("number: %+v, %v", done, err)
 	}
 	ask.Channel, ask.Recipient = orders.Email, "KARI.kanari@EXAMPLE.org"
@@ -65,7 +66,7 @@ func testForgotten(t *testing.T, opt Options) {
 	}
 	wantNoRecipient(t, compacted)
 	j = mustOpen(t, compacted, opt)
-	for _, s := range []orders.Shipment{h.accepted, h.unanswered, h.mail} {
+	for _, s := range []orders.Shipment{h.Accepted, h.Unanswered, h.Sending, h.Mail} {
 		if got, err := j.Shipment(t.Context(), s.Organisation, s.ID); err != nil || got.Recipient != orders.Forgotten || !got.Status.Final() {
 			t.Errorf("%+v, %v", got, err)
 		}

@@ -162,7 +162,7 @@ func keep(t *testing.T, j *Journal, now time.Time, retention time.Duration, step
 
 func TestReadyTellsOfAStall(t *testing.T) {
 	var commits []func() // of the writer
-	j, _ := newJournal(t, Options{probe: time.Millisecond, commit: func(tx *bbolt.Tx) error {
+	j, _ := newJournal(t, Options{StallAfter: 30 * time.Minute, probe: time.Millisecond, commit: func(tx *bbolt.Tx) error {
 		if len(commits) > 0 {
 			commits[0]()
 			commits = commits[1:]
@@ -179,11 +179,11 @@ func TestReadyTellsOfAStall(t *testing.T) {
 	}
 	commits = []func(){func() {
 		j.health.begin(time.Now().Add(-time.Hour))
-		says("slow disk: writing for 1h0m0s")
+		says("slow disk: writing for 1h0m")
 		if _, _, err := j.Accept(context.Background(), acceptRequest("newcomer")); !errors.Is(err, orders.ErrUnavailable) || !errors.Is(err, orders.ErrNotStored) {
 			t.Errorf("a newcomer: %v", err)
 		}
-	}, func() { says("slow disk: the last write took 1h0m0s") }} // the writer's attempt
+	}, func() { says("slow disk: the last write took 1h0m") }} // the writer's attempt
 	if _, _, err := j.Accept(context.Background(), acceptRequest("k")); err != nil {
 		t.Fatal(err)
 	}

@@ -13,15 +13,13 @@ import (
 )
 
 const (
-	// stalled is how long a transaction may take. From then on calls that write are
-	// refused, and the journal is not ready until one was faster.
-	stalled = time.Second
 	// longestProbe bounds the interval between attempts after a failure.
 	longestProbe = 2 * time.Second
 )
 
 // health is the state of the writer that other goroutines read.
 type health struct {
+	stalled time.Duration // Options.StallAfter
 	damage  damage
 	failure atomic.Pointer[error]
 	began   atomic.Pointer[time.Time] // of the transaction, or reopening, under way; else nil. A step of the wall clock does not move it
@@ -32,7 +30,7 @@ func (h *health) begin(t time.Time) { h.began.Store(&t) }
 
 func (h *health) end() {
 	took := time.Since(*h.began.Swap(nil))
-	if took < stalled {
+	if took < h.stalled {
 		took = 0
 	}
 	h.slow.Store(int64(took))
@@ -55,7 +53,7 @@ func (h *health) down() error {
 		return *err
 	}
 	if began := h.began.Load(); began != nil {
-		if d := time.Since(*began); d > stalled {
+		if d := time.Since(*began); d > h.stalled {
 			return fmt.Errorf("%w: slow disk: writing for %v", orders.ErrUnavailable, d.Round(time.Second))
 		}
 	}

@@ -125,7 +125,7 @@ func wantReplaced(t *testing.T, j *Journal, path string) {
 		if !errors.Is(err, ErrReplaced) || !strings.Contains(err.Error(), path) {
 			t.Errorf("ends with %v", err)
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		t.Fatal("nobody noticed")
 	}
 	if err := j.Ready(); err == nil || !strings.Contains(err.Error(), path) {

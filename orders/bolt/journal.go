@@ -65,6 +65,7 @@ func Open(path string, opt Options) (*Journal, error) {
 		skipped: ratelog.New(opt.Log, maxSkipped),
 		writer:  writer{file: f, listed: true},
 	}
+	j.health.stalled = j.opt.StallAfter
 	j.health.damage.end = make(chan error, 1)
 	j.snapshots.damaged = j.lose
 	if err = f.view(tables.current); err == nil {
@@ -134,21 +135,20 @@ func (j *Journal) Apply(ctx context.Context, events []orders.Event) ([]orders.Ef
 		return nil, nil
 	}
 	r := newRequest(ctx)
-	r.turn = turnOf(events[0])
-	effects := make([]orders.Effect, len(events))
+	r.turn, r.effects, r.later = turnOf(events[0]), make([]orders.Effect, len(events)), orders.NewLater()
 	r.run = func(w *writeTx) (err error) {
 		l := w.ledger()
 		for i, e := range events {
-			if effects[i], err = l.Apply(e); err != nil {
+			if r.effects[i], err = l.Apply(e); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	if err := j.do(j.facts, r); err != nil {
-		return nil, err
+		return nil, r.later.Failure(err)
 	}
-	return effects, nil
+	return r.effects, nil
 }
 
 // turnOf returns when a call has its turn whose first event this is.

@@ -22,6 +22,9 @@ type Options struct {
 	MaxSuppressions int // mail addresses that are suppressed or were lately; 1,000,000. Beyond it no more are suppressed
 	Queue           int // orders that wait for the writer, orders.DefaultQueue; and four times as many facts. Beyond it: orders.ErrBusy
 	MaxBatch        int // calls in one transaction; 512
+	// StallAfter is how long a transaction may take; orders.DefaultStallAfter. From then on calls that write are refused, and the
+	// journal is not ready until one was faster.
+	StallAfter time.Duration
 
 	// Keys seal recipients, and the hashes by which they are looked up. Once a journal is sealed it needs them: Open fails
 	// without. A ReadOnly without keys leaves recipients out.
@@ -75,6 +78,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxBatch == 0 {
 		o.MaxBatch = defaultMaxBatch
+	}
+	if o.StallAfter == 0 {
+		o.StallAfter = orders.DefaultStallAfter
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

@@ -5,30 +5,12 @@ import (
 	"strings"
 
 	"straks/orders"
+	"straks/orders/ledger"
 	"straks/orders/sealed"
 )
 
 // A reference that is no message id may have a recipient in it (orders.IDPrefix): the user reference of an SMS has. With a
 // key, records have such a reference sealed, and the key of its own record is a keyed hash of it.
-
-// minNumber is how many digits in a row may be a phone number.
-const minNumber = 7
-
-// namesOne reports whether a reference may have a phone number in it.
-func namesOne(carrier, ref string) bool {
-	if carrier == orders.MailReports || strings.HasPrefix(ref, orders.IDPrefix) { // ids of shipments, or messages
-		return false
-	}
-	run := 0
-	for i := range len(ref) {
-		if c := ref[i]; c < '0' || c > '9' {
-			run = 0
-		} else if run++; run == minNumber {
-			return true
-		}
-	}
-	return false
-}
 
 // sealedRef begins a reference in a record that is sealed, and hashedRef one in the key of a record.
 const (
@@ -39,7 +21,7 @@ const (
 // refKeys returns the keys under which the record of a reference may be. A new one is under the first.
 func (t tables) refKeys(carrier, ref string) [][]byte {
 	plain := refKey(carrier, ref)
-	if !t.box.Seals() || !namesOne(carrier, ref) {
+	if !t.box.Seals() || !ledger.NamesRecipient(carrier, ref) {
 		return [][]byte{plain}
 	}
 	keys := [][]byte{refKey(carrier, hashedRef+string(t.box.Hash("reference", ref)))}
@@ -62,10 +44,10 @@ func (s *slots) refRecord(keys [][]byte) (key, record []byte, err error) {
 
 // refs appends references, for the record of this key.
 func (e *encoder) refs(refs []string, carrier string, box *sealed.Box, table string, key []byte) {
-	if box.Seals() && slices.ContainsFunc(refs, func(ref string) bool { return namesOne(carrier, ref) }) {
+	if box.Seals() && slices.ContainsFunc(refs, func(ref string) bool { return ledger.NamesRecipient(carrier, ref) }) {
 		refs = slices.Clone(refs)
 		for i, ref := range refs {
-			if namesOne(carrier, ref) {
+			if ledger.NamesRecipient(carrier, ref) {
 				refs[i] = sealedRef + string(box.Seal(ref, table, key))
 			}
 		}
@@ -87,6 +69,9 @@ func (d *decoder) refs(box *sealed.Box, table string, key []byte) []string {
 	}
 	if box == nil {
 		refs = slices.DeleteFunc(refs, func(ref string) bool { return ref == "" })
+	}
+	if len(refs) == 0 {
+		return nil
 	}
 	return refs
 }

@@ -13,7 +13,7 @@ const (
 	reportUnverified  // nothing
 	reportSubmitted   // s since 1970
 	reportIDs         // how many message ids it has; one that has no such field has one, or none
-	reportDone        // s after the submit date
+	reportDone        // s after the submit date, without which it says nothing
 	reportReference   // the user reference that it echoes
 	reportWhole       // nothing
 	reportByRecipient // nothing
@@ -116,7 +116,9 @@ func reportWithoutSum(b, key []byte, box *sealed.Box) (r orders.Report, value or
 			case reportIDs:
 				r.IDs = f.ids()
 			case reportDone:
-				r.Done = time.Unix(r.Submitted.Unix()+f.int(), 0).UTC()
+				if after := f.int(); !r.Submitted.IsZero() {
+					r.Done = time.Unix(r.Submitted.Unix()+after, 0).UTC()
+				}
 			case reportReference:
 				r.Echoed, r.Reference = true, uint16(f.uint())
 			case reportWhole:
@@ -128,7 +130,7 @@ func reportWithoutSum(b, key []byte, box *sealed.Box) (r orders.Report, value or
 			case reportExpanded:
 				r.Expanded = true
 			case reportSuppress:
-				if s := f.strings(); len(s) == 2 {
+				if s := f.strings(); len(s) == 2 && s[0] != "" {
 					r.Suppress, r.Word = orders.BlockSource(s[0]), s[1]
 				} else {
 					d.bad = true

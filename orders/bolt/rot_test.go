@@ -77,18 +77,27 @@ func TestRottenBit(t *testing.T) {
 	for range *rots {
 		page := used[rand.IntN(len(used))]
 		at := page*os.Getpagesize() + rand.IntN(os.Getpagesize())
-		bit := rand.IntN(8)
-		whole[at] ^= 1 << bit
-		if err := os.WriteFile(copied, whole, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		whole[at] ^= 1 << bit
-		if err := readsRight(copied, ids); err != nil {
+		if !rotsRight(t, whole, at, copied, ids) {
 			wrong++
-			t.Errorf("bit %d of octet %d, %s: %v", bit, at, describe(whole, at), err)
 		}
 	}
 	t.Logf("%d of %d", wrong, *rots)
+}
+
+// rotsRight changes one bit of an octet in a copy of a journal, and reports whether that is read as it must be.
+func rotsRight(t *testing.T, whole []byte, at int, copied string, ids []uuid.UUID) bool {
+	t.Helper()
+	bit := rand.IntN(8)
+	whole[at] ^= 1 << bit
+	if err := os.WriteFile(copied, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	whole[at] ^= 1 << bit
+	err := readsRight(copied, ids)
+	if err != nil {
+		t.Errorf("bit %d of octet %d, %s: %v", bit, at, describe(whole, at), err)
+	}
+	return err == nil
 }
 
 // describe says what an octet of the file is.
@@ -163,26 +172,32 @@ func readsRight(path string, ids []uuid.UUID) error {
 	return feedReadsRight(r, ids)
 }
 
+// feedReadsRight reads the feed from its beginning, and in both directions from somewhere.
 func feedReadsRight(r *ReadOnly, ids []uuid.UUID) error {
-	err := r.snapshots.view(func(tb tables) error {
-		page, bad, err := tb.page(context.Background(), orders.FeedQuery{Organisation: "ttd", Limit: 10 * len(ids)})
-		if err != nil {
-			return nil
-		}
-		if len(page)+len(bad) != 2*len(ids) {
-			return fmt.Errorf("%d entries in the feed, %d bad", len(page), len(bad))
-		}
-		for _, e := range page {
-			// First all are accepted, then each is answered and delivered: the ledger's order.
-			i := (e.Seq - 1) / 2
-			if i >= uint64(len(ids)) || e.Shipment.ID != ids[i] {
-				return fmt.Errorf("entry %d is of %v", e.Seq, e.Shipment.ID)
+	all := uint64(2 * len(ids))
+	from := rand.Uint64N(all-1) + 1
+	for q, want := range map[orders.FeedQuery]uint64{{}: all, {Seq: from}: all - from, {Seq: from, Descending: true}: from - 1} {
+		q.Organisation, q.Limit = "ttd", 10*len(ids)
+		err := r.snapshots.view(func(tb tables) error {
+			page, bad, err := tb.page(context.Background(), q)
+			if err != nil {
+				return nil
 			}
+			if n := uint64(len(page)); n > want || n+uint64(len(bad)) < want {
+				return fmt.Errorf("from %d: %d entries in the feed, %d bad, want %d", q.Seq, n, len(bad), want)
+			}
+			for _, e := range page {
+				// First all are accepted, then each is answered and delivered: the ledger's order.
+				i := (e.Seq - 1) / 2
+				if i >= uint64(len(ids)) || e.Shipment.ID != ids[i] {
+					return fmt.Errorf("entry %d is of %v", e.Seq, e.Shipment.ID)
+				}
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, ErrDamaged) {
+			return err
 		}
-		return nil
-	})
-	if errors.Is(err, ErrDamaged) {
-		return nil
 	}
-	return err
+	return nil
 }

@@ -23,6 +23,7 @@ type writeTx struct {
 	values  []byte
 	waiting parkedLevels // of each carrier, as this transaction leaves them
 
+	committed   int  // its number, once its commit has begun
 	counted     bool // waiting is this transaction's own
 	resealing   resealing
 	settled     *sealed.Box // what becomes the journal's with this transaction; nil: it stays

@@ -71,8 +71,8 @@ func (s scope) whole(key, record []byte) bool {
 // the key's place can't be read, or is not in order, the record of this key may have been that one:
 // ledger.ErrUnsure.
 //
-// One changed key, or position of a record in its page, leads bbolt's search astray by one place at
-// most, in a leaf or in a branch page. From there the records are not in order, or not whole.
+// One changed key, or position of a record in its page, leads bbolt's search astray, in a leaf or in a branch page: it
+// ends beside that record. There the records are not in order, or not whole.
 func (s scope) lookUp(c *bbolt.Cursor, key []byte) ([]byte, error) {
 	k, v := c.Seek(key)
 	if bytes.Equal(k, key) {
@@ -100,6 +100,43 @@ func (s scope) lookUp(c *bbolt.Cursor, key []byte) ([]byte, error) {
 		return nil, ledger.ErrUnsure
 	}
 	return nil, nil
+}
+
+// from places the cursor on the first record from key on. Where the search may have gone astray, it goes back to the last record
+// that is whole and before key. So a record that can't be read may come first, and after it some that are before key.
+func (s scope) from(c *bbolt.Cursor, key []byte) (k, v []byte) {
+	c.Seek(key)
+	k, v = c.Prev()
+	for k != nil && (bytes.Compare(k, key) >= 0 || !s.whole(k, v)) {
+		k, v = c.Prev()
+	}
+	if k == nil {
+		k, v = c.First()
+	} else {
+		k, v = c.Next()
+	}
+	for k != nil && bytes.Compare(k, key) < 0 && s.whole(k, v) {
+		k, v = c.Next()
+	}
+	return k, v
+}
+
+// before is from for a cursor that goes back: it places it on the last record before key, on one that can't be read, or on
+// one after key.
+func (s scope) before(c *bbolt.Cursor, key []byte) (k, v []byte) {
+	k, v = c.Seek(key)
+	for k != nil && (bytes.Compare(k, key) < 0 || !s.whole(k, v)) {
+		k, v = c.Next()
+	}
+	if k == nil {
+		k, v = c.Last()
+	} else {
+		k, v = c.Prev()
+	}
+	for k != nil && bytes.Compare(k, key) >= 0 && s.whole(k, v) {
+		k, v = c.Prev()
+	}
+	return k, v
 }
 
 // ascending reports whether two neighbours are in order; nil: there is none.

@@ -62,8 +62,13 @@ const maxUnanswered = 64
 func (w *writeTx) Unanswered(number string) (ids []uuid.UUID, err error) {
 	c := w.unanswered().Cursor()
 	for _, form := range w.numberForms(number) {
-		for k, v := c.Seek([]byte(form)); bytes.HasPrefix(k, []byte(form)) && len(ids) < maxUnanswered; k, v = c.Next() {
-			if l, ok := decodeListing(k, v); ok {
+		for k, v := unansweredScope.from(c, []byte(form)); k != nil && len(ids) < maxUnanswered; k, v = c.Next() {
+			l, ok := decodeListing(k, v) // of one that can't be read, nobody knows whose it is
+			mine := bytes.HasPrefix(k, []byte(form))
+			if ok && !mine && bytes.Compare(k, []byte(form)) > 0 {
+				break
+			}
+			if ok && mine {
 				ids = append(ids, l.id)
 			}
 		}
@@ -95,7 +100,7 @@ func (w *writeTx) dropUnanswered(from *[]byte, now time.Time, n int) error {
 const (
 	// claimsBack is how far back from the newest order Open looks for claims of a process that has ended.
 	// A claim lasts for the send deadline and 2 s. The orders of keys that were tried again may be
-	// older: they are in the index.
+	// older: they are in the index. An order with a time to come, of a clock that was ahead, is not the newest.
 	claimsBack = 2 * time.Minute
 	// claimsMost bounds how many orders it looks at.
 	claimsMost = 500_000
@@ -108,13 +113,17 @@ func (t tables) claims() (ids []uuid.UUID) {
 	if k == nil {
 		return nil
 	}
-	newest, n := uuid.UUID(k), 0
+	now, newest, n := time.Now().UnixMicro(), int64(0), 0
 	for ; k != nil && n < claimsMost; k, v = c.Prev() {
 		if len(k) != len(uuid.UUID{}) {
 			continue
 		}
 		id := uuid.UUID(k)
-		if idMicro(id) < idMicro(newest)-claimsBack.Microseconds() {
+		at := idMicro(id)
+		if newest == 0 && at <= now {
+			newest = at
+		}
+		if at < newest-claimsBack.Microseconds() {
 			break
 		}
 		if t.claimed(id, v) {

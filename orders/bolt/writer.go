@@ -21,6 +21,9 @@ type request struct {
 	run  func(*writeTx) error // may be run again if its transaction failed: it sets all of its results
 	turn turn
 	done chan error // takes the one answer, waited for or not
+
+	effects []orders.Effect // of Apply, which run sets
+	later   orders.Later    // of Apply
 }
 
 // turn is the order in which the requests of a transaction are run. With answers before reports, a
@@ -48,6 +51,7 @@ type writer struct {
 	resealing  resealing
 	failed     bool
 	unsure     bool             // a failed commit may have reached the meta page
+	undecided  undecided        // the calls of the last commit, if it failed
 	listed     bool             // the last commit stored the list of free pages
 	idle       <-chan time.Time // when it is stored however long it is; nil where it is stored
 	interval   time.Duration
@@ -158,8 +162,10 @@ func take(batch []*request, queue chan *request, most int) []*request {
 func (j *Journal) serve(batch []*request) {
 	waiting := batch[:0]
 	for _, r := range batch {
-		if r.ctx.Err() == nil { // else its caller has gone
+		if r.ctx.Err() == nil {
 			waiting = append(waiting, r)
+		} else {
+			r.later.NotStored()
 		}
 	}
 	if len(waiting) == 0 {
@@ -170,12 +176,13 @@ func (j *Journal) serve(batch []*request) {
 	var own *requestError
 	if errors.As(err, &own) && len(waiting) > 1 {
 		for _, r := range waiting {
-			r.done <- answer(j.transact(r))
+			err := j.transact(r)
+			r.finish(answer(err), !j.writer.undecided.has(r))
 		}
 		return
 	}
 	for _, r := range waiting {
-		r.done <- answer(err)
+		r.finish(answer(err), !j.writer.undecided.has(r))
 	}
 }
 
@@ -228,6 +235,9 @@ func (j *Journal) transact(requests ...*request) error {
 		}
 		return err
 	}
+	if wtx.committed != 0 {
+		w.undecided = undecided{wtx.committed, slices.Clone(requests)}
+	}
 	j.fail(err)
 	return j.health.down()
 }
@@ -258,6 +268,7 @@ func (j *Journal) attempt(wtx *writeTx, requests []*request) (err error) {
 	if wtx.tx, err = db.Begin(true); err != nil {
 		return err
 	}
+	j.writer.undecided.decide(wtx.tx.ID())
 	wtx.box = j.writer.file.box
 	for _, r := range requests {
 		if err := runOne(wtx, r); errors.Is(err, ErrDamaged) {
@@ -270,6 +281,7 @@ func (j *Journal) attempt(wtx *writeTx, requests []*request) (err error) {
 		}
 	}
 	tx := wtx.tx.ID()
+	wtx.committed = tx
 	if err := j.commit(wtx.tx, len(requests) == 0); err != nil {
 		return err
 	}

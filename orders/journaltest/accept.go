@@ -263,13 +263,27 @@ func acceptHeld(f *fixture) {
 	f.pass(time.Microsecond)
 	held(false)
 
-	// The caller of the claim comes back too late: the one before it was told that the message was sent.
-	eff := f.apply(f.answer(first, handover.NotSent))
-	if !eff.Found || len(eff.Changes) != 0 || eff.Shipment.Status != orders.SMSSending {
-		f.Fatalf("not sent, after the claim: %+v", eff)
+	// The caller of the claim comes back late, before anybody was told that the message was sent; and after that.
+	if eff := f.apply(f.answer(first, handover.NotSent)); !eff.Shipment.Status.Free() {
+		f.Fatalf("not sent, after the claim's time: %+v", eff)
 	}
-	held(false)
+	first = f.sent("k")
+	f.pass(claim)
+	f.apply(orders.Answer{Shipment: first.ID, Claim: first.Claim, At: f.now, Outcome: handover.Unknown, Total: 1}) // of somebody else
+	for i := range 2 {
+		if eff := f.apply(f.answer(first, handover.NotSent)); !eff.Found || len(eff.Changes) != 1-i || eff.Shipment.Status != orders.SMSFailed {
+			f.Fatalf("not sent, after the claim's end: %+v", eff)
+		}
+		held(false)
+	}
 	f.apply(f.answer(first, handover.Accepted, "m1"))
+	f.status(first.ID, orders.SMSFailed)
+
+	first = f.sent("k1")
+	f.apply(f.answer(first, handover.Unknown))
+	f.apply(f.answer(first, handover.NotSent)) // after the carrier may have got it
+	f.status(first.ID, orders.SMSSending)
+	f.apply(f.answer(first, handover.Accepted, "m2"))
 	f.status(first.ID, orders.SMSAccepted)
 
 	first = f.sent("k2")
@@ -277,7 +291,7 @@ func acceptHeld(f *fixture) {
 	if s, claimed := f.accept(f.acceptRequest("k2")); claimed || s.Held {
 		f.Fatalf("answered: claimed %v, held %v", claimed, s.Held)
 	}
-	eff = f.apply(f.answer(f.sent("k3"), handover.NotSent))
+	eff := f.apply(f.answer(f.sent("k3"), handover.NotSent))
 	if s, claimed := f.accept(f.acceptRequest("k3")); !claimed || s.Held || s.ID != eff.Shipment.ID {
 		f.Fatalf("free: claimed %v, held %v", claimed, s.Held)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -98,8 +99,8 @@ func (m *model) matches(before, now time.Time) (found []orders.Match) {
 		for _, id := range ids {
 			shipments = append(shipments, copied(m.shipments[id]))
 		}
-		for _, r := range m.parked {
-			if r.Recipient.Number() == number {
+		for _, id := range slices.Sorted(maps.Keys(m.parked)) { // of those of one time, the first that came counts
+			if r := m.parked[id]; r.Recipient.Number() == number {
 				reports = append(reports, r)
 			}
 		}
@@ -188,7 +189,7 @@ func (m *model) Parked(_ string, id ledger.ParkedID) (orders.Report, error) {
 
 func (m *model) Park(r *orders.Report) (ledger.ParkedID, error) {
 	m.number++
-	id := ledger.ParkedID(fmt.Sprint(m.number))
+	id := ledger.ParkedID(fmt.Sprintf("%09d", m.number))
 	m.parked[id] = *r
 	return id, nil
 }

@@ -55,8 +55,10 @@ func randomOver(f *fixture, second orders.Journal) {
 			r.answerOne()
 		case n < 84:
 			r.reportOne()
-		case n < 90:
+		case n < 88:
 			r.again()
+		case n < 90:
+			r.forgetOne()
 		case n < 96:
 			r.pass(time.Duration(r.IntN(90)) * time.Second)
 			if r.IntN(8) == 0 {
@@ -185,7 +187,7 @@ func (r *run) partsOf(s orders.Shipment) int {
 func (r *run) refs(s orders.Shipment, part int, id bool) (refs []string) {
 	n := int(binary.BigEndian.Uint32(s.Claim[:4])) + part
 	if id {
-		refs = append(refs, fmt.Sprint("m", n%r.ids))
+		refs = append(refs, fmt.Sprint(orders.IDPrefix, "m", n%r.ids))
 	}
 	if !id || r.IntN(3) == 0 {
 		refs = append(refs, fmt.Sprint("u", n%(3*r.ids)))
@@ -242,7 +244,11 @@ func (r *run) event(e orders.Event) {
 	r.events = append(r.events, e)
 	var got orders.Effect
 	r.either(func() { got = r.apply(e) })
-	r.same(fmt.Sprintf("%T", e), got, r.model.apply(e))
+	want := r.model.apply(e)
+	r.same(fmt.Sprintf("%T", e), got, want)
+	if f, ok := e.(orders.Forget); ok && want.Shipment.Recipient == orders.Forgotten {
+		r.model.forgotten(f.Shipment)
+	}
 }
 
 // either runs a step over one of the handles.
@@ -332,6 +338,7 @@ func (r *run) compare() {
 		}
 	}
 	r.compareBlocks()
+	r.compareForgotten()
 	r.compareFeed(false)
 	r.compareFeed(true)
 	r.beyond(org, uint64(len(r.model.feed))+1+r.Uint64N(1<<62), uint64(len(r.model.feed)))

@@ -111,14 +111,24 @@ func twoClaims(f *fixture) {
 		f.Fatalf("an answer of the first claim, again: %+v", eff)
 	}
 	f.pass(claim)
-	if s, claimed := f.accept(f.acceptRequest("k")); claimed || s.Held {
-		f.Fatalf("a claim that has ended: claimed %v, held %v", claimed, s.Held)
-	}
 	f.on(nodes[1], func() {
-		if eff := f.apply(f.answer(second, handover.NotSent)); len(eff.Changes) != 0 || eff.Shipment.Status != orders.SMSSending {
-			f.Fatalf("not sent, after the claim: %+v", eff)
+		if eff := f.apply(f.answer(second, handover.NotSent)); !eff.Shipment.Status.Free() {
+			f.Fatalf("not sent, late, while nobody was told: %+v", eff)
+		}
+		second = f.sent("k")
+	})
+	f.pass(claim)
+	if s, claimed := f.accept(f.acceptRequest("k")); claimed || s.Held || !s.Claimed() {
+		f.Fatalf("a claim that has ended: claimed %v, held %v, %+v", claimed, s.Held, s)
+	}
+	f.apply(orders.Answer{Shipment: second.ID, Claim: second.Claim, At: f.now, Outcome: handover.Unknown, Total: 1})
+	f.on(nodes[1], func() {
+		if eff := f.apply(f.answer(second, handover.NotSent)); len(eff.Changes) != 1 || eff.Shipment.Status != orders.SMSFailed {
+			f.Fatalf("not sent, after another node ended the claim: %+v", eff)
 		}
 	})
+	f.status(second.ID, orders.SMSFailed)
+	third := f.sent("third")
 	if due, _ := f.due(); len(due) != 0 {
 		f.Fatal("due before its deadline")
 	}
@@ -126,7 +136,7 @@ func twoClaims(f *fixture) {
 	if n := f.expire(); n != 1 {
 		f.Fatalf("%d expired", n)
 	}
-	f.on(nodes[1], func() { f.status(second.ID, orders.SMSFailedTTL) })
+	f.on(nodes[1], func() { f.status(third.ID, orders.SMSFailedTTL) })
 }
 
 // twoBlocks changes a block list over both handles, and places orders over the other.

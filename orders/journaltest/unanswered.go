@@ -109,6 +109,34 @@ func unansweredAbandoned(f *fixture) {
 	if e := f.matched(); len(e) != 1 {
 		f.Fatalf("%+v", e)
 	}
+
+	// A mail is found too, however long ago its key was first tried: with the longest send deadline, at whose end the
+	// process ends, and where another one only finds that out a while later.
+	for _, ago := range []time.Duration{time.Second, 15 * time.Second, 50 * time.Second, time.Hour} {
+		key := fmt.Sprint("mail", ago)
+		first := f.mail(key)
+		f.apply(f.answer(first, handover.NotSent))
+		f.pass(ago)
+		second := f.mail(key)
+		f.pass(time.Minute + 30*time.Second)
+		f.taken(key+"newer", key)
+		f.reopen()
+		if ended := f.endClaims(); len(ended) != 1 || ended[0].ID != second.ID {
+			f.Fatalf("%v: %+v", ago, ended)
+		}
+	}
+}
+
+// unansweredClockAhead: an order whose id is of a clock that was ahead does not hide those of processes that have ended since.
+func unansweredClockAhead(f *fixture) {
+	f.now = time.Now().UTC().Add(time.Hour).Truncate(time.Microsecond)
+	f.taken("ahead", "m1")
+	f.pass(-time.Hour)
+	s := f.sent("k")
+	f.reopen()
+	if ended := f.endClaims(); len(ended) != 1 || ended[0].ID != s.ID {
+		f.Fatalf("%+v", ended)
+	}
 }
 
 func unansweredByReference(f *fixture) {
@@ -272,6 +300,23 @@ func unansweredReports(f *fixture) {
 	f.pass(time.Minute)
 	if found := f.matched(); len(found) != 1 || found[0].Shipment.ID != whole.ID || found[0].Shipment.Status != orders.SMSDelivered {
 		f.Fatalf("%+v", found)
+	}
+	// An answer that comes after all brings none of the parts back.
+	in := f.acceptRequest("whole, and answered")
+	in.Recipient = "+4791000005"
+	lost, _ := f.accept(in)
+	unknown := f.answer(lost, handover.Unknown)
+	unknown.Total, unknown.Parts = 2, []orders.PartAnswer{{Refs: []string{"u1"}}, {Index: 1, Refs: []string{"u2"}}}
+	f.apply(unknown)
+	r = f.from(lost.Recipient, orders.SMSDelivered, "m8")
+	r.Whole = true
+	f.apply(r)
+	f.pass(time.Minute)
+	f.matched()
+	late := f.answer(lost, handover.Accepted, "m9")
+	late.Claim, late.Total = uuid.Nil, 2
+	if e := f.apply(late); len(e.Shipment.Parts) != 1 || e.Shipment.Status != orders.SMSDelivered {
+		f.Fatalf("%+v", e.Shipment)
 	}
 	fourth := orders.Recipient("+4791000004")
 	f.abandoned("failed", fourth, 2)

@@ -13,7 +13,13 @@ import (
 // freeRetention is how long a key that is free again keeps its ids. A key and its shipment are
 // forgotten by the age of these ids: a retry that kept old ones would be forgotten soon after it was
 // sent, or with a short retention before it is settled.
-const freeRetention = 24 * time.Hour
+const (
+	freeRetention = 24 * time.Hour
+	// freeMail is that of a key whose retry is a mail. Should the process end, its shipments are found among the newest
+	// of two minutes and in the index of unanswered ones, which is by number and so has no mails. A claim lasts for a minute
+	// and a bit at the most, and another process may have newer shipments by the time that it looks.
+	freeMail = 20 * time.Second
+)
 
 // Check refuses an order that no engine can store, and cuts its times to what an engine keeps. It
 // needs no transaction.
@@ -57,10 +63,13 @@ func (l *Ledger) Accept(in *orders.AcceptRequest) (orders.Shipment, bool, error)
 	if err := l.Store.Room(); err != nil {
 		return orders.Shipment{}, false, err
 	}
-	if ok && in.At.UnixMicro()-idMicro(s.ID) < freeRetention.Microseconds() {
+	listed, keep := in.Recipient.Number() != "", freeMail
+	if listed {
+		keep = freeRetention
+	}
+	if ok && in.At.UnixMicro()-idMicro(s.ID) < keep.Microseconds() {
 		s.Retry(*in)
-		// Should this process end, its shipments are found among the newest, but not this one.
-		if s.Listed = s.Recipient.Number() != ""; s.Listed {
+		if s.Listed = listed; s.Listed {
 			if err := l.Store.List(&s); err != nil {
 				return orders.Shipment{}, false, err
 			}

@@ -53,13 +53,18 @@ func (l *Ledger) answer(a *orders.Answer) (eff orders.Effect, err error) {
 	if eff.Shipment, eff.Found, err = l.Store.Shipment(a.Shipment); err != nil || !eff.Found {
 		return eff, err
 	}
+	mail := toMail(a)
+	if eff.Shipment.Recipient == orders.Forgotten {
+		known := a.Nameless()
+		a = &known
+	}
 	deadline := eff.Shipment.Deadline
 	if err := l.step(&eff, func(s *orders.Shipment) bool { return s.Answer(*a) }); err != nil {
 		return eff, err
 	}
 	dated := !eff.Shipment.Deadline.Equal(deadline)
 	claimed, err := l.bind(&eff.Shipment, a)
-	if err == nil {
+	if err == nil && mail {
 		claimed, err = l.claimMailReport(claimed, &eff.Shipment)
 	}
 	if err != nil {

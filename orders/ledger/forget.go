@@ -2,18 +2,20 @@ package ledger
 
 import (
 	"errors"
+	"slices"
 
 	"straks/orders"
 )
 
-// forget erases the recipient of a shipment. Its references that may have the recipient in them lead nowhere then.
+// forget erases the recipient of a shipment. Its references that may have the recipient in them lead nowhere then. Where it
+// has one that the event lacks, since an answer came after it was looked up, nothing is erased: the caller looks again.
 func (l *Ledger) forget(f *orders.Forget) (eff orders.Effect, err error) {
 	if eff.Shipment, eff.Found, err = l.Store.Shipment(f.Shipment); err != nil || !eff.Found {
 		return eff, err
 	}
 	s := &eff.Shipment
 	before := *s
-	if !s.Forget() {
+	if now, _ := s.Forgetting(f.At); !covers(f, &now) || !s.Forget() {
 		return eff, nil
 	}
 	if s.Listed {
@@ -28,6 +30,16 @@ func (l *Ledger) forget(f *orders.Forget) (eff orders.Effect, err error) {
 		}
 	}
 	return eff, l.Store.PutShipment(s, false)
+}
+
+// covers reports whether f names the references of another one.
+func covers(f, now *orders.Forget) bool {
+	for _, ref := range now.Refs {
+		if f.Carrier != now.Carrier || !slices.Contains(f.Refs, ref) {
+			return false
+		}
+	}
+	return true
 }
 
 // unbind takes a shipment out of the record of a reference.

@@ -30,9 +30,11 @@ func (l *Ledger) unanswered(to orders.Recipient) (found []orders.Shipment, err e
 	return found, err
 }
 
-// put stores a shipment, its deadline if that is new, and keeps the index of unanswered shipments.
+// put stores a shipment, its deadline if that is new, and keeps the index of unanswered shipments. A claim that Accept has
+// listed stays there while it lasts: an event of an earlier claim must not have it overlooked after a crash.
 func (l *Ledger) put(s *orders.Shipment, dated bool) error {
-	list := s.Unanswered() && s.Recipient.Number() != ""
+	claimed := s.Listed && !s.ClaimUntil.IsZero() && !s.Status.Final()
+	list := claimed || s.Unanswered() && s.Recipient.Number() != ""
 	if list == s.Listed {
 		return l.Store.PutShipment(s, dated)
 	}
@@ -105,7 +107,7 @@ func (l *Ledger) waiting(m *orders.Match) (ParkedID, orders.Report, error) {
 			continue
 		case err != nil:
 			return "", r, err
-		case slices.Equal(r.Refs, m.Refs):
+		case slices.Equal(r.Refs, m.Refs) && r.Recipient == m.Recipient: // else another one waits there by now
 			return have.Parked, r, nil
 		}
 	}

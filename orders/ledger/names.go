@@ -1,6 +1,9 @@
 package ledger
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/google/uuid"
 
 	"straks/orders"
@@ -17,13 +20,12 @@ func Names(events []orders.Event) (shipments []uuid.UUID, refs []Name, numbers [
 		switch e := e.(type) {
 		case orders.Answer:
 			shipments = append(shipments, e.Shipment)
-			before := len(refs)
 			for _, p := range e.Parts {
 				for _, ref := range p.Refs {
 					refs = append(refs, Name{e.Carrier, ref})
 				}
 			}
-			if len(refs) == before { // as in the answer to a mail
+			if toMail(&e) {
 				refs = append(refs, Name{orders.MailReports, e.Shipment.String()})
 			}
 		case orders.Report:
@@ -60,4 +62,30 @@ func Names(events []orders.Event) (shipments []uuid.UUID, refs []Name, numbers [
 		}
 	}
 	return shipments, refs, numbers
+}
+
+// toMail reports whether an answer may be to a mail: it has no references. A shipment may have become a mail since the
+// answer to an SMS was on its way, where its key was free in between.
+func toMail(a *orders.Answer) bool {
+	return !slices.ContainsFunc(a.Parts, func(p orders.PartAnswer) bool { return len(p.Refs) > 0 })
+}
+
+// minNumber is how many digits in a row may be a phone number.
+const minNumber = 7
+
+// NamesRecipient reports whether a reference may have a phone number in it, as the user reference of an SMS has. An engine
+// that seals recipients seals such a reference too.
+func NamesRecipient(carrier, ref string) bool {
+	if carrier == orders.MailReports || strings.HasPrefix(ref, orders.IDPrefix) { // ids of shipments, or messages
+		return false
+	}
+	run := 0
+	for i := range len(ref) {
+		if c := ref[i]; c < '0' || c > '9' {
+			run = 0
+		} else if run++; run == minNumber {
+			return true
+		}
+	}
+	return false
 }

@@ -39,8 +39,8 @@ func (j *Journal) alike() map[string]string {
 // Differences returns what other live nodes have otherwise, by part. It asks the database nothing.
 func (j *Journal) Differences() []Difference { return j.lease.differences() }
 
-// strange reports whether a part is not as the node has it that has run longest of those that have it.
-func (j *Journal) strange(part string) bool {
+// strange returns the node that has run longest of those that have a part, if this node has it otherwise; else 0.
+func (j *Journal) strange(part string) (keeps int) {
 	j.lease.mu.Lock()
 	defer j.lease.mu.Unlock()
 	return j.lease.strange(part)
@@ -70,7 +70,7 @@ func (l *lease) differences() (all []Difference) {
 			}
 		}
 		if len(d.Nodes) > 0 {
-			d.Unbound = strings.HasPrefix(part, dialectPrefix) && strings.HasSuffix(part, dialectSuffix) && l.strange(part)
+			d.Unbound = strings.HasPrefix(part, dialectPrefix) && strings.HasSuffix(part, dialectSuffix) && l.strange(part) != 0
 			all = append(all, d)
 		}
 	}
@@ -78,10 +78,10 @@ func (l *lease) differences() (all []Difference) {
 }
 
 // strange is Journal.strange. The caller holds mu.
-func (l *lease) strange(part string) bool {
+func (l *lease) strange(part string) (keeps int) {
 	mine, ok := l.mine()[part]
 	if !ok {
-		return false
+		return 0
 	}
 	var first *Node
 	for i := range l.alive {
@@ -90,7 +90,10 @@ func (l *lease) strange(part string) bool {
 			first = n
 		}
 	}
-	return first.Alike[part] != mine
+	if first.Alike[part] == mine {
+		return 0
+	}
+	return first.ID
 }
 
 // tell logs what has changed in the differences between nodes.

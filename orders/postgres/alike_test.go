@@ -151,6 +151,9 @@ func TestDialects(t *testing.T) {
 	other.Release()
 	b.slots.round()
 	a.slots.round()
+	if why := b.WhoHas("telco", 0); !strings.Contains(why, "node 2 keeps the SMSC") || !strings.Contains(why, DialectOf("telco")) {
+		t.Errorf("the younger node says %q", why)
+	}
 	for _, slot := range ofA {
 		select {
 		case <-slot.Ended:

@@ -5,7 +5,6 @@ import (
 	"context"
 	"slices"
 
-	"straks/internal/handover"
 	"straks/orders"
 )
 
@@ -35,7 +34,7 @@ func (j *Journal) apply(ctx context.Context, conn *connection, batch []*request)
 		}
 	}
 	if err := w.commit(ctx); err != nil {
-		return err
+		return &commitError{err}
 	}
 	w.done()
 	return nil
@@ -48,21 +47,11 @@ func turnOf(r *request) int {
 	return 1
 }
 
-// dated returns an event with the time that counts. An answer that frees a key counts at the time of the database, once
-// it has the shipment's lock: whatever froze this node since the answer, others who were told that the claim has ended
-// looked under that lock, or will wait for it. A deadline has not passed before it has by the database's clock.
+// dated returns an event with the time that counts: a deadline has not passed before it has by the database's clock.
 func (w *work) dated(e orders.Event) orders.Event {
-	switch e := e.(type) {
-	case orders.Answer:
-		if e.Outcome == handover.NotSent && e.At.Before(w.now) {
-			e.At = w.now
-		}
-		return e
-	case orders.Expiry:
-		if !w.now.IsZero() && e.At.After(w.now) {
-			e.At = w.now
-		}
-		return e
+	if expiry, ok := e.(orders.Expiry); ok && !w.now.IsZero() && expiry.At.After(w.now) {
+		expiry.At = w.now
+		return expiry
 	}
 	return e
 }
@@ -71,6 +60,9 @@ func (w *work) dated(e orders.Event) orders.Event {
 func (w *work) done() {
 	if !w.claiming { // orders change neither
 		w.j.counts.set(w.levels, w.suppressions)
+	}
+	if !w.deadline.IsZero() {
+		w.j.due.near.brought(w.deadline)
 	}
 	for _, f := range w.feed {
 		w.j.heads.know(f.organisation)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -14,8 +15,12 @@ import (
 	"straks/orders"
 )
 
+var withKey = flag.Bool("sealed", false, "the journal of the benchmark has a key")
+
 // BenchmarkOrders is one order with its answer and its receipt, each durable before the next, by so many callers at a
 // time over so many nodes; with three servers, of which a commit waits for two.
+//
+// With -sealed, recipients are encrypted.
 func BenchmarkOrders(b *testing.B) {
 	for _, servers := range []int{1, 3} {
 		for _, nodes := range []int{1, 2} {
@@ -40,6 +45,9 @@ func benchNodes(b *testing.B, servers, nodes int) (handles []*Journal) {
 	}
 	b.Cleanup(func() { _ = c.Close() })
 	opt := Options{DSN: c.DSN(), Log: quiet()}
+	if *withKey {
+		opt.Keys = newKeys()
+	}
 	if err := Create(b.Context(), opt); err != nil {
 		b.Fatal(err)
 	}
@@ -81,4 +89,38 @@ func benchOrders(b *testing.B, nodes []*Journal, callers int) {
 	}
 	wg.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "lives/s")
+}
+
+// BenchmarkOthers is what one look costs for each order of another node, alone on the server.
+func BenchmarkOthers(b *testing.B) {
+	handles := benchNodes(b, 1, 2)
+	o, err := handles[1].Others(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			for next.Add(1) <= int64(b.N) {
+				s, _, err := handles[0].Accept(context.Background(), order(uuid.NewString()))
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				if _, err := handles[0].Apply(context.Background(), []orders.Event{orders.Answer{Shipment: s.ID, Claim: s.Claim, At: s.Accepted, Outcome: handover.Accepted, Carrier: "telco", Total: 1,
+					Parts: []orders.PartAnswer{{Refs: []string{uuid.NewString()}, Taken: true}}}}); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	b.ResetTimer()
+	n := 0
+	if err := o.Read(context.Background(), func(orders.Shipment) { n++ }); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(n), "told")
 }

@@ -58,7 +58,7 @@ func (j *Journal) detached(ctx context.Context, call func(context.Context, *conn
 	select {
 	case j.others <- struct{}{}:
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", orders.ErrUnavailable, context.Cause(ctx))
+		return late(ctx)
 	}
 	done := make(chan error, 1)
 	begun := j.calls.begin(func() {
@@ -75,7 +75,7 @@ func (j *Journal) detached(ctx context.Context, call func(context.Context, *conn
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", orders.ErrUnavailable, context.Cause(ctx))
+		return late(ctx)
 	}
 }
 
@@ -90,6 +90,7 @@ func (j *Journal) pooled(ctx context.Context, call func(context.Context, *connec
 		if err = call(ctx, conn); err == nil || faultOf(err) != faultAgain || !conn.reset(ctx) {
 			break
 		}
+		j.again(err)
 	}
 	var own *callError
 	if err == nil || errors.As(err, &own) {

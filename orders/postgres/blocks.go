@@ -11,8 +11,8 @@ import (
 // Blocks implements orders.Journal. Its pages follow the keys, which are hashes.
 func (j *Journal) Blocks(ctx context.Context, q orders.BlockQuery) (page orders.BlockPage, err error) {
 	if q.Recipient != "" {
-		h := blockHash(q.Organisation, q.Channel, orders.BlockForm(q.Channel, q.Recipient))
-		_, err = j.blocks(ctx, "select hash, record from blocked where hash = $1 limit $2", h[:], 1, &page)
+		all := blockForms(j.box(), q.Organisation, q.Channel, orders.BlockForm(q.Channel, q.Recipient))
+		_, err = j.blocks(ctx, "select hash, record from blocked where hash = any($1::bytea[]) limit $2", octets(all), 1, &page)
 		page.Next = ""
 		return page, err
 	}
@@ -37,12 +37,13 @@ func (j *Journal) Blocks(ctx context.Context, q orders.BlockQuery) (page orders.
 }
 
 // blocks reads entries, all but the last one of more than limit-1 into a page, and returns how many there are.
-func (j *Journal) blocks(ctx context.Context, sql string, from []byte, limit int, page *orders.BlockPage) (n int, err error) {
+func (j *Journal) blocks(ctx context.Context, sql string, from any, limit int, page *orders.BlockPage) (n int, err error) {
 	rows, err := j.pool.Query(ctx, sql, from, limit)
 	if err != nil {
 		return 0, unavailable(err)
 	}
 	defer rows.Close()
+	box := j.box()
 	for rows.Next() {
 		var h, record []byte
 		if err := rows.Scan(&h, &record); err != nil {
@@ -52,7 +53,7 @@ func (j *Journal) blocks(ctx context.Context, sql string, from []byte, limit int
 			break
 		}
 		page.Next = hex.EncodeToString(h)
-		if b, err := decodeBlock(record); err != nil {
+		if b, err := decodeBlock(box, hash(h), record); err != nil {
 			j.unread("entry of a block list", err)
 		} else {
 			page.Blocks = append(page.Blocks, b)

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"straks/orders"
+	"straks/orders/postgres/reason"
+	"straks/orders/sealed"
 )
 
 // maxFaults is how many faults Check reports before it gives up.
@@ -34,17 +37,27 @@ var invariants = []string{
 	`select 'shipment ' || f.shipment || ': it has another status than its last feed entry' from (
 		select distinct on (shipment) shipment, status from feed order by shipment, seq desc) f
 		join shipments s on s.id = f.shipment where s.status <> f.status`,
+	// Of shipments that are older than the oldest entry of their feed, retention may have taken the entry first.
 	`select 'shipment ' || s.id || ': it has a status of which the feed has no entry' from shipments s
-		where s.status = any(@fed) and not exists (select from feed f where f.shipment = s.id)`,
+		join (select organisation, lpad(to_hex(floor(extract(epoch from min(at)) * 1000)::bigint), 12, '0') || repeat('0', 20) as first
+			from feed group by organisation) kept on kept.organisation = s.organisation
+		where s.status = any(@fed) and s.id >= kept.first::uuid and not exists (select from feed f where f.shipment = s.id)`,
 	`select 'a reference waits for a report that is gone' from refs r where r.parked is not null and not exists (select from parked p where p.id = r.parked)`,
 	`select 'parked report ' || p.id || ': no reference leads to it' from parked p where not exists (select from refs r where r.hash = any(p.refs) and r.parked = p.id)`,
 	`select 'node ' || s.node || ': it has a slot of ' || s.smsc || ', and is unknown' from slots s where s.node is not null and s.node not in (select id from nodes)`,
 }
 
 // Check walks every invariant over one snapshot, and returns all faults that it finds, up to a bound. progress is
-// called with the number of records that were read. It may be asked of a standby.
+// called with the number of records that were read. It may be asked of a standby. Without the keys of a journal that has
+// some, it checks all but the recipients.
 func Check(ctx context.Context, opt Options, progress func(n int64)) error {
-	return look(ctx, opt, func(tx pgx.Tx) error { return checkAll(ctx, tx, progress) })
+	return look(ctx, opt, func(tx pgx.Tx) error {
+		box, err := openedBox(ctx, tx, opt.Keys)
+		if err != nil {
+			return err
+		}
+		return checkAll(ctx, tx, box, progress)
+	})
 }
 
 // look runs a reader over one snapshot of the journal, in a plan of its own.
@@ -56,27 +69,21 @@ func look(ctx context.Context, opt Options, read func(pgx.Tx) error) error {
 	for _, name := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "plan_cache_mode", "idle_in_transaction_session_timeout"} {
 		delete(cfg.RuntimeParams, name)
 	}
-	conn, err := pgx.ConnectConfig(ctx, cfg)
+	conn, err := dial(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer closeConn(conn)
-	return pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		v, err := version(ctx, tx)
-		switch {
-		case err != nil:
+	return reason.Explain(pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if err := opt.usable(ctx, tx); err != nil {
 			return err
-		case v == moving:
-			return ErrMoving
-		case checkVersion(v) != nil:
-			return checkVersion(v)
 		}
 		return read(tx)
-	})
+	}))
 }
 
-func checkAll(ctx context.Context, tx pgx.Tx, progress func(int64)) error {
-	c := &checker{ctx: ctx, tx: tx, progress: progress}
+func checkAll(ctx context.Context, tx pgx.Tx, box *sealed.Box, progress func(int64)) error {
+	c := &checker{ctx: ctx, tx: tx, box: box, progress: progress}
 	for _, invariant := range invariants {
 		if err := c.broken(invariant); err != nil {
 			return err
@@ -94,6 +101,7 @@ func checkAll(ctx context.Context, tx pgx.Tx, progress func(int64)) error {
 type checker struct {
 	ctx      context.Context
 	tx       pgx.Tx
+	box      *sealed.Box
 	progress func(int64)
 	read     int64
 	faults   []error
@@ -155,7 +163,7 @@ func (c *checker) shipments() error {
 	var record []byte
 	return c.each(`select id, organisation, status, deadline, claim_until, record from shipments`,
 		[]any{&id, &organisation, &status, &deadline, &claim, &record}, func() {
-			s, err := decodeShipment(id, record)
+			s, err := decodeShipment(c.box, id, record)
 			switch {
 			case err != nil:
 				c.fault("%w", err)
@@ -174,7 +182,7 @@ func (c *checker) parked() error {
 	var carrier string
 	var record []byte
 	return c.each(`select id, carrier, record from parked`, []any{&id, &carrier, &record}, func() {
-		if r, err := decodeReport(record); err != nil {
+		if r, err := decodeReport(c.box, id, record); err != nil {
 			c.fault("%w %s", err, uuid.UUID(id))
 		} else if r.Carrier != carrier {
 			c.fault("parked report %s of %q lies among those of %q", uuid.UUID(id), r.Carrier, carrier)
@@ -186,8 +194,11 @@ func (c *checker) blocked() error {
 	var h, record []byte
 	var gone *time.Time
 	return c.each(`select hash, gone, record from blocked`, []any{&h, &gone, &record}, func() {
-		if b, err := decodeBlock(record); err != nil {
+		b, err := decodeBlock(c.box, hash(h), record)
+		if err != nil {
 			c.fault("block of %x: %w", h, err)
+		} else if b.Recipient != "" && !slices.Contains(blockForms(c.box, b.Organisation, b.Channel, b.Recipient), hash(h)) {
+			c.fault("block of %x: it lies under another one's hash", h)
 		} else if (b.Off || b.Suppression()) && gone == nil {
 			c.fault("block of %x: it is lifted, or ends, and is kept for ever", h)
 		}
@@ -205,7 +216,7 @@ func (c *checker) cursors() error {
 		from cursors c left join feed_head h on h.organisation = c.organisation
 			left join code_head v on v.organisation = c.organisation`, []any{&organisation, &name, &newest, &record}, func() {
 		var at orders.Cursor
-		if err := decode("cursor", record, func(c *coder) { c.cursor(&at) }); err != nil {
+		if _, err := (row{}).decode("cursor", record, func(c *coder) { c.cursor(&at) }); err != nil {
 			c.fault("%w %q of %q", err, name, organisation)
 		} else if at.Seq > uint64(newest) || at.Begin > at.Seq {
 			c.fault("cursor %q of %q is at %d, begun at %d, and the feed's newest number is %d", name, organisation, at.Seq, at.Begin, newest)

@@ -1,46 +1,122 @@
 package postgres
 
 import (
-	"crypto/sha256"
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"straks/orders"
 	"straks/orders/ledger"
+	"straks/orders/sealed"
 )
 
 // coder writes a record, or reads it: one function for each kind of record says what is in it, for both. Strings may
-// have any octets. A record may grow at its end only: what an older record lacks reads as zero, and what follows is
-// skipped.
+// have any octets. A record may grow at its end only, by a whole field, not by another flag or by another field of a
+// list's elements: what an older record lacks reads as zero. What follows the fields is a newer program's. It is
+// written again as it was read, so it must not name a person: an older program would not forget that.
 type coder struct {
+	row
 	b       []byte
 	reading bool
 	bad     bool
+
+	sealed   bool // the record's recipients are sealed
+	stale    bool // one that was read is plain, or sealed with the former key, and has to be sealed
+	unopened error
 }
 
-// recordVersion is the first octet of a record.
-const recordVersion = 1
+// row is what a record belongs to: its recipients are sealed for that row alone (package sealed). The zero row is that of a
+// record without any.
+type row struct {
+	box   *sealed.Box // nil: they are plain; of a reader without keys, those that are sealed are left out
+	table string
+	key   []byte
+}
 
-// encode returns the record that fields write.
-func encode(fields func(*coder)) []byte {
-	c := &coder{b: []byte{recordVersion}}
+// The tables of sealed recipients. They are part of what is sealed: do not change them.
+func shipmentRowOf(box *sealed.Box, id uuid.UUID) row { return row{box, "shipments", id[:]} }
+func parkedRowOf(box *sealed.Box, id uuid.UUID) row   { return row{box, "parked", id[:]} }
+func blockRowOf(box *sealed.Box, h hash) row          { return row{box, "blocked", h[:]} }
+
+// The first octet of a record.
+const (
+	recordVersion = 1
+	sealedVersion = 2 // some of its texts begin with sealedMark, and are sealed
+)
+
+// sealedMark begins a text that is sealed. In a sealed record, no other text that may be sealed begins with it.
+const sealedMark = "\x00"
+
+// encode returns the record that fields write, and after it what a newer program has appended.
+func (r row) encode(fields func(*coder), newer ...byte) []byte {
+	c := &coder{row: r, b: []byte{recordVersion}, sealed: r.box.Seals()}
+	if c.sealed {
+		c.b[0] = sealedVersion
+	}
 	fields(c)
-	return c.b
+	return append(c.b, newer...)
+}
+
+// beside is what there is to know of a record that may be written again.
+type beside struct {
+	newer []byte // what a newer program has appended
+	stale bool   // it has to be stored again, sealed with the current key
 }
 
 // decode reads a record.
-func decode(what string, record []byte, fields func(*coder)) error {
-	if len(record) == 0 || record[0] != recordVersion {
-		return fmt.Errorf("%w: %s", ledger.ErrCorrupt, what)
+func (r row) decode(what string, record []byte, fields func(*coder)) (b beside, err error) {
+	if len(record) == 0 || record[0] != recordVersion && record[0] != sealedVersion {
+		return b, fmt.Errorf("%w: %s", ledger.ErrCorrupt, what)
 	}
-	c := &coder{b: record[1:], reading: true}
-	if fields(c); c.bad {
-		return fmt.Errorf("%w: %s", ledger.ErrCorrupt, what)
+	c := &coder{row: r, b: record[1:], reading: true, sealed: record[0] == sealedVersion}
+	switch fields(c); {
+	case c.bad:
+		return b, fmt.Errorf("%w: %s", ledger.ErrCorrupt, what)
+	case c.unopened != nil:
+		return b, fmt.Errorf("%w: %s: %w", ledger.ErrCorrupt, what, c.unopened)
 	}
-	return nil
+	return beside{c.b, c.stale}, nil
+}
+
+// secret is text that a sealed record has sealed where it names somebody.
+func secret[T ~string](c *coder, v *T, names func(string) bool) {
+	stored := string(*v)
+	if !c.reading {
+		if c.sealed && (names(stored) || strings.HasPrefix(stored, sealedMark)) {
+			stored = sealedMark + string(c.box.Seal(stored, c.table, c.key))
+		}
+		text(c, &stored)
+		return
+	}
+	text(c, &stored)
+	*v = T(stored)
+	value, is := strings.CutPrefix(stored, sealedMark)
+	if !c.sealed || !is {
+		c.stale = c.stale || c.box.Seals() && names(stored)
+		return
+	}
+	*v = ""
+	if c.box != nil {
+		opened, err := c.box.Open([]byte(value), c.table, c.key)
+		*v, c.unopened = T(opened), cmp.Or(c.unopened, err)
+		c.stale = c.stale || !c.box.Current([]byte(value))
+	}
+}
+
+// recipient is who a message is to.
+func (c *coder) recipient(v *orders.Recipient) {
+	secret(c, v, func(to string) bool { return to != "" && to != string(orders.Forgotten) })
+}
+
+// refs are references of a carrier, of which some may have a phone number in them.
+func (c *coder) refs(v *[]string, carrier string) {
+	list(c, v, func(c *coder, ref *string) {
+		secret(c, ref, func(ref string) bool { return ledger.NamesRecipient(carrier, ref) })
+	})
 }
 
 // take returns the next n octets of a record that is read; zeroes after its end.
@@ -174,7 +250,7 @@ func (c *coder) shipment(s *orders.Shipment) {
 	text(c, &s.Organisation)
 	text(c, &s.SendersReference)
 	number(c, &s.Channel)
-	text(c, &s.Recipient)
+	c.recipient(&s.Recipient)
 	number(c, &s.Status)
 	c.time(&s.Accepted)
 	c.time(&s.Updated)
@@ -183,7 +259,7 @@ func (c *coder) shipment(s *orders.Shipment) {
 	number(c, &s.Total)
 	text(c, &s.Carrier)
 	list(c, &s.Parts, func(c *coder, p *orders.Part) {
-		list(c, &p.Refs, text[string])
+		c.refs(&p.Refs, s.Carrier)
 		number(c, &p.State)
 		c.time(&p.Submitted)
 	})
@@ -199,27 +275,36 @@ func (c *coder) shipment(s *orders.Shipment) {
 	text(c, &s.Cost.Class)
 }
 
-func decodeShipment(id uuid.UUID, record []byte) (orders.Shipment, error) {
-	s := orders.Shipment{ID: id}
-	err := decode("shipment "+id.String(), record, func(c *coder) { c.shipment(&s) })
+func encodeShipment(box *sealed.Box, s *orders.Shipment, newer []byte) []byte {
+	return shipmentRowOf(box, s.ID).encode(func(c *coder) { c.shipment(s) }, newer...)
+}
+
+func decodeShipment(box *sealed.Box, id uuid.UUID, record []byte) (orders.Shipment, error) {
+	s, _, err := readShipment(box, id, record)
+	return s, err
+}
+
+func readShipment(box *sealed.Box, id uuid.UUID, record []byte) (s orders.Shipment, b beside, err error) {
+	s.ID = id
+	b, err = shipmentRowOf(box, id).decode("shipment "+id.String(), record, func(c *coder) { c.shipment(&s) })
 	if err == nil && (!s.Status.Valid() || s.Status.Channel() != s.Channel) {
 		err = fmt.Errorf("%w: shipment %s", ledger.ErrCorrupt, id)
 	}
 	if err != nil {
-		return orders.Shipment{}, err
+		return orders.Shipment{}, b, err
 	}
-	return s, nil
+	return s, b, nil
 }
 
 // report is the record of a report that waits, without its hints.
 func (c *coder) report(r *orders.Report) {
 	text(c, &r.Carrier)
-	list(c, &r.Refs, text[string])
+	c.refs(&r.Refs, r.Carrier)
 	number(c, &r.IDs)
 	c.time(&r.At)
 	number(c, &r.Status)
 	word(c, &r.Detail)
-	text(c, &r.Recipient)
+	c.recipient(&r.Recipient)
 	c.time(&r.Submitted)
 	c.time(&r.Done)
 	number(c, &r.Reference)
@@ -228,15 +313,24 @@ func (c *coder) report(r *orders.Report) {
 	word(c, &r.Word)
 }
 
-func decodeReport(record []byte) (r orders.Report, err error) {
-	err = decode("parked report", record, func(c *coder) { c.report(&r) })
+func encodeReport(box *sealed.Box, id uuid.UUID, r *orders.Report, newer []byte) []byte {
+	return parkedRowOf(box, id).encode(func(c *coder) { c.report(r) }, newer...)
+}
+
+func decodeReport(box *sealed.Box, id uuid.UUID, record []byte) (orders.Report, error) {
+	r, _, err := readReport(box, id, record)
 	return r, err
+}
+
+func readReport(box *sealed.Box, id uuid.UUID, record []byte) (r orders.Report, b beside, err error) {
+	b, err = parkedRowOf(box, id).decode("parked report", record, func(c *coder) { c.report(&r) })
+	return r, b, err
 }
 
 func (c *coder) block(b *orders.Block) {
 	text(c, &b.Organisation)
 	number(c, &b.Channel)
-	text(c, &b.Recipient)
+	c.recipient(&b.Recipient)
 	c.flags(&b.Off)
 	c.time(&b.At)
 	text(c, &b.Source)
@@ -247,9 +341,18 @@ func (c *coder) block(b *orders.Block) {
 	number(c, &b.Times)
 }
 
-func decodeBlock(record []byte) (b orders.Block, err error) {
-	err = decode("block", record, func(c *coder) { c.block(&b) })
+func encodeBlock(box *sealed.Box, h hash, b *orders.Block, newer []byte) []byte {
+	return blockRowOf(box, h).encode(func(c *coder) { c.block(b) }, newer...)
+}
+
+func decodeBlock(box *sealed.Box, h hash, record []byte) (orders.Block, error) {
+	b, _, err := readBlock(box, h, record)
 	return b, err
+}
+
+func readBlock(box *sealed.Box, h hash, record []byte) (b orders.Block, of beside, err error) {
+	of, err = blockRowOf(box, h).decode("block", record, func(c *coder) { c.block(&b) })
+	return b, of, err
 }
 
 func (c *coder) cursor(v *orders.Cursor) {
@@ -259,43 +362,4 @@ func (c *coder) cursor(v *orders.Cursor) {
 	c.time(&v.StoppedAt)
 	word(c, &v.StopReason)
 	c.time(&v.Seen)
-}
-
-// hash is a key of several strings, none of which can pass for another.
-type hash [16]byte
-
-func hashOf(parts ...string) (h hash) {
-	var b []byte
-	for _, p := range parts {
-		b = binary.AppendUvarint(b, uint64(len(p)))
-		b = append(b, p...)
-	}
-	sum := sha256.Sum256(b)
-	copy(h[:], sum[:])
-	return h
-}
-
-// blockHash, like the hash of a key, is the one that orders/bolt has: a journal that moves has no more of old entries.
-func blockHash(organisation string, c orders.Channel, to orders.Recipient) hash {
-	return hashOf(organisation, c.String(), string(to))
-}
-
-func refHash(carrier, ref string) hash { return hashOf("ref", carrier, ref) }
-
-// octets returns hashes as a bytea[].
-func octets(hashes []hash) [][]byte {
-	all := make([][]byte, len(hashes))
-	for i := range hashes {
-		all[i] = hashes[i][:]
-	}
-	return all
-}
-
-// ids returns ids as a uuid[].
-func ids(all []uuid.UUID) [][16]byte {
-	out := make([][16]byte, len(all))
-	for i, id := range all {
-		out[i] = id
-	}
-	return out
 }

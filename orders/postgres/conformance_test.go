@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
@@ -18,6 +19,7 @@ import (
 	"straks/internal/pgcluster"
 	"straks/orders"
 	"straks/orders/journaltest"
+	"straks/orders/sealed"
 )
 
 // server is the PostgreSQL server that the tests share.
@@ -75,10 +77,11 @@ func database(t testing.TB) string {
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
-// made makes a journal, and returns how it is opened by tests whose clock stands still.
+// made makes a journal, and returns how it is opened by tests whose clock stands still. Its leases outlast a test: no node is
+// declared dead because the machine is slow.
 func made(t testing.TB) Options {
 	t.Helper()
-	opt := Options{DSN: database(t), callersTime: true, Readers: 2}
+	opt := Options{DSN: database(t), callersTime: true, Readers: 2, Lease: time.Hour}
 	if err := Create(t.Context(), opt); err != nil {
 		t.Fatal(err)
 	}
@@ -94,26 +97,49 @@ func open(t testing.TB, opt Options) *Journal {
 	return j
 }
 
-// openIn opens the journal that stands for a suite's folder, and makes it the first time.
-func openIn(t *testing.T, stores *sync.Map, dir string) *Journal {
+// openIn opens the journal that stands for a suite's folder, and makes it the first time. then is what it is opened with
+// the next time.
+func openIn(t *testing.T, stores *sync.Map, dir string, first, then sealed.Keys) *Journal {
 	t.Helper()
 	opt, ok := stores.Load(dir)
 	if !ok {
-		opt = made(t)
-		stores.Store(dir, opt)
+		o := made(t)
+		o.Keys = first
+		opt = o
 	}
-	return open(t, opt.(Options))
+	o := opt.(Options)
+	j := open(t, o)
+	o.Keys = then
+	stores.Store(dir, o)
+	return j
 }
 
-func TestJournal(t *testing.T) {
+func TestJournal(t *testing.T) { conforms(t, sealed.Keys{}, sealed.Keys{}) }
+
+// TestSealedJournal: with a key, a journal does what one without does.
+func TestSealedJournal(t *testing.T) {
+	keys := newKeys()
+	conforms(t, keys, keys)
+}
+
+// TestJournalThatIsSealedLater: so does one that gets a key when it is opened again, for what was stored before.
+func TestJournalThatIsSealedLater(t *testing.T) { conforms(t, sealed.Keys{}, newKeys()) }
+
+func newKeys() sealed.Keys {
+	key := sealed.NewKey()
+	return sealed.Keys{Current: &key}
+}
+
+// conforms runs the suite, with the keys for the first and for each further time that a journal is opened.
+func conforms(t *testing.T, first, then sealed.Keys) {
 	t.Parallel()
 	var stores sync.Map // by folder
 	journaltest.Run(t, journaltest.Engine{
-		Open: func(t *testing.T, dir string) orders.Journal { return openIn(t, &stores, dir) },
+		Open: func(t *testing.T, dir string) orders.Journal { return openIn(t, &stores, dir, first, then) },
 		Second: func(t *testing.T, dir string) orders.Journal {
 			opt, _ := stores.Load(dir)
 			second := opt.(Options)
-			second.Node = 2
+			second.Node, second.Keys = 2, first
 			return open(t, second)
 		},
 	})
@@ -123,7 +149,9 @@ func TestVerifications(t *testing.T) {
 	t.Parallel()
 	var stores sync.Map // by folder
 	codestest.Run(t, codestest.Engine{
-		Open:  func(t *testing.T, dir string) codes.Store { return openIn(t, &stores, dir) },
+		Open: func(t *testing.T, dir string) codes.Store {
+			return openIn(t, &stores, dir, sealed.Keys{}, sealed.Keys{})
+		},
 		Close: func(t *testing.T, s codes.Store) { _ = s.(*Journal).Close() },
 	})
 }

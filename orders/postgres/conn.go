@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"straks/orders"
+	"straks/orders/postgres/reason"
 )
 
 // connection is a session that writes. It is for one goroutine.
@@ -17,13 +19,20 @@ type connection struct{ *pgx.Conn }
 
 // connect opens a session that writes.
 func (j *Journal) connect(ctx context.Context) (*connection, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	// Time for each address: the first may be that of a server that is frozen, and the last one the primary.
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(1+len(j.config.Fallbacks))*connectTime)
 	defer cancel()
-	c, err := pgx.ConnectConfig(ctx, j.config)
+	c, err := dial(ctx, j.config)
 	if err != nil {
 		return nil, err
 	}
 	return &connection{c}, nil
+}
+
+// dial connects. Its error says why in one line.
+func dial(ctx context.Context, cfg *pgx.ConnConfig) (*pgx.Conn, error) {
+	c, err := pgx.ConnectConfig(ctx, cfg)
+	return c, reason.Explain(err)
 }
 
 // warned is where a session notes that the server has warned of something.
@@ -79,6 +88,13 @@ const (
 	faultRefused              // the server refuses what the calls say, whenever it is said
 )
 
+// lostTo are the codes of faultAgain: serialisation, deadlock, a row that another has just inserted, a lock that is held, the
+// head of a feed that the database has forgotten.
+var lostTo = []string{"40001", "40P01", "23505", "55P03", noNumber}
+
+// noNumber is the code of an entry of a feed that has no number.
+const noNumber = "23502"
+
 // faultOf classifies an error. What the server answers to a statement before the commit has stored nothing; but the
 // session may end at any time, and then a commit may be stored.
 func faultOf(err error) fault {
@@ -94,7 +110,7 @@ func faultOf(err error) fault {
 		return faultLost
 	}
 	switch {
-	case pg.Code == "40001", pg.Code == "40P01", pg.Code == "23505", pg.Code == "55P03":
+	case slices.Contains(lostTo, pg.Code):
 		return faultAgain
 	case pg.Code == "23514":
 		return faultWeek
@@ -102,6 +118,14 @@ func faultOf(err error) fault {
 		return faultRefused
 	}
 	return faultLost
+}
+
+// again counts a transaction that is done again after an error.
+func (j *Journal) again(err error) {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		j.metrics.retries.WithLabelValues(pg.Code).Inc()
+	}
 }
 
 // callError is the failure of a call, as against that of the database.
@@ -115,7 +139,15 @@ func (e *callError) Unwrap() error { return e.err }
 func unavailable(err error) error {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		return fmt.Errorf("%w: the database says %s: %s", orders.ErrUnavailable, pg.Code, pg.Message)
+		return fmt.Errorf("%w: the database says %s: %s", orders.ErrUnavailable, pg.Code, reason.Line(pg.Message))
 	}
-	return fmt.Errorf("%w: %w", orders.ErrUnavailable, err)
+	return fmt.Errorf("%w: %w", orders.ErrUnavailable, reason.Explain(err))
+}
+
+// late is what a caller gets whose context ends before the database has answered.
+func late(ctx context.Context) error {
+	if ctx.Err() == context.DeadlineExceeded {
+		return fmt.Errorf("%w: no answer of the database in time: %w", orders.ErrUnavailable, context.Cause(ctx))
+	}
+	return fmt.Errorf("%w: %w", orders.ErrUnavailable, context.Cause(ctx))
 }

@@ -12,10 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"straks/orders/ledger"
+	"straks/orders/sealed"
 )
-
-// moving stands in place of the schema's version while another journal's contents are taken over: no program opens it.
-const moving = -1
 
 // ErrMoving reports a journal that another one's contents are being taken over into.
 var ErrMoving = errors.New("another journal is being moved into it: run \"straks journal move\" again until it says that it is done")
@@ -23,11 +21,16 @@ var ErrMoving = errors.New("another journal is being moved into it: run \"straks
 // Source gives all records of a table (bolt.ReadOnly.Contents).
 type Source func(ctx context.Context, table ledger.Table, visit func(ledger.Record) error) error
 
+// moving stands in place of the schema's version while another journal's contents are taken over: no program opens it.
+func moving(opt Options) int { return -len(opt.schema()) }
+
 // Import takes over the contents of another journal, table by table, each in a transaction of its own: so it may be
 // killed, and goes on where it was. It is for one goroutine.
 type Import struct {
 	conn   *pgx.Conn
 	source Source
+	schema int
+	box    *sealed.Box // nil: recipients are in the clear here
 }
 
 // Moved is what was taken over of one table.
@@ -43,14 +46,16 @@ func NewImport(ctx context.Context, opt Options, source Source) (*Import, error)
 	err := locked(ctx, opt, func(tx pgx.Tx) error {
 		v, err := version(ctx, tx)
 		switch {
-		case err == nil && v == moving:
+		case err == nil && v == moving(opt):
 			return nil
+		case err == nil && v < 0:
+			return fmt.Errorf("%w, with the version of straks that has begun it", ErrMoving)
 		case err == nil:
 			return fmt.Errorf("%w, of schema version %d: a journal can be moved into a database without one", ErrExists, v)
 		case !errors.Is(err, ErrMissing):
 			return err
 		}
-		if err := create(ctx, tx, moving, opt.FeedStart); err != nil {
+		if err := create(ctx, tx, opt, moving(opt)); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, "create table straks.moved (name text primary key, records bigint not null)")
@@ -67,11 +72,25 @@ func NewImport(ctx context.Context, opt Options, source Source) (*Import, error)
 		cfg.RuntimeParams[name] = "on"
 	}
 	delete(cfg.RuntimeParams, "idle_in_transaction_session_timeout") // the other journal may be slow to read
-	conn, err := pgx.ConnectConfig(ctx, cfg)
+	conn, err := dial(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &Import{conn, source}, nil
+	m := &Import{conn: conn, source: source, schema: len(opt.schema())}
+	if m.box, err = m.attach(ctx, opt.Keys); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// attach takes the journal's keys into use.
+func (m *Import) attach(ctx context.Context, keys sealed.Keys) (*sealed.Box, error) {
+	box, state, next, err := attached(ctx, m.conn, keys)
+	if err == nil && next != nil {
+		_, err = m.conn.Exec(ctx, writeSealing, state, next)
+	}
+	return box, err
 }
 
 // Close releases the connection.
@@ -89,7 +108,7 @@ func (m *Import) Take(ctx context.Context, table ledger.Table, progress func(n i
 		return done, err
 	}
 	err = pgx.BeginFunc(ctx, m.conn, func(tx pgx.Tx) error {
-		t := taking{ctx: ctx, tx: tx, source: m.source, progress: progress}
+		t := taking{ctx: ctx, tx: tx, source: m.source, box: m.box, progress: progress}
 		if done.Records, err = t.take(table); err != nil {
 			return err
 		}
@@ -104,6 +123,7 @@ type taking struct {
 	ctx      context.Context
 	tx       pgx.Tx
 	source   Source
+	box      *sealed.Box
 	progress func(n int64)
 }
 
@@ -117,17 +137,17 @@ func (t *taking) take(table ledger.Table) (int64, error) {
 			return []any{k.Hash, [16]byte(k.Shipment)}
 		})
 	case ledger.TableParked:
-		return t.copy(table, "parked", []string{"id", "carrier", "at", "number", "octets", "refs", "record"}, parkedColumns)
+		return t.copy(table, "parked", []string{"id", "carrier", "at", "number", "octets", "refs", "record"}, t.parkedColumns)
 	case ledger.TableRefs:
-		return t.copy(table, "refs", []string{"hash", "bound", "bound_part", "before", "before_part", "parked", "at"}, refRowOf)
+		return t.copy(table, "refs", []string{"hash", "bound", "bound_part", "before", "before_part", "parked", "at"}, t.refRowOf)
 	case ledger.TableBlocks:
 		return t.copy(table, "blocked", []string{"hash", "gone", "suppression", "record"}, func(r ledger.Record) []any {
 			b := r.(ledger.BlockRecord)
 			if b.Block.Recipient != "" { // else it is of an old version, and its hash was never made with a key
-				h := blockHash(b.Block.Organisation, b.Block.Channel, b.Block.Recipient)
+				h := blockForms(t.box, b.Block.Organisation, b.Block.Channel, b.Block.Recipient)[0]
 				b.Hash = h[:]
 			}
-			return []any{b.Hash, goneAt(&b.Block), b.Block.Suppression(), encode(func(c *coder) { c.block(&b.Block) })}
+			return []any{b.Hash, goneAt(&b.Block), b.Block.Suppression(), encodeBlock(t.box, hash(b.Hash), &b.Block, nil)}
 		})
 	case ledger.TableFeed:
 		return t.copy(table, "feed", []string{"organisation", "seq", "shipment", "status", "at"}, func(r ledger.Record) []any {
@@ -142,7 +162,7 @@ func (t *taking) take(table ledger.Table) (int64, error) {
 	case ledger.TableCursors:
 		return t.copy(table, "cursors", []string{"organisation", "name", "record"}, func(r ledger.Record) []any {
 			c := r.(ledger.CursorRecord).Cursor
-			return []any{c.Organisation, c.Name, encode(func(w *coder) { w.cursor(&c) })}
+			return []any{c.Organisation, c.Name, row{}.encode(func(w *coder) { w.cursor(&c) })}
 		})
 	case ledger.TableCodes:
 		return t.copy(table, "codes", []string{"kind", "key", "due", "record"}, func(r ledger.Record) []any {
@@ -210,15 +230,15 @@ func (t *taking) shipments() (int64, error) {
 	if _, err := t.tx.Exec(t.ctx, "create temp table moving_shipments (like straks.shipments) on commit drop"); err != nil {
 		return 0, err
 	}
-	names := []string{"id", "key", "node", "epoch", "organisation", "status", "deadline", "claim_until", "block", "record"}
+	names := []string{"id", "key", "node", "epoch", "organisation", "status", "deadline", "claim_until", "record"}
 	n, err := t.copyTemp(names)
 	if err != nil {
 		return 0, err
 	}
 	for _, statement := range []string{
 		"analyze moving_shipments", "analyze straks.keys",
-		`insert into straks.shipments (id, key, node, epoch, organisation, status, deadline, claim_until, block, record)
-			select m.id, coalesce(k.hash, ''), m.node, m.epoch, m.organisation, m.status, m.deadline, m.claim_until, m.block, m.record
+		`insert into straks.shipments (id, key, node, epoch, organisation, status, deadline, claim_until, record)
+			select m.id, coalesce(k.hash, ''), m.node, m.epoch, m.organisation, m.status, m.deadline, m.claim_until, m.record
 			from moving_shipments m left join straks.keys k on k.shipment = m.id`,
 	} {
 		if _, err := t.tx.Exec(t.ctx, statement); err != nil {
@@ -233,7 +253,7 @@ func (t *taking) shipments() (int64, error) {
 		if !s.Listed || s.Recipient.Number() == "" {
 			return nil
 		}
-		return []any{s.Recipient.Number(), [16]byte(s.ID), s.MatchedUntil().Add(ledger.ParkedRetention)}
+		return []any{numberForms(t.box, s.Recipient.Number())[0], [16]byte(s.ID), s.MatchedUntil().Add(ledger.ParkedRetention)}
 	})
 	return n, err
 }
@@ -246,9 +266,9 @@ func (t *taking) copyTemp(names []string) (int64, error) {
 	var one shipmentColumns
 	return t.copyInto(ledger.TableShipments, pgx.Identifier{"moving_shipments"}, names, func(r ledger.Record) []any {
 		s := r.(ledger.ShipmentRecord).Shipment
-		one = shipmentColumns{}
+		one = shipmentColumns{box: t.box}
 		one.add(&shipmentRow{Shipment: s, node: deadNode})
-		return []any{one.ids[0], []byte{}, one.nodes[0], one.epochs[0], one.organisations[0], one.statuses[0], one.deadlines[0], one.claims[0], one.blocks[0], one.records[0]}
+		return []any{one.ids[0], []byte{}, one.nodes[0], one.epochs[0], one.organisations[0], one.statuses[0], one.deadlines[0], one.claims[0], one.records[0]}
 	})
 }
 
@@ -276,17 +296,21 @@ func parkedID(carrier string, id ledger.ParkedID) uuid.UUID {
 	return uuid.NewHash(sha1.New(), uuid.NameSpaceOID, []byte(carrier+"\x00"+string(id)), 5)
 }
 
-func parkedColumns(record ledger.Record) []any {
+func (t *taking) parkedColumns(record ledger.Record) []any {
 	p := record.(ledger.ParkedRecord)
-	r := p.Report
-	refs, number := foundBy(&r)
-	row := encode(func(c *coder) { c.report(&r) })
-	return []any{[16]byte(parkedID(r.Carrier, p.ID)), r.Carrier, r.At, number, int32(len(row)), refs, row}
+	r, id := p.Report, parkedID(p.Report.Carrier, p.ID)
+	refs := make([][]byte, len(r.Refs))
+	for i, ref := range r.Refs {
+		h := refForms(t.box, r.Carrier, ref)[0]
+		refs[i] = h[:]
+	}
+	row := encodeReport(t.box, id, &r, nil)
+	return []any{[16]byte(id), r.Carrier, r.At, numberOf(t.box, &r), int32(len(row)), refs, row}
 }
 
-func refRowOf(record ledger.Record) []any {
+func (t *taking) refRowOf(record ledger.Record) []any {
 	r := record.(ledger.RefRecord)
-	h := refHash(r.Name.Carrier, r.Name.Ref)
+	h := refForms(t.box, r.Name.Carrier, r.Name.Ref)[0]
 	var parked *[16]byte
 	if r.Ref.Parked != "" {
 		id := [16]byte(parkedID(r.Name.Carrier, r.Ref.Parked))
@@ -310,15 +334,36 @@ func (m *Import) Finish(ctx context.Context) error {
 				return fmt.Errorf("%d %s were moved, and %d are there", took, table, there)
 			}
 		}
-		if err := checkAll(ctx, tx, func(int64) {}); err != nil {
+		if err := checkAll(ctx, tx, m.box, func(int64) {}); err != nil {
+			return err
+		}
+		if err := m.settle(ctx, tx); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, "drop table straks.moved"); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, "update straks.meta set schema = $1", schemaVersion)
+		_, err := tx.Exec(ctx, "update straks.meta set schema = $1", m.schema)
 		return err
 	})
+}
+
+// settle notes that all recipients were sealed on their way, so that retention does not walk through all tables to find that out.
+// What an old version has put on a block list may not say whose it is, and stays under a hash that anybody can make.
+func (m *Import) settle(ctx context.Context, tx pgx.Tx) error {
+	if m.box.Settled() || !m.box.OneKey() {
+		return nil
+	}
+	plain := false
+	if err := m.source(ctx, ledger.TableBlocks, func(r ledger.Record) error {
+		plain = plain || r.(ledger.BlockRecord).Block.Recipient == ""
+		return nil
+	}); err != nil {
+		return err
+	}
+	_, state := m.box.Resealed(plain)
+	_, err := tx.Exec(ctx, "update straks.meta set sealing = $1", state)
+	return err
 }
 
 var tableNames = map[ledger.Table]string{

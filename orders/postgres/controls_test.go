@@ -21,9 +21,7 @@ func TestControlOneDisk(t *testing.T) {
 	t.Parallel()
 	c, _ := ownServer(t, nil)
 	server := c.Servers[0]
-	if err := server.Set(map[string]string{"synchronous_standby_names": "nobody"}); err != nil {
-		t.Fatal(err)
-	}
+	waitFor(t, server, "nobody")
 	waiting := func() bool {
 		got, err := server.SQL(t.Context(), "select count(*) from pg_stat_activity where wait_event = 'SyncRep'")
 		return err == nil && got == "1"
@@ -74,8 +72,8 @@ func hexOf(h hash) string {
 	return string(text)
 }
 
-// TestControlClocks: where each node believes its own clock, one that is ahead tells that a message was sent, or keeps
-// its deadline, and the node that has it finds its key free, or sends it after all.
+// TestControlClocks: where each node believes its own clock, one that is ahead tells that a message was sent, without ending
+// its claim, or keeps its deadline; and the node that has it finds its key free, or sends it after all.
 func TestControlClocks(t *testing.T) {
 	t.Parallel()
 	opt := made(t) // the callers' times count alone

@@ -75,10 +75,11 @@ func (j *Journal) count(ctx context.Context) error {
 	return nil
 }
 
-// heads are the organisations whose feed has a head, as far as this node knows.
+// heads are what this node knows of the heads of feeds: whose feed has one, and how far failovers change nothing.
 type heads struct {
 	mu    sync.Mutex
 	known map[string]bool
+	kept  map[string]uint64 // a number up to which a standby has the entries
 }
 
 func (h *heads) unknown(names []string) []string {
@@ -94,4 +95,26 @@ func (h *heads) know(name string) {
 		h.known = make(map[string]bool)
 	}
 	h.known[name] = true
+}
+
+// forget forgets whose feed has a head, and which entries are safe: a failover to a server that lacked some has taken heads back.
+func (h *heads) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.known, h.kept = nil, nil
+}
+
+func (h *heads) isKept(name string, seq uint64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return seq <= h.kept[name]
+}
+
+func (h *heads) keep(name string, seq uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.kept == nil {
+		h.kept = make(map[string]uint64)
+	}
+	h.kept[name] = max(h.kept[name], seq)
 }

@@ -22,9 +22,15 @@ func checkCursor(c *orders.Cursor) error {
 }
 
 func decodeCursor(organisation, name string, record []byte) (orders.Cursor, error) {
-	c := orders.Cursor{Organisation: organisation, Name: name}
-	err := decode(fmt.Sprintf("cursor %q of %q", name, organisation), record, func(d *coder) { d.cursor(&c) })
+	c, _, err := readCursor(organisation, name, record)
 	return c, err
+}
+
+// readCursor reads a record that may be written again.
+func readCursor(organisation, name string, record []byte) (c orders.Cursor, newer []byte, err error) {
+	c.Organisation, c.Name = organisation, name
+	of, err := row{}.decode(fmt.Sprintf("cursor %q of %q", name, organisation), record, func(d *coder) { d.cursor(&c) })
+	return c, of.newer, err
 }
 
 // Cursor implements orders.Cursors.
@@ -82,16 +88,32 @@ func (j *Journal) PutCursors(ctx context.Context, put, remove []orders.Cursor) e
 			return err
 		}
 	}
-	return j.beside(ctx, func(b *pgx.Batch) {
+	return j.detached(ctx, func(ctx context.Context, conn *connection) error {
+		newer := make([][]byte, len(put))
+		b := &pgx.Batch{}
 		b.Queue("begin")
-		for _, c := range put {
+		for i, c := range put {
+			b.Queue("select record from cursors where organisation = $1 and name = $2 for update", c.Organisation, c.Name).Query(func(rows pgx.Rows) error {
+				records, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+				for _, record := range records { // one, or none
+					_, newer[i], _ = readCursor(c.Organisation, c.Name, record) // one that can't be read is replaced
+				}
+				return err
+			})
+		}
+		if err := conn.send(ctx, b); err != nil {
+			return err
+		}
+		b = &pgx.Batch{}
+		for i, c := range put {
 			b.Queue(`insert into cursors (organisation, name, record) values ($1, $2, $3)
 				on conflict (organisation, name) do update set record = excluded.record`,
-				c.Organisation, c.Name, encode(func(e *coder) { e.cursor(&c) }))
+				c.Organisation, c.Name, row{}.encode(func(e *coder) { e.cursor(&c) }, newer[i]...))
 		}
 		for _, c := range remove {
 			b.Queue("delete from cursors where organisation = $1 and name = $2", c.Organisation, c.Name)
 		}
 		b.Queue("commit")
+		return conn.send(ctx, b)
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"straks/orders"
 	"straks/orders/ledger"
+	"straks/orders/sealed"
 )
 
 // An entry whose shipment is gone is gone too. $4 are the statuses that are left out.
@@ -24,12 +25,13 @@ const (
 const maxSeq = 1<<63 - 1
 
 // Feed implements orders.Journal. It answers nothing that a failover could take back.
-func (j *Journal) Feed(ctx context.Context, q orders.FeedQuery) (page []orders.FeedEntry, err error) {
-	if page, err = j.page(ctx, q); err != nil || len(page) > 0 {
-		if err == nil {
-			err = j.barrier.wait(ctx)
-		}
-		if err != nil {
+func (j *Journal) Feed(ctx context.Context, q orders.FeedQuery) ([]orders.FeedEntry, error) {
+	page, server, err := j.page(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if len(page) > 0 {
+		if err := j.keepFeed(ctx, q.Organisation, max(page[0].Seq, page[len(page)-1].Seq), server); err != nil {
 			return nil, err
 		}
 		return page, nil
@@ -37,19 +39,47 @@ func (j *Journal) Feed(ctx context.Context, q orders.FeedQuery) (page []orders.F
 	if q.Descending {
 		return nil, nil
 	}
-	var newest int64
-	if err := j.pool.QueryRow(ctx, readHead, q.Organisation).Scan(&newest); err != nil {
-		return nil, unavailable(err)
+	newest, server, err := j.newest(ctx, q.Organisation)
+	if err == nil && q.Seq > newest {
+		if err = j.barrier.wait(ctx, server); err == nil {
+			err = &orders.BeyondNewestError{Newest: newest}
+		}
 	}
-	if q.Seq > uint64(newest) {
-		return nil, &orders.BeyondNewestError{Newest: uint64(newest)}
-	}
-	return nil, nil
+	return nil, err
 }
 
-func (j *Journal) page(ctx context.Context, q orders.FeedQuery) (page []orders.FeedEntry, err error) {
+// newest returns the newest number of a feed, and the server that was asked.
+func (j *Journal) newest(ctx context.Context, organisation string) (newest uint64, of serverID, err error) {
+	var seq int64
+	if of, err = j.readRow(ctx, []any{&seq}, readHead, organisation); err != nil {
+		return 0, of, unavailable(err)
+	}
+	return uint64(seq), of, nil
+}
+
+// keepFeed returns when no failover can take back the entry of a feed that was read, nor those before it. One write serves
+// all entries that were there by then: the pages up to them need no other.
+func (j *Journal) keepFeed(ctx context.Context, organisation string, seq uint64, read serverID) error {
+	if j.heads.isKept(organisation, seq) {
+		return nil
+	}
+	newest, server, err := j.newest(ctx, organisation)
+	if err == nil && server != read {
+		err = errMoved
+	}
+	if err == nil {
+		err = j.barrier.wait(ctx, server)
+	}
+	if err == nil {
+		j.heads.keep(organisation, newest)
+	}
+	return err
+}
+
+// page returns a page as a server has it, and which one that is.
+func (j *Journal) page(ctx context.Context, q orders.FeedQuery) (page []orders.FeedEntry, of serverID, err error) {
 	if q.Limit <= 0 {
-		return nil, nil
+		return nil, 0, nil
 	}
 	sql, seq := readFeed, min(q.Seq, maxSeq)
 	if q.Descending {
@@ -58,26 +88,32 @@ func (j *Journal) page(ctx context.Context, q orders.FeedQuery) (page []orders.F
 			seq = maxSeq
 		}
 	}
-	rows, err := j.pool.Query(ctx, sql, q.Organisation, int64(seq), q.Limit, leftOut(q.FinalOnly))
+	c, err := j.pool.Acquire(ctx)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, 0, unavailable(err)
+	}
+	defer c.Release()
+	rows, err := c.Query(ctx, sql, q.Organisation, int64(seq), q.Limit, leftOut(q.FinalOnly))
+	if err != nil {
+		return nil, 0, unavailable(err)
 	}
 	defer rows.Close()
+	box := j.box()
 	for rows.Next() {
-		e, err := scanEntry(rows)
+		e, err := scanEntry(box, rows)
 		if errors.Is(err, ledger.ErrCorrupt) {
 			j.unread("feed entry", err)
 			continue
 		}
 		if err != nil {
-			return nil, unavailable(err)
+			return nil, 0, unavailable(err)
 		}
 		page = append(page, e)
 	}
 	if rows.Err() != nil {
-		return nil, unavailable(rows.Err())
+		return nil, 0, unavailable(rows.Err())
 	}
-	return page, nil
+	return page, serverOf(c.Conn()), nil
 }
 
 // leftOut returns the statuses that a query leaves out.
@@ -91,7 +127,7 @@ func leftOut(finalOnly bool) []int16 {
 	return out
 }
 
-func scanEntry(rows pgx.Rows) (e orders.FeedEntry, err error) {
+func scanEntry(box *sealed.Box, rows pgx.Rows) (e orders.FeedEntry, err error) {
 	var seq int64
 	var status int16
 	var at time.Time
@@ -101,7 +137,7 @@ func scanEntry(rows pgx.Rows) (e orders.FeedEntry, err error) {
 		return e, err
 	}
 	e.Seq = uint64(seq)
-	if e.Shipment, err = decodeShipment(id, record); err != nil {
+	if e.Shipment, err = decodeShipment(box, id, record); err != nil {
 		return e, err
 	}
 	e.Shipment.Status, e.Shipment.Updated = orders.Status(status), at.UTC()

@@ -10,6 +10,7 @@ import (
 
 	"straks/orders"
 	"straks/orders/ledger"
+	"straks/orders/sealed"
 )
 
 const (
@@ -19,7 +20,6 @@ const (
 	findSlack = 24 * time.Hour
 
 	olderThan = "select id, record from shipments where id >= $1 and id < $2 order by id desc limit $3"
-	newerThan = "select id, record from shipments where id > $1 and id <= $2 order by id limit $3"
 )
 
 var lastID = uuid.Max
@@ -33,14 +33,15 @@ func (j *Journal) Find(ctx context.Context, q orders.FindQuery) (found []orders.
 	if q.Shipment != uuid.Nil {
 		from, before = q.Shipment, ledger.After(q.Shipment)
 	}
-	needle := needleOf(&q)
+	box := j.box()
+	needle := needleOf(box, &q)
 	for len(found) < q.Limit {
 		n, err := j.each(ctx, olderThan, from, before, func(id uuid.UUID, record []byte) {
 			before = id
 			if needle != nil && !bytes.Contains(record, needle) || len(found) >= q.Limit {
 				return
 			}
-			s, err := decodeShipment(id, record)
+			s, err := decodeShipment(box, id, record)
 			if err != nil {
 				j.unread("shipment", err)
 			} else if q.Matches(&s) && !s.Accepted.Before(q.Since) {
@@ -56,17 +57,19 @@ func (j *Journal) Find(ctx context.Context, q orders.FindQuery) (found []orders.
 
 // Waiting implements orders.Journal.
 func (j *Journal) Waiting(ctx context.Context, to orders.Recipient, limit int) (found []orders.Report, err error) {
-	rows, err := j.pool.Query(ctx, "select record from parked where number = $1 limit $2", to.Number(), limit)
+	box := j.box()
+	rows, err := j.pool.Query(ctx, "select id, record from parked where number = any($1::bytea[]) limit $2", numberForms(box, to.Number()), limit)
 	if err != nil {
 		return nil, unavailable(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
+		var id [16]byte
 		var record []byte
-		if err := rows.Scan(&record); err != nil {
+		if err := rows.Scan(&id, &record); err != nil {
 			return nil, unavailable(err)
 		}
-		if r, err := decodeReport(record); err != nil {
+		if r, err := decodeReport(box, id, record); err != nil {
 			j.unread("parked report", err)
 		} else {
 			found = append(found, r)
@@ -76,25 +79,6 @@ func (j *Journal) Waiting(ctx context.Context, to orders.Recipient, limit int) (
 		return nil, unavailable(rows.Err())
 	}
 	return found, nil
-}
-
-// Accepted calls visit with each shipment that was accepted from since on, unless its key is free: then it surely did
-// not leave. One that can't be read is logged and skipped.
-func (j *Journal) Accepted(ctx context.Context, since time.Time, visit func(orders.Shipment)) error {
-	for after := firstID(since.Add(-findSlack)); ; {
-		n, err := j.each(ctx, newerThan, after, lastID, func(id uuid.UUID, record []byte) {
-			after = id
-			s, err := decodeShipment(id, record)
-			if err != nil {
-				j.unread("shipment", err)
-			} else if !s.Status.Free() && !s.Accepted.Before(since) {
-				visit(s)
-			}
-		})
-		if err != nil || n < findStep {
-			return err
-		}
-	}
 }
 
 // each visits up to findStep records of a range, and returns how many there were.
@@ -129,8 +113,14 @@ func firstID(at time.Time) (id uuid.UUID) {
 }
 
 // needleOf returns octets that the record of every shipment has which the query is about; nil where letter case could
-// hide them. It spares the decoding of nearly all.
-func needleOf(q *orders.FindQuery) []byte {
+// hide them, or the record may be of either form. It spares the decoding of nearly all.
+func needleOf(box *sealed.Box, q *orders.FindQuery) []byte {
+	switch {
+	case q.Recipient != "" && box.Plain():
+		return nil
+	case q.Recipient != "" && box.Seals():
+		return box.Finder(string(q.Recipient))
+	}
 	text := string(q.Recipient) + q.Word
 	if text == "" || strings.ToUpper(text) != strings.ToLower(text) {
 		return nil

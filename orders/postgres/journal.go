@@ -15,6 +15,7 @@ import (
 	"straks/internal/ratelog"
 	"straks/orders"
 	"straks/orders/ledger"
+	"straks/orders/postgres/reason"
 )
 
 // Journal is an orders.Journal, and one node's handle on the database. It owns these goroutines from Open to Close:
@@ -31,6 +32,7 @@ type Journal struct {
 	lease   *lease
 	slots   slots
 	barrier barrier
+	sealing sealing
 	others  chan struct{} // calls beside the writers
 	calls   calls
 	counts  counts
@@ -47,6 +49,10 @@ type Journal struct {
 }
 
 var _ orders.Journal = (*Journal)(nil)
+
+// readKnown has the shipment of a key, and whether the node that has claimed it lives: it will answer.
+const readKnown = `select s.id, s.record, ` + ownerLives + `
+	from keys k join shipments s on s.id = k.shipment where k.hash = $1`
 
 // maxSkipped is how many log lines in a minute name records that can't be read.
 const maxSkipped = 10
@@ -69,9 +75,10 @@ func Open(ctx context.Context, opt Options) (*Journal, error) {
 	j.barrier.write, j.barrier.calls = j.fence, &j.calls
 	j.config.OnNotice = j.noticed
 	j.slots.j, j.slots.wake = j, make(chan struct{}, 1)
+	j.sealing.now.Store(&boxOf{})
 	j.metrics = newMetrics(nil, j)
 	if err := j.begin(ctx); err != nil {
-		return nil, err
+		return nil, reason.Explain(err)
 	}
 	j.metrics = newMetrics(opt.Registerer, j)
 	go j.run()
@@ -86,6 +93,7 @@ func (j *Journal) begin(ctx context.Context) (err error) {
 	}
 	pool.ConnConfig = j.config.Copy()
 	pool.MaxConns, pool.MinConns = int32(j.opt.Readers+maxBeside), 0
+	pool.AfterConnect = knowServer
 	if j.pool, err = pgxpool.NewWithConfig(context.Background(), pool); err != nil {
 		return err
 	}
@@ -94,11 +102,7 @@ func (j *Journal) begin(ctx context.Context) (err error) {
 			j.pool.Close()
 		}
 	}()
-	v, err := version(ctx, j.pool)
-	if err == nil {
-		err = checkVersion(v)
-	}
-	if err != nil {
+	if err := j.opt.usable(ctx, j.pool); err != nil {
 		return err
 	}
 	var id [16]byte
@@ -147,8 +151,8 @@ func (j *Journal) Close() error {
 // ID returns the random id of the journal.
 func (j *Journal) ID() uuid.UUID { return j.id }
 
-// Now returns the time by the database's clock, as far as this node knows it.
-func (j *Journal) Now() time.Time { return time.Now().Add(j.lease.clockOffset()) }
+// Now returns the time by the database's clock, as far as this node knows it. Should this machine's clock be set, it stays.
+func (j *Journal) Now() time.Time { return j.lease.now() }
 
 // Accept implements orders.Journal.
 func (j *Journal) Accept(ctx context.Context, in orders.AcceptRequest) (orders.Shipment, bool, error) {
@@ -159,7 +163,7 @@ func (j *Journal) Accept(ctx context.Context, in orders.AcceptRequest) (orders.S
 	if err := j.orders.do(r); err != nil {
 		return orders.Shipment{}, false, err
 	}
-	return r.shipment, r.claimed, nil
+	return r.shipment, r.claimed, r.failed
 }
 
 // Apply implements orders.Journal. All events of a call are stored, or none.
@@ -167,9 +171,9 @@ func (j *Journal) Apply(ctx context.Context, events []orders.Event) ([]orders.Ef
 	if len(events) == 0 {
 		return nil, nil
 	}
-	r := &request{ctx: ctx, events: events, done: make(chan error, 1)}
+	r := &request{ctx: ctx, events: events, done: make(chan error, 1), later: orders.NewLater()}
 	if err := j.facts.do(r); err != nil {
-		return nil, err
+		return nil, r.later.Failure(err)
 	}
 	return r.effects, nil
 }
@@ -185,44 +189,48 @@ func (j *Journal) Shipment(ctx context.Context, organisation string, id uuid.UUI
 	if err != nil {
 		return s, unavailable(err)
 	}
-	if s, err = decodeShipment(id, record); err == nil && s.Organisation != organisation {
+	if s, err = decodeShipment(j.box(), id, record); err == nil && s.Organisation != organisation {
 		return orders.Shipment{}, orders.ErrNotFound
 	}
 	return s, err
 }
 
-// Known implements orders.Journal. It answers nothing that a failover could take back.
+// Known implements orders.Journal. It answers nothing that a failover could take back, except of a shipment that is Claimed.
 func (j *Journal) Known(ctx context.Context, organisation, key string, at time.Time) (s orders.Shipment, known bool, err error) {
 	h := hashOf(organisation, key)
-	s, known, err = j.known(ctx, `select s.id, s.record, clock_timestamp() from keys k join shipments s on s.id = k.shipment where k.hash = $1`, h, at)
-	if err != nil || !known || s.Held {
-		return s, known, err
-	}
-	if s.Status.InFeed() {
-		return s, known, j.barrier.wait(ctx)
-	}
-	// Its claim has ended, as of here. An answer that is just being stored may free the key: this waits for it, and is a
-	// write of its own, so that it waits for a standby.
-	return j.known(ctx, `update shipments s set epoch = s.epoch from keys k where k.hash = $1 and s.id = k.shipment
-		returning s.id, s.record, clock_timestamp()`, h, at)
-}
-
-func (j *Journal) known(ctx context.Context, sql string, h hash, at time.Time) (s orders.Shipment, known bool, err error) {
 	var id [16]byte
 	var record []byte
-	var now time.Time
-	if err := j.pool.QueryRow(ctx, sql, h[:]).Scan(&id, &record, &now); errors.Is(err, pgx.ErrNoRows) {
+	var lives bool
+	server, err := j.readRow(ctx, []any{&id, &record, &lives}, readKnown, h[:])
+	if errors.Is(err, pgx.ErrNoRows) {
 		return s, false, nil
-	} else if err != nil {
+	}
+	if err != nil {
 		return s, false, unavailable(err)
 	}
-	found, err := decodeShipment(id, record)
+	found, err := decodeShipment(j.box(), id, record)
 	if err != nil {
 		return s, false, err
 	}
 	s, known = ledger.Known(found, true, at)
-	s.Held = s.Held || known && !j.opt.callersTime && s.InFlight(now)
-	return s, known, nil
+	if !known {
+		return s, false, nil
+	}
+	if s.Claimed() {
+		s.Held = s.Held || lives && !j.opt.callersTime
+		return s, true, nil
+	}
+	return s, true, j.barrier.wait(ctx, server)
+}
+
+// readRow runs a query that returns one row, and says which server was asked.
+func (j *Journal) readRow(ctx context.Context, into []any, sql string, args ...any) (of serverID, err error) {
+	c, err := j.pool.Acquire(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Release()
+	return serverOf(c.Conn()), c.QueryRow(ctx, sql, args...).Scan(into...)
 }
 
 // unread counts and logs records that can't be read.

@@ -18,7 +18,7 @@ type Levels struct {
 
 // Levels returns what this node knows without asking the database.
 func (j *Journal) Levels() Levels {
-	l := Levels{ID: j.id, Schema: schemaVersion, Node: j.opt.Node, Keeper: j.lease.keeper(), LiveNodes: j.Alive(),
+	l := Levels{ID: j.id, Schema: len(j.opt.schema()), Node: j.opt.Node, Keeper: j.lease.keeper(), LiveNodes: j.Alive(),
 		Lease: max(j.lease.left().Seconds(), 0), Offset: j.lease.clockOffset().Seconds()}
 	all, _ := j.counts.now()
 	most := 0

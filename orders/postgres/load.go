@@ -2,11 +2,13 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"straks/orders"
 	"straks/orders/ledger"
@@ -16,7 +18,7 @@ import (
 // block lists, each by its key; and last, with what is written, heads of feeds. What breaks the order is a
 // deadlock, which the server ends, and is done again.
 
-// $1 hashes of references, $2 ids, $3 numbers, $4 hashes of block lists.
+// $1 hashes of references, $2 ids, $3 forms of numbers.
 const (
 	selectRefs   = `select hash, bound, bound_part, before, before_part, parked, at from refs where hash = any(`
 	selectParked = `select id, carrier, at, octets, record from parked where id = `
@@ -28,7 +30,7 @@ const (
 	named = `any(array(select unnest($2::uuid[])
 		union select bound from refs where hash = any($1::bytea[]) and bound is not null
 		union select before from refs where hash = any($1::bytea[]) and before is not null
-		union select shipment from unanswered where number = any($3::text[])))`
+		union select shipment from unanswered where number = any($3::bytea[])))`
 
 	lockRefs   = selectRefs + `$1::bytea[]) order by hash for update`
 	readParked = selectParked + `any(` + leads + `)`
@@ -36,25 +38,23 @@ const (
 
 	selectShipments = `select id, key, node, epoch, record from shipments where id = `
 	lockShipments   = selectShipments + named + ` order by id for update`
-	readUnanswered  = `select number, shipment from unanswered where number = any($1::text[])`
-	lockBlocks      = `select hash, record from blocked where hash = any(array(select unnest($4::bytea[])
-		union select block from shipments where block is not null and id = ` + named + `)) order by hash for update`
-	readClock = `select clock_timestamp()`
+	readUnanswered  = `select number, shipment from unanswered where number = any($1::bytea[])`
+	lockBlocks      = `select hash, record from blocked where hash = any($1::bytea[]) order by hash for update`
+	readClock       = `select clock_timestamp()`
 )
 
 // load reads and locks all that the events need.
 func (w *work) load(ctx context.Context, events []orders.Event) error {
 	shipments, names, numbers := ledger.Names(events)
-	refs := make([]hash, len(names))
-	for i, n := range names {
-		refs[i] = refHash(n.Carrier, n.Ref)
+	var refs, blocks []hash
+	for _, n := range names {
+		refs = append(refs, refForms(w.box, n.Carrier, n.Ref)...)
 	}
-	var blocks []hash
 	listed := slices.ContainsFunc(names, func(n ledger.Name) bool { return n.Carrier == orders.MailReports })
 	for _, e := range events {
 		if b, ok := e.(orders.Block); ok {
 			listed = true
-			blocks = append(blocks, blockHash(b.Organisation, b.Channel, orders.BlockForm(b.Channel, b.Recipient)))
+			blocks = append(blocks, blockForms(w.box, b.Organisation, b.Channel, orders.BlockForm(b.Channel, b.Recipient))...)
 		}
 	}
 	b := &pgx.Batch{}
@@ -65,23 +65,42 @@ func (w *work) load(ctx context.Context, events []orders.Event) error {
 		// Last: a reference that was read above leads to a report that is there, also if it was parked meanwhile.
 		b.Queue(readParked, octets(refs)).Query(w.scanParked)
 	}
-	numbers = append([]string{}, numbers...)
-	b.Queue(lockShipments, octets(refs), ids(shipments), numbers).Query(w.scanShipments)
-	if len(numbers) > 0 {
-		b.Queue(readUnanswered, numbers).Query(w.scanUnanswered)
+	of := [][]byte{}
+	for _, n := range numbers {
+		of = append(of, numberForms(w.box, n)...)
 	}
-	if listed { // of shipments, reports about mails alone change a block list
-		b.Queue(lockBlocks, octets(refs), ids(shipments), numbers, octets(blocks)).Query(w.scanBlocks)
+	b.Queue(lockShipments, octets(refs), ids(shipments), of).Query(w.scanShipments)
+	if len(of) > 0 {
+		b.Queue(readUnanswered, of).Query(w.scanUnanswered)
 	}
-	w.clock(b)
-	return w.conn.send(ctx, b)
-}
-
-// clock has the database's clock read, where it counts.
-func (w *work) clock(b *pgx.Batch) {
 	if !w.j.opt.callersTime {
 		b.Queue(readClock).QueryRow(func(row pgx.Row) error { return row.Scan(&w.now) })
 	}
+	if err := w.conn.send(ctx, b); err != nil || !listed { // of shipments, reports about mails alone change a block list
+		return err
+	}
+	return w.loadBlocks(ctx, blocks)
+}
+
+// loadBlocks reads and locks entries of block lists: these, and those of the mails that were read. It is a trip of its own:
+// only with a mail's recipient is its entry known.
+func (w *work) loadBlocks(ctx context.Context, blocks []hash) error {
+	for _, r := range w.rows {
+		if r.Channel == orders.Email && r.bad == nil {
+			blocks = append(blocks, w.blockForms(&r.Shipment)...)
+		}
+	}
+	if len(blocks) == 0 {
+		return nil
+	}
+	b := &pgx.Batch{}
+	b.Queue(lockBlocks, octets(blocks)).Query(w.scanBlocks)
+	return w.conn.send(ctx, b)
+}
+
+// blockForms returns where the shipment's recipient may be on a block list.
+func (w *work) blockForms(s *orders.Shipment) []hash {
+	return blockForms(w.box, s.Organisation, s.Channel, orders.BlockForm(s.Channel, s.Recipient))
 }
 
 const (
@@ -101,7 +120,7 @@ func (w *work) loadKeys(ctx context.Context, in []*orders.AcceptRequest) error {
 	for _, a := range in {
 		keys = append(keys, hashOf(a.Organisation, a.Key))
 		candidates = append(candidates, a.Shipment)
-		blocks = append(blocks, blockHash(a.Organisation, a.Channel, orders.BlockForm(a.Channel, a.Recipient)))
+		blocks = append(blocks, blockForms(w.box, a.Organisation, a.Channel, orders.BlockForm(a.Channel, a.Recipient))...)
 	}
 	b := &pgx.Batch{}
 	b.Queue("begin")
@@ -109,7 +128,9 @@ func (w *work) loadKeys(ctx context.Context, in []*orders.AcceptRequest) error {
 	b.Queue(lockShipmentsOfKeys, octets(keys)).Query(w.scanShipments)
 	b.Queue(selectShipments+"any($1::uuid[])", ids(candidates)).Query(w.scanShipments)
 	b.Queue(readBlocks, octets(blocks)).Query(w.scanBlocks)
-	w.clock(b)
+	if !w.j.opt.callersTime {
+		b.Queue(`select id, epoch from nodes`).Query(w.scanNodes)
+	}
 	return w.conn.send(ctx, b)
 }
 
@@ -129,17 +150,37 @@ func (w *work) loadOldest(carrier string) (oldest ledger.ParkedID, err error) {
 		return w.eachParked(rows, func(id ledger.ParkedID) { oldest = id })
 	})
 	if err := w.conn.send(ctx, b); err != nil || oldest == "" {
-		return "", err
+		return "", lostIn(err)
 	}
 	var missing []hash
 	for _, ref := range w.parked[oldest].Refs {
-		if h := refHash(carrier, ref); w.refs[h] == nil {
-			missing = append(missing, h)
+		if _, r := w.ref(carrier, ref); r == nil {
+			missing = append(missing, refForms(w.box, carrier, ref)...)
 		}
 	}
 	b = &pgx.Batch{}
 	b.Queue(lockRefs, octets(missing)).Query(w.scanRefs)
-	return oldest, w.conn.send(ctx, b)
+	return oldest, lostIn(w.conn.send(ctx, b))
+}
+
+// lostIn returns a failure of the database in the midst of the rules, so that it is not taken for one of the call.
+func lostIn(err error) error {
+	if pg := (*pgconn.PgError)(nil); err == nil || errors.As(err, &pg) {
+		return err
+	}
+	return unavailable(err)
+}
+
+func (w *work) scanNodes(rows pgx.Rows) error {
+	for rows.Next() {
+		var id int
+		var epoch int64
+		if err := rows.Scan(&id, &epoch); err != nil {
+			return err
+		}
+		w.epochs[id] = epoch
+	}
+	return rows.Err()
 }
 
 func (w *work) scanKeys(rows pgx.Rows) error {
@@ -194,7 +235,7 @@ func (w *work) eachParked(rows pgx.Rows, visit func(ledger.ParkedID)) error {
 		if err := rows.Scan(&id, &carrier, &at, &r.octets, &record); err != nil {
 			return err
 		}
-		if r.Report, r.bad = decodeReport(record); r.bad != nil {
+		if r.Report, r.bad = decodeReport(w.box, id, record); r.bad != nil {
 			r.Carrier, r.At = carrier, at
 		}
 		key := ledger.ParkedID(id[:])
@@ -215,7 +256,9 @@ func (w *work) scanShipments(rows pgx.Rows) error {
 			return err
 		}
 		copy(r.key[:], key)
-		r.Shipment, r.bad = decodeShipment(id, record)
+		var b beside
+		r.Shipment, b, r.bad = readShipment(w.box, id, record)
+		r.newer = b.newer
 		w.rows[id] = r
 	}
 	return rows.Err()
@@ -223,12 +266,14 @@ func (w *work) scanShipments(rows pgx.Rows) error {
 
 func (w *work) scanUnanswered(rows pgx.Rows) error {
 	for rows.Next() {
-		var number string
+		var form []byte
 		var id [16]byte
-		if err := rows.Scan(&number, &id); err != nil {
+		if err := rows.Scan(&form, &id); err != nil {
 			return err
 		}
-		w.listed[number] = append(w.listed[number], id)
+		if number := string(sealedNumber(w.box, form)); !slices.Contains(w.listed[number], id) {
+			w.listed[number] = append(w.listed[number], id)
+		}
 	}
 	return rows.Err()
 }
@@ -239,8 +284,10 @@ func (w *work) scanBlocks(rows pgx.Rows) error {
 		if err := rows.Scan(&h, &record); err != nil {
 			return err
 		}
-		r := &blockRow{}
-		r.Block, r.bad = decodeBlock(record)
+		r := &blockRow{was: hash(h)}
+		var b beside
+		r.Block, b, r.bad = readBlock(w.box, hash(h), record)
+		r.newer = b.newer
 		w.blocks[hash(h)] = r
 	}
 	return rows.Err()

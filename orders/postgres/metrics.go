@@ -8,12 +8,16 @@ import (
 type metrics struct {
 	commit  prometheus.Histogram
 	batch   prometheus.Histogram
+	barrier prometheus.Histogram
 	refused prometheus.Counter
-	retries prometheus.Counter
+	retries *prometheus.CounterVec
 	fenced  prometheus.Counter
 
 	unreadable, unreplicated prometheus.Counter
 }
+
+// commitTimes are buckets for writes, in seconds.
+var commitTimes = []float64{.0002, .0005, .001, .002, .004, .008, .016, .032, .064, .125, .25, .5, 1, 4}
 
 // parkedCollector gives the levels of parked reports, by carrier. The keeper alone has them: all nodes share them.
 type parkedCollector struct{ j *Journal }
@@ -65,22 +69,33 @@ func newMetrics(reg prometheus.Registerer, j *Journal) *metrics {
 		func() float64 { return j.lease.clockOffset().Seconds() })
 	gauge("straks_node_live_nodes", "Nodes that hold a lease, as this one sees them.", func() float64 { return float64(j.Alive()) })
 	gauge("straks_node_keeper", "1 on the node that keeps deadlines and retention.", func() float64 { return one(j.lease.keeper()) })
+	gauge("straks_journal_resealing", "1 on the keeper while recipients may be stored that are plain, or sealed with the former key; else 0.",
+		func() float64 { return one(j.lease.keeper() && j.sealing.resealing()) })
 	if reg != nil {
-		reg.MustRegister(parkedCollector{j}, alikeCollector{j})
+		reg.MustRegister(parkedCollector{j}, alikeCollector{j}, slotCollector{j})
 	}
 	counter := func(name, help string) prometheus.Counter {
 		return f.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
+	retries := f.NewCounterVec(prometheus.CounterOpts{Name: "straks_journal_retries_total",
+		Help: "Transactions that lost against another one and were done again, by the database's code (SQLSTATE)."}, []string{"code"})
+	for _, code := range lostTo {
+		retries.WithLabelValues(code)
+	}
 	return &metrics{
 		commit: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "straks_journal_commit_seconds", Help: "Time of one transaction, its sync included.",
-			Buckets: []float64{.0002, .0005, .001, .002, .004, .008, .016, .032, .064, .125, .25, .5, 1, 4},
+			Buckets: commitTimes,
+		}),
+		barrier: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "straks_journal_barrier_seconds", Help: "Time of the write that answers wait for which were read: until a standby has what was committed before.",
+			Buckets: commitTimes,
 		}),
 		batch: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "straks_journal_batch_size", Help: "Calls in one transaction.", Buckets: prometheus.ExponentialBuckets(1, 2, 10),
 		}),
 		refused:      counter("straks_journal_refused_total", "Calls refused because the queue was full."),
-		retries:      counter("straks_journal_retries_total", "Transactions that lost against another one and were done again."),
+		retries:      retries,
 		unreadable:   counter("straks_journal_unreadable_total", "Deadlines and feed entries that were skipped, and calls that failed, because a record could not be read."),
 		unreplicated: counter("straks_journal_unreplicated_total", "Warnings of the database that a commit may be on no standby."),
 		fenced:       counter("straks_node_fenced_total", "How often this node was declared dead while it ran."),

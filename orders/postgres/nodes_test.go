@@ -1,22 +1,25 @@
 package postgres
 
 import (
-	"context"
 	"errors"
-	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/google/uuid"
 
 	"straks/internal/handover"
 	"straks/orders"
 )
 
-// realTime makes a journal whose times are the database's.
+// realTime makes a journal whose times are the database's, with leases for tests in which nodes come and go. Each renews its own
+// every 3 s, and looks for the others then.
 func realTime(t *testing.T) Options {
 	t.Helper()
 	opt := made(t)
-	opt.callersTime, opt.Log, opt.Lease = false, quiet(), 5*time.Second
+	opt.callersTime, opt.Log, opt.Lease = false, quiet(), 12*time.Second
 	return opt
 }
 
@@ -34,7 +37,7 @@ func node(opt Options, n int) Options {
 // eventually waits for a condition that other goroutines bring about.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !condition(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Minute); !condition(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal(what)
 		}
@@ -44,15 +47,16 @@ func eventually(t *testing.T, what string, condition func() bool) {
 // TestSameNode: a second process with the id of one that runs is refused; after that has closed, it may begin at once.
 func TestSameNode(t *testing.T) {
 	t.Parallel()
-	opt := realTime(t)
+	opt := made(t)
 	first := open(t, opt)
-	if _, err := Open(t.Context(), opt); !errors.Is(err, ErrHeld) {
+	hasty := opt
+	hasty.Lease = time.Second // for as long it waits
+	if _, err := Open(t.Context(), hasty); !errors.Is(err, ErrHeld) {
 		t.Fatalf("a second process as node 1: %v", err)
 	}
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	opt.Lease = time.Hour
 	again := open(t, opt)
 	if running, err := Probe(t.Context(), opt); err != nil || !running {
 		t.Errorf("running %v, %v", running, err)
@@ -64,7 +68,7 @@ func TestSameNode(t *testing.T) {
 }
 
 // TestDeadNode: a node that dies is declared dead. The other one becomes the keeper, finds its unanswered claim, and keeps
-// its deadline; what the dead node says of its claim after that frees nothing.
+// its deadline; its claim is not free after that, whatever the node says of it that counted as dead.
 func TestDeadNode(t *testing.T) {
 	t.Parallel()
 	opt := realTime(t)
@@ -93,10 +97,6 @@ func TestDeadNode(t *testing.T) {
 	if _, err := lives.Apply(t.Context(), []orders.Event{orders.Answer{Shipment: s.ID, Claim: s.Claim, At: time.Now().UTC(), Outcome: handover.Unknown, Total: 1}}); err != nil {
 		t.Fatal(err)
 	}
-	effects, err := lives.Apply(t.Context(), []orders.Event{orders.Answer{Shipment: s.ID, Claim: s.Claim, At: s.Accepted, Outcome: handover.NotSent}})
-	if err != nil || effects[0].Shipment.Status != orders.SMSSending {
-		t.Fatalf("not sent, after the claim was ended: %+v, %v", effects, err)
-	}
 	eventually(t, "the deadline is not kept", func() bool {
 		due, _, err := lives.Due(t.Context(), time.Now().UTC(), 10)
 		return err == nil && len(due) == 1 && due[0] == s.ID
@@ -104,48 +104,107 @@ func TestDeadNode(t *testing.T) {
 	if left, err := lives.Abandoned(t.Context()); err != nil || len(left) > 0 {
 		t.Fatalf("left %v, %v", left, err)
 	}
+	effects, err := lives.Apply(t.Context(), []orders.Event{orders.Answer{Shipment: s.ID, Claim: s.Claim, At: s.Accepted, Outcome: handover.NotSent}})
+	if err != nil || effects[0].Shipment.Status != orders.SMSFailed {
+		t.Fatalf("not sent, after the claim was ended: %+v, %v", effects, err)
+	}
 }
 
-// TestClaimEnds: whether a claim has ended is decided by the database's clock, whatever times callers bring. A node
-// that was frozen with its answer in hand frees nothing, and one whose clock is ahead says nothing too early.
-func TestClaimEnds(t *testing.T) {
+// TestClaimOfLiveNode: while the node that has claimed a shipment lives, others hold it to be in flight, however long ago
+// its claim's time ended and whatever times they bring: the database may have been away. Its answer that the order was not
+// sent frees the key.
+func TestClaimOfLiveNode(t *testing.T) {
 	t.Parallel()
 	opt := realTime(t)
 	j, other := open(t, opt), open(t, node(opt, 2))
 	defer j.Close()
 	defer other.Close()
-	in := order("k")
-	in.ClaimFor = time.Hour
-	s, _, err := j.Accept(t.Context(), in)
+	old := order("k")
+	old.At = time.Now().UTC().Add(-2 * time.Hour)
+	old.TTL = time.Hour
+	s, _, err := j.Accept(t.Context(), old)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ahead := order("k")
-	ahead.At = in.At.Add(2 * time.Hour)
-	if have, claimed, err := other.Accept(t.Context(), ahead); err != nil || claimed || !have.Held {
-		t.Errorf("a clock that is ahead: claimed %v, held %v, %v", claimed, have.Held, err)
+	held := func(want bool) {
+		t.Helper()
+		have, claimed, err := other.Accept(t.Context(), order("k"))
+		if err != nil || claimed || !have.Claimed() || have.Held != want {
+			t.Errorf("accepted: claimed %v, held %v, %v", claimed, have.Held, err)
+		}
+		have, known, err := other.Known(t.Context(), "ttd", "k", time.Now())
+		if err != nil || !known || !have.Claimed() || have.Held != want {
+			t.Errorf("known %v, held %v, %v", known, have.Held, err)
+		}
 	}
-	if have, ok, err := other.Known(t.Context(), "ttd", "k", ahead.At); err != nil || !ok || !have.Held {
-		t.Errorf("a clock that is ahead: known %v, held %v, %v", ok, have.Held, err)
+	held(true)
+	due := func() int {
+		t.Helper()
+		due, _, err := j.Due(t.Context(), time.Now().UTC(), 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(due)
 	}
-	late := order("late")
-	late.At = time.Now().UTC().Add(-2 * time.Hour)
-	late.ClaimFor = time.Hour
-	l, _, err := j.Accept(t.Context(), late)
+	if n := due(); n != 0 {
+		t.Errorf("its deadline is kept before its node has answered: %d due", n)
+	}
+	notSent := func() orders.Status {
+		t.Helper()
+		effects, err := j.Apply(t.Context(), []orders.Event{orders.Answer{Shipment: s.ID, Claim: s.Claim, At: time.Now().UTC(), Outcome: handover.NotSent}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return effects[0].Shipment.Status
+	}
+	if got := notSent(); !got.Free() {
+		t.Errorf("not sent: %v", got)
+	}
+	old.Claim = uuid.New()
+	if s, _, err = j.Accept(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.write(t, "update nodes set epoch = epoch + 1 where id = 1"); err != nil {
+		t.Fatal(err)
+	}
+	held(false)
+	eventually(t, "the deadline of a claim whose node died is not kept", func() bool { return due() == 1 })
+}
+
+// TestDeclaredDead: a node stores no order once another one has declared it dead, also before it knows that. Its claim
+// would count as that of a process that has ended, and a repeat at the other node would never be sent.
+func TestDeclaredDead(t *testing.T) {
+	t.Parallel()
+	opt := realTime(t)
+	opt.Lease = time.Hour // so that it does not find out
+	j, other := open(t, opt), open(t, node(opt, 2))
+	defer j.Close()
+	defer other.Close()
+	freed, _, err := j.Accept(t.Context(), order("freed"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := func(s orders.Shipment) orders.Answer {
-		return orders.Answer{Shipment: s.ID, Claim: s.Claim, At: s.Accepted.Add(time.Second), Outcome: handover.NotSent}
+	if _, err := j.Apply(t.Context(), []orders.Event{orders.Answer{Shipment: freed.ID, Claim: freed.Claim, At: time.Now().UTC(), Outcome: handover.NotSent}}); err != nil {
+		t.Fatal(err)
 	}
-	effects, err := j.Apply(t.Context(), []orders.Event{answer(s), answer(l)})
-	if err != nil || effects[0].Shipment.Status != orders.SMSNew || effects[1].Shipment.Status != orders.SMSSending {
-		t.Fatalf("%+v, %v", effects, err)
+	if err := j.write(t, "update nodes set epoch = epoch + 1, expires = '-infinity' where id = 1"); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"new", "freed"} {
+		if s, claimed, err := j.Accept(t.Context(), order(key)); !errors.Is(err, orders.ErrNotStored) || !errors.Is(err, orders.ErrUnavailable) || claimed {
+			t.Errorf("%s: %+v, %v, %v", key, s, claimed, err)
+		}
+		if s, claimed, err := other.Accept(t.Context(), order(key)); err != nil || !claimed {
+			t.Errorf("%s at the other node: %+v, %v, %v", key, s, claimed, err)
+		}
+	}
+	if err := j.Ready(); err != nil {
+		t.Errorf("the journal can be written: %v", err)
 	}
 }
 
-// TestFenced: a node that was declared dead must not submit with what it had; it takes a new epoch, and its slots
-// have ended.
+// TestFenced: a node that was declared dead must not submit with what it had; it takes a new epoch, with which it stores
+// orders again, and its slots have ended.
 func TestFenced(t *testing.T) {
 	t.Parallel()
 	opt := realTime(t)
@@ -162,6 +221,9 @@ func TestFenced(t *testing.T) {
 	<-slot.Ended
 	slot.Release()
 	eventually(t, "the node has no new epoch", func() bool { return j.lease.epochNow() == before+2 })
+	if _, claimed, err := j.Accept(t.Context(), order("k")); err != nil || !claimed {
+		t.Errorf("claimed %v, %v", claimed, err)
+	}
 	if again, err := j.AcquireSlot(t.Context(), "telco", 0); err != nil {
 		t.Fatal(err)
 	} else {
@@ -169,11 +231,14 @@ func TestFenced(t *testing.T) {
 	}
 }
 
-// TestLeaseEnds: a node that can't renew its lease says so before another one counts it as dead.
+// TestLeaseEnds: a node that can't renew its lease says so before another one counts it as dead: why it is not ready, and in
+// its log when that begins, when the lease has ended, and when it is renewed again.
 func TestLeaseEnds(t *testing.T) {
 	t.Parallel()
 	c, opt := ownServer(t, nil)
 	opt.Lease = 4 * time.Second
+	log := newSettings("")
+	opt.Log = slog.New(slog.NewTextHandler(log, nil))
 	j := open(t, opt)
 	defer j.Close()
 	eventually(t, "a node with a lease may not submit", func() bool { return j.Allow() == nil })
@@ -182,71 +247,46 @@ func TestLeaseEnds(t *testing.T) {
 	if err := j.Ready(); err == nil {
 		t.Error("a node without a lease is ready")
 	}
+	eventually(t, "the end of the lease is not told", func() bool { return log.logged("this node's lease has ended") == 1 })
+	if why := j.Ready().Error(); !strings.Contains(why, "lease ended") || !strings.Contains(why, "straks doctor") || strings.Contains(why, "\n") {
+		t.Errorf("why it is not ready: %s", why)
+	}
+	if why := j.WhoHas("telco", 0); !strings.Contains(why, "no lease") {
+		t.Errorf("why it has no bind: %q", why)
+	}
 	c.Servers[0].Thaw()
-	eventually(t, "the lease is not renewed", func() bool { return j.Ready() == nil })
+	eventually(t, "the lease is not renewed", func() bool { return j.Ready() == nil && log.logged("this node's lease is renewed again") > 0 })
+}
+
+// TestReadyAfterOutage: a node whose write failed is ready again once the database is back, though nobody brings it an order: a load
+// balancer does not, while it is not ready.
+func TestReadyAfterOutage(t *testing.T) {
+	t.Parallel()
+	c, opt := ownServer(t, nil)
+	opt.Lease = 8 * time.Second // it may end meanwhile
+	j := open(t, opt)
+	defer j.Close()
+	if err := c.Servers[0].Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := j.Accept(t.Context(), order("k")); !errors.Is(err, orders.ErrUnavailable) {
+		t.Fatalf("without a database: %v", err)
+	}
+	if _, err := j.Apply(t.Context(), []orders.Event{orders.Report{Carrier: "telco", Refs: []string{"r"}, At: time.Now().UTC(), Status: orders.SMSDelivered}}); !errors.Is(err, orders.ErrUnavailable) {
+		t.Fatalf("without a database: %v", err)
+	}
+	if j.orders.state() == nil || j.facts.state() == nil {
+		t.Fatal("the writers don't know")
+	}
+	if err := c.Servers[0].Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it does not get ready", func() bool { return j.Ready() == nil })
 }
 
 func (j *Journal) write(t *testing.T, sql string) error {
 	_, err := j.pool.Exec(t.Context(), sql)
 	return err
-}
-
-// TestSlots: two nodes share three binds; what a node gives back or leaves behind the other one takes.
-func TestSlots(t *testing.T) {
-	t.Parallel()
-	opt := realTime(t)
-	a := open(t, opt)
-	var ofA []Slot
-	for n := range 3 {
-		slot, err := a.AcquireSlot(t.Context(), "telco", n)
-		if err != nil || slot.Inherited {
-			t.Fatalf("slot %d: inherited %v, %v", n, slot.Inherited, err)
-		}
-		ofA = append(ofA, slot)
-	}
-	b := open(t, node(opt, 2))
-	defer b.Close()
-	type got struct {
-		n    int
-		slot Slot
-	}
-	ofB := make(chan got)
-	ctx, cancel := context.WithCancel(t.Context())
-	for n := range 3 {
-		go func() {
-			if slot, err := b.AcquireSlot(ctx, "telco", n); err == nil {
-				ofB <- got{n, slot}
-			}
-		}()
-	}
-	<-ofA[2].Ended // the fair share of two nodes is two of three
-	select {
-	case g := <-ofB:
-		t.Fatalf("slot %d was given twice", g.n)
-	default:
-	}
-	ofA[2].Release()
-	first := <-ofB
-	if first.n != 2 || !first.slot.Inherited {
-		t.Fatalf("slot %d, inherited %v", first.n, first.slot.Inherited)
-	}
-	a.kill()
-	second, third := <-ofB, <-ofB
-	if !second.slot.Inherited || !third.slot.Inherited {
-		t.Error("the slots of a dead node are not inherited")
-	}
-	cancel()
-	for _, g := range []got{first, second, third} {
-		g.slot.Release()
-	}
-	own, err := b.AcquireSlot(t.Context(), "telco", 0)
-	if err != nil || own.Inherited {
-		t.Fatalf("its own slot again: inherited %v, %v", own.Inherited, err)
-	}
-	own.Release()
-	if _, err := b.AcquireSlot(ctx, "telco", 1); err == nil {
-		t.Error("a slot was given to a caller who has left")
-	}
 }
 
 // TestAnyText: clients send U+0000, and SMSCs octets that are no UTF-8.
@@ -292,27 +332,59 @@ func TestAnyText(t *testing.T) {
 	}
 }
 
-// TestVersions: Open refuses a database without a journal, and one of another time; Create refuses one that is there.
-func TestVersions(t *testing.T) {
+// TestDeadForLong: all nodes were down for long, and one that begins again takes orders before another one does. The claims of
+// that one's former process are found all the same: by itself, or by the node that finds it dead.
+func TestDeadForLong(t *testing.T) {
 	t.Parallel()
-	opt := Options{DSN: database(t), Log: quiet()}
-	if _, err := Open(t.Context(), opt); !errors.Is(err, ErrMissing) {
-		t.Errorf("no journal: %v", err)
+	for name, back := range map[string]bool{"it comes back": true, "it does not": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			opt := realTime(t)
+			dies := open(t, opt)
+			in := order("k")
+			in.At = in.At.Add(-time.Hour)
+			in.Shipment = firstID(in.At)
+			in.Shipment[6] |= 0x70
+			if _, _, err := dies.Accept(t.Context(), in); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := dies.pool.Exec(t.Context(), "update nodes set expires = now() - interval '1 hour', holder = gen_random_uuid()"); err != nil {
+				t.Fatal(err)
+			}
+			dies.kill()
+			finds := open(t, node(opt, 2))
+			defer finds.Close()
+			if _, _, err := finds.Accept(t.Context(), order("newer")); err != nil {
+				t.Fatal(err)
+			}
+			if back {
+				finds = open(t, opt)
+				defer finds.Close()
+			}
+			eventually(t, "the claim is not found", func() bool {
+				left, err := finds.Abandoned(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				return len(left) == 1 && left[0].ID == in.Shipment
+			})
+			_, err := finds.Apply(t.Context(), []orders.Event{orders.Answer{Shipment: in.Shipment, Claim: in.Claim, At: time.Now().UTC(), Outcome: handover.Unknown, Total: 1}})
+			if left, more := finds.Abandoned(t.Context()); err != nil || more != nil || len(left) > 0 || !finds.lease.firstDeath().IsZero() {
+				t.Errorf("then: %v, %v, %v", left, err, more)
+			}
+		})
 	}
-	if err := Create(t.Context(), opt); err != nil {
-		t.Fatal(err)
-	}
-	if err := Create(t.Context(), opt); !errors.Is(err, ErrExists) {
-		t.Errorf("a second journal: %v", err)
-	}
-	j := open(t, opt)
+}
+
+// TestClockIsSet: a node whose clock is set goes on with the time of the database.
+func TestClockIsSet(t *testing.T) {
+	t.Parallel()
+	j := open(t, made(t))
 	defer j.Close()
-	for version, want := range map[int]error{schemaVersion - 1: ErrOutdated, schemaVersion + 2: ErrNewer, schemaVersion + 1: nil, schemaVersion: nil} {
-		if err := j.write(t, fmt.Sprint("update meta set schema = ", version)); err != nil {
-			t.Fatal(err)
+	now := time.Now()
+	synctest.Test(t, func(t *testing.T) { // where it is another year
+		if off := j.Now().Sub(now); off < -time.Minute || off > time.Hour {
+			t.Errorf("the clock of this machine is off by %v, and that of the journal too: %v", time.Until(now), off)
 		}
-		if _, err := Probe(t.Context(), opt); !errors.Is(err, want) {
-			t.Errorf("schema %d: %v, want %v", version, err, want)
-		}
-	}
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"straks/orders"
+	"straks/orders/sealed"
 )
 
 // Options of a journal. Zero values have the defaults named.
@@ -22,6 +23,7 @@ type Options struct {
 	Version string                   // of the program, for operators
 	Up      func() []string          // the SMSCs and relays that this node can send over now, for the others; nil: none. Must not block
 	Alike   func() map[string]string // a hash of each part of the configuration that must be the same on all nodes; nil: none. Must not block
+	Binds   func() map[string]int    // how many binds each SMSC's account has, for a metric; nil: none. Must not block
 	Lease   time.Duration            // how long other nodes wait for one that does not renew its lease; 8 s
 
 	MaxParked       int   // receipts of a carrier that wait for their answer; 100,000
@@ -31,6 +33,8 @@ type Options struct {
 	MaxBatch        int   // calls in one transaction; 512
 	Readers         int   // connections for reading; 8
 
+	Keys sealed.Keys // of recipients; none: they are in the clear. A journal that has had keys needs them
+
 	FeedStart uint64 // of Create only: the number above which the numbers of each feed begin
 
 	Carriers   []string              // of SMS, whose parked receipts have a metric also while there are none
@@ -39,6 +43,8 @@ type Options struct {
 
 	// callersTime: the times of calls have nothing to do with the database's, as in tests whose clock stands still.
 	callersTime bool
+	// steps are those of another version of the schema, as in tests of programs of two versions; nil: this one's.
+	steps []string
 }
 
 const (
@@ -51,7 +57,7 @@ const (
 	defaultMaxBatch        = 512
 	defaultReaders         = 8
 
-	connectTime = 3 * time.Second
+	connectTime = 2 * time.Second  // with one address; without TLS, where the DSN has both tried, is another one
 	writeTime   = 30 * time.Second // of one write: nobody cancels it before
 )
 

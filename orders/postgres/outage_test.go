@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,27 +14,43 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"straks/codes"
 	"straks/internal/handover"
+	"straks/internal/logtest"
 	"straks/internal/pgcluster"
 	"straks/orders"
 )
 
-// ownServer starts a server that the test may kill.
+// ownServer starts a server that the test may kill. Leases outlast the test, as made has them: they are not renewed meanwhile.
 func ownServer(t *testing.T, settings map[string]string) (*pgcluster.Cluster, Options) {
+	t.Helper()
+	return ownServers(t, 1, settings)
+}
+
+// ownServers starts so many.
+func ownServers(t *testing.T, n int, settings map[string]string) (*pgcluster.Cluster, Options) {
 	t.Helper()
 	if err := pgcluster.Available(); err != nil {
 		t.Skip(err)
 	}
-	c, err := pgcluster.Start(t.Context(), pgcluster.Options{Servers: 1, Settings: settings})
+	c, err := pgcluster.Start(t.Context(), pgcluster.Options{Servers: n, Settings: settings})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	opt := Options{DSN: c.DSN(), Readers: 4, Log: quiet()}
+	opt := Options{DSN: c.DSN(), Readers: 4, Log: quiet(), Lease: time.Hour}
 	if err := Create(t.Context(), opt); err != nil {
 		t.Fatal(err)
 	}
 	return c, opt
+}
+
+// waitFor has commits wait for a standby that is not there, or for none.
+func waitFor(t *testing.T, s *pgcluster.Server, standby string) {
+	t.Helper()
+	if err := s.WaitFor(t.Context(), standby); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func order(key string) orders.AcceptRequest {
@@ -185,34 +203,22 @@ func complete(t *testing.T, nodes []*Journal, all *sync.Map) {
 }
 
 // TestUnreplicated has a commit wait for a standby that is not there, and somebody cancel the wait: then the row is
-// visible, and on one disk. Neither the call nor a repeat nor a reader may say that it is stored.
+// visible, and on one disk. Neither the call nor a repeat may say that it is stored, nor may its claim be ended.
 func TestUnreplicated(t *testing.T) {
 	t.Parallel()
 	c, opt := ownServer(t, nil)
-	opt.Lease = time.Minute // it is not renewed meanwhile
 	j := open(t, opt)
 	defer j.Close()
 	server := c.Servers[0]
-	set := func(names string) {
+	waiting := func(n string) { // sessions whose commit waits, or that wait for the rows of one
 		t.Helper()
-		if err := server.Set(map[string]string{"synchronous_standby_names": names}); err != nil {
-			t.Fatal(err)
-		}
-		for got := "?"; got != names; {
-			var err error
-			if got, err = server.SQL(t.Context(), "show synchronous_standby_names"); err != nil {
+		eventually(t, n+" sessions do not wait", func() bool {
+			got, err := server.SQL(t.Context(), "select count(*) from pg_stat_activity where wait_event in ('SyncRep', 'transactionid') and application_name = 'straks'")
+			if err != nil {
 				t.Fatal(err)
 			}
-		}
-	}
-	waiting := func(n string) {
-		t.Helper()
-		for got := ""; got != n; {
-			var err error
-			if got, err = server.SQL(t.Context(), "select count(*) from pg_stat_activity where wait_event = 'SyncRep' and application_name = 'straks'"); err != nil {
-				t.Fatal(err)
-			}
-		}
+			return got == n
+		})
 	}
 	in := order("k")
 	accept := func(in orders.AcceptRequest) chan error {
@@ -223,7 +229,7 @@ func TestUnreplicated(t *testing.T) {
 		}()
 		return done
 	}
-	set("nobody")
+	waitFor(t, server, "nobody")
 	first := accept(in)
 	waiting("1")
 	if _, err := server.SQL(t.Context(), "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep' and application_name = 'straks'"); err != nil {
@@ -236,22 +242,90 @@ func TestUnreplicated(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	again := accept(in)
-	waiting("1")
-	known := make(chan error, 1)
+	waiting("1") // the repeat, or before it a write of the journal's own, which is tried after a failure
+	s, known, err := j.Known(t.Context(), in.Organisation, in.Key, in.At.Add(time.Minute))
+	if err != nil || !known || !s.Claimed() { // who asks ends the claim before it tells anybody
+		t.Errorf("known %v, %+v, %v", known, s, err)
+	}
+	ended := make(chan error, 1)
 	go func() {
-		_, ok, err := j.Known(context.Background(), in.Organisation, in.Key, in.At.Add(time.Minute))
-		if err == nil && !ok {
-			err = errors.New("the key is not known")
-		}
-		known <- err
+		_, err := j.Apply(context.Background(), []orders.Event{orders.Answer{Shipment: s.ID, Claim: s.Claim, At: in.At, Outcome: handover.Unknown, Total: 1}})
+		ended <- err
 	}()
 	waiting("2")
-	set("")
+	select {
+	case err := <-again:
+		t.Errorf("the repeat, while it is on one disk: %v", err)
+	case err := <-ended:
+		t.Errorf("the end of the claim, while it is on one disk: %v", err)
+	default:
+	}
+	waitFor(t, server, "")
 	if err := <-again; err != nil {
 		t.Errorf("the repeat, once it may be stored: %v", err)
 	}
-	if err := <-known; err != nil {
-		t.Error(err)
+	if err := <-ended; err != nil {
+		t.Errorf("the end of the claim, once it may be stored: %v", err)
+	}
+}
+
+// TestErrorsInOneLine: what is logged and answered while no server can be reached stands in one line, however many addresses
+// were tried.
+func TestErrorsInOneLine(t *testing.T) {
+	t.Parallel()
+	c, opt := ownServer(t, nil)
+	var log logtest.Log
+	opt.Log = slog.New(slog.NewTextHandler(&log, nil))
+	opt.DSN = c.DSNAt("straks", c.Servers[0].Host()+",127.0.0.1,::1", "5432,1,1")
+	j := open(t, opt)
+	defer j.Close()
+	if err := c.Servers[0].Stop(); err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	if _, _, err := j.Accept(ctx, order("first")); err == nil { // from now on it is not ready
+		t.Error("an order was stored")
+	}
+	for name, call := range map[string]func() error{
+		"Accept": func() error { _, _, err := j.Accept(ctx, order("k")); return err },
+		"Known":  func() error { _, _, err := j.Known(ctx, "ttd", "k", time.Now()); return err },
+		"Apply": func() error {
+			_, err := j.Apply(ctx, []orders.Event{orders.Expiry{Shipment: uuid.New(), At: time.Now()}})
+			return err
+		},
+		"Shipment":   func() error { _, err := j.Shipment(ctx, "ttd", uuid.New()); return err },
+		"Feed":       func() error { _, err := j.Feed(ctx, orders.FeedQuery{Organisation: "ttd", Limit: 1}); return err },
+		"Find":       func() error { _, err := j.Find(ctx, orders.FindQuery{Recipient: "+4799999999", Limit: 1}); return err },
+		"Waiting":    func() error { _, err := j.Waiting(ctx, "+4799999999", 1); return err },
+		"Blocks":     func() error { _, err := j.Blocks(ctx, orders.BlockQuery{Limit: 1}); return err },
+		"Due":        func() error { _, _, err := j.Due(ctx, time.Now(), 1); return err },
+		"Sweep":      func() error { _, err := j.Sweep(ctx, time.Now(), orders.Retention{All: time.Hour}, 1); return err },
+		"Abandoned":  func() error { _, err := j.Abandoned(ctx); return err },
+		"Matches":    func() error { _, err := j.Matches(ctx, time.Now(), time.Now(), 1); return err },
+		"Heads":      func() error { _, err := j.Heads(ctx); return err },
+		"Cursors":    func() error { _, err := j.Cursors(ctx); return err },
+		"PutCursors": func() error { return j.PutCursors(ctx, []orders.Cursor{{Organisation: "ttd", Name: "n"}}, nil) },
+		"Others":     func() error { _, err := j.Others(ctx); return err },
+		"Accepted":   func() error { return j.Accepted(ctx, time.Now(), func(orders.Shipment) {}) },
+		"UpdateCodes": func() error {
+			return j.UpdateCodes(ctx, func(tx codes.Tx) error { _, err := tx.Get(codes.Requests, nil); return err })
+		},
+		"ViewCodes": func() error {
+			return j.ViewCodes(ctx, func(r codes.Reader) error { _, err := r.Get(codes.Requests, nil); return err })
+		},
+		"Ready": j.Ready,
+	} {
+		var err error
+		eventually(t, name+" does not fail", func() bool { err = call(); return err != nil })
+		if strings.ContainsAny(err.Error(), "\n\t") {
+			t.Errorf("%s: %q", name, err)
+		}
+	}
+	eventually(t, "nothing is logged", func() bool {
+		return strings.Contains(log.String(), "can't be written")
+	})
+	if strings.Contains(log.String(), `\n`) || strings.Contains(log.String(), `\t`) {
+		t.Error(log.String())
 	}
 }
 
@@ -292,10 +366,68 @@ func TestCallerLeaves(t *testing.T) {
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if s, claimed, err := j.Accept(t.Context(), in); err != nil || !claimed || s.ID != in.Shipment {
-		t.Fatalf("the repeat: %v, %v", claimed, err)
-	}
+	insist(t, func() error {
+		s, claimed, err := j.Accept(t.Context(), in)
+		if err == nil && (!claimed || s.ID != in.Shipment) {
+			t.Errorf("the repeat: claimed %v, %v", claimed, s.ID)
+		}
+		return err
+	})
 	if _, err := j.Shipment(t.Context(), "ttd", in.Shipment); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// locking opens a session that has locked rows, for as long as it is open.
+func locking(t *testing.T, opt Options, sql string) *pgx.Conn {
+	t.Helper()
+	cfg, err := opt.config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(cfg.RuntimeParams, "idle_in_transaction_session_timeout")
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{"begin", sql} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return conn
+}
+
+// TestSessionEndsInTheRules: the one look that the rules take themselves, for the report that waits longest, fails with its
+// session. Nothing is known then, as with any other failure of the database.
+func TestSessionEndsInTheRules(t *testing.T) {
+	t.Parallel()
+	opt := made(t)
+	opt.MaxParked, opt.Log = 1, quiet()
+	j := open(t, opt)
+	defer j.Close()
+	park := func(ref string) error {
+		_, err := j.Apply(t.Context(), []orders.Event{orders.Report{Carrier: "telco", Refs: []string{ref}, IDs: 1, At: time.Now().UTC(), Status: orders.SMSDelivered}})
+		return err
+	}
+	if err := park("m1"); err != nil {
+		t.Fatal(err)
+	}
+	conn := locking(t, opt, "select from parked for update")
+	defer closeConn(conn)
+	parked := make(chan error, 1)
+	go func() { parked <- park("m2") }()
+	eventually(t, "the look does not wait", func() bool {
+		var ended int
+		err := conn.QueryRow(t.Context(), `select count(pg_terminate_backend(pid)) from pg_locks l join pg_stat_activity a using (pid)
+			where not l.granted and a.datname = current_database()`).Scan(&ended)
+		return err == nil && ended == 1
+	})
+	if err := <-parked; !errors.Is(err, orders.ErrUnavailable) {
+		t.Errorf("the session has ended: %v", err)
+	}
+	if _, err := conn.Exec(t.Context(), "rollback"); err != nil {
+		t.Fatal(err)
+	}
+	insist(t, func() error { return park("m2") })
 }

@@ -13,18 +13,19 @@ import (
 // The binds of an SMSC's account are slots, which the live nodes that use the SMSC share: each takes
 // ceil(slots / nodes) at the most, and gives back what is more. A node whose dialect of the SMSC is not that of the others
 // takes none (alike.go). A slot is free when it was given back, or when the epoch
-// of its node has ended.
+// of its node has ended. A node that can't renew its lease gives its slots back when that expires (lease.lapse).
 
 const (
 	makeSlots = `insert into slots (smsc, n) select $1, n from unnest($2::int[]) as n order by n on conflict do nothing`
 	useSlots  = `insert into slot_users (smsc, node, epoch) values ($1, $2, $3)
 		on conflict (smsc, node) do update set epoch = excluded.epoch where slot_users.epoch <> excluded.epoch`
 	leaveSlots = `delete from slot_users where smsc = $1 and node = $2`
-	countSlots = `select (select count(*) from slots where smsc = $1),
-		(select count(*) from slot_users u join nodes n on n.id = u.node and n.epoch = u.epoch where u.smsc = $1)`
+	lookSlots  = `select s.n, coalesce(h.id, 0),
+			(select count(*) from slot_users u join nodes l on l.id = u.node and l.epoch = u.epoch where u.smsc = $1)
+		from slots s left join nodes h on h.id = s.node and h.epoch = s.epoch where s.smsc = $1`
 	takeSlots = `with free as (select s.n, coalesce(s.node, s.last) as before, s.node is null as given from slots s
 			where s.smsc = $1 and s.n = any($2::int[]) and (s.node = $3 and s.epoch = $4
-				or not exists (select from nodes n where n.id = s.node and n.epoch = s.epoch))
+				or not ` + ownerLives + `)
 			order by s.n limit $5 for update of s skip locked)
 		update slots s set node = $3, epoch = $4, last = null from free where s.smsc = $1 and s.n = free.n
 		returning s.n, free.before is not null and not (free.given and free.before = $3)`
@@ -63,7 +64,8 @@ type slots struct {
 	mu      sync.Mutex
 	waiting map[slotKey]chan Slot
 	held    map[slotKey]*heldSlot
-	used    map[string]bool // SMSCs of which slot_users has this node
+	used    map[string]bool    // SMSCs of which slot_users has this node
+	seen    map[string]sharing // of each of these SMSCs
 }
 
 // AcquireSlot waits until slot n of an SMSC, counted from 0, is this node's. It returns an error only when ctx ends.
@@ -72,7 +74,8 @@ func (j *Journal) AcquireSlot(ctx context.Context, smsc string, n int) (Slot, er
 	s, key, got := &j.slots, slotKey{smsc, n}, make(chan Slot, 1)
 	s.mu.Lock()
 	if s.waiting == nil {
-		s.waiting, s.held, s.used = make(map[slotKey]chan Slot), make(map[slotKey]*heldSlot), make(map[string]bool)
+		s.waiting, s.held = make(map[slotKey]chan Slot), make(map[slotKey]*heldSlot)
+		s.used, s.seen = make(map[string]bool), make(map[string]sharing)
 	}
 	s.waiting[key] = got
 	s.mu.Unlock()
@@ -131,6 +134,7 @@ func (s *slots) round() (more bool) {
 		wants, err := s.share(ctx, smsc, epoch)
 		cancel()
 		if err != nil {
+			s.see(smsc, sharing{err: err})
 			s.j.skipped.Write("slots "+smsc, slog.LevelError, "binds are not shared with other nodes now, trying again",
 				slog.String("smsc", smsc), slog.Any("err", err))
 		}
@@ -156,7 +160,10 @@ func (s *slots) smscs() (names []string) {
 	return slices.Compact(names)
 }
 
-// outdated ends the slots of an epoch that has ended: other nodes may have them.
+// noEpoch is the epoch of a node whose lease has expired.
+const noEpoch = 0
+
+// outdated ends the slots of all epochs but this node's present one: other nodes may have them.
 func (s *slots) outdated(epoch int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,35 +190,25 @@ func (s *slots) share(ctx context.Context, smsc string, epoch int64) (more bool,
 	if len(waiting)+len(held) == 0 {
 		return false, s.leave(ctx, smsc)
 	}
-	if s.j.strange(DialectOf(smsc)) {
+	if keeps := s.j.strange(DialectOf(smsc)); keeps != 0 {
+		s.see(smsc, sharing{keeps: keeps})
 		s.endLast(smsc, len(held))
 		return false, s.leave(ctx, smsc)
 	}
-	node := s.j.opt.Node
-	var all, users int
-	err = s.j.pooled(ctx, func(ctx context.Context, conn *connection) error {
-		b := &pgx.Batch{}
-		b.Queue(makeSlots, smsc, slices.Sorted(slices.Values(slices.Concat(waiting, held))))
-		b.Queue(useSlots, smsc, node, epoch)
-		b.Queue(countSlots, smsc).QueryRow(func(row pgx.Row) error { return row.Scan(&all, &users) })
-		return conn.send(ctx, b)
-	})
+	seen, err := s.look(ctx, smsc, slices.Concat(waiting, held), epoch)
 	if err != nil {
 		return true, err
 	}
-	s.mu.Lock()
-	s.used[smsc] = true
-	s.mu.Unlock()
-	fair := (all + users - 1) / max(users, 1)
-	if len(held) > fair {
-		s.endLast(smsc, len(held)-fair)
+	s.see(smsc, seen)
+	if len(held) > seen.fair {
+		s.endLast(smsc, len(held)-seen.fair)
 		return true, nil
 	}
-	if len(waiting) == 0 || len(held) == fair {
+	if len(waiting) == 0 || len(held) == seen.fair {
 		return false, nil
 	}
-	taken, err := s.take(ctx, smsc, waiting, epoch, fair-len(held))
-	return len(held)+taken < min(fair, len(held)+len(waiting)), err
+	taken, err := s.take(ctx, smsc, waiting, epoch, seen.fair-len(held))
+	return len(held)+taken < min(seen.fair, len(held)+len(waiting)), err
 }
 
 // numbers returns the slots of an SMSC that are waited for, and those that are held.
@@ -273,6 +270,9 @@ func (s *slots) take(ctx context.Context, smsc string, waiting []int, epoch int6
 		key := slotKey{smsc, n}
 		h := &heldSlot{epoch: epoch, ended: make(chan struct{})}
 		s.held[key] = h
+		if s.j.lease.expired() { // lease.lapse may have ended what was held by then
+			h.end()
+		}
 		got := s.waiting[key]
 		if delete(s.waiting, key); got == nil {
 			h.freed = true

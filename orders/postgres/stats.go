@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"straks/orders/sealed"
 )
 
 // Stats is what is in a journal. The database estimates the numbers of records, as of its last analyze.
@@ -18,6 +20,9 @@ type Stats struct {
 	Kept    time.Time    // deadlines are kept up to here
 	Nodes   []NodeStats
 	Primary bool // false: a standby was asked
+
+	Keys  []sealed.KeyID // that recipients may be sealed with; none: they are in the clear
+	Plain bool           // with keys: recipients may be in the clear still
 }
 
 // TableStats are those of a table with its partitions.
@@ -43,17 +48,27 @@ const statsQuery = `select p.relname::text, count(i.inhrelid), sum(coalesce(c.re
 	from pg_class p join pg_namespace n on n.oid = p.relnamespace left join pg_inherits i on i.inhparent = p.oid left join pg_class c on c.oid = i.inhrelid
 	where n.nspname = 'straks' and p.relkind in ('r', 'p') and not p.relispartition group by p.relname order by 1`
 
+// statsOfNodes does not subtract from the time of a lease that was given back, which is infinite.
+const statsOfNodes = `select id, epoch, expires > now(), case when expires > now() then extract(epoch from expires - now()) else 0 end::float8, url, version
+	from nodes order by id`
+
 // ReadStats reads them, without locks. It may be asked of a standby.
 func ReadStats(ctx context.Context, opt Options) (s Stats, err error) {
 	err = look(ctx, opt, func(tx pgx.Tx) error {
 		var id [16]byte
 		var recovery bool
-		err := tx.QueryRow(ctx, `select m.id, m.schema, (select count(*) from feed_head), (select mark from kept), pg_is_in_recovery() from meta m`).
-			Scan(&id, &s.Schema, &s.Feeds, &s.Kept, &recovery)
+		var sealing []byte
+		err := tx.QueryRow(ctx, `select m.id, m.schema, (select count(*) from feed_head), (select mark from kept), pg_is_in_recovery(), m.sealing from meta m`).
+			Scan(&id, &s.Schema, &s.Feeds, &s.Kept, &recovery, &sealing)
 		if err != nil {
 			return err
 		}
 		s.ID, s.Primary = id, !recovery
+		if sealing != nil {
+			if s.Keys, s.Plain, err = sealed.Needed(sealing); err != nil {
+				return err
+			}
+		}
 		rows, err := tx.Query(ctx, statsQuery)
 		if err != nil {
 			return err
@@ -65,15 +80,13 @@ func ReadStats(ctx context.Context, opt Options) (s Stats, err error) {
 		}); err != nil {
 			return err
 		}
-		if rows, err = tx.Query(ctx, `select id, epoch, expires > now(), greatest(extract(epoch from expires - now()), 0)::float8, url, version from nodes order by id`); err != nil {
+		if rows, err = tx.Query(ctx, statsOfNodes); err != nil {
 			return err
 		}
 		s.Nodes, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (n NodeStats, err error) {
 			var left float64
 			err = row.Scan(&n.ID, &n.Epoch, &n.Live, &left, &n.URL, &n.Version)
-			if n.Live {
-				n.Left = time.Duration(left * float64(time.Second))
-			}
+			n.Left = time.Duration(left * float64(time.Second))
 			return n, err
 		})
 		return err
@@ -88,11 +101,7 @@ const maxSeqJSON = 1<<53 - 1
 // what readers of feeds may have read, as after the restore of a copy. No node may run.
 func Jump(ctx context.Context, opt Options) (feeds int, err error) {
 	err = locked(ctx, opt, func(tx pgx.Tx) error {
-		v, err := version(ctx, tx)
-		if err == nil {
-			err = checkVersion(v)
-		}
-		if err != nil {
+		if err := opt.usable(ctx, tx); err != nil {
 			return err
 		}
 		var live, beyond int

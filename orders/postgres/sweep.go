@@ -41,15 +41,16 @@ const (
 	dropFeed = `with front as (select seq, shipment, at from feed where organisation = $1 order by seq limit $3)
 		delete from feed f using front where f.organisation = $1 and f.seq = front.seq and f.shipment = front.shipment
 			and (front.at < $2 or not exists (select from shipments s where s.id = front.shipment))`
-	dropRefs       = `delete from refs where hash = any(array(select hash from refs where at < $1 order by at limit $2))`
-	dropBlocked    = `delete from blocked where hash = any(array(select hash from blocked where gone < $1 limit $2))`
-	dropUnanswered = `delete from unanswered where (number, shipment) in (select number, shipment from unanswered where until < $1 limit $2)`
+	// A row that is being written again is waited for, and looked at again by the outer conditions alone.
+	dropRefs       = `delete from refs where hash = any(array(select hash from refs where at < $1 order by at limit $2)) and at < $1`
+	dropBlocked    = `delete from blocked where hash = any(array(select hash from blocked where gone < $1 limit $2)) and gone < $1`
+	dropUnanswered = `delete from unanswered where (number, shipment) in (select number, shipment from unanswered where until < $1 limit $2) and until < $1`
 )
 
 // Sweep implements orders.Journal. Of a node that is not the keeper nothing is old.
 func (j *Journal) Sweep(ctx context.Context, now time.Time, retention orders.Retention, budget int) (swept orders.Swept, err error) {
-	if !j.lease.keeper() {
-		return swept, nil
+	if err := j.refresh(ctx); err != nil || !j.lease.keeper() {
+		return swept, err
 	}
 	var done sweep // may still be set when ctx has ended
 	err = j.detached(ctx, func(ctx context.Context, conn *connection) error {
@@ -80,7 +81,8 @@ type sweep struct {
 
 func (s *sweep) run() error {
 	for _, table := range []func() error{s.parked, s.shipments, s.feeds,
-		s.drop(dropRefs, s.now.Add(-refRetention)), s.drop(dropBlocked, s.now), s.drop(dropUnanswered, s.now), s.walk} {
+		s.drop(dropRefs, s.now.Add(-refRetention)), s.drop(dropBlocked, s.now), s.drop(dropUnanswered, s.now),
+		s.drop(dropRetried, s.now.Add(-retriedRetention)), s.walk, s.reseal} {
 		if s.budget <= 0 {
 			break
 		}

@@ -14,23 +14,26 @@ import (
 
 const (
 	// claimsBack is how far back from the newest order claims of a process that has ended are looked for. A claim lasts
-	// for the send deadline and 2 s. The orders of keys that were tried again may be older: they are in the index.
+	// for the send deadline and 2 s. The orders of keys that were tried again may be older: they are in the index. An order
+	// with a time to come, of a clock that is ahead, is not the newest.
 	claimsBack = 2 * time.Minute
 	// claimsMost bounds how many there are in one answer.
 	claimsMost = 10_000
 	// maxMatching bounds the entries of the index that one call of Matches reads.
 	maxMatching = 100_000
 
-	newestID = `select id from shipments order by id desc limit 1`
+	newestID = `select id from shipments where id < $1 order by id desc limit 1`
 	// deadClaims are claims that are unanswered, and whose node has another epoch by now: the process has ended, or
 	// was declared dead.
 	deadClaims = `select s.id, s.record from shipments s where s.claim_until is not null
-		and not exists (select from nodes n where n.id = s.node and n.epoch = s.epoch) and `
+		and not ` + ownerLives + ` and `
 	newClaims    = deadClaims + `s.id >= $1 order by s.id limit $2`
 	listedClaims = deadClaims + `s.id = any(array(select shipment from unanswered)) order by s.id limit $1`
 
 	readListed  = `select number, shipment from unanswered limit $1`
-	readWaiting = `select number, record from parked where number = any($1::text[])`
+	readWaiting = `select number, id, record from parked where number = any($1::bytea[]) order by id`
+	// readAnyForm is readWaiting while reports may wait under a number in the clear. The order is that in which they came.
+	readAnyForm = `select number, id, record from parked where number = any($1::bytea[]) or octet_length(number) = $2 order by id`
 )
 
 // abandoned is what the last look for claims of ended processes has found.
@@ -39,9 +42,12 @@ type abandoned struct {
 	settled string // the epochs of all nodes as they were when none was found; empty: there was no such look
 }
 
-// Abandoned implements orders.Journal. The keeper looks, whenever the epoch of a node has changed.
+// Abandoned implements orders.Journal. The keeper looks, whenever the epoch of a node has changed. So does a node that has
+// found one dead, or that begins again after its own death: it knows when that was. All may have been down for long, and
+// one of them may have taken orders since.
 func (j *Journal) Abandoned(ctx context.Context) (left []orders.Shipment, err error) {
-	if !j.lease.keeper() {
+	died := j.lease.firstDeath()
+	if !j.lease.keeper() && died.IsZero() {
 		return nil, nil
 	}
 	j.ended.mu.Lock()
@@ -50,19 +56,21 @@ func (j *Journal) Abandoned(ctx context.Context) (left []orders.Shipment, err er
 	if err := j.pool.QueryRow(ctx, "select coalesce(string_agg(id || ':' || epoch, ' ' order by id), '-') from nodes").Scan(&epochs); err != nil {
 		return nil, unavailable(err)
 	}
-	if epochs == j.ended.settled {
+	if epochs == j.ended.settled && died.IsZero() {
 		return nil, nil
 	}
 	var newest [16]byte
-	if err := j.pool.QueryRow(ctx, newestID).Scan(&newest); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+	if err := j.pool.QueryRow(ctx, newestID, [16]byte(firstID(j.Now().Add(time.Second)))).Scan(&newest); err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return nil, unavailable(err)
 	}
 	seen := make(map[uuid.UUID]bool)
-	from := firstID(idTime(newest).Add(-claimsBack))
-	err = errors.Join(j.claims(ctx, seen, &left, newClaims, [16]byte(from), claimsMost),
-		j.claims(ctx, seen, &left, listedClaims, claimsMost))
+	from := firstID(first(idTime(newest), died).Add(-claimsBack))
+	if err = j.claims(ctx, seen, &left, newClaims, [16]byte(from), claimsMost); err == nil {
+		err = j.claims(ctx, seen, &left, listedClaims, claimsMost)
+	}
 	if err == nil && len(left) == 0 {
 		j.ended.settled = epochs
+		j.lease.searched(died)
 	}
 	return left, err
 }
@@ -73,13 +81,14 @@ func (j *Journal) claims(ctx context.Context, seen map[uuid.UUID]bool, left *[]o
 		return unavailable(err)
 	}
 	defer rows.Close()
+	box := j.box()
 	for rows.Next() {
 		var id [16]byte
 		var record []byte
 		if err := rows.Scan(&id, &record); err != nil {
 			return unavailable(err)
 		}
-		s, err := decodeShipment(id, record)
+		s, err := decodeShipment(box, id, record)
 		if err != nil {
 			j.unread("shipment", err)
 		} else if !seen[id] && !s.ClaimUntil.IsZero() {
@@ -98,17 +107,21 @@ func (j *Journal) Matches(ctx context.Context, before, now time.Time, limit int)
 	if !j.lease.keeper() {
 		return nil, nil
 	}
-	w := &work{j: j, rows: map[uuid.UUID]*shipmentRow{}, listed: map[string][]uuid.UUID{}}
+	w := &work{j: j, box: j.box(), rows: map[uuid.UUID]*shipmentRow{}, listed: map[string][]uuid.UUID{}}
 	err = j.read(ctx, w.scanUnanswered, readListed, maxMatching)
 	if err != nil || len(w.listed) == 0 {
 		return nil, err
 	}
-	numbers := make([]string, 0, len(w.listed))
+	numbers := make([][]byte, 0, len(w.listed))
 	for number := range w.listed {
-		numbers = append(numbers, number)
+		numbers = append(numbers, []byte(number))
 	}
 	waiting := make(map[string][]orders.Report)
-	err = j.read(ctx, func(rows pgx.Rows) error { return scanWaiting(rows, waiting) }, readWaiting, numbers)
+	sql, args := readWaiting, []any{numbers}
+	if w.box.Plain() {
+		sql, args = readAnyForm, append(args, numberSize)
+	}
+	err = j.read(ctx, func(rows pgx.Rows) error { return w.scanWaiting(rows, waiting) }, sql, args...)
 	if err != nil || len(waiting) == 0 {
 		return nil, err
 	}
@@ -131,15 +144,16 @@ func (j *Journal) Matches(ctx context.Context, before, now time.Time, limit int)
 	return found[:min(len(found), limit)], nil
 }
 
-// scanWaiting reads reports that wait. Retention drops what can't be read.
-func scanWaiting(rows pgx.Rows, waiting map[string][]orders.Report) error {
+// scanWaiting reads reports that wait for listed numbers. Retention drops what can't be read.
+func (w *work) scanWaiting(rows pgx.Rows, waiting map[string][]orders.Report) error {
 	for rows.Next() {
-		var number string
-		var record []byte
-		if err := rows.Scan(&number, &record); err != nil {
+		var form, record []byte
+		var id [16]byte
+		if err := rows.Scan(&form, &id, &record); err != nil {
 			return err
 		}
-		if r, err := decodeReport(record); err == nil {
+		number := string(sealedNumber(w.box, form))
+		if r, err := decodeReport(w.box, id, record); err == nil && w.listed[number] != nil {
 			waiting[number] = append(waiting[number], r)
 		}
 	}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,18 +84,23 @@ func (c *connection) run(ctx context.Context, sql string) error {
 // ViewCodes implements codes.Store. What was seen is answered when a failover can't take it back.
 func (j *Journal) ViewCodes(ctx context.Context, look func(codes.Reader) error) error {
 	var own error
+	var server serverID
 	err := pgx.BeginTxFunc(ctx, j.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		r := &codesReader{ctx: ctx, q: tx}
-		own = look(r)
+		own, server = look(r), serverOf(tx.Conn())
 		return r.failed
 	})
 	if err != nil {
 		return unavailable(err)
 	}
-	if own != nil {
+	var beyond *orders.BeyondNewestError
+	if own != nil && !errors.As(own, &beyond) { // that one is said by a server that can still write
 		return own
 	}
-	return j.barrier.wait(ctx)
+	if err := j.barrier.wait(ctx, server); err != nil {
+		return err
+	}
+	return own
 }
 
 // codesReader is the store of verifications in a transaction.
@@ -109,7 +115,7 @@ type codesReader struct {
 
 // fail notes an error of the database, and returns what the caller gets.
 func (r *codesReader) fail(err error) error {
-	if r.failed = errors.Join(r.failed, err); err != nil {
+	if r.failed = cmp.Or(r.failed, err); err != nil {
 		return unavailable(err)
 	}
 	return nil

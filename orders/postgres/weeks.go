@@ -42,20 +42,25 @@ func (j *Journal) weeks(ctx context.Context, times ...time.Time) error {
 	return nil
 }
 
+// tableThere reports whether a table is there. to_regclass would say what the session has kept of an earlier look: that there is
+// none, though another node has made it while this one waited for the lock.
+const tableThere = `select exists (select from pg_class where relname = $1 and relnamespace = 'straks'::regnamespace)`
+
 // makeWeek makes the partitions of a week. Attaching one locks out no reader and no writer, unlike making it in place.
 func makeWeek(ctx context.Context, tx pgx.Tx, begin time.Time) error {
 	if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock($1)", lockKey); err != nil {
 		return err
 	}
 	name := begin.Format("20060102")
-	for table, settings := range map[string]string{"shipments": "with (fillfactor = 60)", "feed": ""} {
+	for table, settings := range map[string]string{"shipments": "set (fillfactor = 60), " + unlearned, "feed": "set (fillfactor = 100)"} {
 		var there bool
-		if err := tx.QueryRow(ctx, "select to_regclass('straks.' || $1::text) is not null", table+"_"+name).Scan(&there); err != nil || there {
+		if err := tx.QueryRow(ctx, tableThere, table+"_"+name).Scan(&there); err != nil || there {
 			return err
 		}
 		part := pgx.Identifier{"straks", table + "_" + name}.Sanitize()
 		for _, sql := range []string{
-			"create table " + part + " (like straks." + table + " including all) " + settings,
+			"create table " + part + " (like straks." + table + " including all)", // all but such settings
+			"alter table " + part + " " + settings,
 			fmt.Sprintf("alter table straks.%s attach partition %s for values from ('%s') to ('%s')", table, part, firstID(begin), firstID(begin.Add(week))),
 		} {
 			if _, err := tx.Exec(ctx, sql); err != nil {

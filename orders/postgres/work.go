@@ -10,6 +10,7 @@ import (
 
 	"straks/orders"
 	"straks/orders/ledger"
+	"straks/orders/sealed"
 )
 
 // work is the ledger's store in one transaction: what load.go has read and locked, in memory, and what the rules put,
@@ -17,14 +18,17 @@ import (
 type work struct {
 	j    *Journal
 	conn *connection
+	box  *sealed.Box
 	now  time.Time // the database's clock once the rows were locked; zero where the callers' times count alone
+
+	epochs map[int]int64 // of all nodes, likewise; empty where the callers' times count alone
 
 	keys   map[hash]*keyRow
 	rows   map[uuid.UUID]*shipmentRow
 	refs   map[hash]*refRow
 	parked map[ledger.ParkedID]*parkedRow
 	blocks map[hash]*blockRow
-	listed map[string][]uuid.UUID
+	listed map[string][]uuid.UUID // by the form of a number that new rows have
 	lists  []listing
 	feed   []feedRow
 
@@ -32,6 +36,7 @@ type work struct {
 	levels       levels // of parked reports, as this transaction leaves them
 	suppressions int    // likewise
 	low          time.Time
+	deadline     time.Time // the first new one
 }
 
 type keyRow struct {
@@ -44,7 +49,8 @@ type shipmentRow struct {
 	key     hash
 	node    int
 	epoch   int64
-	fresh   bool // not in the database yet
+	newer   []byte // what a newer program has appended to the record
+	fresh   bool   // not in the database yet
 	changed bool
 	bad     error // it can't be read
 }
@@ -59,6 +65,7 @@ type refRow struct {
 type parkedRow struct {
 	orders.Report
 	octets int
+	record []byte // of one that is fresh
 	fresh  bool
 	gone   bool
 	bad    error
@@ -66,6 +73,8 @@ type parkedRow struct {
 
 type blockRow struct {
 	orders.Block
+	newer   []byte // as of a shipment
+	was     hash   // where it is in the database; zero: nowhere
 	changed bool
 	bad     error
 }
@@ -88,7 +97,7 @@ var _ ledger.Store = (*work)(nil)
 
 func (j *Journal) newWork(conn *connection) *work {
 	w := &work{
-		j: j, conn: conn,
+		j: j, conn: conn, box: j.box(), epochs: map[int]int64{},
 		keys: map[hash]*keyRow{}, rows: map[uuid.UUID]*shipmentRow{}, refs: map[hash]*refRow{},
 		parked: map[ledger.ParkedID]*parkedRow{}, blocks: map[hash]*blockRow{}, listed: map[string][]uuid.UUID{},
 	}
@@ -100,6 +109,13 @@ func (j *Journal) newWork(conn *connection) *work {
 func (w *work) ledger() *ledger.Ledger {
 	o := &w.j.opt
 	return &ledger.Ledger{Store: w, MaxParked: o.MaxParked, MaxParkedOctets: o.MaxParkedOctets, MaxSuppressions: o.MaxSuppressions, Log: w.j.log}
+}
+
+// ownerLives reports whether the node that has claimed a shipment lives: it will answer.
+func (w *work) ownerLives(shipment uuid.UUID) bool {
+	r := w.rows[shipment]
+	epoch, ok := w.epochs[r.node]
+	return ok && epoch == r.epoch
 }
 
 // Key implements ledger.Store.
@@ -162,8 +178,12 @@ func (w *work) PutShipment(s *orders.Shipment, dated bool) error {
 	if w.claiming {
 		r.node, r.epoch = w.j.opt.Node, w.j.lease.epochNow()
 	}
-	if dated && s.Deadline.Before(time.Now().Add(-lowMargin)) && (w.low.IsZero() || s.Deadline.Before(w.low)) {
-		w.low = s.Deadline
+	if !dated {
+		return nil
+	}
+	w.deadline = first(w.deadline, s.Deadline)
+	if s.Deadline.Before(w.j.Now().Add(-lowMargin)) {
+		w.low = first(w.low, s.Deadline)
 	}
 	return nil
 }
@@ -176,16 +196,26 @@ func (w *work) AppendFeed(s *orders.Shipment) error {
 
 // Ref implements ledger.Store.
 func (w *work) Ref(carrier, ref string) (ledger.Ref, error) {
-	if r := w.refs[refHash(carrier, ref)]; r != nil {
+	if _, r := w.ref(carrier, ref); r != nil {
 		return r.Ref, nil
 	}
 	return ledger.Ref{}, nil
 }
 
+// ref returns where a reference is, and its row; or where a new one has to be, and nil.
+func (w *work) ref(carrier, ref string) (hash, *refRow) {
+	all := refForms(w.box, carrier, ref)
+	for _, h := range all {
+		if r := w.refs[h]; r != nil {
+			return h, r
+		}
+	}
+	return all[0], nil
+}
+
 // PutRef implements ledger.Store.
 func (w *work) PutRef(carrier, ref string, to ledger.Ref, at time.Time) error {
-	h := refHash(carrier, ref)
-	r := w.refs[h]
+	h, r := w.ref(carrier, ref)
 	if r == nil {
 		r = &refRow{}
 		w.refs[h] = r
@@ -201,18 +231,21 @@ const maxUnanswered = 64
 
 // Unanswered implements ledger.Store.
 func (w *work) Unanswered(number string) ([]uuid.UUID, error) {
-	all := slices.Clone(w.listed[number])
+	all := slices.Clone(w.listed[w.form(number)])
 	slices.SortFunc(all, compareIDs)
 	return all[:min(len(all), maxUnanswered)], nil
 }
 
 func compareIDs(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) }
 
+// form returns by what a number is in listed.
+func (w *work) form(number string) string { return string(sealedNumber(w.box, []byte(number))) }
+
 // List implements ledger.Store. The entry stays for as long as a report may wait that could be about its shipment.
 func (w *work) List(s *orders.Shipment) error {
 	number := s.Recipient.Number()
-	if !slices.Contains(w.listed[number], s.ID) {
-		w.listed[number] = append(w.listed[number], s.ID)
+	if form := w.form(number); !slices.Contains(w.listed[form], s.ID) {
+		w.listed[form] = append(w.listed[form], s.ID)
 	}
 	w.lists = append(w.lists, listing{number, s.ID, s.MatchedUntil().Add(ledger.ParkedRetention)})
 	return nil
@@ -221,7 +254,8 @@ func (w *work) List(s *orders.Shipment) error {
 // Unlist implements ledger.Store.
 func (w *work) Unlist(s *orders.Shipment) error {
 	number := s.Recipient.Number()
-	w.listed[number] = slices.DeleteFunc(w.listed[number], func(id uuid.UUID) bool { return id == s.ID })
+	form := w.form(number)
+	w.listed[form] = slices.DeleteFunc(w.listed[form], func(id uuid.UUID) bool { return id == s.ID })
 	w.lists = append(w.lists, listing{number: number, id: s.ID})
 	return nil
 }
@@ -248,7 +282,8 @@ func (w *work) Park(r *orders.Report) (ledger.ParkedID, error) {
 	}
 	row := &parkedRow{Report: *r, fresh: true}
 	row.Refs, row.Hints = slices.Clone(r.Refs), nil
-	row.octets = len(encode(func(c *coder) { c.report(&row.Report) }))
+	row.record = encodeReport(w.box, id, &row.Report, nil)
+	row.octets = len(row.record)
 	key := ledger.ParkedID(id[:])
 	w.parked[key] = row
 	w.levels = w.levels.with(r.Carrier, 1, row.octets)
@@ -295,24 +330,31 @@ func (w *work) ParkedCarriers() []string { return slices.Sorted(maps.Keys(w.leve
 
 // Blocked implements ledger.Store.
 func (w *work) Blocked(organisation string, c orders.Channel, to orders.Recipient) (orders.Block, error) {
-	b := w.blocks[blockHash(organisation, c, to)]
-	if b == nil {
-		return orders.Block{}, nil
+	for _, h := range blockForms(w.box, organisation, c, to) {
+		if b := w.blocks[h]; b != nil {
+			return b.Block, b.bad
+		}
 	}
-	return b.Block, b.bad
+	return orders.Block{}, nil
 }
 
 // PutBlocked implements ledger.Store.
 func (w *work) PutBlocked(b orders.Block) error {
-	h := blockHash(b.Organisation, b.Channel, b.Recipient)
-	before := w.blocks[h]
-	if before != nil && before.Suppression() {
-		w.suppressions--
+	r := &blockRow{Block: b, changed: true}
+	all := blockForms(w.box, b.Organisation, b.Channel, b.Recipient)
+	for _, h := range all {
+		if before := w.blocks[h]; before != nil {
+			if before.Suppression() {
+				w.suppressions--
+			}
+			r.was, r.newer = before.was, before.newer
+			delete(w.blocks, h)
+		}
 	}
 	if b.Suppression() {
 		w.suppressions++
 	}
-	w.blocks[h] = &blockRow{Block: b, changed: true}
+	w.blocks[all[0]] = r
 	return nil
 }
 

@@ -2,26 +2,29 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"straks/orders"
 	"straks/orders/ledger"
+	"straks/orders/sealed"
 )
 
 // What the rules have put, and the commit, go to the server in one trip. Each statement has the rows of all calls.
 
 const (
-	insertShipments = `insert into shipments (id, key, node, epoch, organisation, status, deadline, claim_until, block, record)
-		select * from unnest($1::uuid[], $2::bytea[], $3::int[], $4::bigint[], $5::text[], $6::smallint[], $7::timestamptz[], $8::timestamptz[], $9::bytea[], $10::bytea[])`
+	insertShipments = `insert into shipments (id, key, node, epoch, organisation, status, deadline, claim_until, record)
+		select * from unnest($1::uuid[], $2::bytea[], $3::int[], $4::bigint[], $5::text[], $6::smallint[], $7::timestamptz[], $8::timestamptz[], $9::bytea[])`
 	updateShipments = `update shipments s set node = u.node, epoch = u.epoch, status = u.status, deadline = u.deadline,
-			claim_until = u.claim_until, block = u.block, record = u.record
-		from unnest($1::uuid[], $2::int[], $3::bigint[], $4::smallint[], $5::timestamptz[], $6::timestamptz[], $7::bytea[], $8::bytea[])
-			as u (id, node, epoch, status, deadline, claim_until, block, record) where s.id = u.id`
+			claim_until = u.claim_until, record = u.record
+		from unnest($1::uuid[], $2::int[], $3::bigint[], $4::smallint[], $5::timestamptz[], $6::timestamptz[], $7::bytea[])
+			as u (id, node, epoch, status, deadline, claim_until, record) where s.id = u.id`
 	updateKeys = `update keys k set shipment = u.id from unnest($1::bytea[], $2::uuid[]) as u (hash, id) where k.hash = u.hash`
 
 	insertRefs = `insert into refs (hash, bound, bound_part, before, before_part, parked, at)
@@ -35,9 +38,10 @@ const (
 	deleteParked = `delete from parked where id = any($1::uuid[])`
 
 	addListed  = `insert into unanswered (number, shipment, until) values ($1, $2, $3) on conflict (number, shipment) do update set until = excluded.until`
-	dropListed = `delete from unanswered where number = $1 and shipment = $2`
+	dropListed = `delete from unanswered where number = any($1::bytea[]) and shipment = $2`
 
-	putBlocked = `insert into blocked (hash, gone, suppression, record) values ($1, $2, $3, $4)
+	moveBlocked = `update blocked set hash = $2 where hash = $1`
+	putBlocked  = `insert into blocked (hash, gone, suppression, record) values ($1, $2, $3, $4)
 		on conflict (hash) do update set gone = excluded.gone, suppression = excluded.suppression, record = excluded.record`
 
 	lowerMark = `update kept set low = least(low, $1)`
@@ -52,7 +56,7 @@ const (
 		insert into feed (organisation, seq, shipment, status, at)
 		select e.organisation, head.before + e.n, e.shipment, e.status, e.at
 		from unnest($3::text[], $4::bigint[], $5::uuid[], $6::smallint[], $7::timestamptz[]) as e (organisation, n, shipment, status, at)
-			join head on head.organisation = e.organisation`
+			left join head on head.organisation = e.organisation` // one without a head fails, so that no entry is left out
 )
 
 // commit writes what was put, and commits.
@@ -61,6 +65,7 @@ func (w *work) commit(ctx context.Context) error {
 	w.writeParked(b)
 	w.writeRefs(b)
 	w.writeShipments(b)
+	w.writeRetried(b)
 	w.writeLists(b)
 	w.writeBlocks(b)
 	if !w.low.IsZero() {
@@ -68,7 +73,11 @@ func (w *work) commit(ctx context.Context) error {
 	}
 	w.writeFeed(b)
 	b.Queue("commit")
-	return w.conn.send(ctx, b)
+	err := w.conn.send(ctx, b)
+	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == noNumber {
+		w.j.heads.forget()
+	}
+	return err
 }
 
 func (w *work) writeParked(b *pgx.Batch) {
@@ -79,8 +88,12 @@ func (w *work) writeParked(b *pgx.Batch) {
 		case r.gone && !r.fresh:
 			gone = append(gone, id)
 		case r.fresh && !r.gone:
-			refs, number := foundBy(&r.Report)
-			b.Queue(insertParked, [16]byte(id), r.Carrier, r.At, number, r.octets, refs, encode(func(c *coder) { c.report(&r.Report) }))
+			refs := make([][]byte, len(r.Refs))
+			for i, ref := range r.Refs { // where they are, so that the report is found by them
+				h, _ := w.ref(r.Carrier, ref)
+				refs[i] = h[:]
+			}
+			b.Queue(insertParked, [16]byte(id), r.Carrier, r.At, numberOf(w.box, &r.Report), r.octets, refs, r.record)
 		}
 	}
 	if len(gone) > 0 {
@@ -124,8 +137,10 @@ func orNull(id uuid.UUID) *[16]byte {
 func (w *work) writeRefs(b *pgx.Batch) {
 	var fresh, changed refColumns
 	var gone [][]byte
-	for h, r := range w.refs {
-		switch {
+	// In order: of two nodes that insert the same references, one waits for the other, and then does its batch again. In
+	// any order each would wait for the other, until the server finds that after a second.
+	for _, h := range slices.SortedFunc(maps.Keys(w.refs), compareHashes) {
+		switch r := w.refs[h]; {
 		case !r.changed:
 		case !r.Stored && r.there:
 			gone = append(gone, h[:])
@@ -145,6 +160,7 @@ func (w *work) writeRefs(b *pgx.Batch) {
 
 // shipmentColumns are rows of shipments.
 type shipmentColumns struct {
+	box           *sealed.Box
 	ids           [][16]byte
 	keys          [][]byte
 	nodes         []int32
@@ -153,7 +169,6 @@ type shipmentColumns struct {
 	statuses      []int16
 	deadlines     []time.Time
 	claims        []*time.Time
-	blocks        [][]byte
 	records       [][]byte
 }
 
@@ -168,21 +183,11 @@ func (c *shipmentColumns) add(r *shipmentRow) {
 		claim = &s.ClaimUntil
 	}
 	c.claims = append(c.claims, claim)
-	c.blocks = append(c.blocks, blockOf(s))
-	c.records = append(c.records, encode(func(c *coder) { c.shipment(s) }))
-}
-
-// blockOf returns where the recipient of a mail is on a block list: reports about it may change that entry.
-func blockOf(s *orders.Shipment) []byte {
-	if s.Channel != orders.Email {
-		return nil
-	}
-	h := blockHash(s.Organisation, s.Channel, orders.BlockForm(s.Channel, s.Recipient))
-	return h[:]
+	c.records = append(c.records, encodeShipment(c.box, s, r.newer))
 }
 
 func (w *work) writeShipments(b *pgx.Batch) {
-	var fresh, changed shipmentColumns
+	fresh, changed := shipmentColumns{box: w.box}, shipmentColumns{box: w.box}
 	for _, r := range w.rows {
 		switch {
 		case r.changed && r.fresh:
@@ -202,19 +207,19 @@ func (w *work) writeShipments(b *pgx.Batch) {
 		b.Queue(updateKeys, keys, ids(of))
 	}
 	if c := &fresh; len(c.ids) > 0 {
-		b.Queue(insertShipments, c.ids, c.keys, c.nodes, c.epochs, c.organisations, c.statuses, c.deadlines, c.claims, c.blocks, c.records)
+		b.Queue(insertShipments, c.ids, c.keys, c.nodes, c.epochs, c.organisations, c.statuses, c.deadlines, c.claims, c.records)
 	}
 	if c := &changed; len(c.ids) > 0 {
-		b.Queue(updateShipments, c.ids, c.nodes, c.epochs, c.statuses, c.deadlines, c.claims, c.blocks, c.records)
+		b.Queue(updateShipments, c.ids, c.nodes, c.epochs, c.statuses, c.deadlines, c.claims, c.records)
 	}
 }
 
 func (w *work) writeLists(b *pgx.Batch) {
 	for _, l := range w.lists {
 		if l.until.IsZero() {
-			b.Queue(dropListed, l.number, [16]byte(l.id))
+			b.Queue(dropListed, numberForms(w.box, l.number), [16]byte(l.id))
 		} else {
-			b.Queue(addListed, l.number, [16]byte(l.id), l.until)
+			b.Queue(addListed, []byte(w.form(l.number)), [16]byte(l.id), l.until)
 		}
 	}
 }
@@ -237,11 +242,15 @@ func goneAt(b *orders.Block) *time.Time {
 }
 
 func (w *work) writeBlocks(b *pgx.Batch) {
-	for h, r := range w.blocks {
+	for _, h := range slices.SortedFunc(maps.Keys(w.blocks), compareHashes) {
+		r := w.blocks[h]
 		if !r.changed {
 			continue
 		}
-		b.Queue(putBlocked, h[:], goneAt(&r.Block), r.Suppression(), encode(func(c *coder) { c.block(&r.Block) }))
+		if r.was != h && r.was != (hash{}) { // in place, for those who wait for its lock
+			b.Queue(moveBlocked, r.was[:], h[:])
+		}
+		b.Queue(putBlocked, h[:], goneAt(&r.Block), r.Suppression(), encodeBlock(w.box, h, &r.Block, r.newer))
 	}
 }
 
@@ -272,16 +281,10 @@ func (w *work) writeFeed(b *pgx.Batch) {
 	b.Queue(appendTo, names, each, organisations, numbers, shipments, statuses, at)
 }
 
-// foundBy returns what the row of a report that waits is found by: the hashes of its references, and its recipient's
-// number, nil where it names none.
-func foundBy(r *orders.Report) (refs [][]byte, number *string) {
-	refs = make([][]byte, len(r.Refs))
-	for i, ref := range r.Refs {
-		h := refHash(r.Carrier, ref)
-		refs[i] = h[:]
+// numberOf returns by what a report that waits is found: what stands for its recipient's number, nil where it names none.
+func numberOf(box *sealed.Box, r *orders.Report) []byte {
+	if all := numberForms(box, r.Recipient.Number()); len(all) > 0 {
+		return all[0]
 	}
-	if n := r.Recipient.Number(); n != "" {
-		number = &n
-	}
-	return refs, number
+	return nil
 }

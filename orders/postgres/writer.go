@@ -21,9 +21,10 @@ type request struct {
 	shipment orders.Shipment
 	claimed  bool
 	effects  []orders.Effect
-	failed   error // of change
+	failed   error // of change; of order, where this node may claim nothing
 
-	done chan error // takes the one answer, waited for or not
+	done  chan error   // takes the one answer, waited for or not
+	later orders.Later // of Apply
 }
 
 // writer is one writing goroutine with a session of its own. It takes all calls that wait, and stores them in one
@@ -34,6 +35,8 @@ type writer struct {
 	serve func(context.Context, *connection, []*request) error // stores a batch
 	conn  *connection                                          // nil: there is none
 
+	undecided []transaction // that may be stored, or not
+
 	mu    sync.Mutex
 	down  error     // why the last write failed; nil: it did not
 	again time.Time // when the next call may try
@@ -42,6 +45,10 @@ type writer struct {
 func newWriter(j *Journal, serve func(context.Context, *connection, []*request) error, queue int) *writer {
 	return &writer{j: j, serve: serve, queue: make(chan *request, queue)}
 }
+
+// probeEvery is how often a writer whose last write failed tries one of its own. A node that is not ready gets no orders, so
+// that it would never find out otherwise.
+const probeEvery = time.Second
 
 // retryAfter is how long calls are refused at once after a write that failed: they would wait for nothing.
 const retryAfter = 250 * time.Millisecond
@@ -94,7 +101,7 @@ func (w *writer) do(r *request) error {
 	case err := <-r.done:
 		return err
 	case <-r.ctx.Done():
-		return fmt.Errorf("%w: %w", orders.ErrUnavailable, context.Cause(r.ctx))
+		return late(r.ctx)
 	case <-w.j.closed:
 	}
 	select {
@@ -114,9 +121,16 @@ func (w *writer) run() {
 	}()
 	var batch []*request
 	for {
+		var probe <-chan time.Time
+		if w.state() != nil {
+			probe = time.After(probeEvery)
+		}
 		select {
 		case r := <-w.queue:
 			batch = w.gather(batch[:0], r)
+		case <-probe:
+			w.note(w.probe())
+			continue
 		case <-w.j.closing:
 			select {
 			case r := <-w.queue:
@@ -129,11 +143,25 @@ func (w *writer) run() {
 	}
 }
 
+// probe commits a write that means nothing to anybody.
+func (w *writer) probe() error {
+	err := w.decide()
+	if err == nil {
+		err = w.write(w.j.pass)
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
 // gather takes what waits, without the calls whose caller has left.
 func (w *writer) gather(batch []*request, r *request) []*request {
 	for {
 		if r.ctx.Err() == nil {
 			batch = append(batch, r)
+		} else {
+			r.later.NotStored()
 		}
 		if len(batch) >= w.j.opt.MaxBatch {
 			return batch
@@ -155,15 +183,12 @@ func (w *writer) store(batch []*request) {
 	w.j.metrics.batch.Observe(float64(len(batch)))
 	err := w.attempts(batch)
 	if err != nil && faultOf(err) == faultRefused && len(batch) > 1 {
-		for _, r := range batch {
-			r.done <- w.answer(w.attempts([]*request{r}))
+		for i := range batch {
+			w.finish(batch[i:i+1], w.attempts(batch[i:i+1]))
 		}
 		return
 	}
-	err = w.answer(err)
-	for _, r := range batch {
-		r.done <- err
-	}
+	w.finish(batch, err)
 }
 
 // maxAttempts is how often a transaction is tried that loses against others.
@@ -171,6 +196,10 @@ const maxAttempts = 12
 
 // attempts stores a batch, again where it lost against another transaction.
 func (w *writer) attempts(batch []*request) (err error) {
+	if err := w.decide(); err != nil {
+		w.note(unavailable(err))
+		return notStored(err)
+	}
 	for range maxAttempts {
 		err = w.attempt(batch)
 		switch {
@@ -180,7 +209,7 @@ func (w *writer) attempts(batch []*request) (err error) {
 		case faultOf(err) == faultRefused:
 			return err
 		case faultOf(err) == faultAgain:
-			w.j.metrics.retries.Inc()
+			w.j.again(err)
 		case faultOf(err) == faultWeek:
 			if failed := w.j.weeksOf(batch); failed != nil {
 				err = failed
@@ -196,17 +225,27 @@ func (w *writer) attempts(batch []*request) (err error) {
 	return err
 }
 
-func (w *writer) attempt(batch []*request) (err error) {
+func (w *writer) attempt(batch []*request) error {
+	return w.write(func(ctx context.Context, conn *connection) error {
+		began := time.Now()
+		err := w.serve(ctx, conn, batch)
+		if err == nil {
+			w.j.metrics.commit.Observe(time.Since(began).Seconds())
+		}
+		return err
+	})
+}
+
+// write runs a call over the writer's session, which ends where its state is not known after that.
+func (w *writer) write(call func(context.Context, *connection) error) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTime)
 	defer cancel()
 	if w.conn == nil {
 		if w.conn, err = w.j.connect(ctx); err != nil {
-			return errors.Join(orders.ErrNotStored, err)
+			return notStored(err)
 		}
 	}
-	began := time.Now()
-	if err = w.serve(ctx, w.conn, batch); err == nil {
-		w.j.metrics.commit.Observe(time.Since(began).Seconds())
+	if err = call(ctx, w.conn); err == nil {
 		return nil
 	}
 	if faultOf(err) == faultLost || !w.conn.reset(ctx) {
@@ -216,13 +255,21 @@ func (w *writer) attempt(batch []*request) (err error) {
 	return err
 }
 
+// notStored is the error of a call before anything of it was sent.
+func notStored(err error) error {
+	if errors.Is(err, orders.ErrNotStored) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", orders.ErrNotStored, err)
+}
+
 // answer is the error that a caller gets.
 func (w *writer) answer(err error) error {
 	var own *callError
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &own):
+	case errors.As(err, &own) && faultOf(err) == faultRefused: // else the rules met a failure of the database
 		return own.err
 	case faultOf(err) == faultRefused:
 		return fmt.Errorf("journal: the database refuses the call: %w", err)

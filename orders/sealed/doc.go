@@ -35,7 +35,7 @@
 // What was stored before the journal was sealed stays plain, and what was sealed with the former key stays so, until the
 // engine has stored it again: its retention goes through all tables in small steps, and seals each value that is not
 // Current, unless Box.Settled. When that is done it stores Box.Resealed as the state, and the former key is not needed any
-// more. A look-up by hash has to try the plain hash too, while the journal is not settled.
+// more. A look-up by hash has to try the plain hash too, while Box.Plain.
 //
 // Where several processes share a journal, next is stored only if the state is still what Attach was given; else Attach is
 // called again. Resealed is for when all of them have the same current key: before a rotation each gets the new key as its

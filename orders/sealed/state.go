@@ -127,7 +127,13 @@ func Needed(stored []byte) (ids []KeyID, plain bool, err error) {
 }
 
 // Settled reports whether every record is sealed with the current key.
-func (b *Box) Settled() bool { return b == nil || !b.state.plain && len(b.state.needed) == 1 }
+func (b *Box) Settled() bool { return b == nil || !b.state.plain && b.OneKey() }
+
+// OneKey reports whether no record is sealed with another key than the current one.
+func (b *Box) OneKey() bool { return b == nil || len(b.state.needed) == 1 }
+
+// Plain reports whether records may be plain, and under plain hashes.
+func (b *Box) Plain() bool { return b != nil && b.state.plain }
 
 // Resealed returns a Box, and its state to store, of a journal all of whose records are sealed with the current key; or,
 // with plain, are plain and have to stay so.

@@ -71,8 +71,9 @@ type metrics struct {
 // setup is a configuration in use. It does not change.
 type setup struct {
 	Config
-	words  map[string]word   // by word, in capitals
-	owners map[string]string // organisation by bare inbound number
+	configured map[string]SMSC   // those of SMSCs that are in the configuration now
+	words      map[string]word   // by word, in capitals
+	owners     map[string]string // organisation by bare inbound number
 }
 
 // New returns the channel over a gateway. Messages can be sent while Run runs.
@@ -85,14 +86,15 @@ func New(cfg Config, gateway *smpp.Gateway, log *slog.Logger, reg prometheus.Reg
 // Reconfigure puts a configuration in the place of the one in use, except Config.Words. An SMSC that is in it no
 // more may still deliver while it is unbound: how it spells is kept. Only one goroutine at a time may call it.
 func (c *Channel) Reconfigure(cfg Config) {
-	smscs := maps.Clone(c.setup.Load().SMSCs)
-	maps.Copy(smscs, cfg.SMSCs)
-	cfg.SMSCs = smscs
-	c.setup.Store(newSetup(cfg))
+	c.metrics.errors.configure(cfg.SMSCs)
+	now := newSetup(cfg)
+	now.SMSCs = maps.Clone(c.setup.Load().SMSCs)
+	maps.Copy(now.SMSCs, cfg.SMSCs)
+	c.setup.Store(now)
 }
 
 func newSetup(cfg Config) *setup {
-	c := &setup{Config: cfg, words: make(map[string]word), owners: make(map[string]string)}
+	c := &setup{Config: cfg, configured: cfg.SMSCs, words: make(map[string]word), owners: make(map[string]string)}
 	for _, w := range cfg.StopWords {
 		c.words[spelling(w)] = wordStop
 	}
@@ -128,7 +130,7 @@ func newMetrics(reg prometheus.Registerer, smscs map[string]SMSC) metrics {
 // HintForms returns the forms of message ids that reports of each SMSC may hint
 // at; see orders.Config.
 func (c *Channel) HintForms() map[string][]string {
-	smscs := c.setup.Load().SMSCs
+	smscs := c.setup.Load().configured
 	forms := make(map[string][]string, len(smscs))
 	for name := range smscs {
 		forms[name] = dlr.MismatchForms()

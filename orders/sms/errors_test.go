@@ -10,11 +10,12 @@ import (
 )
 
 func TestErrorCodesAreBounded(t *testing.T) {
-	c := newErrorCounter(nil)
+	c := newErrorCounter(map[string]SMSC{"telco": {}, "other": {}})
+	before := testutil.CollectAndCount(c.vec)
 	for _, code := range []string{"", "0", "000"} {
 		c.count("telco", code, dlr.CauseNone)
 	}
-	if n := testutil.CollectAndCount(c.vec); n != 0 {
+	if n := testutil.CollectAndCount(c.vec); n != before {
 		t.Errorf("%d series of receipts without an error", n)
 	}
 	for range 3 {
@@ -31,7 +32,12 @@ func TestErrorCodesAreBounded(t *testing.T) {
 			t.Errorf("%v: %v, want %v", labels, got, want)
 		}
 	}
-	if n := testutil.CollectAndCount(c.vec); n != maxErrorCodes+2 {
+	if n := testutil.CollectAndCount(c.vec); n != maxErrorCodes+3 {
 		t.Errorf("%d series", n)
+	}
+	c.configure(map[string]SMSC{"other": {}})
+	c.count("telco", "013", dlr.CauseAbsent) // while it is unbound
+	if n := testutil.CollectAndCount(c.vec); n != 3 || testutil.ToFloat64(c.vec.WithLabelValues("other", "other", "absent")) != 1 {
+		t.Errorf("%d series are left of an SMSC that is gone", n)
 	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // patience bounds every wait; each takes far less.
-const patience = 30 * time.Second
+const patience = 5 * time.Minute
 
 // peer is a running program of folder node.
 type peer struct {

@@ -2,6 +2,5 @@
 // packages smpp and session. The one with a will of its own is package smsctest.
 //
 //	peer.go         a Peer: reads and writes PDUs; waits that are bounded
-//	pipe.go         a connection in memory, for testing/synctest
 //	certificate.go  a certificate for TLS
 package peertest

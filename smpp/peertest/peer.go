@@ -11,7 +11,7 @@ import (
 )
 
 // Patience bounds every wait of a test. Only a test that fails waits that long.
-const Patience = 10 * time.Second
+const Patience = time.Minute
 
 // Peer is an SMSC that the test plays by hand, PDU by PDU.
 type Peer struct {

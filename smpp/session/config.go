@@ -2,9 +2,11 @@ package session
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"straks/smpp/wire"
@@ -15,8 +17,10 @@ import (
 type Config struct {
 	Addr string      // host:port of the SMSC
 	TLS  *tls.Config // nil for plain TCP; an empty ServerName becomes the host of Addr
-	Mode Mode        // default Transceiver
-	Bind wire.Bind   // an InterfaceVersion of zero becomes 0x34
+	// Dial connects to Addr in place of a net.Dialer.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	Mode Mode      // default Transceiver
+	Bind wire.Bind // an InterfaceVersion of zero becomes 0x34
 
 	// Deliveries bounds the deliver_sm and data_sm that wait for Respond. The session
 	// answers those beyond it with ESME_RX_T_APPN. Default 1000.

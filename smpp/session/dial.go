@@ -57,11 +57,13 @@ func Bind(ctx context.Context, conn net.Conn, cfg Config) (*Session, error) {
 func connect(ctx context.Context, cfg Config) (conn, socket net.Conn, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, cfg.DialTimeout, fmt.Errorf("smpp: no connection within %v", cfg.DialTimeout))
 	defer cancel()
-	// Go sets TCP_NODELAY by itself: with Nagle's algorithm each PDU would wait
-	// for the peer's delayed acknowledgement of the previous one.
-	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: cfg.DeadAfter, Interval: cfg.EnquireInterval, Count: 3}}
-	socket, err = d.DialContext(ctx, "tcp", cfg.Addr)
-	if err != nil {
+	dial := cfg.Dial
+	if dial == nil {
+		// Go sets TCP_NODELAY by itself: with Nagle's algorithm each PDU would wait
+		// for the peer's delayed acknowledgement of the previous one.
+		dial = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: cfg.DeadAfter, Interval: cfg.EnquireInterval, Count: 3}}).DialContext
+	}
+	if socket, err = dial(ctx, "tcp", cfg.Addr); err != nil {
 		return nil, nil, fmt.Errorf("smpp: %w", err)
 	}
 	if cfg.TLS == nil {

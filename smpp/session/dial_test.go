@@ -58,14 +58,17 @@ func TestBindRefusedByNack(t *testing.T) {
 // A bind without a bind_resp has an error that says what to check, and not one of those
 // for messages: no message could have left.
 func TestBindAnsweredByNonsense(t *testing.T) {
-	for want, act := range map[string]func(p *peertest.Peer){
-		"speaks no SMPP: is the port right? Does it want TLS?":     func(p *peertest.Peer) { p.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")) },
-		"hung up on the bind: does it let our address in? Does it": func(p *peertest.Peer) { p.Conn.Close() },
-		"is silent: is the port right? Does it want TLS?":          func(*peertest.Peer) {},
+	for want, c := range map[string]struct {
+		within time.Duration
+		act    func(p *peertest.Peer)
+	}{
+		"speaks no SMPP: is the port right? Does it want TLS?":     {peertest.Patience, func(p *peertest.Peer) { p.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")) }},
+		"hung up on the bind: does it let our address in? Does it": {peertest.Patience, func(p *peertest.Peer) { p.Conn.Close() }},
+		"is silent: is the port right? Does it want TLS?":          {100 * time.Millisecond, func(*peertest.Peer) {}},
 	} {
-		p, dialed := dialing(t, t.Context(), Config{BindTimeout: time.Second})
+		p, dialed := dialing(t, t.Context(), Config{BindTimeout: c.within})
 		p.Next(wire.BindTransceiver)
-		act(p)
+		c.act(p)
 		o := peertest.Wait(t, dialed)
 		if o.err == nil || !strings.Contains(o.err.Error(), want) || strings.Contains(o.err.Error(), "unknown") || errors.Is(o.err, ErrUnknown) {
 			t.Errorf("got %v, want %q", o.err, want)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"straks/internal/memnet"
 	"straks/smpp/peertest"
 	"straks/smpp/wire"
 )
@@ -30,7 +31,7 @@ func FuzzPeer(f *testing.F) {
 		f.Add(append(b, b...))
 	}
 	f.Fuzz(func(t *testing.T, said []byte) {
-		ours, theirs := peertest.Pipe(1 << 16)
+		ours, theirs := memnet.Pipe(1 << 16)
 		p := peertest.New(t, theirs)
 		go func() {
 			p.AcceptBind()

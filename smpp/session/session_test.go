@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"straks/internal/memnet"
 	"straks/smpp/peertest"
 	"straks/smpp/wire"
 )
@@ -35,7 +36,7 @@ func bound(t *testing.T, cfg Config) (*Session, *peertest.Peer) {
 // inBubble binds a session to a peer over memory, where time is the bubble's.
 func inBubble(t *testing.T, cfg Config, size int) (*Session, *peertest.Peer) {
 	t.Helper()
-	ours, theirs := peertest.Pipe(size)
+	ours, theirs := memnet.Pipe(size)
 	p := peertest.New(t, theirs)
 	go p.AcceptBind()
 	s, err := bind(context.Background(), ours, ours, cfg.withDefaults())

@@ -15,56 +15,58 @@ import (
 
 // Every way in which a submit can end is reported once, and none is left in flight.
 func TestEverySubmitIsSettled(t *testing.T) {
-	late := make(chan Late, 1)
-	var unmatched atomic.Int32
-	s, p := bound(t, Config{
-		ResponseTimeout: 50 * time.Millisecond,
-		Late:            func(l Late) { late <- l },
-		Expired:         func(ref any) { t.Errorf("%v expired, though Submit had reported it", ref) },
-		Observe:         Observer{Unmatched: func(wire.CommandID) { unmatched.Add(1) }},
+	synctest.Test(t, func(t *testing.T) {
+		late := make(chan Late, 1)
+		var unmatched atomic.Int32
+		s, p := inBubble(t, Config{
+			ResponseTimeout: 50 * time.Millisecond,
+			Late:            func(l Late) { late <- l },
+			Expired:         func(ref any) { t.Errorf("%v expired, though Submit had reported it", ref) },
+			Observe:         Observer{Unmatched: func(wire.CommandID) { unmatched.Add(1) }},
+		}, 1<<16)
+
+		got := submit(t.Context(), s, Request{Message: peertest.Message()})
+		f := p.Next(wire.SubmitSM)
+		p.Send(wire.SubmitSMResp, wire.ESMEThrottled, f.Sequence, nil)
+		if o := peertest.Wait(t, got); o.err != nil || o.Status != wire.ESMEThrottled || inFlight(s) != 0 {
+			t.Errorf("response: %+v, %d in flight", o, inFlight(s))
+		}
+		p.Send(wire.SubmitSMResp, wire.ESMEThrottled, f.Sequence, nil) // again: it matches no request
+
+		got = submit(t.Context(), s, Request{Message: peertest.Message()})
+		f = p.Next(wire.SubmitSM)
+		p.Send(wire.GenericNack, wire.ESMEInvCmdLen, f.Sequence, nil)
+		if o := peertest.Wait(t, got); o.err != nil || o.Status != wire.ESMEInvCmdLen || !o.Nack || inFlight(s) != 0 {
+			t.Errorf("generic_nack: %+v, %d in flight", o, inFlight(s))
+		}
+
+		got = submit(t.Context(), s, Request{Message: peertest.Message(), Ref: "timed out"})
+		f = p.Next(wire.SubmitSM)
+		o := peertest.Wait(t, got)
+		if !errors.Is(o.err, ErrUnknown) || !errors.Is(o.err, ErrNoResponse) || errors.Is(o.err, ErrNotSent) || inFlight(s) != 0 {
+			t.Errorf("time-out: %+v, %d in flight", o, inFlight(s))
+		}
+		p.Accept(f, "late")
+		if l := peertest.Wait(t, late); l.Ref != "timed out" || l.MessageID != "late" || l.Took < 50*time.Millisecond {
+			t.Errorf("late: %+v", l)
+		}
+		p.Accept(f, "late") // again: it matches no request
+		eventually.True(t, "two unmatched responses", func() bool { return unmatched.Load() == 2 })
+
+		got = submit(t.Context(), s, Request{Message: peertest.Message()})
+		p.Next(wire.SubmitSM)
+		p.Conn.Close()
+		if o := peertest.Wait(t, got); !errors.Is(o.err, ErrUnknown) || !errors.Is(o.err, ErrLost) {
+			t.Errorf("loss: %+v", o)
+		}
+		<-s.Done()
+		if inFlight(s) != 0 {
+			t.Errorf("%d in flight at the end", inFlight(s))
+		}
+		if _, err := s.Submit(t.Context(), Request{Message: peertest.Message()}); !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrLost) {
+			t.Errorf("after the end: %v", err)
+		}
 	})
-
-	got := submit(t.Context(), s, Request{Message: peertest.Message()})
-	f := p.Next(wire.SubmitSM)
-	p.Send(wire.SubmitSMResp, wire.ESMEThrottled, f.Sequence, nil)
-	if o := peertest.Wait(t, got); o.err != nil || o.Status != wire.ESMEThrottled || inFlight(s) != 0 {
-		t.Errorf("response: %+v, %d in flight", o, inFlight(s))
-	}
-	p.Send(wire.SubmitSMResp, wire.ESMEThrottled, f.Sequence, nil) // again: it matches no request
-
-	got = submit(t.Context(), s, Request{Message: peertest.Message()})
-	f = p.Next(wire.SubmitSM)
-	p.Send(wire.GenericNack, wire.ESMEInvCmdLen, f.Sequence, nil)
-	if o := peertest.Wait(t, got); o.err != nil || o.Status != wire.ESMEInvCmdLen || !o.Nack || inFlight(s) != 0 {
-		t.Errorf("generic_nack: %+v, %d in flight", o, inFlight(s))
-	}
-
-	got = submit(t.Context(), s, Request{Message: peertest.Message(), Ref: "timed out"})
-	f = p.Next(wire.SubmitSM)
-	o := peertest.Wait(t, got)
-	if !errors.Is(o.err, ErrUnknown) || !errors.Is(o.err, ErrNoResponse) || errors.Is(o.err, ErrNotSent) || inFlight(s) != 0 {
-		t.Errorf("time-out: %+v, %d in flight", o, inFlight(s))
-	}
-	p.Accept(f, "late")
-	if l := peertest.Wait(t, late); l.Ref != "timed out" || l.MessageID != "late" || l.Took < 50*time.Millisecond {
-		t.Errorf("late: %+v", l)
-	}
-	p.Accept(f, "late") // again: it matches no request
-	eventually.True(t, "two unmatched responses", func() bool { return unmatched.Load() == 2 })
-
-	got = submit(t.Context(), s, Request{Message: peertest.Message()})
-	p.Next(wire.SubmitSM)
-	p.Conn.Close()
-	if o := peertest.Wait(t, got); !errors.Is(o.err, ErrUnknown) || !errors.Is(o.err, ErrLost) {
-		t.Errorf("loss: %+v", o)
-	}
-	<-s.Done()
-	if inFlight(s) != 0 {
-		t.Errorf("%d in flight at the end", inFlight(s))
-	}
-	if _, err := s.Submit(t.Context(), Request{Message: peertest.Message()}); !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrLost) {
-		t.Errorf("after the end: %v", err)
-	}
 }
 
 // A caller that gives up waiting for the response does not know the outcome. The submit

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"straks/internal/memnet"
 	"straks/smpp/peertest"
 	"straks/smpp/wire"
 )
@@ -118,7 +119,7 @@ func TestFloodByAPeerThatDoesNotRead(t *testing.T) {
 			defer close(sent)
 			b, _ := wire.Append(nil, wire.Header{ID: wire.DeliverSM, Sequence: 7}, peertest.Message())
 			for range flood {
-				theirs := p.Conn.(*peertest.Conn)
+				theirs := p.Conn.(*memnet.Conn)
 				if _, err := theirs.Write(b); err != nil {
 					t.Error(err)
 				}

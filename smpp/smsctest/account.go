@@ -63,7 +63,7 @@ func (c *conn) finishBind(f wire.Frame, req *wire.Bind, status wire.Status) {
 	}
 	c.kind, c.since, c.version = f.ID, time.Now(), req.InterfaceVersion
 	c.account.Store(a) // before the response: the next PDU may come at once
-	c.nc.SetReadDeadline(time.Time{})
+	c.expectMore()
 	resp := &wire.BindResp{SystemID: "smsctest"}
 	if !c.smsc.script().Version33 {
 		resp.TLVs = []wire.TLV{wire.OctetTLV(wire.TagSCInterfaceVersion, 0x34)}
@@ -261,7 +261,7 @@ func (c *conn) acknowledged(sequence uint32, status wire.Status) {
 	case wire.ESMEOK:
 		n.count(&n.Acked)
 		if observe := c.smsc.script().OnAck; observe != nil {
-			observe(time.Since(d.sent))
+			observe(d.msg, time.Since(d.sent))
 		}
 	case wire.ESMERxTAppn, wire.ESMEThrottled, wire.ESMEMsgQFul, wire.ESMESysErr:
 		n.count(&n.Postponed)

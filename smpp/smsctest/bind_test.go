@@ -109,6 +109,20 @@ func TestEnquireLinkFromSMSC(t *testing.T) {
 	}
 }
 
+// TestDeadBind: a bind that sends nothing is closed, and its place in the account is another's.
+func TestDeadBind(t *testing.T) {
+	s := listen(t, Profile{MaxBinds: 1, DeadAfter: 50 * time.Millisecond})
+	transceiver(t, s).ended()
+	if err := s.Wait(within(t), func(st Stats) bool { return st.BindsNow == 0 }); err != nil {
+		t.Fatal(err)
+	}
+	transceiver(t, s)
+	lives := listen(t, Profile{DeadAfter: time.Hour})
+	e := transceiver(t, lives)
+	e.send(wire.EnquireLink, nil)
+	expect[any](e, wire.EnquireLinkResp)
+}
+
 func TestInvalidPDUs(t *testing.T) {
 	s := listen(t, Profile{})
 	for _, c := range []struct {

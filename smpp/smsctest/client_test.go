@@ -8,13 +8,14 @@ import (
 
 	"go.uber.org/goleak"
 
+	"straks/internal/memnet"
 	"straks/smpp/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait of a test.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 func within(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -22,9 +23,16 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
+// memory is the network of tests whose time is their own.
+var memory memnet.Network
+
 func listen(t *testing.T, p Profile) *SMSC {
 	t.Helper()
-	s, err := Listen("127.0.0.1:0", p)
+	addr := "127.0.0.1:0"
+	if p.Listen != nil {
+		addr = memory.Addr()
+	}
+	s, err := Listen(addr, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +50,11 @@ type esme struct {
 
 func dial(t *testing.T, s *SMSC) *esme {
 	t.Helper()
-	nc, err := net.Dial("tcp", s.Addr())
+	connect := net.Dial
+	if s.script().Listen != nil {
+		connect = func(network, addr string) (net.Conn, error) { return memory.DialContext(t.Context(), network, addr) }
+	}
+	nc, err := connect("tcp", s.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,8 +92,20 @@ func (c *conn) read() {
 		if !c.thawed() || !c.out.room(c.done) {
 			return
 		}
+		if c.bound() != nil {
+			c.expectMore()
+		}
 		c.handle(f, at)
 	}
+}
+
+// expectMore gives a peer that is bound Profile.DeadAfter for its next PDU.
+func (c *conn) expectMore() {
+	var end time.Time // none
+	if silence := c.smsc.script().DeadAfter; silence > 0 {
+		end = time.Now().Add(silence)
+	}
+	c.nc.SetReadDeadline(end)
 }
 
 // lost ends a connection that can't be read any further, with a generic_nack if the fault

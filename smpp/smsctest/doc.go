@@ -11,7 +11,7 @@
 //
 //	profile.go   Profile and Behaviour: what kind of SMSC to be
 //	quirk.go     quirks as settings and rules in text; the agreed endings of numbers
-//	smsc.go      SMSC: listening, connections, close (reserve_*.go keep its port)
+//	smsc.go      SMSC: listening, connections, close
 //	control.go   what a test does to a running SMSC: outage, freeze, MO messages, storm
 //	conn.go      one connection: reader, writer, outbox
 //	account.go   binds, and the deliveries to a system_id

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"straks/smpp/wire"
@@ -137,11 +138,13 @@ func (e *esme) pipeline(n int) []uint32 {
 }
 
 func TestReorder(t *testing.T) {
-	_, e := behaving(t, Behaviour{Reorder: 3, Receipt: Receipt{Missing: 1}})
-	// Sequence number 1 was the bind's. The last response is sent after holdFor, alone.
-	if got := e.pipeline(4); !slices.Equal(got, []uint32{4, 3, 2, 5}) {
-		t.Errorf("answered in the order %v", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		e := transceiver(t, listen(t, Profile{Listen: memory.Listen, Behaviour: Behaviour{Reorder: 3, Receipt: Receipt{Missing: 1}}}))
+		// Sequence number 1 was the bind's. The last response is sent after holdFor, alone.
+		if got := e.pipeline(4); !slices.Equal(got, []uint32{4, 3, 2, 5}) {
+			t.Errorf("answered in the order %v", got)
+		}
+	})
 }
 
 func TestLostResponse(t *testing.T) {

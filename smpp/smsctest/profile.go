@@ -3,6 +3,7 @@ package smsctest
 import (
 	"cmp"
 	"crypto/tls"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -18,21 +19,22 @@ import (
 type Profile struct {
 	// These are fixed by Listen; SetProfile does not change them.
 
-	AllowRemote    bool         // listen on an address that is not loopback
-	TLS            *tls.Config  // nil means plain TCP
-	Fast           bool         // use the gateway's codec, not go-smpp: see "Two codecs"
-	Seed           uint64       // of every random choice; the same seed and order of events give the same choices
-	FirstID        uint64       // number of the first message id; 0 means 170000001
-	Record         int          // newest submits that Submits keeps; 0 means 10000, negative none
-	OnSubmit       func(Submit) // called by the connection's reader for every submit; must not block
-	MaxConnections int          // at a time; 0 means 1000
+	AllowRemote    bool                                    // listen on an address that is not loopback
+	TLS            *tls.Config                             // nil means plain TCP
+	Listen         func(addr string) (net.Listener, error) // in place of TCP, for a network in memory; the address must be whole
+	Fast           bool                                    // use the gateway's codec, not go-smpp: see "Two codecs"
+	Seed           uint64                                  // of every random choice; the same seed and order of events give the same choices
+	FirstID        uint64                                  // number of the first message id; 0 means 170000001
+	Record         int                                     // newest submits that Submits keeps; 0 means 10000, negative none
+	OnSubmit       func(Submit)                            // called by the connection's reader for every submit; must not block
+	MaxConnections int                                     // at a time; 0 means 1000
 
 	// OnReceipt is called for every receipt, duplicates included, when its delay is over
 	// and before its first delivery. It must not block.
 	OnReceipt func(about Submit, state string)
 	// OnAck is called for every deliver_sm and data_sm that was answered ESME_ROK, with
-	// the time from writing it to the response. It must not block.
-	OnAck func(took time.Duration)
+	// the time from writing it to the response. It must not block, nor change the message.
+	OnAck func(m *wire.Message, took time.Duration)
 
 	// These may be changed at any time.
 
@@ -44,6 +46,7 @@ type Profile struct {
 	BindsFull  wire.Status       // command_status of one bind more; 0 means ESME_RALYBND
 	ChattyBind bool              // an enquire_link is sent before each bind response
 	Enquire    time.Duration     // interval of our own enquire_link, for binds from now on; 0 means none
+	DeadAfter  time.Duration     // a bind from which nothing came for this long is closed; 0 means never
 	Window     int               // deliver_sm without a response, for each bind; 0 means 1000
 	AckTimeout time.Duration     // a deliver_sm without a response is sent again after this time; 0 means 10 s
 	Retry      time.Duration     // after a temporary error a deliver_sm is sent again after this time; 0 means 1 s

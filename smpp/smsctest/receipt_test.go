@@ -174,7 +174,12 @@ func TestOnReceipt(t *testing.T) {
 // OnAck is called for a receipt that was acknowledged, not for one that must be sent again.
 func TestOnAck(t *testing.T) {
 	calls := make(chan time.Duration, 10)
-	s := listen(t, Profile{Retry: time.Millisecond, OnAck: func(took time.Duration) { calls <- took }})
+	s := listen(t, Profile{Retry: time.Millisecond, OnAck: func(m *wire.Message, took time.Duration) {
+		if m.Source != number {
+			t.Errorf("acknowledged: a receipt from %q", m.Source)
+		}
+		calls <- took
+	}})
 	e := transceiver(t, s)
 	e.submit(number, "x")
 	e.ack(e.next(), wire.ESMERxTAppn)

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"straks/internal/freeport"
 )
 
 // SMSC is a running simulator. All methods are safe for concurrent use.
@@ -44,9 +46,12 @@ func Listen(addr string, p Profile) (*SMSC, error) {
 	if err := allowed(addr, p.AllowRemote); err != nil {
 		return nil, err
 	}
-	bound, release, err := reserve(addr)
-	if err != nil {
-		return nil, fmt.Errorf("smsctest: %w", err)
+	bound, release := addr, func() {}
+	if p.Listen == nil {
+		var err error
+		if bound, release, err = freeport.Reserve(addr); err != nil {
+			return nil, fmt.Errorf("smsctest: %w", err)
+		}
 	}
 	s := &SMSC{
 		addr: bound, reserve: release,
@@ -85,7 +90,7 @@ func (s *SMSC) script() *script { return s.current.Load() }
 func (s *SMSC) SetProfile(p Profile) {
 	old := s.script()
 	p.OnSubmit, p.OnReceipt, p.OnAck = old.OnSubmit, old.OnReceipt, old.OnAck
-	p.TLS, p.MaxConnections = old.TLS, old.MaxConnections
+	p.TLS, p.Listen, p.MaxConnections = old.TLS, old.Listen, old.MaxConnections
 	s.current.Store(newScript(p))
 }
 
@@ -127,7 +132,11 @@ func (s *SMSC) listen() error {
 	if s.listener != nil {
 		return nil
 	}
-	l, err := net.Listen("tcp", s.addr)
+	open := s.script().Listen
+	if open == nil {
+		open = func(addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
+	}
+	l, err := open(s.addr)
 	if err != nil {
 		return fmt.Errorf("smsctest: %w", err)
 	}
@@ -244,14 +253,4 @@ func (s *SMSC) bound() []*conn {
 	}
 	slices.SortFunc(bound, func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
 	return bound
-}
-
-// reservePlain picks a port by listening on it for a moment.
-func reservePlain(addr string) (bound string, release func(), err error) {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return "", nil, err
-	}
-	bound = l.Addr().String()
-	return bound, func() {}, l.Close()
 }

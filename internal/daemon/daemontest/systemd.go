@@ -73,7 +73,7 @@ func (m *Manager) Env() []string {
 // Await reads until a notification has all the given parts.
 func (m *Manager) Await(parts ...string) {
 	m.t.Helper()
-	m.conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+	m.conn.SetReadDeadline(time.Now().Add(patience))
 	buf := make([]byte, 4096)
 	for read := []string(nil); ; {
 		n, err := m.conn.Read(buf)

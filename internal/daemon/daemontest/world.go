@@ -16,9 +16,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -33,6 +35,9 @@ import (
 	"straks/smtp/relaytest"
 	"straks/smtp/returnpath"
 )
+
+// OfNode matches the metrics that only a daemon has whose journal is in PostgreSQL.
+var OfNode = regexp.MustCompile(`^straks_(node_[a-z_]+|slots|forwarded_total|limits_others_[a-z_]+|journal_(barrier|retries|unreplicated)_[a-z_]+)$`)
 
 // World is a daemon between an SMSC and a relay. Its methods fail the test on an error.
 type World struct {
@@ -106,13 +111,15 @@ func (w *World) writeConfig(extra string) {
 	text := fmt.Sprintf(`
 [api]
 listen = "127.0.0.1:0"
-send_deadline = "2s"
+send_deadline = "20s"
+drain_timeout = "30s"
 [metrics]
 listen = "127.0.0.1:0"
 [admin]
 listen = %q
 [journal]
 path = %q
+stall_after = "1m"
 [numbers]
 home = ["*"]
 [limits]
@@ -157,6 +164,13 @@ func (w *World) EditConfig(old, new string) {
 	if err := os.WriteFile(w.ConfigFile(), []byte(strings.Replace(string(text), old, new, 1)), 0o600); err != nil {
 		w.T.Fatal(err)
 	}
+}
+
+// ShortenDeadline sets the send deadline to two seconds, for a test that waits until it has passed. It comes before
+// Start.
+func (w *World) ShortenDeadline() {
+	w.T.Helper()
+	w.EditConfig(`send_deadline = "20s"`, `send_deadline = "2s"`)
 }
 
 // BounceDomain is the domain of return paths of a world that takes reports.
@@ -324,19 +338,28 @@ func AdminClient(addr string) *http.Client {
 		}}}
 }
 
+// patience bounds a call to the daemon, however slow the machine is.
+const patience = 5 * time.Minute
+
 // ClientAt returns a client of the daemon at an address, or at the path of a socket.
 func (w *World) ClientAt(addr string) *client.Client {
-	var hc *http.Client
+	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if path := addr; filepath.IsAbs(path) {
-		transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", path) }}
-		w.T.Cleanup(transport.CloseIdleConnections)
-		addr, hc = "straks", &http.Client{Transport: transport}
+		transport.DialContext = func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", path) }
+		addr = "straks"
 	}
-	c, err := client.New("http://"+addr+"/notifications/api/v1", w.Token, hc)
+	w.T.Cleanup(transport.CloseIdleConnections)
+	c, err := client.New("http://"+addr+"/notifications/api/v1", w.Token, &http.Client{Transport: transport, Timeout: patience})
 	if err != nil {
 		w.T.Fatal(err)
 	}
 	return c
+}
+
+// ShareJournal puts the journal into a database, in place of the file. node has the keys of [node]. The journal is not made.
+func (w *World) ShareJournal(dsn, node string) {
+	w.T.Helper()
+	w.EditConfig(fmt.Sprintf("path = %q\nstall_after = \"1m\"\n", w.JournalFile()), fmt.Sprintf("engine = \"postgres\"\nha = false\npostgres = %q\n[node]\n%s\n", dsn, node))
 }
 
 // SealJournal gives the journal a key, with which the daemon encrypts recipients from its next start on.

@@ -5,11 +5,12 @@ import (
 	"log/slog"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"straks/orders/bolt"
 )
 
-// New returns a new journal in a folder of the test's own. It is closed when the test ends.
+// New returns a new journal in a folder of the test's own. It is closed when the test ends. No disk is too slow for it.
 func New(t testing.TB) *bolt.Journal {
 	t.Helper()
 	return NewFrom(t, 0)
@@ -22,7 +23,7 @@ func NewFrom(t testing.TB, feedStart uint64) *bolt.Journal {
 	if err := bolt.Create(path, bolt.Options{FeedStart: feedStart}); err != nil {
 		t.Fatal(err)
 	}
-	j, err := bolt.Open(path, bolt.Options{Log: slog.New(slog.DiscardHandler)})
+	j, err := bolt.Open(path, bolt.Options{Log: slog.New(slog.DiscardHandler), StallAfter: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

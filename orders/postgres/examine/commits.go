@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"straks/orders/postgres/reason"
 )
 
 const (
@@ -22,7 +24,7 @@ func judgeCommits(ctx context.Context, conn *pgx.Conn) Finding {
 	ctx, cancel := context.WithTimeout(ctx, commitTime)
 	defer cancel()
 	if _, err := conn.Exec(ctx, "set synchronous_commit = on"); err != nil {
-		return found("commit_time", Unknown, "No commit could be tried: %v", err)
+		return found("commit_time", Unknown, "No commit could be tried: %s.", reason.Of(err))
 	}
 	var took []time.Duration
 	for range commits {
@@ -30,9 +32,10 @@ func judgeCommits(ctx context.Context, conn *pgx.Conn) Finding {
 		_, err := conn.Exec(ctx, "select pg_logical_emit_message(true, 'straks', '')")
 		switch {
 		case ctx.Err() != nil && len(took) == 0:
-			return found("commit_time", Fix, "A commit did not end within %v: no standby acknowledges it.", commitTime)
+			return found("commit_time", Fix, "A commit did not end within %v: no standby acknowledges it. Is one frozen, is its disk full, or the way to it cut? An old reply_time shows which.", commitTime).
+				run("select application_name, state, sync_state, reply_time from pg_stat_replication;  -- on the primary")
 		case err != nil && len(took) == 0:
-			return found("commit_time", Unknown, "No commit could be tried: %v", err)
+			return found("commit_time", Unknown, "No commit could be tried: %s.", reason.Of(err))
 		}
 		took = append(took, time.Since(began))
 		if err != nil {

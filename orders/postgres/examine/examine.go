@@ -2,13 +2,14 @@ package examine
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
+
+	"straks/orders/postgres/reason"
 )
 
 // lookTime bounds a look at everything.
@@ -32,7 +33,7 @@ func Examine(ctx context.Context, config *pgx.ConnConfig, o Options) []Finding {
 	own.RuntimeParams["application_name"] = "straks doctor"
 	conn, err := pgx.ConnectConfig(ctx, own)
 	if err != nil {
-		return []Finding{found("reachable", Fix, "No server that takes writes can be reached: %s.", Reason(err))}
+		return []Finding{unreachable(own, reason.Of(err))}
 	}
 	defer func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
@@ -41,10 +42,30 @@ func Examine(ctx context.Context, config *pgx.ConnConfig, o Options) []Finding {
 	}()
 	f, err := read(ctx, conn)
 	if err != nil {
-		return []Finding{found("reachable", Fix, "The server does not answer what it is asked: %s.", Reason(err))}
+		return []Finding{found("reachable", Fix, "The server does not answer what it is asked: %s.", reason.Of(err))}
 	}
 	all := append([]Finding{found("reachable", OK, "The server can be reached.")}, f.judge(o.Sessions)...)
 	return ordered(append(all, f.commitTime(ctx, conn), judgePatroni(ctx, hosts(config), orDefault(o.PatroniPort))))
+}
+
+// unreachable is what is found where no server that takes writes answers, with the first thing to look at.
+func unreachable(config *pgx.ConnConfig, why string) Finding {
+	f := found("reachable", Fix, "No server that takes writes can be reached: %s.", why)
+	switch {
+	case strings.Contains(why, "read only connection"):
+		f.Says += " Those that answer are standbys, or their sessions are read-only. A supervisor promotes a standby by itself, within a minute. Without one, promote one, but only if the former primary is surely down."
+		return f.run("patronictl list  # where Patroni runs", "show default_transaction_read_only;  -- on the primary: with on, sessions are read-only")
+	case strings.Contains(why, "SQLSTATE"):
+		return f // it answers, and the reason says what to do
+	}
+	f.Says += " Do the servers run, and does this machine reach them?"
+	asks := []string{"patronictl list  # where Patroni runs", fmt.Sprintf("pg_isready -h %s -p %d", config.Host, config.Port)}
+	for _, other := range config.Fallbacks {
+		if ask := fmt.Sprintf("pg_isready -h %s -p %d", other.Host, other.Port); !slices.Contains(asks, ask) {
+			asks = append(asks, ask)
+		}
+	}
+	return f.run(asks...)
 }
 
 func orDefault(port string) string {
@@ -58,9 +79,9 @@ func orDefault(port string) string {
 func (f *facts) commitTime(ctx context.Context, conn *pgx.Conn) Finding {
 	switch standbys := f.judgeStandbys(); {
 	case f.recovery || f.readOnly:
-		return found("commit_time", Unknown, "A server that takes no writes has no commits.")
+		return found("commit_time", Unknown, "No commit was tried, since the server takes no writes: see the finding primary.")
 	case standbys.Level == Fix && quorum(f.names) > 0:
-		return found("commit_time", Unknown, "No commit was tried: none ends without a standby.")
+		return found("commit_time", Unknown, "No commit was tried, since none ends: see the finding standbys.")
 	}
 	return judgeCommits(ctx, conn)
 }
@@ -91,19 +112,4 @@ func ordered(all []Finding) (sorted []Finding) {
 		}
 	}
 	return sorted
-}
-
-// Reason returns an error of PostgreSQL or of the connection in one line without a DSN, which may hold a password.
-func Reason(err error) string {
-	var said *pgconn.PgError
-	if errors.As(err, &said) {
-		return fmt.Sprintf("%s (SQLSTATE %s)", said.Message, said.Code)
-	}
-	var connect *pgconn.ConnectError
-	if errors.As(err, &connect) {
-		if inner := connect.Unwrap(); inner != nil {
-			err = inner
-		}
-	}
-	return strings.Join(strings.Fields(err.Error()), " ")
 }

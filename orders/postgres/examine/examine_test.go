@@ -81,22 +81,36 @@ func TestFindings(t *testing.T) {
 			t.Errorf("%s of a cluster that is well: %+v", name, f)
 		}
 	}
-	reload := "select pg_reload_conf()"
-	for _, provoke := range []struct{ name, do, undo, says string }{
-		{"standby_names", "alter system set synchronous_standby_names = ''", "alter system reset synchronous_standby_names", "sent twice"},
-		{"standbys", "alter system set synchronous_standby_names = 'ANY 1 (nobody)'", "alter system reset synchronous_standby_names", "pg_stat_replication"},
-		{"fsync", "alter system set fsync = off", "alter system reset fsync", "fsync is off"},
-		{"full_page_writes", "alter system set full_page_writes = off", "alter system reset full_page_writes", "full_page_writes is off"},
-		{"synchronous_commit", "alter system set synchronous_commit = local", "alter system reset synchronous_commit", "synchronous_commit is local"},
-		{"synchronous_commit", "alter role straks set synchronous_commit = off", "alter role straks reset synchronous_commit", "role straks sets synchronous_commit=off"},
-		{"synchronous_commit", "alter database straks set synchronous_commit = remote_write", "alter database straks reset synchronous_commit", "database straks sets"},
+	plain := strings.Replace(dsn, "target_session_attrs=read-write", "", 1)
+	for _, provoke := range []struct{ name, dsn, do, undo, says string }{
+		{"standby_names", dsn, "alter system set synchronous_standby_names = ''", "alter system reset synchronous_standby_names", "sent twice"},
+		{"standbys", dsn, "alter system set synchronous_standby_names = 'ANY 1 (nobody)'", "alter system reset synchronous_standby_names", "called otherwise (n2, n3)"},
+		{"fsync", dsn, "alter system set fsync = off", "alter system reset fsync", "fsync is off"},
+		{"full_page_writes", dsn, "alter system set full_page_writes = off", "alter system reset full_page_writes", "full_page_writes is off"},
+		{"synchronous_commit", dsn, "alter system set synchronous_commit = local", "alter system reset synchronous_commit", "synchronous_commit is local"},
+		{"synchronous_commit", dsn, "alter role straks set synchronous_commit = off", "", "role straks sets synchronous_commit=off"},
+		{"synchronous_commit", dsn, "alter database straks set synchronous_commit = remote_write", "", "database straks sets"},
+		{"synchronous_commit", dsn, "alter role straks in database straks set synchronous_commit = off", "", "role straks of database straks sets"},
+		{"synchronous_commit", dsn, "alter role all set synchronous_commit = off", "", "sets synchronous_commit=off"},
+		{"primary", plain, "alter system set default_transaction_read_only = on", "alter system reset default_transaction_read_only", "read-only"},
+		{"primary", plain, "alter role straks set default_transaction_read_only = on", "", "read-only"},
+		{"primary", plain, "alter database straks set default_transaction_read_only = on", "", "read-only"},
+		{"primary", plain, "alter role straks in database straks set default_transaction_read_only = on", "", "read-only"},
 	} {
 		run(t, p, provoke.do, reload)
-		if f := wait(t, dsn, provoke.name, Fix); !strings.Contains(f.Says, provoke.says) || len(f.Run) == 0 && provoke.name != "standbys" {
+		f := wait(t, provoke.dsn, provoke.name, Fix)
+		if !strings.Contains(f.Says, provoke.says) {
 			t.Errorf("%s: %+v", provoke.do, f)
 		}
-		run(t, p, provoke.undo, reload)
-		wait(t, dsn, provoke.name, OK)
+		mend(t, p, f)
+		wait(t, provoke.dsn, provoke.name, OK)
+		if provoke.undo != "" {
+			run(t, p, provoke.undo, reload)
+			wait(t, provoke.dsn, provoke.name, OK)
+		}
+	}
+	if got := look(t, dsn, Options{}); got["standbys"].Level != OK || got["reachable"].Level != OK {
+		t.Errorf("once all is mended: %+v", got)
 	}
 	standby := look(t, c.Servers[1].DSN(), Options{})
 	if f := standby["primary"]; f.Level != Fix || !strings.Contains(f.Says, "target_session_attrs") {
@@ -109,18 +123,34 @@ func TestFindings(t *testing.T) {
 	losses(t, c)
 }
 
+// mend runs the SQL that a finding says to run.
+func mend(t *testing.T, s *pgcluster.Server, f Finding) {
+	t.Helper()
+	n := 0
+	for _, line := range f.Run {
+		if sql, _, _ := strings.Cut(line, "  --"); strings.HasSuffix(sql, ";") {
+			run(t, s, sql)
+			n++
+		}
+	}
+	if n == 0 {
+		t.Errorf("%s has no SQL: %q", f.Name, f.Run)
+	}
+}
+
 // roles: what an ordinary role sees, and others that may cancel its sessions.
 func roles(t *testing.T, c *pgcluster.Cluster) {
 	run(t, c.Primary, "create role node login", "create role batch login in role pg_signal_backend", "create role helper login in role node")
 	node := strings.Replace(c.DSN(), "user=straks", "user=node", 1)
 	got := look(t, node, Options{})
-	if f := got["standbys"]; f.Level != Unknown || len(f.Run) != 1 || f.Run[0] != "grant pg_monitor to node" {
+	if f := got["standbys"]; f.Level != Unknown || len(f.Run) != 1 || f.Run[0] != "grant pg_monitor to node;" {
 		t.Errorf("of a role that sees nothing: %+v", f)
 	}
 	if f := got["cancellers"]; f.Level != Note || !strings.Contains(f.Says, "batch, helper") {
 		t.Errorf("of others: %+v", f)
 	}
-	run(t, c.Primary, "grant pg_monitor to node", "drop role batch", "drop role helper")
+	mend(t, c.Primary, got["standbys"])
+	mend(t, c.Primary, got["cancellers"])
 	got = look(t, node, Options{})
 	for _, name := range []string{"standbys", "cancellers"} {
 		if got[name].Level != OK {
@@ -142,13 +172,15 @@ func losses(t *testing.T, c *pgcluster.Cluster) {
 		t.Errorf("of a standby that hangs: %+v", f)
 	}
 	c.Servers[2].Kill()
-	wait(t, c.DSN(), "standbys", Fix)
-	if f := look(t, c.DSN(), Options{})["commit_time"]; f.Level != Unknown {
+	if f := wait(t, c.DSN(), "standbys", Fix); !strings.Contains(f.Says, "No commit ends") || !strings.Contains(fmt.Sprint(f.Run), "pg_stat_replication") {
+		t.Errorf("without a standby: %+v", f)
+	}
+	if f := look(t, c.DSN(), Options{})["commit_time"]; f.Level != Unknown || !strings.Contains(f.Says, "see the finding standbys") {
 		t.Errorf("without a standby: %+v", f)
 	}
 	c.Primary.Kill()
 	got := look(t, c.DSN(), Options{})
-	if f := got["reachable"]; f.Level != Fix || len(got) != 1 {
+	if f := got["reachable"]; f.Level != Fix || len(got) != 1 || len(f.Run) != 4 || !strings.Contains(f.Run[3], "pg_isready -h "+c.Servers[2].Host()+" -p ") {
 		t.Errorf("without a server: %+v", got)
 	}
 }
@@ -184,6 +216,8 @@ func TestJudge(t *testing.T) {
 		{facts{synchronousCommit: "remote_apply"}, "synchronous_commit", OK},
 		{facts{names: "FIRST 2 (a, b)", standbys: []standby{{"a", "streaming", "sync"}, {"b", "catchup", "sync"}}, sees: true}, "standbys", Fix},
 		{facts{names: "*", standbys: []standby{{"a", "streaming", "sync"}, {"b", "streaming", "potential"}}}, "standbys", Note},
+		{facts{standbys: []standby{{"a", "streaming", "async"}}, sees: true}, "standbys", OK}, // commits end: what is wrong is standby_names
+		{facts{standbys: []standby{{"a", "startup", "async"}}, sees: true}, "standbys", Fix},
 	} {
 		for _, f := range c.f.judge(1) {
 			if f.Name == c.name && f.Level != c.want {

@@ -30,7 +30,7 @@ func judgePatroni(ctx context.Context, hosts []string, port string) Finding {
 		case older(version, 3, 0, 3):
 			return found("patroni", Fix, "%s runs Patroni %s: before 3.0.3 it may promote a standby that lacks what a primary has acknowledged. Use 4 or later.", host, version)
 		case older(version, 4, 0, 0):
-			return found("patroni", Note, "%s runs Patroni %s; from 4 on it knows quorum commit (synchronous_mode: quorum).", host, version)
+			return found("patroni", Note, "%s runs Patroni %s; from 4 on it knows quorum commit (synchronous_mode: quorum). Upgrade it when there is time.", host, version)
 		}
 		return found("patroni", OK, "%s runs Patroni %s.", host, version)
 	}

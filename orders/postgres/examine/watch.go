@@ -98,7 +98,7 @@ func (w *Watch) tell(faults []Finding) {
 		delete(before, f.Name)
 	}
 	for name := range before {
-		w.log.Info("the database is as it should be again", "finding", name)
+		w.log.Info("a finding about the database is gone", "finding", name, "left", len(faults))
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package peer hands a request for an order to another node, before anything of it is stored. A node that has no bind
+// Package forward hands a request for an order to another node, before anything of it is stored. A node that has no bind
 // for the message's route, and no relay, does so; the node that has one does everything, and its answer is passed
 // through.
 //
@@ -28,4 +28,4 @@
 //	accept.go  Accept: the other end
 //	caller.go  Caller, and its header
 //	metrics.go what came of it
-package peer
+package forward

@@ -1,4 +1,4 @@
-package peer
+package forward
 
 import "github.com/prometheus/client_golang/prometheus"
 

@@ -1,6 +1,7 @@
-package peer
+package forward
 
 import (
+	"encoding/base64"
 	"net/http"
 	"reflect"
 	"testing"
@@ -15,6 +16,10 @@ func TestCaller(t *testing.T) {
 	}
 	if got, err := readCaller(h); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v", got, err)
+	}
+	newer := base64.RawURLEncoding.EncodeToString([]byte(`{"node":1,"organisation":"ttd","scopes":["a"],"newer":{"x":[1]}}`))
+	if got, err := readCaller(http.Header{header: {newer}}); err != nil || got.Node != 1 || got.Organisation != "ttd" || len(got.Scopes) != 1 {
+		t.Errorf("of a node of a newer version: %+v, %v", got, err)
 	}
 	h.Add(header, h.Get(header))
 	if _, err := readCaller(h); err == nil {

@@ -1,4 +1,4 @@
-package peer
+package forward
 
 import (
 	"context"
@@ -14,7 +14,8 @@ const header = "Straks-Forwarded"
 // maxCaller bounds the header, in octets.
 const maxCaller = 8 << 10
 
-// Caller is who called the node that forwards a request. That node has checked what the caller may do.
+// Caller is who called the node that forwards a request. That node has checked what the caller may do. Nodes of two
+// versions forward to each other: members are added only, and one that is missing or unknown must do no harm.
 type Caller struct {
 	Node         int      `json:"node"`                  // that forwards
 	Organisation string   `json:"organisation"`          // never empty
