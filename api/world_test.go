@@ -69,7 +69,7 @@ func start(t testing.TB, with ...func(*Config, *orders.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	oc := orders.Config{Journal: bolttest.New(t), SMS: w.sms, Email: w.email, Log: log, SendDeadline: 20 * time.Second}
+	oc := orders.Config{Journal: bolttest.New(t), SMS: w.sms, Email: w.email, Log: log, SendDeadline: 20 * time.Second, StallAfter: time.Minute}
 	cfg := Config{Auth: auth, Log: log, Registerer: w.registry, Failures: FailureLimit{PerSecond: 1e6, Burst: 1e6}}
 	for _, f := range with {
 		f(&cfg, &oc)

@@ -64,10 +64,10 @@ func (w *world) open() {
 	w.t.Helper()
 	log := slog.New(slog.NewJSONHandler(&lockedWriter{w: w.log, mu: &w.mu}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
-	if w.journal, err = bolt.Open(w.path, bolt.Options{Log: log}); err != nil {
+	if w.journal, err = bolt.Open(w.path, bolt.Options{StallAfter: time.Hour, Log: log}); err != nil {
 		w.t.Fatal(err)
 	}
-	w.orders = orders.NewService(orders.Config{Journal: w.journal, SMS: w.sms, Email: w.email, Now: w.clock, Log: log})
+	w.orders = orders.NewService(orders.Config{Journal: w.journal, SMS: w.sms, Email: w.email, Now: w.clock, SendDeadline: time.Minute, StallAfter: time.Minute, Log: log})
 	w.reg = prometheus.NewRegistry()
 	w.Service = w.handle()
 }

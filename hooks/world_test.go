@@ -47,7 +47,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{TB: t, journal: bolttest.New(t), log: &logtest.Log{}, end: func() {}}
-	w.service = orders.NewService(orders.Config{Journal: w.journal, SMS: &orderstest.Carrier{}, Log: slog.New(slog.DiscardHandler)})
+	w.service = orders.NewService(orders.Config{Journal: w.journal, SMS: &orderstest.Carrier{}, StallAfter: time.Minute, Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { w.service.Run(ctx) })

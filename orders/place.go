@@ -12,13 +12,13 @@ import (
 	"straks/internal/handover"
 )
 
-// acceptWait bounds how long an order waits to be stored. A caller that would wait longer
-// should be told to retry.
-const acceptWait = 2 * time.Second
+// acceptWait bounds how long an order waits to be stored: on a disk that is not too slow, in the transaction
+// after the one that is under way. A caller that would wait longer should be told to retry.
+func (s *Service) acceptWait() time.Duration { return 2 * s.cfg.StallAfter }
 
 // settleWait is how long an order whose outcome is known waits for it to be on
 // disk before its caller is answered anyway; see settle.
-const settleWait = time.Second
+func (s *Service) settleWait() time.Duration { return s.cfg.StallAfter }
 
 // ownTries bounds the attempts at a call that fails because the journal cannot read the
 // record it is about. Such a record rarely becomes readable again; 35 attempts take about a minute.
@@ -173,7 +173,7 @@ func (s *Service) claim(ctx context.Context, f *inFlight, p *permit, o *Order, p
 
 // accept stores the order, on a disk that is not too slow for it.
 func (s *Service) accept(ctx context.Context, in AcceptRequest) (Shipment, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, acceptWait)
+	ctx, cancel := context.WithTimeout(ctx, s.acceptWait())
 	defer cancel()
 	return s.cfg.Journal.Accept(ctx, in)
 }
@@ -294,7 +294,7 @@ func (s *Service) persist(a Answer, tried func(Effect, error)) {
 // keep others from sharing a transaction.
 func (s *Service) insist(shipment uuid.UUID, call func(context.Context) error) {
 	own := 0
-	for pause, wait := 50*time.Millisecond, settleWait; ; pause, wait = min(2*pause, 2*time.Second), min(2*wait, 16*settleWait) {
+	for pause, wait := 50*time.Millisecond, s.settleWait(); ; pause, wait = min(2*pause, 2*time.Second), min(2*wait, 16*s.settleWait()) {
 		ctx, cancel := context.WithTimeout(context.Background(), wait)
 		err := call(ctx)
 		cancel()

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -101,6 +102,7 @@ func idleWorld(t *testing.T, cfg orders.Config) (w *world, run func()) {
 	journal := bolttest.New(t)
 	w = &world{network: &orderstest.Carrier{}, journal: &sick{Journal: journal}}
 	cfg.Journal, cfg.SMS, cfg.Log = w.journal, w.network, cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
+	cfg.StallAfter = cmp.Or(cfg.StallAfter, time.Minute) // no machine is too slow for its tests
 	w.Service = orders.NewService(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	var runs sync.WaitGroup

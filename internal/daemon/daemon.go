@@ -160,7 +160,7 @@ func (d *Daemon) wire() (err error) {
 	cfg := d.config()
 	service := orders.Config{
 		Journal: d.journal, Organisations: cfg.Names(),
-		SendDeadline: cfg.API.SendDeadline, Retention: func() orders.Retention { return d.config().Retention() },
+		SendDeadline: cfg.API.SendDeadline, StallAfter: cfg.Journal.StallAfter, Retention: func() orders.Retention { return d.config().Retention() },
 		MaxInFlight: cfg.API.MaxInFlight, Log: d.log, Registerer: d.registry,
 		ReceiptWait: func(carrier string) time.Duration { return d.config().ReceiptWait(carrier) },
 	}

@@ -48,7 +48,7 @@ func newWorld(t *testing.T, profile relaytest.Profile, cfg Config) *world {
 	if err := bolt.Create(path, bolt.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if w.journal, err = bolt.Open(path, bolt.Options{Log: log}); err != nil {
+	if w.journal, err = bolt.Open(path, bolt.Options{StallAfter: time.Hour, Log: log}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.journal.Close() })
@@ -59,7 +59,7 @@ func newWorld(t *testing.T, profile relaytest.Profile, cfg Config) *world {
 	cfg.Organisations = map[string]Organisation{organisation: {Sender: "noreply@bank.example"}}
 	w.channel = New(cfg, pool, log, w.registry)
 	w.service = orders.NewService(orders.Config{Journal: w.journal, Email: w.channel, Organisations: []string{organisation}, Relays: []string{"mx"},
-		SendDeadline: 5 * time.Second, Log: log, Registerer: w.registry})
+		SendDeadline: 5 * time.Second, StallAfter: time.Minute, Log: log, Registerer: w.registry})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 2)
 	for _, run := range []func(context.Context) error{w.service.Run, func(ctx context.Context) error { return w.channel.Run(ctx, w.service) }} {

@@ -117,7 +117,7 @@ func TestFirstKeyBesideAWrite(t *testing.T) {
 // verify begins a verification of both recipients.
 func verify(t *testing.T, j *Journal) {
 	t.Helper()
-	service := orders.NewService(orders.Config{Journal: j, SMS: &orderstest.Carrier{}, Email: &orderstest.Carrier{}, Log: quiet()})
+	service := orders.NewService(orders.Config{Journal: j, SMS: &orderstest.Carrier{}, Email: &orderstest.Carrier{}, StallAfter: time.Minute, Log: quiet()})
 	verifications := codes.New(codes.Config{Keys: codes.Keys{Active: codes.NewKey()}, Store: j, Orders: service, Language: "nb", Organisations: []string{"ttd"}, Log: quiet()})
 	st, err := verifications.Start(t.Context(), &codes.Request{Organisation: "ttd", Key: "v", Template: codes.DefaultTemplate, Language: "nb", Alphabet: codes.Digits, Length: 6,
 		TTL: 5 * time.Minute, Attempts: 5, ResendAfter: 30 * time.Second, FallbackAfter: time.Minute, To: []codes.Address{
