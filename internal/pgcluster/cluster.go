@@ -268,9 +268,14 @@ func (c *Cluster) DSNOf(name string) string {
 	return c.DSNAt(name, strings.Join(hosts, ","), port)
 }
 
-// DSNAt is DSNOf over other hosts and ports, such as proxies': each a list with commas.
+// DSNAt is DSNOf over other hosts and ports, such as proxies': each a list with commas. A single server is waited for, however
+// slow the machine is.
 func (c *Cluster) DSNAt(name, hosts, ports string) string {
-	return fmt.Sprintf("host=%s port=%s user=%s dbname=%s sslmode=disable target_session_attrs=read-write connect_timeout=2", hosts, ports, role, name)
+	patience := 2
+	if len(c.Servers) == 1 {
+		patience = 60
+	}
+	return fmt.Sprintf("host=%s port=%s user=%s dbname=%s sslmode=disable target_session_attrs=read-write connect_timeout=%d", hosts, ports, role, name, patience)
 }
 
 // Close ends all servers and removes their files.

@@ -72,7 +72,7 @@ func database(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("host=%s port=5432 user=straks dbname=%s sslmode=disable", server.cluster.Servers[0].Host(), name)
+	return server.cluster.DSNOf(name)
 }
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }

@@ -20,7 +20,7 @@ type connection struct{ *pgx.Conn }
 // connect opens a session that writes.
 func (j *Journal) connect(ctx context.Context) (*connection, error) {
 	// Time for each address: the first may be that of a server that is frozen, and the last one the primary.
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(1+len(j.config.Fallbacks))*connectTime)
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(1+len(j.config.Fallbacks))*j.config.ConnectTimeout)
 	defer cancel()
 	c, err := dial(ctx, j.config)
 	if err != nil {

@@ -57,7 +57,7 @@ const (
 	defaultMaxBatch        = 512
 	defaultReaders         = 8
 
-	connectTime = 2 * time.Second  // with one address; without TLS, where the DSN has both tried, is another one
+	connectTime = 2 * time.Second  // with one address, unless the DSN has connect_timeout; without TLS, where the DSN has both tried, is another one
 	writeTime   = 30 * time.Second // of one write: nobody cancels it before
 )
 
@@ -126,7 +126,7 @@ func (o Options) config() (*pgx.ConnConfig, error) {
 	for name, value := range session {
 		cfg.RuntimeParams[name] = value
 	}
-	if cfg.ConnectTimeout == 0 || cfg.ConnectTimeout > connectTime {
+	if cfg.ConnectTimeout == 0 || cfg.ConnectTimeout >= 2*time.Minute { // not said: pgx has two minutes then
 		cfg.ConnectTimeout = connectTime
 	}
 	return cfg, nil
