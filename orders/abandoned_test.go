@@ -86,7 +86,7 @@ func TestAbandoned(t *testing.T) {
 		if err := bolt.Create(path, bolt.Options{}); err != nil {
 			t.Fatal(err)
 		}
-		j, err := bolt.Open(path, bolt.Options{})
+		j, err := bolt.Open(path, bolt.Options{StallAfter: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +95,7 @@ func TestAbandoned(t *testing.T) {
 			t.Fatal(err)
 		}
 		j.Close()
-		if j, err = bolt.Open(path, bolt.Options{}); err != nil {
+		if j, err = bolt.Open(path, bolt.Options{StallAfter: time.Hour}); err != nil {
 			t.Fatal(err)
 		}
 		defer j.Close()

@@ -120,17 +120,18 @@ func TestBodiesThatDoNotEnd(t *testing.T) {
 					refused.Add(1)
 				})
 			}
-			most, held := 0, 0.0
+			most, peak := 0, 0.0
 			eventually.True(t, "each body to be refused or held", func() bool {
-				most, held = max(most, tg.memory()), tg.gauge("straks_http_body_octets")
+				held := tg.gauge("straks_http_body_octets")
+				most, peak = max(most, tg.memory()), max(peak, held)
 				return int(refused.Load())+int(held/size) == clients
 			})
 			t.Logf("with %d clients: %d KiB, %d refused", clients, most>>10, refused.Load())
 			if most > bound && !raceDetector {
 				t.Errorf("the daemon holds %d MiB; want less than %d", most>>20, bound>>20)
 			}
-			if limit := tg.gauge("straks_http_body_octets_limit"); held < limit/2 || held > limit*4/5 {
-				t.Errorf("one organisation holds %.0f of %.0f octets", held, limit)
+			if limit := tg.gauge("straks_http_body_octets_limit"); peak < limit/4 || peak > limit*4/5 { // a body that comes slowly ends by itself
+				t.Errorf("one organisation held %.0f of %.0f octets", peak, limit)
 			}
 			if _, err := tg.other.SendSMS(t.Context(), daemontest.SMS("k", "+4799999999")); err != nil {
 				t.Errorf("an order of another organisation: %v", err)

@@ -212,36 +212,43 @@ func TestPollersLeaveOrders(t *testing.T) {
 	t.Logf("quiet %v, with pollers %v: %.1f times", quiet, flooded, float64(flooded)/float64(quiet))
 }
 
+// pages reads pages over one connection until ended. It reports true where the daemon has ended the connection, as it does
+// where a page takes too long.
+func (tg *target) pages(ended chan struct{}) (again bool) {
+	c, err := net.Dial("tcp", tg.p.api)
+	if err != nil {
+		tg.T.Error(err)
+		return false
+	}
+	defer c.Close()
+	r := bufio.NewReaderSize(c, 32<<10)
+	for {
+		select {
+		case <-ended:
+			return false
+		default:
+		}
+		_, err := io.WriteString(c, tg.page())
+		var resp *http.Response
+		if err == nil {
+			resp, err = http.ReadResponse(r, nil)
+		}
+		if err == nil {
+			_, err = io.Copy(io.Discard, resp.Body)
+		}
+		if err != nil {
+			return true
+		}
+	}
+}
+
 // poll has clients ask for pages until stop.
 func (tg *target) poll(clients int) (stop func()) {
 	var wg sync.WaitGroup
 	ended := make(chan struct{})
 	for range clients {
-		c, err := net.Dial("tcp", tg.p.api)
-		if err != nil {
-			tg.T.Fatal(err)
-		}
 		wg.Go(func() {
-			defer c.Close()
-			r := bufio.NewReaderSize(c, 32<<10)
-			for {
-				select {
-				case <-ended:
-					return
-				default:
-				}
-				_, err := io.WriteString(c, tg.page())
-				var resp *http.Response
-				if err == nil {
-					resp, err = http.ReadResponse(r, nil)
-				}
-				if err == nil {
-					_, err = io.Copy(io.Discard, resp.Body)
-				}
-				if err != nil {
-					tg.T.Error(err)
-					return
-				}
+			for tg.pages(ended) {
 			}
 		})
 	}

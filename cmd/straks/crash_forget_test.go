@@ -37,7 +37,7 @@ func (s *sentTo) send(t *testing.T, c *client.Client, round, n int) {
 	t.Helper()
 	for i := range n {
 		for number, all := range map[string]*[]client.Placed{forgottenNumber: &s.person, otherNumber: &s.other} {
-			placed, err := c.SendSMS(t.Context(), daemontest.SMS(fmt.Sprint(number, round, i), number))
+			placed, err := insist(t, c, daemontest.SMS(fmt.Sprint(number, round, i), number))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"straks/internal/doctor"
 	"straks/internal/pgcluster"
@@ -101,7 +102,7 @@ func moves(t *testing.T, db *pgcluster.Cluster, fails func(says string, args ...
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := bolt.Options{Keys: sealed.Keys{Current: &key}}
+	options := bolt.Options{StallAfter: time.Hour, Keys: sealed.Keys{Current: &key}}
 	if err := bolt.Create(path, options); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -44,7 +45,7 @@ func newJournal(t *testing.T, n int) (path string) {
 
 func openJournal(t *testing.T, path string) *bolt.Journal {
 	t.Helper()
-	j, err := bolt.Open(path, bolt.Options{})
+	j, err := bolt.Open(path, bolt.Options{StallAfter: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

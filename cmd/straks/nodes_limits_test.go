@@ -59,19 +59,12 @@ func startAll(all []*node) {
 // refused places an order, and returns the problem that it was answered with; nil: none.
 func (n *node) refused(key, to string) *client.Problem {
 	n.T.Helper()
-	for {
-		_, err := n.client.SendSMS(n.T.Context(), daemontest.SMS(key, to))
-		var problem *client.Problem
-		switch {
-		case err == nil:
-			return nil
-		case !errors.As(err, &problem):
-			n.T.Fatalf("%s: %v\n%s", key, err, n.log.String())
-		case problem.Status != 503:
-			return problem
-		}
-		time.Sleep(50 * time.Millisecond) // as a client's Retry-After
+	_, err := insist(n.T, n.client, daemontest.SMS(key, to))
+	var problem *client.Problem
+	if err != nil && !errors.As(err, &problem) {
+		n.T.Fatalf("%s: %v\n%s", key, err, n.log.String())
 	}
+	return problem
 }
 
 // counted waits until a node has counted as many orders of others since its start.

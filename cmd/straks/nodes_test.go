@@ -62,20 +62,25 @@ func (n *node) start() *node {
 	return n
 }
 
-// send places an order, and repeats it while the answer is 503, as a client does.
+// insist places an order, and repeats it while the answer is 503, as a client does.
+func insist(t *testing.T, c *client.Client, order client.SMS) (client.Placed, error) {
+	for end := time.Now().Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		placed, err := c.SendSMS(t.Context(), order)
+		var problem *client.Problem
+		if !errors.As(err, &problem) || problem.Status != 503 || time.Now().After(end) {
+			return placed, err
+		}
+	}
+}
+
+// send places an order that is taken.
 func (n *node) send(key string) client.Placed {
 	n.T.Helper()
-	for end := time.Now().Add(time.Minute); ; {
-		p, err := n.client.SendSMS(n.T.Context(), daemontest.SMS(key, "+4799999999"))
-		var problem *client.Problem
-		if err == nil {
-			return p
-		}
-		if !errors.As(err, &problem) || problem.Status != 503 || time.Now().After(end) {
-			n.T.Fatalf("%s: %v\n%s", key, err, n.log.String())
-		}
-		time.Sleep(50 * time.Millisecond)
+	p, err := insist(n.T, n.client, daemontest.SMS(key, "+4799999999"))
+	if err != nil {
+		n.T.Fatalf("%s: %v\n%s", key, err, n.log.String())
 	}
+	return p
 }
 
 // TestNodes: two nodes over one database, and a carrier that allows one bind. Either takes every order, and each is sent

@@ -127,7 +127,7 @@ func TestVersions(t *testing.T) {
 				return
 			default:
 			}
-			p, err := b.client.SendSMS(t.Context(), daemontest.SMS(fmt.Sprint("load", i), "+4799999999"))
+			p, err := insist(t, b.client, daemontest.SMS(fmt.Sprint("load", i), "+4799999999"))
 			if err != nil {
 				t.Errorf("while the schema is upgraded: %v", err)
 				continue

@@ -134,7 +134,7 @@ func TestMailStatuses(t *testing.T) {
 func expire(t *testing.T, w *daemontest.World) {
 	t.Helper()
 	w.Stop()
-	j, err := bolt.Open(w.JournalFile(), bolt.Options{Log: w.Log})
+	j, err := bolt.Open(w.JournalFile(), bolt.Options{StallAfter: time.Hour, Log: w.Log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 // pastWeek stores orders of the last days: 30 an hour at home, and as many as the attack has in the last minutes abroad.
 func pastWeek(w *daemontest.World, attack int) {
 	w.T.Helper()
-	j, err := bolt.Open(w.JournalFile(), bolt.Options{})
+	j, err := bolt.Open(w.JournalFile(), bolt.Options{StallAfter: time.Hour})
 	if err != nil {
 		w.T.Fatal(err)
 	}

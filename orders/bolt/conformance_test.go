@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -62,7 +63,9 @@ func conforms(t *testing.T, options func(first bool) Options) {
 					t.Fatal(err)
 				}
 			}
-			j, err := Open(path, options(first))
+			opt := options(first)
+			opt.StallAfter = time.Hour // no disk is too slow
+			j, err := Open(path, opt)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,7 +101,7 @@ func TestCodes(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			j, err := Open(path, Options{})
+			j, err := Open(path, Options{StallAfter: time.Hour})
 			if err != nil {
 				t.Fatal(err)
 			}

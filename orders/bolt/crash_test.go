@@ -94,7 +94,7 @@ func TestCrashChild(t *testing.T) {
 	if path == "" {
 		t.Skip("the child of TestKill")
 	}
-	j, err := Open(path, Options{})
+	j, err := Open(path, Options{StallAfter: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func boltJournal(t *testing.T, look func(*bolt.Journal)) *bolt.ReadOnly {
 	if err := bolt.Create(path, bolt.Options{FeedStart: 1000}); err != nil {
 		t.Fatal(err)
 	}
-	j, err := bolt.Open(path, bolt.Options{})
+	j, err := bolt.Open(path, bolt.Options{StallAfter: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
