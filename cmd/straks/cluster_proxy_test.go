@@ -67,7 +67,7 @@ func TestNodesBehindProxies(t *testing.T) {
 func behind(t *testing.T) *nodes.World {
 	t.Helper()
 	db := servers(t, pgcluster.Options{Servers: 1})
-	w, err := nodes.New(t.Context(), nodes.Options{Program: asNode, Database: db, SMSC: smsctest.Profile{}, API: `drain_notice = "3s"`, Ports: true})
+	w, err := nodes.New(t.Context(), nodes.Options{Program: asNode, Database: db, SMSC: smsctest.Profile{}, API: `drain_notice = "5s"`, Ports: true})
 	if err != nil {
 		t.Fatal(err)
 	}

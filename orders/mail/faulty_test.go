@@ -80,7 +80,7 @@ const (
 func newFaults(t *testing.T) *faults {
 	f := &faults{board: &switchboard{channels: make(map[string]*faultyChannel)}, journal: bolttest.New(t)}
 	f.cert, f.ca = certified(t, "relay.test", time.Now().Add(time.Hour))
-	f.service = orders.NewService(orders.Config{Journal: f.journal, Email: f.board, SendDeadline: 2 * longWait, AtWork: 512, Log: slog.New(slog.DiscardHandler)})
+	f.service = orders.NewService(orders.Config{Journal: f.journal, Email: f.board, SendDeadline: 2 * longWait, StallAfter: time.Minute, AtWork: 512, Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- f.service.Run(ctx) }()

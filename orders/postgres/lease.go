@@ -317,7 +317,7 @@ func (l *lease) end() {
 	epoch := l.epoch
 	l.until, l.keeps = 0, false
 	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), connectTime)
+	ctx, cancel := context.WithTimeout(context.Background(), l.j.config.ConnectTimeout)
 	defer cancel()
 	if l.conn == nil || l.kept.Load() {
 		return // the lease ends by itself

@@ -63,7 +63,7 @@ func TestFrozenFirst(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = frozen.Close() })
 	_, port, _ := net.SplitHostPort(frozen.Addr().String())
-	opt := Options{DSN: strings.NewReplacer("host=", "host=127.0.0.1,", "port=", "port="+port+",", "sslmode=disable", "sslmode=prefer").Replace(dsn),
+	opt := Options{DSN: strings.NewReplacer("host=", "host=127.0.0.1,", "port=", "port="+port+",", "sslmode=disable", "sslmode=prefer", "connect_timeout=60", "connect_timeout=2").Replace(dsn),
 		Lease: 2 * time.Second, Log: quiet()}
 	if err := Create(t.Context(), opt); err != nil {
 		t.Fatal(err)

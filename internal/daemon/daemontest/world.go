@@ -166,11 +166,11 @@ func (w *World) EditConfig(old, new string) {
 	}
 }
 
-// ShortenDeadline sets the send deadline to two seconds, for a test that waits until it has passed. It comes before
+// ShortenDeadline sets the send deadline to five seconds, for a test that waits until it has passed. It comes before
 // Start.
 func (w *World) ShortenDeadline() {
 	w.T.Helper()
-	w.EditConfig(`send_deadline = "20s"`, `send_deadline = "2s"`)
+	w.EditConfig(`send_deadline = "20s"`, `send_deadline = "5s"`)
 }
 
 // BounceDomain is the domain of return paths of a world that takes reports.
