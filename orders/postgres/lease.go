@@ -80,13 +80,14 @@ func (j *Journal) take(ctx context.Context) (*lease, error) {
 	l.conn = conn
 	end := time.Now().Add(j.opt.Lease + j.opt.Lease/2)
 	for pause := j.opt.Lease / 20; ; {
+		began := time.Now()
 		taken, err := l.acquire(ctx)
 		if err == nil && taken {
 			if err = l.look(ctx); err == nil {
 				return l, nil
 			}
 		}
-		if err == nil && time.Now().After(end) {
+		if err == nil && began.After(end) {
 			err = fmt.Errorf("node %d: %w", j.opt.Node, ErrHeld)
 		}
 		if err == nil {
