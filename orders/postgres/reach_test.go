@@ -81,3 +81,13 @@ func TestFrozenFirst(t *testing.T) {
 	eventually(t, "the lease ends", func() bool { return j.Allow() != nil })
 	eventually(t, "the node is ready again", func() bool { return j.Ready() == nil })
 }
+
+// TestConnectTimeout: the DSN says how long connecting may take. pgx's own two minutes are none that anybody chose.
+func TestConnectTimeout(t *testing.T) {
+	for dsn, want := range map[string]time.Duration{"host=db1": connectTime, "host=db1 connect_timeout=1": time.Second, "host=db1,db2 connect_timeout=30": 30 * time.Second} {
+		cfg, err := ConnConfig(Options{DSN: dsn})
+		if err != nil || cfg.ConnectTimeout != want {
+			t.Errorf("%s: %v, %v", dsn, cfg.ConnectTimeout, err)
+		}
+	}
+}
