@@ -35,7 +35,7 @@ type Config struct {
 	Relays        []string              // likewise
 	HintForms     map[string][]string   // by SMSC: every MismatchHint.Form of its reports, for the labels of a metric
 	SendDeadline  time.Duration         // from an order's admission to the carrier's answer; DefaultSendDeadline
-	StallAfter    time.Duration         // for which the journal may be busy with one transaction; DefaultStallAfter
+	StallAfter    time.Duration         // for which the journal may be busy with one transaction; DefaultStallAfter at the least
 	AtWork        int                   // orders of a channel that are stored or answered at a time; 32 for each of GOMAXPROCS
 	MaxInFlight   int                   // orders of a channel between their admission and their outcome on disk; 10,000
 	Retention     func() Retention      // of orders, keys and feed; nil: DefaultRetention
@@ -93,7 +93,7 @@ const fewLines = 3
 // retention need Run.
 func NewService(cfg Config) *Service {
 	cfg.SendDeadline = cmp.Or(cfg.SendDeadline, DefaultSendDeadline)
-	cfg.StallAfter = cmp.Or(cfg.StallAfter, DefaultStallAfter)
+	cfg.StallAfter = max(cfg.StallAfter, DefaultStallAfter)
 	cfg.AtWork = cmp.Or(cfg.AtWork, 32*runtime.GOMAXPROCS(0))
 	cfg.MaxInFlight = cmp.Or(cfg.MaxInFlight, 10_000)
 	if cfg.Retention == nil {

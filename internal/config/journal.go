@@ -19,7 +19,7 @@ type Journal struct {
 	MaxSize   Size          // in use in bolt's file; above it orders get 503, and receipts are still stored. 0: as large as the disk: 0
 	MaxQueue  int           // orders that wait for the disk, and four times as many receipts; above it orders get 503 at once: 1024
 	// StallAfter is how long a write to bolt's file may take. From then on orders get 503 at once, until a write was faster: 1s.
-	// Orders wait for two.
+	// An order waits for two such writes, and for two seconds at the least.
 	StallAfter time.Duration
 
 	// Postgres says how the database is reached, as libpq does: "host=10.0.0.5,10.0.0.6 dbname=straks user=straks
