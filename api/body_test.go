@@ -56,7 +56,7 @@ func TestBodiesOfOneOrganisation(t *testing.T) {
 	}
 	held := func() int32 { return int32(octets.inUse() / DefaultMaxBody) }
 	eventually.True(t, "each body to be refused or held", func() bool { return statuses[503].Load()+held() == clients })
-	if n := octets.inUse(); n > bodyOctets*3/4+DefaultMaxBody {
+	if n := octets.inUse(); n > bodyOctets*3/4+DefaultMaxBody || held() < clients/2 {
 		t.Errorf("one organisation holds %d octets", n)
 	}
 	if a := w.sendSMS("k", as(otherToken)); a.status != 201 {
@@ -67,7 +67,8 @@ func TestBodiesOfOneOrganisation(t *testing.T) {
 	}
 	close(end)
 	wg.Wait()
-	if taken, refused := statuses[201].Load(), statuses[503].Load(); taken+refused != clients || taken < clients/2 || refused == 0 {
+	// Of those that end at once, a slow machine refuses some too.
+	if taken, refused := statuses[201].Load(), statuses[503].Load(); taken+refused != clients || taken == 0 || refused == 0 {
 		t.Errorf("%d were taken, %d refused", taken, refused)
 	}
 	eventually.True(t, "no octets to be held", func() bool { return octets.inUse() == 0 })

@@ -415,7 +415,7 @@ func TestForwardAtOnce(t *testing.T) {
 			t.Errorf("%d %s; %d %s", a.status, a.body, b.status, b.body)
 		}
 	}
-	if n := len(second.sms.Sent()); n != keys || len(first.sms.Sent()) != 0 {
+	if n := len(second.sms.Sent()); n != keys { // the first one has tried those that the second was too busy for
 		t.Errorf("%d sent", n)
 	}
 }
