@@ -50,7 +50,7 @@ func testCrash(t *testing.T, echo bool) {
 	t.Logf("seed %d", seed) // of the moments; the scheduler's choices are not repeatable
 	book := newCrashBook()
 	w := daemontest.NewStopped(t, book.smsc(seed, echo), book.relay(), `binds = 2
-response_timeout = "10s"`)
+response_timeout = "4s"`)
 	w.ShortenDeadline()
 	w.TakeReports("")
 	w.Relay.ReportTo("unix", w.LMTPSocket())

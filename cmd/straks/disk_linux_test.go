@@ -76,7 +76,7 @@ func newFaulty(t *testing.T, fault diskFault) *faulty {
 	t.Cleanup(func() { quiet.Close() })
 	smsc := book.smsc(1, true)
 	smsc.Enquire = 50 * time.Millisecond
-	w := daemontest.NewStopped(t, smsc, book.relay(), fmt.Sprintf(`response_timeout = "10s"
+	w := daemontest.NewStopped(t, smsc, book.relay(), fmt.Sprintf(`response_timeout = "4s"
 [[route]]
 prefixes = ["+47"]
 smscs = ["telco"]
