@@ -16,11 +16,8 @@ import (
 
 	"straks/api/client"
 	"straks/codes"
-	"straks/internal/clientcert/certtest"
-	"straks/internal/daemon"
 	"straks/internal/daemon/daemontest"
 	"straks/internal/eventually"
-	"straks/internal/pgcluster"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 )
@@ -179,15 +176,10 @@ func TestCrashApproval(t *testing.T) {
 // TestCrashApprovalOfNodes: the same, where two nodes are given the same code at the same moment, and one of them is
 // killed. The other one goes on.
 func TestCrashApprovalOfNodes(t *testing.T) {
-	cluster := servers(t, pgcluster.Options{Servers: 1})
-	ca, key := certtest.New("cluster"), verificationKey(t)
-	a := newNode(t, 1, cluster.DSN(), ca, nil)
-	b := newNode(t, 2, cluster.DSN(), ca, a)
+	_, a, b := twoNodes(t)
+	key := verificationKey(t)
 	for _, n := range []*node{a, b} {
 		verifiedBy(n.World, key)
-	}
-	if err := daemon.CreateJournal(a.Config(), 0); err != nil {
-		t.Fatal(err)
 	}
 	a.start() // it has the bind, and is never killed
 	var all []*rightly

@@ -9,11 +9,8 @@ import (
 	"time"
 
 	"straks/api/client"
-	"straks/internal/clientcert/certtest"
-	"straks/internal/daemon"
 	"straks/internal/daemon/daemontest"
 	"straks/internal/eventually"
-	"straks/internal/pgcluster"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
 )
@@ -141,13 +138,7 @@ func TestCrashForget(t *testing.T) {
 
 // TestCrashForgetOfNodes: the same with two nodes, where the one that forgets is killed. The other one does it again.
 func TestCrashForgetOfNodes(t *testing.T) {
-	cluster := servers(t, pgcluster.Options{Servers: 1})
-	ca := certtest.New("cluster")
-	a := newNode(t, 1, cluster.DSN(), ca, nil)
-	b := newNode(t, 2, cluster.DSN(), ca, a)
-	if err := daemon.CreateJournal(a.Config(), 0); err != nil {
-		t.Fatal(err)
-	}
+	cluster, a, b := twoNodes(t)
 	a.start()
 	var sent sentTo
 	for round := range 4 {

@@ -52,6 +52,19 @@ func newNode(t *testing.T, id int, dsn string, ca *certtest.CA, first *node) *no
 	return &node{World: w}
 }
 
+// twoNodes makes a journal in the database of a server of its own, and configures two nodes over it.
+func twoNodes(t *testing.T) (cluster *pgcluster.Cluster, a, b *node) {
+	t.Helper()
+	cluster = servers(t, pgcluster.Options{Servers: 1})
+	ca := certtest.New("cluster")
+	a = newNode(t, 1, cluster.DSN(), ca, nil)
+	b = newNode(t, 2, cluster.DSN(), ca, a)
+	if err := daemon.CreateJournal(a.Config(), 0); err != nil {
+		t.Fatal(err)
+	}
+	return cluster, a, b
+}
+
 func tokenSum(w *daemontest.World) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(w.Token))) }
 
 func (n *node) start() *node {
@@ -86,13 +99,7 @@ func (n *node) send(key string) client.Placed {
 // TestNodes: two nodes over one database, and a carrier that allows one bind. Either takes every order, and each is sent
 // once. When the node that has the bind is killed, or stopped, the other takes it over.
 func TestNodes(t *testing.T) {
-	cluster := servers(t, pgcluster.Options{Servers: 1})
-	ca := certtest.New("cluster")
-	a := newNode(t, 1, cluster.DSN(), ca, nil)
-	b := newNode(t, 2, cluster.DSN(), ca, a)
-	if err := daemon.CreateJournal(a.Config(), 0); err != nil {
-		t.Fatal(err)
-	}
+	_, a, b := twoNodes(t)
 	a.start()
 	b.start() // since a can send
 	submits := func() int { return len(a.SMSC.Submits()) }
