@@ -107,7 +107,7 @@ type ForgottenCounts struct {
 const (
 	// forgetStep is how many shipments one call of the journal forgets.
 	forgetStep = 500
-	// maxFruitless is how many looks in a row may find shipments all of which have changed when they are to be erased.
+	// maxFruitless is how many looks in a row may find shipments all of which have changed when they must be erased.
 	maxFruitless = 10
 )
 

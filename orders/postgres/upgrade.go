@@ -11,7 +11,7 @@ import (
 )
 
 // While a step waits for its locks, all that nodes ask for next waits behind it. So an attempt waits for a short time, and
-// is repeated. The long attempts are for a vacuum that the server started by itself: it makes room only for who has waited
+// is repeated. The long attempts are for a vacuum that the server started by itself: it makes room only for those that have waited
 // longer than deadlock_timeout, 1 s.
 const (
 	stepAttempts = 60
