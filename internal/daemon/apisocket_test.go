@@ -26,7 +26,7 @@ func TestAPIOnASocket(t *testing.T) {
 	path := filepath.Join(dir, "api.sock")
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
 	w.EditConfig("[api]\nlisten = \"127.0.0.1:0\"", fmt.Sprintf("[api]\nlisten = %q", path))
-	w.Configure("[api]", "mode = \"0600\"\nmax_connections_per_address = 1\nmax_connections_per_authorized_address = 1\nauth_failure_burst = 1\nauth_failure_rate = 0.1")
+	w.Configure("[api]", "read_header_timeout = \"1m\"\nmode = \"0600\"\nmax_connections_per_address = 1\nmax_connections_per_authorized_address = 1\nauth_failure_burst = 1\nauth_failure_rate = 0.1")
 	w.EditConfig("[journal]\n", fmt.Sprintf("[audit]\ndir = %q\n[journal]\n", w.Dir+"/audit"))
 	w.Start()
 	if info, err := os.Lstat(path); err != nil || info.Mode() != fs.ModeSocket|0o600 || w.Daemon.APIAddr() != path {

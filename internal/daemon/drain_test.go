@@ -85,8 +85,9 @@ func TestDrain(t *testing.T) {
 
 // TestDrainNotice: for a while after the signal, /readyz says 503 and requests are still answered.
 func TestDrainNotice(t *testing.T) {
+	t.Parallel()
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
-	w.Configure("[api]", `drain_notice = "5s"`)
+	w.Configure("[api]", `drain_notice = "10s"`)
 	w.Start()
 	stopped := make(chan struct{})
 	go func() {

@@ -50,7 +50,7 @@ func (p *placed) stream(t *testing.T, n int, place func(key string) (client.Plac
 // refused at once except one a second. None is lost or sent twice.
 func TestSilentSMSC(t *testing.T) {
 	t.Parallel()
-	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "enquire_link = \"1s\"\n")
+	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "enquire_link = \"1s\"\nresponse_timeout = \"1m\"\n")
 	w.ShortenDeadline()
 	w.Start()
 	w.Send("before", "+4799999999")

@@ -151,6 +151,7 @@ func TestConditions(t *testing.T) {
 		t.Errorf("slow: %+v", b)
 	}
 	set("smsc", "down")
+	eventually.True(t, "the SMSC to be gone", func() bool { return w.Daemon.Ready() != nil })
 	if p := w.Refused("down", "+4799999999"); p.Status != 503 {
 		t.Errorf("down: %d", p.Status)
 	}
