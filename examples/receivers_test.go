@@ -16,6 +16,7 @@ import (
 
 	"straks/hooks"
 	"straks/internal/eventually"
+	"straks/internal/freeport"
 )
 
 // receivers are the examples that receive webhooks. Each takes the host and the port to listen on, except Go's, which
@@ -94,13 +95,8 @@ func TestReceivers(t *testing.T) {
 // receive runs a receiver until the test ends, and returns its URL and what it prints.
 func (c client) receive(t *testing.T, secret string) (url string, lines <-chan string) {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := free.Addr().String()
+	addr := freeport.Until(t)
 	host, port, _ := net.SplitHostPort(addr)
-	free.Close()
 	args := append(c.command[1:len(c.command):len(c.command)], host, port)
 	if c.name == "go" {
 		args = append(c.command[1:len(c.command):len(c.command)], addr)

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"straks/internal/freeport"
 )
 
 // TestHostileReceivers: whatever a receiver does, an attempt ends in time and in bounded memory, and says in words of
@@ -109,11 +111,6 @@ func TestNoHTTP(t *testing.T) {
 			c.Close()
 		}
 	}()
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
 	secure := httptest.NewTLSServer(status(200))
 	defer secure.Close()
 	secret, _ := ParseSecret(secretText)
@@ -124,7 +121,7 @@ func TestNoHTTP(t *testing.T) {
 		hooks = append(hooks, Webhook{Organisation: org, Name: name, URL: url, Secret: secret, Authorities: pool})
 	}
 	add("greeter", "http://"+greeter.Addr().String(), nil)
-	add("closed", "http://"+closed.Addr().String(), nil)
+	add("closed", "http://"+freeport.Until(t), nil)
 	add("untrusted", secure.URL, nil)
 	add("other name", strings.Replace(secure.URL, "127.0.0.1", "localhost", 1), trusted)
 	add("trusted", secure.URL, trusted)

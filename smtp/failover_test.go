@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"straks/internal/eventually"
+	"straks/internal/freeport"
 	"straks/internal/handover"
 	"straks/smtp/relaytest"
 )
@@ -33,9 +34,7 @@ func TestRelayIsDown(t *testing.T) {
 
 // A relay that is up again within the deadline still gets the mail.
 func TestWaitsForRelay(t *testing.T) {
-	relay := listen(t, relaytest.Profile{})
-	addr := relay.Addr()
-	relay.Close()
+	addr := freeport.Until(t)
 	p := newPool(t, Relay{Name: "mx", Addr: addr})
 	done := make(chan Result)
 	go func() { done <- p.Send(within(t), to("kari@mottaker.example")) }()

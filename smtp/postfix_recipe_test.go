@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"straks/internal/eventually"
+	"straks/internal/freeport"
 	"straks/internal/handover"
 	"straks/smtp/relaytest"
 )
@@ -34,7 +35,7 @@ func startRecipe(t *testing.T, world, listener *relaytest.Relay) *recipe {
 		t.Skip("postfix starts as root only")
 	}
 	dir := postfixFolder(t)
-	p := &recipe{addr: freeAddr(t), world: world, listener: listener, conf: filepath.Join(dir, "conf")}
+	p := &recipe{addr: freeport.Until(t), world: world, listener: listener, conf: filepath.Join(dir, "conf")}
 	if err := os.CopyFS(p.conf, os.DirFS("../configs/postfix")); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/emersion/go-message/mail"
 
+	"straks/internal/freeport"
 	"straks/internal/handover"
 	"straks/smtp/relaytest"
 )
@@ -108,7 +109,7 @@ func startPostfix(t *testing.T, nextHop string) string {
 	t.Helper()
 	dir := postfixFolder(t)
 	conf := filepath.Join(dir, "conf")
-	addr := freeAddr(t)
+	addr := freeport.Until(t)
 	host, port, _ := net.SplitHostPort(nextHop)
 	write(t, filepath.Join(conf, "main.cf"), fmt.Sprintf(mainCF, dir, host, port))
 	write(t, filepath.Join(conf, "master.cf"), fmt.Sprintf(masterCF, addr))
@@ -124,16 +125,6 @@ func startPostfix(t *testing.T, nextHop string) string {
 		}
 	})
 	return addr
-}
-
-// freeAddr returns a loopback address that is free now.
-func freeAddr(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func write(t *testing.T, path, text string) {

@@ -27,7 +27,7 @@ func TestNodesBehindProxies(t *testing.T) {
 				t.Skipf("%s is not installed; .ci/proxy-deps installs it", program)
 			}
 			w := behind(t)
-			w.Front = freeAddr(t)
+			w.Front = freeport.Until(t)
 			serveProxy(t, w.Front, program, configure(t, w, t.TempDir()))
 			a, b := w.Nodes[0], w.Nodes[1]
 
@@ -131,17 +131,6 @@ func stop(t *testing.T, load *nodes.Load) {
 	for _, fault := range load.Stop(t.Context()) {
 		t.Error(fault)
 	}
-}
-
-// freeAddr returns an address that nobody else takes until the test ends.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	addr, release, err := freeport.Reserve("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(release)
-	return addr
 }
 
 // example returns an example of configs/proxy with other addresses, and writes it into dir.

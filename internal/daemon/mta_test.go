@@ -2,7 +2,6 @@ package daemon_test
 
 import (
 	"maps"
-	"net"
 	netsmtp "net/smtp"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 
 	"straks/internal/daemon/daemontest"
 	"straks/internal/eventually"
+	"straks/internal/freeport"
 	"straks/smpp/smsctest"
 	"straks/smtp/mtatest"
 	"straks/smtp/relaytest"
@@ -134,15 +134,11 @@ func ends(t *testing.T, w *daemontest.World, local, id string) {
 func worldBehind(t *testing.T, server mtatest.Server) *daemontest.World {
 	t.Helper()
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{Rules: relaytest.StandardRules()}, "")
-	reports, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := server.Start(t, mtatest.Config{BounceDomain: daemontest.BounceDomain, Reports: reports.Addr().String(), World: w.Relay.Addr(), Lifetime: 3 * time.Second})
+	reports := freeport.Until(t)
+	addr := server.Start(t, mtatest.Config{BounceDomain: daemontest.BounceDomain, Reports: reports, World: w.Relay.Addr(), Lifetime: 3 * time.Second})
 	w.TakeReports("")
-	w.EditConfig(`listen = "127.0.0.1:0"`+"\nlmtp", `listen = "`+reports.Addr().String()+`"`+"\nlmtp")
+	w.EditConfig(`listen = "127.0.0.1:0"`+"\nlmtp", `listen = "`+reports+`"`+"\nlmtp")
 	w.EditConfig(w.Relay.Addr(), addr)
-	reports.Close()
 	w.Start()
 	return w
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"straks/internal/config"
+	"straks/internal/freeport"
 	"straks/smpp"
 	"straks/smpp/peertest"
 	"straks/smpp/smsctest"
@@ -159,12 +160,7 @@ func TestBinds(t *testing.T) {
 
 	_, full := listen(smsctest.Profile{BindStatus: wire.ESMEAlyBnd})
 	wants(t, check(&Plan{}, full, false), []string{"fix", "ESME_RALYBND", "another bind"})
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
-	full.Addr = closed.Addr().String()
+	full.Addr = freeport.Until(t)
 	wants(t, check(&Plan{}, full, false), []string{"fix", "connection refused", "firewall"})
 }
 

@@ -8,6 +8,25 @@ import "net"
 // the port is just one that was free a moment ago.
 func Reserve(addr string) (bound string, release func(), err error) { return reserve(addr) }
 
+// A Test is a testing.TB; programs that reserve ports have no use for that package.
+type Test interface {
+	Helper()
+	Cleanup(func())
+	Fatal(...any)
+}
+
+// Until returns an address on 127.0.0.1 that is reserved until the test ends. Until something listens there,
+// connections are refused.
+func Until(t Test) string {
+	t.Helper()
+	addr, release, err := Reserve("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(release)
+	return addr
+}
+
 // plain picks a port by listening on it for a moment.
 func plain(addr string) (bound string, release func(), err error) {
 	l, err := net.Listen("tcp", addr)

@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"straks/internal/freeport"
 )
 
 // Exim is Debian's Exim.
@@ -14,7 +16,7 @@ func Exim(t *testing.T, c Config) string {
 	dir := folder(t, "spool", "log")
 	own(t, filepath.Join(dir, "spool"), "Debian-exim")
 	own(t, filepath.Join(dir, "log"), "Debian-exim")
-	addr, conf := freeAddr(t), filepath.Join(dir, "conf")
+	addr, conf := freeport.Until(t), filepath.Join(dir, "conf")
 	write(t, conf, fmt.Sprintf(eximConf, dir, exim, portOf(addr), c.BounceDomain, portOf(c.Reports), portOf(c.World), int(c.Lifetime.Seconds())))
 	run(t, exec.Command(exim, "-C", conf, "-bdf", "-q1s"), addr, filepath.Join(dir, "log", "main"))
 	return addr

@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"straks/internal/freeport"
 )
 
 // OpenSMTPD is Debian's OpenSMTPD. Its folders are compiled in, so it gets empty ones in a mount namespace of its own.
@@ -16,7 +18,7 @@ func OpenSMTPD(t *testing.T, c Config) string {
 	}
 	own(t, folder(t), "opensmtpd") // the user is there
 	own(t, folder(t), "opensmtpq")
-	addr, conf := freeAddr(t), filepath.Join(folder(t), "smtpd.conf")
+	addr, conf := freeport.Until(t), filepath.Join(folder(t), "smtpd.conf")
 	write(t, conf, fmt.Sprintf(opensmtpdConf, portOf(addr), c.BounceDomain, portOf(c.Reports), portOf(c.World), int(c.Lifetime.Seconds())))
 	cmd := exec.Command("unshare", "--mount", "sh", "-c", opensmtpdFolders+`exec "$0" -d -v -f "$1"`, smtpd, conf)
 	if out, err := exec.Command("unshare", "--mount", "sh", "-c", opensmtpdFolders+`"$0" -n -f "$1"`, smtpd, conf).CombinedOutput(); err != nil {

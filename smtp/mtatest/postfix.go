@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"straks/internal/freeport"
 )
 
 // Postfix is Debian's Postfix.
@@ -19,7 +21,7 @@ func Postfix(t *testing.T, c Config) string {
 	}
 	dir := folder(t, "conf", "queue", "data")
 	own(t, filepath.Join(dir, "data"), "postfix")
-	addr := freeAddr(t)
+	addr := freeport.Until(t)
 	conf := filepath.Join(dir, "conf")
 	reports := "smtp:[127.0.0.1]:" + portOf(c.Reports)
 	if c.Socket != "" { // as docs/mail.md has it

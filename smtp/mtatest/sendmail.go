@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"straks/internal/freeport"
 )
 
 // Sendmail is Debian's sendmail. Its configuration is made of its own macros, by m4.
@@ -21,7 +23,7 @@ func Sendmail(t *testing.T, c Config) string {
 	if err := os.Chmod(filepath.Join(dir, "queue"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	addr, mc, cf := freeAddr(t), filepath.Join(dir, "mc"), filepath.Join(dir, "cf")
+	addr, mc, cf := freeport.Until(t), filepath.Join(dir, "mc"), filepath.Join(dir, "cf")
 	write(t, mc, fmt.Sprintf(sendmailMC, dir, portOf(addr), c.BounceDomain, portOf(c.Reports), portOf(c.World), int(c.Lifetime.Seconds())))
 	text, err := exec.Command("m4", "-D_CF_DIR_="+macros+"/", filepath.Join(macros, "m4/cf.m4"), mc).Output()
 	if err != nil {
