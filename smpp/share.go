@@ -146,8 +146,11 @@ func (m *maintainer) own(ctx context.Context) bool {
 		return true
 	}
 	m.disown()
+	drained, changed := m.smsc.control.state() // before anybody sees that the bind is awaited
+	if drained {
+		return false
+	}
 	m.setState(StateElsewhere, anotherHasIt, "")
-	_, changed := m.smsc.control.state()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
