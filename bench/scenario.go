@@ -179,6 +179,7 @@ func drive(ctx context.Context, name string, l load, t *track, ps processes, del
 			break
 		}
 	}
+	t.sum(&r) // with the receipts, and what a gateway submitted after its answer
 	r.RestKiB, r.PeakKiB = rest, peak()
 	if n := time.Duration(r.Orders); n > 0 {
 		r.CPU, r.OwnCPU = (ps.cpu()-cpu)/n, (ownCPU()-own)/n
