@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"straks/internal/eventually"
@@ -54,28 +55,31 @@ func TestRepeatedInFlight(t *testing.T) {
 		"not sent":      {handover.NotSent, false, orders.ErrNotSent},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, orders.Config{})
-			gate := make(chan struct{})
-			w.network.Sends(func(ctx context.Context, m orders.Message) orders.Handover { <-gate; return outcome(c.outcome)(ctx, m) })
-			go w.Place(t.Context(), orderstest.SMS("k"))
-			eventually.True(t, "the message to leave", func() bool { return len(w.network.Sent()) > 0 })
-			gone, leave := context.WithCancel(t.Context())
-			leave()
-			if _, known, err := w.repeated(gone, "ttd", "k"); known || !errors.Is(err, orders.ErrAbandoned) {
-				t.Errorf("the caller left: %v, %v", known, err)
-			}
-			told := make(chan error)
-			go func() {
-				_, known, err := w.repeated(t.Context(), "ttd", "k")
-				if known != c.known {
-					t.Errorf("known: %v", known)
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, orders.Config{})
+				gate := make(chan struct{})
+				w.network.Sends(func(ctx context.Context, m orders.Message) orders.Handover { <-gate; return outcome(c.outcome)(ctx, m) })
+				go w.Place(t.Context(), orderstest.SMS("k"))
+				eventually.True(t, "the message to leave", func() bool { return len(w.network.Sent()) > 0 })
+				gone, leave := context.WithCancel(t.Context())
+				leave()
+				if _, known, err := w.repeated(gone, "ttd", "k"); known || !errors.Is(err, orders.ErrAbandoned) {
+					t.Errorf("the caller left: %v, %v", known, err)
 				}
-				told <- err
-			}()
-			close(gate)
-			if err := <-told; !errors.Is(err, c.err) {
-				t.Errorf("got %v", err)
-			}
+				told := make(chan error)
+				go func() {
+					_, known, err := w.repeated(t.Context(), "ttd", "k")
+					if known != c.known {
+						t.Errorf("known: %v", known)
+					}
+					told <- err
+				}()
+				synctest.Wait() // until it waits for the order
+				close(gate)
+				if err := <-told; !errors.Is(err, c.err) {
+					t.Errorf("got %v", err)
+				}
+			})
 		})
 	}
 }

@@ -103,6 +103,9 @@ func idleWorld(t *testing.T, cfg orders.Config) (w *world, run func()) {
 	w = &world{network: &orderstest.Carrier{}, journal: &sick{Journal: journal}}
 	cfg.Journal, cfg.SMS, cfg.Log = w.journal, w.network, cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	cfg.StallAfter = cmp.Or(cfg.StallAfter, time.Minute) // no machine is too slow for its tests
+	if cfg.ReceiptWait == nil {
+		cfg.ReceiptWait = orderstest.Patient
+	}
 	w.Service = orders.NewService(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	var runs sync.WaitGroup

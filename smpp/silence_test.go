@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"straks/internal/eventually"
@@ -196,6 +197,7 @@ func TestLateResponseEndsSilence(t *testing.T) {
 			t.Error("given up, and well without a response")
 		}
 		eventually.True(t, "the end of the silence", func() bool { return g.Ready() == nil })
+		synctest.Wait() // until the response is counted too
 		if n := g.States()[0].Answers["ESME_ROK"]; n == 0 {
 			t.Error("no response ended the silence")
 		}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"straks/internal/eventually"
-	"straks/smpp/peertest"
 	"straks/smpp/session"
 )
 
@@ -127,24 +126,26 @@ func TestTriedBindsAreAvoided(t *testing.T) {
 }
 
 func TestCloseWakesEveryWaiter(t *testing.T) {
-	s, all := counter(1, 1)
-	errs := make(chan error, 10)
-	for range 10 {
-		go func() {
-			_, err := s.acquire(context.Background(), want{order: all})
-			errs <- err
-		}()
-	}
-	eventually.True(t, "all to wait", func() bool { return s.queued(all)["b"] == 10 })
-	s.close(all)
-	for range 10 {
-		if err := peertest.Wait(t, errs); !errors.Is(err, errClosing) {
+	synctest.Test(t, func(t *testing.T) {
+		s, all := counter(1, 1)
+		errs := make(chan error, 10)
+		for range 10 {
+			go func() {
+				_, err := s.acquire(context.Background(), want{order: all})
+				errs <- err
+			}()
+		}
+		eventually.True(t, "all to wait", func() bool { return s.queued(all)["b"] == 10 })
+		s.close(all)
+		for range 10 {
+			if err := <-errs; !errors.Is(err, errClosing) {
+				t.Error(err)
+			}
+		}
+		if _, err := s.acquire(context.Background(), want{order: all}); !errors.Is(err, errClosing) {
 			t.Error(err)
 		}
-	}
-	if _, err := s.acquire(context.Background(), want{order: all}); !errors.Is(err, errClosing) {
-		t.Error(err)
-	}
+	})
 }
 
 // Many senders come and go while binds go up and down: no window ever overflows, and

@@ -26,7 +26,7 @@ func TestStatesAndMetrics(t *testing.T) {
 	wantOutcome(t, g.Send(t.Context(), Message{To: "+4799999991", Text: "hei"}), handover.Refused)
 	wantOutcome(t, g.Send(t.Context(), Message{To: "+4799999992", Text: "hei"}), handover.Refused)
 	g.idle(t)
-	eventually.True(t, "the responses to be counted", func() bool { return len(g.States()[0].Answers) == 3 })
+	eventually.True(t, "the responses to be counted", func() bool { return len(g.States()[0].Answers) == 3 && g.States()[0].Binds == 1 })
 	b := g.States()[0]
 	if b.Window != 7 || b.Ceiling != 100 || b.Rate != 100 || b.Binds != 1 || b.Addr != s.Addr() || b.ResponseTime == 0 {
 		t.Errorf("%+v", b)

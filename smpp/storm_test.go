@@ -54,6 +54,7 @@ func TestStorm(t *testing.T) {
 
 	settled, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
+	inFlight(t, settled, g)
 	for _, s := range []*smsctest.SMSC{a, b} {
 		if err := s.Wait(settled, func(st smsctest.Stats) bool { return st.WaitingNow == 0 }); err != nil {
 			t.Errorf("receipts are outstanding: %v", err)

@@ -246,7 +246,7 @@ func TestBodyNotRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	if res := round(p, ctx, l); res.Outcome != handover.NotSent || !hasReason(res.Err, ReasonTimeout) {
 		t.Fatalf("got %+v", res)

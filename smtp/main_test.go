@@ -54,7 +54,7 @@ func listen(t testing.TB, p relaytest.Profile) *relaytest.Relay {
 
 // plain is the configuration of a relay without TLS, with one connection while there is no mail.
 func plain(name string, r *relaytest.Relay) Relay {
-	return Relay{Name: name, Addr: r.Addr(), MinIdle: 1}
+	return Relay{Name: name, Addr: r.Addr(), MinIdle: 1, DialTimeout: time.Minute, CommandTimeout: time.Minute}
 }
 
 func (p *Pool) relay(i int) *relay { return p.setup.Load().relays[i] }

@@ -85,7 +85,7 @@ func TestReconnects(t *testing.T) {
 	relay := listen(t, relaytest.Profile{})
 	p := runPool(t, plain("mx", relay))
 	relay.Disconnect()
-	eventually.True(t, "a second connection", func() bool { accepted, _ := relay.Connections(); return accepted == 2 && p.Ready() == nil })
+	eventually.True(t, "a second connection", func() bool { accepted, _ := relay.Connections(); return accepted >= 2 && p.Ready() == nil })
 }
 
 // A relay that is down is dialled after 100 ms at first and every 10 s at last, and is up as

@@ -94,7 +94,7 @@ func TestNoWordOfThePeer(t *testing.T) {
 		"old TLS": {trusting(good), func(c net.Conn) {
 			tls.Server(c, &tls.Config{Certificates: []tls.Certificate{good}, MaxVersion: tls.VersionTLS10, MinVersion: tls.VersionTLS10}).Handshake()
 		}, "tls: "},
-		"hangs up": {trusting(good), func(net.Conn) {}, "EOF"},
+		"hangs up": {trusting(good), func(c net.Conn) { c.Read(make([]byte, 1<<14)) }, "EOF"}, // one that does not read resets
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := handshake(t, c.config, c.serve)

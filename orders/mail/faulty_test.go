@@ -386,7 +386,7 @@ func TestReplyAfterTheDeadline(t *testing.T) {
 				return err == nil
 			}}
 			c := f.open(t, faulty, smtp.Relay{})
-			c.deadline = 2 * time.Second
+			c.deadline = 5 * time.Second
 			ctx, cancel := context.WithCancel(context.Background())
 			ended := make(chan error)
 			go func() { ended <- c.Channel.Run(ctx, f.service) }()

@@ -15,6 +15,7 @@ import (
 	"straks/internal/logtest"
 	"straks/orders"
 	"straks/orders/bolt"
+	"straks/orders/orderstest"
 	"straks/smtp"
 	"straks/smtp/relaytest"
 )
@@ -59,7 +60,7 @@ func newWorld(t *testing.T, profile relaytest.Profile, cfg Config) *world {
 	cfg.Organisations = map[string]Organisation{organisation: {Sender: "noreply@bank.example"}}
 	w.channel = New(cfg, pool, log, w.registry)
 	w.service = orders.NewService(orders.Config{Journal: w.journal, Email: w.channel, Organisations: []string{organisation}, Relays: []string{"mx"},
-		SendDeadline: 5 * time.Second, StallAfter: time.Minute, Log: log, Registerer: w.registry})
+		SendDeadline: 5 * time.Second, StallAfter: time.Minute, ReceiptWait: orderstest.Patient, Log: log, Registerer: w.registry})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 2)
 	for _, run := range []func(context.Context) error{w.service.Run, func(ctx context.Context) error { return w.channel.Run(ctx, w.service) }} {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -64,7 +65,9 @@ func TestFrozenFirst(t *testing.T) {
 	t.Cleanup(func() { _ = frozen.Close() })
 	_, port, _ := net.SplitHostPort(frozen.Addr().String())
 	opt := Options{DSN: strings.NewReplacer("host=", "host=127.0.0.1,", "port=", "port="+port+",", "sslmode=disable", "sslmode=prefer", "connect_timeout=60", "connect_timeout=2").Replace(dsn),
-		Lease: 2 * time.Second, Log: quiet()}
+		Lease: 2 * time.Second}
+	log := newSettings("")
+	opt.Log = slog.New(slog.NewTextHandler(log, nil))
 	if err := Create(t.Context(), opt); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +81,7 @@ func TestFrozenFirst(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the lease ends", func() bool { return j.Allow() != nil })
+	eventually(t, "the lease ends", func() bool { return log.logged("this node's lease has ended") > 0 })
 	eventually(t, "the node is ready again", func() bool { return j.Ready() == nil })
 }
 

@@ -95,7 +95,7 @@ func TestSlotAfterTheLease(t *testing.T) {
 func TestSlotOfNodeThatIsCutOff(t *testing.T) {
 	t.Parallel()
 	c, opt := ownServer(t, nil)
-	opt.Lease = 4 * time.Second
+	opt.Lease = 8 * time.Second
 	way, err := faultproxy.Listen("unix", c.Primary.Socket())
 	if err != nil {
 		t.Fatal(err)

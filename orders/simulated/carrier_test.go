@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -20,7 +21,8 @@ func TestModes(t *testing.T) {
 	rules := map[string]*simulated.Rule{"tests": {}, "pilot": {Allowed: []string{"+4799999999", "Kari@example.org", "@example.net"}}}
 	sms := simulated.New(orders.SMS, real, rules, slog.New(slog.DiscardHandler))
 	mail := simulated.New(orders.Email, real, rules, slog.New(slog.DiscardHandler))
-	service := orders.NewService(orders.Config{Journal: bolttest.New(t), SMS: sms, Email: mail, Log: slog.New(slog.DiscardHandler)})
+	service := orders.NewService(orders.Config{Journal: bolttest.New(t), SMS: sms, Email: mail, StallAfter: time.Minute, ReceiptWait: orderstest.Patient,
+		Log: slog.New(slog.DiscardHandler)})
 	ctx, stop := context.WithCancel(t.Context())
 	var ended []chan error
 	for _, run := range []func(context.Context, *orders.Service) error{sms.Run, mail.Run} {
@@ -92,7 +94,8 @@ func TestModes(t *testing.T) {
 // TestRestOfAStop: what was taken within the last second is delivered before the end.
 func TestRestOfAStop(t *testing.T) {
 	c := simulated.New(orders.SMS, &orderstest.Carrier{}, map[string]*simulated.Rule{"ttd": {}}, slog.New(slog.DiscardHandler))
-	service := orders.NewService(orders.Config{Journal: bolttest.New(t), SMS: c, Log: slog.New(slog.DiscardHandler)})
+	service := orders.NewService(orders.Config{Journal: bolttest.New(t), SMS: c, StallAfter: time.Minute, ReceiptWait: orderstest.Patient,
+		Log: slog.New(slog.DiscardHandler)})
 	serving, end := context.WithCancel(context.Background())
 	served := make(chan error)
 	go func() { served <- service.Run(serving) }()

@@ -28,7 +28,7 @@ func newReceiver(t *testing.T, d dlr.Dialect, log *slog.Logger) *receiver {
 		return orders.Handover{Outcome: handover.Accepted, Carrier: "telco", Total: 1,
 			Parts: []orders.PartAnswer{{Refs: []string{dlr.Dialect{}.AnswerRef(m.Shipment.String())}, Taken: true}}}
 	})
-	service := orders.NewService(orders.Config{Journal: journal, SMS: carrier, StallAfter: time.Minute, Log: log})
+	service := orders.NewService(orders.Config{Journal: journal, SMS: carrier, StallAfter: time.Minute, ReceiptWait: orderstest.Patient, Log: log})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {

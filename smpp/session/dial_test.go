@@ -62,12 +62,17 @@ func TestBindAnsweredByNonsense(t *testing.T) {
 		within time.Duration
 		act    func(p *peertest.Peer)
 	}{
-		"speaks no SMPP: is the port right? Does it want TLS?":     {peertest.Patience, func(p *peertest.Peer) { p.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")) }},
-		"hung up on the bind: does it let our address in? Does it": {peertest.Patience, func(p *peertest.Peer) { p.Conn.Close() }},
-		"is silent: is the port right? Does it want TLS?":          {100 * time.Millisecond, func(*peertest.Peer) {}},
+		"speaks no SMPP: is the port right? Does it want TLS?": {peertest.Patience, func(p *peertest.Peer) {
+			p.Next(wire.BindTransceiver)
+			p.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
+		}},
+		"hung up on the bind: does it let our address in? Does it": {peertest.Patience, func(p *peertest.Peer) {
+			p.Next(wire.BindTransceiver)
+			p.Conn.Close()
+		}},
+		"is silent: is the port right? Does it want TLS?": {100 * time.Millisecond, func(*peertest.Peer) {}},
 	} {
 		p, dialed := dialing(t, t.Context(), Config{BindTimeout: c.within})
-		p.Next(wire.BindTransceiver)
 		c.act(p)
 		o := peertest.Wait(t, dialed)
 		if o.err == nil || !strings.Contains(o.err.Error(), want) || strings.Contains(o.err.Error(), "unknown") || errors.Is(o.err, ErrUnknown) {

@@ -42,27 +42,29 @@ func TestSubmitAndUnbind(t *testing.T) {
 // The SMSC unbinds while a submit and a delivery are open: both are finished,
 // then unbind is answered and the session ends with ErrUnbound.
 func TestSMSCUnbinds(t *testing.T) {
-	deliveries := make(chan *Delivery, 1)
-	s, p := bound(t, Config{Deliver: func(d *Delivery) { deliveries <- d }})
-	got := submit(t.Context(), s, Request{Message: peertest.Message()})
-	f := p.Next(wire.SubmitSM)
-	p.Send(wire.DeliverSM, wire.ESMEOK, 1, peertest.Message())
-	p.Send(wire.Unbind, wire.ESMEOK, 2, nil)
-	<-s.draining
-	p.Accept(f, "last")
-	if o := peertest.Wait(t, got); o.err != nil || o.MessageID != "last" {
-		t.Errorf("got %+v", o)
-	}
-	peertest.Wait(t, deliveries).Respond(wire.ESMEOK)
-	p.Next(wire.DeliverSMResp)
-	if r := p.Next(wire.UnbindResp); r.Sequence != 2 {
-		t.Errorf("got %+v", r)
-	}
-	p.Gone()
-	<-s.Done()
-	if !errors.Is(s.Err(), ErrUnbound) {
-		t.Errorf("ended with %v", s.Err())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		deliveries := make(chan *Delivery, 1)
+		s, p := inBubble(t, Config{Deliver: func(d *Delivery) { deliveries <- d }}, 1<<16)
+		got := submit(t.Context(), s, Request{Message: peertest.Message()})
+		f := p.Next(wire.SubmitSM)
+		p.Send(wire.DeliverSM, wire.ESMEOK, 1, peertest.Message())
+		p.Send(wire.Unbind, wire.ESMEOK, 2, nil)
+		<-s.draining
+		p.Accept(f, "last")
+		if o := peertest.Wait(t, got); o.err != nil || o.MessageID != "last" {
+			t.Errorf("got %+v", o)
+		}
+		peertest.Wait(t, deliveries).Respond(wire.ESMEOK)
+		p.Next(wire.DeliverSMResp)
+		if r := p.Next(wire.UnbindResp); r.Sequence != 2 {
+			t.Errorf("got %+v", r)
+		}
+		p.Gone()
+		<-s.Done()
+		if !errors.Is(s.Err(), ErrUnbound) {
+			t.Errorf("ended with %v", s.Err())
+		}
+	})
 }
 
 // An SMSC that unbinds and then answers nothing is not waited for longer than idleGrace.

@@ -155,8 +155,8 @@ func (a *account) join(c *conn) {
 		return
 	}
 	a.binds = append(a.binds, c)
-	a.smsc.n.add(&a.smsc.n.BindsNow, 1)
 	a.smsc.n.count(&a.smsc.n.Binds)
+	a.smsc.n.add(&a.smsc.n.BindsNow, 1)
 	a.dispatch()
 }
 

@@ -299,7 +299,7 @@ func TestMaxBinds(t *testing.T) {
 	first.send(wire.Unbind, nil)
 	expect[any](first, wire.UnbindResp)
 	first.ended()
-	if err := s.Wait(within(t), func(st Stats) bool { return st.Unbinds == 1 && len(s.Binds()) <= 2 }); err != nil {
+	if err := s.Wait(within(t), func(st Stats) bool { return st.Unbinds == 1 && st.BindsNow == 2 }); err != nil {
 		t.Fatal(err)
 	}
 	bound(t, s, wire.BindTransmitter)
