@@ -321,10 +321,12 @@ func TestMoreClientsThanConnections(t *testing.T) {
 					for j := range each {
 						key := fmt.Sprintf("%d-%d", i, j)
 						status, err := client.order(key)
+						broken := err != nil
 						for err != nil {
 							status, err = client.order(key)
 						}
-						if status != http.StatusCreated {
+						// Over HTTP/2 a connection may be closed when only the end of its last answer has not left yet.
+						if status != http.StatusCreated && !(overTLS && broken && status == http.StatusOK) {
 							t.Errorf("order %s: %d", key, status)
 						}
 					}

@@ -70,7 +70,8 @@ func start(t testing.TB, with ...func(*Config, *orders.Config)) *world {
 		t.Fatal(err)
 	}
 	oc := orders.Config{Journal: bolttest.New(t), SMS: w.sms, Email: w.email, Log: log, SendDeadline: 20 * time.Second, StallAfter: time.Minute}
-	cfg := Config{Auth: auth, Log: log, Registerer: w.registry, Failures: FailureLimit{PerSecond: 1e6, Burst: 1e6}}
+	cfg := Config{Auth: auth, Log: log, Registerer: w.registry, Failures: FailureLimit{PerSecond: 1e6, Burst: 1e6},
+		MaxReads: 2000} // no reader waits for another, which may be refused after 500 ms
 	for _, f := range with {
 		f(&cfg, &oc)
 	}

@@ -19,7 +19,7 @@ import (
 // TestBudgetOverKills: 64 clients never spend more than the budget, though the daemon is killed again and again while
 // they do. What was under way at a kill counts.
 func TestBudgetOverKills(t *testing.T) {
-	const budget, kills, clients = 200, 3, 64
+	const budget, kills, clients = 400, 3, 64
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
 	w.EditConfig("[[organisation]]\n", fmt.Sprintf("[[price]]\nprice = \"1.00\"\n[[organisation]]\nbudget_per_month = \"%d.00\"\n", budget))
 	for life := range kills + 1 {
@@ -42,7 +42,7 @@ func TestBudgetOverKills(t *testing.T) {
 			eventually.True(t, "messages", func() bool { return len(w.SMSC.Submits()) >= (life+1)*budget/(kills+2) })
 		} else {
 			all.Wait()
-			if out := succeed(t, "status", "-config", w.ConfigFile()); !strings.Contains(out, "200.00  200.00  100 %") {
+			if out := succeed(t, "status", "-config", w.ConfigFile()); !strings.Contains(out, "400.00  400.00  100 %") {
 				t.Errorf("the budget is not used up:\n%s", out)
 			}
 		}

@@ -47,7 +47,11 @@ func startRightly(t *testing.T, c *client.Client, smsc *smsctest.SMSC, round, n 
 	t.Helper()
 	for i := range n {
 		number := fmt.Sprintf("+4798%d%d9999", round, i)
-		v, _, err := c.StartVerification(t.Context(), client.VerificationRequest{IdempotencyID: number, SMS: &client.VerificationSMS{PhoneNumber: number}, TTLSeconds: 3600})
+		var v client.Verification
+		err := repeated(func() (err error) {
+			v, _, err = c.StartVerification(t.Context(), client.VerificationRequest{IdempotencyID: number, SMS: &client.VerificationSMS{PhoneNumber: number}, TTLSeconds: 3600})
+			return err
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -37,7 +38,7 @@ func TestDebugWords(t *testing.T) {
 	}
 	go func() { // until one is met by the listener
 		for i := 0; ctx.Err() == nil; i++ {
-			order := daemontest.SMS(strings.Repeat("k", i+1), "+4799999999")
+			order := daemontest.SMS(fmt.Sprint(i), "+4799999999")
 			order.Recipient.Settings.Body = "\x1b[2J Koden er 123456"
 			w.Client.SendSMS(ctx, order)
 		}

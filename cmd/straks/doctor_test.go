@@ -12,6 +12,7 @@ import (
 	"straks/internal/daemon/daemontest"
 	"straks/internal/doctor"
 	"straks/internal/doctor/dnstest"
+	"straks/internal/eventually"
 	"straks/internal/pgcluster"
 	"straks/smpp/smsctest"
 	"straks/smtp/relaytest"
@@ -77,6 +78,7 @@ func TestDoctor(t *testing.T) {
 	}
 
 	w.Start()
+	eventually.True(t, "the bind to be counted", func() bool { return w.SMSC.Stats().BindsNow == 1 })
 	binds := w.SMSC.Stats().Binds
 	if levels, _, _ := diagnosed(t, w, s, code); levels["smsc telco/bind"] != "ok" || w.SMSC.Stats().Binds != binds {
 		t.Errorf("%v, %d binds more", levels, w.SMSC.Stats().Binds-binds)

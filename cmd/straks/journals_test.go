@@ -44,7 +44,7 @@ func (k journalKind) world(t *testing.T, smsc smsctest.Profile, relay relaytest.
 	t.Helper()
 	w := daemontest.NewStopped(t, smsc, relay, "")
 	if k.db != nil {
-		w.ShareJournal(k.db.DSNOf(k.name), "id = 1\nlease = \"2s\"")
+		w.ShareJournal(k.db.DSNOf(k.name), "id = 1\nlease = \"5s\"")
 		if err := daemon.CreateJournal(w.Config(), 0); err != nil {
 			t.Fatal(err)
 		}

@@ -42,7 +42,7 @@ func TestLimitsCommand(t *testing.T) {
 // TestLimitsOverKills: 64 clients never get more than the limits of a recipient and of a country allow, though the daemon
 // is killed again and again while they try. What was under way at a kill counts.
 func TestLimitsOverKills(t *testing.T) {
-	const one, country, kills, clients = 60, 240, 3, 64
+	const one, country, kills, clients = 60, 400, 3, 64
 	w := daemontest.NewStopped(t, smsctest.Profile{}, relaytest.Profile{}, "")
 	w.EditConfig("recipient = []", fmt.Sprintf("recipient = [\"%d in 1h\"]", one))
 	w.EditConfig("[[organisation.token]]", fmt.Sprintf("[[organisation.prefix_limit]]\ncountry = \"NO\"\norders = %d\n[[organisation.token]]", country))

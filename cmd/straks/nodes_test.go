@@ -36,13 +36,9 @@ type node struct {
 func newNode(t *testing.T, id int, dsn string, ca *certtest.CA, first *node) *node {
 	t.Helper()
 	w := daemontest.NewStopped(t, smsctest.Profile{MaxBinds: 1}, relaytest.Profile{}, "")
-	peer, release, err := freeport.Reserve("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(release)
+	peer := freeport.Until(t)
 	cert, key := certtest.Files(t, ca.Issue("node", certtest.Node))
-	w.ShareJournal(dsn, fmt.Sprintf("id = %d\nlease = \"2s\"\nlisten = %q\nurl = \"https://%s\"\ntls_cert_file = %q\ntls_key_file = %q\ntls_ca_file = %q",
+	w.ShareJournal(dsn, fmt.Sprintf("id = %d\nlease = \"5s\"\nlisten = %q\nurl = \"https://%s\"\ntls_cert_file = %q\ntls_key_file = %q\ntls_ca_file = %q",
 		id, peer, peer, cert, key, certtest.File(t, ca)))
 	if first != nil {
 		w.EditConfig(w.SMSC.Addr(), first.SMSC.Addr())
@@ -75,15 +71,24 @@ func (n *node) start() *node {
 	return n
 }
 
-// insist places an order, and repeats it while the answer is 503, as a client does.
-func insist(t *testing.T, c *client.Client, order client.SMS) (client.Placed, error) {
+// repeated makes a request, and repeats it while the answer is 503, as a client does.
+func repeated(request func() error) error {
 	for end := time.Now().Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		placed, err := c.SendSMS(t.Context(), order)
+		err := request()
 		var problem *client.Problem
 		if !errors.As(err, &problem) || problem.Status != 503 || time.Now().After(end) {
-			return placed, err
+			return err
 		}
 	}
+}
+
+// insist places an order, and repeats it while the answer is 503.
+func insist(t *testing.T, c *client.Client, order client.SMS) (placed client.Placed, err error) {
+	err = repeated(func() error {
+		placed, err = c.SendSMS(t.Context(), order)
+		return err
+	})
+	return placed, err
 }
 
 // send places an order that is taken.

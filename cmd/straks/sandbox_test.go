@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -155,11 +156,11 @@ func TestSandboxOnTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	var refused *client.Problem
-	for i := range 2 {
-		_, err = limited.SendSMS(ctx, daemontest.SMS(strings.Repeat("k", i+1), "+4799999999"))
+	for i := 0; err == nil; i++ { // one each 5 s is let through
+		_, err = limited.SendSMS(ctx, daemontest.SMS(fmt.Sprint(i), "+4799999999"))
 	}
 	if !errors.As(err, &refused) || refused.Status != http.StatusTooManyRequests || refused.RetryAfter == 0 {
-		t.Errorf("two orders at once: %v", err)
+		t.Errorf("orders at once: %v", err)
 	}
 	cancel()
 	if got := <-code; got != exitDone {
