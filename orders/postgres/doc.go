@@ -52,7 +52,7 @@
 //	               reading
 //	verifications.go
 //	               codes.Store
-//	due.go         which shipments are due
+//	due.go mark.go which shipments are due, and how far deadlines are kept
 //	sweep.go       retention
 //	lease.go       this node's lease, and that of others
 //	ready.go       whether this node may submit, and takes orders

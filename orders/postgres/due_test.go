@@ -61,8 +61,8 @@ func TestDueAmongMany(t *testing.T) {
 	}
 	now = now.Add(time.Second)
 	for range 2 {
-		if due, next, err := j.Due(t.Context(), now, 500); err != nil || len(due) > 0 || next.Equal(now) || j.due.at.Before(now.Add(-2*time.Second)) {
-			t.Errorf("%v, next %v, then from %v: %v", due, next.Sub(now), j.due.at.Sub(now), err)
+		if due, next, err := j.Due(t.Context(), now, 500); err != nil || len(due) > 0 || next.Equal(now) || j.due.look.at.Before(now.Add(-2*time.Second)) {
+			t.Errorf("%v, next %v, then from %v: %v", due, next.Sub(now), j.due.look.at.Sub(now), err)
 		}
 	}
 }

@@ -37,7 +37,7 @@ type Journal struct {
 	calls   calls
 	counts  counts
 	heads   heads
-	due     dueMark
+	due     keeping
 	walks   ledger.Walks
 	ended   abandoned
 	metrics *metrics
