@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -44,14 +45,17 @@ func (t tables) find(q orders.FindQuery, before []byte, found []orders.Shipment)
 	k, v := firstOf(c, &q, before)
 	needle := t.needleOf(&q)
 	for n := 0; k != nil && len(found) < q.Limit; k, v = c.Prev() {
-		id, err := uuid.FromBytes(k)
-		if err != nil || microTime(idMicro(id)).Before(q.Since.Add(-findSlack)) {
-			return found, nil, bad
-		}
 		if n++; n > findStep {
 			return found, append([]byte(nil), next...), bad
 		}
 		next = k
+		id, err := uuid.FromBytes(k)
+		if old := err == nil && microTime(idMicro(id)).Before(q.Since.Add(-findSlack)); old && shipmentScope.whole(k, v) {
+			return found, nil, bad
+		} else if old || err != nil { // a key that has rotted says nothing of those before it
+			bad = corrupt(fmt.Sprintf("shipment %x", k))
+			continue
+		}
 		if needle == nil || bytes.Contains(v, needle) {
 			s, err := decodeShipment(id, v, false, t.box)
 			if err != nil {

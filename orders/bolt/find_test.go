@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -36,7 +37,9 @@ func TestFindAmongMany(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	spoil(t, j, func(w *writeTx) error { return w.shipments().Put(all[n/2].ID[:], []byte("rotten")) })
+	spoil(t, j, func(w *writeTx) error {
+		return errors.Join(w.shipments().Put(all[n/2].ID[:], []byte("rotten")), w.shipments().Put(all[n/2+1].ID[:9], []byte("rotten")))
+	})
 	for _, i := range []int{0, 1, n/2 - 1, n - 2, n - 1} {
 		found, err := j.Find(t.Context(), orders.FindQuery{Word: all[i].SendersReference, Limit: 10})
 		if err != nil || len(found) != 1 || found[0].ID != all[i].ID {
