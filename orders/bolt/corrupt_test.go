@@ -216,6 +216,21 @@ func TestBadShipmentLeaves(t *testing.T) {
 	check(t, j)
 }
 
+// TestBadKeyOfAShipment: a key that has become too short holds up no shipment that leaves after it.
+func TestBadKeyOfAShipment(t *testing.T) {
+	j, _ := newJournal(t, Options{Log: quiet})
+	id := order(t, j, "first").ID
+	order(t, j, "second")
+	spoil(t, j, func(w *writeTx) error {
+		b := w.shipments()
+		return errors.Join(b.Delete(id[:]), b.Put(id[:15], []byte("rotten")))
+	})
+	swept, err := j.Sweep(t.Context(), time.Now().Add(100*24*time.Hour), orders.Retention{All: 90 * 24 * time.Hour}, 100)
+	if err != nil || swept.Shipments != 2 {
+		t.Errorf("%+v, %v", swept, err)
+	}
+}
+
 // TestBadShipmentWithAReference: a shipment that can't be read costs nothing to the
 // message that gets its reference after it, and its own receipts wait, as those of a
 // shipment that is gone, instead of coming back for ever.

@@ -147,7 +147,7 @@ func (s *sweep) left(budget int, err error) (spent int, _ error) { return s.budg
 
 func olderThan(cut time.Time) func(key []byte) bool {
 	return func(key []byte) bool {
-		return int64(binary.BigEndian.Uint64(key)) < cut.UnixMicro()
+		return len(key) >= 8 && int64(binary.BigEndian.Uint64(key)) < cut.UnixMicro()
 	}
 }
 
@@ -161,7 +161,10 @@ const overdue = 24 * time.Hour
 func (w *writeTx) oldShipment(cut time.Time) func(k, v []byte) bool {
 	return func(k, v []byte) bool {
 		id, err := uuid.FromBytes(k)
-		if err != nil || idMicro(id) >= cut.UnixMicro() {
+		if err != nil {
+			return w.oldAfter(k, cut)
+		}
+		if idMicro(id) >= cut.UnixMicro() {
 			return false
 		}
 		s, err := decodeShipment(id, v, false, nil)
