@@ -87,7 +87,7 @@ func (c *cluster) start(files *pemfile.Files) *node {
 	var client *forward.Client
 	w := start(c.t, func(cfg *Config, oc *orders.Config) {
 		var err error
-		client, err = forward.New(forward.Config{Node: len(c.nodes) + 1, Nodes: c, Files: files, Timeout: 20 * time.Second, Log: cfg.Log, Registerer: cfg.Registerer})
+		client, err = forward.New(forward.Config{Node: len(c.nodes) + 1, Nodes: c, Files: files, Connect: 20 * time.Second, Timeout: 20 * time.Second, Log: cfg.Log, Registerer: cfg.Registerer})
 		if err != nil {
 			c.t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -38,14 +39,16 @@ type Config struct {
 	Node       int            // this node
 	Nodes      Nodes          // the others
 	Files      *pemfile.Files // the cluster's authority, and this node's certificate
+	Connect    time.Duration  // for connecting, with the TLS handshake; DefaultConnect
 	Timeout    time.Duration  // of a request, to the end of its answer
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: metrics are not exported
 }
 
+// DefaultConnect bounds connecting: a node that is frozen accepts a connection and no more.
+const DefaultConnect = 2 * time.Second
+
 const (
-	// connectTime bounds connecting, with the TLS handshake: a node that is frozen accepts a connection and no more.
-	connectTime = 2 * time.Second
 	// maxAnswer bounds an answer, in octets. One to an order has some 500.
 	maxAnswer = 64 << 10
 	// maxIdle is how many connections to a node are kept.
@@ -71,6 +74,7 @@ type Client struct {
 
 // New returns a Client. Close ends its idle connections.
 func New(cfg Config) (*Client, error) {
+	cfg.Connect = cmp.Or(cfg.Connect, DefaultConnect)
 	c := &Client{cfg: cfg, sampled: ratelog.New(cfg.Log, 3)}
 	c.http = &http.Transport{
 		DialTLSContext: c.dial, MaxIdleConnsPerHost: maxIdle, IdleConnTimeout: idleTime,
@@ -87,7 +91,7 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // dial connects to a node, whose certificate must be for the host in its URL.
 func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, connectTime, fmt.Errorf("no connection within %v", connectTime))
+	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.Connect, fmt.Errorf("no connection within %v", c.cfg.Connect))
 	defer cancel()
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
