@@ -81,7 +81,7 @@ func TestFrozenFirst(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the lease ends", func() bool { return log.logged("this node's lease has ended") > 0 })
+	eventually(t, "the lease is renewed again", func() bool { return log.logged("this node's lease is renewed again") > 0 })
 	eventually(t, "the node is ready again", func() bool { return j.Ready() == nil })
 }
 
